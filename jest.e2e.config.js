@@ -1,0 +1,11 @@
+import unit from './jest.config.js';
+
+/** End to end: real llama-server, Prometheus and Alertmanager processes, one suite at a time. */
+export default {
+  ...unit,
+  testPathIgnorePatterns: ['/node_modules/'],
+  testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
+  globalSetup: '<rootDir>/test/e2e/global-setup.mjs',
+  maxWorkers: 1,
+  testTimeout: 120_000,
+};
