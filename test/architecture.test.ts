@@ -8,10 +8,12 @@ import { expect, it } from '@jest/globals';
  */
 const ROWS: string[][] = [
   ['lib'],
-  ['models', 'metrics'],
+  ['models'],
+  ['metrics'],
   ['router', 'config', 'state', 'simulator'],
   ['collectors', 'unload'],
   ['http'],
+  ['fleet.ts', 'news.ts', 'keep-state.ts'],
   ['service.ts'],
   ['cli'],
   ['main.ts'],

@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { processEnvironment } from '../config/environment.ts';
+import { parseArgsOptions } from '../config/flags.ts';
+import { ConfigError } from '../config/problem.ts';
+import { createConfigSource } from '../config/source.ts';
+import { nearest } from '../lib/nearest.ts';
+import { checkConfig } from './check-config.ts';
+import type { Command } from './command.ts';
+import { demo } from './demo.ts';
+import { doctor } from './doctor.ts';
+import { EXIT, UsageError } from './exit-codes.ts';
+import { helpOf, overview } from './help.ts';
+import { list } from './list.ts';
+import { serveCommand } from './serve.ts';
+import { simulate } from './simulate.ts';
+import type { Terminal } from './terminal.ts';
+import { unloadAllCommand, unloadCommand } from './unload.ts';
+
+const COMMANDS: readonly Command[] = [
+  serveCommand,
+  list,
+  unloadCommand,
+  unloadAllCommand,
+  doctor,
+  simulate,
+  demo,
+  checkConfig,
+];
+
+/** Runs the program with these arguments and resolves to its exit code. Never throws. */
+export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const [first = '', ...others] = args;
+  if (['help', '--help', '-h'].includes(first) && others.length === 0) {
+    terminal.out(overview(COMMANDS, version));
+    return EXIT.done;
+  }
+  if (first === '--version' || first === 'version') {
+    terminal.out(`llama-router-exporter ${version} (Node ${process.versions.node})\n`);
+    return EXIT.done;
+  }
+  try {
+    const named = first !== '' && !first.startsWith('-');
+    const command = named ? commandNamed(first === 'help' ? (others[0] ?? '') : first) : serveCommand;
+    const rest = named ? others : args;
+    if (first === 'help' || rest.includes('--help') || rest.includes('-h')) {
+      terminal.out(helpOf(command));
+      return EXIT.done;
+    }
+    const { values, positionals } = parse(command, rest);
+    const sources = { env: processEnvironment(), flags: values };
+    const source = () => createConfigSource(sources);
+    return await command.run({
+      flags: values,
+      words: positionals,
+      configSource: source,
+      config: () => source().current,
+      terminal,
+      version,
+    });
+  } catch (error) {
+    if (error instanceof ConfigError || error instanceof UsageError) {
+      terminal.err(`llama-router-exporter: ${error.message}\n`);
+      return EXIT.usage;
+    }
+    throw error;
+  }
+}
+
+function commandNamed(name: string): Command {
+  const command = COMMANDS.find((each) => each.name === name);
+  if (command) return command;
+  const hint = nearest(
+    name,
+    COMMANDS.map((each) => each.name),
+  );
+  throw new UsageError(
+    `there is no command '${name}'${hint ? `: did you mean '${hint}'?` : ''}. See llama-router-exporter help.`,
+  );
+}
+
+function parse(command: Command, args: readonly string[]) {
+  const own = command.flags.map(({ name, value, repeatable }) => [
+    name,
+    { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: repeatable === true },
+  ]);
+  const options = { ...(command.configured ? parseArgsOptions() : {}), ...Object.fromEntries(own) };
+  try {
+    const parsed = parseArgs({ args: [...args], options, allowPositionals: true, allowNegative: true });
+    if (command.words === undefined && parsed.positionals.length > 0) {
+      throw new UsageError(`${command.name} takes no '${parsed.positionals[0]}'`);
+    }
+    return parsed;
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    const unknown = /Unknown option '--?([^']+)'/.exec(message)?.[1];
+    const hint = unknown === undefined ? undefined : nearest(unknown, Object.keys(options));
+    throw new UsageError(
+      `${hint ? `there is no flag --${unknown}: did you mean --${hint}?` : message} See llama-router-exporter ${command.name} --help.`,
+    );
+  }
+}

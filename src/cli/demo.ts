@@ -1,0 +1,3 @@
+import type { Command } from './command.ts';
+
+export const demo: Command = { name: 'demo', summary: '', flags: [], configured: false, run: async () => 0 };

@@ -1,0 +1,47 @@
+import type { Config } from '../config/schema.ts';
+import { createFleet, type Fleet } from '../fleet.ts';
+import { systemClock } from '../lib/clock.ts';
+import type { RouterBelief } from '../models/belief.ts';
+import type { CommandFlag } from './command.ts';
+import { EXIT, UsageError } from './exit-codes.ts';
+import type { Terminal } from './terminal.ts';
+
+export const OUTPUT_FLAG: CommandFlag = {
+  name: 'output',
+  value: 'text|json',
+  description: 'How the result is written. Default: text.',
+};
+
+/** Reads `--output`. */
+export function outputOf(value: string | undefined): 'text' | 'json' {
+  if (value === undefined || value === 'text') return 'text';
+  if (value === 'json') return 'json';
+  throw new UsageError(`--output is text or json, not '${value}'`);
+}
+
+/** Follows the configured routers for as long as `work` takes: events included, as the service does. */
+export async function withFleet<T>(config: Config, work: (fleet: Fleet) => Promise<T>): Promise<T> {
+  const fleet = createFleet(systemClock);
+  try {
+    await fleet.apply(config);
+    await fleet.ready();
+    return await work(fleet);
+  } finally {
+    await fleet.stop();
+  }
+}
+
+/** Tells of each router that cannot be reached; answers whether there was one. */
+export function reportUnreachable(routers: readonly RouterBelief[], terminal: Terminal): boolean {
+  const down = routers.filter(({ up }) => !up);
+  for (const { name, fault } of down) {
+    terminal.err(`${name}: ${fault?.message ?? 'has not answered'}\n`);
+  }
+  if (down.length > 0) terminal.err('Run `llama-router-exporter doctor` for what to do.\n');
+  return down.length > 0;
+}
+
+/** The exit code when nothing else went wrong. */
+export function exitCodeOf(routers: readonly RouterBelief[]): number {
+  return routers.some(({ up }) => !up) ? EXIT.unreachable : EXIT.done;
+}

@@ -1,0 +1,42 @@
+import { createLogger } from '../lib/logger.ts';
+import { startService } from '../service.ts';
+import type { Call, Command } from './command.ts';
+import { EXIT } from './exit-codes.ts';
+
+/** `serve`: watches the routers and serves HTTP until it is told to end. */
+export const serveCommand: Command = {
+  name: 'serve',
+  summary: 'Watches the routers and serves metrics, API and page (the default).',
+  flags: [],
+  configured: true,
+  run: async (call) => serveUntilSignal(call),
+};
+
+/** Serves until SIGTERM or SIGINT; SIGHUP reloads the configuration. */
+export async function serveUntilSignal(call: Call): Promise<number> {
+  const config = call.configSource();
+  const { level, format } = config.current.log;
+  const log = createLogger({ level, format, write: call.terminal.err, now: Date.now });
+  const { host, port } = config.current.web.listen_address;
+  const address = `${host ?? ''}:${port}`;
+  let service: Awaited<ReturnType<typeof startService>>;
+  try {
+    service = await startService({ config, log, version: call.version });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    const hint = code === 'EADDRINUSE' ? 'something listens there already' : code;
+    log.error('cannot listen', { address, error: `${hint}: choose another --web.listen-address` });
+    return EXIT.usage;
+  }
+  log.info('listening', { address: `${host ?? ''}:${service.port}`, routers: config.current.routers.length });
+  const reload = () => void service.reload();
+  process.on('SIGHUP', reload);
+  const signal = await new Promise<string>((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('SIGINT', resolve);
+  });
+  process.off('SIGHUP', reload);
+  log.info('shutting down', { signal });
+  await service.stop();
+  return EXIT.done;
+}

@@ -1,0 +1,9 @@
+import type { Command } from './command.ts';
+
+export const simulate: Command = {
+  name: 'simulate',
+  summary: '',
+  flags: [],
+  configured: false,
+  run: async () => 0,
+};

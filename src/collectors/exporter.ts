@@ -1,0 +1,20 @@
+import { CATALOG } from '../metrics/catalog.ts';
+import { samplesOf } from '../metrics/family.ts';
+import { type Collector, whenChanged } from './collector.ts';
+
+/** The last attempt to load the configuration, and when the one in force was loaded (milliseconds). */
+export interface ConfigLoads {
+  successful: boolean;
+  loadedAt: number;
+}
+
+/** What the exporter says of itself. */
+export function collectExporter(version: string, loads: () => ConfigLoads): Collector {
+  const build = samplesOf(CATALOG.buildInfo, (row) => row({ version, nodeversion: process.version }, 1));
+  const config = () => [
+    samplesOf(CATALOG.configReloadSuccessful, (row) => row({}, Number(loads().successful))),
+    samplesOf(CATALOG.configReloadSuccess, (row) => row({}, loads().loadedAt / 1000)),
+  ];
+  const collect = whenChanged(() => loads().loadedAt + Number(loads().successful), config);
+  return () => [build, ...(collect() as ReturnType<typeof config>)];
+}

@@ -1,0 +1,53 @@
+import { CATALOG } from '../metrics/catalog.ts';
+import { type Family, type Samples, samplesOf } from '../metrics/family.ts';
+import type { ModelBelief } from '../models/belief.ts';
+import { STATUSES } from '../models/status.ts';
+import type { Store } from '../models/store.ts';
+import { type Collector, whenChanged } from './collector.ts';
+
+/** The state of every model of the routers that can be reached: of the others nothing is known now. */
+export function collectModels(store: Store): Collector {
+  return whenChanged(store.version, () => {
+    const models = store
+      .routers()
+      .filter((router) => router.up)
+      .flatMap(({ name, models }) => [...models.values()].map((model) => ({ router: name, model })));
+
+    function each(
+      family: Family<'router' | 'model'>,
+      value: (model: ModelBelief) => number | undefined,
+    ): Samples {
+      return samplesOf(family, (row) => {
+        for (const { router, model } of models) row({ router, model: model.id }, value(model));
+      });
+    }
+
+    return [
+      samplesOf(CATALOG.modelStatus, (row) => {
+        for (const { router, model } of models) {
+          for (const status of STATUSES) {
+            row({ router, model: model.id, status }, model.life.status === status ? 1 : 0);
+          }
+        }
+      }),
+      samplesOf(CATALOG.modelInfo, (row) => {
+        for (const { router, model } of models) {
+          const { source = '', quantization = '' } = model.facts;
+          row({ router, model: model.id, source, quantization }, 1);
+        }
+      }),
+      each(CATALOG.modelParameters, ({ facts }) => facts.parameters),
+      each(CATALOG.modelSize, ({ facts }) => facts.sizeBytes),
+      each(CATALOG.modelContext, ({ facts }) => facts.contextTokens),
+      each(CATALOG.modelLoadFailed, ({ life }) => Number(life.loadFailed)),
+      each(CATALOG.modelLoadProgress, ({ life }) =>
+        life.status === 'loading' ? life.loading?.progress : undefined,
+      ),
+      each(CATALOG.modelDownload, ({ download }) => download?.doneBytes),
+      each(CATALOG.modelDownloadTotal, ({ download }) => download?.totalBytes),
+      each(CATALOG.modelStatusSince, ({ life }) =>
+        life.since === undefined ? undefined : life.since / 1000,
+      ),
+    ];
+  });
+}

@@ -1,0 +1,77 @@
+import { formatPlace, type Place } from './place.ts';
+
+/** A mapping of options as written, nothing checked yet. */
+export type Tree = Record<string, unknown>;
+
+/** Where a problem is to be mended: the source for people, and the option when the source does not name it. */
+export interface Location {
+  readonly source: string;
+  readonly key: string;
+}
+
+/** What one source says, and where it says it. */
+export interface Layer {
+  readonly tree: Tree;
+  /** The file, or the variables and flags that are set. */
+  readonly names: readonly string[];
+  /** What relative paths are relative to; undefined: where the program was started. */
+  readonly directory?: string;
+  /** Where the source speaks of this place, or of what holds it; undefined when it does not. */
+  locate(place: Place): Location | undefined;
+}
+
+/** One variable or flag, and the value that it sets at a path. */
+export interface Setting {
+  readonly name: string;
+  readonly path: readonly string[];
+  readonly value: unknown;
+}
+
+export function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+/** A layer of variables or flags: each sets what is at its path. */
+export function namedLayer(settings: readonly Setting[]): Layer {
+  const tree: Tree = {};
+  for (const { path, value } of settings) assign(tree, path, value);
+  const locate = (place: Place) => {
+    const setting = settings.find(({ path }) => path.every((step, i) => place[i] === step));
+    if (setting === undefined) return undefined;
+    return { source: setting.name, key: setting.path.length === place.length ? '' : formatPlace(place) };
+  };
+  return { tree, names: settings.map(({ name }) => name), locate };
+}
+
+function assign(tree: Tree, [key = '', ...rest]: readonly string[], value: unknown): void {
+  if (rest.length === 0) {
+    tree[key] = value;
+    return;
+  }
+  const section = isTree(tree[key]) ? tree[key] : {};
+  tree[key] = section;
+  assign(section, rest, value);
+}
+
+/** Both trees in one, the upper winning option by option; lists are replaced, not joined. */
+export function merge(under: Tree, over: Tree): Tree {
+  const merged = { ...under };
+  for (const [key, upper] of Object.entries(over)) {
+    const lower = Object.hasOwn(under, key) ? under[key] : undefined;
+    if (!isTree(upper) || lower === undefined) merged[key] = upper ?? lower;
+    // A section that is no mapping stays, for the schema to say so.
+    else merged[key] = isTree(lower) ? merge(lower, upper) : lower;
+  }
+  return merged;
+}
+
+/** Every mapping in which the option at `path` stands or could stand, with that mapping's place. */
+export function holdersOf(value: unknown, path: readonly string[], place: Place = []): [Tree, Place][] {
+  const [step, ...rest] = path;
+  if (step === '[]') {
+    const elements: unknown[] = Array.isArray(value) ? value : [];
+    return elements.flatMap((element, index) => holdersOf(element, rest, [...place, index]));
+  }
+  if (!isTree(value) || step === undefined) return [];
+  return rest.length === 0 ? [[value, place]] : holdersOf(value[step], rest, [...place, step]);
+}

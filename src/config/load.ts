@@ -1,0 +1,74 @@
+import type { Secret } from '../lib/secret.ts';
+import { type Environment, environmentLayer, routerKeyLayer, unknownVariables } from './environment.ts';
+import { fileLayer } from './file.ts';
+import { type Flags, flagLayer } from './flags.ts';
+import { isTree, type Layer, merge, type Tree } from './layer.ts';
+import { CONFIG_FILE_FLAG, CONFIG_FILE_VARIABLE } from './names.ts';
+import { nodesOf } from './options.ts';
+import { formatPlace } from './place.ts';
+import { ConfigError, explain, type Problem } from './problem.ts';
+import { DEFAULT_ROUTERS } from './routers.ts';
+import { type Config, configSchema } from './schema.ts';
+import { hideSecrets, resolvePaths } from './secrets.ts';
+
+/** Where a configuration comes from. Without `file`, the flag `--config.file` or its variable may name one. */
+export interface Sources {
+  readonly file?: string | undefined;
+  readonly env: Environment;
+  readonly flags: Flags;
+}
+
+const NODES = nodesOf(configSchema);
+const OPTIONS = NODES.filter(({ kind }) => kind !== 'section');
+
+/**
+ * The configuration of defaults, file, environment and flags, the later winning; frozen. Reads the file and the
+ * files of secrets. Throws a ConfigError that tells everything that is wrong at once.
+ */
+export function loadConfig(sources: Sources): Config {
+  const file = configFileOf(sources);
+  const fromFile = file === undefined ? undefined : fileLayer(file);
+  const layers = [
+    ...(fromFile === undefined ? [] : [fromFile.layer]),
+    environmentLayer(sources.env, OPTIONS),
+    flagLayer(sources.flags, OPTIONS),
+  ];
+  const routerKey = routerKeyLayer(sources.env);
+  for (const layer of layers) resolvePaths(layer, OPTIONS);
+  const problems = [
+    ...(fromFile?.problems ?? []),
+    ...unknownVariables(sources.env, OPTIONS),
+    ...layers.flatMap((layer) => hideSecrets(layer, OPTIONS)),
+    ...hideSecrets(routerKey, [{ kind: 'secret', path: ['api_key'] }]),
+  ];
+  const merged = layers.reduce<Tree>((tree, layer) => merge(tree, layer.tree), {});
+  const parsed = configSchema.safeParse(withRouterKey(merged, routerKey.tree.api_key as Secret | undefined));
+  for (const issue of parsed.error?.issues ?? []) problems.push(...locate(issue, layers));
+  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
+  return parsed.data;
+}
+
+/** The file that will be read; undefined when there is none. */
+export function configFileOf({ file, env, flags }: Sources): string | undefined {
+  const flag = flags[CONFIG_FILE_FLAG];
+  return file ?? (typeof flag === 'string' ? flag : undefined) ?? (env[CONFIG_FILE_VARIABLE] || undefined);
+}
+
+function withRouterKey(tree: Tree, key: Secret | undefined): Tree {
+  const { routers = DEFAULT_ROUTERS } = tree;
+  if (key === undefined || !Array.isArray(routers)) return tree;
+  const keyed = routers.map((router) =>
+    isTree(router) && router.api_key === undefined ? { ...router, api_key: key } : router,
+  );
+  return { ...tree, routers: keyed };
+}
+
+function locate(issue: Parameters<typeof explain>[0], layers: readonly Layer[]): Problem[] {
+  return explain(issue, NODES).map(({ place, message }) => {
+    for (const layer of layers.toReversed()) {
+      const location = layer.locate(place);
+      if (location !== undefined) return { ...location, message };
+    }
+    return { source: '', key: formatPlace(place), message };
+  });
+}

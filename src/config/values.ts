@@ -1,0 +1,90 @@
+import { parseDuration } from '../lib/duration.ts';
+import { nearest } from '../lib/nearest.ts';
+
+/** What a value as written turned out to be, or what is wrong with it and what to write instead. */
+export type Parsed<T> = { value: T } | { wrong: string };
+
+/** Timers hold at most 2^31 ms; a longer wait would silently become none at all. */
+export const LONGEST_DURATION = '24d';
+
+/** Text as it is; a YAML number or boolean is refused, for `name: 007` would lose its zeros unnoticed. */
+export function parseText(value: unknown): Parsed<string> {
+  if (value === undefined) return { wrong: 'is missing' };
+  if (typeof value === 'string') return { value };
+  const remedy = typeof value === 'object' ? '' : ': put it in quotes';
+  return { wrong: `must be text, not ${kindOf(value)}${remedy}` };
+}
+
+/** Seconds of `30s`, `1h30m`, `500ms` or of a plain number of seconds, within the bounds (as durations). */
+export function parseSeconds(value: unknown, min: string, max: string): Parsed<number> {
+  const seconds = secondsOf(value);
+  if (seconds === undefined) {
+    return { wrong: `${quote(value)} is no duration: write it like 30s, 1h30m or 500ms` };
+  }
+  if (seconds < (parseDuration(min) ?? 0)) return { wrong: `${quote(value)} is too short: at least ${min}` };
+  if (seconds > (parseDuration(max) ?? 0)) return { wrong: `${quote(value)} is too long: at most ${max}` };
+  return { value: seconds };
+}
+
+function secondsOf(value: unknown): number | undefined {
+  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
+  if (typeof value !== 'string') return undefined;
+  return /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) : parseDuration(value);
+}
+
+/** One of the given words, exactly as written. */
+export function parseChoice<C extends string>(value: unknown, choices: readonly C[]): Parsed<C> {
+  const choice = choices.find((each) => each === value);
+  if (choice !== undefined) return { value: choice };
+  const meant = typeof value === 'string' ? nearest(value.trim().toLowerCase(), choices) : undefined;
+  return { wrong: `${quote(value)} is none of ${choices.join(', ')}${didYouMean(meant)}` };
+}
+
+/** `true` or `false`, of YAML or as a word. */
+export function parseToggle(value: unknown): Parsed<boolean> {
+  if (value === true || value === 'true') return { value: true };
+  if (value === false || value === 'false') return { value: false };
+  return { wrong: `${quote(value)} is neither true nor false` };
+}
+
+/** A whole number within the bounds, of YAML or in digits. */
+export function parseCount(value: unknown, min: number, max: number): Parsed<number> {
+  const count = typeof value === 'string' && /^\s*-?\d+\s*$/.test(value) ? Number(value) : value;
+  if (typeof count !== 'number' || !Number.isSafeInteger(count)) {
+    return { wrong: `${quote(value)} is no whole number` };
+  }
+  if (count < min) return { wrong: `${count} is too small: at least ${min}` };
+  if (count > max) return { wrong: `${count} is too large: at most ${max}` };
+  return { value: count };
+}
+
+/** A list of texts, of YAML or separated by commas; empty elements fall away. */
+export function parseTexts(value: unknown): Parsed<readonly string[]> {
+  const parts = typeof value === 'string' ? value.split(',') : value;
+  if (!Array.isArray(parts) || !parts.every((part) => typeof part === 'string')) {
+    return { wrong: 'must be a list of texts' };
+  }
+  return { value: Object.freeze(parts.map((part) => part.trim()).filter((part) => part !== '')) };
+}
+
+/** Whether a text holds what neither a label nor a header can: a line break, a tab, a NUL. */
+export function hasControlCharacter(text: string): boolean {
+  return /\p{Cc}/u.test(text);
+}
+
+/** A value for a message: text in quotes, numbers and booleans bare, the rest by its kind. */
+export function quote(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : kindOf(value);
+}
+
+/** `: did you mean 'x'?`, or nothing when nobody knows. */
+export function didYouMean(meant: string | undefined): string {
+  return meant === undefined ? '' : `: did you mean '${meant}'?`;
+}
+
+function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'a mapping' : `a ${typeof value}`;
+}

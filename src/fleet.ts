@@ -1,0 +1,103 @@
+import type { Config, RouterConfig } from './config/schema.ts';
+import type { Clock } from './lib/clock.ts';
+import { createListeners } from './lib/listeners.ts';
+import type { Notice } from './models/belief.ts';
+import type { LifecycleRules } from './models/life.ts';
+import { createStore, type Store } from './models/store.ts';
+import { startTracker, type Tracker } from './models/tracker.ts';
+import { createRouterClient, type RouterClient } from './router/client.ts';
+import { type Progress, type UnloadRequest, unload } from './unload/operation.ts';
+import type { Operation } from './unload/report.ts';
+
+/** The configured routers, followed: what the service and the one-off commands share. */
+export interface Fleet {
+  store: Store;
+  onNotice(listener: (notice: Notice) => void): () => void;
+  /** Starts to follow what is new in this configuration, ends what is gone, leaves the rest as it is. */
+  apply(config: Config): Promise<void>;
+  /** Resolves when every router has answered, or failed to answer, its first listing. */
+  ready(): Promise<void>;
+  /** Asks every router for a fresh listing. */
+  refresh(): Promise<void>;
+  unload(request: UnloadRequest, progress?: Progress): Promise<Operation>;
+  stop(): Promise<void>;
+}
+
+interface Followed {
+  /** What it was started with: another value is another start. */
+  terms: string;
+  url: string;
+  client: RouterClient;
+  tracker: Tracker;
+}
+
+/** Builds an empty fleet: `apply` fills it. */
+export function createFleet(clock: Clock): Fleet {
+  const rules: LifecycleRules = { reloadWindowMs: 0 };
+  const store = createStore(clock, rules);
+  const notices = createListeners<Notice>();
+  const followed = new Map<string, Followed>();
+
+  return {
+    store,
+    onNotice: notices.add,
+    async apply(config) {
+      rules.reloadWindowMs = config.lifecycle.reload_window * 1000;
+      const wanted = new Map(config.routers.map((router) => [router.name, router]));
+      const ended = [...followed].filter(([name, { terms }]) => {
+        const router = wanted.get(name);
+        return router === undefined || termsOf(router, config) !== terms;
+      });
+      await Promise.all(ended.map(([name, router]) => end(name, router, wanted.get(name)?.url)));
+      for (const router of wanted.values()) if (!followed.has(router.name)) follow(router, config);
+    },
+    async ready() {
+      await Promise.all([...followed.values()].map(({ tracker }) => tracker.ready));
+    },
+    async refresh() {
+      await Promise.all([...followed.values()].map(({ tracker }) => tracker.refresh()));
+    },
+    unload(request, progress) {
+      const hands = [...followed].flatMap(([name, { client, tracker }]) => {
+        const desk = store.desk(name);
+        if (!desk) return [];
+        const ask = (model: string) => client.unload(model, new AbortController().signal);
+        return [{ desk, unload: ask, refresh: tracker.refresh, onTransition: store.onTransition }];
+      });
+      return unload(request, hands, clock, progress);
+    },
+    async stop() {
+      await Promise.all([...followed].map(([name, router]) => end(name, router, router.url)));
+    },
+  };
+
+  function follow(router: RouterConfig, config: Config): void {
+    const { name, url } = router;
+    const client = createRouterClient({
+      url,
+      requestTimeoutMs: config.follow.request_timeout * 1000,
+      ...(router.api_key && { apiKey: router.api_key }),
+    });
+    const desk = store.desk(name) ?? store.add(name, url);
+    const pace = {
+      listingMs: config.follow.listing_interval * 1000,
+      pollingMs: config.follow.polling_interval * 1000,
+      reconnectMinMs: config.follow.reconnect_min * 1000,
+      reconnectMaxMs: config.follow.reconnect_max * 1000,
+    };
+    const tracker = startTracker(client, desk, pace, clock, notices.tell);
+    followed.set(name, { terms: termsOf(router, config), url, client, tracker });
+  }
+
+  /** What is believed of it is kept when it will be followed again at the same address. */
+  async function end(name: string, router: Followed, nextUrl: string | undefined): Promise<void> {
+    followed.delete(name);
+    await router.tracker.stop();
+    await router.client.close();
+    if (nextUrl !== router.url) store.remove(name);
+  }
+}
+
+function termsOf(router: RouterConfig, config: Config): string {
+  return JSON.stringify([router.url, router.api_key?.reveal(), config.follow]);
+}

@@ -1,0 +1,54 @@
+import express, { type Express } from 'express';
+import type { Logger } from '../lib/logger.ts';
+import type { Format } from '../metrics/render.ts';
+import type { Store } from '../models/store.ts';
+import { mayAct } from './acting.ts';
+import { pageRoute, styleRoute } from './page/page.ts';
+import { methodNotAllowed, notFound, problemHandler } from './problem.ts';
+import { modelsRoute, routersRoute } from './routes/belief.ts';
+import { eventsRoute } from './routes/events.ts';
+import { healthyRoute, readyRoute } from './routes/health.ts';
+import { metricsRoute } from './routes/metrics.ts';
+import { reloadRoute } from './routes/reload.ts';
+
+/** What the routes are made of. */
+export interface AppParts {
+  store: Store;
+  scrape(format: Format): Promise<Buffer>;
+  telemetryPath: string;
+  isReady(): boolean;
+  /** Reads the configuration anew; `error` says what is wrong with it. */
+  reload(): Promise<{ error?: string }>;
+  /** Aborts when the service shuts down: streams end. */
+  closing: AbortSignal;
+  log: Logger;
+  version: string;
+  now(): number;
+}
+
+/** Every route of the service. */
+export function createApp(parts: AppParts): Express {
+  const { store, closing, log } = parts;
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('etag', false);
+  app.set('query parser', 'simple');
+
+  // First, and before any middleware: a scrape is the one request that comes all day.
+  app.route(parts.telemetryPath).get(metricsRoute(parts.scrape)).all(methodNotAllowed('GET'));
+  app.use((_request, response, next) => {
+    response.set({ 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store' });
+    next();
+  });
+  app.route('/').get(pageRoute(parts)).all(methodNotAllowed('GET'));
+  app.route('/style.css').get(styleRoute).all(methodNotAllowed('GET'));
+  app.route('/-/healthy').get(healthyRoute).all(methodNotAllowed('GET'));
+  app.route('/-/ready').get(readyRoute(parts.isReady)).all(methodNotAllowed('GET'));
+  app.route('/-/reload').post(mayAct, reloadRoute(parts.reload)).all(methodNotAllowed('POST'));
+  app.route('/api/v1/routers').get(routersRoute(store)).all(methodNotAllowed('GET'));
+  app.route('/api/v1/models').get(modelsRoute(store)).all(methodNotAllowed('GET'));
+  app.route('/api/v1/events').get(eventsRoute(store.onTransition, closing)).all(methodNotAllowed('GET'));
+  app.use(notFound);
+  app.use(problemHandler(log));
+  return app;
+}

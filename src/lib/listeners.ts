@@ -1,0 +1,19 @@
+/** A list of listeners. One that throws is an error in our own code: it stops the process rather than hide. */
+export interface Listeners<T> {
+  /** Adds a listener; the returned function removes it. */
+  add(listener: (value: T) => void): () => void;
+  tell(value: T): void;
+}
+
+export function createListeners<T>(): Listeners<T> {
+  const listeners = new Set<(value: T) => void>();
+  return {
+    add(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    tell(value) {
+      for (const listener of listeners) listener(value);
+    },
+  };
+}

@@ -1,0 +1,145 @@
+import { counter, gauge, histogram } from './family.ts';
+
+/**
+ * Every metric of ours: the published contract. docs/metrics.md is generated from this file. Names are
+ * changed rarely, and every change is a line `old → new` in the changelog.
+ */
+const router = ['router'] as const;
+const model = ['router', 'model'] as const;
+
+export const CATALOG = {
+  up: gauge('llama_router_up', 'Whether the last listing of the router succeeded (1) or not (0).', router),
+  info: gauge('llama_router_info', 'The router as it describes itself; always 1.', ['router', 'build']),
+  modelsMax: gauge(
+    'llama_router_models_max',
+    'How many models the router keeps in memory at once (--models-max); 0 is unlimited.',
+    router,
+  ),
+  modelsAutoload: gauge(
+    'llama_router_models_autoload',
+    'Whether the router loads a model when a request names it (1) or not (0).',
+    router,
+  ),
+  models: gauge('llama_router_models', 'How many models are in each status.', ['router', 'status']),
+  malformedModels: gauge(
+    'llama_router_malformed_models',
+    'Entries of the last listing that could not be understood and were left out.',
+    router,
+  ),
+  modelStatus: gauge(
+    'llama_router_model_status',
+    'The status of a model: 1 on the series of its status, 0 on the others.',
+    ['router', 'model', 'status'],
+  ),
+  modelInfo: gauge('llama_router_model_info', 'What is known of a model; always 1.', [
+    'router',
+    'model',
+    'source',
+    'quantization',
+  ]),
+  modelParameters: gauge('llama_router_model_parameters', 'Number of parameters, known after a load.', model),
+  modelSize: gauge(
+    'llama_router_model_size_bytes',
+    'Size of the weights in bytes, known after a load. Memory in use is more.',
+    model,
+  ),
+  modelContext: gauge(
+    'llama_router_model_context_tokens',
+    'Context length in tokens: of the running process, else the one of its file.',
+    model,
+  ),
+  modelLoadFailed: gauge(
+    'llama_router_model_load_failed',
+    'Whether the last load attempt failed (1). An unload that somebody asked for is no failure.',
+    model,
+  ),
+  modelLoadProgress: gauge('llama_router_model_load_progress_ratio', 'Progress of a load, 0 to 1.', model),
+  modelDownload: gauge(
+    'llama_router_model_download_bytes',
+    'Bytes downloaded so far, while downloading.',
+    model,
+  ),
+  modelDownloadTotal: gauge(
+    'llama_router_model_download_total_bytes',
+    'Bytes to download altogether, while downloading.',
+    model,
+  ),
+  modelStatusSince: gauge(
+    'llama_router_model_status_since_timestamp_seconds',
+    'When the model entered its status; absent when it was in it already at first sight.',
+    model,
+  ),
+  modelLoads: counter('llama_router_model_loads_total', 'Loads that were completed.', model),
+  modelLoadFailures: counter('llama_router_model_load_failures_total', 'Loads that failed.', model),
+  modelUnloads: counter(
+    'llama_router_model_unloads_total',
+    'Unloads by reason: requested (by this exporter), external (by somebody else), evicted, crashed.',
+    ['router', 'model', 'reason'],
+  ),
+  modelSleeps: counter('llama_router_model_sleeps_total', 'Times the model fell asleep when idle.', model),
+  modelWakes: counter(
+    'llama_router_model_wakes_total',
+    'Times the model woke from sleep; a wake is not a load.',
+    model,
+  ),
+  modelReloads: counter(
+    'llama_router_model_reloads_after_unload_total',
+    'Loads that came within the reload window after an unload, by the reason of that unload.',
+    ['router', 'model', 'unload_reason'],
+  ),
+  reloadAfterUnload: histogram(
+    'llama_router_model_reload_after_unload_seconds',
+    'Time from an unload to the completed reload, for reloads within the window.',
+    router,
+    [1, 5, 15, 30, 60, 120, 300, 600, 1800],
+  ),
+  modelLoadDuration: histogram(
+    'llama_router_model_load_duration_seconds',
+    'Time from the start of a load to its completion.',
+    model,
+    [0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600],
+  ),
+  events: counter('llama_router_events_total', 'Events received from the router, by name.', [
+    'router',
+    'event',
+  ]),
+  streamConnected: gauge(
+    'llama_router_event_stream_connected',
+    'Whether the event stream stands (1); 0 while polling instead.',
+    router,
+  ),
+  streamReconnects: counter(
+    'llama_router_event_stream_reconnects_total',
+    'Attempts to connect a lost event stream again.',
+    router,
+  ),
+  pollDuration: histogram(
+    'llama_router_poll_duration_seconds',
+    'Time to get a full listing from the router, failed attempts included.',
+    router,
+    [0.001, 0.005, 0.025, 0.1, 0.5, 1, 5],
+  ),
+  pollErrors: counter('llama_router_poll_errors_total', 'Listings that failed, by fault.', [
+    'router',
+    'fault',
+  ]),
+  lastPoll: gauge(
+    'llama_router_last_poll_timestamp_seconds',
+    'When the last successful listing arrived.',
+    router,
+  ),
+  buildInfo: gauge('llama_router_exporter_build_info', 'This exporter; always 1.', [
+    'version',
+    'nodeversion',
+  ]),
+  configReloadSuccessful: gauge(
+    'llama_router_config_last_reload_successful',
+    'Whether the last attempt to load the configuration succeeded (1); if not, the old one is in force.',
+    [],
+  ),
+  configReloadSuccess: gauge(
+    'llama_router_config_last_reload_success_timestamp_seconds',
+    'When the configuration in force was loaded.',
+    [],
+  ),
+};

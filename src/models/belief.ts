@@ -1,0 +1,47 @@
+import type { Fault, FaultKind, ModelFacts, RouterProps } from './feed.ts';
+import type { Change, Life } from './life.ts';
+
+/** What we believe of one model of a router. */
+export interface ModelBelief {
+  id: string;
+  aliases: readonly string[];
+  life: Life;
+  facts: ModelFacts;
+  download?: { doneBytes: number; totalBytes: number };
+}
+
+/** How a router's events reach us: `unsupported` routers are polled. */
+export type StreamState = 'connecting' | 'connected' | 'unsupported';
+
+/** What we believe of one router. */
+export interface RouterBelief {
+  name: string;
+  url: string;
+  /** The last listing succeeded; undefined before the first. */
+  up: boolean | undefined;
+  fault?: Fault;
+  /** When the last listing arrived, in milliseconds since the epoch. */
+  listedAt?: number;
+  /** What was wrong with the entries of the last listing that were left out. */
+  malformed: readonly string[];
+  stream: StreamState;
+  props: RouterProps;
+  /** By id, in the router's order. Kept while the router is down: then it is what we last knew. */
+  models: ReadonlyMap<string, ModelBelief>;
+}
+
+/** Something that happened, as the world sees it: counters, the event stream and the log live on these. */
+export type Transition = { router: string; at: number } & (
+  | { kind: 'model'; model: string; change: Change }
+  | { kind: 'router'; change: 'added' | 'removed' | 'up' }
+  | { kind: 'router'; change: 'down'; fault: Fault }
+  | { kind: 'malformed'; entries: readonly string[] }
+  | { kind: 'stream'; state: StreamState }
+);
+
+/** What the tracker did and saw: for the exporter's metrics about itself. */
+export type Notice = { router: string; at: number } & (
+  | { kind: 'event'; event: string }
+  | { kind: 'polled'; seconds: number; fault?: FaultKind }
+  | { kind: 'reconnecting' }
+);

@@ -1,0 +1,79 @@
+import { createAlarm } from '../lib/alarm.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Notice } from './belief.ts';
+import type { RouterFeed } from './feed.ts';
+import type { RouterDesk } from './router-desk.ts';
+
+/** Full listings of one router, one at a time, applied to its belief. */
+export interface Lister {
+  /** Resolves when the first listing has been applied, or has failed. */
+  first: Promise<void>;
+  /** A listing asked for now or later; `corrected` as in RouterDesk.listed. */
+  list(): Promise<{ corrected: number }>;
+  /** An event told of this model: a listing that is under way may be older. */
+  heardOf(model: string): void;
+}
+
+/** An event may be on its way that is newer than a listing that has arrived: the listing waits this long. */
+const SETTLE_MS = 50;
+
+export function createLister(
+  feed: RouterFeed,
+  desk: RouterDesk,
+  clock: Clock,
+  notice: (notice: Notice) => void,
+  signal: AbortSignal,
+): Lister {
+  const router = desk.belief.name;
+  let newer = new Set<string>();
+  let running: Promise<{ corrected: number }> | undefined;
+  let queued: Promise<{ corrected: number }> | undefined;
+  let firstDone = () => {};
+  const first = new Promise<void>((resolve) => {
+    firstDone = resolve;
+  });
+
+  return {
+    first,
+    list() {
+      // One that is under way may have been answered already: who asks now gets the next one.
+      if (running) queued ??= running.then(start);
+      return queued ?? start();
+    },
+    heardOf: (model) => newer.add(model),
+  };
+
+  function start(): Promise<{ corrected: number }> {
+    queued = undefined;
+    running = once().finally(() => {
+      running = undefined;
+      firstDone();
+    });
+    return running;
+  }
+
+  async function once(): Promise<{ corrected: number }> {
+    newer = new Set();
+    const startedAt = clock.now();
+    const propsAsked = feed.props(signal);
+    const answer = await feed.list(signal);
+    const at = clock.now();
+    if (signal.aborted) return { corrected: 0 };
+    notice({
+      router,
+      at,
+      kind: 'polled',
+      seconds: Math.max(0, at - startedAt) / 1000,
+      ...(!answer.ok && { fault: answer.fault.kind }),
+    });
+    if (!answer.ok) {
+      desk.failed(answer.fault);
+      return { corrected: 0 };
+    }
+    const props = await propsAsked;
+    if (signal.aborted) return { corrected: 0 };
+    if (props.ok) desk.props(props.value);
+    if (desk.belief.stream === 'connected') await createAlarm(clock).sleep(SETTLE_MS);
+    return desk.listed(answer.value, newer);
+  }
+}

@@ -1,0 +1,144 @@
+import { createAlarm } from '../lib/alarm.ts';
+import { createBackoff } from '../lib/backoff.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Notice } from './belief.ts';
+import type { RouterEvent, RouterFeed } from './feed.ts';
+import { createLister } from './lister.ts';
+import type { RouterDesk } from './router-desk.ts';
+
+/** How closely a router is followed. Times in milliseconds. */
+export interface TrackerPace {
+  /** Between full listings while events arrive: a reconciliation, not the source of news. */
+  listingMs: number;
+  /** Between full listings where there is no event stream. */
+  pollingMs: number;
+  /** The shortest and longest wait before another attempt at a router, or a stream, that failed. */
+  reconnectMinMs: number;
+  reconnectMaxMs: number;
+}
+
+export interface Tracker {
+  /** Resolves when the first listing has been applied, or has failed. */
+  ready: Promise<void>;
+  /** Lists the models now; resolves when the answer has been applied, or has failed. */
+  refresh(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The first listing waits this long for the event stream, so that no event falls between the two. */
+const STREAM_FIRST_MS = 1000;
+
+/** A router without an event stream may be replaced by one that has it: tried again this often. */
+const STREAM_RETRY_MS = 5 * 60_000;
+
+/** A stream that broke sooner than this after it opened did not really stand. */
+const STREAM_STANDS_MS = 10_000;
+
+/** A router that announces new lists more often is listed at this pace. */
+const RELIST_MS = 500;
+
+/**
+ * Follows one router: its event stream for the news, full listings for the truth. It knows of no other
+ * router, so a slow or dead one delays nobody.
+ */
+export function startTracker(
+  feed: RouterFeed,
+  desk: RouterDesk,
+  pace: TrackerPace,
+  clock: Clock,
+  notice: (notice: Notice) => void,
+  random: () => number = Math.random,
+): Tracker {
+  const { belief } = desk;
+  const ending = new AbortController();
+  const lister = createLister(feed, desk, clock, notice, ending.signal);
+  const nextListing = createAlarm(clock);
+  const nextStream = createAlarm(clock);
+  const streamTried = createAlarm(clock);
+  let stream = new AbortController();
+  let listedOnce = false;
+  const loops = [keepFollowing(), keepListing()];
+
+  return {
+    ready: lister.first,
+    refresh: () => lister.list().then(() => {}),
+    async stop() {
+      ending.abort();
+      stream.abort();
+      for (const alarm of [nextListing, nextStream, streamTried]) alarm.ring();
+      await Promise.all(loops);
+    },
+  };
+
+  async function keepFollowing(): Promise<void> {
+    const backoff = createBackoff(pace.reconnectMinMs, pace.reconnectMaxMs, random);
+    while (!ending.signal.aborted) {
+      stream = new AbortController();
+      let openedAt: number | undefined;
+      const end = await feed.follow(
+        stream.signal,
+        () => {
+          openedAt = clock.now();
+          desk.stream('connected');
+          streamTried.ring();
+          if (listedOnce) nextListing.ring();
+        },
+        heard,
+      );
+      if (ending.signal.aborted) return;
+      desk.stream(end.kind === 'unsupported' ? 'unsupported' : 'connecting');
+      streamTried.ring();
+      if (end.kind === 'unsupported') {
+        await nextStream.sleep(STREAM_RETRY_MS);
+        continue;
+      }
+      if (openedAt !== undefined) {
+        nextListing.ring(); // Whether the router itself is gone is the first question.
+        if (clock.now() - openedAt >= STREAM_STANDS_MS) backoff.reset();
+      }
+      await nextStream.sleep(backoff.next());
+      notice({ router: belief.name, at: clock.now(), kind: 'reconnecting' });
+    }
+  }
+
+  function heard(event: RouterEvent): void {
+    notice({ router: belief.name, at: clock.now(), kind: 'event', event: event.name });
+    if ('model' in event) lister.heardOf(event.model);
+    if (event.kind === 'list_changed') nextListing.ring();
+    else desk.event(event);
+  }
+
+  async function keepListing(): Promise<void> {
+    const backoff = createBackoff(pace.reconnectMinMs, pace.reconnectMaxMs, random);
+    await streamTried.sleep(STREAM_FIRST_MS);
+    listedOnce = true;
+    let streamBefore: AbortController | undefined;
+    while (!ending.signal.aborted) {
+      const wasUp = belief.up;
+      const { corrected } = await lister.list();
+      if (ending.signal.aborted) return;
+      if (belief.up) backoff.reset();
+      // It is back, perhaps as another build: what the stream waits for is over.
+      if (belief.up && wasUp === false) nextStream.ring();
+      // The same stream stood at the last listing, so it should have told what this one corrected.
+      const streamIsDeaf = corrected > 0 && stream === streamBefore;
+      const routerIsGone = belief.up === false;
+      if (belief.stream === 'connected' && (streamIsDeaf || routerIsGone)) stream.abort();
+      streamBefore = belief.stream === 'connected' ? stream : undefined;
+      await pause(belief.up ? listingPause() : backoff.next());
+    }
+  }
+
+  async function pause(ms: number): Promise<void> {
+    const listedAt = clock.now();
+    await nextListing.sleep(ms);
+    for (let left = RELIST_MS; left > 0 && !ending.signal.aborted; ) {
+      left = listedAt + RELIST_MS - clock.now();
+      if (left > 0) await nextListing.sleep(left);
+    }
+  }
+
+  function listingPause(): number {
+    return belief.stream === 'connected' ? pace.listingMs : pace.pollingMs;
+  }
+}

@@ -1,0 +1,68 @@
+import type { Logger } from './lib/logger.ts';
+import type { Transition } from './models/belief.ts';
+
+/** Writes to the log what an operator would want to find there; changes of status alone are for debugging. */
+export function logTransitions(log: Logger): (transition: Transition) => void {
+  return (transition) => {
+    const { router } = transition;
+    switch (transition.kind) {
+      case 'router':
+        if (transition.change === 'down') {
+          const { kind, message } = transition.fault;
+          log.warn('router is down', { router, fault: kind, error: message });
+        } else {
+          log.info(`router ${transition.change}`, { router });
+        }
+        return;
+      case 'stream':
+        return transition.state === 'unsupported'
+          ? log.info('no event stream on this router: polling instead', { router })
+          : log.info(`event stream ${transition.state}`, { router });
+      case 'malformed':
+        return log.warn('entries of the listing could not be understood', {
+          router,
+          count: transition.entries.length,
+          first: transition.entries[0],
+        });
+      case 'model':
+        return logModel(log, router, transition.model, transition.change);
+    }
+  };
+}
+
+function logModel(
+  log: Logger,
+  router: string,
+  model: string,
+  change: Extract<Transition, { kind: 'model' }>['change'],
+): void {
+  switch (change.kind) {
+    case 'loaded':
+      log.info('model loaded', { router, model, seconds: change.durationSeconds });
+      if (change.reload) {
+        const { reason, afterSeconds } = change.reload;
+        log.info('model was loaded again after an unload', {
+          router,
+          model,
+          reason,
+          after_seconds: afterSeconds,
+        });
+      }
+      return;
+    case 'load_failed':
+      return log.warn('model failed to load', { router, model });
+    case 'unloaded':
+      return change.reason === 'crashed'
+        ? log.warn('model crashed', { router, model, was: change.from })
+        : log.info('model unloaded', { router, model, reason: change.reason, was: change.from });
+    case 'slept':
+      return log.info('model fell asleep', { router, model });
+    case 'woke':
+      return log.info('model woke', { router, model });
+    case 'status':
+      return log.debug('status changed', { router, model, from: change.from, to: change.to });
+    case 'appeared':
+    case 'vanished':
+      return log.debug(`model ${change.kind}`, { router, model });
+  }
+}

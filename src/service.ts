@@ -1,0 +1,116 @@
+import { collectExporter } from './collectors/exporter.ts';
+import { collectModels } from './collectors/models.ts';
+import { collectRouters } from './collectors/routers.ts';
+import { createScrape } from './collectors/scrape.ts';
+import type { ConfigSource } from './config/source.ts';
+import { createFleet, type Fleet } from './fleet.ts';
+import { createApp } from './http/app.ts';
+import { serve } from './http/server.ts';
+import { keepState } from './keep-state.ts';
+import { type Clock, systemClock } from './lib/clock.ts';
+import type { Logger } from './lib/logger.ts';
+import { createProcessMetrics } from './metrics/process.ts';
+import { createTelemetry } from './metrics/telemetry.ts';
+import { logTransitions } from './news.ts';
+
+/** The running service. */
+export interface Service {
+  fleet: Fleet;
+  /** Where it listens. */
+  port: number;
+  /** Reads the configuration anew; `error` says what is wrong with it, and the old one is kept. */
+  reload(): Promise<{ error?: string }>;
+  /** Ends everything within seconds: streams closed, counters saved. */
+  stop(): Promise<void>;
+}
+
+export interface ServiceParts {
+  config: ConfigSource;
+  log: Logger;
+  version: string;
+  clock?: Clock;
+}
+
+/**
+ * Builds and connects everything, and listens. Rejects when the address cannot be had. Routers that cannot be
+ * reached are no reason to fail: they are what we are here to tell about.
+ */
+export async function startService({
+  config,
+  log,
+  version,
+  clock = systemClock,
+}: ServiceParts): Promise<Service> {
+  const closing = new AbortController();
+  const fleet = createFleet(clock);
+  const { store } = fleet;
+  const telemetry = createTelemetry((router, model) => {
+    const models = store.desk(router)?.belief.models;
+    return models !== undefined && (model === undefined || models.has(model));
+  });
+  store.onTransition(telemetry.transition);
+  store.onTransition(logTransitions(log));
+  fleet.onNotice(telemetry.notice);
+  const state = keepState(config.current.state, store, telemetry, clock, log);
+
+  let loads = { successful: true, loadedAt: clock.now() };
+  let ready = false;
+  const { web } = config.current;
+  const app = createApp({
+    store,
+    scrape: createScrape([
+      collectRouters(store),
+      collectModels(store),
+      telemetry.samples,
+      collectExporter(version, () => loads),
+      createProcessMetrics(clock.now),
+    ]),
+    telemetryPath: web.telemetry_path,
+    isReady: () => ready && !closing.signal.aborted,
+    reload,
+    closing: closing.signal,
+    log,
+    version,
+    now: clock.now,
+  });
+  const server = await serve(app, web.listen_address);
+  await fleet.apply(config.current);
+  fleet.ready().then(() => {
+    ready = true;
+  });
+
+  return {
+    fleet,
+    port: server.port,
+    reload,
+    async stop() {
+      closing.abort();
+      await Promise.all([server.close(), fleet.stop()]);
+      await state.stop();
+    },
+  };
+
+  async function reload(): Promise<{ error?: string }> {
+    const before = config.current;
+    const result = config.reload();
+    if (!result.ok) {
+      loads = { ...loads, successful: false };
+      log.error('the configuration was not reloaded, the old one is in force', {
+        error: result.error.message,
+      });
+      return { error: result.error.message };
+    }
+    await fleet.apply(result.config);
+    loads = { successful: true, loadedAt: clock.now() };
+    const restart = needsRestart(before, result.config);
+    log.info('configuration reloaded', { routers: result.config.routers.length });
+    if (restart.length > 0) log.warn('some changes wait for a restart', { options: restart.join(', ') });
+    return {};
+  }
+}
+
+/** Options that are read once, at the start. */
+function needsRestart(before: ConfigSource['current'], after: ConfigSource['current']): string[] {
+  const sections = ['web', 'log', 'state'] as const;
+  return sections.filter((section) => JSON.stringify(before[section]) !== JSON.stringify(after[section]));
+}

@@ -1,0 +1,119 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { loadConfig } from '../../src/config/load.ts';
+import { ConfigError } from '../../src/config/problem.ts';
+
+const INVALID = join(import.meta.dirname, '..', 'fixtures', 'config', 'invalid');
+const scratch = mkdtempSync(join(tmpdir(), 'config-'));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+/** The message that loading ends with, as if the file were /etc/exporter/config.yml. */
+function messageOf(file: string, env: Record<string, string> = {}, flags = {}): string {
+  try {
+    loadConfig({ file, env, flags });
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message.replaceAll(file, 'config.yml');
+    throw error;
+  }
+  return 'nothing is wrong';
+}
+
+function write(text: string): string {
+  const file = join(scratch, 'written.yml');
+  writeFileSync(file, text);
+  return file;
+}
+
+describe('an invalid file is refused with the words at its head', () => {
+  for (const name of readdirSync(INVALID)) {
+    it(name, () => {
+      const file = join(INVALID, name);
+      const lines = readFileSync(file, 'utf8').split('\n');
+      const expected = lines.filter((line) => line.startsWith('#= ')).map((line) => line.slice(3));
+      const message = messageOf(file).replaceAll(INVALID, '/etc/exporter');
+      expect(message).toBe(expected.join('\n'));
+      expect(message).not.toContain('secret-in-the-file');
+    });
+  }
+});
+
+it('refuses what cannot be a configuration file', () => {
+  expect(messageOf(join(scratch, 'missing.yml'))).toBe('config.yml: does not exist: check the path');
+  expect(messageOf(scratch)).toBe('config.yml: is a directory: name a file in it');
+  expect(messageOf(write(`#${' '.repeat(1024 * 1024)}`))).toBe(
+    'config.yml: is larger than 1 MiB: name the right file',
+  );
+  expect(messageOf(write('['.repeat(500_000)))).toMatch(
+    /^config\.yml:?.*(not valid YAML|nested far too deeply)/,
+  );
+});
+
+it('refuses aliases that multiply', () => {
+  const levels = Array.from({ length: 9 }, (_, i) => `l${i + 1}: &l${i + 1} [${`*l${i}, `.repeat(9)}]`);
+  expect(messageOf(write(['l0: &l0 [x]', ...levels].join('\n')))).toBe(
+    'config.yml: uses an alias without an anchor, or far too many: a value that begins with * needs quotes',
+  );
+});
+
+it('takes an empty file, and one of comments, for the defaults', () => {
+  for (const text of ['', '# nothing yet\n', '---\n', 'web:\nrouters:\n']) {
+    expect(messageOf(write(text))).toBe('nothing is wrong');
+  }
+});
+
+it('never repeats the text around a syntax error: it may be a secret', () => {
+  for (const key of [
+    '"sk-1',
+    '*sk-1',
+    '!sk-1',
+    '%sk-1',
+    '@sk-1',
+    'a: sk-1',
+    '[sk-1',
+    '|sk-1',
+    '"\\sk-1"',
+    'x" sk-1',
+  ]) {
+    const message = messageOf(write(`routers:\n  - url: http://a\n    api_key: ${key}\n  - url: nonsense\n`));
+    expect(message).not.toContain('sk-1');
+    expect(message).not.toBe('nothing is wrong');
+  }
+});
+
+it('tells what is wrong in all sources at once, each by its name', () => {
+  const file = write('log:\n  level: loud\nweb:\n  telemetry_path: metrics\n');
+  const env = {
+    LLAMA_SERVER_URL: 'http://a,b',
+    LLAMA_ROUTER_EXPORTER_WEB_LISTEN_ADDRESS: 'localhost',
+    LLAMA_ROUTER_EXPORTER_LOG_LEVL: 'warn',
+  };
+  expect(messageOf(file, env, { 'follow.request_timeout': '1s', 'follow.request-timeout': 'soon' })).toBe(
+    `6 problems:
+  --follow.request-timeout: 'soon' is no duration: write it like 30s, 1h30m or 500ms
+  config.yml:2: log.level: 'loud' is none of debug, info, warn, error
+  config.yml:4: web.telemetry_path: 'metrics' must start with a slash: write '/metrics'
+  LLAMA_ROUTER_EXPORTER_LOG_LEVL: unknown variable: did you mean 'LLAMA_ROUTER_EXPORTER_LOG_LEVEL'?
+  LLAMA_ROUTER_EXPORTER_WEB_LISTEN_ADDRESS: 'localhost' has no port: write it like 'localhost:10180', '[::1]:10180' or ':10180'
+  LLAMA_SERVER_URL: routers[1].url: 'b' must start with http:// or https://: write 'http://b'`,
+  );
+});
+
+it('tells of two options from different sources that do not fit', () => {
+  expect(messageOf(write(''), {}, { 'follow.reconnect-max': '100ms' })).toBe(
+    'follow.reconnect_min: is 500ms, longer than reconnect_max, 100ms: lower the one or raise the other',
+  );
+});
+
+it('keeps each problem apart for programs', () => {
+  const file = write('log:\n  level: loud\n');
+  try {
+    loadConfig({ file, env: {}, flags: {} });
+  } catch (error) {
+    expect((error as ConfigError).problems).toEqual([
+      { source: `${file}:2`, key: 'log.level', message: "'loud' is none of debug, info, warn, error" },
+    ]);
+  }
+  expect.assertions(1);
+});

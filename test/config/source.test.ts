@@ -1,0 +1,52 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from '@jest/globals';
+import { createConfigSource, describeSource } from '../../src/config/source.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'source-'));
+afterAll(() => rmSync(scratch, { recursive: true }));
+const file = join(scratch, 'config.yml');
+const write = (level: string) => writeFileSync(file, `log:\n  level: ${level}\n`);
+
+it('follows the file at a reload', () => {
+  write('info');
+  const source = createConfigSource({ file, env: {}, flags: {} });
+  write('debug');
+  expect(source.current.log.level).toBe('info');
+  expect(source.reload()).toEqual({ ok: true, config: source.current });
+  expect(source.current.log.level).toBe('debug');
+});
+
+it('keeps the old configuration when the new one is invalid', () => {
+  write('info');
+  const source = createConfigSource({ file, env: {}, flags: {} });
+  const before = source.current;
+  write('loud');
+  const reload = source.reload();
+  expect(reload.ok ? '' : reload.error.message).toBe(
+    `${file}:2: log.level: 'loud' is none of debug, info, warn, error`,
+  );
+  expect(source.current).toBe(before);
+  rmSync(file);
+  expect(source.reload().ok).toBe(false);
+  expect(source.current).toBe(before);
+});
+
+it('does not start with an invalid configuration', () => {
+  write('loud');
+  expect(() => createConfigSource({ file, env: {}, flags: {} })).toThrow(file);
+});
+
+it('describes what a configuration is made of', () => {
+  const env = {
+    LLAMA_SERVER_URL: 'http://a',
+    LLAMA_API_KEY: 'sk-1',
+    LLAMA_ROUTER_EXPORTER_LOG_FORMAT: 'json',
+    PATH: '/',
+  };
+  expect(describeSource({ env: {}, flags: {} })).toBe('defaults');
+  expect(describeSource({ file: 'config.yml', env, flags: { 'log.level': 'info', output: 'json' } })).toBe(
+    'config.yml, LLAMA_ROUTER_EXPORTER_LOG_FORMAT, LLAMA_SERVER_URL, LLAMA_API_KEY, --log.level',
+  );
+});

@@ -1,0 +1,24 @@
+import { inspect } from 'node:util';
+import { expect, it } from '@jest/globals';
+import { Secret } from '../../src/lib/secret.ts';
+
+const secret = new Secret('sk-1');
+
+it('reveals itself only when asked', () => {
+  expect(secret.reveal()).toBe('sk-1');
+});
+
+it.each([
+  ['a template', () => `${secret}`],
+  ['String()', () => String(secret)],
+  ['inspect', () => inspect({ secret }, { showHidden: true, depth: 9 })],
+  ['JSON', () => JSON.stringify({ secret })],
+  ['its entries', () => JSON.stringify(Object.entries(secret))],
+  ['a spread', () => JSON.stringify({ ...secret })],
+])('is hidden from %s', (_, print) => {
+  expect(print()).not.toContain('sk-1');
+});
+
+it('cannot be changed', () => {
+  expect(Object.isFrozen(secret)).toBe(true);
+});

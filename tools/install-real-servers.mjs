@@ -1,0 +1,37 @@
+// Makes sure that everything the end-to-end tests start is on this machine: a real llama-server, and two
+// generations of Prometheus and Alertmanager. Does nothing (in some 60 ms) when all of it is there.
+// Plain Node: it runs from jest's globalSetup, and by hand as `node tools/install-real-servers.mjs`.
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { installMachinePair, machinePairMissing } from './install-real-servers/machine-pair.mjs';
+import { sidRoot } from './install-real-servers/places.mjs';
+import { Missing, requireRoot, succeeds } from './install-real-servers/shell.mjs';
+import { installSidRoot, sidRootMissing } from './install-real-servers/sid-root.mjs';
+
+/** Installs what is missing. Throws a `Missing` that says what that is and what to do about it. */
+export function installRealServers() {
+  if (process.platform !== 'linux') {
+    throw new Missing('the end-to-end tests need Linux: they look into /proc and start Debian programs.');
+  }
+  requireRoot('The end-to-end tests start servers in a Debian root (chroot, mount namespace)');
+  if (!succeeds('unshare', ['--mount', 'true'])) {
+    throw new Missing(
+      'this machine does not let us make a mount namespace (`unshare --mount true` fails).\n' +
+        'In a container, give it the capability SYS_ADMIN (docker run --cap-add SYS_ADMIN).',
+    );
+  }
+  const own = process.env.LLAMA_SERVER_BIN;
+  if (own && !existsSync(own)) throw new Missing(`LLAMA_SERVER_BIN names ${own}, which does not exist.`);
+  if (machinePairMissing()) installMachinePair();
+  if (sidRootMissing(sidRoot)) installSidRoot(sidRoot);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    installRealServers();
+  } catch (error) {
+    if (!(error instanceof Missing)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
