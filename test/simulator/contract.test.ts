@@ -1,0 +1,37 @@
+import type { ModelDescription } from '../../src/simulator/description.ts';
+import { createSimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { describeRouterContract } from '../contract/router-contract.ts';
+import type { StartRouter } from '../contract/router-under-test.ts';
+
+const tiny = {
+  ...{ sizeBytes: 311_040, parameters: 77_760, contextTokens: 256, vocabularyTokens: 286 },
+  ...{ embeddingLength: 64, quantization: 'all F32', loadSeconds: 0.01, tokensPerSecond: 5000 },
+};
+const models: ModelDescription[] = [
+  { id: 'tiny-b', ...tiny },
+  { id: 'tiny-c', ...tiny },
+  { id: 'mid', ...tiny, trainedContextTokens: 8192, loadSeconds: 0.1, tokensPerSecond: 100 },
+  { id: 'broken', ...tiny, fails: true },
+];
+
+const start: StartRouter = async ({ aliases = [], tags = [], ...options }) => {
+  const router = createSimulatedRouter({
+    ...options,
+    models: [{ id: 'tiny-a', ...tiny, aliases, tags }, ...models],
+    exitSeconds: 0.002,
+  });
+  const { url } = await router.listen();
+  return {
+    url,
+    crash: async (model) => router.crash(model),
+    addModel: async (id) => router.addModel({ id, ...tiny }),
+    removeModel: async (id) => router.removeModel(id),
+    stop: () => router.stop(),
+  };
+};
+
+describeRouterContract('the simulated router', start, {
+  sleepIdleSeconds: 0.1,
+  stopTimeoutSeconds: 0.25,
+  seconds: 2,
+});

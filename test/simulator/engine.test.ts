@@ -1,0 +1,95 @@
+import { expect, it } from '@jest/globals';
+import { createEngine, type Generation } from '../../src/simulator/engine.ts';
+import { renderEngineMetrics } from '../../src/simulator/engine-metrics.ts';
+import { recorded } from '../contract/normal.ts';
+import { createSteppedClock } from './stepped-clock.ts';
+
+const aGeneration = (given: Partial<Generation> = {}): Generation => ({
+  promptTokens: 7,
+  promptSeconds: 1,
+  tokens: 100,
+  seconds: 10,
+  ...given,
+});
+
+function anEngine(slots = 4) {
+  const clock = createSteppedClock();
+  return { clock, engine: createEngine(clock, slots) };
+}
+
+it('counts the prompt when it is through, decodes as they come, and predicted tokens at the end', async () => {
+  const { clock, engine } = anEngine();
+  const end = engine.generate(aGeneration());
+  await clock.pass(0.5);
+  expect(engine.read()).toMatchObject({ promptTokens: 0, decodes: 0, processing: 1 });
+  await clock.pass(5.5);
+  expect(engine.read()).toMatchObject({
+    promptTokens: 7,
+    decodes: 50,
+    predictedTokens: 0,
+    longestSequence: 56,
+  });
+  await clock.pass(5);
+  expect(await end).toBe('done');
+  expect(engine.read()).toMatchObject({
+    decodes: 100,
+    predictedTokens: 100,
+    predictedSeconds: 10,
+    processing: 0,
+  });
+});
+
+it('serves as many requests as it has slots and lets the others wait', async () => {
+  const { clock, engine } = anEngine(2);
+  const ends: number[] = [];
+  for (const seconds of [1, 2, 3]) {
+    void engine.generate(aGeneration({ promptSeconds: 0, seconds })).then(() => ends.push(seconds));
+  }
+  expect(engine.read()).toMatchObject({ processing: 2, deferred: 1 });
+  await clock.pass(2.5);
+  expect(ends).toEqual([1, 2]);
+  expect(engine.read()).toMatchObject({ processing: 1, deferred: 0 });
+  await clock.pass(1.5);
+  expect(ends).toEqual([1, 2, 3]);
+  expect(engine.busy).toBe(false);
+});
+
+it('answers nobody once it is frozen, until it is killed', async () => {
+  const { clock, engine } = anEngine(1);
+  const ends: string[] = [];
+  for (const _ of [1, 2]) void engine.generate(aGeneration()).then((end) => ends.push(end));
+  engine.freeze();
+  await clock.pass(1000);
+  expect(ends).toEqual([]);
+  expect(engine.busy).toBe(true);
+  engine.kill();
+  await clock.pass(0);
+  expect(ends).toEqual(['killed', 'killed']);
+});
+
+it('takes its rates from what happened since they were last read', async () => {
+  const { clock, engine } = anEngine();
+  void engine.generate(aGeneration());
+  await clock.pass(20);
+  expect(engine.read()).toMatchObject({ recentPromptRate: 7, recentPredictedRate: 10 });
+  expect(engine.read()).toMatchObject({ recentPromptRate: 0, recentPredictedRate: 0 });
+});
+
+it('says how many slots were busy at each decode', async () => {
+  const { clock, engine } = anEngine();
+  for (const _ of [1, 2]) void engine.generate(aGeneration());
+  await clock.pass(5);
+  const { decodes, decodedTokens } = engine.read();
+  expect(decodedTokens / decodes).toBe(2);
+});
+
+it('prints what llama-server prints', () => {
+  const { engine } = anEngine();
+  const idle = engine.read();
+  expect(renderEngineMetrics(idle)).toBe(recorded('metrics-loaded-idle.prom'));
+  const busy = {
+    ...{ promptTokens: 7, promptSeconds: 0.042732, recentPromptRate: 163.81166, processing: 1 },
+    ...{ decodes: 113, decodedTokens: 113, longestSequence: 119 },
+  };
+  expect(renderEngineMetrics({ ...idle, ...busy })).toBe(recorded('metrics-loaded-busy.prom'));
+});

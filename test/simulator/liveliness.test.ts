@@ -1,0 +1,48 @@
+import { expect, it } from '@jest/globals';
+import { liven } from '../../src/simulator/liveliness.ts';
+import { createSeededRandom } from '../../src/simulator/seeded-random.ts';
+import { createSimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { createSteppedClock } from './stepped-clock.ts';
+
+/** What happens to five models in that many hours. */
+async function live(seed: number, hours: number) {
+  const clock = createSteppedClock();
+  const random = createSeededRandom(seed);
+  const models = ['a', 'b', 'c', 'd', 'e'].map((id) => ({ id }));
+  const router = createSimulatedRouter({ models, modelsMax: 2, sleepIdleSeconds: 60, clock, random });
+  const stopLiving = liven(router, { random, clock, mostAtOnce: 3 });
+  const seen = new Map<string, number>();
+  let most = 0;
+  for (let second = 0; second < hours * 3600; second += 10) {
+    await clock.pass(10);
+    for (const { description, status, exitCode } of router.models) {
+      const what = `${description.id} ${status}${status === 'unloaded' && exitCode !== 0 ? ' failed' : ''}`;
+      seen.set(what, (seen.get(what) ?? 0) + 1);
+    }
+    const busy = router.models.map(({ description }) => router.model(description.id).engine.read());
+    most = Math.max(
+      most,
+      busy.reduce((sum, { processing, deferred }) => sum + processing + deferred, 0),
+    );
+  }
+  stopLiving();
+  await clock.pass(600);
+  const restless = router.models.some(({ description }) => router.model(description.id).engine.busy);
+  return { seen, most, restless };
+}
+
+it('has models loaded, evicted, put to sleep, crashed; favourites more often; and ends when told to', async () => {
+  const { seen, most, restless } = await live(7, 3);
+  const times = (what: string) => seen.get(what) ?? 0;
+  expect(times('a loaded')).toBeGreaterThan(times('d loaded'));
+  for (const what of ['a loaded', 'a sleeping', 'b unloaded', 'b loaded', 'c loaded']) {
+    expect([what, times(what) > 0]).toEqual([what, true]);
+  }
+  expect([...seen.keys()].some((what) => what.endsWith('failed'))).toBe(true);
+  expect(most).toBeLessThanOrEqual(3);
+  expect(restless).toBe(false);
+});
+
+it('is the same life for the same seed', async () => {
+  expect(await live(3, 0.5)).toEqual(await live(3, 0.5));
+});
