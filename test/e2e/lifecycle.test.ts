@@ -1,0 +1,278 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { Operation } from '../../src/unload/report.ts';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { until } from '../support/until.ts';
+
+/** The router's places, so that the third load evicts. */
+const MODELS_MAX = 2;
+const SLEEP_SECONDS = 2;
+
+let router: RealRouter;
+let napper: RealRouter;
+let proxy: TcpProxy;
+let exporter: RunningExporter;
+
+/** What every counter of both routers must show at the end: each step adds what it does, nothing else may. */
+const truth = new Map<string, number>();
+
+beforeAll(async () => {
+  router = await startRealRouter({ modelsMax: MODELS_MAX });
+  napper = await startRealRouter({ models: ['tiny-a'], sleepIdleSeconds: SLEEP_SECONDS });
+  proxy = await startTcpProxy(router.port);
+  await order('load', 'tiny-a');
+  await statusIs('tiny-a', 'loaded');
+  exporter = await startExporter([`http://127.0.0.1:${proxy.port}`, napper.url]);
+});
+
+afterAll(async () => {
+  await exporter?.stop();
+  await Promise.all([router?.stop(), napper?.stop(), proxy?.close()]);
+});
+
+it('does not count a model that is loaded at first sight', async () => {
+  expect(await exporter.value('llama_router_model_status', { model: 'tiny-a', status: 'loaded' })).toBe(1);
+  await agrees();
+});
+
+it('counts a load and how long it took', async () => {
+  await order('load', 'tiny-b');
+  happened('loads', 'tiny-b');
+  await agrees();
+  expect(await exporter.value('llama_router_model_load_duration_seconds_count', { model: 'tiny-b' })).toBe(1);
+});
+
+it('counts an unload by somebody else as external, and the load after it as a reload', async () => {
+  await order('unload', 'tiny-b');
+  happened('unloads', 'tiny-b', { reason: 'external' });
+  await agrees();
+  await order('load', 'tiny-b');
+  happened('loads', 'tiny-b');
+  happened('reloads_after_unload', 'tiny-b', { unload_reason: 'external' });
+  await agrees();
+});
+
+it('counts an eviction, of the model that was used least recently', async () => {
+  await order('load', 'tiny-c');
+  happened('unloads', 'tiny-a', { reason: 'evicted' });
+  happened('loads', 'tiny-c');
+  await agrees();
+});
+
+it('counts a load that fails, and what was evicted for it', async () => {
+  await order('load', 'broken');
+  happened('unloads', 'tiny-b', { reason: 'evicted' });
+  happened('load_failures', 'broken');
+  await agrees();
+  expect(await exporter.value('llama_router_model_load_failed', { model: 'broken' })).toBe(1);
+});
+
+it('counts a crash', async () => {
+  await statusIs('tiny-c', 'loaded');
+  await router.crash('tiny-c');
+  happened('unloads', 'tiny-c', { reason: 'crashed' });
+  await agrees();
+  expect(await exporter.value('llama_router_model_load_failed', { model: 'tiny-c' })).toBe(0);
+});
+
+it('counts an unload that we asked for as requested', async () => {
+  await order('load', 'tiny-a');
+  happened('loads', 'tiny-a');
+  happened('reloads_after_unload', 'tiny-a', { unload_reason: 'evicted' });
+  await agrees();
+  const operation = await unload('tiny-a');
+  expect(operation.outcome).toBe('success');
+  expect(operation.routers[0]?.models).toEqual([
+    { model: 'tiny-a', result: 'unloaded', seconds: expect.any(Number) },
+  ]);
+  happened('unloads', 'tiny-a', { reason: 'requested' });
+  await agrees();
+});
+
+it('counts a generating model that is killed by our unload as requested: no crash, no failed load', async () => {
+  await order('load', 'mid');
+  happened('loads', 'mid');
+  await agrees();
+  const answer = complete(router, 'mid', { tokens: 1_000_000 });
+  await until('mid to generate', async () => {
+    const metrics = await fetch(`${router.url}/metrics?model=mid&autoload=false`);
+    return (await metrics.text()).includes('requests_processing 1');
+  });
+  const operation = await unload('mid');
+  expect(operation.routers[0]?.models).toEqual([
+    { model: 'mid', result: 'forced', seconds: expect.any(Number), detail: expect.any(String) },
+  ]);
+  expect((await answer).status).toBe(500);
+  happened('unloads', 'mid', { reason: 'requested' });
+  await agrees();
+  expect(await exporter.value('llama_router_model_load_failed', { model: 'mid' })).toBe(0);
+});
+
+it('counts sleeping and waking, and takes neither for a load', async () => {
+  await fetch(`${napper.url}/models/load`, { method: 'POST', body: '{"model":"tiny-a"}' });
+  await exporter.untilValue('llama_router_model_sleeps_total', { router: `127.0.0.1:${napper.port}` }, 1);
+  const { status } = await complete(napper, 'tiny-a', { tokens: 3 });
+  expect(status).toBe(200);
+  await exporter.untilValue('llama_router_model_wakes_total', { router: `127.0.0.1:${napper.port}` }, 1);
+  const name = `127.0.0.1:${napper.port}`;
+  happened('loads', 'tiny-a', { router: name });
+  happened('sleeps', 'tiny-a', { router: name });
+  happened('wakes', 'tiny-a', { router: name });
+  await napper.stop();
+  await exporter.untilValue('llama_router_up', { router: name }, 0);
+  await agrees();
+});
+
+it('publishes nothing about the state of models while their router is down', async () => {
+  const name = `127.0.0.1:${napper.port}`;
+  expect(await exporter.value('llama_router_model_status', { router: name })).toBeUndefined();
+  expect(await exporter.value('llama_router_model_loads_total', { router: name })).toBe(1);
+  expect(await exporter.value('llama_router_up', { router: `127.0.0.1:${proxy.port}` })).toBe(1);
+});
+
+it('counts what happened while the event stream was lost', async () => {
+  proxy.cut();
+  await exporter.untilValue('llama_router_up', { router: `127.0.0.1:${proxy.port}` }, 0);
+  await order('load', 'tiny-b');
+  await statusIs('tiny-b', 'loaded');
+  await order('unload', 'tiny-b');
+  await statusIs('tiny-b', 'unloaded');
+  await order('load', 'tiny-c');
+  await statusIs('tiny-c', 'loaded');
+  proxy.mend();
+  happened('loads', 'tiny-b');
+  happened('reloads_after_unload', 'tiny-b', { unload_reason: 'evicted' });
+  happened('unloads', 'tiny-b', { reason: 'external' });
+  happened('loads', 'tiny-c');
+  happened('reloads_after_unload', 'tiny-c', { unload_reason: 'crashed' });
+  await agrees();
+});
+
+it('counts what a killed router took with it, once', async () => {
+  await router.kill();
+  await exporter.untilValue('llama_router_up', { router: `127.0.0.1:${proxy.port}` }, 0);
+  await router.restart();
+  await exporter.untilValue('llama_router_up', { router: `127.0.0.1:${proxy.port}` }, 1);
+  happened('unloads', 'tiny-c', { reason: 'external' });
+  await agrees();
+});
+
+it('sees models appear and vanish', async () => {
+  await router.addModel('tiny-new');
+  await router.removeModel('tiny-b');
+  await router.rescan();
+  await until('tiny-new to be seen', async () => {
+    const seen = await exporter.value('llama_router_model_status', { model: 'tiny-new', status: 'unloaded' });
+    const gone = await exporter.value('llama_router_model_status', { model: 'tiny-b', status: 'unloaded' });
+    return seen === 1 && gone === undefined;
+  });
+  await router.addModel('tiny-b');
+  await router.rescan();
+  await agrees();
+});
+
+it('counts 200 fast cycles as 200 loads and 200 unloads', async () => {
+  const before = await totals('tiny-new');
+  for (let cycle = 0; cycle < 200; cycle += 1) {
+    await order('load', 'tiny-new');
+    await statusIs('tiny-new', 'loaded');
+    await order('unload', 'tiny-new');
+    await statusIs('tiny-new', 'unloaded');
+  }
+  // The sum over the reasons: about one in a hundred processes that are told to exit in the very millisecond
+  // they have become ready misses it (b11669), is killed after 10 s, and ends like a crash.
+  await until(
+    'the cycles to be counted',
+    async () => (await totals('tiny-new')).unloads === before.unloads + 200,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  expect(await totals('tiny-new')).toEqual({ loads: 200, unloads: 200, reloads: 199 });
+}, 400_000);
+
+async function totals(model: string): Promise<{ loads: number; unloads: number; reloads: number }> {
+  const all = Object.entries(await counted()).map(([series, value]) => ({
+    series: JSON.parse(series),
+    value,
+  }));
+  const sum = (what: string) =>
+    all
+      .filter(({ series }) => series[0] === `llama_router_model_${what}_total` && series[2] === model)
+      .reduce((total, { value }) => total + value, 0);
+  return { loads: sum('loads'), unloads: sum('unloads'), reloads: sum('reloads_after_unload') };
+}
+
+function happened(
+  what: string,
+  model: string,
+  { router: name = `127.0.0.1:${proxy.port}`, ...labels }: Record<string, string> = {},
+  times = 1,
+): void {
+  const series = JSON.stringify([`llama_router_model_${what}_total`, name, model, ...Object.values(labels)]);
+  truth.set(series, (truth.get(series) ?? 0) + times);
+}
+
+/** Every model counter that is not 0 equals the truth: none missing, none more. */
+async function agrees(): Promise<void> {
+  const wanted = Object.fromEntries([...truth].sort());
+  await until(
+    'the counters to agree',
+    async () => JSON.stringify(await counted()) === JSON.stringify(wanted),
+  ).catch(() => {});
+  // Once more after a while: a count that comes too late or twice would show now.
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  expect(await counted()).toEqual(wanted);
+}
+
+async function counted(): Promise<Record<string, number>> {
+  const series = (await exporter.scrape())
+    .split('\n')
+    .map((line) =>
+      /^(llama_router_model_\w+_total)\{router="([^"]*)",model="([^"]*)"(?:,\w+="([^"]*)")?\} (\d+)$/.exec(
+        line,
+      ),
+    )
+    .filter((match) => match !== null && match[5] !== '0')
+    .map(
+      (match) =>
+        [
+          JSON.stringify(match?.slice(1, 5).filter((part) => part !== undefined)),
+          Number(match?.[5]),
+        ] as const,
+    );
+  return Object.fromEntries(series.sort());
+}
+
+function unload(model: string): Promise<Operation> {
+  return exporter.service.fleet.unload({
+    trigger: 'api',
+    reason: 'test',
+    routers: [`127.0.0.1:${proxy.port}`],
+    selection: { models: [model], keep: [], includeLoading: false },
+    timeoutMs: 30_000,
+    wait: true,
+    dryRun: false,
+  });
+}
+
+async function order(what: 'load' | 'unload', model: string): Promise<void> {
+  const answer = await fetch(`${router.url}/models/${what}`, {
+    method: 'POST',
+    body: JSON.stringify({ model }),
+  });
+  if (!answer.ok) throw new Error(`${what} ${model}: ${answer.status} ${await answer.text()}`);
+  await answer.arrayBuffer();
+}
+
+async function statusIs(model: string, wanted: string): Promise<void> {
+  await until(
+    `${model} to be ${wanted}`,
+    async () => {
+      const { data } = (await (await fetch(`${router.url}/models`)).json()) as {
+        data: { id: string; status: { value: string } }[];
+      };
+      return data.find(({ id }) => id === model)?.status.value === wanted;
+    },
+    { everyMs: 5 },
+  );
+}

@@ -1,0 +1,198 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { sidRoot } from '../../tools/install-real-servers/places.mjs';
+import { freePort } from './free-port.ts';
+import { placeModel } from './model-files.ts';
+import { childrenOf, isAlive } from './process-table.ts';
+import { type RootedProcess, startRooted } from './rooted-process.ts';
+import { makeRunFolder } from './run-folder.ts';
+import { until } from './until.ts';
+
+export interface RealRouterOptions {
+  /**
+   * Files to lie in the models folder, without `.gguf`. Names that begin with `mid` are 104 MB and slow, with
+   * `broken` they fail to load, all others are tiny. Default: tiny-a, tiny-b, tiny-c, mid, broken.
+   */
+  readonly models?: readonly string[];
+  readonly modelsMax?: number;
+  readonly sleepIdleSeconds?: number;
+  readonly apiKey?: string;
+  /** Default true. */
+  readonly metrics?: boolean;
+  /** More arguments of llama-server; the last one given wins. */
+  readonly args?: readonly string[];
+  readonly port?: number;
+}
+
+/** A real llama-server in router mode, on loopback, with a models folder of its own. */
+export interface RealRouter {
+  readonly url: string;
+  readonly port: number;
+  /** Of the router itself; another one after `restart()`. */
+  readonly pid: number;
+  readonly apiKey: string | undefined;
+  /** All that the router and its children printed since the start. */
+  log(): string;
+  /** The process that serves `model`, undefined when there is none. */
+  childPid(model: string): number | undefined;
+  /** Kills the model's process, as a crash would. Rejects when the model has none. */
+  crash(model: string): Promise<void>;
+  /** Puts a model's file into the folder; the router sees it when asked to rescan. */
+  addModel(id: string): Promise<void>;
+  /** Takes the file away; a process that already mapped it goes on. */
+  removeModel(id: string): Promise<void>;
+  /** `GET /models?reload=1`: the router looks at its folder again. */
+  rescan(): Promise<void>;
+  /** SIGKILL, as a machine's OOM killer would. Resolves when the router and its children are gone. */
+  kill(): Promise<void>;
+  /** Ends the router if it runs and starts it again: same port, same folder. */
+  restart(): Promise<void>;
+  /** Ends everything and removes the folder. Harmless when called twice. */
+  stop(): Promise<void>;
+}
+
+const defaultModels = ['tiny-a', 'tiny-b', 'tiny-c', 'mid', 'broken'];
+
+/** Starts a router and resolves when its `/health` answers; rejects with its log when it does not. */
+export async function startRealRouter(options: RealRouterOptions = {}): Promise<RealRouter> {
+  const port = options.port ?? (await freePort());
+  const url = `http://127.0.0.1:${port}`;
+  const folder = makeRunFolder('router');
+  const models = join(folder, 'models');
+  mkdirSync(models);
+  for (const id of options.models ?? defaultModels) placeModel(models, id);
+
+  let lastLog = '';
+  let running = await start().catch((error: unknown) => {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  });
+
+  async function start(): Promise<RootedProcess> {
+    const command = { ...llamaServer(), args: argumentsOf(options, port, models), folders: [folder] };
+    const started = await startRooted(command, join(folder, 'router.log'));
+    try {
+      await until('llama-server to answer', () => !started.alive() || isHealthy(url));
+      if (!started.alive()) throw new Error('llama-server ended at once');
+    } catch (error) {
+      await started.end('SIGKILL');
+      throw new Error(`No router on port ${port}: ${String(error)}. It said:\n${started.log()}`, {
+        cause: error,
+      });
+    }
+    return started;
+  }
+
+  /** The children notice by themselves that the router is gone, within some 15 ms, busy or not. */
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    const children = childrenOf(running.pid).map((child) => child.pid);
+    await running.end(signal);
+    await until('the models to end with their router', () => !children.some(isAlive));
+  }
+
+  const childPid = (model: string) =>
+    childrenOf(running.pid).find(({ args }) => args[args.indexOf('--alias') + 1] === model)?.pid;
+
+  return {
+    url,
+    port,
+    apiKey: options.apiKey,
+    get pid() {
+      return running.pid;
+    },
+    log: () => lastLog || running.log(),
+    childPid,
+    async crash(model) {
+      const pid = childPid(model);
+      if (pid === undefined) throw new Error(`no process serves ${model}`);
+      process.kill(pid, 'SIGKILL');
+      await until(`${model} to be gone`, () => !isAlive(pid), { everyMs: 2 });
+    },
+    addModel: async (id) => placeModel(models, id),
+    removeModel: async (id) => rmSync(join(models, `${id}.gguf`)),
+    async rescan() {
+      const answer = await fetch(`${url}/models?reload=1`, { headers: authorization(options.apiKey) });
+      if (!answer.ok) throw new Error(`rescan: ${answer.status} ${await answer.text()}`);
+      await answer.arrayBuffer();
+    },
+    kill: () => end('SIGKILL'),
+    async restart() {
+      await end('SIGTERM');
+      running = await start();
+    },
+    async stop() {
+      if (lastLog !== '') return;
+      // A router that is asked kindly waits up to ten seconds for a busy model.
+      await end('SIGKILL');
+      lastLog = running.log() || '(nothing printed)';
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What a completion came to. */
+export interface Completion {
+  readonly status: number;
+  /** JSON, or text where the router answers in plain text. */
+  readonly body: unknown;
+  /** Tokens generated; undefined when the router answered with an error. */
+  readonly tokens: number | undefined;
+}
+
+/**
+ * Has `model` generate exactly `tokens` tokens (or fail), loading it if need be. On one thread, a tiny model
+ * makes some 5,000 a second and mid some 200: ten million keep a tiny one busy for as long as a test may want.
+ */
+export async function complete(
+  router: Pick<RealRouter, 'url' | 'apiKey'>,
+  model: string,
+  { tokens, prompt = 'a', signal }: { tokens: number; prompt?: string; signal?: AbortSignal },
+): Promise<Completion> {
+  const answer = await fetch(`${router.url}/completion`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', ...authorization(router.apiKey) },
+    body: JSON.stringify({ model, prompt, n_predict: tokens, ignore_eos: true }),
+    ...(signal && { signal }),
+  });
+  const body = parsed(await answer.text());
+  return { status: answer.status, body, tokens: (body as { tokens_predicted?: number }).tokens_predicted };
+}
+
+/** A request whose model is killed under it ends in plain text (`proxy error: …`), all others in JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function llamaServer(): { command: string; root?: string } {
+  const own = process.env.LLAMA_SERVER_BIN;
+  return own ? { command: own } : { command: 'llama-server', root: sidRoot };
+}
+
+function argumentsOf(options: RealRouterOptions, port: number, models: string): string[] {
+  const args = ['--host', '127.0.0.1', '--port', String(port), '--models-dir', models];
+  // With the context shift, 256 tokens of context do not end a completion: a model is busy for as long as asked.
+  args.push('-c', '256', '--context-shift', '--threads', '1', '--no-ui', '--offline');
+  if (options.modelsMax !== undefined) args.push('--models-max', String(options.modelsMax));
+  if (options.sleepIdleSeconds !== undefined) {
+    args.push('--sleep-idle-seconds', String(options.sleepIdleSeconds));
+  }
+  if (options.apiKey !== undefined) args.push('--api-key', options.apiKey);
+  if (options.metrics !== false) args.push('--metrics');
+  return [...args, ...(options.args ?? [])];
+}
+
+async function isHealthy(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/health`)).ok;
+  } catch {
+    return false;
+  }
+}
+
+function authorization(apiKey: string | undefined): Record<string, string> {
+  return apiKey === undefined ? {} : { Authorization: `Bearer ${apiKey}` };
+}

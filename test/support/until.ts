@@ -1,0 +1,21 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * Asks again and again until the answer is neither undefined nor false, and resolves it. Rejects after
+ * `timeoutMs` with `what` was waited for.
+ */
+export async function until<T>(
+  what: string,
+  ask: () => T | Promise<T>,
+  { timeoutMs = 15_000, everyMs = 20 } = {},
+): Promise<Exclude<T, undefined | false>> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined && answer !== false) return answer as Exclude<T, undefined | false>;
+    if (performance.now() > deadline) {
+      throw new Error(`waited ${timeoutMs} ms for ${what}`);
+    }
+    await sleep(everyMs);
+  }
+}

@@ -1,0 +1,1 @@
+export function debianMirror(etc?: string, override?: string): string;

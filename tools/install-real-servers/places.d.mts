@@ -1,0 +1,2 @@
+export const cache: string;
+export const sidRoot: string;
