@@ -1,9 +1,49 @@
-import type { Command } from './command.ts';
+import { diagnoseRouter } from '../doctor/diagnose.ts';
+import { diagnoseState } from '../doctor/diagnose-state.ts';
+import type { RouterEvidence } from '../doctor/evidence.ts';
+import { examineRouter } from '../doctor/examine.ts';
+import { examineState } from '../doctor/examine-state.ts';
+import type { Diagnosis } from '../doctor/finding.ts';
+import { conclude, formatDiagnosis, hasFailed, viewDiagnosis } from '../doctor/report.ts';
+import { type Command, textFlag } from './command.ts';
+import { EXIT } from './exit-codes.ts';
+import { OUTPUT_FLAG, outputOf } from './one-off.ts';
 
+/** `doctor`: looks, tells what is wrong and what to do, and changes nothing. */
 export const doctor: Command = {
   name: 'doctor',
-  summary: '',
-  flags: [],
-  configured: false,
-  run: async () => 0,
+  summary: 'Tells what is wrong and what to do. It loads, wakes and unloads nothing.',
+  flags: [OUTPUT_FLAG],
+  configured: true,
+  async run(call) {
+    const output = outputOf(textFlag(call, 'output'));
+    const { routers, follow, state } = call.config();
+    const show = (diagnosis: Diagnosis) => {
+      if (output === 'text') call.terminal.out(formatDiagnosis(diagnosis));
+      return diagnosis;
+    };
+
+    const examined: RouterEvidence[] = [];
+    const diagnoses: Diagnosis[] = [];
+    // One after the other: two of them may be one server, which must not be asked twice at the same moment.
+    for (const router of routers) {
+      const evidence = await examineRouter(router, follow.request_timeout, new AbortController().signal);
+      diagnoses.push(show(diagnoseRouter(evidence, examined)));
+      examined.push(evidence);
+    }
+    const own = show({ name: 'exporter', findings: [diagnoseState(examineState(state.file))] });
+
+    const exitCode = exitCodeOf(diagnoses, own);
+    const view = { routers: diagnoses.map(viewDiagnosis), exporter: viewDiagnosis(own), exit_code: exitCode };
+    call.terminal.out(
+      output === 'json' ? `${JSON.stringify(view, null, 2)}\n` : conclude([...diagnoses, own]),
+    );
+    return exitCode;
+  },
 };
+
+/** Without its router, the service has nothing to do: that outweighs what is wrong with us. */
+function exitCodeOf(routers: readonly Diagnosis[], own: Diagnosis): number {
+  if (hasFailed(routers)) return EXIT.unreachable;
+  return hasFailed([own]) ? EXIT.notDone : EXIT.done;
+}

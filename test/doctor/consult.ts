@@ -1,0 +1,82 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { doctor } from '../../src/cli/doctor.ts';
+import { loadConfig } from '../../src/config/load.ts';
+
+type Given = [status: number, headers: Record<string, string>, body: string];
+
+/** What a made-up server answers, by path; `*` is every other. */
+export type Answers = Readonly<Record<string, Given>>;
+
+export const json = (status: number, body: unknown, headers: Record<string, string> = {}): Given => {
+  return [status, { 'content-type': 'application/json', ...headers }, JSON.stringify(body)];
+};
+
+/** Servers of one test, closed all at once. */
+export function createServers() {
+  const closers: (() => void)[] = [];
+  const open = (server: Server): Promise<number> => {
+    const sockets = new Set<Socket>();
+    server.on('connection', (socket: Socket) => sockets.add(socket.on('error', () => {})));
+    closers.push(() => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    });
+    return new Promise((resolve) => {
+      server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+    });
+  };
+  return {
+    open,
+    /** `hangsUp`: closes the connection after every answer, and does not say so. */
+    answering: (answers: Answers, hangsUp = false) => {
+      return open(
+        createServer((request: IncomingMessage, response: ServerResponse) => {
+          const [status, headers, body] = answers[request.url ?? ''] ?? answers['*'] ?? [404, {}, ''];
+          response.writeHead(status, headers).end(body);
+          if (hangsUp) response.on('finish', () => request.socket.destroy());
+        }),
+      );
+    },
+    /** Speaks no HTTP: does this with every connection. */
+    odd: (greet: (socket: Socket) => void) => open(createTcpServer(greet)),
+    close() {
+      for (const close of closers.splice(0)) close();
+    },
+  };
+}
+
+export interface Consultation {
+  key?: string;
+  flags?: Record<string, string>;
+}
+
+/** `doctor` on these routers: all that it prints, ports replaced by PORT, and its exit code. */
+export async function consult(
+  urls: readonly string[],
+  { key, flags = {} }: Consultation = {},
+): Promise<{ text: string; code: number }> {
+  const config = loadConfig({
+    env: key === undefined ? {} : { LLAMA_API_KEY: key },
+    flags: { router: [...urls], 'follow.request-timeout': '100ms', ...flags },
+  });
+  let text = '';
+  const code = await doctor.run({
+    flags,
+    words: [],
+    configSource: () => {
+      throw new Error('not needed');
+    },
+    config: () => config,
+    terminal: {
+      out: (part) => {
+        text += part;
+      },
+      err: () => {},
+      isInteractive: false,
+    },
+    version: '0.0.0',
+  });
+  const ports = urls.map((url) => new URL(url).port).filter((port) => port !== '');
+  return { text: ports.reduce((shown, port) => shown.replaceAll(port, 'PORT'), text), code };
+}
