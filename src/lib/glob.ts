@@ -3,6 +3,10 @@
  * and `?` for one. Everything else is literal. Takes time proportional to the two lengths multiplied, at worst.
  */
 export function matchesGlob(pattern: string, text: string): boolean {
+  return matches([...pattern], [...text]);
+}
+
+function matches(pattern: readonly string[], text: readonly string[]): boolean {
   let p = 0;
   let t = 0;
   let star = -1;

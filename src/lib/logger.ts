@@ -29,13 +29,21 @@ export function createLogger({ level, format, write, now }: LoggerOptions): Logg
         ['msg', message],
         ...known,
       ] as const;
-      write(`${format === 'json' ? JSON.stringify(Object.fromEntries(all)) : all.map(logfmt).join(' ')}\n`);
+      const line = format === 'json' ? JSON.stringify(Object.fromEntries(all)) : all.map(logfmt).join(' ');
+      write(`${line.replace(UNSEEN, escapeUnseen)}\n`);
     };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-/** Quoted when it would not read back as one value; a line break never reaches the log. */
+/** What JSON leaves as it is, and a terminal does not. */
+const UNSEEN = /[\u007f-\u009f\u2028\u2029]/g;
+
+function escapeUnseen(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** Quoted when it would not read back as one value; neither a line break nor a control character is left. */
 function logfmt([name, value]: readonly [string, unknown]): string {
   const text = String(value);
-  return `${name}=${/^[^\s"=\\]+$/.test(text) ? text : JSON.stringify(text)}`;
+  return `${name}=${/^[^\s"=\\\p{C}]+$/u.test(text) ? text : JSON.stringify(text)}`;
 }

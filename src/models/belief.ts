@@ -8,7 +8,22 @@ export interface ModelBelief {
   life: Life;
   facts: ModelFacts;
   download?: { doneBytes: number; totalBytes: number };
+  /** Absent when nobody knows: not read yet, or the router runs without `--metrics`. */
+  activity?: Activity;
 }
+
+/** What a model's own metrics say of its work. */
+export interface Activity {
+  /** It is serving, or has requests waiting. */
+  busy: boolean;
+  /** When its counters last moved, as far as it was seen; milliseconds since the epoch. */
+  lastAt?: number;
+  /** The sum of its counters of work, of one process: it tells that they moved. */
+  work: number;
+}
+
+/** Whether a router's models have metrics of their own (`--metrics`). */
+export type EngineMetricsState = 'unknown' | 'enabled' | 'disabled';
 
 /** How a router's events reach us: `unsupported` routers are polled. */
 export type StreamState = 'connecting' | 'connected' | 'unsupported';
@@ -25,6 +40,7 @@ export interface RouterBelief {
   /** What was wrong with the entries of the last listing that were left out. */
   malformed: readonly string[];
   stream: StreamState;
+  engineMetrics: EngineMetricsState;
   props: RouterProps;
   /** By id, in the router's order. Kept while the router is down: then it is what we last knew. */
   models: ReadonlyMap<string, ModelBelief>;

@@ -18,8 +18,8 @@ export interface Life {
   /** We asked for its unload at this time and it has not gone yet. */
   askedAt?: number;
   lastUnload?: { at: number; reason: UnloadReason };
-  /** It went while the router was full: the next event tells whether it was evicted. */
-  undecided?: { at: number; from: Status; otherwise: 'external' | 'crashed' | 'load_failed' };
+  /** It went in good order while the router was full: the next event tells whether it was evicted. */
+  undecided?: { at: number; from: Status };
 }
 
 /** A look at a model: an event of the router's stream, or its entry in a full listing. */

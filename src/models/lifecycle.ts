@@ -6,10 +6,17 @@ const ASK_REMEMBERED_MS = 10 * 60_000;
 
 /**
  * One step of a model's life: what we believed, what was seen, what we believe now and what therefore
- * happened. `life` is undefined at first sight, which counts nothing: the model was there before us.
+ * happened. `life` is undefined at first sight, which counts nothing: the model was there before us; then
+ * `earlier` is its last unload, if one is remembered.
  */
-export function see(life: Life | undefined, sighting: Sighting, at: number, rules: LifecycleRules): Step {
-  if (life === undefined) return meet(sighting, at);
+export function see(
+  life: Life | undefined,
+  sighting: Sighting,
+  at: number,
+  rules: LifecycleRules,
+  earlier?: Life['lastUnload'],
+): Step {
+  if (life === undefined) return meet(sighting, at, earlier);
   // A look at a model that is still gone decides nothing: the eviction may yet show itself.
   const decided = isRunning(sighting.status) ? settle(life, false) : still(life);
   const awake = forgetOldAsk(decided.life, at);
@@ -29,36 +36,36 @@ export function ask(life: Life, at: number): Life {
   return { ...life, askedAt: at };
 }
 
-/** The router would not unload it: what happens next is not our doing. */
-export function withdraw(life: Life): Life {
-  const { askedAt: _, ...rest } = life;
-  return rest;
+/** The router would not unload it: what happens next is not our doing, unless we had asked `before` as well. */
+export function withdraw(life: Life, before?: number): Life {
+  const { askedAt, ...rest } = life;
+  return askedAt === undefined || before === undefined ? rest : { ...rest, askedAt: before };
 }
 
 /** Says what an undecided unload was. Nothing happens where none is undecided. */
 export function settle(life: Life, evicted: boolean): Step {
   const { undecided, ...rest } = life;
   if (undecided === undefined) return still(life);
-  if (evicted) return unload(rest, 'evicted', undecided.from, undecided.at);
-  if (undecided.otherwise === 'load_failed') return failLoad(rest);
-  return unload(rest, undecided.otherwise, undecided.from, undecided.at);
+  return unload(rest, evicted ? 'evicted' : 'external', undecided.from, undecided.at);
 }
 
 /** No longer listed: what was in memory is not any more. */
-export function vanish(life: Life, at: number): Change[] {
+export function vanish(life: Life, at: number): Step {
   const decided = settle(life, false);
-  const end = leave(decided.life, { via: 'listing', status: 'unloaded' }, at);
-  return [...decided.changes, ...end.changes, { kind: 'vanished' }];
+  const ended = disappear(decided.life, at);
+  return { life: ended.life, changes: [...decided.changes, ...ended.changes, { kind: 'vanished' }] };
 }
 
-function meet(sighting: Sighting, at: number): Step {
-  const blank: Life = { status: 'other', loadFailed: false, markedFailed: false };
-  if (isBeginning(sighting)) {
-    const begun = begin(blank, true, at).life;
-    return { life: remember({ ...begun, since: at }, sighting), changes: [{ kind: 'appeared' }] };
-  }
-  const life: Life = { ...blank, loadFailed: sighting.via === 'listing' && sighting.failed === true };
+function meet(sighting: Sighting, at: number, earlier: Life['lastUnload']): Step {
+  const life: Life = { status: 'other', loadFailed: false, markedFailed: false };
+  if (sighting.via === 'listing') life.loadFailed = sighting.failed === true;
   if (sighting.status === 'loading') life.loading = { kind: 'load' };
+  if (isBeginning(sighting)) {
+    life.loading = { kind: 'load', startedAt: at };
+    life.since = at;
+  }
+  const wasAtRest = isBeginning(sighting) || !isRunning(sighting.status);
+  if (earlier && wasAtRest) life.lastUnload = { at: earlier.at, reason: earlier.reason };
   return { life: remember(life, sighting), changes: [{ kind: 'appeared' }] };
 }
 
@@ -91,8 +98,7 @@ function remember(life: Life, sighting: Sighting): Life {
 /** Whether this sighting is of another process than the one we believed in, so that an end went unseen. */
 function startsAnotherProcess(life: Life, sighting: Sighting): boolean {
   if (sighting.via === 'event') {
-    const loadingAlready = life.known === 'loading' && life.loading?.kind === 'load';
-    return sighting.begins === true && isRunning(life.known) && !loadingAlready;
+    return sighting.begins === true && isRunning(life.known) && !isComingUp(life);
   }
   if (!sighting.instance || life.instance === undefined) {
     // Without processes to compare, only a new mark of failure on a model at rest tells of an attempt.
@@ -103,13 +109,15 @@ function startsAnotherProcess(life: Life, sighting: Sighting): boolean {
 
 /** What must have happened between two sightings for the second to be of another process. */
 function endUnseen(life: Life, sighting: Sighting, at: number, rules: LifecycleRules): Step {
-  const ended = isRunning(life.known) ? leave(life, { via: 'listing', status: 'unloaded' }, at) : still(life);
-  const rested = { ...ended, life: { ...ended.life, known: 'unloaded' as const } };
-  if (isRunning(sighting.status)) return rested;
+  const ended = disappear(life, at);
+  const { loading: _, ...gone } = ended.life;
+  const rested: Step = { ...ended, life: { ...gone, known: 'unloaded' } };
+  if (isRunning(sighting.status) || sighting.status === 'other') return rested;
   // It is at rest again: a whole load came and went unseen.
   if (sighting.via === 'listing' && sighting.failed) return after(rested, failLoad(rested.life));
   const loaded = after(rested, arrive(rested.life, at, rules));
-  return after(loaded, leave({ ...loaded.life, known: 'loaded' }, sighting, at));
+  const left = after(loaded, leave({ ...loaded.life, known: 'loaded' }, sighting, at, rules));
+  return { ...left, life: { ...left.life, known: 'unloaded' } };
 }
 
 function move(life: Life, sighting: Sighting, at: number, rules: LifecycleRules): Step {
@@ -122,7 +130,7 @@ function move(life: Life, sighting: Sighting, at: number, rules: LifecycleRules)
       return fallAsleep(life, at, rules);
     case 'unloaded':
     case 'downloading':
-      return leave(life, sighting, at);
+      return leave(life, sighting, at, rules);
     case 'other':
       return still(life);
   }
@@ -166,18 +174,41 @@ function fallAsleep(life: Life, at: number, rules: LifecycleRules): Step {
 }
 
 /** It has no process any more: an unload and why, or a load that failed. */
-function leave(life: Life, sighting: Sighting, at: number): Step {
-  if (life.known === undefined || !isRunning(life.known)) return still(life);
+function leave(life: Life, sighting: Sighting, at: number, rules: LifecycleRules): Step {
   const from = life.known;
-  if (life.askedAt !== undefined) return unload(life, 'requested', from, at);
-  if (sighting.via === 'listing' && sighting.evicted) return unload(life, 'evicted', from, at);
-  const badly = sighting.via === 'event' ? (sighting.exitCode ?? 0) !== 0 : sighting.failed === true;
-  const duringLoad = from === 'loading' && life.loading?.kind === 'load';
-  const otherwise = !badly ? 'external' : duringLoad ? 'load_failed' : 'crashed';
-  if (sighting.via === 'event' && sighting.full) {
-    return still({ ...life, undecided: { at, from, otherwise } });
+  if (!isRunning(from)) return still(life);
+  const end = endOf(sighting);
+  if (isComingUp(life) && end === 'well') {
+    // Only what came up can end well: it was loaded, and nobody told us when.
+    const loaded = arrive({ ...life, known: 'unloaded' }, at, rules);
+    return after(loaded, leave({ ...loaded.life, known: 'loaded' }, sighting, at, rules));
   }
-  return otherwise === 'load_failed' ? failLoad(life) : unload(life, otherwise, from, at);
+  if (life.askedAt !== undefined || (isComingUp(life) && end === 'untold')) return disappear(life, at);
+  if (end === 'badly') return isComingUp(life) ? failLoad(life) : unload(life, 'crashed', from, at);
+  if (sighting.via === 'listing') return unload(life, sighting.evicted ? 'evicted' : 'external', from, at);
+  return sighting.full ? still({ ...life, undecided: { at, from } }) : unload(life, 'external', from, at);
+}
+
+/** It went, and how is not known. A load that ended unseen may have failed or not: it counts as neither. */
+function disappear(life: Life, at: number): Step {
+  if (!isRunning(life.known)) return still(life);
+  if (life.askedAt !== undefined) return unload(life, 'requested', life.known, at);
+  return isComingUp(life) ? still(life) : unload(life, 'external', life.known, at);
+}
+
+/** A listing marks only what ended badly, and that its process is the same shows that nothing was forgotten. */
+function endOf(sighting: Sighting): 'well' | 'badly' | 'untold' {
+  if (sighting.via === 'event') {
+    if (sighting.exitCode === undefined) return 'untold';
+    return sighting.exitCode === 0 ? 'well' : 'badly';
+  }
+  if (sighting.failed) return 'badly';
+  return sighting.instance ? 'well' : 'untold';
+}
+
+/** A new process is starting: not yet loaded, and not a sleeper that wakes. */
+function isComingUp(life: Life): boolean {
+  return life.known === 'loading' && life.loading?.kind === 'load';
 }
 
 function unload(life: Life, reason: UnloadReason, from: Status, at: number): Step {

@@ -6,7 +6,7 @@ import type { RouterDesk } from './router-desk.ts';
 
 /** Full listings of one router, one at a time, applied to its belief. */
 export interface Lister {
-  /** Resolves when the first listing has been applied, or has failed. */
+  /** Resolves when the first listing has been applied, has failed, or will not come any more. */
   first: Promise<void>;
   /** A listing asked for now or later; `corrected` as in RouterDesk.listed. */
   list(): Promise<{ corrected: number }>;
@@ -14,7 +14,7 @@ export interface Lister {
   heardOf(model: string): void;
 }
 
-/** An event may be on its way that is newer than a listing that has arrived: the listing waits this long. */
+/** An event may be on its way that is older than a listing that has arrived: the listing waits this long. */
 const SETTLE_MS = 50;
 
 export function createLister(
@@ -28,9 +28,14 @@ export function createLister(
   let newer = new Set<string>();
   let running: Promise<{ corrected: number }> | undefined;
   let queued: Promise<{ corrected: number }> | undefined;
+  const settling = createAlarm(clock);
   let firstDone = () => {};
   const first = new Promise<void>((resolve) => {
     firstDone = resolve;
+  });
+  signal.addEventListener('abort', () => {
+    settling.ring();
+    firstDone();
   });
 
   return {
@@ -73,7 +78,13 @@ export function createLister(
     const props = await propsAsked;
     if (signal.aborted) return { corrected: 0 };
     if (props.ok) desk.props(props.value);
-    if (desk.belief.stream === 'connected') await createAlarm(clock).sleep(SETTLE_MS);
-    return desk.listed(answer.value, newer);
+    if (desk.belief.stream === 'connected') await settle();
+    return signal.aborted ? { corrected: 0 } : desk.listed(answer.value, newer);
+  }
+
+  /** In two parts: a process that was held up runs what is due first and reads its sockets only then. */
+  async function settle(): Promise<void> {
+    await settling.sleep(SETTLE_MS / 2);
+    if (!signal.aborted) await settling.sleep(SETTLE_MS / 2);
   }
 }

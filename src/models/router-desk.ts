@@ -1,5 +1,12 @@
 import type { Clock } from '../lib/clock.ts';
-import type { ModelBelief, RouterBelief, StreamState, Transition } from './belief.ts';
+import type {
+  Activity,
+  EngineMetricsState,
+  ModelBelief,
+  RouterBelief,
+  StreamState,
+  Transition,
+} from './belief.ts';
 import type { Fault, ListedModel, Listing, ModelFacts, RouterEvent, RouterProps } from './feed.ts';
 import type { Change, Life, LifecycleRules, Sighting } from './life.ts';
 import { ask, see, settle, vanish, withdraw } from './lifecycle.ts';
@@ -25,9 +32,18 @@ export interface RouterDesk {
   failed(fault: Fault): void;
   props(props: RouterProps): void;
   stream(state: StreamState): void;
-  /** We are about to ask for this model's unload; `refused` when the router would not. */
-  asking(model: string): void;
-  refused(model: string): void;
+  /** We are about to ask for this model's unload. The returned function takes it back: the router would not. */
+  asking(model: string): () => void;
+  engineMetrics(state: EngineMetricsState): void;
+  /** What its own metrics say now, after what they said before; undefined: nobody knows. */
+  activity(model: string, after: (before: Activity | undefined) => Activity | undefined): void;
+}
+
+/** When models that are not there were last unloaded: of an earlier process, and of what vanished. */
+interface Absent {
+  /** Once a model is there, its own belief remembers: it is taken out. */
+  take(model: string): Life['lastUnload'];
+  keep(model: string, unload: Life['lastUnload']): void;
 }
 
 export function createRouterDesk(
@@ -36,7 +52,7 @@ export function createRouterDesk(
   clock: Clock,
   rules: LifecycleRules,
   changed: (transition?: Transition) => void,
-  recall: (model: string) => Life['lastUnload'],
+  absent: Absent,
 ): RouterDesk {
   const models = new Map<string, ModelBelief>();
   const belief: RouterBelief = {
@@ -45,11 +61,12 @@ export function createRouterDesk(
     up: undefined,
     malformed: [],
     stream: 'connecting',
+    engineMetrics: 'unknown',
     props: {},
     models,
   };
-  /** Models whose unload waits for its reason, oldest first. */
-  const undecided: string[] = [];
+  /** Models whose unload waits for its reason, the oldest first, each with what cancels its time limit. */
+  const waiting = new Map<string, () => void>();
 
   return {
     belief,
@@ -64,14 +81,17 @@ export function createRouterDesk(
           hold({ ...before, aliases: model.aliases, facts: { ...before.facts, ...model.facts } });
           continue;
         }
-        if (before && before.life.status !== model.status) corrected += 1;
-        sighted(model.id, { ...sightingOf(model), evicted }, at, model);
+        const changes = sighted(model.id, { ...sightingOf(model), evicted }, at, model);
+        if (changes.some(isToldByEvents)) corrected += 1;
       }
       const listed = new Set(listing.models.map((model) => model.id));
       for (const [id, model] of models) {
         if (listed.has(id) || newer.has(id)) continue;
+        const { life, changes } = vanish(model.life, at);
+        hold({ ...model, life });
         models.delete(id);
-        tell(id, at, vanish(model.life, at));
+        absent.keep(id, life.lastUnload);
+        tell(id, at, changes);
       }
       changed();
       return { corrected };
@@ -100,7 +120,6 @@ export function createRouterDesk(
         at,
         event.facts && { facts: event.facts },
       );
-      if (models.get(event.model)?.life.undecided) postpone(event.model);
     },
     failed(fault) {
       const news = belief.up !== false || belief.fault?.kind !== fault.kind;
@@ -117,8 +136,24 @@ export function createRouterDesk(
       belief.stream = state;
       changed({ router: name, at: clock.now(), kind: 'stream', state });
     },
-    asking: (id) => alter(id, (life) => ask(life, clock.now())),
-    refused: (id) => alter(id, withdraw),
+    asking(id) {
+      const before = models.get(id)?.life.askedAt;
+      alter(id, (life) => ask(life, clock.now()));
+      return () => alter(id, (life) => withdraw(life, before));
+    },
+    engineMetrics(state) {
+      if (belief.engineMetrics === state) return;
+      belief.engineMetrics = state;
+      changed();
+    },
+    activity(id, after) {
+      const model = models.get(id);
+      if (!model || !isRunning(model.life.known)) return;
+      const { activity: before, ...rest } = model;
+      const activity = after(before);
+      hold({ ...rest, ...(activity && { activity }) });
+      changed();
+    },
   };
 
   function reached({ malformed }: Listing, at: number): void {
@@ -138,35 +173,39 @@ export function createRouterDesk(
     sighting: Sighting,
     at: number,
     known: { aliases?: string[]; facts?: ModelFacts } = {},
-  ): void {
+  ): Change[] {
     const before = models.get(id);
-    const { life, changes } = see(before?.life, sighting, at, rules);
-    const unloadedBefore = before || isRunning(life.known) ? undefined : recall(id);
+    const lastUnload = before ? undefined : absent.take(id);
+    const { life, changes } = see(before?.life, sighting, at, rules, lastUnload);
+    const { activity, ...rest } = before ?? {};
+    const isSameProcess = !changes.some(({ kind }) => kind === 'loaded' || kind === 'unloaded');
     hold({
-      ...before,
+      ...rest,
+      ...(activity && isSameProcess && { activity }),
       id,
       aliases: known.aliases ?? before?.aliases ?? [],
       facts: { ...before?.facts, ...known.facts },
-      life: unloadedBefore
-        ? { ...life, lastUnload: { at: unloadedBefore.at, reason: unloadedBefore.reason } }
-        : life,
+      life,
     });
     tell(id, at, changes);
+    return changes;
   }
 
-  /** Keeps what is believed of a model; a download's progress is of no interest once it is over. */
-  function hold(model: ModelBelief): void {
-    if (model.download && model.life.status !== 'downloading') {
-      const { download: _, ...rest } = model;
-      models.set(model.id, rest);
-    } else {
-      models.set(model.id, model);
-    }
+  /** Keeps what is believed of a model, less what is over: a download, or the work of a process that ended. */
+  function hold({ download, activity, ...model }: ModelBelief): void {
+    awaitReason(model);
+    const { status, known } = model.life;
+    models.set(model.id, {
+      ...model,
+      ...(download && status === 'downloading' && { download }),
+      ...(activity &&
+        isRunning(known) && { activity: status === 'sleeping' ? { ...activity, busy: false } : activity }),
+    });
   }
 
   function alter(id: string, change: (life: Life) => Life): void {
     const model = models.get(id);
-    if (model) models.set(id, { ...model, life: change(model.life) });
+    if (model) hold({ ...model, life: change(model.life) });
   }
 
   function tell(model: string, at: number, changes: Change[]): void {
@@ -193,29 +232,45 @@ export function createRouterDesk(
     );
   }
 
-  function postpone(id: string): void {
-    undecided.push(id);
-    clock.after(EVICTION_WINDOW_MS, () => resolve(id, false));
+  /** An unload that is undecided waits for its reason, once; one that is decided waits no longer. */
+  function awaitReason({ id, life }: ModelBelief): void {
+    if (life.undecided === undefined) {
+      waiting.get(id)?.();
+      waiting.delete(id);
+    } else if (!waiting.has(id)) {
+      waiting.set(
+        id,
+        clock.after(EVICTION_WINDOW_MS, () => decide(id, false)),
+      );
+    }
   }
 
   /** A model starts: the unload that has waited longest for its reason made room for it. */
   function makesRoomFor(starting: string): void {
-    const own = undecided.indexOf(starting);
-    if (own >= 0) undecided.splice(own, 1); // It comes back itself: nobody took its place.
-    const [victim] = undecided;
-    if (victim !== undefined) resolve(victim, true);
+    if (waiting.has(starting)) return; // It comes back itself: nobody took its place.
+    const [victim] = waiting.keys();
+    if (victim !== undefined) decide(victim, true);
   }
 
-  function resolve(id: string, evicted: boolean): void {
-    const index = undecided.indexOf(id);
-    if (index < 0) return;
-    undecided.splice(index, 1);
+  function decide(id: string, evicted: boolean): void {
     const model = models.get(id);
-    const at = model?.life.undecided?.at;
-    if (!model || at === undefined) return;
+    if (model?.life.undecided === undefined) return;
     const { life, changes } = settle(model.life, evicted);
-    models.set(id, { ...model, life });
-    tell(id, at, changes);
+    hold({ ...model, life });
+    tell(id, model.life.undecided.at, changes);
+  }
+}
+
+/** Whether the event stream should have told this: it is silent about the list and about downloads. */
+function isToldByEvents(change: Change): boolean {
+  switch (change.kind) {
+    case 'appeared':
+    case 'vanished':
+      return false;
+    case 'status':
+      return isRunning(change.from) || isRunning(change.to);
+    default:
+      return true;
   }
 }
 

@@ -9,6 +9,6 @@ export const UNLOAD_REASONS = ['requested', 'external', 'evicted', 'crashed'] as
 export type UnloadReason = (typeof UNLOAD_REASONS)[number];
 
 /** Whether the model has a process on the router's host, as `--models-max` counts it. */
-export function isRunning(status: Status | undefined): boolean {
+export function isRunning(status: Status | undefined): status is 'loading' | 'loaded' | 'sleeping' {
   return status === 'loading' || status === 'loaded' || status === 'sleeping';
 }

@@ -22,7 +22,7 @@ export interface Store {
   add(router: string, url: string): RouterDesk;
   /** Ends the belief in a router: it and its models leave every scrape. */
   remove(router: string): void;
-  /** When each model was last unloaded, and why: also of models that have not been seen since `recall`. */
+  /** Unloads after which a load would be a reload: also of models that are not there, or not seen yet. */
   lastUnloads(): LastUnload[];
   /** Last unloads that an earlier process knew of: a load that follows soon is a reload-after-unload. */
   recall(unloads: readonly LastUnload[]): void;
@@ -34,7 +34,8 @@ export interface Store {
 export function createStore(clock: Clock, rules: LifecycleRules): Store {
   const desks = new Map<string, RouterDesk>();
   const transitions = createListeners<Transition>();
-  const recalled = new Map<string, LastUnload>();
+  /** Last unloads of models that are not there: they matter as long as a load would be a reload. */
+  const absent = new Map<string, LastUnload>();
   let version = 0;
   const changed = (transition?: Transition) => {
     version += 1;
@@ -45,9 +46,17 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
     desk: (router) => desks.get(router),
     add(router, url) {
       if (desks.has(router)) throw new Error(`a router named ${router} is there already`);
-      const desk = createRouterDesk(router, url, clock, rules, changed, (model) =>
-        recalled.get(keyOf(router, model)),
-      );
+      const desk = createRouterDesk(router, url, clock, rules, changed, {
+        take(model) {
+          const unload = absent.get(keyOf(router, model));
+          absent.delete(keyOf(router, model));
+          return unload;
+        },
+        keep(model, unload) {
+          if (unload) absent.set(keyOf(router, model), { router, model, ...unload });
+          for (const [key, old] of absent) if (isOld(old)) absent.delete(key);
+        },
+      });
       desks.set(router, desk);
       changed({ router, at: clock.now(), kind: 'router', change: 'added' });
       return desk;
@@ -56,22 +65,23 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
       if (desks.delete(router)) changed({ router, at: clock.now(), kind: 'router', change: 'removed' });
     },
     lastUnloads() {
-      const all = new Map(recalled);
-      for (const { belief } of desks.values()) {
-        for (const { id, life } of belief.models.values()) {
-          if (life.lastUnload)
-            all.set(keyOf(belief.name, id), { router: belief.name, model: id, ...life.lastUnload });
-        }
-      }
-      const oldest = clock.now() - rules.reloadWindowMs;
-      return [...all.values()].filter(({ at }) => at >= oldest);
+      const present = [...desks.values()].flatMap(({ belief }) =>
+        [...belief.models.values()].flatMap(({ id, life }) =>
+          life.lastUnload ? [{ router: belief.name, model: id, ...life.lastUnload }] : [],
+        ),
+      );
+      return [...absent.values(), ...present].filter((unload) => !isOld(unload));
     },
     recall(unloads) {
-      for (const unload of unloads) recalled.set(keyOf(unload.router, unload.model), unload);
+      for (const unload of unloads) absent.set(keyOf(unload.router, unload.model), unload);
     },
     onTransition: transitions.add,
     version: () => version,
   };
+
+  function isOld({ at }: LastUnload): boolean {
+    return at < clock.now() - rules.reloadWindowMs;
+  }
 }
 
 function keyOf(router: string, model: string): string {

@@ -18,7 +18,7 @@ export interface TrackerPace {
 }
 
 export interface Tracker {
-  /** Resolves when the first listing has been applied, or has failed. */
+  /** Resolves when the first listing has been applied, has failed, or will not come any more. */
   ready: Promise<void>;
   /** Lists the models now; resolves when the answer has been applied, or has failed. */
   refresh(): Promise<void>;
@@ -34,7 +34,7 @@ const STREAM_RETRY_MS = 5 * 60_000;
 /** A stream that broke sooner than this after it opened did not really stand. */
 const STREAM_STANDS_MS = 10_000;
 
-/** A router that announces new lists more often is listed at this pace. */
+/** Between two listings, however often the router announces a new list. */
 const RELIST_MS = 500;
 
 /**
@@ -52,6 +52,7 @@ export function startTracker(
   const { belief } = desk;
   const ending = new AbortController();
   const lister = createLister(feed, desk, clock, notice, ending.signal);
+  const relisting = createAlarm(clock);
   const nextListing = createAlarm(clock);
   const nextStream = createAlarm(clock);
   const streamTried = createAlarm(clock);
@@ -65,13 +66,14 @@ export function startTracker(
     async stop() {
       ending.abort();
       stream.abort();
-      for (const alarm of [nextListing, nextStream, streamTried]) alarm.ring();
+      for (const alarm of [relisting, nextListing, nextStream, streamTried]) alarm.ring();
       await Promise.all(loops);
     },
   };
 
   async function keepFollowing(): Promise<void> {
     const backoff = createBackoff(pace.reconnectMinMs, pace.reconnectMaxMs, random);
+    desk.stream('connecting'); // A tracker before us may have left it connected.
     while (!ending.signal.aborted) {
       stream = new AbortController();
       let openedAt: number | undefined;
@@ -97,13 +99,14 @@ export function startTracker(
         if (clock.now() - openedAt >= STREAM_STANDS_MS) backoff.reset();
       }
       await nextStream.sleep(backoff.next());
+      if (ending.signal.aborted) return;
       notice({ router: belief.name, at: clock.now(), kind: 'reconnecting' });
     }
   }
 
   function heard(event: RouterEvent): void {
     notice({ router: belief.name, at: clock.now(), kind: 'event', event: event.name });
-    if ('model' in event) lister.heardOf(event.model);
+    if (event.kind === 'status') lister.heardOf(event.model);
     if (event.kind === 'list_changed') nextListing.ring();
     else desk.event(event);
   }
@@ -112,30 +115,28 @@ export function startTracker(
     const backoff = createBackoff(pace.reconnectMinMs, pace.reconnectMaxMs, random);
     await streamTried.sleep(STREAM_FIRST_MS);
     listedOnce = true;
-    let streamBefore: AbortController | undefined;
+    let stoodBefore: AbortController | undefined;
     while (!ending.signal.aborted) {
       const wasUp = belief.up;
+      const standing = belief.stream === 'connected' ? stream : undefined;
       const { corrected } = await lister.list();
       if (ending.signal.aborted) return;
       if (belief.up) backoff.reset();
       // It is back, perhaps as another build: what the stream waits for is over.
       if (belief.up && wasUp === false) nextStream.ring();
-      // The same stream stood at the last listing, so it should have told what this one corrected.
-      const streamIsDeaf = corrected > 0 && stream === streamBefore;
+      // The same stream stood before the last listing, so it should have told what this one corrected.
+      const streamIsDeaf = corrected > 0 && stream === stoodBefore;
       const routerIsGone = belief.up === false;
       if (belief.stream === 'connected' && (streamIsDeaf || routerIsGone)) stream.abort();
-      streamBefore = belief.stream === 'connected' ? stream : undefined;
+      stoodBefore = standing;
       await pause(belief.up ? listingPause() : backoff.next());
     }
   }
 
   async function pause(ms: number): Promise<void> {
-    const listedAt = clock.now();
-    await nextListing.sleep(ms);
-    for (let left = RELIST_MS; left > 0 && !ending.signal.aborted; ) {
-      left = listedAt + RELIST_MS - clock.now();
-      if (left > 0) await nextListing.sleep(left);
-    }
+    const atLeast = Math.min(ms, RELIST_MS);
+    await relisting.sleep(atLeast);
+    if (!ending.signal.aborted) await nextListing.sleep(ms - atLeast);
   }
 
   function listingPause(): number {

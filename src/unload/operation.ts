@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
-import { planUnload, type Selection } from './plan.ts';
+import { type Plan, planUnload, type Selection } from './plan.ts';
 import { type ModelResult, type Operation, outcomeOf, type RouterResult, summarize } from './report.ts';
 import { type Hands, type RunOptions, runUnload } from './run.ts';
 
@@ -33,8 +33,14 @@ export async function unload(
     ({ desk }) => request.routers.length === 0 || request.routers.includes(desk.belief.name),
   );
   const startedAt = clock.now();
-  const results = await Promise.all(wanted.map((hands) => unloadRouter(request, hands, clock, progress)));
-  reportUnmatched(request, wanted, results);
+  const plans = wanted.map(({ desk: { belief } }) =>
+    belief.up ? planUnload([...belief.models.values()], request.selection) : undefined,
+  );
+  const results = await Promise.all(
+    wanted.map((hands, index) => unloadRouter(request, hands, plans[index], clock, progress)),
+  );
+  reportUnmatched(request, plans, results, progress);
+  reportUnknown(request, routers, results);
   return {
     id: randomUUID(),
     trigger: request.trigger,
@@ -51,16 +57,16 @@ export async function unload(
 async function unloadRouter(
   request: UnloadRequest,
   hands: Hands,
+  plan: Plan | undefined,
   clock: Clock,
   progress: Progress,
 ): Promise<RouterResult> {
   const { belief } = hands.desk;
   const router = belief.name;
-  if (!belief.up) {
+  if (!plan) {
     const fault = belief.fault ?? { kind: 'timeout', message: `${belief.url} has not answered yet` };
     return { router, models: [], fault };
   }
-  const plan = planUnload([...belief.models.values()], request.selection);
   for (const settled of plan.settled) progress(router, settled);
   const options: RunOptions = {
     timeoutMs: request.timeoutMs,
@@ -75,16 +81,28 @@ async function unloadRouter(
 }
 
 /** A pattern that matches on no router at all is most likely misspelt: silence would pass for success. */
-function reportUnmatched(request: UnloadRequest, wanted: readonly Hands[], results: RouterResult[]): void {
-  const reached = wanted.filter(({ desk }) => desk.belief.up);
+function reportUnmatched(
+  request: UnloadRequest,
+  plans: readonly (Plan | undefined)[],
+  results: readonly RouterResult[],
+  progress: Progress,
+): void {
+  const reached = plans.filter((plan) => plan !== undefined);
+  const first = results[plans.findIndex((plan) => plan !== undefined)];
   for (const pattern of request.selection.models) {
-    const isMatched = reached.some(
-      ({ desk }) =>
-        planUnload([...desk.belief.models.values()], { ...request.selection, models: [pattern] }).unmatched
-          .length === 0,
-    );
-    if (isMatched || reached.length === 0) continue;
-    const first = results.find(({ fault }) => !fault);
-    first?.models.push({ model: pattern, result: 'failed', detail: 'no model has this name' });
+    if (!first || reached.some(({ unmatched }) => !unmatched.includes(pattern))) continue;
+    const result: ModelResult = { model: pattern, result: 'failed', detail: 'no model has this name' };
+    first.models.push(result);
+    progress(first.router, result);
+  }
+}
+
+/** So is the name of a router that is not followed. */
+function reportUnknown(request: UnloadRequest, routers: readonly Hands[], results: RouterResult[]): void {
+  const known = routers.map(({ desk }) => desk.belief.name);
+  for (const router of request.routers) {
+    if (known.includes(router)) continue;
+    const message = `no router is named ${router}; there is ${known.join(', ') || 'none'}`;
+    results.push({ router, models: [], fault: { kind: 'unknown_router', message } });
   }
 }

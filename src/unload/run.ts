@@ -62,64 +62,77 @@ async function unloadOne(
 ): Promise<ModelResult> {
   const { desk } = hands;
   const startedAt = clock.now();
-  const seconds = () => Math.max(0, clock.now() - startedAt) / 1000;
   const wasLoading = desk.belief.models.get(model)?.life.status === 'loading';
   const end = watchForEnd(model, hands, clock, options.timeoutMs);
   // Before the request: its event may arrive before its answer.
-  desk.asking(model);
+  const takeBack = desk.asking(model);
   const answer = await hands.unload(model);
-  if (!answer.ok || answer.value !== 'accepted') {
-    desk.refused(model);
+  if (answer.ok && answer.value !== 'accepted') {
+    takeBack();
     end.stop();
-    if (!answer.ok) return { model, result: 'failed', detail: answer.fault.message };
-    if (answer.value === 'not_running') return { model, result: 'already_unloaded' };
-    return { model, result: 'failed', detail: 'the router does not know it any more' };
+    return answer.value === 'not_running'
+      ? { model, result: 'already_unloaded' }
+      : { model, result: 'failed', detail: 'the router does not know it any more' };
   }
-  if (!options.wait) {
-    end.stop();
-    return { model, result: 'asked' };
+  // Without an answer it may have been done all the same: one look tells.
+  if (!answer.ok) await hands.refresh();
+  if (!answer.ok || !options.wait) end.stop();
+  const gone = await end.gone;
+  const seconds = Math.max(0, clock.now() - startedAt) / 1000;
+  if (gone === 'marked failed' && !wasLoading) {
+    return { model, result: 'forced', seconds, detail: 'it did not stop by itself and was killed' };
   }
-  if (!(await end.gone)) {
-    const detail = `the router accepted, but it was still there after ${options.timeoutMs / 1000} s`;
-    return { model, result: 'timeout', seconds: seconds(), detail };
+  if (gone) return { model, result: 'unloaded', seconds };
+  if (!answer.ok) {
+    takeBack();
+    return { model, result: 'failed', detail: answer.fault.message };
   }
-  const killed = !wasLoading && desk.belief.models.get(model)?.life.markedFailed === true;
-  return killed
-    ? { model, result: 'forced', seconds: seconds(), detail: 'it was busy, did not stop, and was killed' }
-    : { model, result: 'unloaded', seconds: seconds() };
+  if (!options.wait) return { model, result: 'asked' };
+  return { model, result: 'timeout', seconds, detail: whyTimedOut(desk, options) };
 }
 
-/** Resolves to true when the store has seen the model go, to false when the time is up. */
+function whyTimedOut({ belief }: RouterDesk, { timeoutMs }: RunOptions): string {
+  if (belief.fault) return `the router accepted, and then could not be asked: ${belief.fault.message}`;
+  return `the router accepted, but it was still there after ${timeoutMs / 1000} s`;
+}
+
+type Gone = 'marked failed' | 'unmarked' | undefined;
+
+/** Resolves when the store has seen the model go, and how; to undefined when the time is up. */
 function watchForEnd(model: string, { desk, refresh, onTransition }: Hands, clock: Clock, timeoutMs: number) {
   let ended = false;
-  let settle = (_gone: boolean) => {};
-  const gone = new Promise<boolean>((resolve) => {
+  let settle = (_gone: Gone) => {};
+  const gone = new Promise<Gone>((resolve) => {
     settle = resolve;
   });
   const stopListening = onTransition((transition) => {
     if (transition.router !== desk.belief.name || transition.kind !== 'model') return;
     const { kind } = transition.change;
-    // A model that is loaded again at once was gone all the same.
-    if (transition.model === model && (kind === 'unloaded' || kind === 'vanished')) finish(true);
+    // A model that is loaded again at once was gone all the same: what is believed now counts, not later.
+    if (transition.model === model && (kind === 'unloaded' || kind === 'vanished')) finish(howItWent());
   });
   let cancelRefresh = clock.after(REFRESH_MS, look);
-  const cancelTimeout = clock.after(timeoutMs, () => finish(false));
-  return { gone, stop: () => finish(false) };
+  const cancelTimeout = clock.after(timeoutMs, () => finish(undefined));
+  return { gone, stop: () => finish(undefined) };
 
   function look(): void {
     cancelRefresh = () => {};
     refresh().then(() => {
       const life = desk.belief.models.get(model)?.life;
-      if (desk.belief.up && !isRunning(life?.known)) finish(true);
+      if (desk.belief.up && !isRunning(life?.known)) finish(howItWent());
       else if (!ended) cancelRefresh = clock.after(REFRESH_MS, look);
     });
   }
 
-  function finish(value: boolean): void {
+  function howItWent(): Gone {
+    return desk.belief.models.get(model)?.life.markedFailed ? 'marked failed' : 'unmarked';
+  }
+
+  function finish(how: Gone): void {
     ended = true;
     stopListening();
     cancelRefresh();
     cancelTimeout();
-    settle(value);
+    settle(how);
   }
 }

@@ -1,0 +1,72 @@
+import { describe, expect, it } from '@jest/globals';
+import { createLogger, LOG_LEVELS, type LoggerOptions } from '../../src/lib/logger.ts';
+
+const TS = '2023-11-14T22:13:20.000Z';
+
+function aLogger(options: Partial<LoggerOptions> = {}) {
+  const lines: string[] = [];
+  const log = createLogger({
+    level: 'debug',
+    format: 'logfmt',
+    write: (line) => lines.push(line),
+    now: () => 1_700_000_000_000,
+    ...options,
+  });
+  return { log, lines };
+}
+
+describe('logfmt', () => {
+  it.each<[string, Record<string, string | number | boolean | undefined>, string]>([
+    [
+      'plain values',
+      { router: 'attic:8080', seconds: 1.5, ok: true },
+      'router=attic:8080 seconds=1.5 ok=true',
+    ],
+    ['what is not known, left out', { router: 'attic', error: undefined }, 'router=attic'],
+    ['spaces and quotes', { model: 'bge "en"' }, 'model="bge \\"en\\""'],
+    ['an equals sign', { model: 'a=b' }, 'model="a=b"'],
+    ['a backslash', { model: 'a\\b' }, 'model="a\\\\b"'],
+    ['nothing', { model: '' }, 'model=""'],
+    ['other letters', { model: 'größe-🦙' }, 'model=größe-🦙'],
+    ['a line break', { model: 'a\nlevel=error' }, 'model="a\\nlevel=error"'],
+    ['what would colour a terminal', { model: '\u001b[31mred' }, 'model="\\u001b[31mred"'],
+    ['a bell', { model: 'ding\u0007' }, 'model="ding\\u0007"'],
+  ])('%s', (_, fields, text) => {
+    const { log, lines } = aLogger();
+    log.info('model loaded', fields);
+    expect(lines).toEqual([`ts=${TS} level=info msg="model loaded" ${text}\n`]);
+  });
+
+  it('takes a message alone', () => {
+    const { log, lines } = aLogger();
+    log.warn('ready');
+    expect(lines).toEqual([`ts=${TS} level=warn msg=ready\n`]);
+  });
+
+  it.each(['\u007f', '\u009b31m', '\u2028', 'a\u2028b'])(
+    'keeps the control character in %j out of the terminal',
+    (model) => {
+      const { log, lines } = aLogger();
+      log.info('x', { model });
+      expect(lines.join('')).not.toMatch(/[\u007f-\u009f\u2028]/);
+    },
+  );
+});
+
+describe('JSON', () => {
+  it('is one object a line, with the types of its values', () => {
+    const { log, lines } = aLogger({ format: 'json' });
+    log.error('model\nfailed', { model: 'a "b"', seconds: 1.5, forced: false, error: undefined });
+    expect(lines).toEqual([
+      `{"ts":"${TS}","level":"error","msg":"model\\nfailed","model":"a \\"b\\"","seconds":1.5,"forced":false}\n`,
+    ]);
+  });
+});
+
+it.each(LOG_LEVELS)('from %s on', (level) => {
+  const { log, lines } = aLogger({ level });
+  for (const own of LOG_LEVELS) log[own]('x');
+  expect(lines.map((line) => /level=(\w+)/.exec(line)?.[1])).toEqual(
+    LOG_LEVELS.slice(LOG_LEVELS.indexOf(level)),
+  );
+});

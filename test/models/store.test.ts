@@ -1,0 +1,277 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Transition } from '../../src/models/belief.ts';
+import type { Fault } from '../../src/models/feed.ts';
+import { createStore } from '../../src/models/store.ts';
+import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
+import { createSteppedClock } from '../support/stepped-clock.ts';
+
+const START = 1_700_000_000_000;
+const MINUTE = 60_000;
+const timeout: Fault = { kind: 'timeout', message: 'http://router did not answer within 5 s' };
+const refused: Fault = { kind: 'unreachable', message: 'http://router refuses connections' };
+
+function aStore() {
+  const clock = createSteppedClock(START);
+  const store = createStore(clock, { reloadWindowMs: 10 * MINUTE });
+  const told: Transition[] = [];
+  const stopListening = store.onTransition((transition) => told.push(transition));
+  return { clock, store, told, stopListening, deeds: recordDeeds(store) };
+}
+
+describe('routers', () => {
+  it('are told of as they come and go, in the order in which they came', () => {
+    const { store, told } = aStore();
+    store.add('b', 'http://b');
+    store.add('a', 'http://a');
+    expect(store.routers().map(({ name }) => name)).toEqual(['b', 'a']);
+    store.remove('b');
+    store.remove('b');
+    expect(store.routers().map(({ name }) => name)).toEqual(['a']);
+    expect(store.desk('b')).toBeUndefined();
+    expect(told).toEqual([
+      { router: 'b', at: START, kind: 'router', change: 'added' },
+      { router: 'a', at: START, kind: 'router', change: 'added' },
+      { router: 'b', at: START, kind: 'router', change: 'removed' },
+    ]);
+  });
+
+  it('have names of their own', () => {
+    const { store } = aStore();
+    store.add('a', 'http://a');
+    expect(() => store.add('a', 'http://b')).toThrow('a router named a is there already');
+  });
+
+  it('begin as nothing known', () =>
+    expect(aStore().store.add('a', 'http://a').belief).toEqual({
+      name: 'a',
+      url: 'http://a',
+      up: undefined,
+      malformed: [],
+      stream: 'connecting',
+      engineMetrics: 'unknown',
+      props: {},
+      models: new Map(),
+    }));
+
+  it('are told up and down once, and down again for another reason', () => {
+    const { store, told, clock } = aStore();
+    const desk = store.add('router', 'http://router');
+    told.length = 0;
+    desk.failed(timeout);
+    desk.failed({ ...timeout, message: 'http://router did not answer within 6 s' });
+    clock.jump(1000);
+    desk.failed(refused);
+    expect(desk.belief).toMatchObject({ up: false, fault: refused });
+    desk.listed(aListing());
+    desk.listed(aListing());
+    expect(desk.belief).toMatchObject({ up: true, listedAt: START + 1000 });
+    expect(desk.belief).not.toHaveProperty('fault');
+    expect(told).toEqual([
+      { router: 'router', at: START, kind: 'router', change: 'down', fault: timeout },
+      { router: 'router', at: START + 1000, kind: 'router', change: 'down', fault: refused },
+      { router: 'router', at: START + 1000, kind: 'router', change: 'up' },
+    ]);
+  });
+
+  it('are told of their stream, and of malformed entries, when that changes', () => {
+    const { store, told } = aStore();
+    const desk = store.add('router', 'http://router');
+    desk.listed(aListing());
+    told.length = 0;
+    desk.stream('connecting');
+    desk.stream('connected');
+    desk.stream('connected');
+    desk.listed({ models: [], malformed: ['data[0]: it has no name'] });
+    desk.listed({ models: [], malformed: ['data[0]: it has no name'] });
+    expect(told).toEqual([
+      { router: 'router', at: START, kind: 'stream', state: 'connected' },
+      { router: 'router', at: START, kind: 'malformed', entries: ['data[0]: it has no name'] },
+    ]);
+  });
+
+  it('keep what was known of their models while they are down', () => {
+    const { store } = aStore();
+    const desk = store.add('router', 'http://router');
+    desk.listed(aListing(listed('a', 'loaded')));
+    desk.failed(timeout);
+    expect(desk.belief.models.get('a')?.life.status).toBe('loaded');
+  });
+});
+
+describe('transitions', () => {
+  it('of a model are told with their time, the change of status before the deed', () => {
+    const { store, told, clock } = aStore();
+    const desk = store.add('router', 'http://router');
+    desk.listed(aListing(listed('a', 'loaded')));
+    told.length = 0;
+    clock.jump(1000);
+    desk.event(ended('a'));
+    expect(told).toEqual(
+      [
+        { kind: 'status', from: 'loaded', to: 'unloaded' },
+        { kind: 'unloaded', reason: 'external', from: 'loaded' },
+      ].map((change) => ({ router: 'router', at: START + 1000, kind: 'model', model: 'a', change })),
+    );
+  });
+
+  it('of an unload that was understood later have the time when it went', () => {
+    const { store, told, clock } = aStore();
+    const desk = store.add('router', 'http://router');
+    desk.props({ modelsMax: 1 });
+    desk.listed(aListing(listed('a', 'loaded')));
+    desk.event(ended('a'));
+    told.length = 0;
+    clock.jump(10_000);
+    expect(told).toEqual([
+      {
+        router: 'router',
+        at: START,
+        kind: 'model',
+        model: 'a',
+        change: { kind: 'unloaded', reason: 'external', from: 'loaded' },
+      },
+    ]);
+  });
+
+  it('see the belief that they tell of', () => {
+    const { store } = aStore();
+    const desk = store.add('router', 'http://router');
+    desk.listed(aListing(listed('a', 'loaded')));
+    const seen: unknown[] = [];
+    store.onTransition(() => seen.push(desk.belief.models.get('a')?.life.status));
+    desk.event(ended('a'));
+    desk.listed(aListing());
+    expect(seen).toEqual(['unloaded', 'unloaded', undefined]);
+  });
+
+  it('are not told to who listens no longer', () => {
+    const { store, told, stopListening } = aStore();
+    stopListening();
+    store.add('a', 'http://a');
+    expect(told).toEqual([]);
+  });
+});
+
+it('the version changes with every change of anything that is believed', () => {
+  const { store, clock } = aStore();
+  const versions = [store.version()];
+  const note = () => versions.push(store.version());
+  const desk = store.add('router', 'http://router');
+  note();
+  const deeds = [
+    () => desk.props({ modelsMax: 1 }),
+    () => desk.stream('connected'),
+    () => desk.listed(aListing(listed('a', 'loaded'))),
+    () => desk.listed(aListing(listed('a', 'loaded', { facts: { parameters: 1 } }))),
+    () => desk.event(turned('a', 'loading', { progress: 0.5 })),
+    () => desk.event(turned('a', 'loaded')),
+    () => desk.event(ended('a')),
+    () => clock.jump(250),
+    () => desk.failed(timeout),
+    () => desk.failed({ ...timeout, message: 'still' }),
+    () => store.remove('router'),
+  ];
+  for (const deed of deeds) {
+    deed();
+    note();
+  }
+  expect(new Set(versions).size).toBe(versions.length);
+});
+
+describe('last unloads', () => {
+  const evicted = { router: 'router', model: 'a', at: START - 2 * MINUTE, reason: 'evicted' } as const;
+
+  it('are those after which a load would be a reload', () => {
+    const { store, clock } = aStore();
+    const desk = store.add('router', 'http://router');
+    desk.listed(aListing(listed('a', 'loaded'), listed('b', 'loaded')));
+    desk.event(ended('a'));
+    clock.jump(MINUTE);
+    desk.event(ended('b', 1));
+    expect(store.lastUnloads()).toEqual([
+      { router: 'router', model: 'a', at: START, reason: 'external' },
+      { router: 'router', model: 'b', at: START + MINUTE, reason: 'crashed' },
+    ]);
+    clock.jump(9 * MINUTE + 1);
+    expect(store.lastUnloads()).toEqual([
+      { router: 'router', model: 'b', at: START + MINUTE, reason: 'crashed' },
+    ]);
+    desk.event(begun('b'));
+    desk.event(turned('b', 'loaded'));
+    expect(store.lastUnloads()).toEqual([]);
+  });
+
+  it.each([
+    ['a listing shows it at rest and then it is loaded', [() => listed('a', 'unloaded')], 'a loaded in 0 s'],
+    ['an event of its load is the first that is heard of it', [], 'a loaded in 0 s'],
+  ])('of an earlier process make a reload when %s', (_, before, loaded) => {
+    const { store, deeds } = aStore();
+    store.recall([evicted]);
+    const desk = store.add('router', 'http://router');
+    desk.listed(aListing(...before.map((entry) => entry())));
+    desk.event(begun('a'));
+    desk.event(turned('a', 'loaded'));
+    expect(deeds).toEqual(['a appeared', `${loaded}, 120 s after it was evicted`]);
+  });
+
+  it('of an earlier process are kept until the model is seen', () => {
+    const { store } = aStore();
+    store.recall([evicted]);
+    expect(store.lastUnloads()).toEqual([evicted]);
+    store.add('router', 'http://router').listed(aListing(listed('a', 'loaded')));
+    expect(store.lastUnloads()).toEqual([]);
+  });
+
+  it('are counted once: a model that was reloaded, vanished and came back has none', () => {
+    const { store, deeds } = aStore();
+    store.recall([evicted]);
+    const desk = store.add('router', 'http://router');
+    desk.listed(aListing(listed('a', 'unloaded')));
+    desk.listed(aListing(listed('a', 'loaded')));
+    expect(store.lastUnloads()).toEqual([]);
+    deeds.length = 0;
+    desk.listed(aListing(listed('a', 'other')));
+    desk.listed(aListing());
+    desk.listed(aListing(listed('a', 'unloaded')));
+    desk.listed(aListing(listed('a', 'loaded')));
+    expect(deeds).toEqual([
+      'a external while loaded',
+      'a vanished',
+      'a appeared',
+      'a loaded, 0 s after it was external',
+    ]);
+  });
+
+  it('of models that vanished are kept: they may come back', () => {
+    const { store, clock, deeds } = aStore();
+    const desk = store.add('router', 'http://router');
+    desk.listed(aListing(listed('a', 'loaded')));
+    desk.asking('a');
+    desk.event(ended('a'));
+    desk.listed(aListing());
+    expect(store.lastUnloads()).toEqual([{ router: 'router', model: 'a', at: START, reason: 'requested' }]);
+    clock.jump(MINUTE);
+    desk.listed(aListing(listed('a', 'unloaded')));
+    desk.event(begun('a'));
+    desk.event(turned('a', 'loaded'));
+    expect(deeds.at(-1)).toBe('a loaded in 0 s, 60 s after it was requested');
+  });
+
+  it('of models that vanished long ago are forgotten', () => {
+    const { store, clock } = aStore();
+    const desk = store.add('router', 'http://router');
+    desk.listed(aListing(listed('a', 'loaded'), listed('b', 'unloaded')));
+    desk.listed(aListing(listed('b', 'unloaded')));
+    clock.jump(10 * MINUTE + 1);
+    desk.listed(aListing());
+    clock.set(START);
+    expect(store.lastUnloads()).toEqual([]);
+  });
+
+  it('tell models of the same name on two routers apart', () => {
+    const { store } = aStore();
+    store.recall([evicted, { ...evicted, router: 'other', reason: 'crashed' }]);
+    store.add('other', 'http://other').listed(aListing(listed('a', 'unloaded')));
+    expect(store.lastUnloads()).toEqual([evicted, { ...evicted, router: 'other', reason: 'crashed' }]);
+  });
+});

@@ -1,0 +1,234 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { Listing, RouterEvent } from '../../src/models/feed.ts';
+import type { Change } from '../../src/models/life.ts';
+import type { RouterDesk } from '../../src/models/router-desk.ts';
+import { createStore } from '../../src/models/store.ts';
+import {
+  createTrueRouter,
+  isUp,
+  NOTHING,
+  type Router,
+  statusOf,
+  type Tally,
+} from '../support/router-truth.ts';
+import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.ts';
+
+const IDS = ['a', 'b', 'c'];
+const RUNS = { numRuns: 500 };
+
+const modelsMax = fc.integer({ min: 1, max: IDS.length });
+/** One of the things that may happen to a model when its turn comes. */
+const chance = fc.record({ model: fc.nat({ max: IDS.length - 1 }), pick: fc.nat({ max: 99 }) });
+type Chance = { model: number; pick: number };
+
+describe('told of everything, in order', () => {
+  const step = fc.oneof(
+    { weight: 6, arbitrary: chance },
+    { weight: 1, arbitrary: fc.constantFrom('listing' as const, 'refused' as const) },
+  );
+
+  it('every counter is exactly the truth', () => {
+    fc.assert(
+      fc.property(modelsMax, fc.array(step, { maxLength: 60 }), (max, steps) => {
+        const { router, desk, clock, changes } = follow(max);
+        for (const next of steps) {
+          // What somebody does on a full router is told apart from an eviction by the time between the two.
+          clock.jump(1000);
+          if (next === 'listing') desk.listed(router.listing());
+          else if (next === 'refused') for (const id of IDS) desk.asking(id)();
+          else deliver(desk, clock, happen(next, router, desk));
+        }
+        clock.jump(1000);
+        for (const { id, process, done } of router.models) {
+          expect(desk.belief.models.get(id)?.life.status).toBe(statusOf(process));
+          expect(tally(changes.get(id) ?? [])).toEqual(done);
+        }
+      }),
+      RUNS,
+    );
+  });
+});
+
+describe('with gaps in the stream, each followed by a listing', () => {
+  const step = fc.oneof(
+    { weight: 8, arbitrary: chance },
+    { weight: 1, arbitrary: fc.constantFrom('lose' as const, 'restart' as const) },
+    { weight: 1, arbitrary: fc.constant('listing' as const) },
+  );
+  const gaps = fc.array(step, { maxLength: 60 });
+
+  it('the status is the truth, and no counter is more than it', () => {
+    fc.assert(
+      fc.property(modelsMax, gaps, (max, steps) => {
+        const { router, desk, changes } = followWithGaps(max, [...steps, 'listing']);
+        for (const { id, process, done } of router.models) {
+          expect(desk.belief.models.get(id)?.life.status).toBe(statusOf(process));
+          const counted = tally(changes.get(id) ?? []);
+          expect(counted.loads).toBeLessThanOrEqual(done.loads);
+          expect(unloads(counted)).toBeLessThanOrEqual(unloads(done));
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  it('each load has at most one end, each end one load before it, and what has no end is there', () => {
+    fc.assert(
+      fc.property(modelsMax, gaps, (max, steps) => {
+        const { router, changes } = followWithGaps(max, [...steps, 'listing']);
+        for (const truth of router.models) {
+          let up = false;
+          for (const change of changes.get(truth.id) ?? []) {
+            if (change.kind === 'loaded') {
+              expect(up).toBe(false);
+              up = true;
+            } else if (change.kind === 'unloaded') {
+              if (!up) expect(change).toEqual({ kind: 'unloaded', reason: 'requested', from: 'loading' });
+              up = false;
+            }
+          }
+          // Without its process to compare, a load under way may pass for a wake, and the reverse.
+          if (statusOf(truth.process) !== 'loading') expect(up).toBe(isUp(truth));
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  function followWithGaps(max: number, steps: readonly (Chance | 'lose' | 'restart' | 'listing')[]) {
+    const followed = follow(max);
+    const { router, desk, clock } = followed;
+    let lost = false;
+    for (const next of steps) {
+      clock.jump(1000);
+      if (next === 'lose') {
+        lost = true;
+      } else if (next === 'restart') {
+        lost = true;
+        router.restart();
+      } else if (next === 'listing') {
+        lost = false;
+        desk.listed(router.listing());
+      } else {
+        const events = happen(next, router, desk);
+        if (!lost) deliver(desk, clock, events);
+      }
+    }
+    clock.jump(1000);
+    return followed;
+  }
+});
+
+describe('with listings and events that overtake each other', () => {
+  const step = fc.oneof(
+    { weight: 4, arbitrary: chance },
+    { weight: 3, arbitrary: fc.record({ hear: fc.integer({ min: 1, max: 4 }) }) },
+    { weight: 2, arbitrary: fc.constantFrom('answer' as const, 'apply' as const) },
+  );
+
+  it('the status is the truth as soon as everything has arrived', () => {
+    fc.assert(
+      fc.property(modelsMax, fc.array(step, { maxLength: 80 }), (max, steps) => {
+        const { router, desk, clock } = follow(max);
+        const underway: RouterEvent[] = [];
+        let answer: Listing | undefined;
+        let newer = new Set<string>();
+        const hear = () => {
+          const event = underway.shift();
+          if (event?.kind !== 'status') return;
+          newer.add(event.model);
+          desk.event(event);
+        };
+        const apply = () => {
+          if (answer) desk.listed(answer, newer);
+          answer = undefined;
+        };
+        for (const next of steps) {
+          clock.jump(20);
+          if (next === 'answer') {
+            answer = router.listing();
+            newer = new Set();
+          } else if (next === 'apply') {
+            apply();
+          } else if ('hear' in next) {
+            for (let n = 0; n < next.hear; n += 1) hear();
+          } else {
+            underway.push(...happen(next, router, desk));
+          }
+        }
+        apply();
+        while (underway.length > 0) hear();
+        expectTruth();
+        desk.listed(router.listing());
+        expectTruth();
+
+        function expectTruth() {
+          for (const { id, process } of router.models) {
+            expect(desk.belief.models.get(id)?.life.status).toBe(statusOf(process));
+          }
+        }
+      }),
+      RUNS,
+    );
+  });
+});
+
+/** A router whose models are all at rest, and what is told of it from then on. */
+function follow(max: number) {
+  const clock = createSteppedClock();
+  const router = createTrueRouter(IDS, max);
+  const store = createStore(clock, { reloadWindowMs: 0 });
+  const desk = store.add('router', 'http://router');
+  desk.props({ modelsMax: max });
+  desk.listed(router.listing());
+  const changes = new Map<string, Change[]>(IDS.map((id) => [id, []]));
+  store.onTransition((transition) => {
+    if (transition.kind === 'model') changes.get(transition.model)?.push(transition.change);
+  });
+  return { clock, router, desk, changes };
+}
+
+/** Lets it happen; where it is our doing, our side knows. */
+function happen({ model, pick }: Chance, router: Router, desk: RouterDesk): RouterEvent[] {
+  const deeds = router.possible(model);
+  const deed = deeds[pick % deeds.length];
+  if (deed?.do === 'unload' && deed.by === 'us') desk.asking(IDS[model] ?? '');
+  return deed ? router.act(deed) : [];
+}
+
+/** The events of one deed, a few milliseconds apart, as the router sends them. */
+function deliver(desk: RouterDesk, clock: SteppedClock, events: readonly RouterEvent[]): void {
+  for (const event of events) {
+    desk.event(event);
+    clock.jump(17);
+  }
+}
+
+function tally(changes: readonly Change[]): Tally {
+  const done = { ...NOTHING };
+  for (const change of changes) {
+    switch (change.kind) {
+      case 'loaded':
+        done.loads += 1;
+        break;
+      case 'load_failed':
+        done.failures += 1;
+        break;
+      case 'slept':
+        done.sleeps += 1;
+        break;
+      case 'woke':
+        done.wakes += 1;
+        break;
+      case 'unloaded':
+        done[change.reason] += 1;
+        break;
+    }
+  }
+  return done;
+}
+
+function unloads({ requested, external, evicted, crashed }: Tally): number {
+  return requested + external + evicted + crashed;
+}

@@ -1,0 +1,86 @@
+import type { ModelBelief, Transition } from '../../src/models/belief.ts';
+import type { ListedModel, Listing, RouterEvent } from '../../src/models/feed.ts';
+import type { Change, Life } from '../../src/models/life.ts';
+import type { Status } from '../../src/models/status.ts';
+import type { Store } from '../../src/models/store.ts';
+
+/** A life as believed: a model at rest that nothing happened to, but for what is said. */
+export function aLife(life: Partial<Life> = {}): Life {
+  const status = life.status ?? 'unloaded';
+  return {
+    status,
+    ...(status !== 'other' && { known: status }),
+    loadFailed: false,
+    markedFailed: false,
+    ...life,
+  };
+}
+
+export function aModel({
+  id = 'tiny',
+  aliases = [],
+  ...life
+}: { id?: string; aliases?: string[] } & Partial<Life> = {}): ModelBelief {
+  return { id, aliases, facts: {}, life: aLife(life) };
+}
+
+/** A model as listed. */
+export function listed(id: string, status: Status, more: Partial<ListedModel> = {}): ListedModel {
+  return { id, aliases: [], status, failed: false, facts: {}, ...more };
+}
+
+export function aListing(...models: ListedModel[]): Listing {
+  return { models, malformed: [] };
+}
+
+type StatusEvent = Extract<RouterEvent, { kind: 'status' }>;
+
+/** A `status_change`, as the client understands it. */
+export function turned(model: string, status: Status, more: Partial<StatusEvent> = {}): StatusEvent {
+  return { name: 'status_change', kind: 'status', model, status, begins: false, ...more };
+}
+
+/** `model_status loading`: a process was started. */
+export function begun(model: string): StatusEvent {
+  return { name: 'model_status', kind: 'status', model, status: 'loading', begins: true };
+}
+
+/** `status_change unloaded`. */
+export function ended(model: string, exitCode = 0): StatusEvent {
+  return turned(model, 'unloaded', { exitCode });
+}
+
+/** The deeds among the transitions of models, in words: `tiny loaded in 3 s`. Changes of status alone are none. */
+export function recordDeeds(store: Store): string[] {
+  const deeds: string[] = [];
+  store.onTransition((transition) => {
+    const deed = deedOf(transition);
+    if (deed !== undefined) deeds.push(deed);
+  });
+  return deeds;
+}
+
+function deedOf(transition: Transition): string | undefined {
+  if (transition.kind !== 'model' || transition.change.kind === 'status') return undefined;
+  return `${transition.model} ${inWords(transition.change)}`;
+}
+
+export function inWords(change: Change): string {
+  switch (change.kind) {
+    case 'status':
+      return `${change.from ?? 'nothing'} → ${change.to}`;
+    case 'loaded': {
+      const duration = change.durationSeconds === undefined ? '' : ` in ${change.durationSeconds} s`;
+      const reload = change.reload
+        ? `, ${change.reload.afterSeconds} s after it was ${change.reload.reason}`
+        : '';
+      return `loaded${duration}${reload}`;
+    }
+    case 'load_failed':
+      return 'failed to load';
+    case 'unloaded':
+      return `${change.reason} while ${change.from}`;
+    default:
+      return change.kind;
+  }
+}

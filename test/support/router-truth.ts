@@ -1,0 +1,180 @@
+import type { Listing, RouterEvent } from '../../src/models/feed.ts';
+import type { Status } from '../../src/models/status.ts';
+import { aListing, begun, ended, listed, turned } from './a-model.ts';
+
+/** What was done, counted by the one who did it. */
+export interface Tally {
+  loads: number;
+  failures: number;
+  sleeps: number;
+  wakes: number;
+  requested: number;
+  external: number;
+  evicted: number;
+  crashed: number;
+}
+
+export const NOTHING: Tally = {
+  loads: 0,
+  failures: 0,
+  sleeps: 0,
+  wakes: 0,
+  requested: 0,
+  external: 0,
+  evicted: 0,
+  crashed: 0,
+};
+
+export interface TrueModel {
+  id: string;
+  process: 'none' | 'coming up' | 'loaded' | 'sleeping' | 'waking';
+  port: number;
+  failed: boolean;
+  usedAt: number;
+  done: Tally;
+}
+
+/** Somebody's deed. */
+export type Deed =
+  | { do: 'load' | 'comeUp' | 'failLoad' | 'sleep' | 'wake' | 'wokenUp' | 'crash'; model: number }
+  | { do: 'unload'; model: number; by: 'us' | 'others'; busy: boolean };
+
+export interface Router {
+  models: TrueModel[];
+  /** What may happen to this model now. */
+  possible(model: number): Deed[];
+  /** Does it, unless the router is full of what cannot be evicted, and answers the events that tell of it. */
+  act(deed: Deed): RouterEvent[];
+  /** Its processes end, its events too, and it has forgotten every port and failure. */
+  restart(): void;
+  listing(): Listing;
+}
+
+/**
+ * What a router does, as docs/architecture.md and its recordings tell, with nothing of ours in it: processes
+ * with ports, the least recently used one evicted, and both what it says and what is true.
+ */
+export function createTrueRouter(ids: readonly string[], modelsMax: number): Router {
+  let lastPort = 40_000;
+  let uses = 0;
+  const models = ids.map(
+    (id): TrueModel => ({ id, process: 'none', port: 0, failed: false, usedAt: 0, done: { ...NOTHING } }),
+  );
+  const running = () => models.filter(({ process }) => process !== 'none');
+  return {
+    models,
+    possible: (model) => possibleDeeds(model, models[model]?.process ?? 'none'),
+    act(deed) {
+      const model = models[deed.model];
+      return model ? act(model, deed) : [];
+    },
+    restart() {
+      for (const model of models) {
+        if (isUp(model)) model.done.external += 1;
+        Object.assign(model, { process: 'none', port: 0, failed: false });
+      }
+    },
+    listing: () =>
+      aListing(
+        ...models.map(({ id, process, port, failed }) =>
+          listed(id, statusOf(process), { failed, instance: port }),
+        ),
+      ),
+  };
+
+  function act(model: TrueModel, deed: Deed): RouterEvent[] {
+    const { id, done } = model;
+    switch (deed.do) {
+      case 'load':
+        return load(model);
+      case 'comeUp':
+        done.loads += 1;
+        model.process = 'loaded';
+        return [turned(id, 'loading', { progress: 1 }), turned(id, 'loaded', { facts: { parameters: 1 } })];
+      case 'failLoad':
+        done.failures += 1;
+        return end(model, 1);
+      case 'sleep':
+        done.sleeps += 1;
+        model.process = 'sleeping';
+        return [turned(id, 'sleeping')];
+      case 'wake':
+        model.process = 'waking';
+        return [turned(id, 'loading', { progress: 0 })];
+      case 'wokenUp':
+        done.wakes += 1;
+        model.process = 'loaded';
+        return [turned(id, 'loaded')];
+      case 'crash':
+        done.crashed += 1;
+        return end(model, 1);
+      case 'unload':
+        return unload(model, deed);
+    }
+  }
+
+  function load(model: TrueModel): RouterEvent[] {
+    const evicted = makeRoom();
+    if (evicted === 'impossible') return [];
+    lastPort += 1;
+    uses += 1;
+    Object.assign(model, { process: 'coming up', port: lastPort, failed: false, usedAt: uses });
+    return [...evicted, begun(model.id), turned(model.id, 'loading', { progress: 0 })];
+  }
+
+  function makeRoom(): RouterEvent[] | 'impossible' {
+    if (running().length < modelsMax) return [];
+    const [victim] = running()
+      .filter(({ process }) => process === 'loaded' || process === 'sleeping')
+      .sort((a, b) => a.usedAt - b.usedAt);
+    if (!victim) return 'impossible';
+    victim.done.evicted += 1;
+    return end(victim, 0);
+  }
+
+  /** A kill by others looks like what ends by itself: as such it is counted. */
+  function unload(model: TrueModel, { by, busy }: Deed & { do: 'unload' }): RouterEvent[] {
+    const killed = busy || !isUp(model);
+    if (by === 'us') model.done.requested += 1;
+    else if (!killed) model.done.external += 1;
+    else if (isUp(model)) model.done.crashed += 1;
+    else model.done.failures += 1;
+    return end(model, killed ? 1 : 0);
+  }
+
+  function end(model: TrueModel, exitCode: 0 | 1): RouterEvent[] {
+    model.process = 'none';
+    model.failed = exitCode !== 0;
+    return [ended(model.id, exitCode)];
+  }
+}
+
+function possibleDeeds(model: number, process: TrueModel['process']): Deed[] {
+  const unloads = (['us', 'others'] as const).flatMap((by) =>
+    [true, false].map((busy): Deed => ({ do: 'unload', model, by, busy })),
+  );
+  const deeds = (...names: Exclude<Deed['do'], 'unload'>[]) =>
+    names.map((name): Deed => ({ do: name, model }));
+  switch (process) {
+    case 'none':
+      return deeds('load');
+    case 'coming up':
+      return [...deeds('comeUp', 'comeUp', 'comeUp', 'comeUp', 'failLoad'), ...unloads];
+    case 'loaded':
+      return [...deeds('sleep', 'sleep', 'crash'), ...unloads];
+    case 'sleeping':
+      return [...deeds('wake', 'wake', 'crash'), ...unloads];
+    case 'waking':
+      return [...deeds('wokenUp', 'wokenUp', 'wokenUp', 'crash'), ...unloads];
+  }
+}
+
+/** It has come up, and is there still. */
+export function isUp({ process }: TrueModel): boolean {
+  return process === 'loaded' || process === 'sleeping' || process === 'waking';
+}
+
+export function statusOf(process: TrueModel['process']): Status {
+  if (process === 'none') return 'unloaded';
+  return process === 'coming up' || process === 'waking' ? 'loading' : process;
+}

@@ -1,0 +1,89 @@
+import { failed, ok } from '../../src/lib/result.ts';
+import type {
+  Answer,
+  Fault,
+  Listing,
+  RouterEvent,
+  RouterFeed,
+  RouterProps,
+  StreamEnd,
+} from '../../src/models/feed.ts';
+import type { SteppedClock } from './stepped-clock.ts';
+
+export const UNREACHABLE: Fault = { kind: 'unreachable', message: 'http://router refuses connections' };
+export const TIMEOUT: Fault = { kind: 'timeout', message: 'http://router did not answer within 5 s' };
+
+/** A router played by a test: what it answers from now on, and what it was asked, at which time. */
+export interface ScriptedFeed extends RouterFeed {
+  listing: Answer<Listing>;
+  props: RouterFeed['props'];
+  routerProps: Answer<RouterProps>;
+  /** How long a listing takes, in milliseconds; what it answers is settled at its end. */
+  listingMs: number;
+  /** What an attempt at the stream meets; `silent` does not answer until it is opened. */
+  stream: 'opens' | 'unsupported' | 'silent' | Fault;
+  /** Times since the start at which a listing, and a stream, was asked for. */
+  listings: number[];
+  attempts: number[];
+  /** Streams and listings that are under way now. */
+  underway(): { streams: number; listings: number };
+  openStream(): void;
+  say(...events: RouterEvent[]): void;
+  endStream(end?: StreamEnd): void;
+}
+
+export function createScriptedFeed(clock: SteppedClock): ScriptedFeed {
+  const startedAt = clock.now();
+  let open: { opened(): void; say(event: RouterEvent): void; end(end: StreamEnd): void } | undefined;
+  let streams = 0;
+  let listings = 0;
+  const feed: ScriptedFeed = {
+    listing: ok({ models: [], malformed: [] }),
+    routerProps: ok({}),
+    listingMs: 0,
+    stream: 'opens',
+    listings: [],
+    attempts: [],
+    underway: () => ({ streams, listings }),
+    openStream: () => open?.opened(),
+    say(...events) {
+      for (const event of events) open?.say(event);
+    },
+    endStream: (end = { kind: 'ended' }) => open?.end(end),
+    props: async () => feed.routerProps,
+    async list(signal) {
+      feed.listings.push(clock.now() - startedAt);
+      listings += 1;
+      const done = await takes(clock, feed.listingMs, signal);
+      listings -= 1;
+      return done ? feed.listing : failed(TIMEOUT);
+    },
+    async follow(signal, opened, event) {
+      feed.attempts.push(clock.now() - startedAt);
+      if (feed.stream === 'unsupported') return { kind: 'unsupported' };
+      if (typeof feed.stream === 'object') return { kind: 'fault', fault: feed.stream };
+      streams += 1;
+      const end = await new Promise<StreamEnd>((resolve) => {
+        open = { opened, say: event, end: resolve };
+        signal.addEventListener('abort', () => resolve({ kind: 'ended' }));
+        if (signal.aborted) resolve({ kind: 'ended' });
+        if (feed.stream === 'opens') opened();
+      });
+      streams -= 1;
+      return end;
+    },
+  };
+  return feed;
+}
+
+/** Resolves to false when it was aborted. */
+function takes(clock: SteppedClock, ms: number, signal: AbortSignal): Promise<boolean> {
+  if (ms === 0 || signal.aborted) return Promise.resolve(!signal.aborted);
+  return new Promise((resolve) => {
+    const cancel = clock.after(ms, () => resolve(true));
+    signal.addEventListener('abort', () => {
+      cancel();
+      resolve(false);
+    });
+  });
+}
