@@ -1,4 +1,5 @@
 import type { Config, RouterConfig } from './config/schema.ts';
+import { type EngineNews, type Reader, type Reading, startReader } from './engine/reader.ts';
 import type { Clock } from './lib/clock.ts';
 import { createListeners } from './lib/listeners.ts';
 import type { Notice } from './models/belief.ts';
@@ -13,6 +14,11 @@ import type { Operation } from './unload/report.ts';
 export interface Fleet {
   store: Store;
   onNotice(listener: (notice: Notice) => void): () => void;
+  onEngineNews(listener: (news: EngineNews) => void): () => void;
+  /** What is known of the models' own metrics, by router; `version` changes when any of it does. */
+  engine: { readings(): readonly RouterReadings[]; version(): number };
+  /** Reads the models' own metrics where they are older than the interval, within `budgetMs`. */
+  freshen(budgetMs: number): Promise<void>;
   /** Starts to follow what is new in this configuration, ends what is gone, leaves the rest as it is. */
   apply(config: Config): Promise<void>;
   /** Resolves when every router has answered, or failed to answer, its first listing. */
@@ -23,12 +29,18 @@ export interface Fleet {
   stop(): Promise<void>;
 }
 
+export interface RouterReadings {
+  router: string;
+  readings: readonly Reading[];
+}
+
 interface Followed {
   /** What it was started with: another value is another start. */
   terms: string;
   url: string;
   client: RouterClient;
   tracker: Tracker;
+  reader: Reader;
 }
 
 /** Builds an empty fleet: `apply` fills it. */
@@ -36,11 +48,22 @@ export function createFleet(clock: Clock): Fleet {
   const rules: LifecycleRules = { reloadWindowMs: 0 };
   const store = createStore(clock, rules);
   const notices = createListeners<Notice>();
+  const engineNews = createListeners<EngineNews>();
   const followed = new Map<string, Followed>();
+  /** Grows by more than any reader's version, so that no two sums are the same. */
+  let starts = 0;
 
   return {
     store,
     onNotice: notices.add,
+    onEngineNews: engineNews.add,
+    engine: {
+      readings: () => [...followed].map(([router, { reader }]) => ({ router, readings: reader.readings() })),
+      version: () => [...followed.values()].reduce((sum, { reader }) => sum + reader.version(), starts),
+    },
+    async freshen(budgetMs) {
+      await Promise.all([...followed.values()].map(({ reader }) => reader.freshen(budgetMs)));
+    },
     async apply(config) {
       rules.reloadWindowMs = config.lifecycle.reload_window * 1000;
       const wanted = new Map(config.routers.map((router) => [router.name, router]));
@@ -76,6 +99,7 @@ export function createFleet(clock: Clock): Fleet {
     const client = createRouterClient({
       url,
       requestTimeoutMs: config.follow.request_timeout * 1000,
+      modelTimeoutMs: config.engine.timeout * 1000,
       ...(router.api_key && { apiKey: router.api_key }),
     });
     const desk = store.desk(name) ?? store.add(name, url);
@@ -86,18 +110,21 @@ export function createFleet(clock: Clock): Fleet {
       reconnectMaxMs: config.follow.reconnect_max * 1000,
     };
     const tracker = startTracker(client, desk, pace, clock, notices.tell);
-    followed.set(name, { terms: termsOf(router, config), url, client, tracker });
+    const reading = { intervalMs: config.engine.interval * 1000, keepMs: config.engine.keep * 1000 };
+    const reader = startReader(desk, client.metrics, reading, clock, store.onTransition, engineNews.tell);
+    starts += 2 ** 32;
+    followed.set(name, { terms: termsOf(router, config), url, client, tracker, reader });
   }
 
   /** What is believed of it is kept when it will be followed again at the same address. */
   async function end(name: string, router: Followed, nextUrl: string | undefined): Promise<void> {
     followed.delete(name);
-    await router.tracker.stop();
+    await Promise.all([router.tracker.stop(), router.reader.stop()]);
     await router.client.close();
     if (nextUrl !== router.url) store.remove(name);
   }
 }
 
 function termsOf(router: RouterConfig, config: Config): string {
-  return JSON.stringify([router.url, router.api_key?.reveal(), config.follow]);
+  return JSON.stringify([router.url, router.api_key?.reveal(), config.follow, config.engine]);
 }

@@ -33,6 +33,7 @@ export function keepState(
     async stop() {
       cancel();
       await writing;
+      cancel(); // What was being written has set the next time.
       await save();
     },
   };

@@ -1,3 +1,4 @@
+import type { EngineNews } from './engine/reader.ts';
 import type { Logger } from './lib/logger.ts';
 import type { Transition } from './models/belief.ts';
 
@@ -26,6 +27,27 @@ export function logTransitions(log: Logger): (transition: Transition) => void {
         });
       case 'model':
         return logModel(log, router, transition.model, transition.change);
+    }
+  };
+}
+
+/** Writes to the log how reading the models' own metrics goes, when that changes. */
+export function logEngineNews(log: Logger): (news: EngineNews) => void {
+  return (news) => {
+    const { router } = news;
+    switch (news.kind) {
+      case 'disabled':
+        return log.warn('this router runs without --metrics: nobody can tell which models are busy', {
+          router,
+        });
+      case 'failed':
+        return log.warn("a model's own metrics could not be read", {
+          router,
+          model: news.model,
+          error: news.why,
+        });
+      case 'recovered':
+        return log.info("a model's own metrics can be read again", { router, model: news.model });
     }
   };
 }

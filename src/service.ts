@@ -1,3 +1,4 @@
+import { collectEngine, collectRelayed } from './collectors/engine.ts';
 import { collectExporter } from './collectors/exporter.ts';
 import { collectModels } from './collectors/models.ts';
 import { collectRouters } from './collectors/routers.ts';
@@ -11,7 +12,7 @@ import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { createProcessMetrics } from './metrics/process.ts';
 import { createTelemetry } from './metrics/telemetry.ts';
-import { logTransitions } from './news.ts';
+import { logEngineNews, logTransitions } from './news.ts';
 
 /** The running service. */
 export interface Service {
@@ -51,21 +52,35 @@ export async function startService({
   store.onTransition(telemetry.transition);
   store.onTransition(logTransitions(log));
   fleet.onNotice(telemetry.notice);
-  const state = keepState(config.current.state, store, telemetry, clock, log);
+  fleet.onEngineNews(logEngineNews(log));
 
   let loads = { successful: true, loadedAt: clock.now() };
   let ready = false;
-  const { web } = config.current;
+  let applying = Promise.resolve();
+  const started = config.current;
+  const { web, engine } = started;
+  const relayed = collectRelayed(fleet.engine, () => config.current.engine.max_series);
   const app = createApp({
     store,
-    scrape: createScrape([
-      collectRouters(store),
-      collectModels(store),
-      telemetry.samples,
-      collectExporter(version, () => loads),
-      createProcessMetrics(clock.now),
-    ]),
+    scrape: createScrape(
+      [
+        collectRouters(store),
+        collectModels(store),
+        telemetry.samples,
+        collectEngine(fleet.engine, relayed.dropped, clock.now),
+        ...(engine.publish === 'together' ? [relayed.collect] : []),
+        collectExporter(version, () => loads),
+        createProcessMetrics(clock.now),
+      ],
+      fleet.freshen,
+    ),
     telemetryPath: web.telemetry_path,
+    ...(engine.publish === 'apart' && {
+      engine: {
+        telemetryPath: engine.telemetry_path,
+        scrape: createScrape([relayed.collect], fleet.freshen),
+      },
+    }),
     isReady: () => ready && !closing.signal.aborted,
     reload,
     closing: closing.signal,
@@ -74,7 +89,9 @@ export async function startService({
     now: clock.now,
   });
   const server = await serve(app, web.listen_address);
-  await fleet.apply(config.current);
+  // Not before the address is ours: another instance may run, and its state is not to be touched.
+  const state = keepState(started.state, store, telemetry, clock, log);
+  await fleet.apply(started);
   fleet.ready().then(() => {
     ready = true;
   });
@@ -85,13 +102,24 @@ export async function startService({
     reload,
     async stop() {
       closing.abort();
+      await applying;
       await Promise.all([server.close(), fleet.stop()]);
       await state.stop();
     },
   };
 
-  async function reload(): Promise<{ error?: string }> {
-    const before = config.current;
+  /** One at a time: a router that one reload takes away and the next brings back is ended before it starts. */
+  function reload(): Promise<{ error?: string }> {
+    const result = applying.then(reloadNow);
+    applying = result.then(
+      () => {},
+      () => {},
+    );
+    return result;
+  }
+
+  async function reloadNow(): Promise<{ error?: string }> {
+    if (closing.signal.aborted) return { error: 'shutting down' };
     const result = config.reload();
     if (!result.ok) {
       loads = { ...loads, successful: false };
@@ -102,7 +130,7 @@ export async function startService({
     }
     await fleet.apply(result.config);
     loads = { successful: true, loadedAt: clock.now() };
-    const restart = needsRestart(before, result.config);
+    const restart = needsRestart(started, result.config);
     log.info('configuration reloaded', { routers: result.config.routers.length });
     if (restart.length > 0) log.warn('some changes wait for a restart', { options: restart.join(', ') });
     return {};

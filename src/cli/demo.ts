@@ -1,3 +1,63 @@
-import type { Command } from './command.ts';
+import { createConfigSource } from '../config/source.ts';
+import { createLogger } from '../lib/logger.ts';
+import { startService } from '../service.ts';
+import { liven } from '../simulator/liveliness.ts';
+import { createSeededRandom } from '../simulator/seeded-random.ts';
+import { createSimulatedRouter } from '../simulator/simulated-router.ts';
+import { castOf } from './cast.ts';
+import type { Call, Command } from './command.ts';
+import { EXIT } from './exit-codes.ts';
+import { untilSignal } from './signals.ts';
 
-export const demo: Command = { name: 'demo', summary: '', flags: [], configured: false, run: async () => 0 };
+/** `demo`: a simulated router whose models are in use, and the exporter that watches it, in one process. */
+export const demo: Command = {
+  name: 'demo',
+  summary: 'Runs the exporter on a simulated router with lively models.',
+  flags: [],
+  configured: false,
+  async run(call) {
+    const random = createSeededRandom(Date.now());
+    const router = createSimulatedRouter({ models: castOf(6), modelsMax: 3, sleepIdleSeconds: 45, random });
+    const { url } = await router.listen();
+    const calm = liven(router, { random });
+    const service = await startOnFreePort(call, url);
+    const page = `http://localhost:${service.port}`;
+    call.terminal.out(`The demo is running: a simulated router whose models are loaded, used, evicted and put to sleep.
+
+  Page      ${page}/
+  Metrics   ${page}/metrics
+  Models    ${page}/api/v1/models
+  Events    ${page}/api/v1/events
+  Router    ${url}  (simulated llama-server)
+
+  Try       llama-router-exporter list --router ${url}
+            llama-router-exporter unload-all --router ${url}
+  (in a checkout: node dist/main.js list …)
+
+Ctrl-C ends it. What happens to the models:
+`);
+    await untilSignal();
+    calm();
+    await service.stop();
+    await router.stop();
+    return EXIT.done;
+  },
+};
+
+/** The usual port, or any free one when somebody has it: a demo should just start. */
+async function startOnFreePort(call: Call, url: string) {
+  const log = createLogger({ level: 'info', format: 'logfmt', write: call.terminal.err, now: Date.now });
+  const start = (port: number) =>
+    startService({
+      config: createConfigSource({
+        env: {},
+        flags: { router: [url], 'web.listen-address': `localhost:${port}` },
+      }),
+      log,
+      version: call.version,
+    });
+  return start(10_180).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EADDRINUSE') throw error;
+    return start(0);
+  });
+}

@@ -2,6 +2,7 @@ import { createLogger } from '../lib/logger.ts';
 import { startService } from '../service.ts';
 import type { Call, Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
+import { untilSignal } from './signals.ts';
 
 /** `serve`: watches the routers and serves HTTP until it is told to end. */
 export const serveCommand: Command = {
@@ -31,10 +32,7 @@ export async function serveUntilSignal(call: Call): Promise<number> {
   log.info('listening', { address: `${host ?? ''}:${service.port}`, routers: config.current.routers.length });
   const reload = () => void service.reload();
   process.on('SIGHUP', reload);
-  const signal = await new Promise<string>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
+  const signal = await untilSignal();
   process.off('SIGHUP', reload);
   log.info('shutting down', { signal });
   await service.stop();

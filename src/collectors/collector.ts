@@ -4,8 +4,8 @@ import type { Samples } from '../metrics/family.ts';
 export type Collector = () => readonly Samples[] | Promise<readonly Samples[]>;
 
 /** Answers the same samples until `version` changes: unchanged samples cost a scrape nothing. */
-export function whenChanged(version: () => number, collect: () => readonly Samples[]): Collector {
-  let at: number | undefined;
+export function whenChanged(version: () => unknown, collect: () => readonly Samples[]): Collector {
+  let at: unknown;
   let samples: readonly Samples[] = [];
   return () => {
     if (version() !== at) {

@@ -2,7 +2,10 @@ import { CATALOG } from '../metrics/catalog.ts';
 import { samplesOf } from '../metrics/family.ts';
 import { type Collector, whenChanged } from './collector.ts';
 
-/** The last attempt to load the configuration, and when the one in force was loaded (milliseconds). */
+/**
+ * The last attempt to load the configuration, and when the one in force was loaded (milliseconds). Every
+ * attempt makes another object.
+ */
 export interface ConfigLoads {
   successful: boolean;
   loadedAt: number;
@@ -15,6 +18,6 @@ export function collectExporter(version: string, loads: () => ConfigLoads): Coll
     samplesOf(CATALOG.configReloadSuccessful, (row) => row({}, Number(loads().successful))),
     samplesOf(CATALOG.configReloadSuccess, (row) => row({}, loads().loadedAt / 1000)),
   ];
-  const collect = whenChanged(() => loads().loadedAt + Number(loads().successful), config);
+  const collect = whenChanged(loads, config);
   return () => [build, ...(collect() as ReturnType<typeof config>)];
 }

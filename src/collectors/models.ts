@@ -1,5 +1,5 @@
 import { CATALOG } from '../metrics/catalog.ts';
-import { type Family, type Samples, samplesOf } from '../metrics/family.ts';
+import { createSheets, type Family, type Samples } from '../metrics/family.ts';
 import type { ModelBelief } from '../models/belief.ts';
 import { STATUSES } from '../models/status.ts';
 import type { Store } from '../models/store.ts';
@@ -7,6 +7,7 @@ import { type Collector, whenChanged } from './collector.ts';
 
 /** The state of every model of the routers that can be reached: of the others nothing is known now. */
 export function collectModels(store: Store): Collector {
+  const sheet = createSheets();
   return whenChanged(store.version, () => {
     const models = store
       .routers()
@@ -17,20 +18,20 @@ export function collectModels(store: Store): Collector {
       family: Family<'router' | 'model'>,
       value: (model: ModelBelief) => number | undefined,
     ): Samples {
-      return samplesOf(family, (row) => {
+      return sheet(family, (row) => {
         for (const { router, model } of models) row({ router, model: model.id }, value(model));
       });
     }
 
     return [
-      samplesOf(CATALOG.modelStatus, (row) => {
+      sheet(CATALOG.modelStatus, (row) => {
         for (const { router, model } of models) {
           for (const status of STATUSES) {
             row({ router, model: model.id, status }, model.life.status === status ? 1 : 0);
           }
         }
       }),
-      samplesOf(CATALOG.modelInfo, (row) => {
+      sheet(CATALOG.modelInfo, (row) => {
         for (const { router, model } of models) {
           const { source = '', quantization = '' } = model.facts;
           row({ router, model: model.id, source, quantization }, 1);
@@ -47,6 +48,10 @@ export function collectModels(store: Store): Collector {
       each(CATALOG.modelDownloadTotal, ({ download }) => download?.totalBytes),
       each(CATALOG.modelStatusSince, ({ life }) =>
         life.since === undefined ? undefined : life.since / 1000,
+      ),
+      each(CATALOG.modelBusy, ({ activity }) => activity && Number(activity.busy)),
+      each(CATALOG.modelLastActivity, ({ activity }) =>
+        activity?.lastAt === undefined ? undefined : activity.lastAt / 1000,
       ),
     ];
   });

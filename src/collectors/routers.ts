@@ -1,43 +1,44 @@
 import { CATALOG } from '../metrics/catalog.ts';
-import { samplesOf } from '../metrics/family.ts';
+import { createSheets } from '../metrics/family.ts';
 import { STATUSES } from '../models/status.ts';
 import type { Store } from '../models/store.ts';
 import { type Collector, whenChanged } from './collector.ts';
 
 /** The state of every router. What a router that is down last said of itself is not published. */
 export function collectRouters(store: Store): Collector {
+  const sheet = createSheets();
   return whenChanged(store.version, () => {
     const all = store.routers();
     const reached = all.filter((router) => router.up);
     return [
-      samplesOf(CATALOG.up, (row) => {
+      sheet(CATALOG.up, (row) => {
         for (const { name, up } of all) row({ router: name }, up === undefined ? undefined : Number(up));
       }),
-      samplesOf(CATALOG.info, (row) => {
+      sheet(CATALOG.info, (row) => {
         for (const { name, props } of reached) if (props.build) row({ router: name, build: props.build }, 1);
       }),
-      samplesOf(CATALOG.modelsMax, (row) => {
+      sheet(CATALOG.modelsMax, (row) => {
         for (const { name, props } of reached) row({ router: name }, props.modelsMax);
       }),
-      samplesOf(CATALOG.modelsAutoload, (row) => {
+      sheet(CATALOG.modelsAutoload, (row) => {
         for (const { name, props } of reached) {
           row({ router: name }, props.autoload === undefined ? undefined : Number(props.autoload));
         }
       }),
-      samplesOf(CATALOG.models, (row) => {
+      sheet(CATALOG.models, (row) => {
         for (const { name, models } of reached) {
           const count = { downloading: 0, unloaded: 0, loading: 0, loaded: 0, sleeping: 0, other: 0 };
           for (const { life } of models.values()) count[life.status] += 1;
           for (const status of STATUSES) row({ router: name, status }, count[status]);
         }
       }),
-      samplesOf(CATALOG.malformedModels, (row) => {
+      sheet(CATALOG.malformedModels, (row) => {
         for (const { name, malformed } of reached) row({ router: name }, malformed.length);
       }),
-      samplesOf(CATALOG.streamConnected, (row) => {
+      sheet(CATALOG.streamConnected, (row) => {
         for (const { name, stream } of all) row({ router: name }, Number(stream === 'connected'));
       }),
-      samplesOf(CATALOG.lastPoll, (row) => {
+      sheet(CATALOG.lastPoll, (row) => {
         for (const { name, listedAt } of all) {
           row({ router: name }, listedAt === undefined ? undefined : listedAt / 1000);
         }

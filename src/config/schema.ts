@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { formatDuration } from '../lib/duration.ts';
-import { choice, duration, listenAddress, path, section, urlPath } from './fields.ts';
+import { choice, count, duration, listenAddress, path, section, urlPath } from './fields.ts';
 import { isTree } from './layer.ts';
 import { routers } from './routers.ts';
 
@@ -23,6 +23,18 @@ export const configSchema = z
       reconnect_min: duration('500ms', '50ms', 'The first wait before reconnecting to an event stream.'),
       reconnect_max: duration('30s', '50ms', 'The longest wait before reconnecting; waits double up to it.'),
     }),
+    engine: section("The models' own metrics (llamacpp:*), where llama-server runs with --metrics.", {
+      interval: duration('15s', '1s', 'Between two readings of a loaded model.'),
+      timeout: duration('3s', '100ms', 'How long a reading may take; it holds up nothing but itself.'),
+      keep: duration('5m', '1s', 'How long the last reading is published when none follows.'),
+      max_series: count(1000, 'How many series of one model are passed on; whole families beyond are not.'),
+      publish: choice(
+        'together',
+        ['together', 'apart', 'off'],
+        "With the exporter's own metrics, apart on engine.telemetry_path, or not; who is busy is known anyway.",
+      ),
+      telemetry_path: urlPath('/metrics/engine', 'Where they are when they are published apart.'),
+    }),
     lifecycle: section("How a model's life is told.", {
       reload_window: duration('10m', '1s', 'A load this soon after an unload is a reload after unload.'),
     }),
@@ -40,16 +52,21 @@ export type Config = z.output<typeof configSchema>;
 export type RouterConfig = Config['routers'][number];
 
 interface Bounds {
+  readonly web: { readonly telemetry_path: string };
+  readonly engine: { readonly telemetry_path: string };
   readonly follow: { readonly reconnect_min: number; readonly reconnect_max: number };
 }
 
 /** Compared even when an option is wrong, so that all is reported at once: what is no number is not greater. */
-function checkBounds(
-  { follow: { reconnect_min: min, reconnect_max: max } }: Bounds,
-  ctx: z.core.$RefinementCtx,
-) {
-  if (!(min > max)) return;
-  const spans = `is ${formatDuration(min)}, longer than reconnect_max, ${formatDuration(max)}`;
-  const message = `${spans}: lower the one or raise the other`;
-  ctx.addIssue({ code: 'custom', path: ['follow', 'reconnect_min'], message });
+function checkBounds({ web, engine, follow }: Bounds, ctx: z.core.$RefinementCtx) {
+  const { reconnect_min: min, reconnect_max: max } = follow;
+  if (min > max) {
+    const spans = `is ${formatDuration(min)}, longer than reconnect_max, ${formatDuration(max)}`;
+    const message = `${spans}: lower the one or raise the other`;
+    ctx.addIssue({ code: 'custom', path: ['follow', 'reconnect_min'], message });
+  }
+  if (typeof engine.telemetry_path === 'string' && engine.telemetry_path === web.telemetry_path) {
+    const message = `is '${web.telemetry_path}', as web.telemetry_path: to have both there, say publish: together`;
+    ctx.addIssue({ code: 'custom', path: ['engine', 'telemetry_path'], message });
+  }
 }

@@ -8,6 +8,8 @@ export interface Origin {
   host: string | undefined;
   origin: string | undefined;
   secFetchSite: string | undefined;
+  /** A proxy says that it speaks for somebody else. */
+  forwarded: boolean;
 }
 
 /**
@@ -15,8 +17,9 @@ export interface Origin {
  * only somebody on this very machine (by address, and by name: a page from elsewhere that resolves its own
  * name to loopback must not pass), and never a page of another site in somebody's browser.
  */
-export function refusal({ peer, host, origin, secFetchSite }: Origin): string | undefined {
+export function refusal({ peer, host, origin, secFetchSite, forwarded }: Origin): string | undefined {
   if (!isLoopbackAddress(peer)) return 'only callers on this machine (loopback) may do this';
+  if (forwarded) return 'a proxy sent it for somebody else, who may be anywhere';
   if (!isLoopbackHost(host))
     return `the Host header must name this machine (localhost), not ${host ?? 'nothing'}`;
   if (secFetchSite !== undefined && secFetchSite !== 'same-origin' && secFetchSite !== 'none') {
@@ -26,6 +29,8 @@ export function refusal({ peer, host, origin, secFetchSite }: Origin): string | 
   return undefined;
 }
 
+const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'];
+
 /** Lets a request through that may change something, answers 403 to all others. */
 export function mayAct(request: Request, response: Response, next: NextFunction): void {
   const reason = refusal({
@@ -33,6 +38,7 @@ export function mayAct(request: Request, response: Response, next: NextFunction)
     host: request.headers.host,
     origin: request.headers.origin,
     secFetchSite: request.get('sec-fetch-site'),
+    forwarded: FORWARDED.some((header) => request.headers[header] !== undefined),
   });
   if (reason === undefined) return next();
   sendProblem(response, { status: 403, title: 'Forbidden', detail: `Refused: ${reason}.` });

@@ -1,6 +1,6 @@
 import express, { type Express } from 'express';
 import type { Logger } from '../lib/logger.ts';
-import type { Format } from '../metrics/render.ts';
+import type { Exposition, Format } from '../metrics/render.ts';
 import type { Store } from '../models/store.ts';
 import { mayAct } from './acting.ts';
 import { pageRoute, styleRoute } from './page/page.ts';
@@ -14,8 +14,10 @@ import { reloadRoute } from './routes/reload.ts';
 /** What the routes are made of. */
 export interface AppParts {
   store: Store;
-  scrape(format: Format): Promise<Buffer>;
+  scrape(format: Format, budgetMs: number): Promise<Exposition>;
   telemetryPath: string;
+  /** The models' own metrics, where they are published on a path of their own. */
+  engine?: { telemetryPath: string; scrape(format: Format, budgetMs: number): Promise<Exposition> };
   isReady(): boolean;
   /** Reads the configuration anew; `error` says what is wrong with it. */
   reload(): Promise<{ error?: string }>;
@@ -36,6 +38,10 @@ export function createApp(parts: AppParts): Express {
 
   // First, and before any middleware: a scrape is the one request that comes all day.
   app.route(parts.telemetryPath).get(metricsRoute(parts.scrape)).all(methodNotAllowed('GET'));
+  if (parts.engine) {
+    const { telemetryPath, scrape } = parts.engine;
+    app.route(telemetryPath).get(metricsRoute(scrape)).all(methodNotAllowed('GET'));
+  }
   app.use((_request, response, next) => {
     response.set({ 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store' });
     next();

@@ -8,6 +8,8 @@ export interface RouterView {
   up: boolean | null;
   fault: { kind: string; message: string } | null;
   event_stream: string;
+  /** Whether the models have metrics of their own; without them nobody can tell who is busy. */
+  engine_metrics: string;
   build: string | null;
   models_max: number | null;
   models_autoload: boolean | null;
@@ -31,6 +33,9 @@ export interface ModelView {
   parameters: number | null;
   size_bytes: number | null;
   context_tokens: number | null;
+  /** Null: unknown. */
+  busy: boolean | null;
+  last_activity: string | null;
   last_unload: { at: string; reason: string } | null;
 }
 
@@ -44,6 +49,7 @@ export function viewRouter(router: RouterBelief): RouterView {
     up: up ?? null,
     fault: fault ?? null,
     event_stream: stream,
+    engine_metrics: router.engineMetrics,
     build: props.build ?? null,
     models_max: props.modelsMax ?? null,
     models_autoload: props.autoload ?? null,
@@ -57,7 +63,7 @@ export function viewModels(router: RouterBelief): ModelView[] {
   return [...router.models.values()].map((model) => viewModel(router, model));
 }
 
-function viewModel(router: RouterBelief, { id, aliases, life, facts }: ModelBelief): ModelView {
+function viewModel(router: RouterBelief, { id, aliases, life, facts, activity }: ModelBelief): ModelView {
   return {
     router: router.name,
     id,
@@ -72,6 +78,8 @@ function viewModel(router: RouterBelief, { id, aliases, life, facts }: ModelBeli
     parameters: facts.parameters ?? null,
     size_bytes: facts.sizeBytes ?? null,
     context_tokens: facts.contextTokens ?? null,
+    busy: activity?.busy ?? null,
+    last_activity: isoTime(activity?.lastAt),
     last_unload: life.lastUnload
       ? { at: new Date(life.lastUnload.at).toISOString(), reason: life.lastUnload.reason }
       : null,

@@ -128,6 +128,31 @@ export const CATALOG = {
     'When the last successful listing arrived.',
     router,
   ),
+  modelBusy: gauge(
+    'llama_router_model_busy',
+    'Whether the model is serving or has requests waiting (1); absent when unknown.',
+    model,
+  ),
+  modelLastActivity: gauge(
+    'llama_router_model_last_activity_timestamp_seconds',
+    "When the model's own counters last moved, as far as it was seen, to the reading.",
+    model,
+  ),
+  engineAge: gauge(
+    'llama_router_model_engine_metrics_age_seconds',
+    "Age of the last good reading of the model's own metrics.",
+    model,
+  ),
+  engineSuccess: gauge(
+    'llama_router_model_engine_metrics_success',
+    "Whether the last reading of the model's own metrics succeeded (1) or not (0).",
+    model,
+  ),
+  engineDropped: gauge(
+    'llama_router_engine_metrics_dropped',
+    "What is not passed on of the models' own metrics: families by type_conflict, name_collision; series by too_many.",
+    ['reason'],
+  ),
   buildInfo: gauge('llama_router_exporter_build_info', 'This exporter; always 1.', [
     'version',
     'nodeversion',

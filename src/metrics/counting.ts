@@ -1,5 +1,5 @@
 import { Counter, Histogram, Registry } from 'prom-client';
-import type { Family, Row, Samples } from './family.ts';
+import { createSheets, type Family, type Row, type Samples } from './family.ts';
 
 type Labels<L extends string> = Readonly<Record<L, string>>;
 
@@ -29,6 +29,7 @@ export function createCountingRoom(isShown: (labels: Readonly<Record<string, str
       family.type === 'histogram'
         ? new Histogram<L>({ ...shared, buckets: [...(family.buckets ?? [])] })
         : new Counter<L>(shared);
+    const sheet = createSheets();
     let shown: Promise<Samples> | undefined;
 
     const rows = async (): Promise<Row[]> => {
@@ -48,7 +49,11 @@ export function createCountingRoom(isShown: (labels: Readonly<Record<string, str
         else metric.inc(labels, by);
       },
       samples() {
-        shown ??= rows().then((all) => ({ family, rows: all.filter((row) => isShown(row.labels)) }));
+        shown ??= rows().then((all) =>
+          sheet<string>(family, (row) => {
+            for (const { labels, value, suffix } of all) if (isShown(labels)) row(labels, value, suffix);
+          }),
+        );
         return shown;
       },
       rows,
@@ -63,7 +68,8 @@ export function createCountingRoom(isShown: (labels: Readonly<Record<string, str
   };
 }
 
-/** prom-client keeps `le` as a number; `+Inf` is its text already. */
-function textLabels(labels: Partial<Record<string, string | number>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, String(value)]));
+/** As they were given to prom-client, which adds the `le` of a bucket: a number, but for `+Inf`. */
+function textLabels(labels: Partial<Record<string, string | number>>): Readonly<Record<string, string>> {
+  const { le } = labels;
+  return (le === undefined ? labels : { ...labels, le: String(le) }) as Readonly<Record<string, string>>;
 }

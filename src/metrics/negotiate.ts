@@ -9,11 +9,11 @@ export function negotiateFormat(accept: string | undefined): Format {
   let text = 0;
   for (const entry of (accept ?? '').split(',')) {
     const [type = '', ...parameters] = entry.split(';').map((part) => part.trim().toLowerCase());
-    const quality = Number(parameters.find((p) => p.startsWith('q='))?.slice(2) ?? 1);
+    const quality = Number(parameters.find((p) => p.startsWith('q='))?.slice(2) ?? 1) || 0;
     const version = parameters.find((p) => p.startsWith('version='))?.slice(8);
     if (type === 'application/openmetrics-text' && (version === undefined || version === '1.0.0')) {
       openmetrics = Math.max(openmetrics, quality);
-    } else if (type === 'text/plain' || type === 'text/*') {
+    } else if (type === 'text/plain' || type === 'text/*' || type === '*/*') {
       text = Math.max(text, quality);
     }
   }

@@ -8,18 +8,21 @@ export const CONTENT_TYPES: Record<Format, string> = {
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 };
 
+/** The text of a scrape, in the pieces in which it is kept: to be sent one after the other, never copied. */
+export type Exposition = readonly Buffer[];
+
 /**
  * The exposition of these samples. Each family's text is written once per Samples object and kept with it, so
  * that a scrape pays only for what has changed. Families without rows are left out. Infinities and NaN are
  * written as the formats want them.
  */
-export function render(all: readonly Samples[], format: Format): Buffer {
+export function render(all: readonly Samples[], format: Format): Exposition {
   const parts: Buffer[] = [];
   for (const samples of all) {
     if (samples.rows.length > 0) parts.push(textOf(samples, format));
   }
   if (format === 'openmetrics') parts.push(EOF);
-  return Buffer.concat(parts);
+  return parts;
 }
 
 const EOF = Buffer.from('# EOF\n');
@@ -34,14 +37,32 @@ function textOf(samples: Samples, format: Format): Buffer {
 }
 
 function write({ family, rows }: Samples, format: Format): string {
-  // OpenMetrics names a counter's family without the suffix that its samples carry.
-  const openmetricsCounter = format === 'openmetrics' && family.type === 'counter';
-  const title = openmetricsCounter ? family.name.replace(/_total$/, '') : family.name;
+  const { title, type } =
+    format === 'openmetrics' ? openmetricsTitle(family) : { title: family.name, type: family.type };
   const help = format === 'openmetrics' ? escapeLabel(family.help) : escapeHelp(family.help);
-  let text = `# HELP ${title} ${help}\n# TYPE ${title} ${family.type}\n`;
-  for (const row of rows)
-    text += `${family.name}${row.suffix ?? ''}${labelsOf(row)} ${numberOf(row.value)}\n`;
+  let text = family.help === '' ? '' : `# HELP ${title} ${help}\n`;
+  text += `# TYPE ${title} ${type}\n`;
+  for (const row of rows) text += lineOf(family.name, row);
   return text;
+}
+
+/**
+ * OpenMetrics names a counter's family without the suffix that its samples carry. A counter that has no such
+ * suffix is none to it, so that its type is not told there.
+ */
+function openmetricsTitle({ name, type }: Samples['family']): { title: string; type: string } {
+  if (type === 'counter') {
+    return name.endsWith('_total')
+      ? { title: name.slice(0, -'_total'.length), type }
+      : { title: name, type: 'unknown' };
+  }
+  return { title: name, type: type === 'untyped' ? 'unknown' : type };
+}
+
+/** Both formats write a row alike. Joined and not added up: V8 would keep the pieces of a sum apart. */
+function lineOf(name: string, row: Row): string {
+  row.line ??= [name, row.suffix ?? '', labelsOf(row), ' ', numberOf(row.value), '\n'].join('');
+  return row.line;
 }
 
 function labelsOf({ labels }: Row): string {

@@ -90,9 +90,16 @@ export function createTelemetry(isPresent: (router: string, model?: string) => b
     restore(values) {
       for (const { name, labels, value } of values) {
         const counter = all.find(({ family }) => family.name === name && family.type === 'counter');
-        const fits = counter?.family.labels.every((label) => typeof labels[label] === 'string');
+        const wanted = counter?.family.labels ?? [];
+        const fits = wanted.length === Object.keys(labels).length && wanted.every((label) => label in labels);
+        if (!counter || !fits) continue;
         // The labels are the family's own, as just checked: the compiler cannot see it across the union.
-        if (counter && fits) (counter.add as (labels: object, by: number) => void)(labels, value);
+        (counter.add as (labels: object, by: number) => void)(labels, value);
+        const { router, model } = labels;
+        // Until it appears: else the models of long ago would be saved and restored for ever.
+        if (router !== undefined && model !== undefined && !isPresent(router, model)) {
+          retired.set(JSON.stringify([router, model]), { router, model });
+        }
       }
     },
   };

@@ -60,8 +60,9 @@ export function createLister(
   async function once(): Promise<{ corrected: number }> {
     newer = new Set();
     const startedAt = clock.now();
+    const asked = feed.list(signal);
     const propsAsked = feed.props(signal);
-    const answer = await feed.list(signal);
+    const answer = await asked;
     const at = clock.now();
     if (signal.aborted) return { corrected: 0 };
     notice({
@@ -75,11 +76,13 @@ export function createLister(
       desk.failed(answer.fault);
       return { corrected: 0 };
     }
-    const props = await propsAsked;
-    if (signal.aborted) return { corrected: 0 };
-    if (props.ok) desk.props(props.value);
     if (desk.belief.stream === 'connected') await settle();
-    return signal.aborted ? { corrected: 0 } : desk.listed(answer.value, newer);
+    if (signal.aborted) return { corrected: 0 };
+    const result = desk.listed(answer.value, newer);
+    // Last, because a router may be slow to tell them: the models do not wait for it.
+    const props = await propsAsked;
+    if (props.ok && !signal.aborted) desk.props(props.value);
+    return result;
   }
 
   /** In two parts: a process that was held up runs what is due first and reads its sockets only then. */

@@ -44,7 +44,7 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
     unload: (model, signal) => ask('/models/unload', model, signal),
     async metrics(model, signal) {
       const path = `/metrics?model=${encodeURIComponent(model)}&autoload=false`;
-      const answer = await http.request('GET', path, { signal, maxBytes: 4 * 1024 * 1024 });
+      const answer = await http.request('GET', path, { signal, maxBytes: 4 * 1024 * 1024, passedOn: true });
       if (!answer.ok) return answer;
       const { status, body, url } = answer.value;
       if (status === 200) return ok({ kind: 'text', text: body });
@@ -63,7 +63,9 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
     const message = errorMessage(body);
     if (message.includes('not running')) return ok('not_running');
     if (message.includes('already running')) return ok('already_running');
-    if (message.includes('not found') && (status === 400 || status === 404)) return ok('unknown_model');
+    if (message.includes('not found') && status === 400) return ok('unknown_model');
+    // b11669 answers a load of what it does not know with the 404 of its web server.
+    if (path === '/models/load' && status === 404) return ok('unknown_model');
     return failed(faultOfStatus(status, url, body));
   }
 }
@@ -73,11 +75,14 @@ function errorMessage(body: string): string {
   return typeof parsed?.error?.message === 'string' ? parsed.error.message : '';
 }
 
+const NO_LIST = 'JSON that is no list of models ({"data": […]})';
+
 function notAList({ body, url, contentType }: Response): Fault {
   if (!contentType.includes('json') && !body.trimStart().startsWith('{')) {
     return { kind: 'not_a_router', message: `${url} answers ${contentType || 'something'} instead of JSON` };
   }
-  return { kind: 'bad_answer', message: `${url} answers JSON that is no list of models ({"data": […]})` };
+  const what = parseJson(body) === undefined ? 'text that is not JSON, or only a part of it' : NO_LIST;
+  return { kind: 'bad_answer', message: `${url} answers ${what}` };
 }
 
 function notARouter(url: string): Fault {

@@ -25,7 +25,7 @@ export async function followEvents(
     close();
     return { kind: 'fault', fault: faultOfStatus(status, url, '') };
   }
-  if (status !== 200 || !contentType.includes('text/event-stream')) {
+  if (status !== 200 || !/^text\/event-stream\b/i.test(contentType)) {
     close();
     return { kind: 'unsupported' };
   }
@@ -36,21 +36,27 @@ export async function followEvents(
       unread = 0;
       event(parseEvent(data));
     },
+    onComment: () => {
+      unread = 0; // A proxy's heartbeat is the end of a line, if not of an event.
+    },
   });
   const decoder = new TextDecoder();
-  opened();
+  const reader = chunks[Symbol.asyncIterator]();
   try {
-    for await (const chunk of chunks) {
-      unread += chunk.length;
-      parser.feed(decoder.decode(chunk, { stream: true }));
+    opened();
+    for (;;) {
+      // Only reading may fail: an error of whoever hears the events is not the stream's.
+      const next = await reader.next().catch((error: unknown) => faultOf(error, url, undefined));
+      if ('kind' in next) return signal.aborted ? { kind: 'ended' } : { kind: 'fault', fault: next };
+      if (next.done) return { kind: 'ended' };
+      unread += next.value.length;
+      parser.feed(decoder.decode(next.value, { stream: true }));
       if (unread > MAX_EVENT_BYTES) {
-        close();
         const message = `${url} sent ${MAX_EVENT_BYTES} bytes without the end of an event`;
         return { kind: 'fault', fault: { kind: 'bad_answer', message } };
       }
     }
-    return { kind: 'ended' };
-  } catch (error) {
-    return signal.aborted ? { kind: 'ended' } : { kind: 'fault', fault: faultOf(error, url, undefined) };
+  } finally {
+    close();
   }
 }

@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types';
 import type { Fault } from '../models/feed.ts';
 
 /** Turns what undici throws into a fault that tells a person what to look at. */
@@ -23,8 +24,15 @@ export function faultOf(error: unknown, url: string, timedOutAfterMs: number | u
     case 'UND_ERR_BODY_TIMEOUT':
       return { kind: 'timeout', message: `${url} did not answer in time` };
     default:
-      if (code.startsWith('HPE_')) {
-        return { kind: 'not_a_router', message: `${url} does not speak HTTP (${code})` };
+      if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) {
+        return {
+          kind: 'unreachable',
+          message: `${url} does not speak TLS: is it http:// instead of https://?`,
+        };
+      }
+      // By name: its code (HPE_…) is not always there.
+      if (cause.name === 'HTTPParserError') {
+        return { kind: 'not_a_router', message: `${url} does not speak HTTP` };
       }
       return { kind: 'unreachable', message: `${url}: ${cause.message}` };
   }
@@ -48,8 +56,10 @@ export function faultOfStatus(status: number, url: string, body: string): Fault 
   return { kind: 'bad_answer', message: `${url} answers ${status}${excerpt && `: ${excerpt}`}` };
 }
 
+/** Of several attempts the first; `instanceof` would miss errors of another realm. */
 function rootCause(error: unknown): Error {
-  if (error instanceof AggregateError && error.errors[0] instanceof Error) return error.errors[0];
-  if (error instanceof Error) return error.cause instanceof Error ? rootCause(error.cause) : error;
-  return new Error(String(error));
+  if (!isNativeError(error)) return new Error(String(error));
+  const [first] = 'errors' in error && Array.isArray(error.errors) ? error.errors : [];
+  const cause: unknown = first ?? error.cause;
+  return isNativeError(cause) ? rootCause(cause) : error;
 }

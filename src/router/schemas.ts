@@ -7,6 +7,11 @@ import { STATUSES, type Status } from '../models/status.ts';
  * understood about a model is left out; only a model without a name is malformed.
  */
 const text = z.string().optional().catch(undefined);
+/** Half a surrogate pair cannot be written as UTF-8: two such ids would become one series. */
+const modelName = z
+  .string()
+  .min(1)
+  .refine((value) => !/\p{Surrogate}/u.test(value));
 const count = z.number().nonnegative().optional().catch(undefined);
 const meta = z
   .object({ n_params: count, size: count, n_ctx: count, ftype: text })
@@ -26,15 +31,18 @@ const statusSchema = z
 
 const modelSchema = z
   .object({
-    id: z.string().min(1).optional().catch(undefined),
-    name: z.string().min(1).optional().catch(undefined),
+    id: modelName.optional().catch(undefined),
+    name: modelName.optional().catch(undefined),
     aliases: z.array(z.string()).catch([]),
     status: statusSchema,
     source: text,
     context_length: count,
     meta,
   })
-  .refine((model) => model.id !== undefined || model.name !== undefined, 'it has neither "id" nor "name"');
+  .refine(
+    (model) => model.id !== undefined || model.name !== undefined,
+    'it has neither a usable "id" nor "name"',
+  );
 
 const listingSchema = z.object({ data: z.array(z.unknown()) });
 
@@ -46,7 +54,7 @@ const propsSchema = z.object({
 });
 
 const eventSchema = z.object({
-  model: z.string(),
+  model: modelName,
   event: z.string(),
   data: z
     .object({
@@ -60,7 +68,8 @@ const eventSchema = z.object({
 });
 
 const loadingProgress = z.object({ value: z.number().min(0).max(1) });
-const downloadProgress = z.record(z.string(), z.object({ done: z.number(), total: z.number() }));
+const bytes = z.number().nonnegative();
+const downloadProgress = z.record(z.string(), z.object({ done: bytes, total: bytes }));
 
 /** The models of a `GET /models` body; undefined when it is no list of models. */
 export function parseListing(body: unknown): Listing | undefined {
@@ -93,7 +102,7 @@ function parseModel(entry: unknown): ListedModel | string {
     ...(instance !== undefined && { instance }),
     facts: {
       ...factsOf(model.meta),
-      ...quantizationInName(id, model.meta?.ftype),
+      ...quantizationInName(id),
       ...(model.source !== undefined && { source: model.source }),
       ...(model.meta?.n_ctx === undefined &&
         model.context_length !== undefined && { contextTokens: model.context_length }),
@@ -143,11 +152,13 @@ export function parseEvent(line: string): RouterEvent {
         begins: event === 'model_status' && data.status === 'loading',
         ...(data.exit_code !== undefined && { exitCode: data.exit_code }),
         ...(progress !== undefined && { progress }),
-        ...(data.info?.meta && { facts: factsOf(data.info.meta) }),
+        ...(data.info?.meta && { facts: { ...factsOf(data.info.meta), ...quantizationInName(model) } }),
       };
     }
     case 'download_progress': {
-      const files = Object.values(downloadProgress.safeParse(data?.progress).data ?? {});
+      const progress = downloadProgress.safeParse(data?.progress).data;
+      if (progress === undefined) return { name, kind: 'unknown' };
+      const files = Object.values(progress);
       const sum = (pick: (file: { done: number; total: number }) => number) =>
         files.reduce((total, file) => total + pick(file), 0);
       return {
@@ -190,10 +201,13 @@ function factsOf(info: z.infer<typeof meta>): ModelFacts {
   };
 }
 
-/** Models from a hub cache are named `owner/repository:quantization`: known before the first load. */
-function quantizationInName(id: string, ftype: string | undefined): ModelFacts {
+/**
+ * Models from a hub cache are named `owner/repository:quantization`: known before the first load, and taken then
+ * too, so that the label does not change with every load.
+ */
+function quantizationInName(id: string): ModelFacts {
   const tag = /^[^/]+\/[^/]+:([A-Za-z0-9_.-]+)$/.exec(id)?.[1];
-  return tag === undefined || ftype !== undefined ? {} : { quantization: tag };
+  return tag === undefined ? {} : { quantization: tag };
 }
 
 function portOf(args: string[] | undefined): number | undefined {

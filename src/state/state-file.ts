@@ -7,9 +7,12 @@ import { failed, ok, type Result } from '../lib/result.ts';
 /** What survives a restart. Times in milliseconds since the epoch. */
 export type SavedState = z.infer<typeof savedState>;
 
+/** No later than what a Date can hold: a damaged number must not be found out by whoever prints it. */
+const time = z.number().min(0).max(8.64e15);
+
 const savedState = z.object({
   version: z.literal(1),
-  savedAt: z.number(),
+  savedAt: time,
   counters: z.array(
     z.object({ name: z.string(), labels: z.record(z.string(), z.string()), value: z.number().nonnegative() }),
   ),
@@ -17,7 +20,7 @@ const savedState = z.object({
     z.object({
       router: z.string(),
       model: z.string(),
-      at: z.number(),
+      at: time,
       reason: z.enum(['requested', 'external', 'evicted', 'crashed']),
     }),
   ),
@@ -89,5 +92,5 @@ function setAside(path: string): string {
 }
 
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  return (error as NodeJS.ErrnoException).code ?? String(error);
 }

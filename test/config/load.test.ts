@@ -19,6 +19,14 @@ it('needs nothing: every option has a default', () => {
       reconnect_min: 0.5,
       reconnect_max: 30,
     },
+    engine: {
+      interval: 15,
+      timeout: 3,
+      keep: 300,
+      max_series: 1000,
+      publish: 'together',
+      telemetry_path: '/metrics/engine',
+    },
     lifecycle: { reload_window: 600 },
     state: { file: '', interval: 30 },
   });

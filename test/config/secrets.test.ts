@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/load.ts';
+import { asNobody } from '../support/as-nobody.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'secrets-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -63,11 +64,12 @@ it('refuses a secret given twice, an empty file and one that is not there', () =
   );
 });
 
-// root reads everything.
-(process.getuid?.() === 0 ? it.skip : it)('tells when a secret file may not be read', () => {
+it('tells when a secret file may not be read', async () => {
   const file = keyFile('key');
   chmodSync(file, 0o000);
-  expect(() => keysOf({ LLAMA_API_KEY_FILE: file })).toThrow('permission denied');
+  await asNobody(() => {
+    expect(() => keysOf({ LLAMA_API_KEY_FILE: file })).toThrow('permission denied');
+  });
 });
 
 it('never shows a secret, however the configuration is printed', () => {

@@ -1,7 +1,9 @@
 import type { Request, Response } from 'express';
+import { formatBytes } from '../../lib/bytes.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import type { ModelBelief, RouterBelief } from '../../models/belief.ts';
 import type { Store } from '../../models/store.ts';
+import { describeActivity } from '../words.ts';
 import { type Html, html } from './html.ts';
 import { STYLE } from './style.ts';
 
@@ -59,6 +61,7 @@ function section(router: RouterBelief, now: number): Html {
     url,
     props.build && `llama.cpp ${props.build}`,
     props.modelsMax !== undefined && `at most ${props.modelsMax || 'any number of'} models in memory`,
+    router.engineMetrics === 'disabled' && 'activity unknown: runs without --metrics',
     stream === 'connected' ? 'live events' : stream === 'unsupported' ? 'polled' : 'no event stream now',
   ].filter((fact): fact is string => typeof fact === 'string');
   return html`<section>
@@ -74,21 +77,18 @@ function table(models: ModelBelief[], now: number): Html {
   const order = ['loading', 'loaded', 'sleeping', 'downloading', 'other', 'unloaded'];
   models.sort((a, b) => order.indexOf(a.life.status) - order.indexOf(b.life.status));
   return html`<table>
-<thead><tr><th scope="col">Model</th><th scope="col">Status</th><th scope="col">For</th><th scope="col">Size</th><th scope="col">Last unload</th></tr></thead>
+<thead><tr><th scope="col">Model</th><th scope="col">Status</th><th scope="col">For</th><th scope="col">Activity</th><th scope="col">Size</th><th scope="col">Last unload</th></tr></thead>
 <tbody>
 ${models.map(
-  ({ id, life, facts }) => html`<tr>
+  ({ id, life, facts, activity }) => html`<tr>
 <th scope="row">${id}</th>
 <td><span class="badge ${life.status}">${life.status}</span>${life.loadFailed ? html` <span class="badge failed">last load failed</span>` : ''}${life.status === 'loading' && life.loading?.progress !== undefined ? ` ${Math.round(life.loading.progress * 100)} %` : ''}</td>
 <td>${life.since === undefined ? 'not known' : formatDuration(Math.max(0, now - life.since) / 1000)}</td>
-<td>${facts.sizeBytes === undefined ? '' : gibibytes(facts.sizeBytes)}${facts.quantization ? ` ${facts.quantization}` : ''}</td>
+<td>${life.status === 'loaded' ? describeActivity(activity) : ''}${activity?.lastAt !== undefined && !activity.busy ? `, active ${formatDuration(Math.max(0, now - activity.lastAt) / 1000)} ago` : ''}</td>
+<td>${facts.sizeBytes === undefined ? '' : formatBytes(facts.sizeBytes)}${facts.quantization ? ` ${facts.quantization}` : ''}</td>
 <td>${life.lastUnload ? `${life.lastUnload.reason}, ${formatDuration(Math.max(0, now - life.lastUnload.at) / 1000)} ago` : ''}</td>
 </tr>
 `,
 )}</tbody>
 </table>`;
-}
-
-function gibibytes(bytes: number): string {
-  return bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }

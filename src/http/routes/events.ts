@@ -14,37 +14,48 @@ export function eventsRoute(
   onTransition: (listener: (t: Transition) => void) => () => void,
   closing: AbortSignal,
 ) {
-  let listeners = 0;
+  /** How to end each stream that is open. */
+  const open = new Set<() => void>();
+  closing.addEventListener('abort', () => {
+    for (const end of open) end();
+  });
   return (request: Request, response: Response) => {
-    if (listeners >= MAX_LISTENERS) {
+    if (closing.aborted) throw new ProblemError({ status: 503, title: 'Shutting down' });
+    if (open.size >= MAX_LISTENERS) {
       throw new ProblemError({
         status: 503,
         title: 'Too many listeners',
         detail: `At most ${MAX_LISTENERS}.`,
       });
     }
-    listeners += 1;
     response.writeHead(200, {
       'Content-Type': 'text/event-stream',
       'Cache-Control': 'no-cache',
       'X-Accel-Buffering': 'no',
     });
+    if (request.method === 'HEAD') return void response.end();
     response.write(': transitions of models and routers follow\n\n');
     const send = (text: string) => {
-      if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
-      else response.write(text);
+      response.write(text);
+      if (response.writableLength <= MAX_UNREAD_BYTES) return;
+      leave();
+      response.destroy();
     };
     const stopListening = onTransition((transition) =>
       send(`data: ${JSON.stringify(viewTransition(transition))}\n\n`),
     );
     const heartbeat = setInterval(() => send(':\n\n'), HEARTBEAT_MS);
-    const end = () => response.end();
-    closing.addEventListener('abort', end, { once: true });
-    request.on('close', () => {
-      listeners -= 1;
+    // Before the response ends, not after: writing to one that has ended is an error that nobody catches.
+    const leave = () => {
       clearInterval(heartbeat);
       stopListening();
-      closing.removeEventListener('abort', end);
-    });
+      open.delete(end);
+    };
+    const end = () => {
+      leave();
+      response.end();
+    };
+    open.add(end);
+    response.on('close', leave);
   };
 }

@@ -1,23 +1,37 @@
 import { gzip } from 'node:zlib';
 import type { Request, Response } from 'express';
 import { negotiateFormat } from '../../metrics/negotiate.ts';
-import { CONTENT_TYPES, type Format } from '../../metrics/render.ts';
+import { CONTENT_TYPES, type Exposition, type Format } from '../../metrics/render.ts';
+
+/** A scrape waits no longer than this for anything, whatever its timeout. */
+const MOST_MS = 1000;
 
 /** `GET /metrics`: in the format and encoding that the scraper asks for. */
-export function metricsRoute(scrape: (format: Format) => Promise<Buffer>) {
+export function metricsRoute(scrape: (format: Format, budgetMs: number) => Promise<Exposition>) {
   return async (request: Request, response: Response) => {
     const format = negotiateFormat(request.headers.accept);
-    const body = await scrape(format);
+    const pieces = await scrape(format, budgetOf(request.get('x-prometheus-scrape-timeout-seconds')));
     const headers = { 'Content-Type': CONTENT_TYPES[format], Vary: 'Accept, Accept-Encoding' };
     if (!acceptsGzip(request.headers['accept-encoding'])) {
-      response.writeHead(200, { ...headers, 'Content-Length': body.length }).end(body);
+      const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+      response.writeHead(200, { ...headers, 'Content-Length': length });
+      // All pieces in one system call: joining them first would copy a megabyte and make the collector work.
+      response.cork();
+      for (const piece of pieces) response.write(piece);
+      response.end();
       return;
     }
-    const packed = await compress(body);
+    const packed = await compress(Buffer.concat(pieces));
     response
       .writeHead(200, { ...headers, 'Content-Encoding': 'gzip', 'Content-Length': packed.length })
       .end(packed);
   };
+}
+
+/** What the scraper's own timeout leaves us, in milliseconds, with half a second for the way. */
+function budgetOf(timeoutSeconds: string | undefined): number {
+  const seconds = Number(timeoutSeconds ?? Number.NaN);
+  return Number.isFinite(seconds) ? Math.max(0, Math.min(MOST_MS, (seconds - 0.5) * 1000)) : MOST_MS;
 }
 
 function acceptsGzip(header: string | string[] | undefined): boolean {

@@ -1,0 +1,39 @@
+import type { ModelDescription } from '../simulator/description.ts';
+
+const GB = 1_000_000_000;
+
+/** The models of a believable host: what people run, at sizes that do not all fit at once. */
+const CAST: readonly ModelDescription[] = [
+  { id: 'qwen3-8b', aliases: ['default'], sizeBytes: 5 * GB, loadSeconds: 3, tokensPerSecond: 70 },
+  { id: 'gemma-3-27b', sizeBytes: 16.5 * GB, loadSeconds: 8, tokensPerSecond: 28, contextTokens: 16_384 },
+  {
+    id: 'ggml-org/gpt-oss-20b-GGUF:MXFP4',
+    sizeBytes: 12.1 * GB,
+    loadSeconds: 6,
+    quantization: 'MXFP4 MoE',
+    source: 'cache',
+  },
+  {
+    id: 'mistral-small-24b',
+    sizeBytes: 14.3 * GB,
+    loadSeconds: 7,
+    tokensPerSecond: 32,
+    contextTokens: 32_768,
+  },
+  {
+    id: 'nomic-embed-text',
+    sizeBytes: 0.15 * GB,
+    loadSeconds: 0.4,
+    tokensPerSecond: 900,
+    quantization: 'F16',
+  },
+  { id: 'llama-3.3-70b', sizeBytes: 42.5 * GB, loadSeconds: 15, tokensPerSecond: 12 },
+];
+
+/** So many models: the cast first, then plain ones. */
+export function castOf(count: number): ModelDescription[] {
+  const extras = Array.from({ length: Math.max(0, count - CAST.length) }, (_, index) => ({
+    id: `model-${String(index + 1).padStart(4, '0')}`,
+  }));
+  return [...CAST.slice(0, count), ...extras];
+}

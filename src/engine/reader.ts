@@ -1,0 +1,216 @@
+import { createAlarm } from '../lib/alarm.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Samples } from '../metrics/family.ts';
+import { parseExposition } from '../metrics/parse.ts';
+import type { Transition } from '../models/belief.ts';
+import type { Answer } from '../models/feed.ts';
+import type { RouterDesk } from '../models/router-desk.ts';
+import type { EngineMetrics } from '../router/client.ts';
+import { activityOf } from './activity.ts';
+
+/** What is known of one model's own metrics. Times in milliseconds since the epoch. */
+export interface Reading {
+  model: string;
+  /** Whether the last attempt succeeded. */
+  succeeded: boolean;
+  /** The last good answer, kept for a while when no other follows. */
+  good?: { samples: readonly Samples[]; at: number };
+}
+
+export interface ReaderPace {
+  /** Between two attempts at a model. */
+  intervalMs: number;
+  /** How long the last good answer is kept. */
+  keepMs: number;
+}
+
+/** Asks for a model's own metrics; never loads the model, and ends within the time that an attempt may take. */
+export type AskEngine = (model: string, signal: AbortSignal) => Promise<Answer<EngineMetrics>>;
+
+/** What is worth a line in the log. */
+export type EngineNews = { router: string } & (
+  | { kind: 'disabled' }
+  | { kind: 'failed'; model: string; why: string }
+  | { kind: 'recovered'; model: string }
+);
+
+/** Reads the own metrics of one router's models. */
+export interface Reader {
+  readings(): readonly Reading[];
+  /** Another number after every change of the readings: for caches. */
+  version(): number;
+  /** Reads what is older than the interval; resolves when that is done, at the latest after `budgetMs`. */
+  freshen(budgetMs: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A model that answers later than this is left to it, and the next one is asked meanwhile. */
+const PATIENCE_MS = 250;
+
+/** Attempts under way at one router: each holds one of its few HTTP workers. */
+const AT_ONCE = 3;
+
+/** Rounds are not closer than this, whatever the clock does. */
+const SHORTEST_PAUSE_MS = 50;
+
+interface Entry {
+  triedAt: number;
+  succeeded: boolean;
+  good?: { samples: readonly Samples[]; at: number };
+  underWay?: Promise<void>;
+}
+
+/**
+ * Reads the models that are loaded at the moment of asking, and no others: asking about a sleeping model wakes it
+ * on some builds, about an unloaded one it is an error. One after the other, unless one is slow; never two at
+ * once for one model. A router without `--metrics` is asked once, and again when it has been away.
+ */
+export function startReader(
+  desk: RouterDesk,
+  ask: AskEngine,
+  pace: ReaderPace,
+  clock: Clock,
+  onTransition: (listener: (transition: Transition) => void) => () => void,
+  tell: (news: EngineNews) => void,
+): Reader {
+  const router = desk.belief.name;
+  const ending = new AbortController();
+  const entries = new Map<string, Entry>();
+  const nextRound = createAlarm(clock);
+  let version = 0;
+  const stopListening = onTransition((transition) => {
+    if (transition.router === router) heed(transition);
+  });
+  const rounds = keepReading();
+
+  return {
+    readings: () =>
+      [...entries].map(([model, { succeeded, good }]) => ({ model, succeeded, ...(good && { good }) })),
+    version: () => version,
+    async freshen(budgetMs) {
+      // A model that did not answer last time would hold up every scrape: the next round asks it again.
+      const stale = due().filter((model) => entries.get(model)?.succeeded !== false);
+      if (stale.length > 0) await orAfter(budgetMs, Promise.all(stale.map(read)));
+    },
+    async stop() {
+      ending.abort();
+      stopListening();
+      nextRound.ring();
+      await rounds;
+      await Promise.all(underWay());
+    },
+  };
+
+  async function keepReading(): Promise<void> {
+    while (!ending.signal.aborted) {
+      for (const model of due()) {
+        if (underWay().length >= AT_ONCE) await Promise.race(underWay());
+        if (isDue(model) && !ending.signal.aborted) await orAfter(PATIENCE_MS, read(model));
+      }
+      forgetOld();
+      if (!ending.signal.aborted) await nextRound.sleep(untilDue());
+    }
+  }
+
+  function heed(transition: Transition): void {
+    if (transition.kind === 'router' && transition.change === 'up') {
+      desk.engineMetrics('unknown'); // It may have been restarted, with --metrics this time.
+      nextRound.ring();
+    } else if (transition.kind === 'model') {
+      const { kind } = transition.change;
+      if (kind === 'unloaded' || kind === 'vanished') forget(transition.model);
+      if (kind === 'loaded' || kind === 'woke') nextRound.ring();
+    }
+  }
+
+  function due(): string[] {
+    return [...desk.belief.models.keys()].filter(isDue);
+  }
+
+  function isDue(model: string): boolean {
+    const { belief } = desk;
+    if (belief.up !== true || belief.engineMetrics === 'disabled') return false;
+    if (belief.models.get(model)?.life.status !== 'loaded') return false;
+    const entry = entries.get(model);
+    return !entry || (!entry.underWay && clock.now() - entry.triedAt >= pace.intervalMs);
+  }
+
+  /** Until the first of the loaded models is due; one that is being asked is due later than that. */
+  function untilDue(): number {
+    const waits = [...entries]
+      .filter(([model, { underWay }]) => !underWay && desk.belief.models.get(model)?.life.status === 'loaded')
+      .map(([, { triedAt }]) => triedAt + pace.intervalMs - clock.now());
+    return Math.max(SHORTEST_PAUSE_MS, Math.min(pace.intervalMs, ...waits));
+  }
+
+  function underWay(): Promise<void>[] {
+    return [...entries.values()].flatMap((entry) => entry.underWay ?? []);
+  }
+
+  function read(model: string): Promise<void> {
+    const entry: Entry = { succeeded: true, ...entries.get(model), triedAt: clock.now() };
+    entries.set(model, entry);
+    entry.underWay = ask(model, ending.signal).then((answer) => {
+      delete entry.underWay;
+      // It may have gone, or come back as another process, while we asked: then this is nobody's answer.
+      if (entries.get(model) === entry && !ending.signal.aborted) take(model, entry, answer);
+    });
+    return entry.underWay;
+  }
+
+  function take(model: string, entry: Entry, answer: Answer<EngineMetrics>): void {
+    const isStillLoaded = desk.belief.models.get(model)?.life.status === 'loaded';
+    if (answer.ok && answer.value.kind === 'disabled') {
+      if (desk.belief.engineMetrics !== 'disabled') tell({ kind: 'disabled', router });
+      desk.engineMetrics('disabled');
+      entries.clear();
+      version += 1;
+    } else if (answer.ok && answer.value.kind === 'text') {
+      accept(model, entry, answer.value.text);
+    } else if (!answer.ok && isStillLoaded) {
+      fail(model, entry, answer.fault.message);
+    } // Else it was unloaded or fell asleep between the decision and the answer: that is no failure.
+  }
+
+  function accept(model: string, entry: Entry, text: string): void {
+    const parsed = parseExposition(text);
+    if (!parsed.ok) return fail(model, entry, `its metrics are not as Prometheus has them, ${parsed.fault}`);
+    if (!entry.succeeded) tell({ kind: 'recovered', router, model });
+    const at = clock.now();
+    entry.succeeded = true;
+    entry.good = { samples: parsed.value, at };
+    version += 1;
+    desk.engineMetrics('enabled');
+    desk.activity(model, (before) => activityOf(parsed.value, at, before));
+  }
+
+  function fail(model: string, entry: Entry, why: string): void {
+    if (entry.succeeded) tell({ kind: 'failed', router, model, why });
+    entry.succeeded = false;
+    version += 1;
+    desk.activity(model, () => undefined); // Nobody knows now whether it is busy.
+  }
+
+  function forget(model: string): void {
+    if (entries.delete(model)) version += 1;
+  }
+
+  function forgetOld(): void {
+    for (const entry of entries.values()) {
+      if (entry.good && clock.now() - entry.good.at > pace.keepMs) {
+        delete entry.good;
+        version += 1;
+      }
+    }
+  }
+
+  /** Resolves with the work, or when the time is up: the work goes on then. */
+  async function orAfter(ms: number, work: Promise<unknown>): Promise<void> {
+    let cancel = () => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = clock.after(ms, resolve);
+    });
+    await Promise.race([work, late]);
+    cancel();
+  }
+}

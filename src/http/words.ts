@@ -1,0 +1,7 @@
+import type { Activity } from '../models/belief.ts';
+
+/** The word for what a loaded model does, the same on the page and in a terminal. */
+export function describeActivity(activity: Activity | undefined): string {
+  if (activity === undefined) return 'unknown';
+  return activity.busy ? 'busy' : 'idle';
+}

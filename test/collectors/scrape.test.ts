@@ -1,0 +1,213 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { collectExporter } from '../../src/collectors/exporter.ts';
+import { collectModels } from '../../src/collectors/models.ts';
+import { collectRouters } from '../../src/collectors/routers.ts';
+import { createScrape } from '../../src/collectors/scrape.ts';
+import type { Format } from '../../src/metrics/render.ts';
+import { createTelemetry } from '../../src/metrics/telemetry.ts';
+import { STATUSES } from '../../src/models/status.ts';
+import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
+import { parseExposition } from '../support/exposition.ts';
+import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
+import { expectGolden } from '../support/golden.ts';
+
+const LOADED_AT = 1_700_000_000_000;
+
+/** Listens to the store from the beginning; then scrapes it as the service does, but for its own process. */
+function scraping({ store }: Believed, loads = () => ({ successful: true, loadedAt: LOADED_AT })) {
+  const telemetry = createTelemetry((router, model) => {
+    const models = store.desk(router)?.belief.models;
+    return models !== undefined && (model === undefined || models.has(model));
+  });
+  store.onTransition(telemetry.transition);
+  const scrape = createScrape([
+    collectRouters(store),
+    collectModels(store),
+    telemetry.samples,
+    collectExporter('1.2.3', loads),
+  ]);
+  return async (format: Format = 'text') =>
+    Buffer.concat(await scrape(format))
+      .toString()
+      .replaceAll(process.version, 'v20.0.0');
+}
+
+function aBusyScrape() {
+  let scrape: ReturnType<typeof scraping> = async () => '';
+  const believed = aBusyFleet((empty) => {
+    scrape = scraping(empty);
+  });
+  return { ...believed, scrape: (format?: Format) => scrape(format) };
+}
+
+describe('a scrape', () => {
+  it.each<Format>(['text', 'openmetrics'])('of a busy fleet in %s', async (format) => {
+    const text = await aBusyScrape().scrape(format);
+    expectGolden(`scrape-busy-${format}.prom`, text);
+    parseExposition(text, format);
+  });
+
+  it('without routers', async () => {
+    const text = await scraping(nobody())();
+    expectGolden('scrape-empty.prom', text);
+    parseExposition(text);
+  });
+
+  it('before the first listing says nothing about what is not known', async () => {
+    const believed = nobody();
+    const scrape = scraping(believed);
+    believed.store.add('gpu-box', 'http://gpu-box:8080');
+    const text = await scrape();
+    expectGolden('scrape-before-first-listing.prom', text);
+    parseExposition(text);
+  });
+
+  it('of a router that is up and has no models', async () => {
+    const believed = nobody();
+    const scrape = scraping(believed);
+    believed.store.add('gpu-box', 'http://gpu-box:8080').listed(aListing());
+    const read = parseExposition(await scrape());
+    for (const status of STATUSES)
+      expect(read.value('llama_router_models', { router: 'gpu-box', status })).toBe(0);
+    expect(read.value('llama_router_up', { router: 'gpu-box' })).toBe(1);
+  });
+});
+
+describe('of a router that is down', () => {
+  it('only that is published, and its counters: what was true may not be any more', async () => {
+    const { scrape } = aBusyScrape();
+    const read = parseExposition(await scrape());
+    const told = read.families
+      .filter(({ samples }) => samples.some(({ labels }) => labels.router === 'cellar'))
+      .map(({ name, type }) => `${name} ${type}`);
+    expect(told.filter((family) => family.endsWith(' gauge'))).toEqual([
+      'llama_router_up gauge',
+      'llama_router_event_stream_connected gauge',
+      'llama_router_last_poll_timestamp_seconds gauge',
+    ]);
+    expect(read.value('llama_router_up', { router: 'cellar' })).toBe(0);
+    expect(read.value('llama_router_model_loads_total', { router: 'cellar', model: 'lost' })).toBe(0);
+  });
+});
+
+describe('of a model', () => {
+  it('exactly one status is 1', async () => {
+    const { scrape } = aBusyScrape();
+    const family = parseExposition(await scrape()).families.find(
+      ({ name }) => name === 'llama_router_model_status',
+    );
+    const sums = new Map<string, number>();
+    for (const { labels, value } of family?.samples ?? []) {
+      const key = JSON.stringify([labels.router, labels.model]);
+      sums.set(key, (sums.get(key) ?? 0) + value);
+    }
+    expect([...sums.values()]).toEqual(Array(8).fill(1));
+    expect(family?.samples).toHaveLength(8 * STATUSES.length);
+  });
+
+  it('the id is a label as it is', async () => {
+    const { scrape } = aBusyScrape();
+    const labels = { router: 'gpu-box', model: HOSTILE_ID, status: 'unloaded' };
+    expect(parseExposition(await scrape()).value('llama_router_model_status', labels)).toBe(1);
+  });
+
+  it('that vanishes nothing is left', async () => {
+    const { scrape, store } = aBusyScrape();
+    store.desk('attic')?.listed(aListing());
+    expect(await scrape()).not.toContain('model="solo"');
+  });
+
+  it('that is loaded the progress of its load is over', async () => {
+    const { scrape, store } = aBusyScrape();
+    const labels = { router: 'gpu-box', model: 'llama-70b' };
+    expect(parseExposition(await scrape()).value('llama_router_model_load_progress_ratio', labels)).toBe(
+      0.25,
+    );
+    store.desk('gpu-box')?.event(turned('llama-70b', 'loaded'));
+    expect(
+      parseExposition(await scrape()).value('llama_router_model_load_progress_ratio', labels),
+    ).toBeUndefined();
+  });
+});
+
+describe('of the exporter', () => {
+  it('a reload that failed shows, however soon it followed a good one', async () => {
+    let loads = { successful: true, loadedAt: LOADED_AT };
+    const scrape = scraping(nobody(), () => loads);
+    const read = async () => {
+      const { value } = parseExposition(await scrape());
+      return [
+        value('llama_router_config_last_reload_successful'),
+        value('llama_router_config_last_reload_success_timestamp_seconds'),
+      ];
+    };
+    expect(await read()).toEqual([1, 1_700_000_000]);
+    loads = { successful: true, loadedAt: LOADED_AT + 1 };
+    loads = { ...loads, successful: false };
+    expect(await read()).toEqual([0, 1_700_000_000.001]);
+    loads = { successful: true, loadedAt: LOADED_AT + 60_000 };
+    expect(await read()).toEqual([1, 1_700_000_060]);
+  });
+});
+
+it('scrapes of whatever is believed read well in both formats, and overlapping ones are equal', async () => {
+  const id = fc.oneof(
+    fc.string({ unit: 'binary', minLength: 1 }).map((text) => Buffer.from(text).toString()),
+    fc.constantFrom('a', 'b', HOSTILE_ID),
+  );
+  const status = fc.constantFrom(...STATUSES);
+  const facts = fc.record(
+    {
+      source: fc.string(),
+      quantization: fc.string(),
+      parameters: fc.nat(),
+      sizeBytes: fc.double({ min: 0, noNaN: true }),
+      contextTokens: fc.nat(),
+    },
+    { requiredKeys: [] },
+  );
+  const model = fc.record({ id, status, facts, failed: fc.boolean() });
+  const event = fc.oneof(
+    fc.record({ kind: fc.constant('begun' as const), id }),
+    fc.record({ kind: fc.constant('ended' as const), id, code: fc.constantFrom(0, 1) }),
+    fc.record({
+      kind: fc.constant('turned' as const),
+      id,
+      status,
+      progress: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+  );
+  const listing = fc.record({
+    kind: fc.constant('listed' as const),
+    models: fc.uniqueArray(model, { selector: (m) => m.id }),
+  });
+  const down = fc.record({ kind: fc.constant('failed' as const) });
+  const news = fc.array(fc.tuple(fc.nat(2), fc.oneof(event, listing, down)), { maxLength: 30 });
+  const names = fc.uniqueArray(id, { minLength: 3, maxLength: 3 });
+
+  await fc.assert(
+    fc.asyncProperty(names, news, async (routers, all) => {
+      const believed = nobody();
+      const scrape = scraping(believed);
+      const desks = routers.map((name) => believed.store.add(name, 'http://router'));
+      for (const [index, one] of all) {
+        const desk = desks[index];
+        believed.clock.jump(700);
+        if (one.kind === 'listed')
+          desk?.listed(aListing(...one.models.map((m) => listed(m.id, m.status, m))));
+        else if (one.kind === 'failed') desk?.failed({ kind: 'unreachable', message: 'gone' });
+        else if (one.kind === 'begun') desk?.event(begun(one.id));
+        else if (one.kind === 'ended') desk?.event(ended(one.id, one.code));
+        else desk?.event(turned(one.id, one.status, { progress: one.progress }));
+        await scrape();
+      }
+      for (const format of ['text', 'openmetrics'] as const) {
+        const [first, second] = await Promise.all([scrape(format), scrape(format)]);
+        expect(second).toBe(first);
+        parseExposition(first, format);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});

@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { until } from '../support/until.ts';
+
+const INTERVAL_SECONDS = 1;
+const SLEEP_SECONDS = 4;
+
+describe('beside models that are asleep, unloaded, idle and generating', () => {
+  let router: RealRouter;
+  let exporter: RunningExporter;
+  let generation: Promise<unknown>;
+
+  beforeAll(async () => {
+    router = await startRealRouter({
+      models: ['tiny-asleep', 'tiny-unloaded', 'tiny-idle', 'tiny-busy', 'tiny-used', 'broken'],
+      modelsMax: 0,
+      sleepIdleSeconds: SLEEP_SECONDS,
+    });
+    exporter = await startExporter([router.url], { 'engine.interval': `${INTERVAL_SECONDS}s` });
+  });
+  afterAll(async () => {
+    await exporter?.stop();
+    await router?.stop();
+    await generation?.catch(() => {});
+  });
+
+  it('lets sleepers fall asleep on time although it is scraped every second', async () => {
+    await order('load', 'tiny-asleep');
+    await exporter.untilValue('llama_router_model_status', { model: 'tiny-asleep', status: 'loaded' }, 1);
+    const loadedAt = Date.now();
+    await scrapeEverySecondUntil(async () => (await status('tiny-asleep')) === 'sleeping');
+    expect((Date.now() - loadedAt) / 1000).toBeLessThan(SLEEP_SECONDS + 2);
+  });
+
+  it('neither loads nor wakes anything, and asks about no model that is not loaded', async () => {
+    await order('load', 'tiny-busy');
+    generation = complete(router, 'tiny-busy', { tokens: 10_000_000 }).catch(() => {});
+    await order('load', 'tiny-idle');
+    await until('tiny-idle to be loaded', async () => (await status('tiny-idle')) === 'loaded');
+    const before = router.log().length;
+    const startedAt = Date.now();
+    await scrapeEverySecondUntil(() => Date.now() - startedAt > 12_000);
+    const log = router.log().slice(before);
+
+    expect(await statuses()).toEqual({
+      broken: 'unloaded',
+      'tiny-asleep': 'sleeping',
+      'tiny-busy': 'loaded',
+      'tiny-idle': 'sleeping',
+      'tiny-unloaded': 'unloaded',
+      'tiny-used': 'unloaded',
+    });
+    const asked = [...log.matchAll(/proxying request to model (\S+) on port/g)].map((match) => match[1]);
+    expect(new Set(asked)).toEqual(new Set(['tiny-busy', 'tiny-idle']));
+    // Idle for four seconds, then asleep: after that it is left alone.
+    expect(asked.filter((model) => model === 'tiny-idle').length).toBeLessThanOrEqual(SLEEP_SECONDS + 2);
+    expect(log).not.toContain('spawning server instance');
+    expect(await exporter.value('llama_router_model_wakes_total', { model: 'tiny-asleep' })).toBe(0);
+  });
+
+  it('says who is busy and who is not', async () => {
+    expect(await exporter.value('llama_router_model_busy', { model: 'tiny-busy' })).toBe(1);
+    expect(await exporter.value('llama_router_model_busy', { model: 'tiny-asleep' })).toBe(0);
+    expect(await exporter.value('llama_router_model_busy', { model: 'tiny-unloaded' })).toBeUndefined();
+  });
+
+  it('sees a generation begin and end within an interval, and when it was', async () => {
+    await order('load', 'tiny-used');
+    await exporter.untilValue('llama_router_model_busy', { model: 'tiny-used' }, 0);
+    expect(
+      await exporter.value('llama_router_model_last_activity_timestamp_seconds', { model: 'tiny-used' }),
+    ).toBeUndefined();
+    const startedAt = Date.now();
+    const answer = complete(router, 'tiny-used', { tokens: 12_000 });
+    await exporter.untilValue('llama_router_model_busy', { model: 'tiny-used' }, 1);
+    expect(Date.now() - startedAt).toBeLessThan(INTERVAL_SECONDS * 1000 + 700);
+    expect(await answer).toMatchObject({ status: 200, tokens: 12_000 });
+    const endedAt = Date.now();
+    await exporter.untilValue('llama_router_model_busy', { model: 'tiny-used' }, 0);
+    expect(Date.now() - endedAt).toBeLessThan(INTERVAL_SECONDS * 1000 + 700);
+    const active =
+      (await exporter.value('llama_router_model_last_activity_timestamp_seconds', { model: 'tiny-used' })) ??
+      0;
+    expect(Math.abs(active - endedAt / 1000)).toBeLessThan(INTERVAL_SECONDS + 0.7);
+  });
+
+  it("passes on each loaded model's own numbers as it tells them itself", async () => {
+    const direct = await (await fetch(`${router.url}/metrics?model=tiny-used&autoload=false`)).text();
+    await until('the numbers to agree', async () => {
+      const passedOn = (await exporter.scrape())
+        .split('\n')
+        .filter((line) => line.startsWith('llamacpp:') && line.includes('model="tiny-used"'))
+        .map((line) => line.replace(/\{.*\}/, ''))
+        // Averages over the time since somebody last asked: two who ask take from each other.
+        .filter((line) => !/^llamacpp:(prompt|predicted)_tokens_seconds /.test(line));
+      const own = direct
+        .split('\n')
+        .filter(
+          (line) =>
+            line.startsWith('llamacpp:') && !/^llamacpp:(prompt|predicted)_tokens_seconds /.test(line),
+        );
+      return own.length > 10 && JSON.stringify(passedOn.sort()) === JSON.stringify(own.sort());
+    });
+    const types = (text: string) =>
+      text
+        .split('\n')
+        .filter((line) => /^# (TYPE|HELP) llamacpp:/.test(line))
+        .sort();
+    expect(types(await exporter.scrape())).toEqual(types(direct));
+  });
+
+  async function scrapeEverySecondUntil(done: () => boolean | Promise<boolean>): Promise<void> {
+    await until('the end of scraping', async () => (await exporter.scrape()) !== '' && (await done()), {
+      everyMs: 1000,
+      timeoutMs: 60_000,
+    });
+  }
+
+  async function statuses(): Promise<Record<string, string>> {
+    const { data } = (await (await fetch(`${router.url}/models`)).json()) as {
+      data: { id: string; status: { value: string } }[];
+    };
+    return Object.fromEntries(data.map(({ id, status }) => [id, status.value]));
+  }
+
+  async function status(model: string): Promise<string | undefined> {
+    return (await statuses())[model];
+  }
+
+  async function order(what: 'load' | 'unload', model: string): Promise<void> {
+    const answer = await fetch(`${router.url}/models/${what}`, {
+      method: 'POST',
+      body: JSON.stringify({ model }),
+    });
+    expect(answer.status).toBe(200);
+    await answer.arrayBuffer();
+  }
+});
+
+it('asks a router without --metrics once, says so once, and says that activity is unknown', async () => {
+  const router = await startRealRouter({ models: ['tiny-a', 'tiny-b'], metrics: false });
+  const exporter = await startExporter([router.url], { 'engine.interval': '1s' });
+  try {
+    for (const model of ['tiny-a', 'tiny-b']) await complete(router, model, { tokens: 1 });
+    await until('it to be recognised', () => exporter.log().includes('runs without --metrics'));
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    expect(exporter.log().split('runs without --metrics')).toHaveLength(2);
+    expect(
+      [...router.log().matchAll(/GET \/metrics|proxying request to model \S+ on port/g)].length,
+    ).toBeLessThan(6);
+    const { routers } = (await (await fetch(`${exporter.url}/api/v1/routers`)).json()) as {
+      routers: { engine_metrics: string }[];
+    };
+    expect(routers[0]?.engine_metrics).toBe('disabled');
+    expect(await exporter.value('llama_router_model_busy', { model: 'tiny-a' })).toBeUndefined();
+  } finally {
+    await exporter.stop();
+    await router.stop();
+  }
+});

@@ -1,0 +1,289 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { type AskEngine, type EngineNews, type Reader, startReader } from '../../src/engine/reader.ts';
+import { failed, ok } from '../../src/lib/result.ts';
+import type { Answer } from '../../src/models/feed.ts';
+import type { RouterDesk } from '../../src/models/router-desk.ts';
+import type { Status } from '../../src/models/status.ts';
+import { createStore, type Store } from '../../src/models/store.ts';
+import type { EngineMetrics } from '../../src/router/client.ts';
+import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.ts';
+
+const INTERVAL_MS = 15_000;
+const KEEP_MS = 60_000;
+
+let clock: SteppedClock;
+let store: Store;
+let desk: RouterDesk;
+let reader: Reader;
+let asked: string[];
+let underWay: Map<string, number>;
+let news: EngineNews[];
+let answer: (model: string) => Answer<EngineMetrics> | Promise<Answer<EngineMetrics>>;
+
+beforeEach(() => {
+  clock = createSteppedClock();
+  store = createStore(clock, { reloadWindowMs: 600_000 });
+  desk = store.add('gpu', 'http://gpu');
+  asked = [];
+  underWay = new Map();
+  news = [];
+  answer = () => metrics({ processing: 0, work: 1 });
+});
+afterEach(() => reader.stop());
+
+/** Every request is checked: only loaded models, never two at once for one. */
+const ask: AskEngine = async (model, signal) => {
+  expect(desk.belief.models.get(model)?.life.status).toBe('loaded');
+  expect(underWay.get(model) ?? 0).toBe(0);
+  asked.push(model);
+  underWay.set(model, 1);
+  const aborted = new Promise<Answer<EngineMetrics>>((resolve) => {
+    signal.addEventListener('abort', () => resolve(failed({ kind: 'unreachable', message: 'aborted' })));
+  });
+  const given = await Promise.race([answer(model), aborted]);
+  underWay.set(model, 0);
+  return given;
+};
+
+function start(models: Record<string, Status>) {
+  list(models);
+  reader = startReader(
+    desk,
+    ask,
+    { intervalMs: INTERVAL_MS, keepMs: KEEP_MS },
+    clock,
+    store.onTransition,
+    (each) => news.push(each),
+  );
+}
+
+function list(models: Record<string, Status>) {
+  desk.listed({
+    models: Object.entries(models).map(([id, status]) => ({
+      id,
+      aliases: [],
+      status,
+      failed: false,
+      facts: {},
+    })),
+    malformed: [],
+  });
+}
+
+function event(model: string, status: Status, begins = false) {
+  desk.event({ name: 'status_change', kind: 'status', model, status, begins });
+}
+
+function metrics({ processing, work }: { processing: number; work: number }): Answer<EngineMetrics> {
+  const text = `llamacpp:requests_processing ${processing}\nllamacpp:n_decode_total ${work}\n`;
+  return ok({ kind: 'text', text });
+}
+
+const activity = (model: string) => desk.belief.models.get(model)?.activity;
+const failure = failed({ kind: 'timeout', message: 'no answer' } as const);
+const never = new Promise<never>(() => {});
+
+describe('who is asked', () => {
+  it('is every loaded model and no other', async () => {
+    start({
+      a: 'loaded',
+      b: 'unloaded',
+      c: 'sleeping',
+      d: 'loading',
+      e: 'downloading',
+      f: 'other',
+      g: 'loaded',
+    });
+    await clock.advance(0);
+    expect(asked).toEqual(['a', 'g']);
+  });
+
+  it('is asked again after the interval', async () => {
+    start({ a: 'loaded' });
+    await clock.advance(INTERVAL_MS * 3 + 1000);
+    expect(asked).toEqual(['a', 'a', 'a', 'a']);
+  });
+
+  it('is a model that has just been loaded, at once', async () => {
+    start({ a: 'unloaded' });
+    await clock.advance(1000);
+    event('a', 'loading', true);
+    event('a', 'loaded');
+    await clock.advance(100);
+    expect(asked).toEqual(['a']);
+  });
+
+  it('is nobody while the router is down', async () => {
+    start({ a: 'loaded' });
+    await clock.advance(0);
+    desk.failed({ kind: 'unreachable', message: 'gone' });
+    await clock.advance(INTERVAL_MS * 4);
+    expect(asked).toEqual(['a']);
+  });
+
+  it('is not a model that fell asleep meanwhile', async () => {
+    start({ a: 'loaded', b: 'loaded' });
+    await clock.advance(0);
+    event('a', 'sleeping');
+    await clock.advance(INTERVAL_MS + 100);
+    expect(asked).toEqual(['a', 'b', 'b']);
+  });
+
+  it('is nobody for a scrape when all was read within the interval', async () => {
+    start({ a: 'loaded' });
+    await clock.advance(1000);
+    await reader.freshen(1000);
+    expect(asked).toEqual(['a']);
+  });
+});
+
+describe('a model that hangs', () => {
+  beforeEach(() => {
+    answer = (model) => (model === 'a' ? never : metrics({ processing: 0, work: 1 }));
+  });
+
+  it('costs the others a quarter of a second', async () => {
+    start({ a: 'loaded', b: 'loaded', c: 'loaded' });
+    await clock.advance(300);
+    expect(asked).toEqual(['a', 'b', 'c']);
+  });
+
+  it('is not asked a second time while it hangs, and the others go on being read', async () => {
+    start({ a: 'loaded', b: 'loaded' });
+    await clock.advance(INTERVAL_MS * 2 + 1000);
+    expect(asked.filter((model) => model === 'a')).toHaveLength(1);
+    expect(asked.filter((model) => model === 'b')).toHaveLength(3);
+  });
+});
+
+describe('a model that fails', () => {
+  it('is said once, keeps its last good values for a while, and nobody knows whether it is busy', async () => {
+    start({ a: 'loaded' });
+    await clock.advance(0);
+    expect(activity('a')).toEqual({ busy: false, work: 1 });
+    answer = () => failure;
+    await clock.advance(INTERVAL_MS * 2);
+    expect(news).toEqual([{ router: 'gpu', kind: 'failed', model: 'a', why: 'no answer' }]);
+    expect(reader.readings()).toEqual([{ model: 'a', succeeded: false, good: expect.anything() }]);
+    expect(activity('a')).toBeUndefined();
+    await clock.advance(KEEP_MS + INTERVAL_MS);
+    expect(reader.readings()).toEqual([{ model: 'a', succeeded: false }]);
+  });
+
+  it('holds up no scrape', async () => {
+    start({ a: 'loaded' });
+    await clock.advance(0);
+    answer = () => failure;
+    await clock.advance(INTERVAL_MS);
+    const before = asked.length;
+    await reader.freshen(1000);
+    expect(asked).toHaveLength(before);
+  });
+
+  it('is said again when it has recovered', async () => {
+    answer = () => failure;
+    start({ a: 'loaded' });
+    await clock.advance(0);
+    answer = () => metrics({ processing: 0, work: 1 });
+    await clock.advance(INTERVAL_MS);
+    expect(news.map(({ kind }) => kind)).toEqual(['failed', 'recovered']);
+  });
+
+  it('may answer what are no metrics', async () => {
+    answer = () => ok({ kind: 'text', text: '<html>' });
+    start({ a: 'loaded' });
+    await clock.advance(0);
+    expect(news).toEqual([
+      {
+        router: 'gpu',
+        kind: 'failed',
+        model: 'a',
+        why: 'its metrics are not as Prometheus has them, line 1: not a sample: <html>',
+      },
+    ]);
+  });
+});
+
+describe('a model that goes while it is asked', () => {
+  it.each<Status>(['unloaded', 'sleeping'])(
+    'and is %s when it should answer is no failure',
+    async (status) => {
+      let give = (_: Answer<EngineMetrics>) => {};
+      answer = () => new Promise((resolve) => (give = resolve));
+      start({ a: 'loaded' });
+      await clock.advance(0);
+      event('a', status);
+      give(failure);
+      await clock.advance(10);
+      expect(news).toEqual([]);
+    },
+  );
+
+  it('takes its metrics with it', async () => {
+    start({ a: 'loaded' });
+    await clock.advance(0);
+    expect(reader.readings()).toHaveLength(1);
+    event('a', 'unloaded');
+    expect(reader.readings()).toEqual([]);
+    expect(activity('a')).toBeUndefined();
+  });
+
+  it('keeps its last values while it sleeps, for a bounded time, and is idle', async () => {
+    answer = () => metrics({ processing: 1, work: 1 });
+    start({ a: 'loaded' });
+    await clock.advance(0);
+    expect(activity('a')?.busy).toBe(true);
+    event('a', 'sleeping');
+    expect(activity('a')?.busy).toBe(false);
+    expect(reader.readings()[0]?.good).toBeDefined();
+    await clock.advance(KEEP_MS + INTERVAL_MS);
+    expect(reader.readings()[0]?.good).toBeUndefined();
+  });
+});
+
+describe('a router without --metrics', () => {
+  beforeEach(() => {
+    answer = () => ok({ kind: 'disabled' });
+  });
+
+  it('is asked once, and said once', async () => {
+    start({ a: 'loaded', b: 'loaded' });
+    await clock.advance(INTERVAL_MS * 5);
+    expect(asked).toEqual(['a']);
+    expect(news).toEqual([{ router: 'gpu', kind: 'disabled' }]);
+    expect(desk.belief.engineMetrics).toBe('disabled');
+  });
+
+  it('is asked again when it has been away', async () => {
+    start({ a: 'loaded' });
+    await clock.advance(INTERVAL_MS);
+    answer = () => metrics({ processing: 0, work: 1 });
+    desk.failed({ kind: 'unreachable', message: 'restarting' });
+    list({ a: 'loaded' });
+    await clock.advance(100);
+    expect(asked).toEqual(['a', 'a']);
+    expect(desk.belief.engineMetrics).toBe('enabled');
+  });
+});
+
+it('believes a model busy, then active at the last reading that showed its counters move', async () => {
+  let now = { processing: 1, work: 10 };
+  answer = () => metrics(now);
+  start({ a: 'loaded' });
+  await clock.advance(0);
+  const startedAt = clock.now();
+  expect(activity('a')).toEqual({ busy: true, work: 10, lastAt: startedAt });
+  now = { processing: 0, work: 50 };
+  await clock.advance(INTERVAL_MS);
+  expect(activity('a')).toEqual({ busy: false, work: 50, lastAt: startedAt + INTERVAL_MS });
+  await clock.advance(INTERVAL_MS * 3);
+  expect(activity('a')?.lastAt).toBe(startedAt + INTERVAL_MS);
+});
+
+it('leaves no timer behind', async () => {
+  answer = () => never;
+  start({ a: 'loaded', b: 'loaded' });
+  await clock.advance(1000);
+  await reader.stop();
+  expect(clock.pending()).toBe(0);
+});

@@ -1,0 +1,405 @@
+import { gunzipSync } from 'node:zlib';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import supertest from 'supertest';
+import { collectModels } from '../../src/collectors/models.ts';
+import { collectRouters } from '../../src/collectors/routers.ts';
+import { createScrape } from '../../src/collectors/scrape.ts';
+import { type AppParts, createApp } from '../../src/http/app.ts';
+import { createLogger } from '../../src/lib/logger.ts';
+import { createProcessMetrics } from '../../src/metrics/process.ts';
+import { parseExposition } from '../support/exposition.ts';
+import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
+
+const logged: string[] = [];
+afterEach(() => {
+  logged.length = 0;
+});
+
+function anApp({ store, clock }: Believed = aBusyFleet(), parts: Partial<AppParts> = {}) {
+  const app = createApp({
+    store,
+    scrape: createScrape([collectRouters(store), collectModels(store), createProcessMetrics(clock.now)]),
+    telemetryPath: '/metrics',
+    isReady: () => true,
+    reload: async () => ({}),
+    closing: new AbortController().signal,
+    log: createLogger({ level: 'debug', format: 'logfmt', write: (line) => logged.push(line), now: () => 0 }),
+    version: '1.2.3',
+    now: clock.now,
+    ...parts,
+  });
+  return supertest(app);
+}
+
+/** The bytes of an answer, whatever its type: supertest knows text and JSON only. */
+const raw = (request: supertest.Test) =>
+  request.buffer(true).parse((response, done) => {
+    const chunks: Buffer[] = [];
+    const stream = response as unknown as NodeJS.ReadableStream;
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.on('end', () => done(null, Buffer.concat(chunks)));
+  });
+
+describe('/metrics', () => {
+  it.each<[string | undefined, string, 'text' | 'openmetrics']>([
+    [undefined, 'text/plain; version=0.0.4; charset=utf-8', 'text'],
+    ['*/*', 'text/plain; version=0.0.4; charset=utf-8', 'text'],
+    [
+      'application/openmetrics-text;version=1.0.0,text/plain;q=0.5',
+      'application/openmetrics-text; version=1.0.0; charset=utf-8',
+      'openmetrics',
+    ],
+  ])('with Accept %s answers %s', async (accept, type, format) => {
+    const request = raw(anApp().get('/metrics').set('Accept-Encoding', 'identity'));
+    const { status, headers, body } = await (accept === undefined ? request : request.set('Accept', accept));
+    const text = (body as Buffer).toString();
+    expect([status, headers['content-type'], headers.vary]).toEqual([200, type, 'Accept, Accept-Encoding']);
+    expect(headers['content-length']).toBe(String(Buffer.byteLength(text)));
+    expect(parseExposition(text, format).value('llama_router_up', { router: 'cellar' })).toBe(0);
+  });
+
+  it.each<[string, boolean]>([
+    ['gzip', true],
+    ['gzip, deflate, br', true],
+    ['deflate, GZIP', true],
+    ['gzip;q=1.0', true],
+    ['gzip; q=0.5', true],
+    ['br;q=1, gzip;q=0.01', true],
+    ['gzip;q=0', false],
+    ['gzip; q=0.0', false],
+    ['gzip;q=0.000, deflate', false],
+    ['identity', false],
+    ['x-gzip', false],
+    ['gzipped', false],
+    ['', false],
+  ])('with Accept-Encoding %j packs: %s', async (encoding, packed) => {
+    const { headers, body } = await raw(anApp().get('/metrics').set('Accept-Encoding', encoding));
+    expect(headers['content-encoding']).toBe(packed ? 'gzip' : undefined);
+    const sent = body as Buffer;
+    const plain = sent[0] === 0x1f ? gunzipSync(sent) : sent;
+    parseExposition(plain.toString());
+    expect(Number(headers['content-length']) < plain.length / 2).toBe(packed);
+  });
+
+  it('is the same for scrapes that overlap', async () => {
+    const app = anApp();
+    const scrapes = await Promise.all(Array.from({ length: 6 }, () => app.get('/metrics')));
+    expect(new Set(scrapes.map(({ text }) => text)).size).toBe(1);
+  });
+
+  it('tells of this process, in names that promtool accepts', async () => {
+    const read = parseExposition((await anApp().get('/metrics')).text);
+    expect(read.value('process_resident_memory_bytes')).toBeGreaterThan(1e6);
+    for (const { name, type } of read.families) expect(name.endsWith('_total')).toBe(type === 'counter');
+  });
+
+  it('may be elsewhere', async () => {
+    const app = anApp(undefined, { telemetryPath: '/llama/metrics' });
+    expect((await app.get('/llama/metrics')).text).toContain('llama_router_up');
+    expect((await app.get('/metrics')).status).toBe(404);
+    expect((await app.get('/')).text).toContain('<a href="/llama/metrics">');
+  });
+
+  it('that fails is a problem, and only the log knows why', async () => {
+    const scrape = async () => Promise.reject(new Error('a bug of ours'));
+    const { status, text } = await anApp(undefined, { scrape }).get('/metrics');
+    expect([status, JSON.parse(text)]).toEqual([
+      500,
+      { type: 'about:blank', title: 'Internal error', status: 500, detail: 'See the log.' },
+    ]);
+    expect(logged.join()).toContain('a bug of ours');
+  });
+});
+
+const ROUTES: [string, 'GET' | 'POST'][] = [
+  ['/', 'GET'],
+  ['/style.css', 'GET'],
+  ['/metrics', 'GET'],
+  ['/-/healthy', 'GET'],
+  ['/-/ready', 'GET'],
+  ['/-/reload', 'POST'],
+  ['/api/v1/routers', 'GET'],
+  ['/api/v1/models', 'GET'],
+  ['/api/v1/events', 'GET'],
+];
+
+describe.each(ROUTES)('%s', (path, method) => {
+  const others = (['get', 'post', 'put', 'patch', 'delete', 'options'] as const).filter(
+    (m) => m.toUpperCase() !== method,
+  );
+
+  it.each(others)('does not know %s', async (other) => {
+    const { status, headers, text } = await anApp()[other](path);
+    expect([status, headers.allow, headers['content-type']]).toEqual([
+      405,
+      method,
+      'application/problem+json; charset=utf-8',
+    ]);
+    expect(JSON.parse(text)).toEqual({
+      type: 'about:blank',
+      title: 'Method not allowed',
+      status: 405,
+      detail: `${other.toUpperCase()} ${path}: use ${method}.`,
+    });
+  });
+
+  if (method === 'GET') {
+    it('answers HEAD without a body', async () => {
+      const { status, text } = await anApp().head(path);
+      expect([status, text]).toEqual([200, undefined]);
+    });
+  }
+});
+
+describe('what is not there', () => {
+  it.each([
+    '/nothing',
+    '/api',
+    '/api/v1',
+    '/api/v2/models',
+    '/-/',
+    '/metrics/more',
+    '/%E0%A4%A',
+    '/..%2fetc',
+  ])('%s', async (path) => {
+    const { status, headers, text } = await anApp().get(path);
+    expect([status, headers['content-type']]).toEqual([404, 'application/problem+json; charset=utf-8']);
+    expect(JSON.parse(text)).toMatchObject({ type: 'about:blank', title: 'Not found', status: 404 });
+    expect(headers).not.toHaveProperty('x-powered-by');
+  });
+});
+
+describe('health', () => {
+  it('is fine when every router is down', async () => {
+    const believed = nobody();
+    believed.store.add('cellar', 'http://cellar').failed({ kind: 'unreachable', message: 'gone' });
+    const { status, text } = await anApp(believed).get('/-/healthy');
+    expect([status, text]).toEqual([200, 'llama-router-exporter is healthy.\n']);
+  });
+
+  it('is readiness once every router was asked', async () => {
+    let ready = false;
+    const app = anApp(undefined, { isReady: () => ready });
+    const before = await app.get('/-/ready');
+    expect([before.status, JSON.parse(before.text)]).toEqual([
+      503,
+      { type: 'about:blank', title: 'Not ready', status: 503, detail: 'Starting, or shutting down.' },
+    ]);
+    ready = true;
+    const after = await app.get('/-/ready');
+    expect([after.status, after.text]).toEqual([200, 'llama-router-exporter is ready.\n']);
+  });
+});
+
+describe('a reload', () => {
+  it('is done for somebody on this machine', async () => {
+    const reload = jest.fn(async () => ({}));
+    const { status, text } = await anApp(undefined, { reload })
+      .post('/-/reload')
+      .set('Host', 'localhost:10180');
+    expect([status, text, reload.mock.calls.length]).toEqual([200, 'Configuration reloaded.\n', 1]);
+  });
+
+  it('that fails says why', async () => {
+    const reload = async () => ({ error: 'config.yml: routers[0].url: missing' });
+    const { status, text } = await anApp(undefined, { reload }).post('/-/reload');
+    expect([status, JSON.parse(text)]).toEqual([
+      400,
+      {
+        type: 'about:blank',
+        title: 'Configuration not reloaded',
+        status: 400,
+        detail: 'config.yml: routers[0].url: missing',
+      },
+    ]);
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ['a name rebound to this machine', { Host: 'evil.example' }],
+    ['a page of another site', { Origin: 'https://evil.example' }],
+    ['a form of another site', { 'Sec-Fetch-Site': 'cross-site' }],
+    ['a page of nowhere', { Origin: 'null' }],
+  ])('is refused to %s, and not done', async (_, headers) => {
+    const reload = jest.fn(async () => ({}));
+    const { status, text } = await anApp(undefined, { reload }).post('/-/reload').set(headers);
+    expect([status, JSON.parse(text).title, reload.mock.calls.length]).toEqual([403, 'Forbidden', 0]);
+    expect(JSON.parse(text).detail).toMatch(/^Refused: .*\.$/);
+  });
+});
+
+describe('/api/v1/routers', () => {
+  it('shows what is believed of each', async () => {
+    const { body, headers } = await anApp().get('/api/v1/routers');
+    expect(headers['content-type']).toBe('application/json; charset=utf-8');
+    expect(headers['cache-control']).toBe('no-store');
+    expect(body).toEqual({
+      routers: [
+        {
+          name: 'gpu-box',
+          url: 'http://gpu-box:8080',
+          up: true,
+          fault: null,
+          event_stream: 'connected',
+          engine_metrics: 'unknown',
+          build: 'b11669-Debian',
+          models_max: 4,
+          models_autoload: true,
+          listed_at: '2023-11-14T22:13:20.000Z',
+          malformed_models: [],
+          models: { downloading: 1, unloaded: 2, loading: 1, loaded: 1, sleeping: 1, other: 1 },
+        },
+        {
+          ...{ name: 'attic', url: 'http://attic:8080', up: true, fault: null, event_stream: 'unsupported' },
+          engine_metrics: 'unknown',
+          ...{ build: null, models_max: null, models_autoload: null, listed_at: '2023-11-14T22:14:45.000Z' },
+          malformed_models: ['data[1]: it is no model'],
+          models: { downloading: 0, unloaded: 0, loading: 0, loaded: 1, sleeping: 0, other: 0 },
+        },
+        {
+          ...{ name: 'cellar', url: 'http://cellar:8080', up: false, event_stream: 'connecting' },
+          engine_metrics: 'unknown',
+          fault: { kind: 'timeout', message: 'http://cellar:8080/models did not answer within 5 s' },
+          ...{ build: null, models_max: null, models_autoload: null, listed_at: '2023-11-14T22:14:45.000Z' },
+          malformed_models: [],
+          models: { downloading: 0, unloaded: 0, loading: 0, loaded: 1, sleeping: 0, other: 0 },
+        },
+      ],
+    });
+  });
+
+  it('knows nothing before the first listing', async () => {
+    const believed = nobody();
+    believed.store.add('r', 'http://r');
+    const { body } = await anApp(believed).get('/api/v1/routers');
+    expect(body.routers[0]).toMatchObject({
+      up: null,
+      fault: null,
+      listed_at: null,
+      event_stream: 'connecting',
+    });
+  });
+});
+
+describe('/api/v1/models', () => {
+  const idsOf = async (query: string) =>
+    (await anApp().get(`/api/v1/models${query}`)).body.models.map(
+      ({ router, id }: { router: string; id: string }) => `${router} ${id}`,
+    );
+
+  it('shows what is believed of each', async () => {
+    const { body } = await anApp().get('/api/v1/models');
+    expect(body.models[0]).toEqual({
+      router: 'gpu-box',
+      id: 'qwen3-8b',
+      aliases: [],
+      status: 'loaded',
+      current: true,
+      since: '2023-11-14T22:14:35.000Z',
+      load_failed: false,
+      load_progress: null,
+      busy: null,
+      last_activity: null,
+      source: 'models_dir',
+      quantization: 'Q4_K - Medium',
+      parameters: 8.2e9,
+      size_bytes: 4_900_000_000,
+      context_tokens: 4096,
+      last_unload: null,
+    });
+    expect(body.models[1]).toMatchObject({ id: 'llama-70b', status: 'loading', load_progress: 0.25 });
+    expect(body.models[4]).toMatchObject({ id: 'broken', aliases: ['b'], load_failed: true, since: null });
+    expect(body.models.at(-1)).toMatchObject({
+      router: 'cellar',
+      id: 'lost',
+      status: 'loaded',
+      current: false,
+    });
+  });
+
+  it('may be of one router, in one status', async () => {
+    expect(await idsOf('?router=attic')).toEqual(['attic solo']);
+    expect(await idsOf('?status=sleeping')).toEqual(['gpu-box tiny']);
+    expect(await idsOf('?status=loaded')).toEqual(['gpu-box qwen3-8b', 'attic solo', 'cellar lost']);
+    expect(await idsOf('?status=loaded&router=attic')).toEqual(['attic solo']);
+    expect(await idsOf('?status=unloaded')).toContain(`gpu-box ${HOSTILE_ID}`);
+    expect(await idsOf('?router=nobody')).toEqual([]);
+  });
+
+  it.each([
+    '?status=sleepy',
+    '?status=',
+    '?sttaus=loaded',
+    '?router=a&router=b',
+    '?router[]=a',
+    '?__proto__=x',
+  ])('does not guess what %s means', async (query) => {
+    const { status, headers, text } = await anApp().get(`/api/v1/models${query}`);
+    expect([status, headers['content-type']]).toEqual([400, 'application/problem+json; charset=utf-8']);
+    expect(JSON.parse(text)).toMatchObject({ title: 'Bad query', status: 400 });
+    expect(JSON.parse(text).detail.length).toBeGreaterThan(10);
+  });
+});
+
+describe('the page', () => {
+  it('shows routers and models, and lets no model act', async () => {
+    const { text, headers, status } = await anApp().get('/');
+    expect([status, headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
+    expect(headers['content-security-policy']).toBe(
+      "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    );
+    expect(headers['x-content-type-options']).toBe('nosniff');
+    expect(text).not.toMatch(/<script|<img|<iframe|javascript:|\son\w+="/i);
+    expect(text).toContain('&#60;img src=x onerror=&#34;alert(1)&#34;&#62;');
+    for (const shown of [
+      'gpu-box',
+      'http://attic:8080',
+      'b11669-Debian',
+      'qwen3-8b',
+      '25 %',
+      'last load failed',
+    ])
+      expect(text).toContain(shown);
+    expect(text).toContain('http://cellar:8080/models did not answer within 5 s');
+  });
+
+  it('escapes what routers say, wherever it stands', async () => {
+    const evil = '"><script>alert(1)</script>';
+    const believed = nobody();
+    const desk = believed.store.add(evil, `http://r/${evil}`);
+    desk.props({ build: evil });
+    desk.listed({
+      models: [
+        {
+          id: evil,
+          aliases: [evil],
+          status: 'loaded',
+          failed: false,
+          facts: { sizeBytes: 1, quantization: evil },
+        },
+      ],
+      malformed: [evil],
+    });
+    desk.failed({ kind: 'bad_answer', message: evil });
+    const { text } = await anApp(believed, { version: evil }).get('/');
+    expect(text).not.toContain('<script');
+    expect(text.match(/&#60;script&#62;/g)?.length).toBeGreaterThan(4);
+  });
+
+  it('shows that there is nothing', async () => {
+    const believed = nobody();
+    believed.store.add('r', 'http://r');
+    const { text } = await anApp(believed).get('/');
+    expect(text).toContain('not asked yet');
+    expect(text).toContain('No models are listed.');
+  });
+
+  it('has its style sheet', async () => {
+    const { status, headers } = await anApp().get('/style.css');
+    expect([status, headers['content-type']]).toEqual([200, 'text/css; charset=utf-8']);
+  });
+});
+
+it('answers a request with a body that nobody asked for', async () => {
+  const { status } = await anApp().post('/-/reload').send('x'.repeat(100_000));
+  expect(status).toBe(200);
+});

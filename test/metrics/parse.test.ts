@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { parseExposition } from '../../src/metrics/parse.ts';
+import { render } from '../../src/metrics/render.ts';
+
+const recorded = (name: string) =>
+  readFileSync(new URL(`../fixtures/router/${name}`, import.meta.url), 'utf8');
+
+describe('parseExposition', () => {
+  it.each(['metrics-loaded-busy.prom', 'metrics-loaded-idle.prom', 'metrics-sleeping.prom'])(
+    'reads %s such that it is written again as it was',
+    (name) => {
+      const text = recorded(name);
+      const parsed = parseExposition(text);
+      expect(parsed.ok && render(parsed.value, 'text').join('')).toBe(text);
+    },
+  );
+
+  it('keeps labels, and a histogram together', () => {
+    const text = [
+      '# HELP h With \\\\ and \\n in it',
+      '# TYPE h histogram',
+      'h_bucket{le="1",path="a\\"b\\\\c"} 2',
+      'h_bucket{le="+Inf",path="a\\"b\\\\c"} 3',
+      'h_sum 4.5',
+      'h_count 3',
+      '# TYPE plain untyped',
+      'plain{x="1"} NaN',
+      'plain{x="2"} +Inf',
+      '',
+    ].join('\n');
+    const parsed = parseExposition(text);
+    expect(parsed.ok && render(parsed.value, 'text').join('')).toBe(text);
+  });
+
+  it('drops timestamps, spaces and comments', () => {
+    const parsed = parseExposition('# by hand\na{ x = "1" , } 2.50 1700000000000');
+    expect(parsed.ok && render(parsed.value, 'text').join('')).toBe('# TYPE a untyped\na{x="1"} 2.5\n');
+  });
+
+  it.each([
+    ['an error page', '<html>', 'line 1: not a sample: <html>'],
+    ['a JSON error', '{"error":{"code":500}}', 'line 1: not a sample: {"error":{"code":500}}'],
+    ['a value that is no number', 'a 1\nb one', 'line 2: not a sample: b one'],
+    ['a label without quotes', 'a{b=c} 1', 'line 1: not a sample: a{b=c} 1'],
+    ['a label twice', 'a{b="1",b="2"} 1', 'line 1: not a sample: a{b="1",b="2"} 1'],
+    ['a cut line', 'a{b="1', 'line 1: not a sample: a{b="1'],
+    [
+      'a series twice',
+      'a{b="1",c="2"} 1\na{c="2",b="1"} 2',
+      'line 2: a series that was there before: a{c="2",b="1"} 2',
+    ],
+    [
+      'a family in two places',
+      '# TYPE a gauge\na 1\nb 2\n# TYPE a gauge\na 3',
+      'line 4: a family in two places: # TYPE a gauge',
+    ],
+    [
+      'an unknown type',
+      '# TYPE a number',
+      'line 1: no type, or one that comes after its samples: # TYPE a number',
+    ],
+    [
+      'a carriage return',
+      '# TYPE a gauge\r\na 1\r\n',
+      'line 1: not a comment, HELP or TYPE: # TYPE a gauge\r',
+    ],
+  ])('rejects %s', (_, text, fault) => {
+    expect(parseExposition(text)).toEqual({ ok: false, fault });
+  });
+
+  it('never throws, whatever it is given', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.string({ unit: fc.constantFrom('a', '{', '}', '"', '=', ',', ' ', '1', '\n', '#', '\\') }),
+        ),
+        (text) => {
+          expect(typeof parseExposition(text).ok).toBe('boolean');
+        },
+      ),
+    );
+  });
+
+  it('takes no longer than the text is long', () => {
+    const hostile = `a{${'b="1",'.repeat(20_000)}`;
+    const startedAt = performance.now();
+    parseExposition(hostile);
+    parseExposition(`a{${'\\"'.repeat(100_000)}} 1`);
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+  });
+});

@@ -1,0 +1,134 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { keepState } from '../../src/keep-state.ts';
+import { createLogger } from '../../src/lib/logger.ts';
+import { render } from '../../src/metrics/render.ts';
+import { createTelemetry } from '../../src/metrics/telemetry.ts';
+import { createStore } from '../../src/models/store.ts';
+import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
+import { parseExposition } from '../support/exposition.ts';
+import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.ts';
+import { until } from '../support/until.ts';
+
+let folder: string;
+let file: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'keep-state-'));
+  file = join(folder, 'state.json');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** One process' life: its belief, its counters, its file. */
+function aProcess(clock: SteppedClock, path = file) {
+  const lines: string[] = [];
+  const log = createLogger({
+    level: 'debug',
+    format: 'logfmt',
+    write: (line) => lines.push(line),
+    now: clock.now,
+  });
+  const store = createStore(clock, { reloadWindowMs: 600_000 });
+  const telemetry = createTelemetry((router, model) => {
+    const models = store.desk(router)?.belief.models;
+    return models !== undefined && (model === undefined || models.has(model));
+  });
+  store.onTransition(telemetry.transition);
+  const state = keepState({ file: path, interval: 30 }, store, telemetry, clock, log);
+  const desk = () => store.desk('r') ?? store.add('r', 'http://r');
+  return {
+    ...{ lines, store, state, desk },
+    value: async (name: string, labels: Record<string, string>) =>
+      parseExposition(Buffer.concat(render(await telemetry.samples(), 'text')).toString()).value(
+        `llama_router_${name}`,
+        { router: 'r', model: 'm', ...labels },
+      ),
+    load() {
+      desk().event(begun('m'));
+      clock.jump(1000);
+      desk().event(turned('m', 'loaded'));
+    },
+  };
+}
+
+const written = () =>
+  until('the file', () => readdirSync(folder).includes('state.json'), { timeoutMs: 2000, everyMs: 2 });
+
+describe('what was counted', () => {
+  it('goes on in the next process, and so does the story of a model', async () => {
+    const clock = createSteppedClock();
+    const first = aProcess(clock);
+    first.desk().listed(aListing(listed('m', 'unloaded')));
+    first.load();
+    first.desk().event(ended('m'));
+    await first.state.stop();
+
+    clock.jump(60_000);
+    const second = aProcess(clock);
+    expect(second.lines.join()).toContain('level=info msg="state taken over"');
+    second.desk().listed(aListing(listed('m', 'unloaded')));
+    expect(await second.value('model_loads_total', {})).toBe(1);
+    expect(await second.value('model_unloads_total', { reason: 'external' })).toBe(1);
+    second.load();
+    expect(await second.value('model_loads_total', {})).toBe(2);
+    expect(await second.value('model_reloads_after_unload_total', { unload_reason: 'external' })).toBe(1);
+    await second.state.stop();
+  });
+
+  it('is saved while it runs, and only when something changed', async () => {
+    const clock = createSteppedClock();
+    const { state, desk } = aProcess(clock);
+    await clock.advance(30_000);
+    expect(readdirSync(folder)).toEqual([]);
+    desk().listed(aListing(listed('m', 'loaded')));
+    await clock.advance(30_000);
+    await written();
+    const saved = JSON.parse(readFileSync(file, 'utf8'));
+    expect(saved.savedAt).toBe(clock.now());
+    await until('the next time to be set', () => clock.pending() === 1, { everyMs: 2 });
+    await clock.advance(90_000);
+    expect(JSON.parse(readFileSync(file, 'utf8')).savedAt).toBe(saved.savedAt);
+    await state.stop();
+  });
+
+  it('is saved at the end, and nothing is left that keeps the process alive', async () => {
+    const clock = createSteppedClock();
+    const { state, desk } = aProcess(clock);
+    desk().listed(aListing(listed('m', 'loaded')));
+    clock.jump(30_000); // The end comes while the file is being written.
+    await state.stop();
+    expect(readdirSync(folder)).toEqual(['state.json']);
+    expect(clock.pending()).toBe(0);
+  });
+
+  it('is lost, and said to be, when the file is damaged; the file is kept', async () => {
+    writeFileSync(file, '{"version":1,');
+    const { state, lines, desk, value } = aProcess(createSteppedClock());
+    expect(lines.join()).toMatch(/level=warn msg="state not taken over" error=.*set aside as/);
+    desk().listed(aListing(listed('m', 'loaded')));
+    expect(await value('model_loads_total', {})).toBe(0);
+    await state.stop();
+    expect(readdirSync(folder).sort()).toEqual(['state.json', expect.stringContaining('damaged')]);
+  });
+
+  it('that cannot be saved is said, and stops nothing', async () => {
+    mkdirSync(file);
+    const clock = createSteppedClock();
+    const { state, lines, desk } = aProcess(clock);
+    desk().listed(aListing(listed('m', 'loaded')));
+    await state.stop();
+    expect(lines.filter((line) => line.includes('level=error'))).toEqual([
+      expect.stringContaining('msg="state not saved" error='),
+    ]);
+  });
+});
+
+it('without a file nothing is read, written or waited for', async () => {
+  const clock = createSteppedClock();
+  const { state, lines, desk } = aProcess(clock, '');
+  desk().listed(aListing(listed('m', 'loaded')));
+  expect([clock.pending(), lines]).toEqual([0, []]);
+  await state.stop();
+  expect(readdirSync(folder)).toEqual([]);
+});

@@ -1,0 +1,163 @@
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { createStateFile, type SavedState } from '../../src/state/state-file.ts';
+import { asNobody } from '../support/as-nobody.ts';
+
+let folder: string;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'state-'));
+  path = join(folder, 'state.json');
+});
+afterEach(() => {
+  chmodSync(folder, 0o700);
+  rmSync(folder, { recursive: true });
+});
+
+const aState = (given: Partial<SavedState> = {}): SavedState => ({
+  version: 1,
+  savedAt: 1_700_000_000_000,
+  counters: [{ name: 'loads_total', labels: { router: 'r', model: 'über "q"\n🦙' }, value: 3 }],
+  lastUnloads: [{ router: 'r', model: 'm', at: 1_700_000_000_000, reason: 'evicted' }],
+  ...given,
+});
+const text = JSON.stringify(aState());
+const read = () => createStateFile(path).read();
+const set = (content: string) => writeFileSync(path, content);
+
+describe('a state', () => {
+  it('is read as it was written', async () => {
+    expect(await createStateFile(path).write(aState())).toEqual({ ok: true, value: undefined });
+    expect(read()).toEqual({ ok: true, value: aState() });
+    expect(readdirSync(folder)).toEqual(['state.json']);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it('of any content is read as it was written', async () => {
+    const words = fc.string({ unit: 'binary' }).map((word) => Buffer.from(word).toString());
+    const counters = fc.array(
+      fc.record({
+        name: words,
+        labels: fc.dictionary(words, words),
+        value: fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }).map((value) => value + 0),
+      }),
+    );
+    await fc.assert(
+      fc.asyncProperty(counters, async (all) => {
+        await createStateFile(path).write(aState({ counters: all }));
+        expect(read()).toEqual({ ok: true, value: aState({ counters: all }) });
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('is written into a folder that is not there yet', async () => {
+    path = join(folder, 'a', 'b', 'state.json');
+    expect((await createStateFile(path).write(aState())).ok).toBe(true);
+    expect(read()).toMatchObject({ ok: true, value: { savedAt: 1_700_000_000_000 } });
+  });
+
+  it('that was never saved is none', () => {
+    expect(read()).toEqual({ ok: true, value: undefined });
+  });
+
+  it('half written by a process that was killed is ignored, and replaced by the next', async () => {
+    set(text);
+    writeFileSync(`${path}.partial`, text.slice(0, 50));
+    expect(read()).toEqual({ ok: true, value: aState() });
+    await createStateFile(path).write(aState({ savedAt: 5 }));
+    expect(read()).toMatchObject({ ok: true, value: { savedAt: 5 } });
+    expect(readdirSync(folder)).toEqual(['state.json']);
+  });
+
+  it('may have keys that a later version adds', () => {
+    set(JSON.stringify({ ...aState(), holds: [] }));
+    expect(read()).toEqual({ ok: true, value: aState() });
+  });
+});
+
+describe('a file that cannot be used is set aside as it is', () => {
+  it.each<[string, string]>([
+    ['empty', ''],
+    ['half', text.slice(0, 60)],
+    ['no JSON', 'counters: none\n'],
+    ['null', 'null'],
+    ['a list', '[]'],
+    ['of another version', JSON.stringify({ ...aState(), version: 2 })],
+    ['of no version', '{"savedAt":1,"counters":[],"lastUnloads":[]}'],
+    ['with a counter below 0', text.replace('"value":3', '"value":-3')],
+    ['with a counter beyond numbers', text.replace('"value":3', '"value":1e999')],
+    ['with a label that is no text', text.replace('"router":"r"', '"router":7')],
+    ['with a reason nobody knows', text.replace('evicted', 'bored')],
+    ['saved at a time that is none', JSON.stringify(aState({ savedAt: 1e20 }))],
+    ['with an unload at a time that is none', text.replace('"at":1700000000000', '"at":1e300')],
+    ['of bytes', '\u0000\u0001\ufffd'],
+  ])('%s', (_, content) => {
+    set(content);
+    const result = read();
+    const [aside = ''] = readdirSync(folder);
+    expect(aside).toMatch(/^state\.json\.damaged-\d{4}-\d\d-\d\dT[\d-]+Z$/);
+    expect(result).toEqual({
+      ok: false,
+      fault: `${path} is damaged or of another version: set aside as ${join(folder, aside)}, counters start at 0`,
+    });
+    expect(readFileSync(join(folder, aside), 'utf8')).toBe(content);
+    expect(read()).toEqual({ ok: true, value: undefined });
+  });
+});
+
+describe('a path that cannot be used is a fault, not an error', () => {
+  it('because it is a folder', async () => {
+    mkdirSync(path);
+    expect(read()).toEqual({
+      ok: false,
+      fault: `${path} cannot be read (EISDIR): counters start at 0; check its owner and mode`,
+    });
+    expect(await createStateFile(path).write(aState())).toEqual({
+      ok: false,
+      fault: `${path} cannot be written (EISDIR): counters will start at 0 after a restart`,
+    });
+    expect(readdirSync(folder)).toEqual(['state.json']);
+  });
+
+  it('because its folder is a file', async () => {
+    set(text);
+    path = join(path, 'state.json');
+    expect(read()).toEqual({
+      ok: false,
+      fault: `${path} cannot be read (ENOTDIR): counters start at 0; check its owner and mode`,
+    });
+    expect(await createStateFile(path).write(aState())).toMatchObject({
+      ok: false,
+      fault: expect.stringMatching(/cannot be written \((ENOTDIR|EEXIST)\)/),
+    });
+  });
+
+  it('because its folder is not ours to write', async () => {
+    set('damaged');
+    chmodSync(path, 0o444);
+    chmodSync(folder, 0o555);
+    await asNobody(async () => {
+      expect(read()).toEqual({
+        ok: false,
+        fault: `${path} is damaged and cannot be set aside (EACCES): counters start at 0`,
+      });
+      expect(await createStateFile(path).write(aState())).toEqual({
+        ok: false,
+        fault: `${path} cannot be written (EACCES): counters will start at 0 after a restart`,
+      });
+    });
+  });
+});

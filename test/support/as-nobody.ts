@@ -1,0 +1,10 @@
+/** Does this work as somebody whom file modes bind: root reads and writes everything. */
+export async function asNobody<T>(work: () => T | Promise<T>): Promise<T> {
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid?.(65_534);
+  try {
+    return await work();
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
+}
