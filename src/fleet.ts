@@ -19,6 +19,8 @@ export interface Fleet {
   engine: { readings(): readonly RouterReadings[]; version(): number };
   /** Reads the models' own metrics where they are older than the interval, within `budgetMs`. */
   freshen(budgetMs: number): Promise<void>;
+  /** The same for somebody who would rather wait than not know. */
+  readAll(budgetMs: number): Promise<void>;
   /** Starts to follow what is new in this configuration, ends what is gone, leaves the rest as it is. */
   apply(config: Config): Promise<void>;
   /** Resolves when every router has answered, or failed to answer, its first listing. */
@@ -40,11 +42,16 @@ interface Followed {
   url: string;
   client: RouterClient;
   tracker: Tracker;
-  reader: Reader;
+  reader: Reader | undefined;
+}
+
+export interface FleetOptions {
+  /** Whether the models' own metrics are read. */
+  readEngine: boolean;
 }
 
 /** Builds an empty fleet: `apply` fills it. */
-export function createFleet(clock: Clock): Fleet {
+export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
   const rules: LifecycleRules = { reloadWindowMs: 0 };
   const store = createStore(clock, rules);
   const notices = createListeners<Notice>();
@@ -58,11 +65,16 @@ export function createFleet(clock: Clock): Fleet {
     onNotice: notices.add,
     onEngineNews: engineNews.add,
     engine: {
-      readings: () => [...followed].map(([router, { reader }]) => ({ router, readings: reader.readings() })),
-      version: () => [...followed.values()].reduce((sum, { reader }) => sum + reader.version(), starts),
+      readings: () =>
+        [...followed].map(([router, { reader }]) => ({ router, readings: reader?.readings() ?? [] })),
+      version: () =>
+        [...followed.values()].reduce((sum, { reader }) => sum + (reader?.version() ?? 0), starts),
     },
     async freshen(budgetMs) {
-      await Promise.all([...followed.values()].map(({ reader }) => reader.freshen(budgetMs)));
+      await Promise.all([...followed.values()].map(({ reader }) => reader?.freshen(budgetMs)));
+    },
+    async readAll(budgetMs) {
+      await Promise.all([...followed.values()].map(({ reader }) => reader?.readAll(budgetMs)));
     },
     async apply(config) {
       rules.reloadWindowMs = config.lifecycle.reload_window * 1000;
@@ -81,10 +93,13 @@ export function createFleet(clock: Clock): Fleet {
       await Promise.all([...followed.values()].map(({ tracker }) => tracker.refresh()));
     },
     unload(request, progress) {
-      const hands = [...followed].flatMap(([name, { client, tracker }]) => {
+      const hands = [...followed].flatMap(([name, { client, tracker, reader }]) => {
         const desk = store.desk(name);
         if (!desk) return [];
-        const ask = (model: string) => client.unload(model, new AbortController().signal);
+        const ask = async (model: string) => {
+          await reader?.release(model);
+          return client.unload(model, new AbortController().signal);
+        };
         return [{ desk, unload: ask, refresh: tracker.refresh, onTransition: store.onTransition }];
       });
       return unload(request, hands, clock, progress);
@@ -111,7 +126,9 @@ export function createFleet(clock: Clock): Fleet {
     };
     const tracker = startTracker(client, desk, pace, clock, notices.tell);
     const reading = { intervalMs: config.engine.interval * 1000, keepMs: config.engine.keep * 1000 };
-    const reader = startReader(desk, client.metrics, reading, clock, store.onTransition, engineNews.tell);
+    const reader = readEngine
+      ? startReader(desk, client.metrics, reading, clock, store.onTransition, engineNews.tell)
+      : undefined;
     starts += 2 ** 32;
     followed.set(name, { terms: termsOf(router, config), url, client, tracker, reader });
   }
@@ -119,7 +136,7 @@ export function createFleet(clock: Clock): Fleet {
   /** What is believed of it is kept when it will be followed again at the same address. */
   async function end(name: string, router: Followed, nextUrl: string | undefined): Promise<void> {
     followed.delete(name);
-    await Promise.all([router.tracker.stop(), router.reader.stop()]);
+    await Promise.all([router.tracker.stop(), router.reader?.stop()]);
     await router.client.close();
     if (nextUrl !== router.url) store.remove(name);
   }

@@ -43,7 +43,7 @@ export async function startService({
   clock = systemClock,
 }: ServiceParts): Promise<Service> {
   const closing = new AbortController();
-  const fleet = createFleet(clock);
+  const fleet = createFleet(clock, { readEngine: true });
   const { store } = fleet;
   const telemetry = createTelemetry((router, model) => {
     const models = store.desk(router)?.belief.models;

@@ -17,8 +17,8 @@ export const list: Command = {
   configured: true,
   async run(call) {
     const output = outputOf(textFlag(call, 'output'));
-    return withFleet(call.config(), async ({ store, freshen }) => {
-      await freshen(MOST_MS);
+    return withFleet(call.config(), { readEngine: true }, async ({ store, readAll }) => {
+      await readAll(MOST_MS);
       const routers = store.routers();
       if (output === 'json') {
         const view = { routers: routers.map(viewRouter), models: routers.flatMap(viewModels) };

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { createFleet, type Fleet } from '../fleet.ts';
+import { createFleet, type Fleet, type FleetOptions } from '../fleet.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { RouterBelief } from '../models/belief.ts';
 import type { CommandFlag } from './command.ts';
@@ -20,8 +20,12 @@ export function outputOf(value: string | undefined): 'text' | 'json' {
 }
 
 /** Follows the configured routers for as long as `work` takes: events included, as the service does. */
-export async function withFleet<T>(config: Config, work: (fleet: Fleet) => Promise<T>): Promise<T> {
-  const fleet = createFleet(systemClock);
+export async function withFleet<T>(
+  config: Config,
+  options: FleetOptions,
+  work: (fleet: Fleet) => Promise<T>,
+): Promise<T> {
+  const fleet = createFleet(systemClock, options);
   try {
     await fleet.apply(config);
     await fleet.ready();

@@ -71,7 +71,7 @@ async function runUnload(
     wait: call.flags['no-wait'] !== true,
     dryRun: call.flags['dry-run'] === true,
   };
-  return withFleet(call.config(), async (fleet) => {
+  return withFleet(call.config(), { readEngine: false }, async (fleet) => {
     const routers = fleet.store.routers();
     const several = routers.length > 1;
     const waiting = showWaiting(call.terminal);

@@ -3,6 +3,14 @@ import { createSheets, type Family, type Row, type Samples } from './family.ts';
 
 type Labels<L extends string> = Readonly<Record<L, string>>;
 
+/** What prom-client keeps of a series: a bucket's `le` is a number, but for `+Inf`. */
+interface Value {
+  labels: Partial<Record<string, string | number>>;
+  value: number;
+  /** Of a histogram's rows: the family's name and a suffix. */
+  metricName?: string;
+}
+
 /** A family of ours whose values only grow: kept by prom-client, rendered by us. */
 export interface Counting<L extends string> {
   family: Family<L>;
@@ -32,14 +40,7 @@ export function createCountingRoom(isShown: (labels: Readonly<Record<string, str
     const sheet = createSheets();
     let shown: Promise<Samples> | undefined;
 
-    const rows = async (): Promise<Row[]> => {
-      const { values } = await metric.get();
-      return values.map((value) => ({
-        labels: textLabels(value.labels),
-        value: value.value,
-        ...('metricName' in value && { suffix: String(value.metricName ?? '').slice(family.name.length) }),
-      }));
-    };
+    const values = async (): Promise<Value[]> => (await metric.get()).values;
 
     return {
       family,
@@ -49,14 +50,18 @@ export function createCountingRoom(isShown: (labels: Readonly<Record<string, str
         else metric.inc(labels, by);
       },
       samples() {
-        shown ??= rows().then((all) =>
+        shown ??= values().then((all) =>
           sheet<string>(family, (row) => {
-            for (const { labels, value, suffix } of all) if (isShown(labels)) row(labels, value, suffix);
+            for (const { labels, value, metricName } of all) {
+              if (isShown(labels as Row['labels'])) {
+                row(textLabels(labels), value, metricName?.slice(family.name.length));
+              }
+            }
           }),
         );
         return shown;
       },
-      rows,
+      rows: async () => (await values()).map(({ labels, value }) => ({ labels: textLabels(labels), value })),
       refresh() {
         shown = undefined;
       },
@@ -68,8 +73,7 @@ export function createCountingRoom(isShown: (labels: Readonly<Record<string, str
   };
 }
 
-/** As they were given to prom-client, which adds the `le` of a bucket: a number, but for `+Inf`. */
-function textLabels(labels: Partial<Record<string, string | number>>): Readonly<Record<string, string>> {
+function textLabels(labels: Value['labels']): Row['labels'] {
   const { le } = labels;
-  return (le === undefined ? labels : { ...labels, le: String(le) }) as Readonly<Record<string, string>>;
+  return (le === undefined ? labels : { ...labels, le: String(le) }) as Row['labels'];
 }

@@ -280,6 +280,40 @@ it('believes a model busy, then active at the last reading that showed its count
   expect(activity('a')?.lastAt).toBe(startedAt + INTERVAL_MS);
 });
 
+describe('a model that is about to be unloaded', () => {
+  it('is not asked any more', async () => {
+    start({ a: 'loaded', b: 'loaded' });
+    await clock.advance(0);
+    desk.asking('a');
+    await clock.advance(INTERVAL_MS + 100);
+    expect(asked).toEqual(['a', 'b', 'b']);
+  });
+
+  it('is released when it has answered what it is asked', async () => {
+    let give = (_: Answer<EngineMetrics>) => {};
+    answer = () => new Promise((resolve) => (give = resolve));
+    start({ a: 'loaded' });
+    await clock.advance(0);
+    let released = false;
+    void reader.release('a').then(() => (released = true));
+    await clock.advance(100);
+    expect(released).toBe(false);
+    give(metrics({ processing: 0, work: 1 }));
+    await clock.advance(0);
+    expect(released).toBe(true);
+  });
+
+  it('is released after a second, whatever it does', async () => {
+    answer = () => never;
+    start({ a: 'loaded' });
+    await clock.advance(0);
+    let released = false;
+    void reader.release('a').then(() => (released = true));
+    await clock.advance(1000);
+    expect(released).toBe(true);
+  });
+});
+
 it('leaves no timer behind', async () => {
   answer = () => never;
   start({ a: 'loaded', b: 'loaded' });
