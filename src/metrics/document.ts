@@ -26,6 +26,29 @@ ${rows.join('\n')}
 
 Beside these there are \`process_*\` and \`nodejs_*\` about the exporter's own process, at most a second old.
 
+## The models' own metrics
+
+Where llama-server runs with \`--metrics\`, every loaded model has metrics of its own, \`llamacpp:*\`. They are passed
+on with names, help and types unchanged and the labels \`router\` and \`model\` added, so that a dashboard made for them
+works when it selects a model; \`engine.publish\` puts them on a path of their own or turns that off. (A label that a
+model's metrics have under one of these names goes on as \`exported_router\` or \`exported_model\`.)
+
+They are read in the background, every \`engine.interval\` (15 s), from loaded models only, always with
+\`autoload=false\` and one request at a time for each model. A model that does not answer keeps its last values for
+\`engine.keep\` (5 min); \`llama_router_model_engine_metrics_age_seconds\` tells how old they are. They leave the scrape
+with the model.
+
+- Busy is who serves or has requests waiting. \`llama_router_model_busy\` is absent where nobody knows: without
+  \`--metrics\`, or when the model did not answer.
+- Tokens a second, as they were finished (llama.cpp counts them when a request ends):
+  \`sum by (router, model) (rate(llamacpp:tokens_predicted_total[5m]))\`, and of prompts
+  \`sum by (router, model) (rate(llamacpp:prompt_tokens_total[5m]))\`. While a request runs,
+  \`rate(llamacpp:n_decode_total[1m])\` moves.
+- \`llamacpp:prompt_tokens_seconds\` and \`llamacpp:predicted_tokens_seconds\` are averages since somebody last asked:
+  whoever else reads a model's metrics takes from what you see. Use the rates.
+- Idle for more than an hour: \`time() - llama_router_model_last_activity_timestamp_seconds > 3600\`.
+- \`promtool check metrics\` finds fault with the colon in llama.cpp's names. Prometheus does not.
+
 ## Why a model was unloaded
 
 | \`reason\` | what was seen |

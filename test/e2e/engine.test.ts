@@ -4,10 +4,14 @@ import { complete, type RealRouter, startRealRouter } from '../support/real-rout
 import { until } from '../support/until.ts';
 
 const INTERVAL_SECONDS = 1;
+/** How long the models are watched; `npm run bench -- soak` makes it ten minutes. */
+const SOAK_SECONDS = Number(process.env.SOAK_SECONDS ?? 12);
 const SLEEP_SECONDS = 4;
 
 describe('beside models that are asleep, unloaded, idle and generating', () => {
   let router: RealRouter;
+  /** Its models never sleep. */
+  let wakeful: RealRouter;
   let exporter: RunningExporter;
   let generation: Promise<unknown>;
 
@@ -17,11 +21,12 @@ describe('beside models that are asleep, unloaded, idle and generating', () => {
       modelsMax: 0,
       sleepIdleSeconds: SLEEP_SECONDS,
     });
-    exporter = await startExporter([router.url], { 'engine.interval': `${INTERVAL_SECONDS}s` });
+    wakeful = await startRealRouter({ models: ['tiny-awake', 'tiny-unloaded'] });
+    exporter = await startExporter([router.url, wakeful.url], { 'engine.interval': `${INTERVAL_SECONDS}s` });
   });
   afterAll(async () => {
     await exporter?.stop();
-    await router?.stop();
+    await Promise.all([router?.stop(), wakeful?.stop()]);
     await generation?.catch(() => {});
   });
 
@@ -33,31 +38,44 @@ describe('beside models that are asleep, unloaded, idle and generating', () => {
     expect((Date.now() - loadedAt) / 1000).toBeLessThan(SLEEP_SECONDS + 2);
   });
 
-  it('neither loads nor wakes anything, and asks about no model that is not loaded', async () => {
-    await order('load', 'tiny-busy');
-    generation = complete(router, 'tiny-busy', { tokens: 10_000_000 }).catch(() => {});
-    await order('load', 'tiny-idle');
-    await until('tiny-idle to be loaded', async () => (await status('tiny-idle')) === 'loaded');
-    const before = router.log().length;
-    const startedAt = Date.now();
-    await scrapeEverySecondUntil(() => Date.now() - startedAt > 12_000);
-    const log = router.log().slice(before);
+  it(
+    'neither loads nor wakes anything, and asks about no model that is not loaded',
+    async () => {
+      await order('load', 'tiny-busy');
+      generation = complete(router, 'tiny-busy', { tokens: 10_000_000 }).catch(() => {});
+      await order('load', 'tiny-idle');
+      await until('tiny-idle to be loaded', async () => (await status('tiny-idle')) === 'loaded');
+      expect(await complete(wakeful, 'tiny-awake', { tokens: 1 })).toMatchObject({ status: 200 });
+      const before = router.log().length;
+      const wakefulBefore = wakeful.log().length;
+      const startedAt = Date.now();
+      await scrapeEverySecondUntil(() => Date.now() - startedAt > SOAK_SECONDS * 1000);
+      const log = router.log().slice(before);
+      const wakefulLog = wakeful.log().slice(wakefulBefore);
 
-    expect(await statuses()).toEqual({
-      broken: 'unloaded',
-      'tiny-asleep': 'sleeping',
-      'tiny-busy': 'loaded',
-      'tiny-idle': 'sleeping',
-      'tiny-unloaded': 'unloaded',
-      'tiny-used': 'unloaded',
-    });
-    const asked = [...log.matchAll(/proxying request to model (\S+) on port/g)].map((match) => match[1]);
-    expect(new Set(asked)).toEqual(new Set(['tiny-busy', 'tiny-idle']));
-    // Idle for four seconds, then asleep: after that it is left alone.
-    expect(asked.filter((model) => model === 'tiny-idle').length).toBeLessThanOrEqual(SLEEP_SECONDS + 2);
-    expect(log).not.toContain('spawning server instance');
-    expect(await exporter.value('llama_router_model_wakes_total', { model: 'tiny-asleep' })).toBe(0);
-  });
+      expect(await statuses()).toEqual({
+        broken: 'unloaded',
+        'tiny-asleep': 'sleeping',
+        'tiny-busy': 'loaded',
+        'tiny-idle': 'sleeping',
+        'tiny-unloaded': 'unloaded',
+        'tiny-used': 'unloaded',
+      });
+      const asked = [...log.matchAll(/proxying request to model (\S+) on port/g)].map((match) => match[1]);
+      expect(new Set(asked)).toEqual(new Set(['tiny-busy', 'tiny-idle']));
+      // Idle for four seconds, then asleep: after that it is left alone.
+      expect(asked.filter((model) => model === 'tiny-idle').length).toBeLessThanOrEqual(SLEEP_SECONDS + 2);
+      expect(`${log}${wakefulLog}`).not.toContain('spawning server instance');
+      const wakefulAsked = [...wakefulLog.matchAll(/proxying request to model (\S+) on port/g)].map(
+        (match) => match[1],
+      );
+      expect(new Set(wakefulAsked)).toEqual(new Set(['tiny-awake']));
+      expect(wakefulAsked.length).toBeGreaterThan((SOAK_SECONDS / INTERVAL_SECONDS) * 0.7);
+      expect(wakefulAsked.length).toBeLessThanOrEqual(SOAK_SECONDS / INTERVAL_SECONDS + 2);
+      expect(await exporter.value('llama_router_model_wakes_total', { model: 'tiny-asleep' })).toBe(0);
+    },
+    (SOAK_SECONDS + 60) * 1000,
+  );
 
   it('says who is busy and who is not', async () => {
     expect(await exporter.value('llama_router_model_busy', { model: 'tiny-busy' })).toBe(1);
@@ -113,7 +131,7 @@ describe('beside models that are asleep, unloaded, idle and generating', () => {
   async function scrapeEverySecondUntil(done: () => boolean | Promise<boolean>): Promise<void> {
     await until('the end of scraping', async () => (await exporter.scrape()) !== '' && (await done()), {
       everyMs: 1000,
-      timeoutMs: 60_000,
+      timeoutMs: (SOAK_SECONDS + 30) * 1000,
     });
   }
 

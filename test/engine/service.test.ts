@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { until } from '../support/until.ts';
+
+let router: SimulatedRouter;
+let exporter: RunningExporter;
+
+beforeEach(async () => {
+  router = createSimulatedRouter({
+    models: ['a', 'b', 'c', 'd'].map((id) => ({
+      id,
+      loadSeconds: 0.02,
+      wakeSeconds: 0.02,
+      tokensPerSecond: 1000,
+    })),
+    modelsMax: 3,
+    sleepIdleSeconds: 0.3,
+    exitSeconds: 0.01,
+    stopTimeoutSeconds: 0.05,
+  });
+  await router.listen();
+});
+afterEach(async () => {
+  await exporter.stop();
+  await router.stop();
+});
+
+const start = async (flags: Record<string, string> = {}) => {
+  exporter = await startExporter([router.url], { 'engine.interval': '1s', ...flags });
+};
+const text = async (path: string) => (await fetch(`${exporter.url}${path}`)).text();
+
+it('never asks about a model it should not ask about, whatever the models do', async () => {
+  await start();
+  const models = ['a', 'b', 'c', 'd'];
+  for (let round = 0; round < 60; round += 1) {
+    const model = models[round % 4] ?? 'a';
+    if (round % 3 === 0) void router.load(model);
+    if (round % 3 === 1) void router.request(model, { seconds: 0.05 });
+    if (round % 7 === 5) router.unload(model);
+    await exporter.scrape();
+    await new Promise((resolve) => setTimeout(resolve, 40));
+  }
+  expect(router.violations).toEqual([]);
+  expect(router.count('/metrics')).toBeGreaterThan(3);
+});
+
+it('asks nothing of a model that it unloads', async () => {
+  await start();
+  for (let cycle = 0; cycle < 20; cycle += 1) {
+    await router.load('a');
+    await exporter.untilValue('llama_router_model_status', { model: 'a', status: 'loaded' }, 1);
+    await exporter.service.fleet.unload({
+      trigger: 'api',
+      reason: '',
+      routers: [],
+      selection: { models: ['a'], keep: [], includeLoading: false },
+      timeoutMs: 2000,
+      wait: true,
+      dryRun: false,
+    });
+  }
+  expect(router.violations).toEqual([]);
+});
+
+it('publishes the models own metrics together with ours', async () => {
+  await start();
+  await router.load('a');
+  await until('the reading', async () => (await text('/metrics')).includes('llamacpp:requests_processing{'));
+  expect(await text('/metrics')).toContain('llama_router_up');
+  expect((await fetch(`${exporter.url}/metrics/engine`)).status).toBe(404);
+});
+
+it('publishes them apart', async () => {
+  await start({ 'engine.publish': 'apart' });
+  await router.load('a');
+  await until('the reading', async () =>
+    (await text('/metrics/engine')).includes('llamacpp:requests_processing{'),
+  );
+  expect(await text('/metrics/engine')).not.toContain('llama_router_up');
+  expect(await text('/metrics')).not.toContain('llamacpp:');
+  expect(await exporter.value('llama_router_model_busy', { model: 'a' })).toBe(0);
+});
+
+it('publishes them not at all, and knows who is busy all the same', async () => {
+  await start({ 'engine.publish': 'off' });
+  await router.load('a');
+  await exporter.untilValue('llama_router_model_busy', { model: 'a' }, 0);
+  expect(await text('/metrics')).not.toContain('llamacpp:');
+});
+
+it('answers a scrape at once while a model hangs, with the others read', async () => {
+  router.faults.next({ on: '/metrics', model: 'a', kind: 'hang', times: 100 });
+  await start();
+  await Promise.all([router.load('a'), router.load('b')]);
+  await exporter.untilValue('llama_router_model_engine_metrics_success', { model: 'b' }, 1);
+  const startedAt = performance.now();
+  await exporter.scrape();
+  expect(performance.now() - startedAt).toBeLessThan(500);
+  expect(await exporter.value('llamacpp:requests_processing', { model: 'a' })).toBeUndefined();
+});
