@@ -5,35 +5,29 @@ import { parseArgsOptions } from '../config/flags.ts';
 import { ConfigError } from '../config/problem.ts';
 import { createConfigSource } from '../config/source.ts';
 import { nearest } from '../lib/nearest.ts';
-import { checkConfig } from './check-config.ts';
 import type { Command } from './command.ts';
-import { demo } from './demo.ts';
-import { doctor } from './doctor.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import { helpOf, overview } from './help.ts';
-import { list } from './list.ts';
-import { serveCommand } from './serve.ts';
-import { simulate } from './simulate.ts';
 import type { Terminal } from './terminal.ts';
-import { unloadAllCommand, unloadCommand } from './unload.ts';
 
-const COMMANDS: readonly Command[] = [
-  serveCommand,
-  list,
-  unloadCommand,
-  unloadAllCommand,
-  doctor,
-  simulate,
-  demo,
-  checkConfig,
-];
+/** Loaded by name: a service that runs for months need not carry the simulator and the doctor. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./serve.ts')).serveCommand,
+  list: async () => (await import('./list.ts')).list,
+  unload: async () => (await import('./unload.ts')).unloadCommand,
+  'unload-all': async () => (await import('./unload.ts')).unloadAllCommand,
+  doctor: async () => (await import('./doctor.ts')).doctor,
+  simulate: async () => (await import('./simulate.ts')).simulate,
+  demo: async () => (await import('./demo.ts')).demo,
+  'check-config': async () => (await import('./check-config.ts')).checkConfig,
+};
 
 /** Runs the program with these arguments and resolves to its exit code. Never throws. */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const [first = '', ...others] = args;
   if (['help', '--help', '-h'].includes(first) && others.length === 0) {
-    terminal.out(overview(COMMANDS, version));
+    terminal.out(overview(await Promise.all(Object.values(COMMANDS).map((load) => load())), version));
     return EXIT.done;
   }
   if (first === '--version' || first === 'version') {
@@ -42,7 +36,7 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
   }
   try {
     const named = first !== '' && !first.startsWith('-');
-    const command = named ? commandNamed(first === 'help' ? (others[0] ?? '') : first) : serveCommand;
+    const command = await commandNamed(!named ? 'serve' : first === 'help' ? (others[0] ?? '') : first);
     const rest = named ? others : args;
     if (first === 'help' || rest.includes('--help') || rest.includes('-h')) {
       terminal.out(helpOf(command));
@@ -68,13 +62,10 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
   }
 }
 
-function commandNamed(name: string): Command {
-  const command = COMMANDS.find((each) => each.name === name);
-  if (command) return command;
-  const hint = nearest(
-    name,
-    COMMANDS.map((each) => each.name),
-  );
+function commandNamed(name: string): Promise<Command> {
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load) return load();
+  const hint = nearest(name, Object.keys(COMMANDS));
   throw new UsageError(
     `there is no command '${name}'${hint ? `: did you mean '${hint}'?` : ''}. See llama-router-exporter help.`,
   );

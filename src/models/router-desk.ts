@@ -11,12 +11,7 @@ import type { Fault, ListedModel, Listing, ModelFacts, RouterEvent, RouterProps 
 import type { Change, Life, LifecycleRules, Sighting } from './life.ts';
 import { ask, see, settle, vanish, withdraw } from './lifecycle.ts';
 import { isRunning } from './status.ts';
-
-/**
- * How long an unload on a full router waits for the load that explains it: between the two events the real
- * router starts a process, which took at most 17 ms in 200 evictions on b11669, with both cores loaded.
- */
-const EVICTION_WINDOW_MS = 250;
+import { createUndecided } from './undecided.ts';
 
 /** Where the news of one router are handed in: turns them into belief and tells what changed. */
 export interface RouterDesk {
@@ -65,8 +60,7 @@ export function createRouterDesk(
     props: {},
     models,
   };
-  /** Models whose unload waits for its reason, the oldest first, each with what cancels its time limit. */
-  const waiting = new Map<string, () => void>();
+  const undecided = createUndecided(clock, decide);
 
   return {
     belief,
@@ -105,7 +99,7 @@ export function createRouterDesk(
       }
       if (event.kind !== 'status') return;
       const { status, begins, exitCode, progress } = event;
-      if (begins) makesRoomFor(event.model);
+      if (begins) undecided.starts(event.model);
       const full = isFull();
       sighted(
         event.model,
@@ -193,7 +187,7 @@ export function createRouterDesk(
 
   /** Keeps what is believed of a model, less what is over: a download, or the work of a process that ended. */
   function hold({ download, activity, ...model }: ModelBelief): void {
-    awaitReason(model);
+    undecided.note(model.id, model.life.undecided !== undefined);
     const { status, known } = model.life;
     models.set(model.id, {
       ...model,
@@ -230,26 +224,6 @@ export function createRouterDesk(
           !newer.has(model.id) && isRunning(model.status) && !isRunning(models.get(model.id)?.life.known),
       )
     );
-  }
-
-  /** An unload that is undecided waits for its reason, once; one that is decided waits no longer. */
-  function awaitReason({ id, life }: ModelBelief): void {
-    if (life.undecided === undefined) {
-      waiting.get(id)?.();
-      waiting.delete(id);
-    } else if (!waiting.has(id)) {
-      waiting.set(
-        id,
-        clock.after(EVICTION_WINDOW_MS, () => decide(id, false)),
-      );
-    }
-  }
-
-  /** A model starts: the unload that has waited longest for its reason made room for it. */
-  function makesRoomFor(starting: string): void {
-    if (waiting.has(starting)) return; // It comes back itself: nobody took its place.
-    const [victim] = waiting.keys();
-    if (victim !== undefined) decide(victim, true);
   }
 
   function decide(id: string, evicted: boolean): void {

@@ -1,40 +1,29 @@
-import { isNativeError } from 'node:util/types';
 import type { Fault } from '../models/feed.ts';
+import { silenceOf } from './silence.ts';
 
 /** Turns what undici throws into a fault that tells a person what to look at. */
 export function faultOf(error: unknown, url: string, timedOutAfterMs: number | undefined): Fault {
   if (timedOutAfterMs !== undefined) {
     return { kind: 'timeout', message: `${url} did not answer within ${timedOutAfterMs / 1000} s` };
   }
-  const cause = rootCause(error);
-  const code = 'code' in cause ? String(cause.code) : '';
-  switch (code) {
-    case 'ECONNREFUSED':
+  const { why, detail, message } = silenceOf(error, true, false);
+  switch (why) {
+    case 'refused':
       return { kind: 'unreachable', message: `${url} refuses connections: is llama-server running there?` };
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
+    case 'unknown_host':
+    case 'no_name_server':
       return { kind: 'unreachable', message: `${url}: the host name cannot be resolved` };
-    case 'ECONNRESET':
-    case 'UND_ERR_SOCKET':
-    case 'EPIPE':
+    case 'closed':
       return { kind: 'unreachable', message: `${url} closed the connection before its answer was complete` };
-    case 'UND_ERR_CONNECT_TIMEOUT':
-    case 'ETIMEDOUT':
-    case 'UND_ERR_HEADERS_TIMEOUT':
-    case 'UND_ERR_BODY_TIMEOUT':
+    case 'no_connection':
+    case 'no_answer':
       return { kind: 'timeout', message: `${url} did not answer in time` };
+    case 'not_http':
+      return /^(EPROTO$|ERR_SSL_)/.test(detail)
+        ? { kind: 'unreachable', message: `${url} does not speak TLS: is it http:// instead of https://?` }
+        : { kind: 'not_a_router', message: `${url} does not speak HTTP` };
     default:
-      if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) {
-        return {
-          kind: 'unreachable',
-          message: `${url} does not speak TLS: is it http:// instead of https://?`,
-        };
-      }
-      // By name: its code (HPE_…) is not always there.
-      if (cause.name === 'HTTPParserError') {
-        return { kind: 'not_a_router', message: `${url} does not speak HTTP` };
-      }
-      return { kind: 'unreachable', message: `${url}: ${cause.message}` };
+      return { kind: 'unreachable', message: `${url}: ${message}` };
   }
 }
 
@@ -54,12 +43,4 @@ export function faultOfStatus(status: number, url: string, body: string): Fault 
   }
   const excerpt = body.replace(/\s+/g, ' ').trim().slice(0, 120);
   return { kind: 'bad_answer', message: `${url} answers ${status}${excerpt && `: ${excerpt}`}` };
-}
-
-/** Of several attempts the first; `instanceof` would miss errors of another realm. */
-function rootCause(error: unknown): Error {
-  if (!isNativeError(error)) return new Error(String(error));
-  const [first] = 'errors' in error && Array.isArray(error.errors) ? error.errors : [];
-  const cause: unknown = first ?? error.cause;
-  return isNativeError(cause) ? rootCause(cause) : error;
 }

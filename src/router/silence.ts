@@ -1,3 +1,5 @@
+import { isNativeError } from 'node:util/types';
+
 /** Why there was no answer in HTTP, told apart as far as what to do about it differs. */
 export type Why =
   | 'refused'
@@ -13,16 +15,19 @@ export type Why =
   | 'certificate'
   | 'other';
 
-/** What an error of the network means; `detail` is its code, or what came instead of HTTP, or its message. */
+/**
+ * What an error of the network means. `detail` is its code, or what came instead of HTTP, or its message;
+ * `message` is its own.
+ */
 export function silenceOf(
   error: unknown,
   wasConnected: boolean,
   deadlinePassed: boolean,
-): { why: Why; detail: string } {
-  if (deadlinePassed) return { why: wasConnected ? 'no_answer' : 'no_connection', detail: '' };
-  const { name, code = '', message, data } = rootOf(error as NetworkError);
-  if (name === 'HTTPParserError') return { why: 'not_http', detail: data ?? code };
-  return { why: whyOf(code), detail: code || message };
+): { why: Why; detail: string; message: string } {
+  if (deadlinePassed) return { why: wasConnected ? 'no_answer' : 'no_connection', detail: '', message: '' };
+  const { name, code = '', message, data } = rootOf(error);
+  if (name === 'HTTPParserError') return { why: 'not_http', detail: data ?? code, message };
+  return { why: whyOf(code), detail: code || message, message };
 }
 
 function whyOf(code: string): Why {
@@ -43,6 +48,9 @@ function whyOf(code: string): Why {
     case 'ETIMEDOUT':
     case 'UND_ERR_CONNECT_TIMEOUT':
       return 'no_connection';
+    case 'UND_ERR_HEADERS_TIMEOUT':
+    case 'UND_ERR_BODY_TIMEOUT':
+      return 'no_answer';
     case 'ECONNRESET':
     case 'EPIPE':
     case 'UND_ERR_SOCKET':
@@ -63,8 +71,13 @@ interface NetworkError {
   errors?: NetworkError[];
 }
 
-/** undici wraps, and a host with several addresses fails once for each: the innermost first one has the code. */
-function rootOf(error: NetworkError): NetworkError {
+/**
+ * undici wraps, and a host with several addresses fails once for each: the innermost first one has the code.
+ * `instanceof` would miss errors of another realm.
+ */
+function rootOf(thrown: unknown): NetworkError {
+  if (!isNativeError(thrown)) return { name: '', message: String(thrown) };
+  const error: NetworkError = thrown as Error & NetworkError;
   const inner = error.errors?.[0] ?? error.cause;
-  return inner ? rootOf(inner) : error;
+  return isNativeError(inner) ? rootOf(inner) : error;
 }
