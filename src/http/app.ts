@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import express, { type Express } from 'express';
 import type { Logger } from '../lib/logger.ts';
 import type { Exposition, Format } from '../metrics/render.ts';
@@ -28,15 +29,29 @@ export interface AppParts {
   now(): number;
 }
 
-/** Every route of the service. */
-export function createApp(parts: AppParts): Express {
+/**
+ * Every route of the service. A plain scrape, the one request that comes all day, is answered before Express
+ * sees it: Express alone takes longer than the whole of it (0.12 of 0.25 ms at 1,300 series).
+ */
+export function createApp(parts: AppParts): RequestListener {
+  const app = createRoutes(parts);
+  const scrapes = new Map([[parts.telemetryPath, metricsRoute(parts.scrape)]]);
+  if (parts.engine) scrapes.set(parts.engine.telemetryPath, metricsRoute(parts.engine.scrape));
+  return (request, response) => {
+    const scrape = request.method === 'GET' ? scrapes.get(request.url ?? '') : undefined;
+    if (!scrape) return app(request, response);
+    // The same route stands in Express, with everything that belongs to a failure.
+    return scrape(request, response).catch(() => app(request, response));
+  };
+}
+
+function createRoutes(parts: AppParts): Express {
   const { store, closing, log } = parts;
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
   app.set('query parser', 'simple');
 
-  // First, and before any middleware: a scrape is the one request that comes all day.
   app.route(parts.telemetryPath).get(metricsRoute(parts.scrape)).all(methodNotAllowed('GET'));
   if (parts.engine) {
     const { telemetryPath, scrape } = parts.engine;

@@ -1,5 +1,5 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gzip } from 'node:zlib';
-import type { Request, Response } from 'express';
 import { negotiateFormat } from '../../metrics/negotiate.ts';
 import { CONTENT_TYPES, type Exposition, type Format } from '../../metrics/render.ts';
 
@@ -8,9 +8,9 @@ const MOST_MS = 1000;
 
 /** `GET /metrics`: in the format and encoding that the scraper asks for. */
 export function metricsRoute(scrape: (format: Format, budgetMs: number) => Promise<Exposition>) {
-  return async (request: Request, response: Response) => {
+  return async (request: IncomingMessage, response: ServerResponse) => {
     const format = negotiateFormat(request.headers.accept);
-    const pieces = await scrape(format, budgetOf(request.get('x-prometheus-scrape-timeout-seconds')));
+    const pieces = await scrape(format, budgetOf(request.headers['x-prometheus-scrape-timeout-seconds']));
     const headers = { 'Content-Type': CONTENT_TYPES[format], Vary: 'Accept, Accept-Encoding' };
     if (!acceptsGzip(request.headers['accept-encoding'])) {
       const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
@@ -29,7 +29,7 @@ export function metricsRoute(scrape: (format: Format, budgetMs: number) => Promi
 }
 
 /** What the scraper's own timeout leaves us, in milliseconds, with half a second for the way. */
-function budgetOf(timeoutSeconds: string | undefined): number {
+function budgetOf(timeoutSeconds: string | string[] | undefined): number {
   const seconds = Number(timeoutSeconds ?? Number.NaN);
   return Number.isFinite(seconds) ? Math.max(0, Math.min(MOST_MS, (seconds - 0.5) * 1000)) : MOST_MS;
 }

@@ -1,0 +1,63 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { megabytes, table } from './support/figures.mjs';
+import { readFlags } from './support/flags.mjs';
+import { listed, startRouterlessService, statusEvent } from './support/routerless-service.mjs';
+
+export const usage = `churn: the heap while models with ever new names appear, live and vanish.
+  --names 20000         different names
+  --present 50          models that are there at once
+  --step 300            milliseconds of the service's time between two of them
+  --points 10           how often the heap is measured`;
+
+/** What becomes of every model between its appearing and its vanishing. */
+const LIFE = /** @type {const} */ (['loading', 'loaded', 'unloaded']);
+
+const ROUTER = 'gpu-box:8080';
+
+/** @param {readonly string[]} args */
+export async function run(args) {
+  const { names, present, step, points } = readFlags(args, {
+    names: 20_000,
+    present: 50,
+    step: 300,
+    points: 10,
+  });
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc');
+  // Compressed: what the service remembers for its reload window must go when that time is over.
+  let skipped = 0;
+  const service = await startRouterlessService(() => Date.now() + skipped);
+  const desk = service.fleet.store.add(ROUTER, `http://${ROUTER}`);
+  desk.stream('connected');
+  let transitions = 0;
+  service.fleet.store.onTransition((transition) => {
+    if (transition.kind === 'model') transitions += 1;
+  });
+  /** @type {string[]} */
+  let models = [];
+  const rows = [];
+  for (let name = 0; name < names; name += 1) {
+    models = [...models, `qwen2.5-7b-instruct-q4_k_m-${name}`].slice(-present);
+    desk.listed({ models: models.map((id) => listed(id, 'unloaded')), malformed: [] });
+    skipped += step;
+    for (const status of LIFE) desk.event(statusEvent(models.at(-1) ?? '', status));
+    if (name % 20 === 0) await scrape(service.port);
+    if ((name + 1) % Math.ceil(names / points) > 0) continue;
+    const series = await scrape(service.port);
+    collectGarbage();
+    const { heapUsed, rss } = process.memoryUsage();
+    rows.push([name + 1, transitions, series, megabytes(heapUsed), megabytes(rss)]);
+  }
+  await service.stop();
+  console.log(
+    `\n${names} models in turn within ${Math.round((names * step) / 60_000)} minutes, ${present} at a time, a scrape every 20 models; the heap after a collection:\n`,
+  );
+  console.log(table(['models so far', 'transitions so far', 'series', 'heap, MB', 'resident, MB'], rows));
+}
+
+/** @param {number} port */
+async function scrape(port) {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  return text.split('\n').filter((line) => /^[a-z]/.test(line)).length;
+}

@@ -1,0 +1,76 @@
+// The real service, filled with models until it shows as many series as it is told. `kind` says what happens
+// after every scrape: nothing (quiet), one change of one model (lively), or more than a second goes by (rested),
+// which makes the next scrape read the process metrics anew, as every scrape of a real Prometheus does.
+import { subscribe } from 'node:diagnostics_channel';
+import { listed, startRouterlessService, statusEvent } from '../support/routerless-service.mjs';
+import { takeTask } from '../support/task.mjs';
+
+/** Models of one router; a further router is added when it has as many. */
+const MODELS_A_ROUTER = 30;
+
+const LIFE = /** @type {const} */ (['loading', 'loaded', 'unloaded']);
+
+takeTask((/** @type {{ series: number, kind: string }} */ task) => start(task));
+
+/** @param {{ series: number, kind: string }} task */
+async function start({ series, kind }) {
+  let skipped = 0;
+  const service = await startRouterlessService(() => Date.now() + skipped);
+  const metrics = `http://127.0.0.1:${service.port}/metrics`;
+  const { store } = service.fleet;
+  /** @type {{ router: string, model: string }[]} */
+  const models = [];
+  while (seriesIn(await textOf(metrics)) < series) addModel(store, models);
+
+  let turn = 0;
+  const afterScrape = {
+    quiet: () => {},
+    lively: () => changeOne(store, models, turn++),
+    rested: () => {
+      skipped += 2000;
+    },
+  };
+  // The client comes again only after the answers of all others: there is time for it now.
+  const text = await textOf(metrics);
+  // As soon as an answer is handed to the system: before the next request can be read.
+  subscribe('http.server.response.finish', afterScrape[/** @type {keyof typeof afterScrape} */ (kind)]);
+  process.send?.({ port: service.port, series: seriesIn(text), text });
+}
+
+/**
+ * Every model has been loaded, unloaded and loaded again, so that all series are there from the start.
+ * @param {any} store
+ * @param {{ router: string, model: string }[]} models
+ */
+function addModel(store, models) {
+  const router = `gpu-box-${Math.floor(models.length / MODELS_A_ROUTER)}:8080`;
+  const model = `qwen2.5-7b-instruct-q4_k_m-${models.length}`;
+  const desk = store.desk(router) ?? store.add(router, `http://${router}`);
+  models.push({ router, model });
+  const ids = models.filter((each) => each.router === router).map((each) => each.model);
+  desk.props({ modelsMax: 4, autoload: true, build: 'b11669-0123abcd' });
+  desk.stream('connected');
+  desk.listed({ models: ids.map((id) => listed(id, 'unloaded')), malformed: [] });
+  for (const status of [...LIFE, ...LIFE]) desk.event(statusEvent(model, status));
+}
+
+/**
+ * The models in turn; each goes a step further in its life.
+ * @param {any} store
+ * @param {{ router: string, model: string }[]} models
+ * @param {number} turn
+ */
+function changeOne(store, models, turn) {
+  const { router = '', model = '' } = models[Math.floor(turn / LIFE.length) % models.length] ?? {};
+  store.desk(router).event(statusEvent(model, LIFE[turn % LIFE.length] ?? 'loading'));
+}
+
+/** @param {string} url */
+async function textOf(url) {
+  return (await fetch(url)).text();
+}
+
+/** @param {string} text */
+function seriesIn(text) {
+  return text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
+}

@@ -1,0 +1,20 @@
+// Simulated routers in a process of their own, for the measurements that must not run in their company.
+import { createSimulatedRouter } from '../dist/simulator/simulated-router.js';
+import { takeTask } from './support/task.mjs';
+
+takeTask((/** @type {{ routers: number, models: number, loadSeconds: number }} */ task) => start(task));
+
+/** @param {{ routers: number, models: number, loadSeconds: number }} task */
+async function start({ routers, models, loadSeconds }) {
+  const all = Array.from({ length: routers }, () =>
+    createSimulatedRouter({
+      models: Array.from({ length: models }, (_, at) => ({
+        id: `qwen2.5-7b-instruct-q4_k_m-${at}`,
+        loadSeconds,
+      })),
+    }),
+  );
+  const urls = await Promise.all(all.map(async (router) => (await router.listen()).url));
+  process.on('message', () => process.send?.({ listings: all.map((router) => router.count('/models')) }));
+  process.send?.({ urls });
+}

@@ -1,0 +1,96 @@
+import { median, quantile, table } from './support/figures.mjs';
+import { readFlags } from './support/flags.mjs';
+import { openClient } from './support/keep-alive-client.mjs';
+import { startModule } from './support/processes.mjs';
+
+export const usage = `scrape: p50 and p99 of a scrape over one keep-alive connection, all contestants in turn.
+  --series 1000,10000   about how many series
+  --rounds 0            turns of each contestant and encoding; 0: 200 at 1,000 series, 40 at 10,000
+  --turn 10             scrapes in one turn
+  --warmup 10           rounds that are not counted`;
+
+const CONTESTANTS = ['quiet', 'lively', 'rested', 'ready string', 'ready bytes', 'prom-client'];
+const ENCODINGS = /** @type {const} */ (['identity', 'gzip']);
+
+/** @param {readonly string[]} args */
+export async function run(args) {
+  const flags = readFlags(args, { series: '1000,10000', rounds: 0, turn: 10, warmup: 10 });
+  for (const size of flags.series.split(',').map(Number)) {
+    const rounds = flags.rounds || Math.max(40, Math.round(200_000 / size));
+    await measure(size, { ...flags, rounds });
+  }
+}
+
+/**
+ * @param {number} size
+ * @param {{ rounds: number, turn: number, warmup: number }} pace
+ */
+async function measure(size, { rounds, turn, warmup }) {
+  const exporters = await Promise.all(
+    ['quiet', 'lively', 'rested'].map((kind) =>
+      startModule('contestants/exporter.mjs', { series: size, kind }),
+    ),
+  );
+  const [first] = exporters;
+  const { series, text } = first?.ready ?? {};
+  const others = await Promise.all([
+    startModule('contestants/ready-string.mjs', { text }),
+    startModule('contestants/ready-string.mjs', { text, bytes: true }),
+    startModule('contestants/prom-client.mjs', { text }),
+  ]);
+  const servers = [...exporters, ...others];
+  const lanes = await Promise.all(
+    servers.flatMap(({ ready }, at) =>
+      ENCODINGS.map(async (encoding) => ({
+        contestant: CONTESTANTS[at] ?? '',
+        encoding,
+        client: await openClient(ready.port),
+        times: /** @type {number[]} */ ([]),
+        bytes: 0,
+      })),
+    ),
+  );
+  for (let round = -warmup; round < rounds; round += 1) {
+    for (const lane of lanes) {
+      for (let scrape = 0; scrape < turn; scrape += 1) {
+        const answer = await lane.client.get(lane.encoding);
+        if (round >= 0) lane.times.push(answer.milliseconds);
+        lane.bytes = answer.bytes;
+      }
+    }
+  }
+  for (const { client } of lanes) client.close();
+  await Promise.all(servers.map((server) => server.stop()));
+  report(series, rounds * turn, lanes);
+}
+
+/**
+ * @param {number} series
+ * @param {number} scrapes
+ * @param {readonly { contestant: string, encoding: string, times: number[], bytes: number }[]} lanes
+ */
+function report(series, scrapes, lanes) {
+  console.log(`\n${series} series, ${scrapes} scrapes each, in turns, milliseconds:\n`);
+  const rows = ENCODINGS.flatMap((encoding) => {
+    const own = lanes.filter((lane) => lane.encoding === encoding);
+    const p50Of = (/** @type {string} */ name) =>
+      median(own.find((lane) => lane.contestant === name)?.times ?? []);
+    const ready = p50Of('ready string');
+    const promClient = p50Of('prom-client');
+    return own.map(({ contestant, times, bytes }) => {
+      const p50 = median(times);
+      return [
+        contestant,
+        encoding === 'gzip' ? 'gzip' : 'plain',
+        bytes,
+        p50.toFixed(3),
+        quantile(times, 0.99).toFixed(3),
+        (p50 / ready).toFixed(2),
+        (promClient / p50).toFixed(1),
+      ];
+    });
+  });
+  console.log(
+    table(['', 'encoding', 'bytes', 'p50', 'p99', '× ready string', 'times faster than prom-client'], rows),
+  );
+}

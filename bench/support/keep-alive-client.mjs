@@ -1,0 +1,77 @@
+import { connect } from 'node:net';
+
+/**
+ * One keep-alive connection to a server on this machine, for timing: the least that an HTTP client can do. It
+ * takes answers with a Content-Length only, as all contestants send them.
+ * @param {number} port
+ * @param {string} path
+ */
+export async function openClient(port, path = '/metrics') {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  await new Promise((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('error', reject);
+  });
+  /** @type {Buffer[]} */
+  let chunks = [];
+  let received = 0;
+  let expected = Number.POSITIVE_INFINITY;
+  let startedAt = 0;
+  let done = (/** @type {Answer} */ _answer) => {};
+  let failed = (/** @type {Error} */ _error) => {};
+  socket.on('data', (chunk) => {
+    chunks.push(chunk);
+    received += chunk.length;
+    if (expected === Number.POSITIVE_INFINITY) expected = lengthOf(chunks);
+    if (received < expected) return;
+    done({ milliseconds: performance.now() - startedAt, bytes: received, chunks });
+  });
+  socket.on('close', () => failed(new Error(`the server on port ${port} closed the connection`)));
+  socket.on('error', () => {});
+
+  return {
+    /**
+     * @param {'gzip' | 'identity'} encoding
+     * @returns {Promise<Answer>}
+     */
+    get(encoding) {
+      const request = `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAccept: text/plain;version=0.0.4\r\nAccept-Encoding: ${encoding}\r\n\r\n`;
+      chunks = [];
+      received = 0;
+      expected = Number.POSITIVE_INFINITY;
+      return new Promise((resolve, reject) => {
+        done = resolve;
+        failed = reject;
+        startedAt = performance.now();
+        socket.write(request);
+      });
+    },
+    close: () => socket.destroy(),
+  };
+}
+
+/** @typedef {{ milliseconds: number, bytes: number, chunks: Buffer[] }} Answer */
+
+/**
+ * The body of an answer that was not compressed.
+ * @param {Answer} answer
+ */
+export function bodyOf({ chunks }) {
+  const all = Buffer.concat(chunks);
+  return all.subarray(all.indexOf('\r\n\r\n') + 4).toString('utf8');
+}
+
+/**
+ * How long the whole answer is, head included; endless as long as its head is not complete.
+ * @param {readonly Buffer[]} chunks
+ */
+function lengthOf(chunks) {
+  const first = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+  const end = first?.indexOf('\r\n\r\n') ?? -1;
+  if (first === undefined || end < 0) return Number.POSITIVE_INFINITY;
+  const head = first.toString('latin1', 0, end);
+  if (!head.startsWith('HTTP/1.1 200')) throw new Error(`not an answer to measure: ${head.split('\r\n')[0]}`);
+  const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
+  if (length === undefined) throw new Error('an answer without Content-Length cannot be measured');
+  return end + 4 + Number(length);
+}

@@ -1,0 +1,59 @@
+import { loadConfig } from '../../dist/config/load.js';
+import { systemClock } from '../../dist/lib/clock.js';
+import { startService } from '../../dist/service.js';
+
+const silent = () => {};
+
+/**
+ * The whole service, listening on a free port of this machine, that follows no router: what it believes is
+ * handed in at the desks of its store.
+ * @param {() => number} now
+ */
+export async function startRouterlessService(now = Date.now) {
+  const current = {
+    ...loadConfig({ env: {}, flags: { 'web.listen-address': '127.0.0.1:0' } }),
+    routers: [],
+  };
+  return startService({
+    config: { current, reload: () => ({ ok: true, config: current }) },
+    log: { debug: silent, info: silent, warn: silent, error: silent },
+    version: '0.0.0',
+    clock: { ...systemClock, now },
+  });
+}
+
+/**
+ * A model as the router lists it.
+ * @param {string} id
+ * @param {'unloaded' | 'loaded'} status
+ */
+export function listed(id, status) {
+  return {
+    id,
+    aliases: [],
+    status,
+    failed: false,
+    facts: {
+      source: 'models_dir',
+      quantization: 'Q4_K - Medium',
+      parameters: 7_615_616_512,
+      sizeBytes: 4_677_120_000,
+      contextTokens: 32_768,
+    },
+  };
+}
+
+/**
+ * @param {string} model
+ * @param {'loading' | 'loaded' | 'unloaded'} status
+ */
+export function statusEvent(model, status) {
+  return {
+    kind: /** @type {const} */ ('status'),
+    name: status === 'loading' ? 'model_status' : 'status_change',
+    model,
+    status,
+    begins: status === 'loading',
+    ...(status === 'unloaded' && { exitCode: 0 }),
+  };
+}
