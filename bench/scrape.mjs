@@ -9,7 +9,7 @@ export const usage = `scrape: p50 and p99 of a scrape over one keep-alive connec
   --turn 10             scrapes in one turn
   --warmup 10           rounds that are not counted`;
 
-const CONTESTANTS = ['quiet', 'lively', 'rested', 'ready string', 'ready bytes', 'prom-client'];
+const CONTESTANTS = ['quiet', 'lively', 'ready string', 'ready bytes', 'prom-client'];
 const ENCODINGS = /** @type {const} */ (['identity', 'gzip']);
 
 /** @param {readonly string[]} args */
@@ -27,9 +27,7 @@ export async function run(args) {
  */
 async function measure(size, { rounds, turn, warmup }) {
   const exporters = await Promise.all(
-    ['quiet', 'lively', 'rested'].map((kind) =>
-      startModule('contestants/exporter.mjs', { series: size, kind }),
-    ),
+    ['quiet', 'lively'].map((kind) => startModule('contestants/exporter.mjs', { series: size, kind })),
   );
   const [first] = exporters;
   const { series, text } = first?.ready ?? {};

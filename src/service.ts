@@ -10,7 +10,7 @@ import { serve } from './http/server.ts';
 import { keepState } from './keep-state.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
-import { createProcessMetrics } from './metrics/process.ts';
+import { startProcessMetrics } from './metrics/process.ts';
 import { createTelemetry } from './metrics/telemetry.ts';
 import { logEngineNews, logTransitions } from './news.ts';
 
@@ -60,6 +60,7 @@ export async function startService({
   const started = config.current;
   const { web, engine } = started;
   const relayed = collectRelayed(fleet.engine, () => config.current.engine.max_series);
+  const processMetrics = startProcessMetrics(clock);
   const app = createApp({
     store,
     scrape: createScrape(
@@ -70,7 +71,7 @@ export async function startService({
         collectEngine(fleet.engine, relayed.dropped, clock.now),
         ...(engine.publish === 'together' ? [relayed.collect] : []),
         collectExporter(version, () => loads),
-        createProcessMetrics(clock.now),
+        processMetrics.samples,
       ],
       fleet.freshen,
     ),
@@ -88,7 +89,10 @@ export async function startService({
     version,
     now: clock.now,
   });
-  const server = await serve(app, web.listen_address);
+  const server = await serve(app, web.listen_address).catch((error: unknown) => {
+    processMetrics.stop();
+    throw error;
+  });
   // Not before the address is ours: another instance may run, and its state is not to be touched.
   const state = keepState(started.state, store, telemetry, clock, log);
   await fleet.apply(started);
@@ -105,6 +109,7 @@ export async function startService({
       await applying;
       await Promise.all([server.close(), fleet.stop()]);
       await state.stop();
+      processMetrics.stop();
     },
   };
 

@@ -1,6 +1,5 @@
 // The real service, filled with models until it shows as many series as it is told. `kind` says what happens
-// after every scrape: nothing (quiet), one change of one model (lively), or more than a second goes by (rested),
-// which makes the next scrape read the process metrics anew, as every scrape of a real Prometheus does.
+// after every scrape: nothing (quiet), or one change of one model (lively).
 import { subscribe } from 'node:diagnostics_channel';
 import { listed, startRouterlessService, statusEvent } from '../support/routerless-service.mjs';
 import { takeTask } from '../support/task.mjs';
@@ -14,8 +13,7 @@ takeTask((/** @type {{ series: number, kind: string }} */ task) => start(task));
 
 /** @param {{ series: number, kind: string }} task */
 async function start({ series, kind }) {
-  let skipped = 0;
-  const service = await startRouterlessService(() => Date.now() + skipped);
+  const service = await startRouterlessService();
   const metrics = `http://127.0.0.1:${service.port}/metrics`;
   const { store } = service.fleet;
   /** @type {{ router: string, model: string }[]} */
@@ -26,9 +24,6 @@ async function start({ series, kind }) {
   const afterScrape = {
     quiet: () => {},
     lively: () => changeOne(store, models, turn++),
-    rested: () => {
-      skipped += 2000;
-    },
   };
   // The client comes again only after the answers of all others: there is time for it now.
   const text = await textOf(metrics);

@@ -24,7 +24,7 @@ believes, which it learnt from the router's event stream and from full listings.
 |---|---|---|---|
 ${rows.join('\n')}
 
-Beside these there are \`process_*\` and \`nodejs_*\` about the exporter's own process, at most a second old.
+Beside these there are \`process_*\` and \`nodejs_*\` about the exporter's own process, at most five seconds old.
 
 ## The models' own metrics
 

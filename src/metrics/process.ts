@@ -1,8 +1,9 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Clock } from '../lib/clock.ts';
 import type { Family, Samples } from './family.ts';
 
-/** Reading /proc and the heap takes longer than most of the rest of a scrape: done at most this often. */
-const REFRESH_MS = 1000;
+/** Reading /proc and the heap takes longer than all the rest of a scrape: done beside the scrapes, this often. */
+const READ_MS = 5000;
 
 /** Gauges whose name ends like a counter's: `promtool check metrics` rejects them. */
 const MISNAMED = [
@@ -22,21 +23,24 @@ const EVENT_LOOP = ['', '_min', '_max', '_mean', '_stddev', '_p50', '_p90', '_p9
 /** prom-client watches the event loop at this interval whether its metrics are read or not: once a day. */
 const EVENT_LOOP_WATCH_MS = 86_400_000;
 
-/** The `process_*` and `nodejs_*` metrics of prom-client, at most a second old. `now` in milliseconds. */
-export function createProcessMetrics(now: () => number): () => Promise<Samples[]> {
+/** The `process_*` and `nodejs_*` metrics of prom-client, at most five seconds old. */
+export interface ProcessMetrics {
+  samples(): Promise<readonly Samples[]>;
+  stop(): void;
+}
+
+export function startProcessMetrics(clock: Clock): ProcessMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_WATCH_MS });
   for (const name of [...MISNAMED, ...EVENT_LOOP]) registry.removeSingleMetric(name);
-  let readAt = Number.NEGATIVE_INFINITY;
-  let reading: Promise<Samples[]> = Promise.resolve([]);
-  return () => {
-    // Also when the clock was set back: else they would stand still until it has caught up.
-    if (Math.abs(now() - readAt) >= REFRESH_MS) {
-      readAt = now();
-      reading = read(registry);
-    }
-    return reading;
-  };
+  let reading = read(registry);
+  let cancel = clock.after(READ_MS, again);
+  return { samples: () => reading, stop: () => cancel() };
+
+  function again(): void {
+    reading = read(registry);
+    cancel = clock.after(READ_MS, again);
+  }
 }
 
 async function read(registry: Registry): Promise<Samples[]> {

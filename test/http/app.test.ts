@@ -6,7 +6,7 @@ import { collectRouters } from '../../src/collectors/routers.ts';
 import { createScrape } from '../../src/collectors/scrape.ts';
 import { type AppParts, createApp } from '../../src/http/app.ts';
 import { createLogger } from '../../src/lib/logger.ts';
-import { createProcessMetrics } from '../../src/metrics/process.ts';
+import { startProcessMetrics } from '../../src/metrics/process.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
 
@@ -18,7 +18,7 @@ afterEach(() => {
 function anApp({ store, clock }: Believed = aBusyFleet(), parts: Partial<AppParts> = {}) {
   const app = createApp({
     store,
-    scrape: createScrape([collectRouters(store), collectModels(store), createProcessMetrics(clock.now)]),
+    scrape: createScrape([collectRouters(store), collectModels(store), startProcessMetrics(clock).samples]),
     telemetryPath: '/metrics',
     isReady: () => true,
     reload: async () => ({}),
