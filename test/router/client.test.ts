@@ -467,7 +467,7 @@ describe('an abort', () => {
     const at = performance.now();
     abort.abort();
     expect((await answer).ok).toBe(false);
-    expect(performance.now() - at).toBeLessThan(200);
+    expect(performance.now() - at).toBeLessThan(2000); // Its own timeout is a minute.
     await client.close();
     await server.emptied();
   });
@@ -503,7 +503,7 @@ describe('an abort', () => {
       };
       const at = performance.now();
       await calls[call]();
-      expect(performance.now() - at).toBeLessThan(500);
+      expect(performance.now() - at).toBeLessThan(2000);
     },
   );
 

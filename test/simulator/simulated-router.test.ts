@@ -233,19 +233,11 @@ describe('the request log', () => {
   });
 });
 
-it('lists five thousand models in less than 50 ms', async () => {
+it('lists five thousand models, one of them loaded', async () => {
   const models = Array.from({ length: 5000 }, (_, at) => aModel(`model-${at}`));
   const { get } = await given({ models, modelsMax: 0 });
-  await get('/models');
   await router.request('model-4999');
-  expect(JSON.parse((await get('/models')).text).data).toHaveLength(5000);
-  // Of the processor's time, and the best of ten: the machine may have other things to do.
-  const took = [];
-  for (let times = 0; times < 10; times++) {
-    const before = process.cpuUsage();
-    await get('/models');
-    const { user, system } = process.cpuUsage(before);
-    took.push((user + system) / 1000);
-  }
-  expect(Math.min(...took)).toBeLessThan(50);
+  const { data } = JSON.parse((await get('/models')).text) as { data: { status: { value: string } }[] };
+  expect(data).toHaveLength(5000);
+  expect(data.filter(({ status }) => status.value === 'loaded')).toHaveLength(1);
 });
