@@ -53,8 +53,13 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
           return unload;
         },
         keep(model, unload) {
+          absent.delete(keyOf(router, model));
           if (unload) absent.set(keyOf(router, model), { router, model, ...unload });
-          for (const [key, old] of absent) if (isOld(old)) absent.delete(key);
+          // About in order of time: the first that is not old ends the search, also when thousands vanish at once.
+          for (const [key, oldest] of absent) {
+            if (!isOld(oldest)) break;
+            absent.delete(key);
+          }
         },
       });
       desks.set(router, desk);

@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import { createEngine, type Generation } from '../../src/simulator/engine.ts';
 import { renderEngineMetrics } from '../../src/simulator/engine-metrics.ts';
 import { recorded } from '../contract/normal.ts';
-import { createSteppedClock } from './stepped-clock.ts';
+import { createSteppedClock } from '../support/stepped-clock.ts';
 
 const aGeneration = (given: Partial<Generation> = {}): Generation => ({
   promptTokens: 7,
@@ -20,16 +20,16 @@ function anEngine(slots = 4) {
 it('counts the prompt when it is through, decodes as they come, and predicted tokens at the end', async () => {
   const { clock, engine } = anEngine();
   const end = engine.generate(aGeneration());
-  await clock.pass(0.5);
+  await clock.advance(0.5 * 1000);
   expect(engine.read()).toMatchObject({ promptTokens: 0, decodes: 0, processing: 1 });
-  await clock.pass(5.5);
+  await clock.advance(5.5 * 1000);
   expect(engine.read()).toMatchObject({
     promptTokens: 7,
     decodes: 50,
     predictedTokens: 0,
     longestSequence: 56,
   });
-  await clock.pass(5);
+  await clock.advance(5 * 1000);
   expect(await end).toBe('done');
   expect(engine.read()).toMatchObject({
     decodes: 100,
@@ -46,10 +46,10 @@ it('serves as many requests as it has slots and lets the others wait', async () 
     void engine.generate(aGeneration({ promptSeconds: 0, seconds })).then(() => ends.push(seconds));
   }
   expect(engine.read()).toMatchObject({ processing: 2, deferred: 1 });
-  await clock.pass(2.5);
+  await clock.advance(2.5 * 1000);
   expect(ends).toEqual([1, 2]);
   expect(engine.read()).toMatchObject({ processing: 1, deferred: 0 });
-  await clock.pass(1.5);
+  await clock.advance(1.5 * 1000);
   expect(ends).toEqual([1, 2, 3]);
   expect(engine.busy).toBe(false);
 });
@@ -59,18 +59,18 @@ it('answers nobody once it is frozen, until it is killed', async () => {
   const ends: string[] = [];
   for (const _ of [1, 2]) void engine.generate(aGeneration()).then((end) => ends.push(end));
   engine.freeze();
-  await clock.pass(1000);
+  await clock.advance(1000 * 1000);
   expect(ends).toEqual([]);
   expect(engine.busy).toBe(true);
   engine.kill();
-  await clock.pass(0);
+  await clock.advance(0 * 1000);
   expect(ends).toEqual(['killed', 'killed']);
 });
 
 it('takes its rates from what happened since they were last read', async () => {
   const { clock, engine } = anEngine();
   void engine.generate(aGeneration());
-  await clock.pass(20);
+  await clock.advance(20 * 1000);
   expect(engine.read()).toMatchObject({ recentPromptRate: 7, recentPredictedRate: 10 });
   expect(engine.read()).toMatchObject({ recentPromptRate: 0, recentPredictedRate: 0 });
 });
@@ -78,7 +78,7 @@ it('takes its rates from what happened since they were last read', async () => {
 it('says how many slots were busy at each decode', async () => {
   const { clock, engine } = anEngine();
   for (const _ of [1, 2]) void engine.generate(aGeneration());
-  await clock.pass(5);
+  await clock.advance(5 * 1000);
   const { decodes, decodedTokens } = engine.read();
   expect(decodedTokens / decodes).toBe(2);
 });

@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import { liven } from '../../src/simulator/liveliness.ts';
 import { createSeededRandom } from '../../src/simulator/seeded-random.ts';
 import { createSimulatedRouter } from '../../src/simulator/simulated-router.ts';
-import { createSteppedClock } from './stepped-clock.ts';
+import { createSteppedClock } from '../support/stepped-clock.ts';
 
 /** What happens to five models in that many hours. */
 async function live(seed: number, hours: number) {
@@ -14,7 +14,7 @@ async function live(seed: number, hours: number) {
   const seen = new Map<string, number>();
   let most = 0;
   for (let second = 0; second < hours * 3600; second += 10) {
-    await clock.pass(10);
+    await clock.advance(10 * 1000);
     for (const { description, status, exitCode } of router.models) {
       const what = `${description.id} ${status}${status === 'unloaded' && exitCode !== 0 ? ' failed' : ''}`;
       seen.set(what, (seen.get(what) ?? 0) + 1);
@@ -26,7 +26,7 @@ async function live(seed: number, hours: number) {
     );
   }
   stopLiving();
-  await clock.pass(600);
+  await clock.advance(600 * 1000);
   const restless = router.models.some(({ description }) => router.model(description.id).engine.busy);
   return { seen, most, restless };
 }
