@@ -142,8 +142,18 @@ export async function startService({
   }
 }
 
-/** Options that are read once, at the start. */
+/** What is read once, at the start, and is another now. */
 function needsRestart(before: ConfigSource['current'], after: ConfigSource['current']): string[] {
-  const sections = ['web', 'log', 'state'] as const;
-  return sections.filter((section) => JSON.stringify(before[section]) !== JSON.stringify(after[section]));
+  const readOnce = ({ web, log, state, engine: { publish, telemetry_path } }: ConfigSource['current']) =>
+    new Map(
+      Object.entries({
+        web,
+        log,
+        state,
+        'engine.publish': publish,
+        'engine.telemetry_path': telemetry_path,
+      }).map(([name, value]) => [name, JSON.stringify(value)]),
+    );
+  const then = readOnce(before);
+  return [...readOnce(after)].filter(([name, value]) => then.get(name) !== value).map(([name]) => name);
 }

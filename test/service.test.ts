@@ -287,6 +287,9 @@ describe('a reload', () => {
     configure({ box: router.url });
     await service.reload();
     expect(waits()).toBe(2);
+    configure({ box: router.url }, 'engine: { publish: apart, interval: 20s }\n');
+    await service.reload();
+    expect(lines.join()).toContain('options=engine.publish');
   });
 
   it('does one after the other: a router taken away and brought back is followed', async () => {
