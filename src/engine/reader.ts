@@ -66,7 +66,8 @@ const SHORTEST_PAUSE_MS = 50;
 
 interface Entry {
   triedAt: number;
-  succeeded: boolean;
+  /** Absent until the first attempt is over: nothing is claimed of it. */
+  succeeded?: boolean;
   good?: { samples: readonly Samples[]; at: number };
   underWay?: Promise<void>;
 }
@@ -96,7 +97,9 @@ export function startReader(
 
   return {
     readings: () =>
-      [...entries].map(([model, { succeeded, good }]) => ({ model, succeeded, ...(good && { good }) })),
+      [...entries].flatMap(([model, { succeeded, good }]) =>
+        succeeded === undefined ? [] : [{ model, succeeded, ...(good && { good }) }],
+      ),
     version: () => version,
     async freshen(budgetMs) {
       // A model that did not answer last time would hold up every scrape: the next round asks it again.
@@ -166,7 +169,7 @@ export function startReader(
   }
 
   function read(model: string): Promise<void> {
-    const entry: Entry = { succeeded: true, ...entries.get(model), triedAt: clock.now() };
+    const entry: Entry = { ...entries.get(model), triedAt: clock.now() };
     entries.set(model, entry);
     entry.underWay = ask(model, ending.signal).then((answer) => {
       delete entry.underWay;
@@ -193,7 +196,7 @@ export function startReader(
   function accept(model: string, entry: Entry, text: string): void {
     const parsed = parseExposition(text);
     if (!parsed.ok) return fail(model, entry, `its metrics are not as Prometheus has them, ${parsed.fault}`);
-    if (!entry.succeeded) tell({ kind: 'recovered', router, model });
+    if (entry.succeeded === false) tell({ kind: 'recovered', router, model });
     const at = clock.now();
     entry.succeeded = true;
     entry.good = { samples: parsed.value, at };
@@ -203,7 +206,7 @@ export function startReader(
   }
 
   function fail(model: string, entry: Entry, why: string): void {
-    if (entry.succeeded) tell({ kind: 'failed', router, model, why });
+    if (entry.succeeded !== false) tell({ kind: 'failed', router, model, why });
     entry.succeeded = false;
     version += 1;
     desk.activity(model, () => undefined); // Nobody knows now whether it is busy.

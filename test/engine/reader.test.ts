@@ -142,6 +142,12 @@ describe('a model that hangs', () => {
     answer = (model) => (model === 'a' ? never : metrics({ processing: 0, work: 1 }));
   });
 
+  it('is neither a success nor a failure until its first attempt is over', async () => {
+    start({ a: 'loaded', b: 'loaded' });
+    await clock.advance(300);
+    expect(reader.readings().map(({ model }) => model)).toEqual(['b']);
+  });
+
   it('costs the others a quarter of a second', async () => {
     start({ a: 'loaded', b: 'loaded', c: 'loaded' });
     await clock.advance(300);
