@@ -1,5 +1,8 @@
 import type { RouterUnderTest } from './router-under-test.ts';
 
+/** A router closes the connection after an answer that it passed on from a model, and does not say so. */
+const ONE_ANSWER = { Connection: 'close' };
+
 export interface Reply {
   readonly status: number;
   readonly type: string | null;
@@ -55,15 +58,15 @@ export function createRouterClient({ url }: RouterUnderTest, seconds: number, ap
     }
   }
 
-  /** Once more when the connection was closed: llama-server serves a hundred requests on one and hangs up. */
+  /** Once more when the connection was closed all the same. */
   async function get(path: string, headers: Record<string, string> = {}): Promise<Reply> {
-    const ask = () => fetch(url + path, { headers: { ...key, ...headers }, signal: limit() });
+    const ask = () => fetch(url + path, { headers: { ...key, ...ONE_ANSWER, ...headers }, signal: limit() });
     return inTime(`GET ${path}`, async () => replyOf(await ask().catch(ask)));
   }
 
   async function post(path: string, body: unknown): Promise<Reply> {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
-    const headers = { 'Content-Type': 'application/json', ...key };
+    const headers = { 'Content-Type': 'application/json', ...ONE_ANSWER, ...key };
     const sent = { method: 'POST', body: text, headers, signal: limit() };
     return inTime(`POST ${path} ${text}`, async () => replyOf(await fetch(url + path, sent)));
   }

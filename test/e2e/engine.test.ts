@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
-import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { complete, oneAnswer, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { until } from '../support/until.ts';
 
 const INTERVAL_SECONDS = 1;
@@ -104,7 +104,9 @@ describe('beside models that are asleep, unloaded, idle and generating', () => {
   });
 
   it("passes on each loaded model's own numbers as it tells them itself", async () => {
-    const direct = await (await fetch(`${router.url}/metrics?model=tiny-used&autoload=false`)).text();
+    const direct = await (
+      await fetch(`${router.url}/metrics?model=tiny-used&autoload=false`, { headers: oneAnswer })
+    ).text();
     await until('the numbers to agree', async () => {
       const passedOn = (await exporter.scrape())
         .split('\n')

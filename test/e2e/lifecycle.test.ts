@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Operation } from '../../src/unload/report.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
-import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { complete, oneAnswer, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
@@ -96,7 +96,7 @@ it('counts a generating model that is killed by our unload as requested: no cras
   await agrees();
   const answer = complete(router, 'mid', { tokens: 1_000_000 });
   await until('mid to generate', async () => {
-    const metrics = await fetch(`${router.url}/metrics?model=mid&autoload=false`);
+    const metrics = await fetch(`${router.url}/metrics?model=mid&autoload=false`, { headers: oneAnswer });
     return (await metrics.text()).includes('requests_processing 1');
   });
   const operation = await unload('mid');

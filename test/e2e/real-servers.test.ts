@@ -7,7 +7,7 @@ import { debianMirror } from '../../tools/install-real-servers/debian-mirror.mjs
 import { freePort } from '../support/free-port.ts';
 import { isAlive } from '../support/process-table.ts';
 import { checkMetrics, pairVersions, startAlertmanager, startPrometheus } from '../support/prometheus.ts';
-import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { complete, oneAnswer, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { until } from '../support/until.ts';
 
 interface Listed {
@@ -69,7 +69,7 @@ describe('a real router', () => {
   test('keeps a tiny model busy for as long as the test likes', async () => {
     const job = complete(router, 'tiny-a', { tokens: 10_000_000 });
     const isBusy = async () => {
-      const slots = await fetch(`${router.url}/slots?model=tiny-a&autoload=false`);
+      const slots = await fetch(`${router.url}/slots?model=tiny-a&autoload=false`, { headers: oneAnswer });
       return (await slots.text()).includes('"is_processing":true');
     };
     await until('tiny-a to be busy', isBusy);

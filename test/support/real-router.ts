@@ -130,6 +130,12 @@ export async function startRealRouter(options: RealRouterOptions = {}): Promise<
   };
 }
 
+/**
+ * Headers for a question that the router passes on to a model: it closes the connection after the answer but does
+ * not say so (b11669), and the next question on it would fail.
+ */
+export const oneAnswer = { Connection: 'close' };
+
 /** What a completion came to. */
 export interface Completion {
   readonly status: number;
@@ -150,7 +156,7 @@ export async function complete(
 ): Promise<Completion> {
   const answer = await fetch(`${router.url}/completion`, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json', ...authorization(router.apiKey) },
+    headers: { 'Content-Type': 'application/json', ...oneAnswer, ...authorization(router.apiKey) },
     body: JSON.stringify({ model, prompt, n_predict: tokens, ignore_eos: true }),
     ...(signal && { signal }),
   });
