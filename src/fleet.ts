@@ -57,8 +57,8 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
   const notices = createListeners<Notice>();
   const engineNews = createListeners<EngineNews>();
   const followed = new Map<string, Followed>();
-  /** Grows by more than any reader's version, so that no two sums are the same. */
-  let starts = 0;
+  /** Grows by more than any reader's version when a reader comes or goes, so that no two sums are the same. */
+  let changes = 0;
 
   return {
     store,
@@ -68,7 +68,7 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
       readings: () =>
         [...followed].map(([router, { reader }]) => ({ router, readings: reader?.readings() ?? [] })),
       version: () =>
-        [...followed.values()].reduce((sum, { reader }) => sum + (reader?.version() ?? 0), starts),
+        [...followed.values()].reduce((sum, { reader }) => sum + (reader?.version() ?? 0), changes),
     },
     async freshen(budgetMs) {
       await Promise.all([...followed.values()].map(({ reader }) => reader?.freshen(budgetMs)));
@@ -129,13 +129,14 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
     const reader = readEngine
       ? startReader(desk, client.metrics, reading, clock, store.onTransition, engineNews.tell)
       : undefined;
-    starts += 2 ** 32;
+    changes += 2 ** 32;
     followed.set(name, { terms: termsOf(router, config), url, client, tracker, reader });
   }
 
   /** What is believed of it is kept when it will be followed again at the same address. */
   async function end(name: string, router: Followed, nextUrl: string | undefined): Promise<void> {
     followed.delete(name);
+    changes += 2 ** 32;
     await Promise.all([router.tracker.stop(), router.reader?.stop()]);
     await router.client.close();
     if (nextUrl !== router.url) store.remove(name);

@@ -1,5 +1,5 @@
 import { viewModels, viewRouter } from '../http/views.ts';
-import { describeActivity } from '../http/words.ts';
+import { ACTIVITY_UNKNOWN, describeActivity } from '../http/words.ts';
 import { formatBytes } from '../lib/bytes.ts';
 import type { ModelBelief, RouterBelief } from '../models/belief.ts';
 import { type Command, textFlag } from './command.ts';
@@ -36,7 +36,7 @@ function describe({ name, props, models, engineMetrics }: RouterBelief): string 
   const facts = [
     props.build && `llama.cpp ${props.build}`,
     `${models.size} model${models.size === 1 ? '' : 's'}`,
-    engineMetrics === 'disabled' ? 'activity unknown: runs without --metrics' : undefined,
+    engineMetrics === 'disabled' ? ACTIVITY_UNKNOWN : undefined,
     props.modelsMax ? `at most ${props.modelsMax} in memory` : undefined,
   ].filter((fact) => fact !== undefined);
   const rows = [...models.values()].map(row);

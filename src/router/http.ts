@@ -3,6 +3,7 @@ import { failed, ok } from '../lib/result.ts';
 import type { Secret } from '../lib/secret.ts';
 import { createTurns } from '../lib/turns.ts';
 import type { Answer } from '../models/feed.ts';
+import { authorizationOf } from './authorization.ts';
 import { faultOf } from './fault.ts';
 
 /** One router's address, and how to talk to it. */
@@ -84,7 +85,7 @@ export function createRouterHttp(endpoint: Endpoint): RouterHttp {
   const passedOn = new Pool(base.origin, tuning);
   const headers = {
     accept: 'application/json',
-    ...(endpoint.apiKey && { authorization: `Bearer ${inHeader(endpoint.apiKey.reveal())}` }),
+    ...authorizationOf(endpoint.apiKey),
   };
   const inTurn = createTurns(PATIENCE_MS);
   const streams = new Set<Client>();
@@ -159,11 +160,6 @@ export function createRouterHttp(endpoint: Endpoint): RouterHttp {
       deadline.stop();
     }
   }
-}
-
-/** As the bytes of its UTF-8, which is what the router compares; headers know nothing beyond Latin-1. */
-function inHeader(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
 }
 
 function contentTypeOf(headers: Readonly<Record<string, string | string[] | undefined>>): string {

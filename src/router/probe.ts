@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { buildConnector, Client } from 'undici';
+import { authorizationOf } from './authorization.ts';
 import type { Endpoint } from './http.ts';
 import { otherProtocol } from './other-protocol.ts';
 import { silenceOf, type Why } from './silence.ts';
@@ -58,7 +59,7 @@ export function createProbe({ url, apiKey, requestTimeoutMs }: Endpoint): Probe 
       const deadline = AbortSignal.timeout(requestTimeoutMs);
       const headers = {
         accept: path === '/models/sse' ? 'text/event-stream' : '*/*',
-        ...(apiKey && { authorization: `Bearer ${apiKey.reveal()}` }),
+        ...authorizationOf(apiKey),
       };
       try {
         const answer = await client.request({

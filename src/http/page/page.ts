@@ -3,7 +3,7 @@ import { formatBytes } from '../../lib/bytes.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import type { ModelBelief, RouterBelief } from '../../models/belief.ts';
 import type { Store } from '../../models/store.ts';
-import { describeActivity } from '../words.ts';
+import { ACTIVITY_UNKNOWN, describeActivity } from '../words.ts';
 import { type Html, html } from './html.ts';
 import { STYLE } from './style.ts';
 
@@ -61,7 +61,7 @@ function section(router: RouterBelief, now: number): Html {
     url,
     props.build && `llama.cpp ${props.build}`,
     props.modelsMax !== undefined && `at most ${props.modelsMax || 'any number of'} models in memory`,
-    router.engineMetrics === 'disabled' && 'activity unknown: runs without --metrics',
+    router.engineMetrics === 'disabled' && ACTIVITY_UNKNOWN,
     stream === 'connected' ? 'live events' : stream === 'unsupported' ? 'polled' : 'no event stream now',
   ].filter((fact): fact is string => typeof fact === 'string');
   return html`<section>
