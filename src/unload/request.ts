@@ -1,0 +1,58 @@
+/** What sets an unload off: a person, or something that acts by itself. */
+export const TRIGGERS = ['alertmanager', 'api', 'cli', 'page', 'policy'] as const;
+
+export type Trigger = (typeof TRIGGERS)[number];
+
+/** What happens to a model that is generating: it is left alone, waited for, or unloaded all the same. */
+export const WHEN_BUSY = ['skip', 'wait', 'force'] as const;
+
+export type WhenBusy = (typeof WHEN_BUSY)[number];
+
+/** Who asked, for the report and the audit. */
+export interface Caller {
+  /** The name of a token or a user; `loopback` for somebody on this machine without either. */
+  name: string;
+  /** The peer's address, where the request came over the network. */
+  address?: string;
+}
+
+/** How much is enough. */
+export type Target =
+  /** So many bytes are to become free. */
+  | { freeBytes: number }
+  /** The used part of the router's GPU memory is to be at most this, 0 to 1. */
+  | { untilRatio: number };
+
+/** Which models are to go. Patterns are globs on ids and aliases. */
+export interface Selection {
+  /** Empty: every model. */
+  models: readonly string[];
+  /** Wins over everything else. */
+  keep: readonly string[];
+  /** Also ends loads that are under way: their process is killed. */
+  includeLoading: boolean;
+  /** Only models that have served nothing for so long. */
+  idleForMs?: number;
+  /** Absent: all that match; else as few of them as are enough. */
+  target?: Target;
+}
+
+/** What somebody wants unloaded, and how. */
+export interface UnloadRequest {
+  trigger: Trigger;
+  caller: Caller;
+  reason: string;
+  /** Names of routers; empty: all. */
+  routers: readonly string[];
+  selection: Selection;
+  whenBusy: WhenBusy;
+  /** How long a busy model is waited for. */
+  busyTimeoutMs: number;
+  /** How long a model may take to be gone, from its request on. */
+  timeoutMs: number;
+  /** False: the router's word that it will is enough. */
+  verify: boolean;
+  dryRun: boolean;
+  /** Afterwards, the routers' memory is kept free for so long. */
+  holdMs?: number;
+}
