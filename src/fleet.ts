@@ -1,14 +1,16 @@
+import { setMaxListeners } from 'node:events';
 import type { Config, RouterConfig } from './config/schema.ts';
+import { askDoing } from './engine/question.ts';
 import { type EngineNews, type Reader, type Reading, startReader } from './engine/reader.ts';
 import type { Clock } from './lib/clock.ts';
 import { createListeners } from './lib/listeners.ts';
 import type { Notice } from './models/belief.ts';
 import type { LifecycleRules } from './models/life.ts';
+import type { RouterDesk } from './models/router-desk.ts';
 import { createStore, type Store } from './models/store.ts';
 import { startTracker, type Tracker } from './models/tracker.ts';
 import { createRouterClient, type RouterClient } from './router/client.ts';
-import { type Progress, type UnloadRequest, unload } from './unload/operation.ts';
-import type { Operation } from './unload/report.ts';
+import type { Hands } from './unload/hands.ts';
 
 /** The configured routers, followed: what the service and the one-off commands share. */
 export interface Fleet {
@@ -27,7 +29,8 @@ export interface Fleet {
   ready(): Promise<void>;
   /** Asks every router for a fresh listing. */
   refresh(): Promise<void>;
-  unload(request: UnloadRequest, progress?: Progress): Promise<Operation>;
+  /** What it takes to unload on each of the routers. */
+  hands(): Hands[];
   stop(): Promise<void>;
 }
 
@@ -43,6 +46,8 @@ interface Followed {
   client: RouterClient;
   tracker: Tracker;
   reader: Reader | undefined;
+  /** Aborts when it is followed no longer. */
+  ending: AbortController;
 }
 
 export interface FleetOptions {
@@ -92,22 +97,33 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
     async refresh() {
       await Promise.all([...followed.values()].map(({ tracker }) => tracker.refresh()));
     },
-    unload(request, progress) {
-      const hands = [...followed].flatMap(([name, { client, tracker, reader }]) => {
+    hands: () =>
+      [...followed].flatMap(([name, router]) => {
         const desk = store.desk(name);
-        if (!desk) return [];
-        const ask = async (model: string) => {
-          await reader?.release(model);
-          return client.unload(model, new AbortController().signal);
-        };
-        return [{ desk, unload: ask, refresh: tracker.refresh, onTransition: store.onTransition }];
-      });
-      return unload(request, hands, clock, progress);
-    },
+        return desk ? [handsOn(desk, router)] : [];
+      }),
     async stop() {
       await Promise.all([...followed].map(([name, router]) => end(name, router, router.url)));
     },
   };
+
+  function handsOn(desk: RouterDesk, { client, tracker, reader, ending }: Followed): Hands {
+    return {
+      desk,
+      async ask(model) {
+        await reader?.release(model);
+        return askDoing(model, desk, client, clock, ending.signal);
+      },
+      unload: (model, lastLook) =>
+        client.unload(model, ending.signal, async () => {
+          const wanted = await lastLook();
+          if (wanted) await reader?.release(model);
+          return wanted;
+        }),
+      refresh: tracker.refresh,
+      onTransition: store.onTransition,
+    };
+  }
 
   function follow(router: RouterConfig, config: Config): void {
     const { name, url } = router;
@@ -130,12 +146,15 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
       ? startReader(desk, client.metrics, reading, clock, store.onTransition, engineNews.tell)
       : undefined;
     changes += 2 ** 32;
-    followed.set(name, { terms: termsOf(router, config), url, client, tracker, reader });
+    const ending = new AbortController();
+    setMaxListeners(0, ending.signal); // One for every request that is under way.
+    followed.set(name, { terms: termsOf(router, config), url, client, tracker, reader, ending });
   }
 
   /** What is believed of it is kept when it will be followed again at the same address. */
   async function end(name: string, router: Followed, nextUrl: string | undefined): Promise<void> {
     followed.delete(name);
+    router.ending.abort();
     changes += 2 ** 32;
     await Promise.all([router.tracker.stop(), router.reader?.stop()]);
     await router.client.close();

@@ -1,11 +1,14 @@
-import type { Fleet } from '../fleet.ts';
-import { formatDuration, parseDuration } from '../lib/duration.ts';
+import type { Config } from '../config/schema.ts';
+import { systemClock } from '../lib/clock.ts';
+import { parseDuration } from '../lib/duration.ts';
 import { isRunning } from '../models/status.ts';
-import type { UnloadRequest } from '../unload/operation.ts';
-import type { ModelResult, Operation } from '../unload/report.ts';
+import type { Operation } from '../unload/report.ts';
+import { type UnloadRequest, WHEN_BUSY, type WhenBusy } from '../unload/request.ts';
+import { createUnloading, defaultTerms } from '../unloading.ts';
 import { type Call, type Command, type CommandFlag, textFlag, textFlags } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import { OUTPUT_FLAG, outputOf, reportUnreachable, withFleet } from './one-off.ts';
+import { conclude, lineOf } from './unload-words.ts';
 import { showWaiting } from './waiting.ts';
 
 const FLAGS: readonly CommandFlag[] = [
@@ -16,12 +19,26 @@ const FLAGS: readonly CommandFlag[] = [
     repeatable: true,
   },
   {
+    name: 'when-busy',
+    value: 'skip|wait|force',
+    description:
+      'What happens to a model that is generating or loading: it is left alone, waited for, or unloaded ' +
+      'all the same. Default: unload.when_busy, which is wait.',
+  },
+  {
+    name: 'busy-timeout',
+    value: 'DURATION',
+    description: 'How long a busy model is waited for. Default: unload.busy_timeout, 5m.',
+  },
+  {
     name: 'timeout',
     value: 'DURATION',
-    description: 'How long each model may take to be gone. Default: 60s.',
+    description: 'How long a model may take to be gone, once ordered. Default: unload.timeout, 60s.',
   },
+  { name: 'idle-for', value: 'DURATION', description: 'Only models that have served nothing for so long.' },
   { name: 'no-wait', description: "Take the router's word and do not wait until the models are gone." },
   { name: 'dry-run', description: 'Tell what would be unloaded, and unload nothing.' },
+  { name: 'reason', value: 'TEXT', description: 'Why, for the report and the audit.' },
   OUTPUT_FLAG,
 ];
 
@@ -35,8 +52,7 @@ export const unloadCommand: Command = {
   async run(call) {
     if (call.words.length === 0)
       throw new UsageError('unload takes the MODEL to unload, or several; for all: unload-all');
-    // Who names a model means it, also while it is loading.
-    return runUnload(call, { models: call.words, includeLoading: true });
+    return runUnload(call, call.words);
   },
 };
 
@@ -46,86 +62,78 @@ export const unloadAllCommand: Command = {
   summary: 'Unloads every loaded model and waits until each is really gone.',
   flags: [
     { name: 'model', value: 'GLOB', description: 'Only models that match.', repeatable: true },
-    { name: 'include-loading', description: 'Also end loads that are under way.' },
     ...FLAGS,
   ],
   configured: true,
-  run: (call) =>
-    runUnload(call, {
-      models: textFlags(call, 'model'),
-      includeLoading: call.flags['include-loading'] === true,
-    }),
+  run: (call) => runUnload(call, textFlags(call, 'model')),
 };
 
-async function runUnload(
-  call: Call,
-  wanted: { models: readonly string[]; includeLoading: boolean },
-): Promise<number> {
+async function runUnload(call: Call, models: readonly string[]): Promise<number> {
   const output = outputOf(textFlag(call, 'output'));
-  const request: UnloadRequest = {
-    trigger: 'cli',
-    reason: '',
-    routers: [],
-    selection: { ...wanted, keep: textFlags(call, 'keep') },
-    timeoutMs: timeoutOf(textFlag(call, 'timeout')) * 1000,
-    wait: call.flags['no-wait'] !== true,
-    dryRun: call.flags['dry-run'] === true,
-  };
-  return withFleet(call.config(), { readEngine: false }, async (fleet) => {
+  const config = call.config();
+  const request = requestOf(call, models, config);
+  return withFleet(config, { readEngine: false }, async (fleet) => {
     const routers = fleet.store.routers();
     const several = routers.length > 1;
     const waiting = showWaiting(call.terminal);
-    const operation = await fleet.unload(request, (router, result) => {
+    const { operations } = createUnloading(fleet, () => config, systemClock);
+    const operation = await operations.start(request, (router, result) => {
       waiting.clear();
       if (output === 'text') call.terminal.out(lineOf(result, several ? router : undefined));
-    });
+    }).done;
     waiting.stop();
     if (!request.dryRun && operation.summary.unloaded > 0) await fleet.refresh();
+    const still = routers.flatMap(({ up, models: believed }) =>
+      [...believed.values()]
+        .filter(({ life }) => up && isRunning(life.known))
+        .map(({ id, life }) => `${id} (${life.status})`),
+    );
     if (output === 'json') call.terminal.out(`${JSON.stringify(operation, null, 2)}\n`);
-    else call.terminal.out(conclude(operation, fleet));
+    else call.terminal.out(conclude(operation, still));
     reportUnreachable(routers, call.terminal);
     return exitCode(operation);
   });
 }
 
-function timeoutOf(text: string | undefined): number {
-  if (text === undefined) return 60;
+function requestOf(call: Call, models: readonly string[], config: Config): UnloadRequest {
+  const terms = defaultTerms(config);
+  const busyTimeout = durationFlag(call, 'busy-timeout');
+  const timeout = durationFlag(call, 'timeout');
+  const idleFor = durationFlag(call, 'idle-for');
+  return {
+    ...terms,
+    trigger: 'cli',
+    caller: { name: 'shell' },
+    reason: textFlag(call, 'reason') ?? '',
+    routers: [],
+    selection: {
+      models,
+      keep: textFlags(call, 'keep'),
+      ...(idleFor !== undefined && { idleForMs: idleFor * 1000 }),
+    },
+    whenBusy: whenBusyFlag(call) ?? terms.whenBusy,
+    ...(busyTimeout !== undefined && { busyTimeoutMs: busyTimeout * 1000 }),
+    ...(timeout !== undefined && { timeoutMs: timeout * 1000 }),
+    verify: call.flags['no-wait'] !== true,
+    dryRun: call.flags['dry-run'] === true,
+  };
+}
+
+function whenBusyFlag(call: Call): WhenBusy | undefined {
+  const text = textFlag(call, 'when-busy');
+  const word = WHEN_BUSY.find((each) => each === text);
+  if (text === undefined || word) return word;
+  throw new UsageError(`--when-busy is ${WHEN_BUSY.join(', ')}, not '${text}'`);
+}
+
+function durationFlag(call: Call, name: string): number | undefined {
+  const text = textFlag(call, name);
+  if (text === undefined) return undefined;
   const seconds = parseDuration(text);
-  if (seconds === undefined || seconds <= 0)
-    throw new UsageError(`--timeout is a duration such as 30s, not '${text}'`);
+  if (seconds === undefined || seconds <= 0) {
+    throw new UsageError(`--${name} is a duration such as 30s, not '${text}'`);
+  }
   return seconds;
-}
-
-const WORDS: Record<ModelResult['result'], string> = {
-  unloaded: 'unloaded',
-  already_unloaded: 'not loaded',
-  would_unload: 'would unload',
-  kept: 'kept',
-  busy: 'busy',
-  forced: 'killed',
-  timeout: 'not gone',
-  failed: 'failed',
-  asked: 'asked',
-};
-
-function lineOf({ model, result, seconds, detail }: ModelResult, router: string | undefined): string {
-  const after = [seconds === undefined ? undefined : formatDuration(seconds), detail].filter((part) => part);
-  const where = router === undefined ? '' : ` on ${router}`;
-  return `${WORDS[result].padEnd(12)}  ${model}${where}${after.length > 0 ? `  (${after.join('; ')})` : ''}\n`;
-}
-
-function conclude(operation: Operation, { store }: Fleet): string {
-  const reached = store.routers().filter(({ up }) => up);
-  if (reached.length === 0) return '';
-  const touched = operation.routers.some(({ models }) => models.length > 0);
-  const still = reached.flatMap(({ models }) =>
-    [...models.values()]
-      .filter(({ life }) => isRunning(life.known))
-      .map(({ id, life }) => `${id} (${life.status})`),
-  );
-  if (!touched && still.length === 0) return 'No loaded models found.\n';
-  if (operation.dry_run) return 'Nothing was unloaded: this was a dry run.\n';
-  return still.length === 0 ? 'Now no model is loaded.\n' : `Still in memory: ${still.join(', ')}.\n`;
 }
 
 function exitCode({ routers, summary }: Operation): number {

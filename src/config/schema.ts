@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { formatDuration } from '../lib/duration.ts';
-import { choice, count, duration, listenAddress, path, section, urlPath } from './fields.ts';
+import { choice, count, duration, listenAddress, path, section, texts, urlPath } from './fields.ts';
 import { isTree } from './layer.ts';
 import { routers } from './routers.ts';
 
@@ -38,6 +38,31 @@ export const configSchema = z
     lifecycle: section("How a model's life is told.", {
       reload_window: duration('10m', '1s', 'A load this soon after an unload is a reload after unload.'),
     }),
+    unload: section('How models are unloaded, whoever asks.', {
+      keep: texts(
+        'Globs of models that are never unloaded; keep lists of a router and of a request add to it.',
+      ),
+      when_busy: choice(
+        'wait',
+        ['skip', 'wait', 'force'],
+        'What happens to a model that is generating, when a request does not say.',
+      ),
+      busy_timeout: duration('5m', '0s', 'How long a busy model is waited for.'),
+      timeout: duration('60s', '1s', 'How long a model may take to be gone, once its unload was ordered.'),
+      answer_within: duration('2500ms', '0s', 'When a request that waits is answered, done or not.'),
+      cooldown: duration('1m', '0s', 'After an unload, before the next one that nobody asked for in person.'),
+      loop_count: count(
+        3,
+        'So many automatic unloads in a row that are undone within lifecycle.reload_window are a loop.',
+        { min: 1 },
+      ),
+      loop_pause_min: duration(
+        '10m',
+        '1s',
+        'How long the first loop stops automatic unloads; then it doubles.',
+      ),
+      loop_pause_max: duration('6h', '1s', 'The longest such pause.'),
+    }),
     state: section('What survives a restart: counters and when each model was last unloaded.', {
       file: path('', 'Where that is kept; empty: nowhere.'),
       interval: duration('30s', '1s', 'How often it is written when something changed.'),
@@ -55,15 +80,20 @@ interface Bounds {
   readonly web: { readonly telemetry_path: string };
   readonly engine: { readonly telemetry_path: string };
   readonly follow: { readonly reconnect_min: number; readonly reconnect_max: number };
+  readonly unload: { readonly loop_pause_min: number; readonly loop_pause_max: number };
 }
 
 /** Compared even when an option is wrong, so that all is reported at once: what is no number is not greater. */
-function checkBounds({ web, engine, follow }: Bounds, ctx: z.core.$RefinementCtx) {
-  const { reconnect_min: min, reconnect_max: max } = follow;
-  if (min > max) {
-    const spans = `is ${formatDuration(min)}, longer than reconnect_max, ${formatDuration(max)}`;
-    const message = `${spans}: lower the one or raise the other`;
-    ctx.addIssue({ code: 'custom', path: ['follow', 'reconnect_min'], message });
+function checkBounds({ web, engine, follow, unload }: Bounds, ctx: z.core.$RefinementCtx) {
+  const spans = [
+    { section: 'follow', min: 'reconnect_min', max: 'reconnect_max', values: follow },
+    { section: 'unload', min: 'loop_pause_min', max: 'loop_pause_max', values: unload },
+  ];
+  for (const { section, min, max, values } of spans) {
+    const { [min]: shortest = 0, [max]: longest = 0 } = values as Readonly<Record<string, number>>;
+    if (!(shortest > longest)) continue;
+    const message = `is ${formatDuration(shortest)}, longer than ${max}, ${formatDuration(longest)}: lower the one or raise the other`;
+    ctx.addIssue({ code: 'custom', path: [section, min], message });
   }
   if (typeof engine.telemetry_path === 'string' && engine.telemetry_path === web.telemetry_path) {
     const message = `is '${web.telemetry_path}', as web.telemetry_path: to have both there, say publish: together`;

@@ -24,7 +24,7 @@ export function activityOf(
   const work = sumOf(own, WORK) ?? 0;
   const moved = before !== undefined && (work > before.work || (work < before.work && work > 0));
   const lastAt = busy || moved ? at : before?.lastAt;
-  return { busy, work, ...(lastAt !== undefined && { lastAt }) };
+  return { busy, watchedAt: before?.watchedAt ?? at, work, ...(lastAt !== undefined && { lastAt }) };
 }
 
 function sumOf(own: readonly Samples[], names: readonly string[]): number | undefined {

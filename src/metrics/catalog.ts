@@ -153,6 +153,42 @@ export const CATALOG = {
     "What is not passed on of the models' own metrics: families by type_conflict, name_collision; series by too_many.",
     ['reason'],
   ),
+  unloadOperations: counter(
+    'llama_router_unload_operations_total',
+    'Unload operations that ended, by what set them off and what they came to; dry runs too.',
+    ['trigger', 'outcome'],
+  ),
+  unloadRefusals: counter(
+    'llama_router_unload_refusals_total',
+    'Requests that were not granted: cooldown, reload_loop, in_progress, unauthorized, not_matched.',
+    ['reason'],
+  ),
+  unloadDuration: histogram(
+    'llama_router_unload_duration_seconds',
+    'Time from the order to unload a model to its verified end.',
+    router,
+    [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 15, 30, 60],
+  ),
+  unloadFreed: counter(
+    'llama_router_unload_freed_bytes_total',
+    'Memory that became free by unload operations, where it is measured.',
+    router,
+  ),
+  lastUnload: gauge(
+    'llama_router_last_unload_timestamp_seconds',
+    'When an operation of this exporter last unloaded a model.',
+    router,
+  ),
+  unloadPaused: gauge(
+    'llama_router_unload_paused',
+    'Whether automatic unloads rest because what they unloaded came back again and again (1).',
+    ['router', 'trigger'],
+  ),
+  auditSuccessful: gauge(
+    'llama_router_audit_last_write_successful',
+    'Whether the last write to the audit file succeeded (1); absent without a file, and before the first write.',
+    [],
+  ),
   buildInfo: gauge('llama_router_exporter_build_info', 'This exporter; always 1.', [
     'version',
     'nodeversion',

@@ -3,6 +3,7 @@ import { FAULT_KINDS } from '../models/feed.ts';
 import type { Change } from '../models/life.ts';
 import { UNLOAD_REASONS } from '../models/status.ts';
 import { CATALOG } from './catalog.ts';
+import { type CounterValue, restoreTo, snapshotOf } from './counters.ts';
 import { createCountingRoom } from './counting.ts';
 import type { Samples } from './family.ts';
 
@@ -15,12 +16,6 @@ export interface Telemetry {
   snapshot(): Promise<CounterValue[]>;
   /** Adds to the counters; names and labels that are not ours any more are left out. */
   restore(values: readonly CounterValue[]): void;
-}
-
-export interface CounterValue {
-  name: string;
-  labels: Readonly<Record<string, string>>;
-  value: number;
 }
 
 /** Counters of this many vanished models are kept for their return; older ones are forgotten. */
@@ -76,31 +71,14 @@ export function createTelemetry(isPresent: (router: string, model?: string) => b
       }
     },
     samples: () => Promise.all(all.map((family) => family.samples())),
-    async snapshot() {
-      const counters = all.filter(({ family }) => family.type === 'counter');
-      const values = await Promise.all(
-        counters.map(async ({ family, rows }) =>
-          (await rows())
-            .filter(({ value }) => value > 0)
-            .map(({ labels, value }) => ({ name: family.name, labels, value })),
-        ),
-      );
-      return values.flat();
-    },
+    snapshot: () => snapshotOf(all),
     restore(values) {
-      for (const { name, labels, value } of values) {
-        const counter = all.find(({ family }) => family.name === name && family.type === 'counter');
-        const wanted = counter?.family.labels ?? [];
-        const fits = wanted.length === Object.keys(labels).length && wanted.every((label) => label in labels);
-        if (!counter || !fits) continue;
-        // The labels are the family's own, as just checked: the compiler cannot see it across the union.
-        (counter.add as (labels: object, by: number) => void)(labels, value);
-        const { router, model } = labels;
+      restoreTo(all, values, ({ router, model }) => {
         // Until it appears: else the models of long ago would be saved and restored for ever.
         if (router !== undefined && model !== undefined && !isPresent(router, model)) {
           retired.set(JSON.stringify([router, model]), { router, model });
         }
-      }
+      });
     },
   };
 

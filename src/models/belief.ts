@@ -7,6 +7,10 @@ export interface ModelBelief {
   aliases: readonly string[];
   life: Life;
   facts: ModelFacts;
+  /** When we first saw it; milliseconds since the epoch. */
+  metAt: number;
+  /** How long its last load took, as far as it was seen from beginning to end. */
+  loadSeconds?: number;
   download?: { doneBytes: number; totalBytes: number };
   /** Absent when nobody knows: not read yet, or the router runs without `--metrics`. */
   activity?: Activity;
@@ -16,6 +20,8 @@ export interface ModelBelief {
 export interface Activity {
   /** It is serving, or has requests waiting. */
   busy: boolean;
+  /** When this process was first asked. */
+  watchedAt: number;
   /** When its counters last moved, as far as it was seen; milliseconds since the epoch. */
   lastAt?: number;
   /** The sum of its counters of work, of one process: it tells that they moved. */

@@ -173,9 +173,12 @@ export function createRouterDesk(
     const { life, changes } = see(before?.life, sighting, at, rules, lastUnload);
     const { activity, ...rest } = before ?? {};
     const isSameProcess = !changes.some(({ kind }) => kind === 'loaded' || kind === 'unloaded');
+    const loadSeconds = loadSecondsOf(changes);
     hold({
+      metAt: at,
       ...rest,
       ...(activity && isSameProcess && { activity }),
+      ...(loadSeconds !== undefined && { loadSeconds }),
       id,
       aliases: known.aliases ?? before?.aliases ?? [],
       facts: { ...before?.facts, ...known.facts },
@@ -246,6 +249,10 @@ function isToldByEvents(change: Change): boolean {
     default:
       return true;
   }
+}
+
+function loadSecondsOf(changes: readonly Change[]): number | undefined {
+  return changes.find((change) => change.kind === 'loaded')?.durationSeconds;
 }
 
 function sightingOf(model: ListedModel): Sighting & { via: 'listing' } {

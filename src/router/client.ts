@@ -3,7 +3,7 @@ import type { Answer, Fault, RouterFeed } from '../models/feed.ts';
 import { followEvents } from './events.ts';
 import { faultOfStatus } from './fault.ts';
 import { createRouterHttp, type Endpoint, type Response } from './http.ts';
-import { parseJson, parseListing, parseProps } from './schemas.ts';
+import { parseJson, parseListing, parseProps, parseSlots } from './schemas.ts';
 
 /** What a router said to a request for a load or an unload. `accepted` is no outcome yet: it answers at once. */
 export type Asked = 'accepted' | 'not_running' | 'already_running' | 'unknown_model';
@@ -11,14 +11,30 @@ export type Asked = 'accepted' | 'not_running' | 'already_running' | 'unknown_mo
 /** A model's own metrics, or why there are none now. */
 export type EngineMetrics = { kind: 'text'; text: string } | { kind: 'not_loaded' } | { kind: 'disabled' };
 
+/** How many of a model's slots are generating, or why that cannot be told. */
+export type EngineSlots =
+  | { kind: 'slots'; processing: number }
+  | { kind: 'not_loaded' }
+  | { kind: 'disabled' };
+
 /** A llama.cpp router as typed calls. No call throws; each ends within the request timeout. */
 export interface RouterClient extends RouterFeed {
   load(model: string, signal: AbortSignal): Promise<Answer<Asked>>;
-  unload(model: string, signal: AbortSignal): Promise<Answer<Asked>>;
+  /** `lastLook` is asked when it is this order's turn, right before it is sent; when it says no, it is not sent. */
+  unload(
+    model: string,
+    signal: AbortSignal,
+    lastLook?: () => Promise<boolean>,
+  ): Promise<Answer<Asked | 'not_sent'>>;
   /** Never loads the model: `autoload=false` is always sent. */
   metrics(model: string, signal: AbortSignal): Promise<Answer<EngineMetrics>>;
+  /** Never loads the model, but *keeps it awake and wakes it*: only for one that is loaded and about to go. */
+  slots(model: string, signal: AbortSignal): Promise<Answer<EngineSlots>>;
   close(): Promise<void>;
 }
+
+/** Of an answer about one model. */
+const MAX_BYTES = 4 * 1024 * 1024;
 
 export function createRouterClient(endpoint: Endpoint): RouterClient {
   const http = createRouterHttp(endpoint);
@@ -40,20 +56,36 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
       return props ? ok(props) : failed(notARouter(url));
     },
     follow: (signal, opened, event) => followEvents(http, signal, opened, event),
-    load: (model, signal) => ask('/models/load', model, signal),
-    unload: (model, signal) => ask('/models/unload', model, signal),
-    async metrics(model, signal) {
-      const path = `/metrics?model=${encodeURIComponent(model)}&autoload=false`;
-      const answer = await http.request('GET', path, { signal, maxBytes: 4 * 1024 * 1024, passedOn: true });
-      if (!answer.ok) return answer;
-      const { status, body, url } = answer.value;
-      if (status === 200) return ok({ kind: 'text', text: body });
-      if (status === 501) return ok({ kind: 'disabled' });
-      if (status === 400 && errorMessage(body).includes('not loaded')) return ok({ kind: 'not_loaded' });
-      return failed(faultOfStatus(status, url, body));
-    },
+    load: (model, signal) => http.inTurn(() => ask('/models/load', model, signal)),
+    unload: (model, signal, lastLook = async () => true) =>
+      http.inTurn(async () => ((await lastLook()) ? ask('/models/unload', model, signal) : ok('not_sent'))),
+    metrics: (model, signal) =>
+      askModel('/metrics', model, signal, ({ body }) => ok({ kind: 'text', text: body })),
+    slots: (model, signal) =>
+      askModel('/slots', model, signal, ({ body, url }) => {
+        const processing = parseSlots(parseJson(body));
+        if (processing !== undefined) return ok({ kind: 'slots', processing });
+        return failed({ kind: 'bad_answer', message: `${url} answers JSON that is no list of slots` });
+      }),
     close: http.close,
   };
+
+  /** A question that the router passes on to the model, if it is loaded. */
+  async function askModel<T>(
+    path: string,
+    model: string,
+    signal: AbortSignal,
+    read: (response: Response) => Answer<T>,
+  ): Promise<Answer<T | { kind: 'not_loaded' | 'disabled' }>> {
+    const query = `?model=${encodeURIComponent(model)}&autoload=false`;
+    const answer = await http.request('GET', path + query, { signal, maxBytes: MAX_BYTES, passedOn: true });
+    if (!answer.ok) return answer;
+    const { status, body, url } = answer.value;
+    if (status === 200) return read(answer.value);
+    if (status === 501) return ok({ kind: 'disabled' });
+    if (status === 400 && errorMessage(body).includes('not loaded')) return ok({ kind: 'not_loaded' });
+    return failed(faultOfStatus(status, url, body));
+  }
 
   async function ask(path: string, model: string, signal: AbortSignal): Promise<Answer<Asked>> {
     const answer = await http.request('POST', path, { signal, json: { model } });

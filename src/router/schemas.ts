@@ -122,6 +122,13 @@ export function parseProps(body: unknown): RouterProps | undefined {
   };
 }
 
+const slotsSchema = z.array(z.object({ is_processing: z.boolean() }));
+
+/** How many slots of a model are generating, as its `GET /slots` tells; undefined when it does not. */
+export function parseSlots(body: unknown): number | undefined {
+  return slotsSchema.safeParse(body).data?.filter((slot) => slot.is_processing).length;
+}
+
 /** The names that `events_total` may carry: others are counted as `other`, so that labels stay bounded. */
 const EVENT_NAMES = new Set([
   'model_status',

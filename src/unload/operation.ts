@@ -1,108 +1,143 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
-import { type Plan, planUnload, type Selection } from './plan.ts';
-import { type ModelResult, type Operation, outcomeOf, type RouterResult, summarize } from './report.ts';
-import { type Hands, type RunOptions, runUnload } from './run.ts';
-
-/** What somebody wants unloaded, and how. */
-export interface UnloadRequest {
-  trigger: Operation['trigger'];
-  reason: string;
-  /** Names of routers; empty: all. */
-  routers: readonly string[];
-  selection: Selection;
-  timeoutMs: number;
-  wait: boolean;
-  dryRun: boolean;
-}
+import {
+  type ModelResult,
+  type Operation,
+  outcomeOf,
+  type Refusal,
+  type RouterResult,
+  summarize,
+} from './report.ts';
+import type { UnloadRequest } from './request.ts';
+import type { RunEnd, RunNews } from './run.ts';
 
 /** Told of each model as its result is known. */
 export type Progress = (router: string, result: ModelResult) => void;
 
-/**
- * The careful unload: plans on what is believed, acts on all routers side by side, and reports. Never throws; a
- * router that cannot be reached is a fault in the report and costs the others nothing.
- */
-export async function unload(
+/** An operation that is under way: what its runs tell goes in, its report so far comes out. */
+export interface LiveOperation {
+  readonly id: string;
+  readonly request: UnloadRequest;
+  /** Where the run on this router tells how it goes. */
+  newsOf(router: string): RunNews;
+  refused(router: string, refusal: Refusal): void;
+  ended(router: string, end: RunEnd): void;
+  /** The models of this router whose result is not known yet; undefined: nothing has been decided there yet. */
+  pending(router: string): readonly string[] | undefined;
+  /** Nothing more will happen: says of names and patterns that nothing fitted, and what it came to. */
+  finish(known: readonly string[]): void;
+  readonly finished: boolean;
+  /** A copy: it does not change any more. */
+  report(): Operation;
+}
+
+/** Begins the report of an operation on these routers, in this order. */
+export function beginOperation(
   request: UnloadRequest,
-  routers: readonly Hands[],
+  routers: readonly string[],
   clock: Clock,
   progress: Progress = () => {},
-): Promise<Operation> {
-  const wanted = routers.filter(
-    ({ desk }) => request.routers.length === 0 || request.routers.includes(desk.belief.name),
-  );
+): LiveOperation {
   const startedAt = clock.now();
-  const plans = wanted.map(({ desk: { belief } }) =>
-    belief.up ? planUnload([...belief.models.values()], request.selection) : undefined,
+  const results = new Map<string, RouterResult>(
+    routers.map((router) => [router, { router, models: [] as RouterResult['models'] }]),
   );
-  const results = await Promise.all(
-    wanted.map((hands, index) => unloadRouter(request, hands, plans[index], clock, progress)),
-  );
-  reportUnmatched(request, plans, results, progress);
-  reportUnknown(request, routers, results);
-  return {
+  /** The routers on which the decision has fallen what to do. */
+  const planned = new Set<string>();
+  const unmatched: (readonly string[])[] = [];
+  const operation: Operation = {
     id: randomUUID(),
     trigger: request.trigger,
+    caller: request.caller,
     reason: request.reason,
-    outcome: outcomeOf(results, request.dryRun),
+    when_busy: request.whenBusy,
+    outcome: null,
     dry_run: request.dryRun,
     started_at: new Date(startedAt).toISOString(),
-    duration_seconds: Math.max(0, clock.now() - startedAt) / 1000,
-    routers: results,
-    summary: summarize(results),
+    duration_seconds: 0,
+    routers: [...results.values()],
+    summary: summarize([]),
   };
-}
 
-async function unloadRouter(
-  request: UnloadRequest,
-  hands: Hands,
-  plan: Plan | undefined,
-  clock: Clock,
-  progress: Progress,
-): Promise<RouterResult> {
-  const { belief } = hands.desk;
-  const router = belief.name;
-  if (!plan) {
-    const fault = belief.fault ?? { kind: 'timeout', message: `${belief.url} has not answered yet` };
-    return { router, models: [], fault };
-  }
-  for (const settled of plan.settled) progress(router, settled);
-  const options: RunOptions = {
-    timeoutMs: request.timeoutMs,
-    wait: request.wait,
-    onResult: (result) => progress(router, result),
+  return {
+    id: operation.id,
+    request,
+    newsOf: (router) => ({
+      planned(models) {
+        planned.add(router);
+        for (const model of models) resultOf(router).models.push({ model, result: null });
+      },
+      waiting(model, why) {
+        put(router, { model, result: null, detail: why });
+      },
+      settled: (result) => settle(router, result),
+    }),
+    refused(router, refusal) {
+      planned.add(router);
+      resultOf(router).refused = refusal;
+    },
+    ended(router, { fault, memory, unmatched: patterns }) {
+      planned.add(router);
+      Object.assign(resultOf(router), { ...(fault && { fault }), ...(memory && { memory }) });
+      if (!fault) unmatched.push(patterns);
+    },
+    pending(router) {
+      if (!planned.has(router)) return undefined;
+      return resultOf(router).models.flatMap(({ model, result }) => (result === null ? [model] : []));
+    },
+    finish(known) {
+      reportUnmatched();
+      reportUnknown(known);
+      operation.outcome = outcomeOf(operation.routers, request.dryRun);
+      operation.duration_seconds = elapsed();
+    },
+    get finished() {
+      return operation.outcome !== null;
+    },
+    report() {
+      const { routers: inside, outcome, duration_seconds } = operation;
+      const duration = outcome === null ? elapsed() : duration_seconds;
+      return structuredClone({ ...operation, duration_seconds: duration, summary: summarize(inside) });
+    },
   };
-  const done = request.dryRun
-    ? plan.unload.map((model): ModelResult => ({ model, result: 'would_unload' }))
-    : await runUnload(plan.unload, hands, clock, options);
-  if (request.dryRun) for (const result of done) progress(router, result);
-  return { router, models: [...done, ...plan.settled] };
-}
 
-/** A pattern that matches on no router at all is most likely misspelt: silence would pass for success. */
-function reportUnmatched(
-  request: UnloadRequest,
-  plans: readonly (Plan | undefined)[],
-  results: readonly RouterResult[],
-  progress: Progress,
-): void {
-  const reached = plans.filter((plan) => plan !== undefined);
-  const first = results[plans.findIndex((plan) => plan !== undefined)];
-  for (const pattern of request.selection.models) {
-    if (!first || reached.some(({ unmatched }) => !unmatched.includes(pattern))) continue;
-    const result: ModelResult = { model: pattern, result: 'failed', detail: 'no model has this name' };
-    first.models.push(result);
-    progress(first.router, result);
+  function resultOf(router: string): RouterResult {
+    const result = results.get(router);
+    if (!result) throw new Error(`operation ${operation.id} is not on a router named ${router}`);
+    return result;
   }
-}
 
-/** So is the name of a router that is not followed. */
-function reportUnknown(request: UnloadRequest, routers: readonly Hands[], results: RouterResult[]): void {
-  const known = routers.map(({ desk }) => desk.belief.name);
-  for (const router of request.routers) {
-    if (known.includes(router)) continue;
-    const message = `no router is named ${router}; there is ${known.join(', ') || 'none'}`;
-    results.push({ router, models: [], fault: { kind: 'unknown_router', message } });
+  function settle(router: string, result: ModelResult): void {
+    put(router, result);
+    progress(router, result);
+  }
+
+  function put(router: string, entry: RouterResult['models'][number]): void {
+    const { models } = resultOf(router);
+    const place = models.findIndex(({ model, result }) => model === entry.model && result === null);
+    if (place >= 0) models[place] = entry;
+    else models.push(entry);
+  }
+
+  /** A pattern that matches on no router at all is most likely misspelt: silence would pass for success. */
+  function reportUnmatched(): void {
+    const first = operation.routers.find(({ fault, refused }) => !fault && !refused);
+    for (const pattern of request.selection.models) {
+      if (!first || unmatched.some((patterns) => !patterns.includes(pattern))) continue;
+      settle(first.router, { model: pattern, result: 'failed', detail: 'no model has this name' });
+    }
+  }
+
+  /** So is the name of a router that is not followed. */
+  function reportUnknown(known: readonly string[]): void {
+    for (const router of request.routers) {
+      if (known.includes(router)) continue;
+      const message = `no router is named ${router}; there is ${known.join(', ') || 'none'}`;
+      operation.routers.push({ router, models: [], fault: { kind: 'unknown_router', message } });
+    }
+  }
+
+  function elapsed(): number {
+    return Math.max(0, clock.now() - startedAt) / 1000;
   }
 }

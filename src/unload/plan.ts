@@ -1,16 +1,17 @@
+import { formatDuration } from '../lib/duration.ts';
 import { matchesGlob } from '../lib/glob.ts';
 import type { ModelBelief } from '../models/belief.ts';
+import { idleSince } from '../models/idle.ts';
 import type { Status } from '../models/status.ts';
+import { type Candidate, chooseEnough } from './enough.ts';
 import type { ModelResult } from './report.ts';
+import type { Selection } from './request.ts';
 
-/** Which models are to go. Patterns are globs on ids and aliases. */
-export interface Selection {
-  /** Empty: every model. */
-  models: readonly string[];
-  /** Wins over everything else. */
-  keep: readonly string[];
-  /** Also ends loads that are under way: their process is killed. */
-  includeLoading: boolean;
+/** What is known of the memory that a router's models share; what is not is absent. */
+export interface MemoryReading {
+  usedBytes: number;
+  totalBytes: number;
+  ofModel(model: string): number | undefined;
 }
 
 /** What is to be done on one router: models to unload, and what is said already of the others. */
@@ -22,34 +23,45 @@ export interface Plan {
 }
 
 /** Decides for each model of a router. Pure: the belief is handed in, nothing is asked. */
-export function planUnload(models: readonly ModelBelief[], selection: Selection): Plan {
+export function planUnload(
+  models: readonly ModelBelief[],
+  selection: Selection,
+  now: number,
+  memory?: MemoryReading,
+): Plan {
   const plan: Plan = { unload: [], settled: [], unmatched: [] };
   for (const model of models) {
     if (selection.models.length > 0 && !matchesAny(selection.models, model)) continue;
-    const decision = decide(model, selection);
+    const decision = decide(model, selection, now);
     if (decision === 'unload') plan.unload.push(model.id);
     else if (decision) plan.settled.push({ model: model.id, ...decision });
   }
   plan.unmatched = selection.models.filter(
     (pattern) => !models.some((model) => matchesAny([pattern], model)),
   );
-  return plan;
+  return selection.target ? onlyEnough(plan, models, selection.target, now, memory) : plan;
+}
+
+/** Why `until_ratio` cannot be aimed at; undefined when it can. */
+export function unmeasurable({ target }: Selection, memory: MemoryReading | undefined): string | undefined {
+  if (target === undefined || 'freeBytes' in target || memory) return undefined;
+  return "nothing measures the memory of this router's host, so no ratio can be aimed at: ask for free_bytes";
 }
 
 type Decision = 'unload' | Pick<ModelResult, 'result' | 'detail'> | undefined;
 
-function decide(model: ModelBelief, selection: Selection): Decision {
+const KEPT: Decision = { result: 'kept', detail: 'it is on the keep list' };
+
+function decide(model: ModelBelief, selection: Selection, now: number): Decision {
   const named = selection.models.length > 0;
   switch (model.life.status satisfies Status) {
     case 'loaded':
     case 'sleeping':
-      return matchesAny(selection.keep, model)
-        ? { result: 'kept', detail: 'it is on the keep list' }
-        : 'unload';
-    case 'loading':
-      if (matchesAny(selection.keep, model)) return { result: 'kept', detail: 'it is on the keep list' };
-      if (selection.includeLoading) return 'unload';
-      return { result: 'kept', detail: 'it is still loading: --include-loading ends that too' };
+    case 'loading': {
+      if (matchesAny(selection.keep, model)) return KEPT;
+      const active = tooActive(model, selection, now);
+      return active === undefined ? 'unload' : { result: 'kept', detail: active };
+    }
     case 'downloading':
       return named ? { result: 'kept', detail: 'it is downloading and holds no memory' } : undefined;
     case 'unloaded':
@@ -57,6 +69,57 @@ function decide(model: ModelBelief, selection: Selection): Decision {
     case 'other':
       return named ? { result: 'failed', detail: 'the router does not tell its status' } : undefined;
   }
+}
+
+/** Why a model is not idle enough for this selection; undefined when it is. What nobody knows is not enough. */
+export function tooActive(model: ModelBelief, { idleForMs }: Selection, now: number): string | undefined {
+  if (idleForMs === undefined) return undefined;
+  const since = idleSince(model);
+  if (since === undefined) {
+    return model.life.status === 'loading' || model.activity?.busy
+      ? 'it is in use'
+      : 'nobody knows for how long it has been idle';
+  }
+  if (now - since >= idleForMs) return undefined;
+  return `it was active ${formatDuration(Math.max(0, Math.round((now - since) / 1000)))} ago`;
+}
+
+function onlyEnough(
+  { unload, settled, unmatched }: Plan,
+  models: readonly ModelBelief[],
+  target: NonNullable<Selection['target']>,
+  now: number,
+  memory: MemoryReading | undefined,
+): Plan {
+  const candidates = models
+    .filter(({ id }) => unload.includes(id))
+    .map((model) => candidateOf(model, now, memory));
+  const enough = chooseEnough(candidates, neededBytes(target, memory));
+  const spared = unload.filter((id) => !enough.includes(id));
+  const detail = 'enough memory becomes free without it';
+  return {
+    unload: enough,
+    settled: [...settled, ...spared.map((model): ModelResult => ({ model, result: 'kept', detail }))],
+    unmatched,
+  };
+}
+
+function neededBytes(target: NonNullable<Selection['target']>, memory: MemoryReading | undefined): number {
+  if ('freeBytes' in target) return target.freeBytes;
+  return memory ? memory.usedBytes - target.untilRatio * memory.totalBytes : 0;
+}
+
+/** Without a measurement a model holds about its weights; a sleeper has given most of them back. */
+function candidateOf(model: ModelBelief, now: number, memory: MemoryReading | undefined): Candidate {
+  const { id, life, facts, loadSeconds } = model;
+  const bytes = memory?.ofModel(id) ?? (life.status === 'sleeping' ? undefined : facts.sizeBytes);
+  const since = idleSince(model);
+  return {
+    id,
+    ...(bytes !== undefined && { bytes }),
+    ...(since !== undefined && { idleMs: Math.max(0, now - since) }),
+    ...(loadSeconds !== undefined && { loadSeconds }),
+  };
 }
 
 function matchesAny(patterns: readonly string[], { id, aliases }: ModelBelief): boolean {

@@ -3,8 +3,16 @@ export const TRIGGERS = ['alertmanager', 'api', 'cli', 'page', 'policy'] as cons
 
 export type Trigger = (typeof TRIGGERS)[number];
 
-/** What happens to a model that is generating: it is left alone, waited for, or unloaded all the same. */
+/**
+ * What happens to a model that is generating or loading: it is left alone, waited for, or unloaded all the same.
+ * The weakest first.
+ */
 export const WHEN_BUSY = ['skip', 'wait', 'force'] as const;
+
+/** Nobody asked for it at that moment: guards may refuse it. */
+export function isAutomatic(trigger: Trigger): boolean {
+  return trigger === 'alertmanager' || trigger === 'policy';
+}
 
 export type WhenBusy = (typeof WHEN_BUSY)[number];
 
@@ -29,8 +37,6 @@ export interface Selection {
   models: readonly string[];
   /** Wins over everything else. */
   keep: readonly string[];
-  /** Also ends loads that are under way: their process is killed. */
-  includeLoading: boolean;
   /** Only models that have served nothing for so long. */
   idleForMs?: number;
   /** Absent: all that match; else as few of them as are enough. */
@@ -55,4 +61,6 @@ export interface UnloadRequest {
   dryRun: boolean;
   /** Afterwards, the routers' memory is kept free for so long. */
   holdMs?: number;
+  /** A broken hold is mended at once, however recent the last unload. */
+  ignoresCooldown?: boolean;
 }

@@ -1,138 +1,176 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../lib/clock.ts';
-import type { Transition } from '../models/belief.ts';
-import type { Answer } from '../models/feed.ts';
-import type { RouterDesk } from '../models/router-desk.ts';
-import { isRunning } from '../models/status.ts';
-import type { ModelResult } from './report.ts';
+import { formatDuration } from '../lib/duration.ts';
+import { createLimit } from '../lib/limit.ts';
+import type { ModelBelief } from '../models/belief.ts';
+import type { Hands } from './hands.ts';
+import { type MemoryReading, type Plan, planUnload, unmeasurable } from './plan.ts';
+import type { MemoryChange, ModelResult } from './report.ts';
+import type { Selection, UnloadRequest } from './request.ts';
+import { type Setting, unloadModel } from './unload-model.ts';
 
-/** What running a plan on one router needs. */
-export interface Hands {
-  desk: RouterDesk;
-  /** Asks the router; its answer is no outcome yet. */
-  unload(model: string): Promise<Answer<'accepted' | 'not_running' | 'already_running' | 'unknown_model'>>;
-  /** Lists the models anew, for the case that an event was missed. */
-  refresh(): Promise<void>;
-  onTransition(listener: (transition: Transition) => void): () => void;
+/** Told as it happens, by the run on one router. */
+export interface RunNews {
+  planned(models: readonly string[]): void;
+  waiting(model: string, why: string): void;
+  settled(result: ModelResult): void;
 }
 
-export interface RunOptions {
-  /** How long one model may take to be gone, from the request on. */
-  timeoutMs: number;
-  /** False: the router's word that it will is enough. */
-  wait: boolean;
-  /** Told of each model as soon as its result is known. */
-  onResult?(result: ModelResult): void;
+/** What is to be said of the run beyond its models. */
+export interface RunEnd {
+  fault?: { kind: string; message: string };
+  memory?: MemoryChange;
+  /** Patterns of the selection that no model of this router matches. */
+  unmatched: readonly string[];
 }
 
 /** As many unloads as are under way on one router at once: each is a process that ends. */
 const AT_ONCE = 8;
 
-/** The event says when a model is gone; a listing is asked for only when none has come for so long. */
-const REFRESH_MS = 1000;
-
 /**
- * Unloads these models, several at once, and answers what became of each, in the order given. Goes on when one
- * fails. A model counts as gone when the store has seen it go: the router's own "success" comes before
- * anything is freed.
+ * Does on one router what is asked for: plans on what is believed, unloads what the plan says, several at once,
+ * and goes on when one fails. Never throws. `waiting` aborts when no busy model may be waited for any more.
  */
-export async function runUnload(
-  models: readonly string[],
+export async function runOnRouter(
+  request: UnloadRequest,
   hands: Hands,
   clock: Clock,
-  options: RunOptions,
-): Promise<ModelResult[]> {
-  const results: ModelResult[] = [];
-  const waiting = models.map((model, index) => ({ model, index }));
-  const worker = async () => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) {
-      const result = await unloadOne(next.model, hands, clock, options);
-      results[next.index] = result;
-      options.onResult?.(result);
+  waiting: AbortSignal,
+  news: RunNews,
+): Promise<RunEnd> {
+  const { belief } = hands.desk;
+  if (!belief.up) {
+    const fault = belief.fault ?? { kind: 'timeout', message: `${belief.url} has not answered yet` };
+    return { fault, unmatched: [] };
+  }
+  const before = await hands.memory?.();
+  const why = unmeasurable(request.selection, before);
+  if (why !== undefined) return { fault: { kind: 'unmeasured', message: why }, unmatched: [] };
+  setMaxListeners(0, waiting); // One for every busy model.
+  const limit = createLimit(AT_ONCE);
+  const settingOf = (model: string): Setting => ({
+    clock,
+    limit,
+    waiting,
+    onWaiting: (reason) => news.waiting(model, reason),
+  });
+  const unmatched = request.dryRun
+    ? rehearse(request, hands, clock, before, news)
+    : await act(request, hands, clock, before, news, settingOf);
+  if (request.dryRun || before === undefined) return { unmatched };
+  const after = await hands.memory?.();
+  return { unmatched, ...(after && { memory: changeOf(before, after) }) };
+}
+
+/** All that the selection means; with a target, more models take the place of those that would not go. */
+async function act(
+  request: UnloadRequest,
+  hands: Hands,
+  clock: Clock,
+  before: MemoryReading | undefined,
+  news: RunNews,
+  settingOf: (model: string) => Setting,
+): Promise<readonly string[]> {
+  const models = [...hands.desk.belief.models.values()];
+  const tried = new Set<string>();
+  let memory = before;
+  let freed = 0;
+  let unmatched: readonly string[] | undefined;
+  for (;;) {
+    const rest = models.filter(({ id }) => !tried.has(id)).map(({ id }) => hands.desk.belief.models.get(id));
+    const selection = remaining(request.selection, freed);
+    const plan = planUnload(rest.filter(isThere), selection, clock.now(), memory);
+    unmatched ??= plan.unmatched;
+    news.planned(plan.unload);
+    const results = await Promise.all(
+      plan.unload.map(async (model) => {
+        tried.add(model);
+        const result = await unloadModel(model, { ...request, selection }, hands, settingOf(model));
+        news.settled(result);
+        return result;
+      }),
+    );
+    const gone = results.filter(isGone).map(({ model }) => model);
+    freed += sumOfBytes(models, gone, memory);
+    const missed = request.selection.target !== undefined && gone.length < results.length;
+    if (!missed) {
+      for (const result of plan.settled) news.settled(result);
+      return unmatched;
     }
-  };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, models.length) }, worker));
-  return results;
+    memory = await hands.memory?.();
+  }
 }
 
-async function unloadOne(
-  model: string,
-  hands: Hands,
+/** What would be done, by what is believed: nothing is asked. */
+function rehearse(
+  request: UnloadRequest,
+  { desk }: Hands,
   clock: Clock,
-  options: RunOptions,
-): Promise<ModelResult> {
-  const { desk } = hands;
-  const startedAt = clock.now();
-  const wasLoading = desk.belief.models.get(model)?.life.status === 'loading';
-  const end = watchForEnd(model, hands, clock, options.timeoutMs);
-  // Before the request: its event may arrive before its answer.
-  const takeBack = desk.asking(model);
-  const answer = await hands.unload(model);
-  if (answer.ok && answer.value !== 'accepted') {
-    takeBack();
-    end.stop();
-    return answer.value === 'not_running'
-      ? { model, result: 'already_unloaded' }
-      : { model, result: 'failed', detail: 'the router does not know it any more' };
+  memory: MemoryReading | undefined,
+  news: RunNews,
+): readonly string[] {
+  const models = [...desk.belief.models.values()];
+  const plan: Plan = planUnload(models, request.selection, clock.now(), memory);
+  for (const id of plan.unload) {
+    const model = desk.belief.models.get(id);
+    if (model) news.settled(wouldDo(model, request));
   }
-  // Without an answer it may have been done all the same: one look tells.
-  if (!answer.ok) await hands.refresh();
-  if (!answer.ok || !options.wait) end.stop();
-  const gone = await end.gone;
-  const seconds = Math.max(0, clock.now() - startedAt) / 1000;
-  if (gone === 'marked failed' && !wasLoading) {
-    return { model, result: 'forced', seconds, detail: 'it did not stop by itself and was killed' };
-  }
-  if (gone) return { model, result: 'unloaded', seconds };
-  if (!answer.ok) {
-    takeBack();
-    return { model, result: 'failed', detail: answer.fault.message };
-  }
-  if (!options.wait) return { model, result: 'asked' };
-  return { model, result: 'timeout', seconds, detail: whyTimedOut(desk, options) };
+  for (const result of plan.settled) news.settled(result);
+  return plan.unmatched;
 }
 
-function whyTimedOut({ belief }: RouterDesk, { timeoutMs }: RunOptions): string {
-  if (belief.fault) return `the router accepted, and then could not be asked: ${belief.fault.message}`;
-  return `the router accepted, but it was still there after ${timeoutMs / 1000} s`;
+function wouldDo(
+  { id, life, activity }: ModelBelief,
+  { whenBusy, busyTimeoutMs }: UnloadRequest,
+): ModelResult {
+  const doing =
+    life.status === 'loading' ? 'it is still loading' : activity?.busy ? 'it is generating' : undefined;
+  if (doing === undefined) return { model: id, result: 'would_unload' };
+  switch (whenBusy) {
+    case 'skip':
+      return { model: id, result: 'busy', detail: doing };
+    case 'wait': {
+      const limit = formatDuration(busyTimeoutMs / 1000);
+      return {
+        model: id,
+        result: 'would_unload',
+        detail: `${doing}: it would be waited for, up to ${limit}`,
+      };
+    }
+    case 'force':
+      return { model: id, result: 'would_unload', detail: `${doing}: what it is doing would be lost` };
+  }
 }
 
-type Gone = 'marked failed' | 'unmarked' | undefined;
+/** What is still wanted after so much has become free. A ratio is measured anew instead. */
+function remaining(selection: Selection, freed: number): Selection {
+  const { target } = selection;
+  if (target === undefined || !('freeBytes' in target)) return selection;
+  return { ...selection, target: { freeBytes: target.freeBytes - freed } };
+}
 
-/** Resolves when the store has seen the model go, and how; to undefined when the time is up. */
-function watchForEnd(model: string, { desk, refresh, onTransition }: Hands, clock: Clock, timeoutMs: number) {
-  let ended = false;
-  let settle = (_gone: Gone) => {};
-  const gone = new Promise<Gone>((resolve) => {
-    settle = resolve;
-  });
-  const stopListening = onTransition((transition) => {
-    if (transition.router !== desk.belief.name || transition.kind !== 'model') return;
-    const { kind } = transition.change;
-    // A model that is loaded again at once was gone all the same: what is believed now counts, not later.
-    if (transition.model === model && (kind === 'unloaded' || kind === 'vanished')) finish(howItWent());
-  });
-  let cancelRefresh = clock.after(REFRESH_MS, look);
-  const cancelTimeout = clock.after(timeoutMs, () => finish(undefined));
-  return { gone, stop: () => finish(undefined) };
+function sumOfBytes(
+  models: readonly ModelBelief[],
+  gone: readonly string[],
+  memory: MemoryReading | undefined,
+): number {
+  return models
+    .filter(({ id }) => gone.includes(id))
+    .reduce((sum, { id, facts }) => sum + (memory?.ofModel(id) ?? facts.sizeBytes ?? 0), 0);
+}
 
-  function look(): void {
-    cancelRefresh = () => {};
-    refresh().then(() => {
-      const life = desk.belief.models.get(model)?.life;
-      if (desk.belief.up && !isRunning(life?.known)) finish(howItWent());
-      else if (!ended) cancelRefresh = clock.after(REFRESH_MS, look);
-    });
-  }
+function isGone({ result }: ModelResult): boolean {
+  return result === 'unloaded' || result === 'forced' || result === 'already_unloaded' || result === 'asked';
+}
 
-  function howItWent(): Gone {
-    return desk.belief.models.get(model)?.life.markedFailed ? 'marked failed' : 'unmarked';
-  }
+function isThere(model: ModelBelief | undefined): model is ModelBelief {
+  return model !== undefined;
+}
 
-  function finish(how: Gone): void {
-    ended = true;
-    stopListening();
-    cancelRefresh();
-    cancelTimeout();
-    settle(how);
-  }
+function changeOf(before: MemoryReading, after: MemoryReading): MemoryChange {
+  return {
+    before_bytes: before.usedBytes,
+    after_bytes: after.usedBytes,
+    freed_bytes: Math.max(0, before.usedBytes - after.usedBytes),
+  };
 }

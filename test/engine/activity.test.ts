@@ -5,37 +5,47 @@ import { parseExposition } from '../../src/metrics/parse.ts';
 import type { Activity } from '../../src/models/belief.ts';
 
 it.each<[string, { processing?: number; deferred?: number; work?: number }, Activity | undefined, Activity]>([
-  ['idle at first sight: nobody knows since when', { work: 40 }, undefined, { busy: false, work: 40 }],
+  [
+    'idle at first sight: nobody knows since when',
+    { work: 40 },
+    undefined,
+    { busy: false, watchedAt: 1000, work: 40 },
+  ],
   [
     'busy at first sight: active now',
     { processing: 1, work: 40 },
     undefined,
-    { busy: true, work: 40, lastAt: 1000 },
+    { busy: true, watchedAt: 1000, work: 40, lastAt: 1000 },
   ],
-  ['requests waiting are busy too', { deferred: 2 }, undefined, { busy: true, work: 0, lastAt: 1000 }],
+  [
+    'requests waiting are busy too',
+    { deferred: 2 },
+    undefined,
+    { busy: true, watchedAt: 1000, work: 0, lastAt: 1000 },
+  ],
   [
     'counters that moved',
     { work: 41 },
-    { busy: false, work: 40, lastAt: 5 },
-    { busy: false, work: 41, lastAt: 1000 },
+    { busy: false, watchedAt: 4, work: 40, lastAt: 5 },
+    { busy: false, watchedAt: 4, work: 41, lastAt: 1000 },
   ],
   [
     'counters that stand still',
     { work: 40 },
-    { busy: true, work: 40, lastAt: 5 },
-    { busy: false, work: 40, lastAt: 5 },
+    { busy: true, watchedAt: 4, work: 40, lastAt: 5 },
+    { busy: false, watchedAt: 4, work: 40, lastAt: 5 },
   ],
   [
     'a new process that has worked',
     { work: 3 },
-    { busy: false, work: 40, lastAt: 5 },
-    { busy: false, work: 3, lastAt: 1000 },
+    { busy: false, watchedAt: 4, work: 40, lastAt: 5 },
+    { busy: false, watchedAt: 4, work: 3, lastAt: 1000 },
   ],
   [
     'a new process that has not',
     { work: 0 },
-    { busy: false, work: 40, lastAt: 5 },
-    { busy: false, work: 0, lastAt: 5 },
+    { busy: false, watchedAt: 4, work: 40, lastAt: 5 },
+    { busy: false, watchedAt: 4, work: 0, lastAt: 5 },
   ],
 ])('%s', (_, { processing = 0, deferred = 0, work = 0 }, before, expected) => {
   const families = parseExposition(
@@ -49,11 +59,12 @@ it('reads the recorded metrics of a busy model', () => {
   const families = parseExposition(text);
   expect(activityOf(families.ok ? families.value : [], 7, undefined)).toEqual({
     busy: true,
+    watchedAt: 7,
     work: 120,
     lastAt: 7,
   });
 });
 
 it('says nothing of a model that does not tell its requests', () => {
-  expect(activityOf([], 1000, { busy: true, work: 1 })).toBeUndefined();
+  expect(activityOf([], 1000, { busy: true, watchedAt: 4, work: 1 })).toBeUndefined();
 });

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { CounterValue } from '../../src/metrics/counters.ts';
 import { render } from '../../src/metrics/render.ts';
-import { type CounterValue, createTelemetry, type Telemetry } from '../../src/metrics/telemetry.ts';
+import { createTelemetry, type Telemetry } from '../../src/metrics/telemetry.ts';
 import { FAULT_KINDS } from '../../src/models/feed.ts';
 import type { Change } from '../../src/models/life.ts';
 import { UNLOAD_REASONS } from '../../src/models/status.ts';

@@ -21,7 +21,7 @@ export function aModel({
   aliases = [],
   ...life
 }: { id?: string; aliases?: string[] } & Partial<Life> = {}): ModelBelief {
-  return { id, aliases, facts: {}, life: aLife(life) };
+  return { id, aliases, facts: {}, metAt: 0, life: aLife(life) };
 }
 
 /** A model as listed. */

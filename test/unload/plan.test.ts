@@ -1,20 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Status } from '../../src/models/status.ts';
-import { planUnload, type Selection } from '../../src/unload/plan.ts';
+import { planUnload } from '../../src/unload/plan.ts';
+import type { Selection } from '../../src/unload/request.ts';
 import { aModel } from '../support/a-model.ts';
 
-const ALL: Selection = { models: [], keep: [], includeLoading: false };
+const ALL: Selection = { models: [], keep: [] };
+const NOW = 1_000_000;
 const ON_THE_LIST = 'it is on the keep list';
 
 const plan = (selection: Partial<Selection>, ...models: ReturnType<typeof aModel>[]) =>
-  planUnload(models, { ...ALL, ...selection });
+  planUnload(models, { ...ALL, ...selection }, NOW);
 
 describe('a model that is', () => {
-  const still = { result: 'kept', detail: 'it is still loading: --include-loading ends that too' };
   it.each<[Status, unknown, unknown]>([
     ['loaded', 'unload', 'unload'],
     ['sleeping', 'unload', 'unload'],
-    ['loading', still, still],
+    ['loading', 'unload', 'unload'],
     ['unloaded', undefined, { result: 'already_unloaded' }],
     ['downloading', undefined, { result: 'kept', detail: 'it is downloading and holds no memory' }],
     ['other', undefined, { result: 'failed', detail: 'the router does not tell its status' }],
@@ -30,18 +31,6 @@ describe('a model that is', () => {
       });
     }
   });
-});
-
-describe('loading', () => {
-  it('is ended when that is asked for', () =>
-    expect(plan({ includeLoading: true }, aModel({ status: 'loading' })).unload).toEqual(['tiny']));
-
-  it('is kept when it is on the keep list, whatever is asked for', () =>
-    expect(plan({ includeLoading: true, keep: ['t*'] }, aModel({ status: 'loading' }))).toEqual({
-      unload: [],
-      settled: [{ model: 'tiny', result: 'kept', detail: ON_THE_LIST }],
-      unmatched: [],
-    }));
 });
 
 describe('names', () => {
@@ -88,3 +77,67 @@ describe('names', () => {
 
 it('a router without models is a plan without work', () =>
   expect(plan({})).toEqual({ unload: [], settled: [], unmatched: [] }));
+
+describe('of idle models', () => {
+  const idleFor = (idleForMs: number, ...models: ReturnType<typeof aModel>[]) =>
+    plan({ idleForMs }, ...models);
+  const loaded = (activity: ReturnType<typeof aModel>['activity'], since?: number) => ({
+    ...aModel({ status: 'loaded', ...(since !== undefined && { since }) }),
+    ...(activity && { activity }),
+  });
+  const quiet = { busy: false, work: 7, watchedAt: 0 };
+
+  it.each<[string, ReturnType<typeof aModel>, string | undefined]>([
+    ['served long ago', loaded({ ...quiet, lastAt: NOW - 60_000 }), undefined],
+    ['served exactly so long ago', loaded({ ...quiet, lastAt: NOW - 30_000 }), undefined],
+    ['served just now', loaded({ ...quiet, lastAt: NOW - 29_000 }), 'it was active 29s ago'],
+    ['was never seen to serve, watched for long', loaded({ ...quiet, watchedAt: NOW - 30_000 }), undefined],
+    [
+      'was never seen to serve, watched briefly',
+      loaded({ ...quiet, watchedAt: NOW - 1000 }),
+      'it was active 1s ago',
+    ],
+    ['was loaded just now', loaded({ ...quiet }, NOW - 2000), 'it was active 2s ago'],
+    ['is busy', loaded({ ...quiet, busy: true }), 'it is in use'],
+    ['is loading', aModel({ status: 'loading' }), 'it is in use'],
+    ['tells nothing', loaded(undefined), 'nobody knows for how long it has been idle'],
+    ['sleeps for long', aModel({ status: 'sleeping', since: NOW - 30_000 }), undefined],
+    ['sleeps since just now', aModel({ status: 'sleeping', since: NOW - 3000 }), 'it was active 3s ago'],
+    ['slept when we met it, long ago', aModel({ status: 'sleeping' }), undefined],
+  ])('one that %s', (_, model, detail) =>
+    expect(idleFor(30_000, model)).toEqual(
+      detail === undefined
+        ? { unload: ['tiny'], settled: [], unmatched: [] }
+        : { unload: [], settled: [{ model: 'tiny', result: 'kept', detail }], unmatched: [] },
+    ),
+  );
+});
+
+describe('until enough is free', () => {
+  const GIB = 2 ** 30;
+  const idle = (id: string, idleSeconds: number, sizeBytes: number, loadSeconds: number) => ({
+    ...aModel({ id, status: 'loaded' }),
+    facts: { sizeBytes },
+    loadSeconds,
+    activity: { busy: false, work: 1, watchedAt: 0, lastAt: NOW - idleSeconds * 1000 },
+  });
+  const models = [idle('a', 100, 4 * GIB, 5), idle('b', 800, 2 * GIB, 1), idle('c', 10, 9 * GIB, 3)];
+
+  it('unloads as few as that takes, and says why the others stay', () =>
+    expect(planUnload(models, { ...ALL, target: { freeBytes: 5 * GIB } }, NOW)).toEqual({
+      unload: ['b', 'a'],
+      settled: [{ model: 'c', result: 'kept', detail: 'enough memory becomes free without it' }],
+      unmatched: [],
+    }));
+
+  it('goes by measured memory where there is some', () => {
+    const memory = { usedBytes: 20 * GIB, totalBytes: 24 * GIB, ofModel: () => 6 * GIB };
+    const { unload } = planUnload(models, { ...ALL, target: { untilRatio: 0.5 } }, NOW, memory);
+    expect(unload).toEqual(['b', 'a']);
+  });
+
+  it('unloads nothing when enough is free already', () => {
+    const memory = { usedBytes: 2 * GIB, totalBytes: 24 * GIB, ofModel: () => 6 * GIB };
+    expect(planUnload(models, { ...ALL, target: { untilRatio: 0.5 } }, NOW, memory).unload).toEqual([]);
+  });
+});

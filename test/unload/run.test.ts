@@ -2,10 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import { failed, ok } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';
 import type { ModelResult } from '../../src/unload/report.ts';
-import { type RunOptions, runUnload } from '../../src/unload/run.ts';
+import { runOnRouter } from '../../src/unload/run.ts';
 import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
+import { aRequest } from '../support/a-request.ts';
 import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
-import { createScriptedHands, type ScriptedHands } from '../support/scripted-hands.ts';
+import { createScriptedHands } from '../support/scripted-hands.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 /** A router with these models loaded, and what becomes of unloading them. */
@@ -14,16 +15,30 @@ function aRouter(...loaded: string[]) {
   const store = createStore(clock, { reloadWindowMs: 0 });
   const hands = createScriptedHands(clock, store, 'router', ...loaded);
   const deeds = recordDeeds(store);
+  const told: string[] = [];
+  const waiting = new AbortController();
+  const run = async (models: readonly string[], wish: Wish = {}): Promise<ModelResult[]> => {
+    const results = new Map<string, ModelResult>();
+    await runOnRouter(aRequest({ models, ...wish }), hands, clock, waiting.signal, {
+      planned: () => {},
+      waiting: (model, why) => told.push(`${model}: ${why}`),
+      settled: (result) => results.set(result.model, result),
+    });
+    return [...results.values()];
+  };
   return {
     clock,
     store,
     hands,
     deeds,
+    told,
+    waiting,
     desk: hands.desk,
+    run,
     /** Runs for as long as it takes, within ten minutes, and leaves nothing behind. */
-    async unload(models: string[] = loaded, options: Partial<RunOptions> = {}): Promise<ModelResult[]> {
+    async unload(models: string[] = loaded, wish: Wish = {}): Promise<ModelResult[]> {
       let results: ModelResult[] | undefined;
-      const running = runUnload(models, hands, clock, { timeoutMs: 60_000, wait: true, ...options });
+      const running = run(models, wish);
       void running.then((got) => {
         results = got;
       });
@@ -31,18 +46,12 @@ function aRouter(...loaded: string[]) {
       const got = results ?? (await running);
       await clock.advance(1000);
       expect(clock.pending()).toBe(0);
-      return got;
+      return models.flatMap((model) => got.filter((result) => result.model === model));
     },
   };
 }
 
-/** Scripts what an unload of these hands does. */
-function script(hands: ScriptedHands, unload: (model: string) => ReturnType<ScriptedHands['unload']>) {
-  hands.unload = (model) => {
-    hands.asked.push(model);
-    return unload(model);
-  };
-}
+type Wish = Parameters<typeof aRequest>[0];
 
 describe('a model', () => {
   it('is unloaded when its event comes, and not when the router says that it will', async () => {
@@ -54,17 +63,17 @@ describe('a model', () => {
 
   it('is unloaded when its event comes before the answer', async () => {
     const { hands, unload, deeds, desk } = aRouter('a');
-    script(hands, async () => {
+    hands.order = async () => {
       desk.event(ended('a'));
       return ok('accepted');
-    });
+    };
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 0 }]);
     expect(deeds).toEqual(['a requested while loaded']);
   });
 
   it('is unloaded when a listing shows it, asked for once a second while no event comes', async () => {
     const { clock, hands, unload, desk, deeds } = aRouter('a');
-    script(hands, async () => ok('accepted'));
+    hands.order = async () => ok('accepted');
     const goneAt = clock.now() + 2500;
     hands.refresh = async () => {
       hands.refreshes += 1;
@@ -78,26 +87,26 @@ describe('a model', () => {
 
   it('is unloaded when it vanishes', async () => {
     const { clock, hands, unload, desk } = aRouter('a');
-    script(hands, async () => {
+    hands.order = async () => {
       clock.after(100, () => desk.listed(aListing()));
       return ok('accepted');
-    });
+    };
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 0.1 }]);
   });
 
   it('is unloaded when it is loaded again at once', async () => {
     const { hands, unload, deeds } = aRouter('a');
-    script(hands, async () => {
+    hands.order = async () => {
       hands.later(50, ended('a'), begun('a'), turned('a', 'loaded'));
       return ok('accepted');
-    });
+    };
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 0.05 }]);
     expect(deeds).toEqual(['a requested while loaded', 'a loaded in 0 s, 0 s after it was requested']);
   });
 
   it('is unloaded when a listing shows that it was loaded again, in another process', async () => {
     const { hands, unload, desk } = aRouter('a');
-    script(hands, async () => ok('accepted'));
+    hands.order = async () => ok('accepted');
     hands.refresh = async () => {
       desk.listed(aListing(listed('a', 'loaded', { instance: 2 })));
     };
@@ -107,38 +116,40 @@ describe('a model', () => {
   const killed = { result: 'forced', detail: 'it did not stop by itself and was killed' };
   it('that does not stop is killed by the router: forced, requested, and no crash', async () => {
     const { hands, unload, deeds } = aRouter('a');
-    script(hands, async () => {
+    hands.order = async () => {
       hands.later(10_000, ended('a', 1));
       return ok('accepted');
-    });
+    };
     expect(await unload()).toEqual([{ model: 'a', ...killed, seconds: 10 }]);
     expect(deeds).toEqual(['a requested while loaded']);
   });
 
   it('that was killed and is loaded again at once was killed all the same', async () => {
     const { hands, unload } = aRouter('a');
-    script(hands, async () => {
+    hands.order = async () => {
       hands.later(10_000, ended('a', 1), begun('a'));
       return ok('accepted');
-    });
+    };
     expect(await unload()).toEqual([{ model: 'a', ...killed, seconds: 10 }]);
   });
 
   it('whose load is ended is unloaded: a load has no other end', async () => {
     const { hands, unload, desk, deeds } = aRouter();
     desk.event(begun('a'));
-    script(hands, async () => {
+    hands.order = async () => {
       hands.later(20, ended('a', 1));
       return ok('accepted');
-    });
-    expect(await unload(['a'])).toEqual([{ model: 'a', result: 'unloaded', seconds: 0.02 }]);
+    };
+    expect(await unload(['a'], { whenBusy: 'force' })).toEqual([
+      { model: 'a', result: 'unloaded', seconds: 0.02 },
+    ]);
     expect(deeds).toEqual(['a appeared', 'a requested while loading']);
     expect(desk.belief.models.get('a')?.life.loadFailed).toBe(false);
   });
 
   it('that never goes is a timeout, and its later end is still our doing', async () => {
     const { hands, unload, desk, deeds } = aRouter('a');
-    script(hands, async () => ok('accepted'));
+    hands.order = async () => ok('accepted');
     expect(await unload(['a'], { timeoutMs: 5000 })).toEqual([
       {
         model: 'a',
@@ -153,7 +164,7 @@ describe('a model', () => {
 
   it('of a router that goes down meanwhile is a timeout that says so', async () => {
     const { hands, unload, desk } = aRouter('a');
-    script(hands, async () => ok('accepted'));
+    hands.order = async () => ok('accepted');
     hands.refresh = async () => desk.failed(UNREACHABLE);
     expect(await unload(['a'], { timeoutMs: 5000 })).toEqual([
       {
@@ -172,7 +183,7 @@ describe('a model', () => {
     'that the router refuses to unload as %s is settled, and what follows is not our doing',
     async (answer, result) => {
       const { hands, unload, desk, deeds } = aRouter('a');
-      script(hands, async () => ok(answer));
+      hands.order = async () => ok(answer);
       expect(await unload()).toEqual([result]);
       desk.event(ended('a'));
       expect(deeds).toEqual(['a external while loaded']);
@@ -181,8 +192,8 @@ describe('a model', () => {
 
   it('that nobody waits for is asked to go, and its end is still our doing', async () => {
     const { hands, unload, desk, deeds } = aRouter('a');
-    script(hands, async () => ok('accepted'));
-    expect(await unload(['a'], { wait: false })).toEqual([{ model: 'a', result: 'asked' }]);
+    hands.order = async () => ok('accepted');
+    expect(await unload(['a'], { verify: false })).toEqual([{ model: 'a', result: 'asked' }]);
     desk.event(ended('a'));
     expect(deeds).toEqual(['a requested while loaded']);
   });
@@ -191,7 +202,7 @@ describe('a model', () => {
 describe('without an answer', () => {
   it('it failed, and what follows is not our doing', async () => {
     const { hands, unload, desk, deeds } = aRouter('a');
-    script(hands, async () => failed(UNREACHABLE));
+    hands.order = async () => failed(UNREACHABLE);
     expect(await unload()).toEqual([{ model: 'a', result: 'failed', detail: UNREACHABLE.message }]);
     desk.event(ended('a'));
     expect(deeds).toEqual(['a external while loaded']);
@@ -199,7 +210,7 @@ describe('without an answer', () => {
 
   it('a look shows whether it was done all the same', async () => {
     const { hands, unload, desk, deeds } = aRouter('a');
-    script(hands, async () => failed(TIMEOUT));
+    hands.order = async () => failed(TIMEOUT);
     hands.refresh = async () => {
       desk.listed(aListing(listed('a', 'unloaded', { instance: 1 })));
     };
@@ -209,36 +220,163 @@ describe('without an answer', () => {
 
   it('its event shows that it was done all the same', async () => {
     const { hands, unload } = aRouter('a');
-    script(hands, async () => {
+    hands.order = async () => {
       hands.desk.event(ended('a'));
       return failed(TIMEOUT);
-    });
-    expect(await unload(['a'], { wait: false })).toEqual([{ model: 'a', result: 'unloaded', seconds: 0 }]);
+    };
+    expect(await unload(['a'], { verify: false })).toEqual([{ model: 'a', result: 'unloaded', seconds: 0 }]);
   });
 
   it('the others are unloaded all the same', async () => {
     const { hands, unload } = aRouter('a', 'b', 'c');
-    script(hands, async (model) => {
+    hands.order = async (model) => {
       if (model === 'b') return failed(TIMEOUT);
       hands.later(50, ended(model));
       return ok('accepted');
-    });
+    };
     expect((await unload()).map(({ result }) => result)).toEqual(['unloaded', 'failed', 'unloaded']);
+  });
+});
+
+describe('a busy model', () => {
+  const generating = { kind: 'busy' } as const;
+
+  it('is waited for, and unloaded in the first gap', async () => {
+    const { clock, hands, unload, told } = aRouter('a');
+    hands.doing.set('a', generating);
+    clock.after(30_100, () => hands.doing.delete('a'));
+    expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 0.05 }]);
+    expect(hands.ordered).toEqual(['a']);
+    expect(new Set(told)).toEqual(new Set(['a: it is generating']));
+    expect(hands.asked).toHaveLength(122); // Every 250 ms.
+  });
+
+  it('is given up when it never rests, and keeps its memory', async () => {
+    const { hands, unload, deeds } = aRouter('a');
+    hands.doing.set('a', generating);
+    expect(await unload(['a'], { busyTimeoutMs: 90_000 })).toEqual([
+      { model: 'a', result: 'busy', detail: 'it is generating, still after 1m30s' },
+    ]);
+    expect([hands.ordered, deeds]).toEqual([[], []]);
+  });
+
+  it('is left alone when busy ones are to be skipped', async () => {
+    const { hands, unload } = aRouter('a');
+    hands.doing.set('a', generating);
+    expect(await unload(['a'], { whenBusy: 'skip' })).toEqual([
+      { model: 'a', result: 'busy', detail: 'it is generating' },
+    ]);
+    expect([hands.asked, hands.ordered]).toEqual([['a'], []]);
+  });
+
+  it('is unloaded all the same by force, without a question', async () => {
+    const { hands, unload } = aRouter('a');
+    hands.doing.set('a', generating);
+    expect(await unload(['a'], { whenBusy: 'force' })).toEqual([
+      { model: 'a', result: 'unloaded', seconds: 0.05 },
+    ]);
+    expect(hands.asked).toEqual([]);
+  });
+
+  it('costs the idle ones nothing', async () => {
+    const busy = ['b1', 'b2', 'b3', 'b4', 'b5', 'b6', 'b7', 'b8', 'b9'];
+    const { hands, unload, deeds, clock } = aRouter(...busy, 'a');
+    for (const model of busy) hands.doing.set(model, generating);
+    const startedAt = clock.now();
+    hands.onTransition(({ at }) => expect(at).toBe(startedAt + 50));
+    const results = await unload([...busy, 'a'], { busyTimeoutMs: 60_000 });
+    expect(results.map(({ result }) => result)).toEqual([...busy.map(() => 'busy'), 'unloaded']);
+    expect(deeds).toEqual(['a requested while loaded']);
+  });
+
+  it('is no longer waited for when the service ends', async () => {
+    const { hands, clock, run, waiting } = aRouter('a');
+    hands.doing.set('a', generating);
+    const running = run(['a']);
+    await clock.advance(1000);
+    waiting.abort('the exporter is shutting down');
+    await clock.advance(0);
+    expect(await running).toEqual([
+      { model: 'a', result: 'busy', detail: 'it is generating, and the exporter is shutting down' },
+    ]);
+    expect(clock.pending()).toBe(0);
+  });
+
+  it('that ends by itself is not unloaded any more', async () => {
+    const { hands, unload, desk, clock, deeds } = aRouter('a');
+    hands.doing.set('a', generating);
+    clock.after(5000, () => desk.event(ended('a')));
+    expect(await unload()).toEqual([{ model: 'a', result: 'already_unloaded', detail: 'it went by itself' }]);
+    expect(deeds).toEqual(['a external while loaded']);
+  });
+});
+
+describe('a model of which nobody knows whether it is busy', () => {
+  const silent = {
+    kind: 'unknown',
+    why: 'nobody can tell whether it is busy: it is silent',
+    lasting: false,
+  } as const;
+
+  it('counts as busy, and is asked again', async () => {
+    const { hands, unload, clock } = aRouter('a');
+    hands.doing.set('a', silent);
+    clock.after(3000, () => hands.doing.delete('a'));
+    expect(await unload()).toMatchObject([{ result: 'unloaded' }]);
+  });
+
+  it('is left alone at once when asking again will not help', async () => {
+    const { hands, unload } = aRouter('a');
+    hands.doing.set('a', { ...silent, lasting: true });
+    expect(await unload()).toEqual([{ model: 'a', result: 'busy', detail: silent.why }]);
+    expect(hands.asked).toEqual(['a']);
+  });
+});
+
+describe('a model that', () => {
+  it('sleeps is idle and is asked nothing', async () => {
+    const { hands, unload, desk } = aRouter('a');
+    desk.event(turned('a', 'sleeping'));
+    expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 0.05 }]);
+    expect(hands.asked).toEqual([]);
+  });
+
+  it('is loading is waited for, and goes when it is there and idle', async () => {
+    const { hands, unload, desk, clock, told } = aRouter();
+    desk.event(begun('a'));
+    clock.after(4000, () => desk.event(turned('a', 'loaded')));
+    expect(await unload(['a'])).toEqual([{ model: 'a', result: 'unloaded', seconds: 0.05 }]);
+    expect(new Set(told)).toEqual(new Set(['a: it is still loading']));
+    expect(hands.asked).toEqual(['a']);
+  });
+
+  it('served while it was thought idle is kept when only idle ones are meant', async () => {
+    const { hands, run, desk, clock } = aRouter('a');
+    const reading = (lastAt: number) => ({ busy: false, watchedAt: 0, work: 1, lastAt });
+    desk.activity('a', () => reading(clock.now()));
+    await clock.advance(600_000);
+    hands.ask = async () => {
+      desk.activity('a', () => reading(clock.now() - 2000));
+      return { kind: 'idle' };
+    };
+    expect(await run([], { idleForMs: 300_000 })).toEqual([
+      { model: 'a', result: 'kept', detail: 'it was active 2s ago' },
+    ]);
+    expect(hands.ordered).toEqual([]);
   });
 });
 
 describe('two who ask for the same', () => {
   it('both see it go, and the refusal of one does not take the other’s word back', async () => {
-    const { clock, hands, desk, deeds } = aRouter('a');
+    const { clock, hands, desk, deeds, run } = aRouter('a');
     let asked = 0;
-    script(hands, async () => {
+    hands.order = async () => {
       asked += 1;
       return asked === 1 ? ok('accepted') : ok('not_running');
-    });
-    const options = { timeoutMs: 60_000, wait: true };
-    const first = runUnload(['a'], hands, clock, options);
+    };
+    const first = run(['a']);
     await clock.advance(0);
-    const second = runUnload(['a'], hands, clock, options);
+    const second = run(['a']);
     await clock.advance(0);
     desk.event(ended('a'));
     expect(await first).toEqual([{ model: 'a', result: 'unloaded', seconds: 0 }]);
@@ -247,10 +385,10 @@ describe('two who ask for the same', () => {
   });
 
   it('an event of another router’s model of that name is not this one’s', async () => {
-    const { clock, store, hands } = aRouter('a');
+    const { clock, store, hands, run } = aRouter('a');
     const other = createScriptedHands(clock, store, 'other', 'a');
-    script(hands, async () => ok('accepted'));
-    const running = runUnload(['a'], hands, clock, { timeoutMs: 500, wait: true });
+    hands.order = async () => ok('accepted');
+    const running = run(['a'], { timeoutMs: 500 });
     await clock.advance(0);
     other.desk.event(ended('a'));
     await clock.advance(500);
@@ -265,7 +403,7 @@ describe('many models', () => {
     const { hands, unload } = aRouter(...many);
     let underway = 0;
     let most = 0;
-    script(hands, async (model) => {
+    hands.order = async (model) => {
       underway += 1;
       most = Math.max(most, underway);
       const ms = 200 - 10 * many.indexOf(model);
@@ -275,21 +413,21 @@ describe('many models', () => {
         if (transition.change.kind === 'unloaded') underway -= 1;
       });
       return ok('accepted');
-    });
+    };
     expect((await unload()).map(({ model }) => model)).toEqual(many);
     expect(most).toBe(8);
-    expect(hands.asked).toEqual(many);
+    expect(hands.ordered).toEqual(many);
   });
 
   it('are told of as each is done', async () => {
-    const { hands, unload } = aRouter('a', 'b');
-    script(hands, async (model) => {
+    const { hands, clock, run } = aRouter('a', 'b');
+    hands.order = async (model) => {
       hands.later(model === 'a' ? 500 : 100, ended(model));
       return ok('accepted');
-    });
-    const told: string[] = [];
-    await unload(['a', 'b'], { onResult: ({ model }) => told.push(model) });
-    expect(told).toEqual(['b', 'a']);
+    };
+    const running = run(['a', 'b']);
+    await clock.advance(500);
+    expect((await running).map(({ model }) => model)).toEqual(['b', 'a']);
   });
 
   it('may be none', async () => {

@@ -1,0 +1,45 @@
+import type { Family, Row } from './family.ts';
+
+/** A counter as it stands, to be saved. */
+export interface CounterValue {
+  name: string;
+  labels: Readonly<Record<string, string>>;
+  value: number;
+}
+
+/** A family of any labels. */
+interface AnyCounting {
+  family: Family;
+  add(labels: never, by?: number): void;
+  rows(): Promise<Row[]>;
+}
+
+/** The counters among these families that have counted something. */
+export async function snapshotOf(all: readonly AnyCounting[]): Promise<CounterValue[]> {
+  const counters = all.filter(({ family }) => family.type === 'counter');
+  const values = await Promise.all(
+    counters.map(async ({ family, rows }) =>
+      (await rows())
+        .filter(({ value }) => value > 0)
+        .map(({ labels, value }) => ({ name: family.name, labels, value })),
+    ),
+  );
+  return values.flat();
+}
+
+/** Adds what was saved; names and labels that are not ours any more are left out. Tells of each that was added. */
+export function restoreTo(
+  all: readonly AnyCounting[],
+  values: readonly CounterValue[],
+  restored: (labels: CounterValue['labels']) => void = () => {},
+): void {
+  for (const { name, labels, value } of values) {
+    const counter = all.find(({ family }) => family.name === name && family.type === 'counter');
+    const wanted = counter?.family.labels ?? [];
+    const fits = wanted.length === Object.keys(labels).length && wanted.every((label) => label in labels);
+    if (!counter || !fits) continue;
+    // The labels are the family's own, as just checked: the compiler cannot see it across the union.
+    (counter.add as (labels: object, by: number) => void)(labels, value);
+    restored(labels);
+  }
+}

@@ -1,0 +1,58 @@
+import type { Operation, RefusalReason } from '../unload/report.ts';
+import { CATALOG } from './catalog.ts';
+import { type CounterValue, restoreTo, snapshotOf } from './counters.ts';
+import { createCountingRoom } from './counting.ts';
+import type { Samples } from './family.ts';
+
+/** Counts what this exporter does, and what it refuses to do. */
+export interface Deeds {
+  /** A router is followed: its series begin at 0. */
+  router(router: string): void;
+  operation(operation: Operation): void;
+  refusal(reason: RefusalReason): void;
+  samples(): Promise<Samples[]>;
+  snapshot(): Promise<CounterValue[]>;
+  restore(values: readonly CounterValue[]): void;
+}
+
+/** `first` are the values that labels can have: their series begin at 0. */
+export function createDeeds(
+  isPresent: (router: string) => boolean,
+  first: {
+    triggers: readonly Operation['trigger'][];
+    outcomes: readonly NonNullable<Operation['outcome']>[];
+    refusals: readonly RefusalReason[];
+  },
+): Deeds {
+  const counting = createCountingRoom(({ router }) => router === undefined || isPresent(router));
+  const operations = counting(CATALOG.unloadOperations);
+  const refusals = counting(CATALOG.unloadRefusals);
+  const duration = counting(CATALOG.unloadDuration);
+  const freed = counting(CATALOG.unloadFreed);
+  const all = [operations, refusals, duration, freed];
+  for (const trigger of first.triggers) {
+    for (const outcome of first.outcomes) operations.add({ trigger, outcome }, 0);
+  }
+  for (const reason of first.refusals) refusals.add({ reason }, 0);
+
+  return {
+    router() {
+      for (const family of all) family.refresh();
+    },
+    operation({ trigger, outcome, routers }) {
+      if (outcome !== null) operations.add({ trigger, outcome });
+      for (const { router, models, memory, refused } of routers) {
+        if (refused) refusals.add({ reason: refused.reason });
+        if (memory) freed.add({ router }, memory.freed_bytes);
+        for (const model of models) {
+          const isGone = model.result === 'unloaded' || model.result === 'forced';
+          if (isGone && model.seconds !== undefined) duration.add({ router }, model.seconds);
+        }
+      }
+    },
+    refusal: (reason) => refusals.add({ reason }),
+    samples: () => Promise.all(all.map((family) => family.samples())),
+    snapshot: () => snapshotOf(all),
+    restore: (values) => restoreTo(all, values),
+  };
+}

@@ -1,0 +1,18 @@
+import type { ModelBelief } from './belief.ts';
+
+/**
+ * Since when a model in memory has served nothing, in milliseconds since the epoch; undefined when it is busy,
+ * still loading, not in memory, or when nobody knows. Never earlier than the truth as far as it was seen: a model
+ * that we have only just met may have been idle for longer.
+ */
+export function idleSince({ life, activity, metAt }: ModelBelief): number | undefined {
+  switch (life.status) {
+    case 'sleeping':
+      return Math.max(life.since ?? metAt, activity?.lastAt ?? 0);
+    case 'loaded':
+      if (activity === undefined || activity.busy) return undefined;
+      return Math.max(life.since ?? metAt, activity.lastAt ?? activity.watchedAt);
+    default:
+      return undefined;
+  }
+}

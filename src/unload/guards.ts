@@ -1,0 +1,83 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Transition } from '../models/belief.ts';
+import { acted, cameBack, type GuardRules, type GuardState, judge, NOTHING_REMEMBERED } from './guard.ts';
+import type { Refusal } from './report.ts';
+import { isAutomatic, type Trigger, type UnloadRequest } from './request.ts';
+
+/** A trigger whose unloads on a router were undone again and again. Times in milliseconds since the epoch. */
+export interface Loop {
+  router: string;
+  trigger: Trigger;
+  models: readonly string[];
+  until: number;
+}
+
+/** What the guards remember of every router and automatic trigger. */
+export interface Guards {
+  judge(router: string, request: UnloadRequest): Refusal | undefined;
+  /** An operation has unloaded these models. */
+  acted(router: string, request: UnloadRequest, models: readonly string[]): void;
+  /** Watches for models that come back. */
+  heed(transition: Transition): void;
+  /** The loops that stop automatic unloads now. */
+  loops(): readonly Loop[];
+  snapshot(): GuardRecord[];
+  restore(records: readonly GuardRecord[]): void;
+}
+
+export interface GuardRecord {
+  router: string;
+  trigger: Trigger;
+  state: GuardState;
+}
+
+/** Triggers are guarded apart: what undoes an idle policy says nothing about memory pressure. */
+export const AUTOMATIC: readonly Trigger[] = ['alertmanager', 'policy'];
+
+export function createGuards(clock: Clock, rules: () => GuardRules, tellLoop: (loop: Loop) => void): Guards {
+  const records = new Map<string, GuardRecord>();
+  return {
+    judge: (router, request) => judge(recordOf(router, request.trigger).state, request, clock.now(), rules()),
+    acted(router, request, models) {
+      const now = clock.now();
+      for (const trigger of AUTOMATIC) {
+        const record = recordOf(router, trigger);
+        // To the other triggers it is as if a person had acted: a reason to wait, and no loop of theirs.
+        const by = trigger === request.trigger ? trigger : 'api';
+        record.state = acted(record.state, { trigger: by }, models, now, rules());
+        records.set(keyOf(router, trigger), record);
+      }
+    },
+    heed(transition) {
+      if (transition.kind !== 'model' || transition.change.kind !== 'loaded') return;
+      const { router, model } = transition;
+      for (const trigger of AUTOMATIC) {
+        const record = records.get(keyOf(router, trigger));
+        if (!record) continue;
+        const { state, loop } = cameBack(record.state, model, clock.now(), rules());
+        record.state = state;
+        if (loop) tellLoop({ router, trigger, models: loop.models, until: loop.until });
+      }
+    },
+    loops: () =>
+      [...records.values()].flatMap(({ router, trigger, state: { pause } }) =>
+        pause && clock.now() < pause.until
+          ? [{ router, trigger, models: pause.models, until: pause.until }]
+          : [],
+      ),
+    snapshot: () => structuredClone([...records.values()]),
+    restore(saved) {
+      for (const record of saved) {
+        if (isAutomatic(record.trigger)) records.set(keyOf(record.router, record.trigger), record);
+      }
+    },
+  };
+
+  function recordOf(router: string, trigger: Trigger): GuardRecord {
+    return records.get(keyOf(router, trigger)) ?? { router, trigger, state: NOTHING_REMEMBERED };
+  }
+}
+
+function keyOf(router: string, trigger: Trigger): string {
+  return JSON.stringify([router, trigger]);
+}

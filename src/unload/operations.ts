@@ -1,0 +1,187 @@
+import type { Clock } from '../lib/clock.ts';
+import { createListeners } from '../lib/listeners.ts';
+import { covers } from './covers.ts';
+import type { Guards } from './guards.ts';
+import type { Hands } from './hands.ts';
+import { createLanes } from './lanes.ts';
+import { beginOperation, type LiveOperation, type Progress } from './operation.ts';
+import type { Operation, Refusal } from './report.ts';
+import { isAutomatic, type UnloadRequest } from './request.ts';
+import { runOnRouter } from './run.ts';
+
+/** An operation that was asked for. */
+export interface Started {
+  id: string;
+  /** It was under way already, and does all that this request asks for. */
+  joined: boolean;
+  /** As it is at this moment. */
+  report(): Operation;
+  /** Resolves with the finished operation; never rejects. */
+  done: Promise<Operation>;
+}
+
+/** Every unload of the service goes through here: one on a router at a time, guarded, reported, remembered. */
+export interface Operations {
+  /** Starts an operation, or joins one that does the same. Never throws. */
+  start(request: UnloadRequest, progress?: Progress): Started;
+  /** What has been done, and what is under way; the newest first. */
+  list(): readonly Operation[];
+  get(id: string): Operation | undefined;
+  /** When an operation last unloaded something on this router; milliseconds since the epoch. */
+  lastUnload(router: string): number | undefined;
+  /** Told of every finished operation. */
+  onEnd(listener: (operation: Operation, request: UnloadRequest) => void): () => void;
+  /** Told when an operation that was not refused is about to begin on a router: not of dry runs. */
+  onBegin(listener: (router: string, request: UnloadRequest) => void): () => void;
+  /** Finished operations of an earlier process, the newest first. */
+  restore(operations: readonly Operation[]): void;
+  /** Another number after every operation that ended. */
+  version(): number;
+  /** Gives up waiting for busy models, and resolves when nothing is under way any more. */
+  stop(): Promise<void>;
+}
+
+export interface OperationsParts {
+  /** The routers as they are followed now. */
+  hands(): readonly Hands[];
+  /** What is never unloaded on this router, whoever asks. */
+  keep(router: string): readonly string[];
+  guards: Guards;
+  clock: Clock;
+}
+
+/** So many finished operations are remembered. */
+const REMEMBERED = 100;
+
+/** So many requests that ask for something else may wait for their turn on one router. */
+const MOST_WAITING = 8;
+
+interface Running {
+  live: LiveOperation;
+  waiting: AbortController;
+  done: Promise<Operation>;
+}
+
+export function createOperations({ hands, keep, guards, clock }: OperationsParts): Operations {
+  const lanes = createLanes();
+  const running = new Map<string, Running>();
+  const finished: Operation[] = [];
+  const lastUnloads = new Map<string, number>();
+  const ended = createListeners<[Operation, UnloadRequest]>();
+  const begun = createListeners<[string, UnloadRequest]>();
+  let version = 0;
+  let stopping: string | undefined;
+
+  return {
+    start(request, progress) {
+      const wanted = hands().filter(
+        ({ desk }) => request.routers.length === 0 || request.routers.includes(desk.belief.name),
+      );
+      const same = request.dryRun ? undefined : findSame(request, wanted);
+      if (same) return started(same, true);
+      const names = wanted.map(({ desk }) => desk.belief.name);
+      const live = beginOperation(request, names, clock, progress);
+      const waiting = new AbortController();
+      if (stopping !== undefined) waiting.abort(stopping);
+      if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) makeWay(names);
+      const run: Running = { live, waiting, done: runAll(live, wanted, waiting.signal) };
+      running.set(live.id, run);
+      return started(run, false);
+    },
+    list: () => [...[...running.values()].map(({ live }) => live.report()).toReversed(), ...finished],
+    get: (id) => running.get(id)?.live.report() ?? finished.find((operation) => operation.id === id),
+    lastUnload: (router) => lastUnloads.get(router),
+    onEnd: (listener) => ended.add(([operation, request]) => listener(operation, request)),
+    onBegin: (listener) => begun.add(([router, request]) => listener(router, request)),
+    restore(operations) {
+      finished.push(...operations);
+      finished.splice(REMEMBERED);
+      for (const operation of operations.toReversed()) remember(operation);
+    },
+    version: () => version,
+    async stop() {
+      stopping = 'the exporter is shutting down';
+      for (const { waiting } of running.values()) waiting.abort(stopping);
+      await Promise.all([...running.values()].map(({ done }) => done));
+    },
+  };
+
+  function findSame(request: UnloadRequest, wanted: readonly Hands[]): Running | undefined {
+    const asked = wanted.map(({ desk: { belief } }) => ({
+      belief,
+      request: withKeep(request, belief.name),
+    }));
+    return [...running.values()].find(({ live }) => covers(live, asked, clock.now()));
+  }
+
+  /** A person who forces does not wait for an operation that waits for busy models. */
+  function makeWay(routers: readonly string[]): void {
+    for (const { live, waiting } of running.values()) {
+      if (routers.some((router) => live.pending(router)?.length)) waiting.abort('another request forces it');
+    }
+  }
+
+  async function runAll(
+    live: LiveOperation,
+    wanted: readonly Hands[],
+    waiting: AbortSignal,
+  ): Promise<Operation> {
+    await Promise.all(wanted.map((each) => runOne(live, each, waiting)));
+    live.finish(hands().map(({ desk }) => desk.belief.name));
+    running.delete(live.id);
+    const operation = live.report();
+    finished.unshift(operation);
+    finished.splice(REMEMBERED);
+    remember(operation);
+    version += 1;
+    ended.tell([operation, live.request]);
+    return operation;
+  }
+
+  async function runOne(live: LiveOperation, each: Hands, waiting: AbortSignal): Promise<void> {
+    const { name } = each.desk.belief;
+    const request = withKeep(live.request, name);
+    const work = async () => {
+      // A dry run tells of a refusal too, and then what would have been done.
+      const refusal = guards.judge(name, request);
+      if (refusal) live.refused(name, refusal);
+      if (refusal && !request.dryRun) return;
+      if (!request.dryRun) begun.tell([name, request]);
+      live.ended(name, await runOnRouter(request, each, clock, waiting, live.newsOf(name)));
+      const gone = goneOf(live.report(), name);
+      if (gone.length > 0) guards.acted(name, request, gone);
+    };
+    if (request.dryRun) return work();
+    if (lanes.length(name) > MOST_WAITING) return live.refused(name, TOO_MANY);
+    await lanes.run(name, work);
+  }
+
+  function remember(operation: Operation): void {
+    const at = Date.parse(operation.started_at) + operation.duration_seconds * 1000;
+    for (const { router } of operation.routers) {
+      if (goneOf(operation, router).length > 0) lastUnloads.set(router, at);
+    }
+  }
+
+  function withKeep(request: UnloadRequest, router: string): UnloadRequest {
+    const { selection } = request;
+    return { ...request, selection: { ...selection, keep: [...selection.keep, ...keep(router)] } };
+  }
+}
+
+const TOO_MANY: Refusal = {
+  reason: 'in_progress',
+  detail: `${MOST_WAITING} other requests wait for their turn on this router already`,
+  retry_after_seconds: 30,
+};
+
+function started({ live, done }: Running, joined: boolean): Started {
+  return { id: live.id, joined, report: live.report, done };
+}
+
+function goneOf({ routers }: Operation, name: string): string[] {
+  const models = routers.find(({ router }) => router === name)?.models ?? [];
+  return models.flatMap(({ model, result }) =>
+    result === 'unloaded' || result === 'forced' || result === 'asked' ? [model] : [],
+  );
+}

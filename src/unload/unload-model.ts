@@ -1,0 +1,163 @@
+import { createAlarm } from '../lib/alarm.ts';
+import type { Clock } from '../lib/clock.ts';
+import { formatDuration } from '../lib/duration.ts';
+import type { Limit } from '../lib/limit.ts';
+import { isRunning } from '../models/status.ts';
+import type { Hands } from './hands.ts';
+import { tooActive } from './plan.ts';
+import type { ModelResult } from './report.ts';
+import type { Selection, UnloadRequest } from './request.ts';
+import { type Gone, watchForEnd } from './watch.ts';
+
+export type ModelTerms = Pick<UnloadRequest, 'whenBusy' | 'busyTimeoutMs' | 'timeoutMs' | 'verify'> & {
+  selection: Selection;
+};
+
+export interface Setting {
+  clock: Clock;
+  /** At most so many processes are ending at once. */
+  limit: Limit;
+  /** Aborts when nobody may wait for busy models any more; its reason says why. */
+  waiting: AbortSignal;
+  /** Told what is being waited for. */
+  onWaiting(why: string): void;
+}
+
+/** Between two looks at a busy model: gaps between requests may be short. */
+const LOOK_AGAIN_MS = 250;
+
+type Attempt =
+  | { kind: 'settled'; result: Omit<ModelResult, 'model'> }
+  | { kind: 'busy'; why: string; lasting?: boolean };
+
+/**
+ * Unloads one model: when it is idle, or idle in the end, or at once when forced; and resolves when it is
+ * verified to be gone, or says why not. Never throws.
+ */
+export async function unloadModel(
+  model: string,
+  terms: ModelTerms,
+  hands: Hands,
+  setting: Setting,
+): Promise<ModelResult> {
+  const wait = startWait(terms.busyTimeoutMs, setting);
+  try {
+    for (;;) {
+      const attempt = await tryToUnload(model, terms, hands, setting);
+      if (attempt.kind === 'settled') return { model, ...attempt.result };
+      const { why, lasting = false } = attempt;
+      const given = lasting || terms.whenBusy === 'skip' ? '' : wait.over();
+      if (given !== undefined) return { model, result: 'busy', detail: `${why}${given}` };
+      setting.onWaiting(why);
+      await wait.pause();
+    }
+  } finally {
+    wait.end();
+  }
+}
+
+async function tryToUnload(
+  model: string,
+  terms: ModelTerms,
+  hands: Hands,
+  { clock, limit }: Setting,
+): Promise<Attempt> {
+  const { life } = hands.desk.belief.models.get(model) ?? {};
+  if (!isRunning(life?.known)) return settled({ result: 'already_unloaded', detail: 'it went by itself' });
+  const force = terms.whenBusy === 'force';
+  if (life?.status === 'loading' && !force) return { kind: 'busy', why: 'it is still loading' };
+  return limit(() => order(model, terms, hands, clock));
+}
+
+async function order(model: string, terms: ModelTerms, hands: Hands, clock: Clock): Promise<Attempt> {
+  const { desk } = hands;
+  const wasLoading = desk.belief.models.get(model)?.life.status === 'loading';
+  let objection: Attempt | undefined;
+  let takeBack = () => {};
+  let sentAt = clock.now();
+  const lastLook = async () => {
+    // Before the order: its event may arrive before its answer. And before the question: nobody else asks then.
+    takeBack = desk.asking(model);
+    objection = terms.whenBusy === 'force' ? undefined : await objectionTo(model, terms, hands, clock);
+    if (objection) takeBack();
+    sentAt = clock.now();
+    return objection === undefined;
+  };
+  const watch = watchForEnd(model, hands, clock, terms.timeoutMs);
+  const answer = await hands.unload(model, lastLook);
+  if (objection || (answer.ok && answer.value !== 'accepted')) {
+    watch.stop();
+    if (objection) return objection;
+    takeBack();
+    return answer.ok && answer.value === 'not_running'
+      ? settled({ result: 'already_unloaded' })
+      : settled({ result: 'failed', detail: 'the router does not know it any more' });
+  }
+  // Without an answer it may have been done all the same: one look tells.
+  if (!answer.ok) await hands.refresh();
+  if (!answer.ok || !terms.verify) watch.stop();
+  const gone = await watch.gone;
+  const seconds = Math.max(0, clock.now() - sentAt) / 1000;
+  if (gone) return settled(howItEnded(gone, wasLoading, seconds));
+  if (!answer.ok) {
+    takeBack();
+    return settled({ result: 'failed', detail: answer.fault.message });
+  }
+  if (!terms.verify) return settled({ result: 'asked' });
+  return settled({ result: 'timeout', seconds, detail: whyTimedOut(hands, terms) });
+}
+
+/** Why a model should not go at this very moment. Asks it, unless it sleeps: that would wake it. */
+async function objectionTo(
+  model: string,
+  { selection }: ModelTerms,
+  { desk, ask }: Hands,
+  clock: Clock,
+): Promise<Attempt | undefined> {
+  if (desk.belief.models.get(model)?.life.status !== 'sleeping') {
+    const doing = await ask(model);
+    if (doing.kind === 'busy') return { kind: 'busy', why: 'it is generating' };
+    if (doing.kind === 'unknown') return { kind: 'busy', why: doing.why, lasting: doing.lasting };
+    if (doing.kind === 'gone') return settled({ result: 'already_unloaded', detail: 'it went by itself' });
+  }
+  const believed = desk.belief.models.get(model);
+  const active = believed && tooActive(believed, selection, clock.now());
+  return active === undefined ? undefined : settled({ result: 'kept', detail: active });
+}
+
+function howItEnded(gone: NonNullable<Gone>, wasLoading: boolean, seconds: number) {
+  return gone === 'marked failed' && !wasLoading
+    ? { result: 'forced' as const, seconds, detail: 'it did not stop by itself and was killed' }
+    : { result: 'unloaded' as const, seconds };
+}
+
+function whyTimedOut({ desk: { belief } }: Hands, { timeoutMs }: ModelTerms): string {
+  if (belief.fault) return `the router accepted, and then could not be asked: ${belief.fault.message}`;
+  return `the router accepted, but it was still there after ${timeoutMs / 1000} s`;
+}
+
+function settled(result: Omit<ModelResult, 'model'>): Attempt {
+  return { kind: 'settled', result };
+}
+
+/** The time that a busy model is given. `over` says why it is up, as the end of a sentence; undefined: it is not. */
+function startWait(timeoutMs: number, { clock, waiting }: Setting) {
+  const alarm = createAlarm(clock);
+  let expired = false;
+  const cancel = clock.after(timeoutMs, () => {
+    expired = true;
+    alarm.ring();
+  });
+  waiting.addEventListener('abort', alarm.ring);
+  return {
+    pause: () => alarm.sleep(LOOK_AGAIN_MS),
+    over(): string | undefined {
+      if (waiting.aborted) return `, and ${String(waiting.reason)}`;
+      return expired ? `, still after ${formatDuration(timeoutMs / 1000)}` : undefined;
+    },
+    end() {
+      cancel();
+      waiting.removeEventListener('abort', alarm.ring);
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import type { Config } from './config/schema.ts';
+import type { Fleet } from './fleet.ts';
+import type { Clock } from './lib/clock.ts';
+import { createGuards, type Guards, type Loop } from './unload/guards.ts';
+import { createOperations, type Operations } from './unload/operations.ts';
+import type { UnloadRequest } from './unload/request.ts';
+
+/** The operations on a fleet, by the rules of its configuration: what the service and the commands share. */
+export interface Unloading {
+  operations: Operations;
+  guards: Guards;
+}
+
+export function createUnloading(
+  fleet: Fleet,
+  config: () => Config,
+  clock: Clock,
+  tellLoop: (loop: Loop) => void = () => {},
+): Unloading {
+  const rules = () => {
+    const { unload, lifecycle } = config();
+    return {
+      cooldownMs: unload.cooldown * 1000,
+      windowMs: lifecycle.reload_window * 1000,
+      loopCount: unload.loop_count,
+      pauseMinMs: unload.loop_pause_min * 1000,
+      pauseMaxMs: unload.loop_pause_max * 1000,
+    };
+  };
+  const guards = createGuards(clock, rules, tellLoop);
+  fleet.store.onTransition(guards.heed);
+  const keep = (router: string) => {
+    const { unload, routers } = config();
+    return [...unload.keep, ...(routers.find(({ name }) => name === router)?.keep ?? [])];
+  };
+  return { operations: createOperations({ hands: fleet.hands, keep, guards, clock }), guards };
+}
+
+/** What a request asks for when it does not say. */
+export function defaultTerms({
+  unload,
+}: Config): Pick<UnloadRequest, 'whenBusy' | 'busyTimeoutMs' | 'timeoutMs' | 'verify' | 'dryRun'> {
+  return {
+    whenBusy: unload.when_busy,
+    busyTimeoutMs: unload.busy_timeout * 1000,
+    timeoutMs: unload.timeout * 1000,
+    verify: true,
+    dryRun: false,
+  };
+}

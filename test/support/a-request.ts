@@ -1,0 +1,29 @@
+import type { Selection, UnloadRequest } from '../../src/unload/request.ts';
+
+/** A person's request for everything on every router, but for what is said. */
+export function aRequest({
+  models = [],
+  keep = [],
+  idleForMs,
+  target,
+  ...wish
+}: Partial<Omit<UnloadRequest, 'selection'> & Selection> = {}): UnloadRequest {
+  return {
+    trigger: 'api',
+    caller: { name: 'somebody' },
+    reason: 'memory is needed',
+    routers: [],
+    selection: {
+      models,
+      keep,
+      ...(idleForMs !== undefined && { idleForMs }),
+      ...(target && { target }),
+    },
+    whenBusy: 'wait',
+    busyTimeoutMs: 300_000,
+    timeoutMs: 60_000,
+    verify: true,
+    dryRun: false,
+    ...wish,
+  };
+}

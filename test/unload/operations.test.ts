@@ -1,0 +1,470 @@
+import { describe, expect, it } from '@jest/globals';
+import { failed, ok } from '../../src/lib/result.ts';
+import { createStore } from '../../src/models/store.ts';
+import { createGuards, type Loop } from '../../src/unload/guards.ts';
+import { createOperations, type Started } from '../../src/unload/operations.ts';
+import type { Operation } from '../../src/unload/report.ts';
+import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
+import { aRequest } from '../support/a-request.ts';
+import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
+import { createScriptedHands } from '../support/scripted-hands.ts';
+import { createSteppedClock } from '../support/stepped-clock.ts';
+
+const RULES = {
+  cooldownMs: 60_000,
+  windowMs: 600_000,
+  loopCount: 3,
+  pauseMinMs: 600_000,
+  pauseMaxMs: 3_600_000,
+};
+
+/** Two routers, and the operations on them. */
+function aFleet(keep: Record<string, string[]> = {}) {
+  const clock = createSteppedClock();
+  const store = createStore(clock, { reloadWindowMs: 600_000 });
+  const attic = createScriptedHands(clock, store, 'attic', 'qwen', 'bge');
+  const cellar = createScriptedHands(clock, store, 'cellar', 'llama');
+  const loops: Loop[] = [];
+  const guards = createGuards(
+    clock,
+    () => RULES,
+    (loop) => loops.push(loop),
+  );
+  store.onTransition(guards.heed);
+  const followed = [attic, cellar];
+  const operations = createOperations({
+    hands: () => followed,
+    keep: (router) => keep[router] ?? [],
+    guards,
+    clock,
+  });
+  const finish = async ({ done }: Started): Promise<Operation> => {
+    let operation: Operation | undefined;
+    void done.then((ended) => {
+      operation = ended;
+    });
+    for (let seconds = 0; operation === undefined && seconds < 600; seconds += 1) await clock.advance(1000);
+    return operation ?? done;
+  };
+  return {
+    clock,
+    store,
+    attic,
+    cellar,
+    followed,
+    guards,
+    operations,
+    loops,
+    finish,
+    start: (wish: Wish = {}) => operations.start(aRequest(wish)),
+    async operate(wish: Wish = {}) {
+      const progress: string[] = [];
+      const started = operations.start(aRequest(wish), (router, { model, result }) =>
+        progress.push(`${router} ${model} ${result}`),
+      );
+      return { operation: await finish(started), progress };
+    },
+  };
+}
+
+type Wish = Parameters<typeof aRequest>[0];
+
+const gone = (model: string) => ({ model, result: 'unloaded', seconds: 0.05 });
+
+describe('an operation', () => {
+  it('unloads every model on every router, and reports', async () => {
+    const { operate } = aFleet();
+    const { operation, progress } = await operate();
+    expect(operation).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      trigger: 'api',
+      caller: { name: 'somebody' },
+      reason: 'memory is needed',
+      when_busy: 'wait',
+      outcome: 'success',
+      dry_run: false,
+      started_at: '2023-11-14T22:13:20.000Z',
+      duration_seconds: 0.05,
+      routers: [
+        { router: 'attic', models: [gone('qwen'), gone('bge')] },
+        { router: 'cellar', models: [gone('llama')] },
+      ],
+      summary: { unloaded: 3, already_unloaded: 0, kept: 0, busy: 0, failed: 0 },
+    });
+    expect(progress).toEqual(['attic qwen unloaded', 'attic bge unloaded', 'cellar llama unloaded']);
+  });
+
+  it('can be for some routers and some models', async () => {
+    const { operate, attic, cellar } = aFleet();
+    const { operation } = await operate({ routers: ['attic'], keep: ['b*'] });
+    expect(operation.routers).toEqual([
+      {
+        router: 'attic',
+        models: [gone('qwen'), { model: 'bge', result: 'kept', detail: 'it is on the keep list' }],
+      },
+    ]);
+    expect([attic.ordered, cellar.ordered]).toEqual([['qwen'], []]);
+  });
+
+  it('that is a dry run asks nothing', async () => {
+    const { operate, attic, cellar } = aFleet();
+    const { operation, progress } = await operate({ dryRun: true, keep: ['bge'] });
+    expect(operation).toMatchObject({ outcome: 'dry_run', dry_run: true, duration_seconds: 0 });
+    expect(progress).toEqual(['attic qwen would_unload', 'attic bge kept', 'cellar llama would_unload']);
+    expect([attic.asked, attic.ordered, cellar.asked, cellar.ordered]).toEqual([[], [], [], []]);
+  });
+
+  it('on nothing does nothing', async () => {
+    const { operate, attic, cellar } = aFleet();
+    for (const { desk } of [attic, cellar]) desk.listed(aListing(listed('qwen', 'unloaded')));
+    expect((await operate()).operation).toMatchObject({
+      outcome: 'noop',
+      routers: [{ models: [] }, { models: [] }],
+    });
+  });
+});
+
+describe('a router that', () => {
+  it('hangs costs the others nothing', async () => {
+    const { operate, attic, clock } = aFleet();
+    const startedAt = clock.now();
+    const at: Record<string, number> = {};
+    attic.onTransition((transition) => {
+      if (transition.kind === 'model') at[transition.model] ??= transition.at - startedAt;
+    });
+    attic.order = () => new Promise((resolve) => clock.after(5000, () => resolve(failed(TIMEOUT))));
+    const { operation } = await operate();
+    expect(at).toEqual({ llama: 50 });
+    expect(operation).toMatchObject({
+      outcome: 'partial',
+      duration_seconds: 5,
+      routers: [
+        {
+          models: [
+            { model: 'qwen', result: 'failed', detail: TIMEOUT.message },
+            { model: 'bge', result: 'failed', detail: TIMEOUT.message },
+          ],
+        },
+        { models: [gone('llama')] },
+      ],
+    });
+  });
+
+  it('is down is a fault in the report, and is not asked', async () => {
+    const { operate, attic } = aFleet();
+    attic.desk.failed(UNREACHABLE);
+    const { operation } = await operate();
+    expect(operation.routers[0]).toEqual({ router: 'attic', models: [], fault: UNREACHABLE });
+    expect(operation.outcome).toBe('partial');
+    expect([attic.asked, attic.ordered]).toEqual([[], []]);
+  });
+
+  it('has not been listed yet is a fault too: what it has is not known', async () => {
+    const { operate, store, attic, followed } = aFleet();
+    followed.push({ ...attic, desk: store.add('new', 'http://new') });
+    expect((await operate({ routers: ['new'] })).operation.routers).toEqual([
+      { router: 'new', models: [], fault: { kind: 'timeout', message: 'http://new has not answered yet' } },
+    ]);
+  });
+
+  it('is not followed is a fault: a misspelt name must not pass for success', async () => {
+    const { operate } = aFleet();
+    const { operation } = await operate({ routers: ['attik'] });
+    expect(operation).toMatchObject({
+      outcome: 'failed',
+      routers: [
+        {
+          router: 'attik',
+          models: [],
+          fault: { kind: 'unknown_router', message: 'no router is named attik; there is attic, cellar' },
+        },
+      ],
+    });
+  });
+});
+
+describe('a pattern', () => {
+  it('that matches on one router need not match on the others', async () => {
+    const { operate } = aFleet();
+    const { operation } = await operate({ models: ['llama'] });
+    expect(operation.routers).toEqual([
+      { router: 'attic', models: [] },
+      { router: 'cellar', models: [gone('llama')] },
+    ]);
+    expect(operation.outcome).toBe('success');
+  });
+
+  it('that matches nowhere failed: it is most likely misspelt', async () => {
+    const { operate } = aFleet();
+    const { operation, progress } = await operate({ models: ['llama', 'lama'] });
+    expect(operation.routers[0]?.models).toEqual([
+      { model: 'lama', result: 'failed', detail: 'no model has this name' },
+    ]);
+    expect(progress).toEqual(['cellar llama unloaded', 'attic lama failed']);
+    expect(operation.outcome).toBe('partial');
+  });
+
+  it('is told on the first router that could be asked', async () => {
+    const { operate, attic } = aFleet();
+    attic.desk.failed(UNREACHABLE);
+    const { operation } = await operate({ models: ['lama'] });
+    expect(operation.routers.map(({ models }) => models.length)).toEqual([0, 1]);
+  });
+
+  it('says nothing when no router could be asked', async () => {
+    const { operate, attic, cellar } = aFleet();
+    for (const { desk } of [attic, cellar]) desk.failed(UNREACHABLE);
+    const { operation, progress } = await operate({ models: ['lama'] });
+    expect(operation.routers.map(({ models }) => models.length)).toEqual([0, 0]);
+    expect(progress).toEqual([]);
+  });
+
+  it('of a model that vanished as it was unloaded did match', async () => {
+    const { operate, cellar } = aFleet();
+    cellar.order = async (model) => {
+      cellar.desk.event(ended(model));
+      cellar.desk.listed(aListing());
+      return ok('accepted');
+    };
+    const { operation } = await operate({ models: ['llama'] });
+    expect(operation.routers).toEqual([
+      { router: 'attic', models: [] },
+      { router: 'cellar', models: [{ model: 'llama', result: 'unloaded', seconds: 0 }] },
+    ]);
+  });
+});
+
+describe('a second request', () => {
+  it('for the same joins the operation that is under way', async () => {
+    const { start, finish, attic, clock } = aFleet();
+    const first = start();
+    await clock.advance(20);
+    const second = start();
+    expect([first.joined, second.joined, second.id]).toEqual([false, true, first.id]);
+    expect(await finish(second)).toEqual(await first.done);
+    expect(attic.ordered).toEqual(['qwen', 'bge']);
+  });
+
+  it('for a part of it joins too', async () => {
+    const { start, clock, finish } = aFleet();
+    const first = start();
+    await clock.advance(20);
+    expect(start({ routers: ['attic'], models: ['q*'] }).id).toBe(first.id);
+    await finish(first);
+  });
+
+  it.each<[string, Wish, Wish]>([
+    ['for other models', { models: ['qwen'] }, { models: ['bge'] }],
+    ['for more models', { models: ['qwen'] }, {}],
+    ['for more routers', { routers: ['attic'] }, {}],
+    ['that is more determined', { whenBusy: 'skip' }, { whenBusy: 'wait' }],
+    ['that wants a hold', {}, { holdMs: 60_000 }],
+  ])('%s comes after it, and nothing is lost', async (_, wish, other) => {
+    const { start, finish, attic, clock } = aFleet();
+    let underWay = 0;
+    attic.order = async (model) => {
+      underWay += 1;
+      clock.after(500, () => {
+        underWay -= 1;
+        attic.desk.event(ended(model));
+      });
+      return ok('accepted');
+    };
+    const first = start(wish);
+    await clock.advance(20);
+    const second = start(other);
+    expect(second.joined).toBe(false);
+    await finish(second);
+    expect((await first.done).id).not.toBe(second.id);
+    expect(underWay).toBe(0);
+    expect([...new Set(attic.ordered)]).toHaveLength(attic.ordered.length);
+  });
+
+  it('that wants to be sure does not join one that takes the router’s word', async () => {
+    const { start, finish, attic, clock } = aFleet();
+    attic.order = async () => ok('accepted');
+    const trusting = start({ routers: ['attic'], models: ['qwen'], verify: false });
+    const careful = start({ routers: ['attic'], models: ['qwen'], timeoutMs: 5000 });
+    await clock.advance(0);
+    expect((await trusting.done).summary).toMatchObject({ unloaded: 1 });
+    expect((await finish(careful)).routers[0]?.models[0]).toMatchObject({ result: 'timeout', seconds: 5 });
+  });
+
+  it('of a person never joins what a guard may refuse', async () => {
+    const { start, finish, attic, clock } = aFleet();
+    attic.doing.set('qwen', { kind: 'busy' });
+    const api = start({ models: ['qwen'], busyTimeoutMs: 30_000 });
+    await clock.advance(20);
+    const alert = start({ trigger: 'alertmanager' });
+    const person = start();
+    expect([alert.joined, person.joined]).toEqual([false, false]);
+    attic.doing.clear();
+    await finish(person);
+    const alertReport = await alert.done;
+    expect((await api.done).outcome).toBe('success');
+    expect(alertReport.routers.find(({ router }) => router === 'attic')?.refused?.reason).toBe('cooldown');
+    expect(person.report().routers[0]?.refused).toBeUndefined();
+  });
+
+  it('that forces does not wait for one that waits', async () => {
+    const { start, finish, attic, clock } = aFleet();
+    attic.doing.set('qwen', { kind: 'busy' });
+    const patient = start({ routers: ['attic'] });
+    await clock.advance(5000);
+    expect(patient.report()).toMatchObject({
+      outcome: null,
+      duration_seconds: 5,
+      routers: [
+        {
+          models: [{ model: 'qwen', result: null, detail: 'it is generating' }, { result: 'unloaded' }],
+        },
+      ],
+    });
+    const forced = start({ routers: ['attic'], whenBusy: 'force' });
+    const operation = await finish(forced);
+    expect((await patient.done).routers[0]?.models[0]).toEqual({
+      model: 'qwen',
+      result: 'busy',
+      detail: 'it is generating, and another request forces it',
+    });
+    expect(operation).toMatchObject({ outcome: 'success', duration_seconds: 0.05 });
+  });
+
+  it('is refused when too many wait already', async () => {
+    const { start, finish, attic, clock } = aFleet();
+    attic.doing.set('qwen', { kind: 'busy' });
+    const waiting = Array.from({ length: 9 }, (_, index) =>
+      start({ routers: ['attic'], models: ['qwen'], keep: [`${index}`], busyTimeoutMs: 10_000 + index }),
+    );
+    await clock.advance(0);
+    const refused = await finish(start({ routers: ['attic'], models: ['bge'] }));
+    expect(refused).toMatchObject({
+      outcome: 'refused',
+      routers: [{ refused: { reason: 'in_progress', retry_after_seconds: 30 } }],
+    });
+    for (const each of waiting) await finish(each);
+  });
+});
+
+describe('what a configuration keeps', () => {
+  it('is kept on its router, whoever asks and however', async () => {
+    const { operate, attic } = aFleet({ attic: ['bge'] });
+    const { operation } = await operate({ models: ['bge', 'llama'], whenBusy: 'force' });
+    expect(operation.routers).toEqual([
+      { router: 'attic', models: [{ model: 'bge', result: 'kept', detail: 'it is on the keep list' }] },
+      { router: 'cellar', models: [gone('llama')] },
+    ]);
+    expect(attic.ordered).toEqual([]);
+  });
+});
+
+describe('an automatic request', () => {
+  const alert = { trigger: 'alertmanager', routers: ['cellar'] } as const;
+  const reload = (desk: ReturnType<typeof aFleet>['cellar']['desk'], model: string) => {
+    desk.event(begun(model));
+    desk.event(turned(model, 'loaded'));
+  };
+
+  it('is refused soon after an unload, on that router only', async () => {
+    const { operate, attic } = aFleet();
+    await operate({ routers: ['cellar'] });
+    const { operation } = await operate({ trigger: 'alertmanager' });
+    expect(operation).toMatchObject({
+      outcome: 'partial',
+      routers: [
+        { router: 'attic', models: [{ result: 'unloaded' }, { result: 'unloaded' }] },
+        { router: 'cellar', models: [], refused: { reason: 'cooldown', retry_after_seconds: 60 } },
+      ],
+    });
+    expect(attic.ordered).toEqual(['qwen', 'bge']);
+    expect((await operate({ routers: ['cellar'] })).operation.outcome).toBe('noop');
+  });
+
+  it('is refused in a reload loop that others have made; a person is not', async () => {
+    const { operate, cellar, clock, loops, guards } = aFleet();
+    for (let round = 0; round < 3; round += 1) {
+      expect((await operate(alert)).operation.outcome).toBe('success');
+      await clock.advance(20_000);
+      reload(cellar.desk, 'llama');
+      await clock.advance(100_000);
+    }
+    expect(loops).toEqual([
+      {
+        router: 'cellar',
+        trigger: 'alertmanager',
+        models: ['llama'],
+        until: clock.now() - 100_000 + 600_000,
+      },
+    ]);
+    expect(guards.loops()).toEqual(loops);
+    expect((await operate(alert)).operation).toMatchObject({
+      outcome: 'refused',
+      routers: [{ refused: { reason: 'reload_loop', detail: expect.stringContaining('llama came back') } }],
+    });
+    expect((await operate({ routers: ['cellar'] })).operation.outcome).toBe('success');
+  });
+
+  it('that is a dry run tells of its refusal and of what it would do', async () => {
+    const { operate } = aFleet();
+    await operate({ routers: ['attic'], models: ['qwen'] });
+    const { operation } = await operate({ trigger: 'alertmanager', routers: ['attic'], dryRun: true });
+    expect(operation).toMatchObject({
+      outcome: 'dry_run',
+      routers: [{ refused: { reason: 'cooldown' }, models: [{ model: 'bge', result: 'would_unload' }] }],
+    });
+  });
+});
+
+describe('operations', () => {
+  it('are remembered, the newest first, a hundred of them', async () => {
+    const { operate, operations, clock } = aFleet();
+    const ids: string[] = [];
+    for (let index = 0; index < 103; index += 1) {
+      ids.unshift((await operate({ dryRun: true })).operation.id);
+    }
+    await clock.advance(1000);
+    expect(operations.list().map(({ id }) => id)).toEqual(ids.slice(0, 100));
+    expect(operations.get(ids[0] ?? '')?.id).toBe(ids[0]);
+    expect(operations.get(ids[102] ?? '')).toBeUndefined();
+  });
+
+  it('are told of when they begin on a router and when they end', async () => {
+    const { operate, operations } = aFleet();
+    const told: string[] = [];
+    operations.onBegin((router, { reason }) => told.push(`${router} begins: ${reason}`));
+    operations.onEnd(({ outcome }) => told.push(`ended: ${outcome}`));
+    await operate({ dryRun: true });
+    await operate();
+    expect(told).toEqual([
+      'ended: dry_run',
+      'attic begins: memory is needed',
+      'cellar begins: memory is needed',
+      'ended: success',
+    ]);
+  });
+
+  it('tell when each router was last unloaded, of an earlier process too', async () => {
+    const { operate, operations, clock } = aFleet();
+    const startedAt = clock.now();
+    await operate({ routers: ['attic'] });
+    expect([operations.lastUnload('attic'), operations.lastUnload('cellar')]).toEqual([
+      startedAt + 50,
+      undefined,
+    ]);
+    const next = aFleet().operations;
+    next.restore(operations.list());
+    expect(next.list()).toEqual(operations.list());
+    expect(next.lastUnload('attic')).toBe(startedAt + 50);
+  });
+
+  it('end soon when the service does', async () => {
+    const { start, operations, attic, clock } = aFleet();
+    attic.doing.set('qwen', { kind: 'busy' });
+    const patient = start({ routers: ['attic'] });
+    await clock.advance(1000);
+    const stopped = operations.stop();
+    await clock.advance(0);
+    await stopped;
+    expect(patient.report().routers[0]?.models[0]).toMatchObject({ result: 'busy' });
+  });
+});
