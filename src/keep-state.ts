@@ -1,9 +1,23 @@
 import type { Config } from './config/schema.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
-import type { Telemetry } from './metrics/telemetry.ts';
-import type { Store } from './models/store.ts';
-import { createStateFile } from './state/state-file.ts';
+import { createStateFile, type SavedState } from './state/state-file.ts';
+
+/** One part of what survives a restart. */
+export interface Keeper<Part> {
+  /** Another number after every change that is worth saving. */
+  version(): number;
+  snapshot(): Part | Promise<Part>;
+  /** Takes over what an earlier process saved: once, before the first snapshot. */
+  restore(saved: Part): void;
+}
+
+type Parts = {
+  [Name in Exclude<keyof SavedState, 'version' | 'savedAt'>]-?: NonNullable<SavedState[Name]>;
+};
+
+/** A keeper for every part of the state file: one that is added to its schema does not compile without. */
+export type Keepers = { [Name in keyof Parts]: Keeper<Parts[Name]> };
 
 /**
  * Takes over what an earlier process saved, and saves it again when something changed and at the end. Does
@@ -11,8 +25,7 @@ import { createStateFile } from './state/state-file.ts';
  */
 export function keepState(
   { file: path, interval }: Config['state'],
-  store: Store,
-  telemetry: Telemetry,
+  keepers: Keepers,
   clock: Clock,
   log: Logger,
 ): { stop(): Promise<void> } {
@@ -21,12 +34,11 @@ export function keepState(
   const saved = file.read();
   if (!saved.ok) log.warn('state not taken over', { error: saved.fault });
   else if (saved.value) {
-    telemetry.restore(saved.value.counters);
-    store.recall(saved.value.lastUnloads);
+    restore(keepers, saved.value);
     log.info('state taken over', { file: path, saved_at: new Date(saved.value.savedAt).toISOString() });
   }
 
-  let savedVersion = store.version();
+  let savedVersion = versionOf(keepers);
   let cancel = clock.after(interval * 1000, tick);
   let writing = Promise.resolve();
   return {
@@ -45,14 +57,34 @@ export function keepState(
   }
 
   async function save(): Promise<void> {
-    if (store.version() === savedVersion) return;
-    const version = store.version();
-    const result = await file.write({
-      savedAt: clock.now(),
-      counters: await telemetry.snapshot(),
-      lastUnloads: store.lastUnloads(),
-    });
+    const version = versionOf(keepers);
+    if (version === savedVersion) return;
+    const result = await file.write({ savedAt: clock.now(), ...(await snapshot(keepers)) });
     if (result.ok) savedVersion = version;
     else log.error('state not saved', { error: result.fault });
+  }
+}
+
+function namesOf(keepers: Keepers): (keyof Parts)[] {
+  return Object.keys(keepers) as (keyof Parts)[];
+}
+
+/** Of all together; not a sum, in which two changes could cancel out. */
+function versionOf(keepers: Keepers): string {
+  return namesOf(keepers)
+    .map((name) => keepers[name].version())
+    .join();
+}
+
+async function snapshot(keepers: Keepers): Promise<Parts> {
+  const parts = namesOf(keepers).map(async (name) => [name, await keepers[name].snapshot()] as const);
+  return Object.fromEntries(await Promise.all(parts)) as unknown as Parts;
+}
+
+/** A part that an older file does not have yet is left as it is. */
+function restore(keepers: Keepers, saved: SavedState): void {
+  for (const name of namesOf(keepers)) {
+    // The part belongs to the keeper of the same name, which the compiler cannot follow through the loop.
+    if (saved[name] !== undefined) (keepers[name] as Keeper<unknown>).restore(saved[name]);
   }
 }

@@ -1,4 +1,5 @@
 import type { EngineNews } from './engine/reader.ts';
+import type { HoldNews } from './hold/holds.ts';
 import type { Logger } from './lib/logger.ts';
 import type { Transition } from './models/belief.ts';
 
@@ -48,6 +49,27 @@ export function logEngineNews(log: Logger): (news: EngineNews) => void {
         });
       case 'recovered':
         return log.info("a model's own metrics can be read again", { router, model: news.model });
+    }
+  };
+}
+
+/** Writes to the log from when to when memory was kept free, and who asked for it. */
+export function logHolds(log: Logger): (news: HoldNews) => void {
+  return (news) => {
+    const { router, until, reason, by, enforce } = news.hold;
+    switch (news.kind) {
+      case 'placed':
+        return log.info('memory is kept free', {
+          router,
+          until: new Date(until).toISOString(),
+          reason,
+          by,
+          enforce,
+        });
+      case 'released':
+        return log.info('memory is kept free no longer: released', { router, by: news.by });
+      case 'expired':
+        return log.info('memory is kept free no longer: the time is over', { router });
     }
   };
 }

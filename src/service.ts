@@ -1,10 +1,12 @@
 import { collectEngine, collectRelayed } from './collectors/engine.ts';
 import { collectExporter } from './collectors/exporter.ts';
+import { collectHolds } from './collectors/holds.ts';
 import { collectModels } from './collectors/models.ts';
 import { collectRouters } from './collectors/routers.ts';
 import { createScrape } from './collectors/scrape.ts';
 import type { ConfigSource } from './config/source.ts';
 import { createFleet, type Fleet } from './fleet.ts';
+import { createHolds } from './hold/holds.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/server.ts';
 import { keepState } from './keep-state.ts';
@@ -12,7 +14,7 @@ import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { startProcessMetrics } from './metrics/process.ts';
 import { createTelemetry } from './metrics/telemetry.ts';
-import { logEngineNews, logTransitions } from './news.ts';
+import { logEngineNews, logHolds, logTransitions } from './news.ts';
 
 /** The running service. */
 export interface Service {
@@ -53,6 +55,8 @@ export async function startService({
   store.onTransition(logTransitions(log));
   fleet.onNotice(telemetry.notice);
   fleet.onEngineNews(logEngineNews(log));
+  const holds = createHolds(clock);
+  holds.onChange(logHolds(log));
 
   let loads = { successful: true, loadedAt: clock.now() };
   let ready = false;
@@ -67,6 +71,7 @@ export async function startService({
       [
         collectRouters(store),
         collectModels(store),
+        collectHolds(store, holds),
         telemetry.samples,
         collectEngine(fleet.engine, relayed.dropped, clock.now),
         ...(engine.publish === 'together' ? [relayed.collect] : []),
@@ -82,6 +87,8 @@ export async function startService({
         scrape: createScrape([relayed.collect], fleet.freshen),
       },
     }),
+    holds,
+    holdRules: () => config.current.hold,
     isReady: () => ready && !closing.signal.aborted,
     reload,
     closing: closing.signal,
@@ -94,7 +101,16 @@ export async function startService({
     throw error;
   });
   // Not before the address is ours: another instance may run, and its state is not to be touched.
-  const state = keepState(started.state, store, telemetry, clock, log);
+  const state = keepState(
+    started.state,
+    {
+      counters: { version: store.version, snapshot: telemetry.snapshot, restore: telemetry.restore },
+      lastUnloads: { version: store.version, snapshot: store.lastUnloads, restore: store.recall },
+      holds: { version: holds.version, snapshot: holds.all, restore: holds.restore },
+    },
+    clock,
+    log,
+  );
   await fleet.apply(started);
   fleet.ready().then(() => {
     ready = true;
@@ -109,6 +125,7 @@ export async function startService({
       await applying;
       await Promise.all([server.close(), fleet.stop()]);
       await state.stop();
+      holds.stop();
       processMetrics.stop();
     },
   };

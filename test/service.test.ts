@@ -391,6 +391,59 @@ describe('the end', () => {
   });
 });
 
+describe('a hold', () => {
+  const active = async (service: Service) =>
+    (await scrape(service)).value('llama_router_hold_active', { router: 'box' });
+  const gate = async (service: Service) => (await fetch(url(service, '/api/v1/gate'))).status;
+  const hold = (service: Service, method: 'PUT' | 'DELETE', body?: object) =>
+    fetch(url(service, '/api/v1/hold'), {
+      method,
+      ...(body && { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
+    });
+
+  it('outlives the process, and is told of in the log when it begins and ends', async () => {
+    const router = await aRouter();
+    configure({ box: router.url }, 'state: { file: state.json }\nhold: { max: 2h }\n');
+    const first = await start();
+    await ready(first);
+    expect([await active(first), await gate(first)]).toEqual([0, 204]);
+    expect((await hold(first, 'PUT', { seconds: 7200, reason: 'training' })).status).toBe(200);
+    expect([await active(first), await gate(first)]).toEqual([1, 503]);
+    await first.stop();
+    const second = await start();
+    await ready(second);
+    expect([await active(second), await gate(second)]).toEqual([1, 503]);
+    expect((await hold(second, 'DELETE')).status).toBe(200);
+    expect([await active(second), await gate(second)]).toEqual([0, 204]);
+    expect((await hold(second, 'PUT', { seconds: 1 })).status).toBe(200);
+    await soon('its end', async () => (await active(second)) === 0 && (await gate(second)) === 204);
+    const told = lines
+      .filter((line) => line.includes('kept free'))
+      .map((line) => line.replace(/^.*? msg=/, ''));
+    const until = expect.stringMatching(
+      /^"memory is kept free" router=box until=\S+Z reason=\S+ by=loopback enforce=false\n$/,
+    );
+    expect(told).toEqual([
+      until,
+      '"memory is kept free no longer: released" router=box by=loopback\n',
+      until,
+      '"memory is kept free no longer: the time is over" router=box\n',
+    ]);
+  });
+
+  it('may last as long as the configuration says now', async () => {
+    const router = await aRouter();
+    configure({ box: router.url });
+    const service = await start();
+    await ready(service);
+    configure({ box: router.url }, 'hold: { max: 1m, enforce: true }\n');
+    await service.reload();
+    expect((await hold(service, 'PUT', { seconds: 61 })).status).toBe(400);
+    const answer = await hold(service, 'PUT', { seconds: 60 });
+    expect(await answer.json()).toMatchObject({ holds: [{ router: 'box', enforce: true }] });
+  });
+});
+
 describe('an address that is in use', () => {
   it('fails the start, before anything was touched', async () => {
     const other = createServer();

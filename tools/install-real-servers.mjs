@@ -1,9 +1,9 @@
-// Makes sure that everything the end-to-end tests start is on this machine: a real llama-server, and two
-// generations of Prometheus and Alertmanager. Does nothing (in some 60 ms) when all of it is there.
+// Makes sure that everything the end-to-end tests start is on this machine: a real llama-server, two
+// generations of Prometheus and Alertmanager, and nginx. Does nothing (in some 60 ms) when all of it is there.
 // Plain Node: it runs from jest's globalSetup, and by hand as `node tools/install-real-servers.mjs`.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { installMachinePair, machinePairMissing } from './install-real-servers/machine-pair.mjs';
+import { installMachinePrograms, machineProgramsMissing } from './install-real-servers/machine-programs.mjs';
 import { sidRoot } from './install-real-servers/places.mjs';
 import { Missing, requireRoot, succeeds } from './install-real-servers/shell.mjs';
 import { installSidRoot, sidRootMissing } from './install-real-servers/sid-root.mjs';
@@ -22,7 +22,7 @@ export function installRealServers() {
   }
   const own = process.env.LLAMA_SERVER_BIN;
   if (own && !existsSync(own)) throw new Missing(`LLAMA_SERVER_BIN names ${own}, which does not exist.`);
-  if (machinePairMissing()) installMachinePair();
+  if (machineProgramsMissing()) installMachinePrograms();
   if (sidRootMissing(sidRoot)) installSidRoot(sidRoot);
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { formatDuration } from '../lib/duration.ts';
-import { choice, count, duration, listenAddress, path, section, texts, urlPath } from './fields.ts';
+import { choice, count, duration, listenAddress, path, section, texts, toggle, urlPath } from './fields.ts';
 import { isTree } from './layer.ts';
 import { routers } from './routers.ts';
 
@@ -63,7 +63,14 @@ export const configSchema = z
       ),
       loop_pause_max: duration('6h', '1s', 'The longest such pause.'),
     }),
-    state: section('What survives a restart: counters and when each model was last unloaded.', {
+    hold: section('Keeping the memory of a router free for a while.', {
+      max: duration('24h', '1s', 'The longest that a hold may last.'),
+      enforce: toggle(
+        false,
+        'Whether a model that is loaded during a hold and is idle is unloaded again, where a hold does not say.',
+      ),
+    }),
+    state: section('What survives a restart: counters, last unloads, holds and operations.', {
       file: path('', 'Where that is kept; empty: nowhere.'),
       interval: duration('30s', '1s', 'How often it is written when something changed.'),
     }),

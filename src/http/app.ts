@@ -1,5 +1,6 @@
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import express, { type Express } from 'express';
+import type { Holds } from '../hold/holds.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Exposition, Format } from '../metrics/render.ts';
 import type { Store } from '../models/store.ts';
@@ -8,7 +9,9 @@ import { pageRoute, styleRoute } from './page/page.ts';
 import { methodNotAllowed, notFound, problemHandler } from './problem.ts';
 import { modelsRoute, routersRoute } from './routes/belief.ts';
 import { eventsRoute } from './routes/events.ts';
+import { gateRoute } from './routes/gate.ts';
 import { healthyRoute, readyRoute } from './routes/health.ts';
+import { type HoldRules, holdBody, holdsRoute, placeHoldRoute, releaseHoldRoute } from './routes/hold.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { reloadRoute } from './routes/reload.ts';
 
@@ -19,6 +22,8 @@ export interface AppParts {
   telemetryPath: string;
   /** The models' own metrics, where they are published on a path of their own. */
   engine?: { telemetryPath: string; scrape(format: Format, budgetMs: number): Promise<Exposition> };
+  holds: Holds;
+  holdRules(): HoldRules;
   isReady(): boolean;
   /** Reads the configuration anew; `error` says what is wrong with it. */
   reload(): Promise<{ error?: string }>;
@@ -29,24 +34,46 @@ export interface AppParts {
   now(): number;
 }
 
+const GATE = '/api/v1/gate';
+
 /**
- * Every route of the service. A plain scrape, the one request that comes all day, is answered before Express
- * sees it: Express alone takes longer than the whole of it (0.12 of 0.25 ms at 1,300 series).
+ * Every route of the service. A plain scrape, which comes all day, and the gate, which a proxy asks before every
+ * request of its own, are answered before Express sees them: Express alone takes longer than the whole of either
+ * (0.12 of 0.25 ms for a scrape of 1,300 series).
  */
 export function createApp(parts: AppParts): RequestListener {
   const app = createRoutes(parts);
   const scrapes = new Map([[parts.telemetryPath, metricsRoute(parts.scrape)]]);
   if (parts.engine) scrapes.set(parts.engine.telemetryPath, metricsRoute(parts.engine.scrape));
+  const gate = gateRoute(parts.store, parts.holds, parts.now);
   return (request, response) => {
-    const scrape = request.method === 'GET' ? scrapes.get(request.url ?? '') : undefined;
-    if (!scrape) return app(request, response);
+    const { method, url = '' } = request;
+    const short = method !== 'GET' ? undefined : isGate(url) ? gate : scrapes.get(url);
+    if (!short) return app(request, response);
     // The same route stands in Express, with everything that belongs to a failure.
-    return scrape(request, response).catch(() => app(request, response));
+    return attempt(short, request, response, app);
   };
 }
 
+function isGate(url: string): boolean {
+  return url.startsWith(GATE) && (url.length === GATE.length || url[GATE.length] === '?');
+}
+
+async function attempt(
+  route: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  otherwise: RequestListener,
+): Promise<void> {
+  try {
+    await route(request, response);
+  } catch {
+    otherwise(request, response);
+  }
+}
+
 function createRoutes(parts: AppParts): Express {
-  const { store, closing, log } = parts;
+  const { store, holds, closing, log } = parts;
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
@@ -69,6 +96,16 @@ function createRoutes(parts: AppParts): Express {
   app.route('/api/v1/routers').get(routersRoute(store)).all(methodNotAllowed('GET'));
   app.route('/api/v1/models').get(modelsRoute(store)).all(methodNotAllowed('GET'));
   app.route('/api/v1/events').get(eventsRoute(store.onTransition, closing)).all(methodNotAllowed('GET'));
+  app
+    .route('/api/v1/hold')
+    .get(holdsRoute(store, holds))
+    .put(mayAct, holdBody, placeHoldRoute(store, holds, parts.holdRules, parts.now))
+    .delete(mayAct, releaseHoldRoute(store, holds))
+    .all(methodNotAllowed('GET', 'PUT', 'DELETE'));
+  app
+    .route(GATE)
+    .get(gateRoute(store, holds, parts.now))
+    .all(methodNotAllowed('GET'));
   app.use(notFound);
   app.use(problemHandler(log));
   return app;

@@ -1,3 +1,4 @@
+import type { Hold } from '../hold/hold.ts';
 import type { ModelBelief, RouterBelief, Transition } from '../models/belief.ts';
 import { STATUSES, type Status } from '../models/status.ts';
 
@@ -37,6 +38,27 @@ export interface ModelView {
   busy: boolean | null;
   last_activity: string | null;
   last_unload: { at: string; reason: string } | null;
+}
+
+/** A hold as the API shows it. */
+export interface HoldView {
+  router: string;
+  since: string;
+  until: string;
+  reason: string;
+  by: string;
+  enforce: boolean;
+}
+
+export function viewHold({ router, since, until, reason, by, enforce }: Hold): HoldView {
+  return {
+    router,
+    since: new Date(since).toISOString(),
+    until: new Date(until).toISOString(),
+    reason,
+    by,
+    enforce,
+  };
 }
 
 export function viewRouter(router: RouterBelief): RouterView {

@@ -128,6 +128,16 @@ export const CATALOG = {
     'When the last successful listing arrived.',
     router,
   ),
+  holdActive: gauge(
+    'llama_router_hold_active',
+    'Whether the memory of the router is to be kept free now (1) or not (0).',
+    router,
+  ),
+  holdUntil: gauge(
+    'llama_router_hold_until_timestamp_seconds',
+    'Until when the memory of the router is to be kept free; absent when it is not.',
+    router,
+  ),
   modelBusy: gauge(
     'llama_router_model_busy',
     'Whether the model is serving or has requests waiting (1); absent when unknown.',

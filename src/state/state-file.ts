@@ -24,6 +24,19 @@ const savedState = z.object({
       reason: z.enum(['requested', 'external', 'evicted', 'crashed']),
     }),
   ),
+  /** Absent in files of before there were holds. */
+  holds: z
+    .array(
+      z.object({
+        router: z.string(),
+        since: time,
+        until: time,
+        reason: z.string(),
+        by: z.string(),
+        enforce: z.boolean(),
+      }),
+    )
+    .optional(),
 });
 
 /** The state file. `read` sets a damaged one aside; no call throws. */

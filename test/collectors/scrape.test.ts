@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { collectExporter } from '../../src/collectors/exporter.ts';
+import { collectHolds } from '../../src/collectors/holds.ts';
 import { collectModels } from '../../src/collectors/models.ts';
 import { collectRouters } from '../../src/collectors/routers.ts';
 import { createScrape } from '../../src/collectors/scrape.ts';
+import { createHolds } from '../../src/hold/holds.ts';
 import type { Format } from '../../src/metrics/render.ts';
 import { createTelemetry } from '../../src/metrics/telemetry.ts';
 import { STATUSES } from '../../src/models/status.ts';
@@ -15,7 +17,11 @@ import { expectGolden } from '../support/golden.ts';
 const LOADED_AT = 1_700_000_000_000;
 
 /** Listens to the store from the beginning; then scrapes it as the service does, but for its own process. */
-function scraping({ store }: Believed, loads = () => ({ successful: true, loadedAt: LOADED_AT })) {
+function scraping(
+  { store, clock }: Believed,
+  loads = () => ({ successful: true, loadedAt: LOADED_AT }),
+  holds = createHolds(clock),
+) {
   const telemetry = createTelemetry((router, model) => {
     const models = store.desk(router)?.belief.models;
     return models !== undefined && (model === undefined || models.has(model));
@@ -24,6 +30,7 @@ function scraping({ store }: Believed, loads = () => ({ successful: true, loaded
   const scrape = createScrape([
     collectRouters(store),
     collectModels(store),
+    collectHolds(store, holds),
     telemetry.samples,
     collectExporter('1.2.3', loads),
   ]);
@@ -36,7 +43,10 @@ function scraping({ store }: Believed, loads = () => ({ successful: true, loaded
 function aBusyScrape() {
   let scrape: ReturnType<typeof scraping> = async () => '';
   const believed = aBusyFleet((empty) => {
-    scrape = scraping(empty);
+    const holds = createHolds(empty.clock);
+    const until = empty.clock.now() + 3_600_000;
+    holds.place({ router: 'gpu-box', until, reason: 'training', by: 'alice', enforce: false }, true);
+    scrape = scraping(empty, undefined, holds);
   });
   return { ...believed, scrape: (format?: Format) => scrape(format) };
 }
@@ -85,6 +95,7 @@ describe('of a router that is down', () => {
       'llama_router_up gauge',
       'llama_router_event_stream_connected gauge',
       'llama_router_last_poll_timestamp_seconds gauge',
+      'llama_router_hold_active gauge',
     ]);
     expect(read.value('llama_router_up', { router: 'cellar' })).toBe(0);
     expect(read.value('llama_router_model_loads_total', { router: 'cellar', model: 'lost' })).toBe(0);
@@ -128,6 +139,30 @@ describe('of a model', () => {
     expect(
       parseExposition(await scrape()).value('llama_router_model_load_progress_ratio', labels),
     ).toBeUndefined();
+  });
+});
+
+describe('of a hold', () => {
+  it('is what is true at that moment, also when the clock was set', async () => {
+    const believed = nobody();
+    const { store, clock } = believed;
+    const holds = createHolds(clock);
+    const scrape = scraping(believed, undefined, holds);
+    const read = async () => {
+      const { value } = parseExposition(await scrape());
+      const labels = { router: 'gpu-box' };
+      return [
+        value('llama_router_hold_active', labels),
+        value('llama_router_hold_until_timestamp_seconds', labels),
+      ];
+    };
+    store.add('gpu-box', 'http://gpu-box:8080');
+    expect(await read()).toEqual([0, undefined]);
+    const until = clock.now() + 600_500;
+    holds.place({ router: 'gpu-box', until, reason: '', by: 'alice', enforce: false }, true);
+    expect(await read()).toEqual([1, until / 1000]);
+    clock.set(until);
+    expect(await read()).toEqual([0, undefined]);
   });
 });
 

@@ -28,6 +28,7 @@ it('needs nothing: every option has a default', () => {
       telemetry_path: '/metrics/engine',
     },
     lifecycle: { reload_window: 600 },
+    hold: { max: 86_400, enforce: false },
     state: { file: '', interval: 30 },
   });
 });

@@ -79,6 +79,8 @@ it('tells the command line of every flag', () => {
     '--engine.publish together',
     '--engine.telemetry-path /metrics/engine',
     '--lifecycle.reload-window 10m',
+    '--hold.max 24h',
+    '--hold.enforce false',
     '--state.file ',
     '--state.interval 30s',
   ]);

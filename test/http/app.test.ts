@@ -4,6 +4,7 @@ import supertest from 'supertest';
 import { collectModels } from '../../src/collectors/models.ts';
 import { collectRouters } from '../../src/collectors/routers.ts';
 import { createScrape } from '../../src/collectors/scrape.ts';
+import { createHolds } from '../../src/hold/holds.ts';
 import { type AppParts, createApp } from '../../src/http/app.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { startProcessMetrics } from '../../src/metrics/process.ts';
@@ -20,6 +21,8 @@ function anApp({ store, clock }: Believed = aBusyFleet(), parts: Partial<AppPart
     store,
     scrape: createScrape([collectRouters(store), collectModels(store), startProcessMetrics(clock).samples]),
     telemetryPath: '/metrics',
+    holds: createHolds(clock),
+    holdRules: () => ({ max: 86_400, enforce: false }),
     isReady: () => true,
     reload: async () => ({}),
     closing: new AbortController().signal,

@@ -36,6 +36,8 @@ const CONTRACT: [name: string, type: string, labels: string][] = [
   ['poll_duration_seconds', 'histogram', 'router'],
   ['poll_errors_total', 'counter', 'router fault'],
   ['last_poll_timestamp_seconds', 'gauge', 'router'],
+  ['hold_active', 'gauge', 'router'],
+  ['hold_until_timestamp_seconds', 'gauge', 'router'],
   ['model_busy', 'gauge', 'router model'],
   ['model_last_activity_timestamp_seconds', 'gauge', 'router model'],
   ['model_engine_metrics_age_seconds', 'gauge', 'router model'],

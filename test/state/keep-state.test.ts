@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { keepState } from '../../src/keep-state.ts';
+import { createHolds } from '../../src/hold/holds.ts';
+import { type Keepers, keepState } from '../../src/keep-state.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { render } from '../../src/metrics/render.ts';
 import { createTelemetry } from '../../src/metrics/telemetry.ts';
@@ -35,10 +36,16 @@ function aProcess(clock: SteppedClock, path = file) {
     return models !== undefined && (model === undefined || models.has(model));
   });
   store.onTransition(telemetry.transition);
-  const state = keepState({ file: path, interval: 30 }, store, telemetry, clock, log);
+  const holds = createHolds(clock);
+  const keepers: Keepers = {
+    counters: { version: store.version, snapshot: telemetry.snapshot, restore: telemetry.restore },
+    lastUnloads: { version: store.version, snapshot: store.lastUnloads, restore: store.recall },
+    holds: { version: holds.version, snapshot: holds.all, restore: holds.restore },
+  };
+  const state = keepState({ file: path, interval: 30 }, keepers, clock, log);
   const desk = () => store.desk('r') ?? store.add('r', 'http://r');
   return {
-    ...{ lines, store, state, desk },
+    ...{ lines, store, state, desk, holds },
     value: async (name: string, labels: Record<string, string>) =>
       parseExposition(Buffer.concat(render(await telemetry.samples(), 'text')).toString()).value(
         `llama_router_${name}`,
@@ -121,6 +128,54 @@ describe('what was counted', () => {
     expect(lines.filter((line) => line.includes('level=error'))).toEqual([
       expect.stringContaining('msg="state not saved" error='),
     ]);
+  });
+});
+
+describe('a hold', () => {
+  const aWish = (router: string, until: number) => ({
+    ...{ router, until, reason: 'training', by: 'alice', enforce: true },
+  });
+
+  it('goes on in the next process, until its time', async () => {
+    const clock = createSteppedClock();
+    const first = aProcess(clock);
+    const short = first.holds.place(aWish('attic', clock.now() + 60_000), true);
+    const long = first.holds.place(aWish('gpu-box', clock.now() + 600_000), true);
+    await first.state.stop();
+    first.holds.stop();
+    expect(JSON.parse(readFileSync(file, 'utf8')).holds).toEqual([short, long]);
+
+    clock.jump(120_000);
+    const second = aProcess(clock);
+    expect(second.holds.all()).toEqual([long]);
+    clock.jump(480_000);
+    expect(second.holds.all()).toEqual([]);
+    await second.state.stop();
+    expect(clock.pending()).toBe(0);
+    expect(JSON.parse(readFileSync(file, 'utf8')).holds).toEqual([]);
+  });
+
+  it('is saved at the next interval, and so is its end', async () => {
+    const clock = createSteppedClock();
+    const { state, holds } = aProcess(clock);
+    const hold = holds.place(aWish('gpu-box', clock.now() + 600_000), true);
+    await clock.advance(30_000);
+    await written();
+    expect(JSON.parse(readFileSync(file, 'utf8')).holds).toEqual([hold]);
+    await until('the next time to be set', () => clock.pending() === 2, { everyMs: 2 });
+    holds.release('gpu-box', 'alice');
+    await clock.advance(30_000);
+    await until('the end to be saved', () => JSON.parse(readFileSync(file, 'utf8')).holds.length === 0, {
+      everyMs: 2,
+    });
+    await state.stop();
+  });
+
+  it('is not missed in a file of before there were holds', async () => {
+    writeFileSync(file, JSON.stringify({ version: 1, savedAt: 0, counters: [], lastUnloads: [] }));
+    const { state, holds, lines } = aProcess(createSteppedClock());
+    expect([holds.all(), lines.join()]).toEqual([[], expect.stringContaining('state taken over')]);
+    await state.stop();
   });
 });
 

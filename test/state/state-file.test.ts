@@ -31,6 +31,12 @@ const aState = (given: Partial<SavedState> = {}): SavedState => ({
   savedAt: 1_700_000_000_000,
   counters: [{ name: 'loads_total', labels: { router: 'r', model: 'über "q"\n🦙' }, value: 3 }],
   lastUnloads: [{ router: 'r', model: 'm', at: 1_700_000_000_000, reason: 'evicted' }],
+  holds: [
+    {
+      ...{ router: 'r', since: 1_700_000_000_000, until: 1_700_000_600_000 },
+      ...{ reason: 'training', by: 'alice', enforce: false },
+    },
+  ],
   ...given,
 });
 const text = JSON.stringify(aState());
@@ -82,8 +88,14 @@ describe('a state', () => {
     expect(readdirSync(folder)).toEqual(['state.json']);
   });
 
+  it('of before there were holds is read', () => {
+    const { holds, ...before } = aState();
+    set(JSON.stringify(before));
+    expect(read()).toEqual({ ok: true, value: before });
+  });
+
   it('may have keys that a later version adds', () => {
-    set(JSON.stringify({ ...aState(), holds: [] }));
+    set(JSON.stringify({ ...aState(), moods: [] }));
     expect(read()).toEqual({ ok: true, value: aState() });
   });
 });
@@ -103,6 +115,7 @@ describe('a file that cannot be used is set aside as it is', () => {
     ['with a reason nobody knows', text.replace('evicted', 'bored')],
     ['saved at a time that is none', JSON.stringify(aState({ savedAt: 1e20 }))],
     ['with an unload at a time that is none', text.replace('"at":1700000000000', '"at":1e300')],
+    ['with a hold until a time that is none', text.replace('1700000600000', '1e300')],
     ['of bytes', '\u0000\u0001\ufffd'],
   ])('%s', (_, content) => {
     set(content);

@@ -1,4 +1,6 @@
 import type { Request, Response } from 'express';
+import { describeEnd, type Hold } from '../../hold/hold.ts';
+import type { Holds } from '../../hold/holds.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import type { ModelBelief, RouterBelief } from '../../models/belief.ts';
@@ -9,6 +11,7 @@ import { STYLE } from './style.ts';
 
 interface PageParts {
   store: Store;
+  holds: Holds;
   telemetryPath: string;
   version: string;
   now(): number;
@@ -19,7 +22,7 @@ const POLICY =
   "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** `GET /`: routers and models for people, as plain tables that bring themselves up to date. */
-export function pageRoute({ store, telemetryPath, version, now }: PageParts) {
+export function pageRoute({ store, holds, telemetryPath, version, now }: PageParts) {
   return (_request: Request, response: Response) => {
     const page = html`<!doctype html>
 <html lang="en">
@@ -33,13 +36,14 @@ export function pageRoute({ store, telemetryPath, version, now }: PageParts) {
 <body>
 <header><h1>llama-router-exporter</h1><p>${version}</p></header>
 <main>
-${store.routers().map((router) => section(router, now()))}
+${store.routers().map((router) => section(router, holds.of(router.name), now()))}
 </main>
 <footer><nav aria-label="Interfaces">
 <a href="${telemetryPath}">Metrics</a>
 <a href="/api/v1/routers">Routers (JSON)</a>
 <a href="/api/v1/models">Models (JSON)</a>
 <a href="/api/v1/events">Events (stream)</a>
+<a href="/api/v1/hold">Holds (JSON)</a>
 <a href="/-/ready">Readiness</a>
 </nav></footer>
 </body>
@@ -54,7 +58,7 @@ export function styleRoute(_request: Request, response: Response): void {
   response.type('css').send(STYLE);
 }
 
-function section(router: RouterBelief, now: number): Html {
+function section(router: RouterBelief, hold: Hold | undefined, now: number): Html {
   const { name, url, up, fault, stream, props, models } = router;
   const state = up === undefined ? 'not asked yet' : up ? 'up' : 'down';
   const facts = [
@@ -68,9 +72,16 @@ function section(router: RouterBelief, now: number): Html {
 <h2>${name} <span class="badge ${state.split(' ')[0] ?? ''}">${state}</span></h2>
 <p>${facts.join(' · ')}</p>
 ${fault ? html`<p role="alert" class="fault">${fault.message}. What follows is what was last known.</p>` : ''}
+${hold ? holdLine(hold, now) : ''}
 ${models.size === 0 ? html`<p>No models are listed.</p>` : table([...models.values()], now)}
 </section>
 `;
+}
+
+function holdLine(hold: Hold, now: number): Html {
+  const { until, reason, by, enforce } = hold;
+  const end = html`<time datetime="${new Date(until).toISOString()}">${describeEnd(hold, now)}</time>`;
+  return html`<p class="hold">GPU memory is <strong>kept free</strong> until ${end}${reason && ` for ${reason}`}, asked by ${by}.${enforce ? ' Idle models that are loaded meanwhile are unloaded again.' : ''}</p>`;
 }
 
 function table(models: ModelBelief[], now: number): Html {

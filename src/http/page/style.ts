@@ -22,6 +22,7 @@ thead th { color: var(--soft); font-weight: 500; font-size: .85rem; }
 .badge.other, .badge.not { color: var(--amber); }
 .badge.down, .badge.failed, .fault { color: var(--red); }
 section > p.fault { color: var(--red); }
+section > p.hold { color: var(--amber); }
 footer nav { display: flex; flex-wrap: wrap; gap: 1.25rem; margin-top: 2rem; }
 a { color: var(--blue); }
 `;

@@ -1,0 +1,55 @@
+/** A router's memory is to stay free for a while. Times are milliseconds since the epoch. */
+export interface Hold {
+  router: string;
+  /** When it began; a hold that is lengthened keeps its beginning. */
+  since: number;
+  until: number;
+  /** What the memory is wanted for, in somebody's words; may be empty. */
+  reason: string;
+  /** Who asked for it. */
+  by: string;
+  /** A model that is loaded all the same, and is idle, is to be unloaded again. */
+  enforce: boolean;
+}
+
+/** What somebody wants held. */
+export type Wish = Omit<Hold, 'since'>;
+
+/** Whether the hold is over is decided by the time of day it names, whatever any timer says. */
+export function isOver(hold: Hold, now: number): boolean {
+  return hold.until <= now;
+}
+
+/**
+ * The hold that is in force once somebody has wished for one. Nobody weakens what another relies on: a wish that
+ * ends earlier changes nothing, one that ends later keeps the enforcement. Only who placed a hold, and says so
+ * himself (`explicit`: not as a side effect of an unload), also shortens it or takes its enforcement back.
+ */
+export function placed(standing: Hold | undefined, wish: Wish, explicit: boolean, now: number): Hold {
+  if (standing === undefined || isOver(standing, now)) return { ...wish, since: now };
+  const { since } = standing;
+  if (explicit && wish.by === standing.by) return { ...wish, since };
+  if (wish.until <= standing.until) return standing;
+  return { ...wish, since, enforce: wish.enforce || standing.enforce };
+}
+
+/**
+ * The hold after the clock was set back beyond its beginning: it keeps its length. Else a hold that was placed
+ * while the clock was a year ahead would last that year.
+ */
+export function righted(hold: Hold, now: number): Hold {
+  return now >= hold.since ? hold : { ...hold, since: now, until: now + (hold.until - hold.since) };
+}
+
+/** `kept free until 14:05 UTC for training (asked by alice)`. */
+export function describeHold(hold: Hold, now: number): string {
+  const { reason, by } = hold;
+  return `kept free until ${describeEnd(hold, now)}${reason && ` for ${reason}`} (asked by ${by})`;
+}
+
+/** `14:05 UTC`, with the date when that is another day; rounded up, so that nobody comes too early. */
+export function describeEnd({ until }: Hold, now: number): string {
+  const [day = '', time = ''] = new Date(Math.ceil(until / 60_000) * 60_000).toISOString().split('T');
+  const today = new Date(now).toISOString().startsWith(day);
+  return `${today ? '' : `${day} `}${time.slice(0, 5)} UTC`;
+}

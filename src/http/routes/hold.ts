@@ -1,0 +1,107 @@
+import express, { type NextFunction, type Request, type Response } from 'express';
+import { z } from 'zod';
+import type { Hold } from '../../hold/hold.ts';
+import type { Holds } from '../../hold/holds.ts';
+import { formatDuration } from '../../lib/duration.ts';
+import type { Store } from '../../models/store.ts';
+import { namedRouter } from '../named-router.ts';
+import { ProblemError } from '../problem.ts';
+import { viewHold } from '../views.ts';
+
+/** What the configuration says of holds: `max` in seconds. */
+export interface HoldRules {
+  max: number;
+  enforce: boolean;
+}
+
+/** Longer ones do not fit into a log line, a header or the page. */
+const LONGEST_REASON = 200;
+
+const routerQuery = z.strictObject({ router: z.string().min(1).optional() });
+
+const wanted = z
+  .strictObject({
+    routers: z.array(z.string()).default([]),
+    seconds: z.number().min(1).optional(),
+    until: z.iso.datetime({ offset: true }).optional(),
+    reason: z
+      .string()
+      .trim()
+      .max(LONGEST_REASON)
+      .regex(/^\P{Cc}*$/u, 'must be one line, without control characters')
+      .default(''),
+    enforce: z.boolean().optional(),
+  })
+  .refine(({ seconds, until }) => (seconds === undefined) !== (until === undefined), {
+    error: 'say how long: either seconds, or until (a time such as 2026-08-14T14:05:00Z)',
+  });
+
+/** `GET /api/v1/hold`, optionally of one `router`. */
+export function holdsRoute(store: Store, holds: Holds) {
+  return (request: Request, response: Response) => {
+    response.json({ holds: namedIn(request, store, holds).map(viewHold) });
+  };
+}
+
+/** `PUT /api/v1/hold`: keeps the memory of these routers free, of all when none is named. */
+export function placeHoldRoute(store: Store, holds: Holds, rules: () => HoldRules, now: () => number) {
+  return (request: Request, response: Response) => {
+    const { routers, reason, enforce = rules().enforce, ...span } = parsed(wanted, request.body, 'Bad hold');
+    for (const router of routers) namedRouter(store, router);
+    const until = endOf(span, rules().max, now());
+    const names = routers.length > 0 ? routers : store.routers().map(({ name }) => name);
+    const by = callerOf(response);
+    const placed = names.map((router) => holds.place({ router, until, reason, by, enforce }, true));
+    response.json({ holds: placed.map(viewHold) });
+  };
+}
+
+/** `DELETE /api/v1/hold`, optionally of one `router`: what is not held is left as it is. */
+export function releaseHoldRoute(store: Store, holds: Holds) {
+  return (request: Request, response: Response) => {
+    const by = callerOf(response);
+    const released = namedIn(request, store, holds).flatMap(({ router }) => holds.release(router, by) ?? []);
+    response.json({ released: released.map(viewHold) });
+  };
+}
+
+/** The body of a request as JSON, which it must say that it is: a form of another site cannot. */
+export const holdBody = [
+  (request: Request, _response: Response, next: NextFunction) => {
+    if (request.is('json')) return next();
+    const detail = 'Send a JSON object, with Content-Type: application/json.';
+    throw new ProblemError({ status: 415, title: 'Not JSON', detail });
+  },
+  express.json({ limit: '1mb' }),
+];
+
+function namedIn(request: Request, store: Store, holds: Holds): Hold[] {
+  const { router } = parsed(routerQuery, request.query, 'Bad query');
+  if (router === undefined) return holds.all();
+  namedRouter(store, router);
+  const hold = holds.of(router);
+  return hold ? [hold] : [];
+}
+
+function endOf(span: { seconds?: number | undefined; until?: string | undefined }, max: number, now: number) {
+  const until = span.seconds === undefined ? Date.parse(span.until ?? '') : now + span.seconds * 1000;
+  if (until <= now) {
+    const detail = `until is ${span.until}, which is over: it is ${new Date(now).toISOString()} here.`;
+    throw new ProblemError({ status: 400, title: 'Bad hold', detail });
+  }
+  if (until - now > max * 1000) {
+    const detail = `A hold lasts at most ${formatDuration(max)}: ask for less, or raise hold.max in the configuration.`;
+    throw new ProblemError({ status: 400, title: 'Bad hold', detail });
+  }
+  return until;
+}
+
+function callerOf(response: Response): string {
+  return response.locals.permit?.caller?.name ?? 'loopback';
+}
+
+function parsed<Schema extends z.ZodType>(schema: Schema, value: unknown, title: string): z.output<Schema> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new ProblemError({ status: 400, title, detail: z.prettifyError(result.error) });
+}
