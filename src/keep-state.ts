@@ -1,6 +1,7 @@
 import type { Config } from './config/schema.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
+import { SAVED_PARTS, type SavedParts } from './saved-parts.ts';
 import { createStateFile, type SavedState } from './state/state-file.ts';
 
 /** One part of what survives a restart. */
@@ -12,12 +13,8 @@ export interface Keeper<Part> {
   restore(saved: Part): void;
 }
 
-type Parts = {
-  [Name in Exclude<keyof SavedState, 'version' | 'savedAt'>]-?: NonNullable<SavedState[Name]>;
-};
-
-/** A keeper for every part of the state file: one that is added to its schema does not compile without. */
-export type Keepers = { [Name in keyof Parts]: Keeper<Parts[Name]> };
+/** A keeper for every part: one that is added does not compile without. */
+export type Keepers = { [Name in keyof SavedParts]: Keeper<SavedParts[Name]> };
 
 /**
  * Takes over what an earlier process saved, and saves it again when something changed and at the end. Does
@@ -30,7 +27,7 @@ export function keepState(
   log: Logger,
 ): { stop(): Promise<void> } {
   if (path === '') return { stop: async () => {} };
-  const file = createStateFile(path);
+  const file = createStateFile(path, SAVED_PARTS);
   const saved = file.read();
   if (!saved.ok) log.warn('state not taken over', { error: saved.fault });
   else if (saved.value) {
@@ -65,26 +62,22 @@ export function keepState(
   }
 }
 
-function namesOf(keepers: Keepers): (keyof Parts)[] {
-  return Object.keys(keepers) as (keyof Parts)[];
-}
-
 /** Of all together; not a sum, in which two changes could cancel out. */
 function versionOf(keepers: Keepers): string {
-  return namesOf(keepers)
-    .map((name) => keepers[name].version())
+  return Object.values(keepers)
+    .map(({ version }) => version())
     .join();
 }
 
-async function snapshot(keepers: Keepers): Promise<Parts> {
-  const parts = namesOf(keepers).map(async (name) => [name, await keepers[name].snapshot()] as const);
-  return Object.fromEntries(await Promise.all(parts)) as unknown as Parts;
+async function snapshot(keepers: Keepers): Promise<Record<string, unknown>> {
+  const parts = Object.entries(keepers).map(async ([name, part]) => [name, await part.snapshot()] as const);
+  return Object.fromEntries(await Promise.all(parts));
 }
 
 /** A part that an older file does not have yet is left as it is. */
 function restore(keepers: Keepers, saved: SavedState): void {
-  for (const name of namesOf(keepers)) {
+  for (const [name, keeper] of Object.entries(keepers)) {
     // The part belongs to the keeper of the same name, which the compiler cannot follow through the loop.
-    if (saved[name] !== undefined) (keepers[name] as Keeper<unknown>).restore(saved[name]);
+    if (saved[name] !== undefined) (keeper as Keeper<unknown>).restore(saved[name]);
   }
 }

@@ -2,6 +2,8 @@ import type { EngineNews } from './engine/reader.ts';
 import type { HoldNews } from './hold/holds.ts';
 import type { Logger } from './lib/logger.ts';
 import type { Transition } from './models/belief.ts';
+import type { Loop } from './unload/guards.ts';
+import type { Operation } from './unload/report.ts';
 
 /** Writes to the log what an operator would want to find there; changes of status alone are for debugging. */
 export function logTransitions(log: Logger): (transition: Transition) => void {
@@ -72,6 +74,36 @@ export function logHolds(log: Logger): (news: HoldNews) => void {
         return log.info('memory is kept free no longer: the time is over', { router });
     }
   };
+}
+
+/** Writes to the log what an operation came to; each model that stayed with its reason. */
+export function logOperation(log: Logger): (operation: Operation) => void {
+  return ({ id, trigger, caller, reason, outcome, duration_seconds, routers, summary }) => {
+    const who = { operation: id, trigger, caller: caller.name, address: caller.address };
+    const said = { outcome: outcome ?? undefined, reason: reason || undefined, seconds: duration_seconds };
+    const isBad = outcome === 'failed' || outcome === 'partial';
+    log[isBad ? 'warn' : 'info']('unload operation', { ...who, ...said, ...summary });
+    for (const { router, fault, refused, models } of routers) {
+      if (fault) log.warn('not unloaded', { operation: id, router, error: fault.message });
+      if (refused)
+        log.info('not unloaded', { operation: id, router, refused: refused.reason, why: refused.detail });
+      for (const { model, result, detail } of models) {
+        if (detail !== undefined)
+          log.info('unload', { operation: id, router, model, result: String(result), detail });
+      }
+    }
+  };
+}
+
+/** Writes to the log that automatic unloads are stopped because what they unload comes back. */
+export function logLoop(log: Logger): (loop: Loop) => void {
+  return ({ router, trigger, models, until }) =>
+    log.warn('reload loop: automatic unloads rest, find out who loads these models', {
+      router,
+      trigger,
+      models: models.join(', '),
+      until: new Date(until).toISOString(),
+    });
 }
 
 function logModel(

@@ -9,6 +9,8 @@ import type { UnloadRequest } from './unload/request.ts';
 export interface Unloading {
   operations: Operations;
   guards: Guards;
+  /** What is never unloaded on a router, whoever asks. */
+  keep(router: string): readonly string[];
 }
 
 export function createUnloading(
@@ -33,7 +35,7 @@ export function createUnloading(
     const { unload, routers } = config();
     return [...unload.keep, ...(routers.find(({ name }) => name === router)?.keep ?? [])];
   };
-  return { operations: createOperations({ hands: fleet.hands, keep, guards, clock }), guards };
+  return { operations: createOperations({ hands: fleet.hands, keep, guards, clock }), guards, keep };
 }
 
 /** What a request asks for when it does not say. */

@@ -5,6 +5,7 @@ import { examineRouter } from '../doctor/examine.ts';
 import { examineState } from '../doctor/examine-state.ts';
 import type { Diagnosis } from '../doctor/finding.ts';
 import { conclude, formatDiagnosis, hasFailed, viewDiagnosis } from '../doctor/report.ts';
+import { SAVED_PARTS } from '../saved-parts.ts';
 import { type Command, textFlag } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { OUTPUT_FLAG, outputOf } from './one-off.ts';
@@ -31,7 +32,7 @@ export const doctor: Command = {
       diagnoses.push(show(diagnoseRouter(evidence, examined)));
       examined.push(evidence);
     }
-    const own = show({ name: 'exporter', findings: [diagnoseState(examineState(state.file))] });
+    const own = show({ name: 'exporter', findings: [diagnoseState(examineState(state.file, SAVED_PARTS))] });
 
     const exitCode = exitCodeOf(diagnoses, own);
     const view = { routers: diagnoses.map(viewDiagnosis), exporter: viewDiagnosis(own), exit_code: exitCode };

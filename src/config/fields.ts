@@ -40,6 +40,12 @@ interface Names {
 export const duration = (fallback: string, min: string, description: string) =>
   scalar(fallback, `duration, at least ${min}`, description, (v) => parseSeconds(v, min, LONGEST_DURATION));
 
+/** A time span that must be given where it stands. */
+export const requiredDuration = (min: string, description: string) =>
+  parsed((v) =>
+    v === undefined ? { wrong: 'is missing' } : parseSeconds(v, min, LONGEST_DURATION),
+  ).register(options, { kind: 'scalar', type: `duration, at least ${min}`, description, fallback: '' });
+
 /** Free text. */
 export const text = (fallback: string, description: string) =>
   scalar(fallback, 'text', description, parseText);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { formatDuration } from '../lib/duration.ts';
 import { choice, count, duration, listenAddress, path, section, texts, toggle, urlPath } from './fields.ts';
 import { isTree } from './layer.ts';
+import { idleRules } from './policy.ts';
 import { routers } from './routers.ts';
 
 /** Every option there is, with its default, its description and its unit. Durations load as seconds. */
@@ -69,6 +70,18 @@ export const configSchema = z
         false,
         'Whether a model that is loaded during a hold and is idle is unloaded again, where a hold does not say.',
       ),
+    }),
+    policy: section('What is unloaded because nobody uses it.', {
+      idle: idleRules,
+      interval: duration('5s', '1s', 'Between two looks at who has been idle for too long.'),
+      hold_grace: duration(
+        '10s',
+        '1s',
+        'How long a model that was loaded in spite of an enforced hold must have been idle to be unloaded.',
+      ),
+    }),
+    audit: section('Who asked for what, and what came of it.', {
+      file: path('', 'A file of JSON lines that is only ever added to; empty: only the log.'),
     }),
     state: section('What survives a restart: counters, last unloads, holds and operations.', {
       file: path('', 'Where that is kept; empty: nowhere.'),

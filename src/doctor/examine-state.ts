@@ -5,9 +5,9 @@ import type { StateEvidence } from './evidence.ts';
 
 /**
  * Tries what the service will do with the state file, on a copy in a folder of its own beside it, which is
- * removed again. The file itself is only read.
+ * removed again. The file itself is only read; `parts` says what it may hold.
  */
-export function examineState(path: string): StateEvidence {
+export function examineState(path: string, parts: Parameters<typeof createStateFile>[1]): StateEvidence {
   if (path === '') return { kind: 'not_kept' };
   const folder = dirname(path);
   const unwritable = (code: string, at = folder): StateEvidence => {
@@ -36,7 +36,7 @@ export function examineState(path: string): StateEvidence {
       return { kind: 'unreadable', path, code: codeOf(error) };
     }
     // The very reader of the service: it sets a damaged file aside, and that is the copy.
-    return createStateFile(copy).read().ok ? writable(path, true) : { kind: 'damaged', path };
+    return createStateFile(copy, parts).read().ok ? writable(path, true) : { kind: 'damaged', path };
   } finally {
     rmSync(trial, { recursive: true, force: true });
   }

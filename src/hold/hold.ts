@@ -1,16 +1,21 @@
+import { z } from 'zod';
+import { savedTime } from '../lib/saved-time.ts';
+
 /** A router's memory is to stay free for a while. Times are milliseconds since the epoch. */
-export interface Hold {
-  router: string;
+export const savedHold = z.object({
+  router: z.string(),
   /** When it began; a hold that is lengthened keeps its beginning. */
-  since: number;
-  until: number;
+  since: savedTime,
+  until: savedTime,
   /** What the memory is wanted for, in somebody's words; may be empty. */
-  reason: string;
+  reason: z.string(),
   /** Who asked for it. */
-  by: string;
+  by: z.string(),
   /** A model that is loaded all the same, and is idle, is to be unloaded again. */
-  enforce: boolean;
-}
+  enforce: z.boolean(),
+});
+
+export type Hold = z.infer<typeof savedHold>;
 
 /** What somebody wants held. */
 export type Wish = Omit<Hold, 'since'>;

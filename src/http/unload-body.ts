@@ -10,17 +10,20 @@ const DAY = 86_400;
 const names = (description: string) =>
   z.array(z.string().min(1).max(LONGEST_NAME)).max(MOST_NAMES).optional().meta({ description });
 
-const seconds = (most: number, description: string) => z.number().min(0).max(most).optional().meta({ description });
+const seconds = (most: number, description: string) =>
+  z.number().min(0).max(most).optional().meta({ description });
 
 const common = {
   routers: names('Names of routers; all when absent or empty.'),
   keep: names('Globs of models to leave alone, whatever else matches; what is configured is kept as well.'),
-  when_busy: z
-    .enum(WHEN_BUSY)
-    .optional()
-    .meta({ description: 'What happens to a model that is generating or loading. Default: unload.when_busy.' }),
+  when_busy: z.enum(WHEN_BUSY).optional().meta({
+    description: 'What happens to a model that is generating or loading. Default: unload.when_busy.',
+  }),
   busy_timeout_seconds: seconds(DAY, 'How long a busy model is waited for. Default: unload.busy_timeout.'),
-  timeout_seconds: seconds(DAY, 'How long a model may take to be gone, once ordered. Default: unload.timeout.'),
+  timeout_seconds: seconds(
+    DAY,
+    'How long a model may take to be gone, once ordered. Default: unload.timeout.',
+  ),
   wait: z
     .union([z.boolean(), z.number().min(0).max(300)])
     .optional()
@@ -37,12 +40,9 @@ const common = {
     .meta({ description: 'Why, for whoever reads the report, the page or the audit.' }),
   hold_seconds: seconds(30 * DAY, 'Keep the memory of these routers free for so long afterwards.'),
   idle_for_seconds: seconds(30 * DAY, 'Only models that have served nothing for so long.'),
-  free_bytes: z
-    .number()
-    .int()
-    .positive()
-    .optional()
-    .meta({ description: 'Unload as few models as free so many bytes on each router, the least missed first.' }),
+  free_bytes: z.number().int().positive().optional().meta({
+    description: 'Unload as few models as free so many bytes on each router, the least missed first.',
+  }),
   until_ratio: z
     .number()
     .min(0)
@@ -53,7 +53,10 @@ const common = {
 
 const oneTarget = (body: { free_bytes?: unknown; until_ratio?: unknown }) =>
   body.free_bytes === undefined || body.until_ratio === undefined;
-const ONE_TARGET = { error: 'free_bytes and until_ratio are two ways to say how much: keep one', path: ['until_ratio'] };
+const ONE_TARGET = {
+  error: 'free_bytes and until_ratio are two ways to say how much: keep one',
+  path: ['until_ratio'],
+};
 
 /** The body of `POST /api/v1/unload`: named models. */
 export const unloadBody = z

@@ -189,6 +189,11 @@ export const CATALOG = {
     'When an operation of this exporter last unloaded a model.',
     router,
   ),
+  holdEnforced: counter(
+    'llama_router_hold_enforced_unloads_total',
+    'Models that were loaded in spite of an enforced hold, were idle and were unloaded again.',
+    router,
+  ),
   unloadPaused: gauge(
     'llama_router_unload_paused',
     'Whether automatic unloads rest because what they unloaded came back again and again (1).',

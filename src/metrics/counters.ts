@@ -1,11 +1,14 @@
+import { z } from 'zod';
 import type { Family, Row } from './family.ts';
 
 /** A counter as it stands, to be saved. */
-export interface CounterValue {
-  name: string;
-  labels: Readonly<Record<string, string>>;
-  value: number;
-}
+export const savedCounter = z.object({
+  name: z.string(),
+  labels: z.record(z.string(), z.string()),
+  value: z.number().nonnegative(),
+});
+
+export type CounterValue = z.infer<typeof savedCounter>;
 
 /** A family of any labels. */
 interface AnyCounting {

@@ -1,4 +1,5 @@
 import type { Operation, RefusalReason } from '../unload/report.ts';
+import type { UnloadRequest } from '../unload/request.ts';
 import { CATALOG } from './catalog.ts';
 import { type CounterValue, restoreTo, snapshotOf } from './counters.ts';
 import { createCountingRoom } from './counting.ts';
@@ -6,9 +7,9 @@ import type { Samples } from './family.ts';
 
 /** Counts what this exporter does, and what it refuses to do. */
 export interface Deeds {
-  /** A router is followed: its series begin at 0. */
-  router(router: string): void;
-  operation(operation: Operation): void;
+  /** Other routers are followed than before. */
+  refresh(): void;
+  operation(operation: Operation, request: Pick<UnloadRequest, 'enforcesHold'>): void;
   refusal(reason: RefusalReason): void;
   samples(): Promise<Samples[]>;
   snapshot(): Promise<CounterValue[]>;
@@ -29,17 +30,18 @@ export function createDeeds(
   const refusals = counting(CATALOG.unloadRefusals);
   const duration = counting(CATALOG.unloadDuration);
   const freed = counting(CATALOG.unloadFreed);
-  const all = [operations, refusals, duration, freed];
+  const enforced = counting(CATALOG.holdEnforced);
+  const all = [operations, refusals, duration, freed, enforced];
   for (const trigger of first.triggers) {
     for (const outcome of first.outcomes) operations.add({ trigger, outcome }, 0);
   }
   for (const reason of first.refusals) refusals.add({ reason }, 0);
 
   return {
-    router() {
+    refresh() {
       for (const family of all) family.refresh();
     },
-    operation({ trigger, outcome, routers }) {
+    operation({ trigger, outcome, routers }, { enforcesHold = false }) {
       if (outcome !== null) operations.add({ trigger, outcome });
       for (const { router, models, memory, refused } of routers) {
         if (refused) refusals.add({ reason: refused.reason });
@@ -47,6 +49,7 @@ export function createDeeds(
         for (const model of models) {
           const isGone = model.result === 'unloaded' || model.result === 'forced';
           if (isGone && model.seconds !== undefined) duration.add({ router }, model.seconds);
+          if (isGone && enforcesHold) enforced.add({ router });
         }
       }
     },

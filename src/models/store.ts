@@ -1,17 +1,21 @@
+import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
+import { savedTime } from '../lib/saved-time.ts';
 import type { RouterBelief, Transition } from './belief.ts';
 import type { LifecycleRules } from './life.ts';
 import { createRouterDesk, type RouterDesk } from './router-desk.ts';
-import type { UnloadReason } from './status.ts';
+import { UNLOAD_REASONS } from './status.ts';
 
 /** The last unload of a model. `at` in milliseconds since the epoch. */
-export interface LastUnload {
-  router: string;
-  model: string;
-  at: number;
-  reason: UnloadReason;
-}
+export const savedUnload = z.object({
+  router: z.string(),
+  model: z.string(),
+  at: savedTime,
+  reason: z.enum(UNLOAD_REASONS),
+});
+
+export type LastUnload = z.infer<typeof savedUnload>;
 
 /** The belief about every router and model, and the news of its changes. */
 export interface Store {

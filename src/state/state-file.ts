@@ -3,51 +3,27 @@ import { open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { failed, ok, type Result } from '../lib/result.ts';
+import { savedTime } from '../lib/saved-time.ts';
 
-/** What survives a restart. Times in milliseconds since the epoch. */
-export type SavedState = z.infer<typeof savedState>;
-
-/** No later than what a Date can hold: a damaged number must not be found out by whoever prints it. */
-const time = z.number().min(0).max(8.64e15);
-
-const savedState = z.object({
-  version: z.literal(1),
-  savedAt: time,
-  counters: z.array(
-    z.object({ name: z.string(), labels: z.record(z.string(), z.string()), value: z.number().nonnegative() }),
-  ),
-  lastUnloads: z.array(
-    z.object({
-      router: z.string(),
-      model: z.string(),
-      at: time,
-      reason: z.enum(['requested', 'external', 'evicted', 'crashed']),
-    }),
-  ),
-  /** Absent in files of before there were holds. */
-  holds: z
-    .array(
-      z.object({
-        router: z.string(),
-        since: time,
-        until: time,
-        reason: z.string(),
-        by: z.string(),
-        enforce: z.boolean(),
-      }),
-    )
-    .optional(),
-});
+/** What survives a restart, part by part; a part is absent in a file that is older than it. */
+export type SavedState = { savedAt: number } & Readonly<Record<string, unknown>>;
 
 /** The state file. `read` sets a damaged one aside; no call throws. */
 export interface StateFile {
   /** Undefined when there is none yet; a fault, for the log, when there was one that could not be used. */
   read(): Result<SavedState | undefined, string>;
   /** Whole or not at all: what is read later is one complete state. */
-  write(state: Omit<SavedState, 'version'>): Promise<Result<void, string>>;
+  write(state: SavedState): Promise<Result<void, string>>;
 }
 
-export function createStateFile(path: string): StateFile {
+/** `parts` says what each part looks like. */
+export function createStateFile(path: string, parts: Readonly<Record<string, z.ZodType>>): StateFile {
+  const optional = Object.entries(parts).map(([name, schema]) => [name, schema.optional()] as const);
+  const savedState = z.object({
+    version: z.literal(1),
+    savedAt: savedTime,
+    ...Object.fromEntries(optional),
+  });
   return {
     read() {
       let text: string;
@@ -59,7 +35,7 @@ export function createStateFile(path: string): StateFile {
           `${path} cannot be read (${codeOf(error)}): counters start at 0; check its owner and mode`,
         );
       }
-      const parsed = parse(text);
+      const parsed = parse(text, savedState);
       return parsed ? ok(parsed) : failed(setAside(path));
     },
     async write(state) {
@@ -85,9 +61,9 @@ export function createStateFile(path: string): StateFile {
   };
 }
 
-function parse(text: string): SavedState | undefined {
+function parse(text: string, schema: z.ZodType<SavedState>): SavedState | undefined {
   try {
-    return savedState.safeParse(JSON.parse(text)).data;
+    return schema.safeParse(JSON.parse(text)).data;
   } catch {
     return undefined;
   }

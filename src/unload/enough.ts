@@ -21,10 +21,12 @@ export function chooseEnough(candidates: readonly Candidate[], neededBytes: numb
     chosen.push(candidate);
     missing -= candidate.bytes ?? 0;
   }
-  // A large one at the end may have made some before it superfluous: those that would be missed most stay.
+  // A large one at the end may have made some before it superfluous: those that would be missed most stay. But an
+  // idle one is never spared for the sake of a busy one, which may not rest in time.
+  const someAreBusy = chosen.some(isBusy);
   for (const candidate of chosen.toReversed()) {
     const bytes = candidate.bytes ?? 0;
-    if (missing > 0 || bytes > -missing) continue;
+    if (missing > 0 || bytes > -missing || isBusy(candidate) !== someAreBusy) continue;
     chosen.splice(chosen.indexOf(candidate), 1);
     missing += bytes;
   }
@@ -37,12 +39,17 @@ export function chooseEnough(candidates: readonly Candidate[], neededBytes: numb
  */
 function leastMissedFirst(a: Candidate, b: Candidate): number {
   return (
-    Number(a.idleMs === undefined) - Number(b.idleMs === undefined) ||
+    Number(isBusy(a)) - Number(isBusy(b)) ||
     Number(a.bytes === undefined) - Number(b.bytes === undefined) ||
     idleRank(b) - idleRank(a) ||
     (a.loadSeconds ?? Number.MAX_VALUE) - (b.loadSeconds ?? Number.MAX_VALUE) ||
     (a.id < b.id ? -1 : 1)
   );
+}
+
+/** Or nobody knows, which is to be treated alike. */
+function isBusy({ idleMs }: Candidate): boolean {
+  return idleMs === undefined;
 }
 
 function idleRank({ idleMs = 0 }: Candidate): number {

@@ -1,4 +1,6 @@
+import { z } from 'zod';
 import { formatDuration } from '../lib/duration.ts';
+import { savedTime } from '../lib/saved-time.ts';
 import type { Refusal } from './report.ts';
 import { isAutomatic, type UnloadRequest } from './request.ts';
 
@@ -15,28 +17,31 @@ export interface GuardRules {
   pauseMaxMs: number;
 }
 
-/** What is remembered of one automatic trigger on one router. Times in milliseconds since the epoch. */
-export interface GuardState {
-  /** When an operation last unloaded something. */
-  actedAt?: number;
-  /** The last automatic unloads, the oldest first, and which of their models came back. */
-  automatic: readonly AutomaticUnload[];
-  /** Of the last loop; kept after it is over, for the next to be longer. */
-  pause?: { until: number; ms: number; models: readonly string[] };
-}
+const automaticUnload = z.object({
+  at: savedTime,
+  models: z.array(z.string()),
+  /** Those that came back. */
+  returned: z.array(z.string()),
+});
 
-export interface AutomaticUnload {
-  at: number;
-  models: readonly string[];
-  returned: readonly string[];
-}
+/** What is remembered of one automatic trigger on one router. Times in milliseconds since the epoch. */
+export const guardState = z.object({
+  /** When an operation last unloaded something. */
+  actedAt: savedTime.exactOptional(),
+  /** The last automatic unloads, the oldest first. */
+  automatic: z.array(automaticUnload),
+  /** Of the last loop; kept after it is over, for the next to be longer. */
+  pause: z.object({ until: savedTime, ms: z.number(), models: z.array(z.string()) }).exactOptional(),
+});
+
+export type GuardState = z.infer<typeof guardState>;
 
 export const NOTHING_REMEMBERED: GuardState = { automatic: [] };
 
 /** Why this request is not granted now; undefined when it is. Never a refusal for a person who asks. */
 export function judge(
   state: GuardState,
-  { trigger, ignoresCooldown = false }: Pick<UnloadRequest, 'trigger' | 'ignoresCooldown'>,
+  { trigger, enforcesHold = false }: Pick<UnloadRequest, 'trigger' | 'enforcesHold'>,
   now: number,
   rules: GuardRules,
 ): Refusal | undefined {
@@ -53,7 +58,7 @@ export function judge(
   }
   const since = actedAt === undefined ? undefined : now - actedAt;
   // Below 0 the wall clock was set back: nobody knows how long it has been.
-  if (ignoresCooldown || since === undefined || since < 0 || since >= rules.cooldownMs) return undefined;
+  if (enforcesHold || since === undefined || since < 0 || since >= rules.cooldownMs) return undefined;
   return {
     reason: 'cooldown',
     detail: `the last unload was ${formatDuration(since / 1000)} ago: what it did must show first`,
@@ -65,7 +70,7 @@ export function judge(
 export function acted(
   state: GuardState,
   { trigger }: Pick<UnloadRequest, 'trigger'>,
-  models: readonly string[],
+  models: string[],
   now: number,
   rules: GuardRules,
 ): GuardState {

@@ -1,8 +1,9 @@
+import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import type { Transition } from '../models/belief.ts';
-import { acted, cameBack, type GuardRules, type GuardState, judge, NOTHING_REMEMBERED } from './guard.ts';
+import { acted, cameBack, type GuardRules, guardState, judge, NOTHING_REMEMBERED } from './guard.ts';
 import type { Refusal } from './report.ts';
-import { isAutomatic, type Trigger, type UnloadRequest } from './request.ts';
+import { isAutomatic, TRIGGERS, type Trigger, type UnloadRequest } from './request.ts';
 
 /** A trigger whose unloads on a router were undone again and again. Times in milliseconds since the epoch. */
 export interface Loop {
@@ -16,30 +17,32 @@ export interface Loop {
 export interface Guards {
   judge(router: string, request: UnloadRequest): Refusal | undefined;
   /** An operation has unloaded these models. */
-  acted(router: string, request: UnloadRequest, models: readonly string[]): void;
+  acted(router: string, request: UnloadRequest, models: string[]): void;
   /** Watches for models that come back. */
   heed(transition: Transition): void;
   /** The loops that stop automatic unloads now. */
   loops(): readonly Loop[];
+  /** Another number after every change. */
+  version(): number;
   snapshot(): GuardRecord[];
   restore(records: readonly GuardRecord[]): void;
 }
 
-export interface GuardRecord {
-  router: string;
-  trigger: Trigger;
-  state: GuardState;
-}
+export const guardRecord = z.object({ router: z.string(), trigger: z.enum(TRIGGERS), state: guardState });
+
+export type GuardRecord = z.infer<typeof guardRecord>;
 
 /** Triggers are guarded apart: what undoes an idle policy says nothing about memory pressure. */
 export const AUTOMATIC: readonly Trigger[] = ['alertmanager', 'policy'];
 
 export function createGuards(clock: Clock, rules: () => GuardRules, tellLoop: (loop: Loop) => void): Guards {
   const records = new Map<string, GuardRecord>();
+  let version = 0;
   return {
     judge: (router, request) => judge(recordOf(router, request.trigger).state, request, clock.now(), rules()),
     acted(router, request, models) {
       const now = clock.now();
+      version += 1;
       for (const trigger of AUTOMATIC) {
         const record = recordOf(router, trigger);
         // To the other triggers it is as if a person had acted: a reason to wait, and no loop of theirs.
@@ -55,6 +58,7 @@ export function createGuards(clock: Clock, rules: () => GuardRules, tellLoop: (l
         const record = records.get(keyOf(router, trigger));
         if (!record) continue;
         const { state, loop } = cameBack(record.state, model, clock.now(), rules());
+        if (state !== record.state) version += 1;
         record.state = state;
         if (loop) tellLoop({ router, trigger, models: loop.models, until: loop.until });
       }
@@ -65,6 +69,7 @@ export function createGuards(clock: Clock, rules: () => GuardRules, tellLoop: (l
           ? [{ router, trigger, models: pause.models, until: pause.until }]
           : [],
       ),
+    version: () => version,
     snapshot: () => structuredClone([...records.values()]),
     restore(saved) {
       for (const record of saved) {

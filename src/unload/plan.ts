@@ -1,7 +1,7 @@
 import { formatDuration } from '../lib/duration.ts';
-import { matchesGlob } from '../lib/glob.ts';
 import type { ModelBelief } from '../models/belief.ts';
 import { idleSince } from '../models/idle.ts';
+import { matchesModel } from '../models/matching.ts';
 import type { Status } from '../models/status.ts';
 import { type Candidate, chooseEnough } from './enough.ts';
 import type { ModelResult } from './report.ts';
@@ -31,13 +31,13 @@ export function planUnload(
 ): Plan {
   const plan: Plan = { unload: [], settled: [], unmatched: [] };
   for (const model of models) {
-    if (selection.models.length > 0 && !matchesAny(selection.models, model)) continue;
+    if (selection.models.length > 0 && !matchesModel(selection.models, model)) continue;
     const decision = decide(model, selection, now);
     if (decision === 'unload') plan.unload.push(model.id);
     else if (decision) plan.settled.push({ model: model.id, ...decision });
   }
   plan.unmatched = selection.models.filter(
-    (pattern) => !models.some((model) => matchesAny([pattern], model)),
+    (pattern) => !models.some((model) => matchesModel([pattern], model)),
   );
   return selection.target ? onlyEnough(plan, models, selection.target, now, memory) : plan;
 }
@@ -58,7 +58,7 @@ function decide(model: ModelBelief, selection: Selection, now: number): Decision
     case 'loaded':
     case 'sleeping':
     case 'loading': {
-      if (matchesAny(selection.keep, model)) return KEPT;
+      if (matchesModel(selection.keep, model)) return KEPT;
       const active = tooActive(model, selection, now);
       return active === undefined ? 'unload' : { result: 'kept', detail: active };
     }
@@ -120,8 +120,4 @@ function candidateOf(model: ModelBelief, now: number, memory: MemoryReading | un
     ...(since !== undefined && { idleMs: Math.max(0, now - since) }),
     ...(loadSeconds !== undefined && { loadSeconds }),
   };
-}
-
-function matchesAny(patterns: readonly string[], { id, aliases }: ModelBelief): boolean {
-  return patterns.some((pattern) => [id, ...aliases].some((name) => matchesGlob(pattern, name)));
 }

@@ -1,4 +1,5 @@
-import type { Caller, Trigger, WhenBusy } from './request.ts';
+import { z } from 'zod';
+import { caller, TRIGGERS, WHEN_BUSY } from './request.ts';
 
 /** What became of one model. */
 export const RESULTS = [
@@ -16,22 +17,27 @@ export const RESULTS = [
 /** `asked`: the router accepted, and nobody waited to see it gone. */
 export type Result = (typeof RESULTS)[number];
 
-export interface ModelResult {
-  model: string;
-  result: Result;
-  /** From the request to the verified end. */
-  seconds?: number;
-  /** For a person: why it was kept, what went wrong. */
-  detail?: string;
-}
+const model = z.string().meta({ description: 'The id of a model.' });
+
+const modelResult = z
+  .object({
+    model,
+    result: z.enum(RESULTS),
+    seconds: z.number().exactOptional().meta({ description: 'From the order to the verified end.' }),
+    detail: z.string().exactOptional().meta({ description: 'Why it was kept, or what went wrong.' }),
+  })
+  .meta({ id: 'ModelResult' });
+
+export type ModelResult = z.infer<typeof modelResult>;
 
 /** A model whose result is not known yet. */
-export interface PendingModel {
-  model: string;
-  result: null;
-  /** What is being waited for. */
-  detail?: string;
-}
+const pendingModel = z
+  .object({
+    model,
+    result: z.null(),
+    detail: z.string().exactOptional().meta({ description: 'What is being waited for.' }),
+  })
+  .meta({ id: 'PendingModel' });
 
 /** Why an automatic unload is not done now, or a request not taken. */
 export const REFUSAL_REASONS = [
@@ -44,58 +50,71 @@ export const REFUSAL_REASONS = [
 
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
-export interface Refusal {
-  reason: Extract<RefusalReason, 'cooldown' | 'reload_loop' | 'in_progress'>;
-  detail: string;
-  retry_after_seconds?: number;
-}
+const refusal = z
+  .object({
+    reason: z.enum(['cooldown', 'reload_loop', 'in_progress'] satisfies RefusalReason[]),
+    detail: z.string(),
+    retry_after_seconds: z.number().exactOptional(),
+  })
+  .meta({ id: 'Refusal' });
 
-/** Of the GPU memory that the router's models can use. */
-export interface MemoryChange {
-  before_bytes: number;
-  after_bytes: number;
-  freed_bytes: number;
-}
+export type Refusal = z.infer<typeof refusal>;
 
-export interface RouterResult {
-  router: string;
-  models: (ModelResult | PendingModel)[];
-  /** Where its memory is measured. */
-  memory?: MemoryChange;
-  /** Why nothing could be done on this router at all. */
-  fault?: { kind: string; message: string };
-  refused?: Refusal;
-}
+const memoryChange = z
+  .object({ before_bytes: z.number(), after_bytes: z.number(), freed_bytes: z.number() })
+  .meta({ id: 'MemoryChange', description: "Of the GPU memory that the router's models can use." });
+
+export type MemoryChange = z.infer<typeof memoryChange>;
+
+const routerResult = z
+  .object({
+    router: z.string(),
+    models: z.array(z.union([modelResult, pendingModel])),
+    memory: memoryChange.exactOptional().meta({ description: 'Where its memory is measured.' }),
+    fault: z
+      .object({ kind: z.string(), message: z.string() })
+      .exactOptional()
+      .meta({ description: 'Why nothing could be done on this router at all.' }),
+    refused: refusal.exactOptional(),
+  })
+  .meta({ id: 'RouterResult' });
+
+export type RouterResult = z.infer<typeof routerResult>;
 
 export const OUTCOMES = ['success', 'partial', 'failed', 'noop', 'refused', 'dry_run'] as const;
 
 export type Outcome = (typeof OUTCOMES)[number];
 
-/** An unload operation, as the API, the audit and `--output json` show it. */
-export interface Operation {
-  id: string;
-  trigger: Trigger;
-  caller: Caller;
-  reason: string;
-  when_busy: WhenBusy;
-  /** Null while it is under way. */
-  outcome: Outcome | null;
-  dry_run: boolean;
-  /** ISO 8601. */
-  started_at: string;
-  /** So far, while it is under way. */
-  duration_seconds: number;
-  routers: RouterResult[];
-  summary: Summary;
-}
+const summary = z
+  .object({
+    unloaded: z.number(),
+    already_unloaded: z.number(),
+    kept: z.number(),
+    busy: z.number(),
+    failed: z.number(),
+  })
+  .meta({ id: 'Summary', description: 'How many models came to what; forced ones count as unloaded.' });
 
-export interface Summary {
-  unloaded: number;
-  already_unloaded: number;
-  kept: number;
-  busy: number;
-  failed: number;
-}
+export type Summary = z.infer<typeof summary>;
+
+/** An unload operation, as the API, the state file, the audit and `--output json` show it. */
+export const operation = z
+  .object({
+    id: z.uuid(),
+    trigger: z.enum(TRIGGERS),
+    caller,
+    reason: z.string(),
+    when_busy: z.enum(WHEN_BUSY),
+    outcome: z.enum(OUTCOMES).nullable().meta({ description: 'Null while it is under way.' }),
+    dry_run: z.boolean(),
+    started_at: z.iso.datetime(),
+    duration_seconds: z.number().nonnegative().meta({ description: 'So far, while it is under way.' }),
+    routers: z.array(routerResult),
+    summary,
+  })
+  .meta({ id: 'Operation' });
+
+export type Operation = z.infer<typeof operation>;
 
 export function summarize(routers: readonly RouterResult[]): Summary {
   const results = routers.flatMap(({ models }) => models.map(({ result }) => result));

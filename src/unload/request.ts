@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /** What sets an unload off: a person, or something that acts by itself. */
 export const TRIGGERS = ['alertmanager', 'api', 'cli', 'page', 'policy'] as const;
 
@@ -17,12 +19,16 @@ export function isAutomatic(trigger: Trigger): boolean {
 export type WhenBusy = (typeof WHEN_BUSY)[number];
 
 /** Who asked, for the report and the audit. */
-export interface Caller {
-  /** The name of a token or a user; `loopback` for somebody on this machine without either. */
-  name: string;
-  /** The peer's address, where the request came over the network. */
-  address?: string;
-}
+export const caller = z
+  .object({
+    name: z.string().meta({
+      description: 'The name of a token or a user; loopback for somebody on this machine without either.',
+    }),
+    address: z.string().exactOptional().meta({ description: "The peer's address." }),
+  })
+  .meta({ id: 'Caller' });
+
+export type Caller = z.infer<typeof caller>;
 
 /** How much is enough. */
 export type Target =
@@ -61,6 +67,6 @@ export interface UnloadRequest {
   dryRun: boolean;
   /** Afterwards, the routers' memory is kept free for so long. */
   holdMs?: number;
-  /** A broken hold is mended at once, however recent the last unload. */
-  ignoresCooldown?: boolean;
+  /** It mends a broken hold: at once, however recent the last unload. */
+  enforcesHold?: boolean;
 }

@@ -48,6 +48,7 @@ const CONTRACT: [name: string, type: string, labels: string][] = [
   ['unload_duration_seconds', 'histogram', 'router'],
   ['unload_freed_bytes_total', 'counter', 'router'],
   ['last_unload_timestamp_seconds', 'gauge', 'router'],
+  ['hold_enforced_unloads_total', 'counter', 'router'],
   ['unload_paused', 'gauge', 'router trigger'],
   ['audit_last_write_successful', 'gauge', ''],
   ['exporter_build_info', 'gauge', 'version nodeversion'],

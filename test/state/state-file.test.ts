@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { SAVED_PARTS } from '../../src/saved-parts.ts';
 import { createStateFile, type SavedState } from '../../src/state/state-file.ts';
 import { asNobody } from '../support/as-nobody.ts';
 
@@ -40,12 +41,12 @@ const aState = (given: Partial<SavedState> = {}): SavedState => ({
   ...given,
 });
 const text = JSON.stringify(aState());
-const read = () => createStateFile(path).read();
+const read = () => createStateFile(path, SAVED_PARTS).read();
 const set = (content: string) => writeFileSync(path, content);
 
 describe('a state', () => {
   it('is read as it was written', async () => {
-    expect(await createStateFile(path).write(aState())).toEqual({ ok: true, value: undefined });
+    expect(await createStateFile(path, SAVED_PARTS).write(aState())).toEqual({ ok: true, value: undefined });
     expect(read()).toEqual({ ok: true, value: aState() });
     expect(readdirSync(folder)).toEqual(['state.json']);
     expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -62,7 +63,7 @@ describe('a state', () => {
     );
     await fc.assert(
       fc.asyncProperty(counters, async (all) => {
-        await createStateFile(path).write(aState({ counters: all }));
+        await createStateFile(path, SAVED_PARTS).write(aState({ counters: all }));
         expect(read()).toEqual({ ok: true, value: aState({ counters: all }) });
       }),
       { numRuns: 25 },
@@ -71,7 +72,7 @@ describe('a state', () => {
 
   it('is written into a folder that is not there yet', async () => {
     path = join(folder, 'a', 'b', 'state.json');
-    expect((await createStateFile(path).write(aState())).ok).toBe(true);
+    expect((await createStateFile(path, SAVED_PARTS).write(aState())).ok).toBe(true);
     expect(read()).toMatchObject({ ok: true, value: { savedAt: 1_700_000_000_000 } });
   });
 
@@ -83,7 +84,7 @@ describe('a state', () => {
     set(text);
     writeFileSync(`${path}.partial`, text.slice(0, 50));
     expect(read()).toEqual({ ok: true, value: aState() });
-    await createStateFile(path).write(aState({ savedAt: 5 }));
+    await createStateFile(path, SAVED_PARTS).write(aState({ savedAt: 5 }));
     expect(read()).toMatchObject({ ok: true, value: { savedAt: 5 } });
     expect(readdirSync(folder)).toEqual(['state.json']);
   });
@@ -138,7 +139,7 @@ describe('a path that cannot be used is a fault, not an error', () => {
       ok: false,
       fault: `${path} cannot be read (EISDIR): counters start at 0; check its owner and mode`,
     });
-    expect(await createStateFile(path).write(aState())).toEqual({
+    expect(await createStateFile(path, SAVED_PARTS).write(aState())).toEqual({
       ok: false,
       fault: `${path} cannot be written (EISDIR): counters will start at 0 after a restart`,
     });
@@ -152,7 +153,7 @@ describe('a path that cannot be used is a fault, not an error', () => {
       ok: false,
       fault: `${path} cannot be read (ENOTDIR): counters start at 0; check its owner and mode`,
     });
-    expect(await createStateFile(path).write(aState())).toMatchObject({
+    expect(await createStateFile(path, SAVED_PARTS).write(aState())).toMatchObject({
       ok: false,
       fault: expect.stringMatching(/cannot be written \((ENOTDIR|EEXIST)\)/),
     });
@@ -167,7 +168,7 @@ describe('a path that cannot be used is a fault, not an error', () => {
         ok: false,
         fault: `${path} is damaged and cannot be set aside (EACCES): counters start at 0`,
       });
-      expect(await createStateFile(path).write(aState())).toEqual({
+      expect(await createStateFile(path, SAVED_PARTS).write(aState())).toEqual({
         ok: false,
         fault: `${path} cannot be written (EACCES): counters will start at 0 after a restart`,
       });

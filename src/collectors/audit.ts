@@ -1,0 +1,14 @@
+import { CATALOG } from '../metrics/catalog.ts';
+import { createSheets } from '../metrics/family.ts';
+import type { Collector } from './collector.ts';
+
+/** Whether the audit is written; undefined where there is none. */
+export function collectAudit(succeeded: () => boolean | undefined): Collector {
+  const sheet = createSheets();
+  return () => [
+    sheet(CATALOG.auditSuccessful, (row) => {
+      const last = succeeded();
+      row({}, last === undefined ? undefined : Number(last));
+    }),
+  ];
+}

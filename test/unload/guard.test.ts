@@ -1,0 +1,207 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  acted,
+  cameBack,
+  type GuardRules,
+  type GuardState,
+  judge,
+  NOTHING_REMEMBERED,
+} from '../../src/unload/guard.ts';
+import { TRIGGERS, type Trigger } from '../../src/unload/request.ts';
+
+const NOW = 1_700_000_000_000;
+const MINUTE = 60_000;
+const RULES: GuardRules = {
+  cooldownMs: MINUTE,
+  windowMs: 10 * MINUTE,
+  loopCount: 3,
+  pauseMinMs: 10 * MINUTE,
+  pauseMaxMs: 45 * MINUTE,
+};
+
+describe('a request', () => {
+  const justActed: GuardState = { automatic: [], actedAt: NOW - 20_000 };
+  const inALoop: GuardState = {
+    automatic: [],
+    pause: { until: NOW + 90_500, ms: MINUTE, models: ['a', 'b'] },
+  };
+  const cooldown = {
+    reason: 'cooldown',
+    detail: 'the last unload was 20s ago: what it did must show first',
+    retry_after_seconds: 40,
+  };
+  const loop = {
+    reason: 'reload_loop',
+    detail:
+      'each of the last automatic unloads was undone: a, b came back within 10m. Find out who loads them',
+    retry_after_seconds: 91,
+  };
+
+  it.each<[string, Trigger, GuardState, unknown]>([
+    ['of an alert when nothing is remembered', 'alertmanager', NOTHING_REMEMBERED, undefined],
+    ['of an alert soon after an unload', 'alertmanager', justActed, cooldown],
+    ['of a policy soon after an unload', 'policy', justActed, cooldown],
+    ['of an alert in a loop', 'alertmanager', inALoop, loop],
+    ['of an alert in a loop and soon after', 'alertmanager', { ...justActed, ...inALoop }, loop],
+    ['of an alert a cooldown later', 'alertmanager', { automatic: [], actedAt: NOW - MINUTE }, undefined],
+    [
+      'of an alert when a loop is over',
+      'alertmanager',
+      { automatic: [], pause: { until: NOW, ms: 1, models: [] } },
+      undefined,
+    ],
+    [
+      'of an alert after the clock was set back',
+      'alertmanager',
+      { automatic: [], actedAt: NOW + 1 },
+      undefined,
+    ],
+  ])('%s', (_, trigger, state, refusal) => expect(judge(state, { trigger }, NOW, RULES)).toEqual(refusal));
+
+  it.each(TRIGGERS.filter((trigger) => trigger !== 'alertmanager' && trigger !== 'policy'))(
+    'of a person (%s) is never refused',
+    (trigger) => expect(judge({ ...justActed, ...inALoop }, { trigger }, NOW, RULES)).toBeUndefined(),
+  );
+
+  it('that enforces a hold does not wait for the cooldown, but for a loop', () => {
+    const request = { trigger: 'policy', enforcesHold: true } as const;
+    expect(judge(justActed, request, NOW, RULES)).toBeUndefined();
+    expect(judge(inALoop, request, NOW, RULES)).toEqual(loop);
+  });
+});
+
+/** What is remembered after these, and the loops that were told. */
+function story(...events: [minute: number, what: 'alert' | 'person' | 'back', ...models: string[]][]) {
+  let state = NOTHING_REMEMBERED;
+  const loops: [minute: number, lasts: number, models: readonly string[]][] = [];
+  for (const [minute, what, ...models] of events) {
+    const at = NOW + minute * MINUTE;
+    if (what === 'back') {
+      for (const model of models) {
+        const next = cameBack(state, model, at, RULES);
+        state = next.state;
+        if (next.loop) loops.push([minute, next.loop.ms / MINUTE, next.loop.models]);
+      }
+    } else {
+      state = acted(state, { trigger: what === 'alert' ? 'alertmanager' : 'api' }, models, at, RULES);
+    }
+  }
+  return loops;
+}
+
+describe('a reload loop', () => {
+  it('is three automatic unloads in a row that were undone within the window', () =>
+    expect(
+      story(
+        [0, 'alert', 'a'],
+        [1, 'back', 'a'],
+        [5, 'alert', 'a'],
+        [6, 'back', 'a'],
+        [10, 'alert', 'a', 'b'],
+        [11, 'back', 'b'],
+      ),
+    ).toEqual([[11, 10, ['a', 'b']]]));
+
+  it('is told once, however many come back', () =>
+    expect(
+      story(
+        [0, 'alert', 'a', 'b'],
+        [1, 'back', 'a', 'b'],
+        [5, 'alert', 'a'],
+        [6, 'back', 'a'],
+        [10, 'alert', 'a', 'b'],
+        [11, 'back', 'a', 'b', 'a'],
+      ),
+    ).toEqual([[11, 10, ['a', 'b']]]));
+
+  it('lasts longer each time, up to a limit', () =>
+    expect(
+      story(
+        ...[0, 5, 10, 25, 50, 100, 150].flatMap((minute) => [
+          [minute, 'alert', 'a'] as [number, 'alert', string],
+          [minute + 1, 'back', 'a'] as [number, 'back', string],
+        ]),
+      ).map(([minute, lasts]) => [minute, lasts]),
+    ).toEqual([
+      [11, 10],
+      [26, 20],
+      [51, 40],
+      [101, 45],
+      [151, 45],
+    ]));
+
+  it.each<[string, Parameters<typeof story>]>([
+    [
+      'two are none',
+      [
+        [0, 'alert', 'a'],
+        [1, 'back', 'a'],
+        [5, 'alert', 'a'],
+        [6, 'back', 'a'],
+      ],
+    ],
+    [
+      'one that stood breaks it',
+      [
+        [0, 'alert', 'a'],
+        [1, 'back', 'a'],
+        [5, 'alert', 'a'],
+        [20, 'alert', 'a'],
+        [21, 'back', 'a'],
+        [25, 'alert', 'a'],
+        [26, 'back', 'a'],
+      ],
+    ],
+    [
+      'what came back too late did not',
+      [
+        [0, 'alert', 'a'],
+        [11, 'back', 'a'],
+        [15, 'alert', 'a'],
+        [26, 'back', 'a'],
+        [30, 'alert', 'a'],
+        [41, 'back', 'a'],
+      ],
+    ],
+    [
+      'what was not unloaded did not come back',
+      [
+        [0, 'alert', 'a'],
+        [1, 'back', 'b'],
+        [5, 'alert', 'a'],
+        [6, 'back', 'b'],
+        [10, 'alert', 'a'],
+        [11, 'back', 'b'],
+      ],
+    ],
+    [
+      'a person makes none',
+      [
+        [0, 'person', 'a'],
+        [1, 'back', 'a'],
+        [5, 'person', 'a'],
+        [6, 'back', 'a'],
+        [10, 'person', 'a'],
+        [11, 'back', 'a'],
+      ],
+    ],
+  ])('%s', (_, events) => expect(story(...events)).toEqual([]));
+
+  it('that is over is forgotten once an unload stood', () =>
+    expect(
+      story(
+        ...[0, 5, 10].flatMap((minute) => [
+          [minute, 'alert', 'a'] as [number, 'alert', string],
+          [minute + 1, 'back', 'a'] as [number, 'back', string],
+        ]),
+        [30, 'alert', 'a'],
+        ...[60, 65, 70].flatMap((minute) => [
+          [minute, 'alert', 'a'] as [number, 'alert', string],
+          [minute + 1, 'back', 'a'] as [number, 'back', string],
+        ]),
+      ).map(([minute, lasts]) => [minute, lasts]),
+    ).toEqual([
+      [11, 10],
+      [71, 10],
+    ]));
+});
