@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { formatDuration } from '../lib/duration.ts';
+import { type AlertBounds, alerts, checkAlerts } from './alerts.ts';
 import { choice, count, duration, listenAddress, path, section, urlPath } from './fields.ts';
 import { isTree } from './layer.ts';
 import { routers } from './routers.ts';
@@ -35,6 +36,7 @@ export const configSchema = z
       ),
       telemetry_path: urlPath('/metrics/engine', 'Where they are when they are published apart.'),
     }),
+    alerts,
     lifecycle: section("How a model's life is told.", {
       reload_window: duration('10m', '1s', 'A load this soon after an unload is a reload after unload.'),
     }),
@@ -52,13 +54,15 @@ export type Config = z.output<typeof configSchema>;
 export type RouterConfig = Config['routers'][number];
 
 interface Bounds {
+  readonly alerts: AlertBounds;
   readonly web: { readonly telemetry_path: string };
   readonly engine: { readonly telemetry_path: string };
   readonly follow: { readonly reconnect_min: number; readonly reconnect_max: number };
 }
 
 /** Compared even when an option is wrong, so that all is reported at once: what is no number is not greater. */
-function checkBounds({ web, engine, follow }: Bounds, ctx: z.core.$RefinementCtx) {
+function checkBounds({ web, engine, follow, alerts: bounds }: Bounds, ctx: z.core.$RefinementCtx) {
+  checkAlerts(bounds, ctx);
   const { reconnect_min: min, reconnect_max: max } = follow;
   if (min > max) {
     const spans = `is ${formatDuration(min)}, longer than reconnect_max, ${formatDuration(max)}`;
