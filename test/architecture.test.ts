@@ -12,7 +12,7 @@ const ROWS: string[][] = [
   ['metrics'],
   ['router', 'config', 'state', 'simulator'],
   ['engine'],
-  ['collectors', 'unload', 'doctor'],
+  ['collectors', 'unload', 'alerts', 'doctor'],
   ['http'],
   ['fleet.ts', 'news.ts', 'keep-state.ts'],
   ['service.ts'],
