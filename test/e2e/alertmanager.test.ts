@@ -1,7 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Monitor, pairVersions, startAlertmanager } from '../support/prometheus.ts';
+import { MATCHER_CASES } from '../support/matcher-cases.ts';
+import { amtool, type Monitor, pairVersions, startAlertmanager } from '../support/prometheus.ts';
 import { until } from '../support/until.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts';
 
@@ -128,6 +130,28 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
       if (process.env.UPDATE_GOLDEN === '1') writeFileSync(file, body);
       expect(body).toBe(readFileSync(file, 'utf8'));
     }
+  });
+});
+
+/** Alertmanager's own reading of matchers, with which ours is to agree. */
+describe.each(pairVersions)('amtool (%s)', (version) => {
+  const folder = mkdtempSync(join(tmpdir(), 'matchers-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it.each(MATCHER_CASES)('finds what we find: %j, %j: %j', (matcher, labels, does) => {
+    const file = join(folder, 'alertmanager.yml');
+    const route = { receiver: 'others', routes: [{ matchers: [matcher], receiver: 'matched' }] };
+    writeFileSync(file, JSON.stringify({ route, receivers: [{ name: 'others' }, { name: 'matched' }] }));
+    const written = Object.entries({ alertname: 'A', ...labels }).map(
+      ([label, value]) => `${label}=${JSON.stringify(value)}`,
+    );
+    const run = amtool(['config', 'routes', 'test', `--config.file=${file}`, ...written], {
+      version,
+      folders: [folder],
+    });
+    // It also prints warnings, of both versions different ones.
+    const receivers = run.output.split('\n').filter((line) => /^(matched|others)$/.test(line));
+    expect(receivers).toEqual([does ? 'matched' : 'others']);
   });
 });
 

@@ -91,6 +91,14 @@ export function promtool(
   return runRooted({ command: 'promtool', args, ...rootOf(version), folders: [checkout] }, input);
 }
 
+/** Runs amtool; `args` may name files of these folders by their absolute path. */
+export function amtool(
+  args: readonly string[],
+  { version, folders }: { version: PairVersion; folders: readonly string[] },
+): { code: number; output: string } {
+  return runRooted({ command: 'amtool', args, ...rootOf(version), folders });
+}
+
 const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
 function rootOf(version: PairVersion): { root?: string } {
