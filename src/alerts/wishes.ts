@@ -15,7 +15,7 @@ export interface Wishes {
 }
 
 /** What an alert may say, as annotations or labels. Without any of them, all models of its routers go. */
-const NAMES = [
+export const WISHES = [
   'unload_models',
   'unload_keep',
   'unload_when_busy',
@@ -25,7 +25,7 @@ const NAMES = [
   'unload_hold',
 ] as const;
 
-type Name = (typeof NAMES)[number];
+type Name = (typeof WISHES)[number];
 
 /** How gentle each word is: an alert may be held to a gentler one. */
 export const STRENGTH: Readonly<Record<WhenBusy, number>> = { skip: 0, wait: 1, force: 2 };
@@ -118,12 +118,13 @@ function writtenIn(name: Name, annotations: Labels, labels: Labels): string | un
 }
 
 function isMisspelt(name: string): boolean {
-  return name.startsWith('unload_') && !NAMES.some((known) => known === name) && !NO_WISHES.includes(name);
+  return name.startsWith('unload_') && !WISHES.some((known) => known === name) && !NO_WISHES.includes(name);
 }
 
 function suggestion(name: string): string {
-  const meant = nearest(name, NAMES);
-  return meant === undefined ? `: there is ${NAMES.join(', ')}` : `: did you mean ${meant}?`;
+  // A name of a megabyte would keep the comparison busy for long.
+  const meant = nearest(name.slice(0, 40), WISHES);
+  return meant === undefined ? `: there is ${WISHES.join(', ')}` : `: did you mean ${meant}?`;
 }
 
 function patternsOf(text: string): string[] | undefined {

@@ -90,6 +90,22 @@ it('ignores an empty variable, but not an empty flag', () => {
   expect(load({ file: FILE, flags: { 'state.file': '' } }).state.file).toBe('');
 });
 
+it('loads what alerts may do, with a list within the section', () => {
+  expect(load({ file: join(VALID, 'alerts.yml') }).alerts).toEqual({
+    matchers: [
+      { label: 'action', operator: '=', value: 'unload' },
+      { label: 'severity', operator: '=~', value: 'critical|page', pattern: /^(?:critical|page)$/u },
+    ],
+    router_label: 'instance',
+    routers: [{ value: 'gpu-box:*', router: 'gpu-box' }],
+    without_router: 'ignore',
+    when_busy: 'skip',
+    when_busy_limit: 'force',
+    hold_limit: 600,
+    allowed_routers: ['gpu-*'],
+  });
+});
+
 it('loads matchers of alerts: one a text in the file, separated by commas in a variable', () => {
   const matchers = load({ env: { LLAMA_ROUTER_EXPORTER_ALERTS_MATCHERS: 'a="b,c", severity=~"x|y"' } }).alerts
     .matchers;

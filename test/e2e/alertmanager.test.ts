@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MATCHER_CASES } from '../support/matcher-cases.ts';
-import { amtool, type Monitor, pairVersions, startAlertmanager } from '../support/prometheus.ts';
+import { amtool, type Monitor, pairVersions, promtool, startAlertmanager } from '../support/prometheus.ts';
 import { until } from '../support/until.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts';
+import { yamlBlocks } from '../support/yaml-blocks.ts';
 
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'alertmanager');
 
@@ -152,6 +153,25 @@ describe.each(pairVersions)('amtool (%s)', (version) => {
     // It also prints warnings, of both versions different ones.
     const receivers = run.output.split('\n').filter((line) => /^(matched|others)$/.test(line));
     expect(receivers).toEqual([does ? 'matched' : 'others']);
+  });
+});
+
+describe.each(pairVersions)('what docs/alertmanager.md shows (%s)', (version) => {
+  const folder = mkdtempSync(join(tmpdir(), 'shown-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const [alertmanager = '', rules = ''] = yamlBlocks('alertmanager.md');
+
+  it('is a configuration of Alertmanager', () => {
+    const file = join(folder, 'alertmanager.yml');
+    writeFileSync(file, alertmanager);
+    expect(amtool(['check-config', file], { version, folders: [folder] })).toMatchObject({ code: 0 });
+  });
+
+  it('are rules of Prometheus', () => {
+    const file = join(folder, 'rules.yml');
+    writeFileSync(file, rules);
+    const checked = promtool(['check', 'rules', file], { version, folders: [folder] });
+    expect(checked).toMatchObject({ code: 0, output: expect.stringContaining('1 rules found') });
   });
 });
 
