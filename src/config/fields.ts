@@ -7,6 +7,7 @@ import {
   type Parsed,
   parseChoice,
   parseCount,
+  parseMatchers,
   parseSeconds,
   parseText,
   parseTexts,
@@ -66,7 +67,20 @@ export const count = (
 ) => scalar(String(fallback), `whole number, at least ${min}`, description, (v) => parseCount(v, min, max));
 
 /** Several texts: a list in the file, separated by commas in a variable, a repeated flag. */
-export const texts = (description: string) => scalar('', 'list of texts', description, parseTexts, 'texts');
+export const texts = (description: string, fallback = '') =>
+  scalar(fallback, 'list of texts', description, parseTexts, 'texts');
+
+/** Conditions on labels that all must hold: a list in the file, separated by commas in a variable. */
+export const matchers = (fallback: string, description: string) =>
+  scalar(fallback, 'list of matchers', description, parseMatchers, 'texts');
+
+/** Text that is never empty, on one line. */
+export const visibleText = (fallback: string, description: string) =>
+  scalar(fallback, 'text', description, parseLabel);
+
+/** Text that is required where it stands, never empty. */
+export const requiredText = (description: string) =>
+  parsed(parseLabel).register(options, { kind: 'scalar', type: 'text', description, fallback: '' });
 
 /** A file or directory; relative to the configuration file when named there. Empty: none. */
 export const path = (fallback: string, description: string) =>

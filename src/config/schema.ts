@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { formatDuration } from '../lib/duration.ts';
+import { type AlertBounds, alerts, checkAlerts } from './alerts.ts';
 import { choice, count, duration, listenAddress, path, section, texts, toggle, urlPath } from './fields.ts';
 import { isTree } from './layer.ts';
 import { idleRules } from './policy.ts';
@@ -36,6 +37,7 @@ export const configSchema = z
       ),
       telemetry_path: urlPath('/metrics/engine', 'Where they are when they are published apart.'),
     }),
+    alerts,
     lifecycle: section("How a model's life is told.", {
       reload_window: duration('10m', '1s', 'A load this soon after an unload is a reload after unload.'),
     }),
@@ -97,6 +99,7 @@ export type Config = z.output<typeof configSchema>;
 export type RouterConfig = Config['routers'][number];
 
 interface Bounds {
+  readonly alerts: AlertBounds;
   readonly web: { readonly telemetry_path: string };
   readonly engine: { readonly telemetry_path: string };
   readonly follow: { readonly reconnect_min: number; readonly reconnect_max: number };
@@ -104,7 +107,8 @@ interface Bounds {
 }
 
 /** Compared even when an option is wrong, so that all is reported at once: what is no number is not greater. */
-function checkBounds({ web, engine, follow, unload }: Bounds, ctx: z.core.$RefinementCtx) {
+function checkBounds({ web, engine, follow, unload, alerts: bounds }: Bounds, ctx: z.core.$RefinementCtx) {
+  checkAlerts(bounds, ctx);
   const spans = [
     { section: 'follow', min: 'reconnect_min', max: 'reconnect_max', values: follow },
     { section: 'unload', min: 'loop_pause_min', max: 'loop_pause_max', values: unload },

@@ -1,4 +1,5 @@
 import { parseDuration } from '../lib/duration.ts';
+import { type Matcher, parseMatcher, splitMatchers } from '../lib/matcher.ts';
 import { nearest } from '../lib/nearest.ts';
 
 /** What a value as written turned out to be, or what is wrong with it and what to write instead. */
@@ -66,6 +67,24 @@ export function parseTexts(value: unknown): Parsed<readonly string[]> {
   }
   return { value: Object.freeze(parts.map((part) => part.trim()).filter((part) => part !== '')) };
 }
+
+/** Conditions on labels, of YAML one a text, or separated by commas: at least one, for none would match everything. */
+export function parseMatchers(value: unknown): Parsed<readonly Matcher[]> {
+  const list = typeof value === 'string' ? splitMatchers(value) : value;
+  if (!Array.isArray(list) || !list.every((each) => typeof each === 'string')) {
+    return { wrong: 'must be a list of texts' };
+  }
+  if (list.length === 0) return { wrong: 'is empty and would match every alert: write what it must have' };
+  const matchers: Matcher[] = [];
+  for (const text of list) {
+    const matcher = parseMatcher(text);
+    if (!matcher.ok) return { wrong: `'${text}' is no matcher, ${matcher.fault}: ${MATCHER_EXAMPLE}` };
+    matchers.push(matcher.value);
+  }
+  return { value: Object.freeze(matchers) };
+}
+
+const MATCHER_EXAMPLE = `write it like 'action="unload"' or 'severity=~"critical|page"'`;
 
 /** Whether a text holds what neither a label nor a header can: a line break, a tab, a NUL. */
 export function hasControlCharacter(text: string): boolean {

@@ -9,3 +9,28 @@ export function formatBytes(bytes: number): string {
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
+
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  kb: 1000,
+  mb: 1000 ** 2,
+  gb: 1000 ** 3,
+  tb: 1000 ** 4,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
+  tib: 1024 ** 4,
+};
+
+/**
+ * Whole bytes of `8589934592`, `8GiB`, `1.5 GB` or `8.589934592e+09`, as Prometheus' templates write a number;
+ * undefined when it is no amount: neither is one with `G` alone, which some read as 1000³ and some as 1024³.
+ */
+export function parseBytes(text: string): number | undefined {
+  const [, amount = '', unit = ''] = /^\s*(\d+(?:\.\d+)?(?:e\+?\d{1,2})?)\s*([a-z]*)\s*$/i.exec(text) ?? [];
+  const factor = Object.hasOwn(UNIT_BYTES, unit.toLowerCase()) ? UNIT_BYTES[unit.toLowerCase()] : undefined;
+  if (amount === '' || factor === undefined) return undefined;
+  const bytes = Math.ceil(Number(amount) * factor);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}

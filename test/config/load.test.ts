@@ -27,6 +27,16 @@ it('needs nothing: every option has a default', () => {
       publish: 'together',
       telemetry_path: '/metrics/engine',
     },
+    alerts: {
+      matchers: [{ label: 'action', operator: '=', value: 'unload' }],
+      router_label: 'router',
+      routers: [],
+      without_router: 'all',
+      when_busy: 'wait',
+      when_busy_limit: 'wait',
+      hold_limit: 0,
+      allowed_routers: ['*'],
+    },
     lifecycle: { reload_window: 600 },
     hold: { max: 86_400, enforce: false },
     state: { file: '', interval: 30 },
@@ -81,6 +91,33 @@ it('ignores an empty variable, but not an empty flag', () => {
   expect(load({ file: FILE, flags: { 'state.file': '' } }).state.file).toBe('');
 });
 
+it('loads what alerts may do, with a list within the section', () => {
+  expect(load({ file: join(VALID, 'alerts.yml') }).alerts).toEqual({
+    matchers: [
+      { label: 'action', operator: '=', value: 'unload' },
+      { label: 'severity', operator: '=~', value: 'critical|page', pattern: /^(?:critical|page)$/u },
+    ],
+    router_label: 'instance',
+    routers: [{ value: 'gpu-box:*', router: 'gpu-box' }],
+    without_router: 'ignore',
+    when_busy: 'skip',
+    when_busy_limit: 'force',
+    hold_limit: 600,
+    allowed_routers: ['gpu-*'],
+  });
+});
+
+it('loads matchers of alerts: one a text in the file, separated by commas in a variable', () => {
+  const matchers = load({ env: { LLAMA_ROUTER_EXPORTER_ALERTS_MATCHERS: 'a="b,c", severity=~"x|y"' } }).alerts
+    .matchers;
+  expect(matchers).toEqual([
+    { label: 'a', operator: '=', value: 'b,c' },
+    { label: 'severity', operator: '=~', value: 'x|y', pattern: /^(?:x|y)$/u },
+  ]);
+  const flags = { 'alerts.matchers': ['a="b,c"', 'severity=~"x|y"'] };
+  expect(load({ flags }).alerts.matchers).toEqual(matchers);
+});
+
 it('freezes what it loads, to the last leaf', () => {
   const thawed: string[] = [];
   const visit = (value: unknown, place: string) => {
@@ -89,6 +126,7 @@ it('freezes what it loads, to the last leaf', () => {
     for (const [key, inner] of Object.entries(value)) visit(inner, `${place}.${key}`);
   };
   visit(load({ file: FILE, env: { LLAMA_API_KEY: 'of-all' } }), 'config');
+  visit(load({ file: join(VALID, 'alerts.yml') }), 'alerts');
   visit(load(), 'defaults');
   expect(thawed).toEqual([]);
 });

@@ -83,12 +83,24 @@ export function checkMetrics(text: string, version: PairVersion = 'new'): { code
   return promtool(['check', 'metrics'], { version, input: text });
 }
 
-/** Runs promtool; `args` may name files of the checkout by their absolute path. */
+/** Runs promtool; `args` may name files of the checkout, and of these folders, by their absolute path. */
 export function promtool(
   args: readonly string[],
-  { version = 'new', input = '' }: { version?: PairVersion; input?: string } = {},
+  {
+    version = 'new',
+    input = '',
+    folders = [],
+  }: { version?: PairVersion; input?: string; folders?: readonly string[] } = {},
 ): { code: number; output: string } {
-  return runRooted({ command: 'promtool', args, ...rootOf(version), folders: [checkout] }, input);
+  return runRooted({ command: 'promtool', args, ...rootOf(version), folders: [checkout, ...folders] }, input);
+}
+
+/** Runs amtool; `args` may name files of these folders by their absolute path. */
+export function amtool(
+  args: readonly string[],
+  { version, folders }: { version: PairVersion; folders: readonly string[] },
+): { code: number; output: string } {
+  return runRooted({ command: 'amtool', args, ...rootOf(version), folders });
 }
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');

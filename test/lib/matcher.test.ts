@@ -1,0 +1,107 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import {
+  formatMatcher,
+  type Matcher,
+  matchesLabels,
+  parseMatcher,
+  splitMatchers,
+} from '../../src/lib/matcher.ts';
+import { MATCHER_CASES } from '../support/matcher-cases.ts';
+
+const parsed = (text: string): Matcher => {
+  const matcher = parseMatcher(text);
+  if (!matcher.ok) throw new Error(matcher.fault);
+  return matcher.value;
+};
+
+describe('parsing', () => {
+  it.each<[string, Matcher]>([
+    ['action="unload"', { label: 'action', operator: '=', value: 'unload' }],
+    ['action=unload', { label: 'action', operator: '=', value: 'unload' }],
+    ['  action  !=  "un load"  ', { label: 'action', operator: '!=', value: 'un load' }],
+    ['action = un load ', { label: 'action', operator: '=', value: 'un load' }],
+    ['action=', { label: 'action', operator: '=', value: '' }],
+    ['action=""', { label: 'action', operator: '=', value: '' }],
+    ['a=" b "', { label: 'a', operator: '=', value: ' b ' }],
+    ['a="b,c={d}"', { label: 'a', operator: '=', value: 'b,c={d}' }],
+    ['a=b=c', { label: 'a', operator: '=', value: 'b=c' }],
+    [String.raw`a="say \"hi\" \\ \n \d"`, { label: 'a', operator: '=', value: 'say "hi" \\ \n \\d' }],
+    ['"näme 🦙"="wert"', { label: 'näme 🦙', operator: '=', value: 'wert' }],
+    ['näme=wert', { label: 'näme', operator: '=', value: 'wert' }],
+    [String.raw`"a \"b\""="c"`, { label: 'a "b"', operator: '=', value: 'c' }],
+    ['s=~"a|b"', { label: 's', operator: '=~', value: 'a|b', pattern: /^(?:a|b)$/u }],
+    ['s!~a.*', { label: 's', operator: '!~', value: 'a.*', pattern: /^(?:a.*)$/u }],
+    ['s=~"(?i)a"', { label: 's', operator: '=~', value: '(?i)a', pattern: /^(?:a)$/iu }],
+    ['s=~"(?is)a."', { label: 's', operator: '=~', value: '(?is)a.', pattern: /^(?:a.)$/isu }],
+    [
+      String.raw`s=~"gpu\-\d+\_\."`,
+      { label: 's', operator: '=~', value: String.raw`gpu\-\d+\_\.`, pattern: /^(?:gpu\x2d\d+_\.)$/u },
+    ],
+  ])('%j', (text, matcher) => expect(parseMatcher(text)).toEqual({ ok: true, value: matcher }));
+
+  it.each([
+    ['', 'it is empty'],
+    ['action', 'it has none of = != =~ !~'],
+    ['="unload"', 'a value with " , { } or blanks needs double quotes'],
+    ['""="unload"', 'the name of the label is empty'],
+    ['action="unload', 'a closing double quote is missing, or one within needs a backslash'],
+    ['action=un"load', 'a closing double quote is missing, or one within needs a backslash'],
+    ['action="a" b', 'a value with " , { } or blanks needs double quotes'],
+    ['action=a,b', 'a value with " , { } or blanks needs double quotes'],
+    ['{action="unload"}', 'a value with " , { } or blanks needs double quotes'],
+    ['a="b",c="d"', 'it holds several: give each its own line'],
+    ['a=~"("', "'(' is no regular expression that can be used here"],
+    ['a=~"[[:alpha:]]"', "'[[:alpha:]]' is no regular expression that can be used here"],
+    ['a=~"(?=b)b"', "'(?=b)b' is no regular expression that can be used here"],
+    [String.raw`a=~"(b)\1"`, String.raw`'(b)\1' is no regular expression that can be used here`],
+  ])('%j is none', (text, fault) => expect(parseMatcher(text)).toEqual({ ok: false, fault }));
+});
+
+describe('matching', () => {
+  it.each(MATCHER_CASES)('%j, %j: %j', (text, labels, does) =>
+    expect(matchesLabels(parsed(text), labels)).toBe(does),
+  );
+
+  it('gives the same answer however often it is asked', () => {
+    const matcher = parsed('a=~"b"');
+    expect([1, 2, 3].map(() => matchesLabels(matcher, { a: 'b' }))).toEqual([true, true, true]);
+  });
+});
+
+it.each([
+  ['a="b"', ['a="b"']],
+  ['a="b,c", d=~"e" ,', ['a="b,c"', 'd=~"e"']],
+  [String.raw`a="\",",b=c`, [String.raw`a="\","`, 'b=c']],
+  ['a="b,c', ['a="b', 'c']],
+  ['', []],
+])('%j holds the matchers %j', (text, parts) => expect(splitMatchers(text)).toEqual(parts));
+
+it('is written as what parses to the same', () => {
+  const word = fc.string({ unit: 'binary', minLength: 1 });
+  fc.assert(
+    fc.property(word, fc.constantFrom('=', '!='), fc.string({ unit: 'binary' }), (label, operator, value) => {
+      const matcher = { label, operator, value };
+      expect(parsed(formatMatcher(matcher))).toEqual(matcher);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+it('with a regular expression, too, whatever it finds', () => {
+  const pattern = fc.string({ unit: fc.constantFrom('a', '.', '*', '\\', '"', ',', '|', '\n', 'd', '-') });
+  fc.assert(
+    fc.property(pattern, (value) => {
+      const matcher = parseMatcher(`a=~"${value.replace(/[\\"]/g, '\\$&').replaceAll('\n', '\\n')}"`);
+      if (matcher.ok) expect(parsed(formatMatcher(matcher.value))).toEqual(matcher.value);
+      else expect(matcher.fault).toContain('is no regular expression that can be used here');
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+it('never throws', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => void [parseMatcher(text), splitMatchers(text)]),
+  );
+});

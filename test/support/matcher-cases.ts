@@ -1,0 +1,31 @@
+import type { Labels } from '../../src/lib/matcher.ts';
+
+/** A matcher, labels, and whether they satisfy it: held against Alertmanager itself by test/e2e/alertmanager.test.ts. */
+export const MATCHER_CASES: readonly (readonly [matcher: string, labels: Labels, does: boolean])[] = [
+  ['a="b"', { a: 'b' }, true],
+  ['a=b', { a: 'b' }, true],
+  [' a = b c ', { a: 'b c' }, true],
+  ['a="b"', { a: 'bb' }, false],
+  ['a="b"', { a: 'B' }, false],
+  ['a="b"', {}, false],
+  ['a=""', {}, true],
+  ['a!="b"', {}, true],
+  ['a!="b"', { a: 'b' }, false],
+  ['a!=""', {}, false],
+  [String.raw`a="say \"hi\""`, { a: 'say "hi"' }, true],
+  [String.raw`a="\d\\d"`, { a: String.raw`\d\d` }, true],
+  ['a=~"b|c"', { a: 'c' }, true],
+  ['a=~"b|c"', { a: 'bc' }, false],
+  ['a=~"b|c"', { a: 'xb' }, false],
+  ['a=~b.*', { a: 'b🦙' }, true],
+  ['a=~"."', { a: '🦙' }, true],
+  ['a=~".+"', {}, false],
+  ['a=~".*"', {}, true],
+  ['a!~"b|c"', { a: 'bc' }, true],
+  ['a!~"b|c"', {}, true],
+  ['a=~"(?i)CRIT"', { a: 'crit' }, true],
+  [String.raw`a=~"\d\\d"`, { a: '77' }, true],
+  [String.raw`a=~"gpu\-[0-9\-]+\_\."`, { a: 'gpu-1-2_.' }, true],
+  ['constructor=""', {}, true],
+  ['toString=~".+"', {}, false],
+];

@@ -1,0 +1,24 @@
+import { scriptHttp } from './scripted-server.ts';
+
+/** Stands where the exporter would: takes every notification and keeps its body. */
+export interface WebhookReceiver {
+  readonly url: string;
+  /** As they came, in order. */
+  readonly bodies: readonly string[];
+  stop(): Promise<void>;
+}
+
+export async function startWebhookReceiver(): Promise<WebhookReceiver> {
+  const bodies: string[] = [];
+  const server = await scriptHttp(async (request, response) => {
+    bodies.push(await textOf(request));
+    response.writeHead(200).end();
+  });
+  return { url: server.url, bodies, stop: () => server.stop() };
+}
+
+async function textOf(stream: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}
