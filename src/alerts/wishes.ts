@@ -69,7 +69,6 @@ export function wishesOf({ annotations, labels }: Alert, rules: AlertRules): Res
   const selection: Selection = {
     models: models ?? [],
     keep: keep ?? [],
-    includeLoading: false,
     ...(idleForSeconds !== undefined && { idleForMs: idleForSeconds * 1000 }),
     ...(freeBytes !== undefined && { target: { freeBytes } }),
     ...(untilRatio !== undefined && { target: { untilRatio } }),

@@ -1,64 +1,87 @@
+import { z } from 'zod';
 import type { Hold } from '../hold/hold.ts';
-import type { ModelBelief, RouterBelief, Transition } from '../models/belief.ts';
-import { STATUSES, type Status } from '../models/status.ts';
+import {
+  ENGINE_METRICS_STATES,
+  type ModelBelief,
+  type RouterBelief,
+  STREAM_STATES,
+  type Transition,
+} from '../models/belief.ts';
+import { FAULT_KINDS } from '../models/feed.ts';
+import { STATUSES, type Status, UNLOAD_REASONS } from '../models/status.ts';
+
+const time = z.iso.datetime().nullable();
 
 /** A router as the API shows it. Times are ISO 8601; null is not known. */
-export interface RouterView {
-  name: string;
-  url: string;
-  up: boolean | null;
-  fault: { kind: string; message: string } | null;
-  event_stream: string;
-  /** Whether the models have metrics of their own; without them nobody can tell who is busy. */
-  engine_metrics: string;
-  build: string | null;
-  models_max: number | null;
-  models_autoload: boolean | null;
-  listed_at: string | null;
-  malformed_models: readonly string[];
-  models: Record<Status, number>;
-}
+export const routerView = z
+  .object({
+    name: z.string(),
+    url: z.string(),
+    up: z.boolean().nullable().meta({ description: 'The last listing succeeded; null before the first.' }),
+    fault: z.object({ kind: z.enum(FAULT_KINDS), message: z.string() }).nullable(),
+    event_stream: z.enum(STREAM_STATES),
+    engine_metrics: z.enum(ENGINE_METRICS_STATES).meta({
+      description: 'Whether the models have metrics of their own; without them nobody can tell who is busy.',
+    }),
+    build: z.string().nullable(),
+    models_max: z.number().nullable().meta({ description: '0 is unlimited.' }),
+    models_autoload: z.boolean().nullable(),
+    listed_at: time,
+    malformed_models: z.array(z.string()).readonly(),
+    models: z.record(z.enum(STATUSES), z.number()).meta({ description: 'How many are in each status.' }),
+  })
+  .meta({ id: 'Router' });
 
-/** A model as the API shows it. `current` is false while its router is down: then this is what it last was. */
-export interface ModelView {
-  router: string;
-  id: string;
-  aliases: readonly string[];
-  status: Status;
-  current: boolean;
-  since: string | null;
-  load_failed: boolean;
-  load_progress: number | null;
-  source: string | null;
-  quantization: string | null;
-  parameters: number | null;
-  size_bytes: number | null;
-  context_tokens: number | null;
-  /** Null: unknown. */
-  busy: boolean | null;
-  last_activity: string | null;
-  last_unload: { at: string; reason: string } | null;
-}
+export type RouterView = z.infer<typeof routerView>;
+
+/** A model as the API shows it. */
+export const modelView = z
+  .object({
+    router: z.string(),
+    id: z.string(),
+    aliases: z.array(z.string()).readonly(),
+    status: z.enum(STATUSES),
+    current: z
+      .boolean()
+      .meta({ description: 'False while its router is down: then this is what it last was.' }),
+    since: time.meta({ description: 'Null when it was in its status already at first sight.' }),
+    load_failed: z.boolean(),
+    load_progress: z.number().nullable(),
+    load_seconds: z
+      .number()
+      .nullable()
+      .meta({ description: 'How long its last load took, if that was seen.' }),
+    source: z.string().nullable(),
+    quantization: z.string().nullable(),
+    parameters: z.number().nullable(),
+    size_bytes: z.number().nullable(),
+    context_tokens: z.number().nullable(),
+    busy: z.boolean().nullable().meta({ description: 'Null when nobody knows.' }),
+    last_activity: time,
+    last_unload: z.object({ at: z.iso.datetime(), reason: z.enum(UNLOAD_REASONS) }).nullable(),
+  })
+  .meta({ id: 'Model' });
+
+export type ModelView = z.infer<typeof modelView>;
 
 /** A hold as the API shows it. */
-export interface HoldView {
-  router: string;
-  since: string;
-  until: string;
-  reason: string;
-  by: string;
-  enforce: boolean;
-}
+export const holdView = z
+  .object({
+    router: z.string(),
+    since: z.iso.datetime(),
+    until: z.iso.datetime(),
+    reason: z.string(),
+    by: z.string().meta({ description: 'Who asked for it.' }),
+    enforce: z.boolean().meta({
+      description: 'A model that is loaded all the same, and is idle, is unloaded again.',
+    }),
+  })
+  .meta({ id: 'Hold' });
 
-export function viewHold({ router, since, until, reason, by, enforce }: Hold): HoldView {
-  return {
-    router,
-    since: new Date(since).toISOString(),
-    until: new Date(until).toISOString(),
-    reason,
-    by,
-    enforce,
-  };
+export type HoldView = z.infer<typeof holdView>;
+
+export function viewHold({ since, until, ...hold }: Hold): HoldView {
+  return { ...hold, since: new Date(since).toISOString(), until: new Date(until).toISOString() };
 }
 
 export function viewRouter(router: RouterBelief): RouterView {
@@ -85,7 +108,8 @@ export function viewModels(router: RouterBelief): ModelView[] {
   return [...router.models.values()].map((model) => viewModel(router, model));
 }
 
-function viewModel(router: RouterBelief, { id, aliases, life, facts, activity }: ModelBelief): ModelView {
+function viewModel(router: RouterBelief, model: ModelBelief): ModelView {
+  const { id, aliases, life, facts, activity, loadSeconds } = model;
   return {
     router: router.name,
     id,
@@ -94,6 +118,7 @@ function viewModel(router: RouterBelief, { id, aliases, life, facts, activity }:
     current: router.up === true,
     since: isoTime(life.since),
     load_failed: life.loadFailed,
+    load_seconds: loadSeconds ?? null,
     load_progress: (life.status === 'loading' ? life.loading?.progress : undefined) ?? null,
     source: facts.source ?? null,
     quantization: facts.quantization ?? null,

@@ -29,10 +29,14 @@ export interface Activity {
 }
 
 /** Whether a router's models have metrics of their own (`--metrics`). */
-export type EngineMetricsState = 'unknown' | 'enabled' | 'disabled';
+export const ENGINE_METRICS_STATES = ['unknown', 'enabled', 'disabled'] as const;
+
+export type EngineMetricsState = (typeof ENGINE_METRICS_STATES)[number];
 
 /** How a router's events reach us: `unsupported` routers are polled. */
-export type StreamState = 'connecting' | 'connected' | 'unsupported';
+export const STREAM_STATES = ['connecting', 'connected', 'unsupported'] as const;
+
+export type StreamState = (typeof STREAM_STATES)[number];
 
 /** What we believe of one router. */
 export interface RouterBelief {

@@ -8,7 +8,7 @@ import {
   type RouterResult,
   summarize,
 } from './report.ts';
-import type { UnloadRequest } from './request.ts';
+import { isAutomatic, type UnloadRequest } from './request.ts';
 import type { RunEnd, RunNews } from './run.ts';
 
 /** Told of each model as its result is known. */
@@ -119,8 +119,12 @@ export function beginOperation(
     else models.push(entry);
   }
 
-  /** A pattern that matches on no router at all is most likely misspelt: silence would pass for success. */
+  /**
+   * A pattern that matches on no router at all is most likely misspelt: silence would pass for success. Nobody
+   * would read that of an automatic request, whose models may come and go.
+   */
   function reportUnmatched(): void {
+    if (isAutomatic(request.trigger)) return;
     const first = operation.routers.find(({ fault, refused }) => !fault && !refused);
     for (const pattern of request.selection.models) {
       if (!first || unmatched.some((patterns) => !patterns.includes(pattern))) continue;

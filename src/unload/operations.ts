@@ -84,7 +84,9 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
       const waiting = new AbortController();
       if (stopping !== undefined) waiting.abort(stopping);
       if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) makeWay(names);
-      const run: Running = { live, waiting, done: runAll(live, wanted, waiting.signal) };
+      // Now, and not when it is their turn: what belongs together does not stop itself.
+      const granted = wanted.filter((each) => grant(live, each.desk.belief.name) || request.dryRun);
+      const run: Running = { live, waiting, done: runAll(live, granted, waiting.signal) };
       running.set(live.id, run);
       return started(run, false);
     },
@@ -121,12 +123,19 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
     }
   }
 
+  /** Whether the guards let it act on this router; a dry run tells of a refusal, and then what would be done. */
+  function grant(live: LiveOperation, router: string): boolean {
+    const refusal = guards.judge(router, live.request);
+    if (refusal) live.refused(router, refusal);
+    return refusal === undefined;
+  }
+
   async function runAll(
     live: LiveOperation,
-    wanted: readonly Hands[],
+    granted: readonly Hands[],
     waiting: AbortSignal,
   ): Promise<Operation> {
-    await Promise.all(wanted.map((each) => runOne(live, each, waiting)));
+    await Promise.all(granted.map((each) => runOne(live, each, waiting)));
     live.finish(hands().map(({ desk }) => desk.belief.name));
     running.delete(live.id);
     const operation = live.report();
@@ -142,10 +151,6 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
     const { name } = each.desk.belief;
     const request = withKeep(live.request, name);
     const work = async () => {
-      // A dry run tells of a refusal too, and then what would have been done.
-      const refusal = guards.judge(name, request);
-      if (refusal) live.refused(name, refusal);
-      if (refusal && !request.dryRun) return;
       if (!request.dryRun) begun.tell([name, request]);
       live.ended(name, await runOnRouter(request, each, clock, waiting, live.newsOf(name)));
       const gone = goneOf(live.report(), name);

@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { answerTo, type OperationSummary } from '../../src/alerts/answer.ts';
+import { answerTo } from '../../src/alerts/answer.ts';
 import type { AlertDecision, IgnoreReason } from '../../src/alerts/policy.ts';
+import type { Operation, RouterResult } from '../../src/unload/report.ts';
+import { anOperation } from '../support/an-operation.ts';
 
 const UNLOAD: AlertDecision = {
   kind: 'unload',
@@ -8,16 +10,16 @@ const UNLOAD: AlertDecision = {
   details: ['A: first', 'B: second'],
 };
 
-const operation = (more: Partial<OperationSummary> = {}): OperationSummary => ({
-  id: 'op-1',
-  outcome: 'success',
-  finished: true,
-  routerFaults: false,
-  failed: false,
-  ...more,
-});
+const operation = (
+  outcome: Operation['outcome'] = 'success',
+  more: Partial<RouterResult> = {},
+  id = 'op-1',
+) => anOperation({ id, outcome, routers: [{ router: 'box', models: [], ...more }] });
 
-const answer = (...operations: OperationSummary[]) => answerTo(UNLOAD, operations);
+const FAULT = { fault: { kind: 'unreachable', message: 'gone' } };
+const FAILED = { models: [{ model: 'a', result: 'failed' as const, detail: 'the router says no' }] };
+
+const answer = (...operations: Operation[]) => answerTo(UNLOAD, operations);
 
 describe('of operations', () => {
   it('without anything to tell: no detail', () =>
@@ -29,88 +31,78 @@ describe('of operations', () => {
       contentType: 'application/json',
       body: {
         outcome: 'success',
-        finished: true,
         detail: 'A: first; B: second',
-        operations: [{ id: 'op-1', outcome: 'success', finished: true }],
+        operations: [operation()],
       },
     }));
 
   it('under way: 202 and the operation so far', () =>
-    expect(answer(operation({ outcome: 'noop', finished: false }))).toEqual({
+    expect(answer(operation(null))).toEqual({
       status: 202,
       contentType: 'application/json',
       body: {
-        outcome: 'noop',
-        finished: false,
+        outcome: null,
         detail: 'A: first; B: second',
-        operations: [{ id: 'op-1', outcome: 'noop', finished: false }],
+        operations: [operation(null)],
       },
     }));
 
-  it.each(['cooldown', 'reload_loop'])('refused (%s): 200, and why', (refused) =>
-    expect(answer(operation({ outcome: 'refused', refused }))).toEqual({
+  it.each(['cooldown', 'reload_loop'] as const)('refused (%s): 200, and why', (reason) =>
+    expect(answer(operation('refused', { refused: { reason, detail: '' } }))).toEqual({
       status: 200,
       contentType: 'application/json',
       body: {
         outcome: 'refused',
-        reason: refused,
-        finished: true,
+        reason,
         detail: 'A: first; B: second',
-        operations: [{ id: 'op-1', outcome: 'refused', finished: true, reason: refused }],
+        operations: [operation('refused', { refused: { reason, detail: '' } })],
       },
     }),
   );
 
   it.each(['noop', 'dry_run'] as const)('%s: 200', (outcome) =>
-    expect(answer(operation({ outcome }))).toMatchObject({ status: 200, body: { outcome } }),
+    expect(answer(operation(outcome))).toMatchObject({ status: 200, body: { outcome } }),
   );
 
-  it('a router that cannot be reached: 503 and a problem', () =>
-    expect(answer(operation({ outcome: 'failed', routerFaults: true }))).toEqual({
+  it('a router that cannot be asked: 503 and a problem', () =>
+    expect(answer(operation('failed', FAULT))).toEqual({
       status: 503,
       contentType: 'application/problem+json',
       body: {
         type: 'about:blank',
         title: 'Not all was unloaded',
         status: 503,
-        detail: 'a router could not be reached (operation op-1): see /api/v1/operations; A: first; B: second',
+        detail: 'a router could not be asked (operation op-1): see /api/v1/operations; A: first; B: second',
         outcome: 'failed',
-        finished: true,
-        operations: [{ id: 'op-1', outcome: 'failed', finished: true }],
+        operations: [operation('failed', FAULT)],
       },
     }));
 
   it('an unload that a router refused: 503, also while others are under way', () =>
-    expect(
-      answer(operation({ outcome: 'partial', failed: true }), operation({ id: 'op-2', finished: false })),
-    ).toMatchObject({
+    expect(answer(operation('partial', FAILED), operation(null, {}, 'op-2'))).toMatchObject({
       status: 503,
       body: {
         detail:
           'a router refused to unload a model (operation op-1): see /api/v1/operations; A: first; B: second',
-        outcome: 'partial',
-        finished: false,
+        outcome: null,
       },
     }));
 
   it('several things at once: 503, and all of them', () =>
     expect(
-      answer(
-        operation({ outcome: 'failed', routerFaults: true }),
-        operation({ id: 'op-2', outcome: 'failed', routerFaults: true, failed: true }),
-      ).body.detail,
+      answer(operation('failed', FAULT), operation('failed', { ...FAULT, ...FAILED }, 'op-2')).body.detail,
     ).toBe(
-      'a router could not be reached (operation op-1, op-2); a router refused to unload a model (operation op-2): see /api/v1/operations; A: first; B: second',
+      'a router could not be asked (operation op-1, op-2); a router refused to unload a model (operation op-2): see /api/v1/operations; A: first; B: second',
     ));
 
   it('models that stay busy or slow: 200, for another try at once changes nothing', () =>
-    expect(answer(operation({ outcome: 'failed' }))).toMatchObject({
+    expect(answer(operation('failed', { models: [{ model: 'a', result: 'timeout' }] }))).toMatchObject({
       status: 200,
       body: { outcome: 'failed' },
     }));
 });
 
-it.each<[OperationSummary['outcome'][], string]>([
+it.each<[Operation['outcome'][], string]>([
   [['success', 'noop'], 'success'],
   [['success', 'refused'], 'success'],
   [['success', 'failed'], 'partial'],
@@ -120,7 +112,7 @@ it.each<[OperationSummary['outcome'][], string]>([
   [['noop', 'refused'], 'refused'],
   [['noop', 'noop'], 'noop'],
 ])('%j together are %s', (outcomes, outcome) => {
-  const operations = outcomes.map((each, index) => operation({ id: `op-${index}`, outcome: each }));
+  const operations = outcomes.map((each, index) => operation(each, {}, `op-${index}`));
   expect(answer(...operations).body.outcome).toBe(outcome);
 });
 
@@ -136,6 +128,6 @@ it.each<[IgnoreReason, string]>([
   expect(answerTo({ kind: 'ignore', reason, details: ['why'] }, [])).toEqual({
     status: 200,
     contentType: 'application/json',
-    body: { outcome, reason, finished: true, detail: 'why', operations: [] },
+    body: { outcome, reason, detail: 'why', operations: [] },
   }),
 );

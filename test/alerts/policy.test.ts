@@ -18,7 +18,7 @@ const decide = (alerts: readonly Alert[], rules: Partial<AlertRules> = {}, route
 /** What is asked for when nothing is said. */
 const ALL: AlertUnload = {
   routers: ['attic', 'gpu-box'],
-  selection: { models: [], keep: [], includeLoading: false },
+  selection: { models: [], keep: [] },
   whenBusy: 'wait',
   reason: 'GpuMemoryHigh',
   fingerprints: [],
@@ -346,7 +346,7 @@ describe('several alerts', () => {
     ];
     const decision = decide(wishes.map((annotations) => about('attic', annotations)));
     const asked = decision.kind === 'unload' ? decision.requests : [];
-    expect(asked.map(({ whenBusy, selection: { includeLoading: _, ...rest } }) => [whenBusy, rest])).toEqual([
+    expect(asked.map(({ whenBusy, selection }) => [whenBusy, selection])).toEqual([
       ['skip', { models: [], keep: ['embed*'] }],
       ['skip', { models: [], keep: [] }],
       ['wait', { models: [], keep: [], target: { untilRatio: 0.9 } }],
@@ -437,7 +437,6 @@ describe('whatever the alerts say', () => {
             WHEN_BUSY.indexOf(rules.whenBusyLimit),
           );
           expect(request.holdMs ?? 0).toBeLessThanOrEqual(rules.holdLimitMs);
-          expect(request.selection.includeLoading).toBe(false);
           expect(request.routers).not.toEqual([]);
           for (const router of request.routers) {
             expect(ROUTERS).toContain(router);

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { createDeeds } from '../../src/metrics/deeds.ts';
 import { render } from '../../src/metrics/render.ts';
-import type { Operation } from '../../src/unload/report.ts';
+import { anOperation } from '../support/an-operation.ts';
 import { parseExposition } from '../support/exposition.ts';
 
 function aBook() {
@@ -17,21 +17,6 @@ function aBook() {
       parseExposition(await text()).value(`llama_router_${name}`, labels),
   };
 }
-
-const anOperation = (more: Partial<Operation> = {}): Operation => ({
-  id: 'ab1c',
-  trigger: 'alertmanager',
-  caller: { name: 'alertmanager' },
-  reason: '',
-  when_busy: 'wait',
-  outcome: 'success',
-  dry_run: false,
-  started_at: '2026-08-14T09:12:31.120Z',
-  duration_seconds: 1,
-  routers: [],
-  summary: { unloaded: 0, already_unloaded: 0, kept: 0, busy: 0, failed: 0 },
-  ...more,
-});
 
 it('begins at 0, so that the first increase is seen', async () => {
   const { value } = aBook();

@@ -290,20 +290,29 @@ describe('a second request', () => {
     expect((await finish(careful)).routers[0]?.models[0]).toMatchObject({ result: 'timeout', seconds: 5 });
   });
 
-  it('of a person never joins what a guard may refuse', async () => {
-    const { start, finish, attic, clock } = aFleet();
-    attic.doing.set('qwen', { kind: 'busy' });
-    const api = start({ models: ['qwen'], busyTimeoutMs: 30_000 });
-    await clock.advance(20);
-    const alert = start({ trigger: 'alertmanager' });
-    const person = start();
-    expect([alert.joined, person.joined]).toEqual([false, false]);
-    attic.doing.clear();
-    await finish(person);
-    const alertReport = await alert.done;
-    expect((await api.done).outcome).toBe('success');
-    expect(alertReport.routers.find(({ router }) => router === 'attic')?.refused?.reason).toBe('cooldown');
-    expect(person.report().routers[0]?.refused).toBeUndefined();
+  it('of a person never joins one that a guard has refused', async () => {
+    const { operate, start, finish, cellar, clock } = aFleet();
+    await operate({ routers: ['attic'], models: ['qwen'] });
+    cellar.doing.set('llama', { kind: 'busy' });
+    const alert = start({ trigger: 'alertmanager', busyTimeoutMs: 30_000 });
+    await clock.advance(1000);
+    const person = start({ busyTimeoutMs: 30_000 });
+    expect(person.joined).toBe(false);
+    cellar.doing.clear();
+    expect((await finish(person)).routers[0]).toMatchObject({
+      models: [{ model: 'bge', result: 'unloaded' }],
+    });
+    expect((await alert.done).routers[0]?.refused?.reason).toBe('cooldown');
+  });
+
+  it('of the same alert is not refused for what the first one did', async () => {
+    const { start, finish, clock } = aFleet();
+    const alert = { trigger: 'alertmanager', routers: ['attic'] } as const;
+    const gentle = start({ ...alert, models: ['qwen'] });
+    const strong = start(alert);
+    await clock.advance(1000);
+    expect((await finish(strong)).summary.unloaded + (await gentle.done).summary.unloaded).toBe(2);
+    expect((await finish(start(alert))).outcome).toBe('refused');
   });
 
   it('that forces does not wait for one that waits', async () => {

@@ -5,7 +5,7 @@ import type { Store } from '../../models/store.ts';
 import type { Operations, Started } from '../../unload/operations.ts';
 import type { UnloadRequest } from '../../unload/request.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
-import { knownRouters } from '../named-router.ts';
+import { namedRouter } from '../named-router.ts';
 import { ProblemError } from '../problem.ts';
 import { requestOf, type UnloadBody } from '../unload-body.ts';
 
@@ -34,7 +34,7 @@ export function unloadRoute(parts: UnloadParts, schema: z.ZodType<UnloadBody>) {
     const { caller } = permitOf(response);
     const { answerWithinMs, ...silent } = terms();
     const wanted = requestOf(parsed.data, silent, { trigger: 'api', caller });
-    knownRouters(store, wanted.routers);
+    for (const router of wanted.routers) namedRouter(store, router);
     demandScope(response, { routers: wanted.routers, dryRun: wanted.dryRun });
     demandModels(store, wanted);
     const started = operations.start(wanted);

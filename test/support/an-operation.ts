@@ -1,0 +1,19 @@
+import type { Operation } from '../../src/unload/report.ts';
+
+/** A finished operation of an alert on nothing, but for what is said. */
+export function anOperation(more: Partial<Operation> = {}): Operation {
+  return {
+    id: '0f7c7fb2-64ac-4f0c-9f0f-0a1f5d2f3b11',
+    trigger: 'alertmanager',
+    caller: { name: 'alertmanager' },
+    reason: '',
+    when_busy: 'wait',
+    outcome: 'success',
+    dry_run: false,
+    started_at: '2026-08-14T09:12:31.120Z',
+    duration_seconds: 1,
+    routers: [],
+    summary: { unloaded: 0, already_unloaded: 0, kept: 0, busy: 0, failed: 0 },
+    ...more,
+  };
+}
