@@ -63,8 +63,8 @@ export const count = (
 export const texts = (description: string) => scalar('', 'list of texts', description, parseTexts, 'texts');
 
 /** A file or directory; relative to the configuration file when named there. Empty: none. */
-export const path = (fallback: string, description: string) =>
-  scalar(fallback, 'path', description, parseText, 'path');
+export const path = (fallback: string, description: string, names: Names = {}) =>
+  scalar(fallback, 'path', description, parseText, 'path', names);
 
 /** `host:port` to listen on. */
 export const listenAddress = (fallback: string, description: string) =>
@@ -81,6 +81,10 @@ export const routerUrl = (description: string, names: Names & { fallback: string
 /** Text that may be left out, never empty, without control characters: it becomes a label. */
 export const label = (description: string, fallback: string) =>
   parsed(parseLabel).optional().register(options, { kind: 'scalar', type: 'text', description, fallback });
+
+/** Such text, required where it stands. */
+export const requiredLabel = (description: string) =>
+  parsed(parseLabel).register(options, { kind: 'scalar', type: 'text', description, fallback: '' });
 
 /** A credential: `KEY` or, to be read when the configuration is loaded, `KEY_file`. */
 export const secret = (description: string, names: Names = {}) =>
@@ -103,8 +107,11 @@ function scalar<T>(
   description: string,
   parse: (value: unknown) => Parsed<T>,
   kind: Kind = 'scalar',
+  names: Names = {},
 ) {
-  return parsed(parse).prefault(fallback).register(options, { kind, type, description, fallback });
+  return parsed(parse)
+    .prefault(fallback)
+    .register(options, { kind, type, description, fallback, ...names });
 }
 
 /** A schema that is one parser of ours; its words become the message. */

@@ -3,6 +3,7 @@ import { formatDuration } from '../lib/duration.ts';
 import { choice, count, duration, listenAddress, path, section, urlPath } from './fields.ts';
 import { isTree } from './layer.ts';
 import { routers } from './routers.ts';
+import { tokens } from './tokens.ts';
 
 /** Every option there is, with its default, its description and its unit. Durations load as seconds. */
 export const configSchema = z
@@ -11,6 +12,16 @@ export const configSchema = z
     web: section('What the service itself serves.', {
       listen_address: listenAddress(':10180', 'Where to listen; without a host on every interface.'),
       telemetry_path: urlPath('/metrics', 'Where Prometheus finds the metrics.'),
+      config_file: path(
+        '',
+        "TLS and users, in the format of Prometheus' web configuration file; empty: none.",
+        {
+          flag: 'web.config.file',
+        },
+      ),
+    }),
+    auth: section('Who may change something; without tokens and users only callers on this machine.', {
+      tokens,
     }),
     log: section('What is logged, on standard error.', {
       level: choice('info', ['debug', 'info', 'warn', 'error'], 'The least severe level that is logged.'),
@@ -50,6 +61,8 @@ export const configSchema = z
 export type Config = z.output<typeof configSchema>;
 
 export type RouterConfig = Config['routers'][number];
+
+export type TokenConfig = Config['auth']['tokens'][number];
 
 interface Bounds {
   readonly web: { readonly telemetry_path: string };

@@ -5,8 +5,9 @@ import { expect, it } from '@jest/globals';
 import { configurationDocument } from '../../src/config/document.ts';
 import { GUIDE } from '../../src/config/guide.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { optionsOf } from '../../src/config/options.ts';
+import { nodesOf, optionsOf } from '../../src/config/options.ts';
 import { formatPlace } from '../../src/config/place.ts';
+import { configSchema } from '../../src/config/schema.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const EXAMPLE = join(ROOT, 'config.example.yml');
@@ -26,8 +27,9 @@ it('the example loads, and what it shows are the defaults', () => {
 });
 
 it('the example names every option once', () => {
-  const keys = [...read(EXAMPLE).matchAll(/^ +(?:- |# )?([a-z_]+):/gm)].map(([, key]) => key);
-  const wanted = optionsOf().map(({ path }) => path.at(-1));
+  const keys = [...read(EXAMPLE).matchAll(/^ +(?:# )?(?:- | {2})?([a-z_]+):/gm)].map(([, key]) => key);
+  const inSections = nodesOf(configSchema).filter(({ path }) => path.length > 1);
+  const wanted = inSections.map(({ path }) => path.at(-1));
   expect(keys.toSorted()).toEqual(wanted.toSorted());
 });
 
