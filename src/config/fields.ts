@@ -48,6 +48,12 @@ export const text = (fallback: string, description: string) =>
 export const choice = <const C extends string>(fallback: C, choices: readonly C[], description: string) =>
   scalar(fallback, choices.join(', '), description, (value) => parseChoice(value, choices));
 
+/** One of a few words, or none. */
+export const optionalChoice = <const C extends string>(choices: readonly C[], description: string) =>
+  scalar<C | ''>('', choices.join(', '), description, (value) =>
+    value === '' ? { value } : parseChoice(value, choices),
+  );
+
 /** Something that is on or off. */
 export const toggle = (fallback: boolean, description: string) =>
   scalar(String(fallback), 'true or false', description, parseToggle, 'toggle');
@@ -61,6 +67,10 @@ export const count = (
 
 /** Several texts: a list in the file, separated by commas in a variable, a repeated flag. */
 export const texts = (description: string) => scalar('', 'list of texts', description, parseTexts, 'texts');
+
+/** Several of the known words. */
+export const words = (description: string, known: readonly string[]) =>
+  scalar('', 'list of texts', description, (value) => parseWords(value, known), 'texts');
 
 /** A file or directory; relative to the configuration file when named there. Empty: none. */
 export const path = (fallback: string, description: string, names: Names = {}) =>
@@ -122,6 +132,13 @@ function parsed<T>(parse: (value: unknown) => Parsed<T>) {
     ctx.addIssue({ code: 'custom', message: result.wrong });
     return z.NEVER;
   });
+}
+
+function parseWords(value: unknown, known: readonly string[]): Parsed<readonly string[]> {
+  const list = parseTexts(value);
+  if ('wrong' in list) return list;
+  const strange = list.value.find((word) => !known.includes(word));
+  return strange === undefined ? list : { wrong: `'${strange}' is none of ${known.join(', ')}` };
 }
 
 function parseLabel(value: unknown): Parsed<string> {
