@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { createWebSource, type WebSource } from '../../src/config/web-source.ts';
 
 const TLS = join(import.meta.dirname, '..', 'fixtures', 'tls');
-const HASH = '$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi';
+const HASH = '$2y$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u';
 
 let folder: string;
 let file: string;
