@@ -1,4 +1,7 @@
 import type { EngineNews } from './engine/reader.ts';
+import { callerBlock } from './http/auth/address.ts';
+import type { Refusal } from './http/auth/refusal.ts';
+import { createLimiter } from './lib/limiter.ts';
 import type { Logger } from './lib/logger.ts';
 import type { Transition } from './models/belief.ts';
 
@@ -49,6 +52,17 @@ export function logEngineNews(log: Logger): (news: EngineNews) => void {
       case 'recovered':
         return log.info("a model's own metrics can be read again", { router, model: news.model });
     }
+  };
+}
+
+/** Writes to the log who was refused what: some times a minute for each caller, who could fill the disk otherwise. */
+export function logRefusals(log: Logger, now: () => number): (refusal: Refusal) => void {
+  const limiter = createLimiter({ most: 10, spanMs: 60_000, keys: 10_000, now });
+  return ({ address, method, path, why }) => {
+    const block = callerBlock(address);
+    if (limiter.waitMs(block) > 0) return;
+    limiter.count(block);
+    log.warn('request refused', { address, method, path, why });
   };
 }
 

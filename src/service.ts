@@ -1,3 +1,4 @@
+import { createAccess } from './access.ts';
 import { collectEngine, collectRelayed } from './collectors/engine.ts';
 import { collectExporter } from './collectors/exporter.ts';
 import { collectModels } from './collectors/models.ts';
@@ -33,7 +34,8 @@ export interface ServiceParts {
 }
 
 /**
- * Builds and connects everything, and listens. Rejects when the address cannot be had. Routers that cannot be
+ * Builds and connects everything, and listens. Rejects when the address cannot be had, and with a ConfigError when
+ * the web configuration file cannot be used. Routers that cannot be
  * reached are no reason to fail: they are what we are here to tell about.
  */
 export async function startService({
@@ -42,6 +44,7 @@ export async function startService({
   version,
   clock = systemClock,
 }: ServiceParts): Promise<Service> {
+  const access = createAccess(config, clock, log);
   const closing = new AbortController();
   const fleet = createFleet(clock, { readEngine: true });
   const { store } = fleet;
@@ -82,6 +85,7 @@ export async function startService({
         scrape: createScrape([relayed.collect], fleet.freshen),
       },
     }),
+    auth: access.auth,
     isReady: () => ready && !closing.signal.aborted,
     reload,
     closing: closing.signal,
@@ -89,7 +93,7 @@ export async function startService({
     version,
     now: clock.now,
   });
-  const server = await serve(app, web.listen_address).catch((error: unknown) => {
+  const server = await serve(app, web.listen_address, { tls: access.tls }).catch((error: unknown) => {
     processMetrics.stop();
     throw error;
   });
@@ -108,6 +112,7 @@ export async function startService({
       closing.abort();
       await applying;
       await Promise.all([server.close(), fleet.stop()]);
+      await access.auth.close();
       await state.stop();
       processMetrics.stop();
     },

@@ -15,6 +15,7 @@ const ROWS: string[][] = [
   ['collectors', 'unload', 'doctor'],
   ['http'],
   ['fleet.ts', 'news.ts', 'keep-state.ts'],
+  ['access.ts'],
   ['service.ts'],
   ['cli'],
   ['main.ts'],
@@ -27,6 +28,7 @@ const OWNERS: Record<string, string[]> = {
   'prom-client': ['metrics'],
   'eventsource-parser': ['router'],
   yaml: ['config'],
+  bcryptjs: ['http'],
   'node:child_process': ['memory'],
 };
 

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
 import type { Logger } from '../lib/logger.ts';
 
@@ -19,11 +20,18 @@ export class ProblemError extends Error {
   }
 }
 
-export function sendProblem(response: Response, { status, title, detail }: Problem): void {
-  response
-    .status(status)
-    .type('application/problem+json')
-    .send(JSON.stringify({ type: 'about:blank', title, status, ...(detail !== undefined && { detail }) }));
+/** Answers with a problem; on a bare response too, before Express has seen it. */
+export function sendProblem(response: ServerResponse, { status, title, detail }: Problem): void {
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title,
+    status,
+    ...(detail !== undefined && { detail }),
+  });
+  response.statusCode = status;
+  response.setHeader('Content-Type', 'application/problem+json; charset=utf-8');
+  response.setHeader('Content-Length', Buffer.byteLength(body));
+  response.end(body);
 }
 
 /** The last handler: no such path. */

@@ -5,6 +5,7 @@ import { collectModels } from '../../src/collectors/models.ts';
 import { collectRouters } from '../../src/collectors/routers.ts';
 import { createScrape } from '../../src/collectors/scrape.ts';
 import { type AppParts, createApp } from '../../src/http/app.ts';
+import { createAuth } from '../../src/http/auth/auth.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { startProcessMetrics } from '../../src/metrics/process.ts';
 import { parseExposition } from '../support/exposition.ts';
@@ -20,6 +21,7 @@ function anApp({ store, clock }: Believed = aBusyFleet(), parts: Partial<AppPart
     store,
     scrape: createScrape([collectRouters(store), collectModels(store), startProcessMetrics(clock).samples]),
     telemetryPath: '/metrics',
+    auth: createAuth({ tokens: () => [], onRefused: () => {}, now: clock.now }),
     isReady: () => true,
     reload: async () => ({}),
     closing: new AbortController().signal,
