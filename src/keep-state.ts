@@ -6,8 +6,8 @@ import { createStateFile, type SavedState } from './state/state-file.ts';
 
 /** One part of what survives a restart. */
 export interface Keeper<Part> {
-  /** Another number after every change that is worth saving. */
-  version(): number;
+  /** Another value after every change that is worth saving. */
+  version(): number | string;
   snapshot(): Part | Promise<Part>;
   /** Takes over what an earlier process saved: once, before the first snapshot. */
   restore(saved: Part): void;

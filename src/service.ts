@@ -1,24 +1,38 @@
+import { createAccess } from './access.ts';
+import { rulesOf } from './alerts/rules.ts';
+import { startBookkeeping } from './bookkeeping.ts';
+import { collectAudit } from './collectors/audit.ts';
 import { collectEngine, collectRelayed } from './collectors/engine.ts';
 import { collectExporter } from './collectors/exporter.ts';
 import { collectHolds } from './collectors/holds.ts';
 import { collectModels } from './collectors/models.ts';
 import { collectRouters } from './collectors/routers.ts';
 import { createScrape } from './collectors/scrape.ts';
+import { collectUnloads } from './collectors/unloads.ts';
 import type { ConfigSource } from './config/source.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import { createHolds } from './hold/holds.ts';
+import { holdAround } from './hold-around.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/server.ts';
 import { keepState } from './keep-state.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
+import { within } from './lib/within.ts';
+import { createDeeds } from './metrics/deeds.ts';
 import { startProcessMetrics } from './metrics/process.ts';
 import { createTelemetry } from './metrics/telemetry.ts';
-import { logEngineNews, logHolds, logTransitions } from './news.ts';
+import { logEngineNews, logLoop, logTransitions } from './news.ts';
+import { startSweeper } from './policy/sweeper.ts';
+import type { Operations } from './unload/operations.ts';
+import { OUTCOMES, REFUSAL_REASONS } from './unload/report.ts';
+import { TRIGGERS } from './unload/request.ts';
+import { createUnloading, defaultTerms, sweepRulesOf } from './unloading.ts';
 
 /** The running service. */
 export interface Service {
   fleet: Fleet;
+  operations: Operations;
   /** Where it listens. */
   port: number;
   /** Reads the configuration anew; `error` says what is wrong with it, and the old one is kept. */
@@ -35,7 +49,8 @@ export interface ServiceParts {
 }
 
 /**
- * Builds and connects everything, and listens. Rejects when the address cannot be had. Routers that cannot be
+ * Builds and connects everything, and listens. Rejects when the address cannot be had, and with a ConfigError when
+ * the web configuration file cannot be used. Routers that cannot be
  * reached are no reason to fail: they are what we are here to tell about.
  */
 export async function startService({
@@ -45,24 +60,27 @@ export async function startService({
   clock = systemClock,
 }: ServiceParts): Promise<Service> {
   const closing = new AbortController();
+  const started = config.current;
+  const { web, engine } = started;
   const fleet = createFleet(clock, { readEngine: true });
   const { store } = fleet;
-  const telemetry = createTelemetry((router, model) => {
-    const models = store.desk(router)?.belief.models;
-    return models !== undefined && (model === undefined || models.has(model));
-  });
+  const holds = createHolds(clock);
+  const { operations, guards, keep } = createUnloading(fleet, () => config.current, clock, logLoop(log));
+
+  const telemetry = createTelemetry(isPresent);
+  const deeds = createDeeds(isPresent, { triggers: TRIGGERS, outcomes: OUTCOMES, refusals: REFUSAL_REASONS });
   store.onTransition(telemetry.transition);
   store.onTransition(logTransitions(log));
+  store.onTransition(({ kind }) => kind === 'router' && deeds.refresh());
   fleet.onNotice(telemetry.notice);
   fleet.onEngineNews(logEngineNews(log));
-  const holds = createHolds(clock);
-  holds.onChange(logHolds(log));
+  const books = startBookkeeping(started.audit.file, { operations, holds, deeds }, clock, log);
+  const access = createAccess(config, books.unauthorized, clock, log);
+  holdAround(operations, holds, () => config.current.hold, clock);
 
   let loads = { successful: true, loadedAt: clock.now() };
   let ready = false;
   let applying = Promise.resolve();
-  const started = config.current;
-  const { web, engine } = started;
   const relayed = collectRelayed(fleet.engine, () => config.current.engine.max_series);
   const processMetrics = startProcessMetrics(clock);
   const app = createApp({
@@ -75,6 +93,9 @@ export async function startService({
         telemetry.samples,
         collectEngine(fleet.engine, relayed.dropped, clock.now),
         ...(engine.publish === 'together' ? [relayed.collect] : []),
+        collectUnloads(store, operations, guards),
+        deeds.samples,
+        collectAudit(books.auditSucceeded),
         collectExporter(version, () => loads),
         processMetrics.samples,
       ],
@@ -87,16 +108,30 @@ export async function startService({
         scrape: createScrape([relayed.collect], fleet.freshen),
       },
     }),
+    operations,
+    terms: () => ({
+      ...defaultTerms(config.current),
+      answerWithinMs: config.current.unload.answer_within * 1000,
+    }),
+    joined: books.joined,
+    within: (ms, work) => within(ms, work, clock),
+    alertRules: () => rulesOf(config.current.alerts),
+    ignored: (caller, why) => books.refused('not_matched', caller, 'POST /api/v1/alertmanager', why),
     holds,
     holdRules: () => config.current.hold,
+    auth: access.auth,
     isReady: () => ready && !closing.signal.aborted,
-    reload,
+    async reload(caller) {
+      const result = await reload();
+      books.reloaded(caller, result.error ?? 'the configuration is in force');
+      return result;
+    },
     closing: closing.signal,
     log,
     version,
     now: clock.now,
   });
-  const server = await serve(app, web.listen_address).catch((error: unknown) => {
+  const server = await serve(app, web.listen_address, { tls: access.tls }).catch((error: unknown) => {
     processMetrics.stop();
     throw error;
   });
@@ -104,9 +139,22 @@ export async function startService({
   const state = keepState(
     started.state,
     {
-      counters: { version: store.version, snapshot: telemetry.snapshot, restore: telemetry.restore },
+      counters: {
+        version: () => `${store.version()} ${operations.version()}`,
+        snapshot: async () => [...(await telemetry.snapshot()), ...(await deeds.snapshot())],
+        restore(saved) {
+          telemetry.restore(saved);
+          deeds.restore(saved);
+        },
+      },
       lastUnloads: { version: store.version, snapshot: store.lastUnloads, restore: store.recall },
       holds: { version: holds.version, snapshot: holds.all, restore: holds.restore },
+      operations: {
+        version: operations.version,
+        snapshot: () => operations.list().filter(({ outcome }) => outcome !== null),
+        restore: operations.restore,
+      },
+      guards: { version: guards.version, snapshot: guards.snapshot, restore: guards.restore },
     },
     clock,
     log,
@@ -115,20 +163,38 @@ export async function startService({
   fleet.ready().then(() => {
     ready = true;
   });
+  const sweeper = startSweeper({
+    routers: store.routers,
+    holdOf: holds.of,
+    keep,
+    rules: () => sweepRulesOf(config.current),
+    terms: () => defaultTerms(config.current),
+    start: operations.start,
+    clock,
+  });
 
   return {
     fleet,
+    operations,
     port: server.port,
     reload,
     async stop() {
       closing.abort();
+      sweeper.stop();
       await applying;
-      await Promise.all([server.close(), fleet.stop()]);
+      await Promise.all([server.close(), operations.stop().then(fleet.stop)]);
+      await access.auth.close();
       await state.stop();
+      await books.stop();
       holds.stop();
       processMetrics.stop();
     },
   };
+
+  function isPresent(router: string, model?: string): boolean {
+    const models = store.desk(router)?.belief.models;
+    return models !== undefined && (model === undefined || models.has(model));
+  }
 
   /** One at a time: a router that one reload takes away and the next brings back is ended before it starts. */
   function reload(): Promise<{ error?: string }> {

@@ -1,6 +1,7 @@
 import type { Config } from './config/schema.ts';
 import type { Fleet } from './fleet.ts';
 import type { Clock } from './lib/clock.ts';
+import type { SweepRules } from './policy/sweeper.ts';
 import { createGuards, type Guards, type Loop } from './unload/guards.ts';
 import { createOperations, type Operations } from './unload/operations.ts';
 import type { UnloadRequest } from './unload/request.ts';
@@ -48,5 +49,14 @@ export function defaultTerms({
     timeoutMs: unload.timeout * 1000,
     verify: true,
     dryRun: false,
+  };
+}
+
+/** What is unloaded because nobody uses it. */
+export function sweepRulesOf({ policy }: Config): SweepRules {
+  return {
+    intervalMs: policy.interval * 1000,
+    idle: policy.idle.map(({ models, after }) => ({ models, afterMs: after * 1000 })),
+    holdGraceMs: policy.hold_grace * 1000,
   };
 }

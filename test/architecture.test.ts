@@ -18,6 +18,7 @@ const ROWS: string[][] = [
   ['saved-parts.ts'],
   ['fleet.ts', 'news.ts', 'keep-state.ts', 'unloading.ts'],
   ['bookkeeping.ts'],
+  ['access.ts'],
   ['service.ts'],
   ['cli'],
   ['main.ts'],
@@ -30,6 +31,7 @@ const OWNERS: Record<string, string[]> = {
   'prom-client': ['metrics'],
   'eventsource-parser': ['router'],
   yaml: ['config'],
+  bcryptjs: ['http'],
   'node:child_process': ['memory'],
 };
 

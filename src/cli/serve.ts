@@ -1,3 +1,4 @@
+import { ConfigError } from '../config/problem.ts';
 import { createLogger } from '../lib/logger.ts';
 import { startService } from '../service.ts';
 import type { Call, Command } from './command.ts';
@@ -24,6 +25,7 @@ export async function serveUntilSignal(call: Call): Promise<number> {
   try {
     service = await startService({ config, log, version: call.version });
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
     const hint = code === 'EADDRINUSE' ? 'something listens there already' : code;
     log.error('cannot listen', { address, error: `${hint}: choose another --web.listen-address` });

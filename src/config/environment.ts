@@ -21,13 +21,24 @@ export function environmentLayer(env: Environment, options: readonly Option[]): 
     if (name === undefined || !value || option.path.includes('[]')) return [];
     return [{ name, path: option.path, value }];
   });
-  return namedLayer([...settings, ...routersSetting(env)]);
+  return namedLayer([...settings, ...routersSetting(env), ...tokenSetting(env)]);
 }
 
 function routersSetting({ LLAMA_SERVER_URL: urls }: Environment) {
   const list = urls ? parseTexts(urls) : undefined;
   if (list === undefined || 'wrong' in list) return [];
   return [{ name: 'LLAMA_SERVER_URL', path: ['routers'], value: list.value.map((url) => ({ url })) }];
+}
+
+/** The one token that needs no file. Given both ways, both are handed on, for the fault to be told. */
+function tokenSetting({
+  LLAMA_ROUTER_EXPORTER_TOKEN: token,
+  LLAMA_ROUTER_EXPORTER_TOKEN_FILE: file,
+}: Environment) {
+  if (!token && !file) return [];
+  const element = { name: 'default', ...(token && { token }), ...(file && { token_file: file }) };
+  const name = `${VARIABLE_PREFIX}TOKEN${token ? '' : '_FILE'}`;
+  return [{ name, path: ['auth', 'tokens'], value: [element] }];
 }
 
 /** The key for every router that has none of its own. */

@@ -55,6 +55,12 @@ export const text = (fallback: string, description: string) =>
 export const choice = <const C extends string>(fallback: C, choices: readonly C[], description: string) =>
   scalar(fallback, choices.join(', '), description, (value) => parseChoice(value, choices));
 
+/** One of a few words, or none. */
+export const optionalChoice = <const C extends string>(choices: readonly C[], description: string) =>
+  scalar<C | ''>('', choices.join(', '), description, (value) =>
+    value === '' ? { value } : parseChoice(value, choices),
+  );
+
 /** Something that is on or off. */
 export const toggle = (fallback: boolean, description: string) =>
   scalar(String(fallback), 'true or false', description, parseToggle, 'toggle');
@@ -82,9 +88,13 @@ export const visibleText = (fallback: string, description: string) =>
 export const requiredText = (description: string) =>
   parsed(parseLabel).register(options, { kind: 'scalar', type: 'text', description, fallback: '' });
 
+/** Several of the known words. */
+export const words = (description: string, known: readonly string[]) =>
+  scalar('', 'list of texts', description, (value) => parseWords(value, known), 'texts');
+
 /** A file or directory; relative to the configuration file when named there. Empty: none. */
-export const path = (fallback: string, description: string) =>
-  scalar(fallback, 'path', description, parseText, 'path');
+export const path = (fallback: string, description: string, names: Names = {}) =>
+  scalar(fallback, 'path', description, parseText, 'path', names);
 
 /** `host:port` to listen on. */
 export const listenAddress = (fallback: string, description: string) =>
@@ -101,6 +111,10 @@ export const routerUrl = (description: string, names: Names & { fallback: string
 /** Text that may be left out, never empty, without control characters: it becomes a label. */
 export const label = (description: string, fallback: string) =>
   parsed(parseLabel).optional().register(options, { kind: 'scalar', type: 'text', description, fallback });
+
+/** Such text, required where it stands. */
+export const requiredLabel = (description: string) =>
+  parsed(parseLabel).register(options, { kind: 'scalar', type: 'text', description, fallback: '' });
 
 /** A credential: `KEY` or, to be read when the configuration is loaded, `KEY_file`. */
 export const secret = (description: string, names: Names = {}) =>
@@ -123,8 +137,11 @@ function scalar<T>(
   description: string,
   parse: (value: unknown) => Parsed<T>,
   kind: Kind = 'scalar',
+  names: Names = {},
 ) {
-  return parsed(parse).prefault(fallback).register(options, { kind, type, description, fallback });
+  return parsed(parse)
+    .prefault(fallback)
+    .register(options, { kind, type, description, fallback, ...names });
 }
 
 /** A schema that is one parser of ours; its words become the message. */
@@ -135,6 +152,13 @@ function parsed<T>(parse: (value: unknown) => Parsed<T>) {
     ctx.addIssue({ code: 'custom', message: result.wrong });
     return z.NEVER;
   });
+}
+
+function parseWords(value: unknown, known: readonly string[]): Parsed<readonly string[]> {
+  const list = parseTexts(value);
+  if ('wrong' in list) return list;
+  const strange = list.value.find((word) => !known.includes(word));
+  return strange === undefined ? list : { wrong: `'${strange}' is none of ${known.join(', ')}` };
 }
 
 function parseLabel(value: unknown): Parsed<string> {

@@ -8,7 +8,7 @@ import { syntaxFaults } from './syntax.ts';
 import type { Parsed } from './values.ts';
 
 /** What a YAML file says; when it cannot be read, nothing, and why. Paths in it are relative to it. */
-export function fileLayer(file: string): { layer: Layer; problems: Problem[] } {
+export function fileLayer(file: string, example = 'routers:'): { layer: Layer; problems: Problem[] } {
   const failed = (...problems: { at?: string; message: string }[]) => ({
     layer: { tree: {}, names: [file], locate: () => undefined },
     problems: problems.map(({ at = '', message }) => ({ source: `${file}${at}`, key: '', message })),
@@ -21,7 +21,7 @@ export function fileLayer(file: string): { layer: Layer; problems: Problem[] } {
     return failed({ message: 'is nested far too deeply: this is no configuration' });
   const faults = syntaxFaults(document, text.value, lines);
   if (faults.length > 0) return failed(...faults);
-  const tree = treeOf(document);
+  const tree = treeOf(document, example);
   if ('wrong' in tree) return failed({ message: tree.wrong });
   const locate = (place: Place) => {
     const line = lineOf(document.contents, place, lines);
@@ -41,12 +41,12 @@ function parse(text: string, lineCounter: LineCounter): Document.Parsed | undefi
   }
 }
 
-function treeOf(document: Document.Parsed): Parsed<Tree> {
+function treeOf(document: Document.Parsed, example: string): Parsed<Tree> {
   try {
     const value = withoutNulls(document.toJS());
     if (value === undefined) return { value: {} };
     if (isTree(value)) return { value };
-    return { wrong: "must be a mapping: begin with a section such as 'routers:'" };
+    return { wrong: `must be a mapping: begin with a section such as '${example}'` };
   } catch {
     return {
       wrong: 'uses an alias without an anchor, or far too many: a value that begins with * needs quotes',

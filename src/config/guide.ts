@@ -39,6 +39,8 @@ again at every reload; one newline at its end is ignored. Secrets have no flags,
 arguments of its programs. They never appear in a message, a log line or an answer.
 
 \`LLAMA_API_KEY\` (or \`LLAMA_API_KEY_FILE\`) is the key for every router that has none of its own.
+\`LLAMA_ROUTER_EXPORTER_TOKEN\` (or \`LLAMA_ROUTER_EXPORTER_TOKEN_FILE\`) is the one token, called \`default\`; like every
+list it sets aside those of the file. Who may do what with a token: [security.md](security.md).
 
 Relative paths in the file are relative to the file; in variables and flags, to where the exporter was started.
 

@@ -2,11 +2,11 @@ import type { Secret } from '../lib/secret.ts';
 import { type Environment, environmentLayer, routerKeyLayer, unknownVariables } from './environment.ts';
 import { fileLayer } from './file.ts';
 import { type Flags, flagLayer } from './flags.ts';
-import { isTree, type Layer, merge, type Tree } from './layer.ts';
+import { isTree, merge, type Tree } from './layer.ts';
+import { locate } from './locate.ts';
 import { CONFIG_FILE_FLAG, CONFIG_FILE_VARIABLE } from './names.ts';
 import { nodesOf } from './options.ts';
-import { formatPlace } from './place.ts';
-import { ConfigError, explain, type Problem } from './problem.ts';
+import { ConfigError } from './problem.ts';
 import { DEFAULT_ROUTERS } from './routers.ts';
 import { type Config, configSchema } from './schema.ts';
 import { hideSecrets, resolvePaths } from './secrets.ts';
@@ -43,7 +43,7 @@ export function loadConfig(sources: Sources): Config {
   ];
   const merged = layers.reduce<Tree>((tree, layer) => merge(tree, layer.tree), {});
   const parsed = configSchema.safeParse(withRouterKey(merged, routerKey.tree.api_key as Secret | undefined));
-  for (const issue of parsed.error?.issues ?? []) problems.push(...locate(issue, layers));
+  for (const issue of parsed.error?.issues ?? []) problems.push(...locate(issue, layers, NODES));
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
   return parsed.data;
 }
@@ -61,14 +61,4 @@ function withRouterKey(tree: Tree, key: Secret | undefined): Tree {
     isTree(router) && router.api_key === undefined ? { ...router, api_key: key } : router,
   );
   return { ...tree, routers: keyed };
-}
-
-function locate(issue: Parameters<typeof explain>[0], layers: readonly Layer[]): Problem[] {
-  return explain(issue, NODES).map(({ place, message }) => {
-    for (const layer of layers.toReversed()) {
-      const location = layer.locate(place);
-      if (location !== undefined) return { ...location, message };
-    }
-    return { source: '', key: formatPlace(place), message };
-  });
 }

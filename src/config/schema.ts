@@ -5,6 +5,7 @@ import { choice, count, duration, listenAddress, path, section, texts, toggle, u
 import { isTree } from './layer.ts';
 import { idleRules } from './policy.ts';
 import { routers } from './routers.ts';
+import { tokens } from './tokens.ts';
 
 /** Every option there is, with its default, its description and its unit. Durations load as seconds. */
 export const configSchema = z
@@ -13,6 +14,16 @@ export const configSchema = z
     web: section('What the service itself serves.', {
       listen_address: listenAddress(':10180', 'Where to listen; without a host on every interface.'),
       telemetry_path: urlPath('/metrics', 'Where Prometheus finds the metrics.'),
+      config_file: path(
+        '',
+        "TLS and users, in the format of Prometheus' web configuration file; empty: none.",
+        {
+          flag: 'web.config.file',
+        },
+      ),
+    }),
+    auth: section('Who may change something; without tokens and users only callers on this machine.', {
+      tokens,
     }),
     log: section('What is logged, on standard error.', {
       level: choice('info', ['debug', 'info', 'warn', 'error'], 'The least severe level that is logged.'),
@@ -97,6 +108,8 @@ export const configSchema = z
 export type Config = z.output<typeof configSchema>;
 
 export type RouterConfig = Config['routers'][number];
+
+export type TokenConfig = Config['auth']['tokens'][number];
 
 interface Bounds {
   readonly alerts: AlertBounds;

@@ -5,7 +5,7 @@ import { fileTwin, type Option } from './options.ts';
 import { formatPlace, type Place } from './place.ts';
 import type { Problem } from './problem.ts';
 import { readText } from './read.ts';
-import { hasControlCharacter, type Parsed, parseText } from './values.ts';
+import { hasControlCharacter, type Parsed, parseText, UNUSABLE } from './values.ts';
 
 /** Makes the paths that a layer names relative to its directory; changes its tree. */
 export function resolvePaths({ tree, directory }: Layer, options: readonly Option[]): void {
@@ -41,11 +41,15 @@ function hideSecret(layer: Layer, holder: Tree, place: Place, path: readonly str
   delete holder[key];
   delete holder[fileKey];
   if (written !== undefined && file !== undefined) {
+    holder[key] = UNUSABLE;
     return problem(key, 'is given both directly and by a file: keep one of them');
   }
   if (written === undefined && file === undefined) return [];
   const secret = file === undefined ? parseSecret(written) : readSecret(file);
-  if ('wrong' in secret) return problem(file === undefined ? key : fileKey, secret.wrong);
+  if ('wrong' in secret) {
+    holder[key] = UNUSABLE;
+    return problem(file === undefined ? key : fileKey, secret.wrong);
+  }
   holder[key] = secret.value;
   return [];
 }

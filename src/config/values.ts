@@ -1,9 +1,13 @@
 import { parseDuration } from '../lib/duration.ts';
 import { type Matcher, parseMatcher, splitMatchers } from '../lib/matcher.ts';
 import { nearest } from '../lib/nearest.ts';
+import { Secret } from '../lib/secret.ts';
 
 /** What a value as written turned out to be, or what is wrong with it and what to write instead. */
 export type Parsed<T> = { value: T } | { wrong: string };
+
+/** Stands for a credential whose fault has been told: where one is required, it is not missing besides. */
+export const UNUSABLE = new Secret('');
 
 /** Timers hold at most 2^31 ms; a longer wait would silently become none at all. */
 export const LONGEST_DURATION = '24d';

@@ -3,21 +3,26 @@ import express, { type Express } from 'express';
 import type { Holds } from '../hold/holds.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Exposition, Format } from '../metrics/render.ts';
-import type { Store } from '../models/store.ts';
-import { mayAct } from './acting.ts';
+import type { Caller } from '../unload/request.ts';
+import type { Auth } from './auth/auth.ts';
+import { jsonBody } from './json-body.ts';
 import { pageRoute, styleRoute } from './page/page.ts';
 import { methodNotAllowed, notFound, problemHandler } from './problem.ts';
+import { type AlertParts, alertmanagerRoute } from './routes/alertmanager.ts';
 import { modelsRoute, routersRoute } from './routes/belief.ts';
 import { eventsRoute } from './routes/events.ts';
 import { gateRoute } from './routes/gate.ts';
 import { healthyRoute, readyRoute } from './routes/health.ts';
-import { type HoldRules, holdBody, holdsRoute, placeHoldRoute, releaseHoldRoute } from './routes/hold.ts';
+import { type HoldRules, holdsRoute, placeHoldRoute, releaseHoldRoute } from './routes/hold.ts';
 import { metricsRoute } from './routes/metrics.ts';
+import { openapiRoute } from './routes/openapi.ts';
+import { operationRoute, operationsRoute } from './routes/operations.ts';
 import { reloadRoute } from './routes/reload.ts';
+import { unloadRoute } from './routes/unload.ts';
+import { unloadAllBody, unloadBody } from './unload-body.ts';
 
 /** What the routes are made of. */
-export interface AppParts {
-  store: Store;
+export interface AppParts extends AlertParts {
   scrape(format: Format, budgetMs: number): Promise<Exposition>;
   telemetryPath: string;
   /** The models' own metrics, where they are published on a path of their own. */
@@ -25,8 +30,10 @@ export interface AppParts {
   holds: Holds;
   holdRules(): HoldRules;
   isReady(): boolean;
+  /** Who may act, and who may ask at all. */
+  auth: Auth;
   /** Reads the configuration anew; `error` says what is wrong with it. */
-  reload(): Promise<{ error?: string }>;
+  reload(caller: Caller): Promise<{ error?: string }>;
   /** Aborts when the service shuts down: streams end. */
   closing: AbortSignal;
   log: Logger;
@@ -35,6 +42,9 @@ export interface AppParts {
 }
 
 const GATE = '/api/v1/gate';
+
+/** Alertmanager never sends again what was answered by 429. */
+const ALERTMANAGER_PATHS = ['/api/v1/alertmanager', '/webhook/alertmanager'];
 
 /**
  * Every route of the service. A plain scrape, which comes all day, and the gate, which a proxy asks before every
@@ -46,13 +56,14 @@ export function createApp(parts: AppParts): RequestListener {
   const scrapes = new Map([[parts.telemetryPath, metricsRoute(parts.scrape)]]);
   if (parts.engine) scrapes.set(parts.engine.telemetryPath, metricsRoute(parts.engine.scrape));
   const gate = gateRoute(parts.store, parts.holds, parts.now);
-  return (request, response) => {
+  const answer: RequestListener = (request, response) => {
     const { method, url = '' } = request;
     const short = method !== 'GET' ? undefined : isGate(url) ? gate : scrapes.get(url);
     if (!short) return app(request, response);
     // The same route stands in Express, with everything that belongs to a failure.
     return attempt(short, request, response, app);
   };
+  return parts.auth.guard(answer, ALERTMANAGER_PATHS);
 }
 
 function isGate(url: string): boolean {
@@ -73,7 +84,9 @@ async function attempt(
 }
 
 function createRoutes(parts: AppParts): Express {
-  const { store, holds, closing, log } = parts;
+  const { store, holds, operations, closing, log, auth } = parts;
+  const mayAct = auth.mayAct();
+  const body = jsonBody();
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
@@ -99,9 +112,25 @@ function createRoutes(parts: AppParts): Express {
   app
     .route('/api/v1/hold')
     .get(holdsRoute(store, holds))
-    .put(mayAct, holdBody, placeHoldRoute(store, holds, parts.holdRules, parts.now))
+    .put(mayAct, body, placeHoldRoute(store, holds, parts.holdRules, parts.now))
     .delete(mayAct, releaseHoldRoute(store, holds))
     .all(methodNotAllowed('GET', 'PUT', 'DELETE'));
+  const named = unloadRoute(parts, unloadBody);
+  const all = unloadRoute(parts, unloadAllBody);
+  app.route('/api/v1/unload').post(mayAct, body, named).all(methodNotAllowed('POST'));
+  for (const path of ['/api/v1/unload-all', '/unload-all']) {
+    app.route(path).post(mayAct, body, all).all(methodNotAllowed('POST'));
+  }
+  const alert = alertmanagerRoute(parts);
+  for (const path of ALERTMANAGER_PATHS) {
+    app
+      .route(path)
+      .post(auth.mayAct({ never429: true }), body, alert)
+      .all(methodNotAllowed('POST'));
+  }
+  app.route('/api/v1/operations').get(operationsRoute(operations)).all(methodNotAllowed('GET'));
+  app.route('/api/v1/operations/:id').get(operationRoute(operations)).all(methodNotAllowed('GET'));
+  app.route('/api/v1/openapi.json').get(openapiRoute(parts.version)).all(methodNotAllowed('GET'));
   app
     .route(GATE)
     .get(gateRoute(store, holds, parts.now))

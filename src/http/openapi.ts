@@ -147,7 +147,10 @@ const notification = (operationId: string) => ({
     }),
   },
   responses: {
-    '200': { description: 'Settled: done, or nothing to do, or refused, and why.', ...json({ type: 'object' }) },
+    '200': {
+      description: 'Settled: done, or nothing to do, or refused, and why.',
+      ...json({ type: 'object' }),
+    },
     '202': { description: 'Under way.', ...json({ type: 'object' }) },
     ...BODY_REFUSALS,
     '503': problemOf('A router could not be asked: to be sent again.'),
@@ -187,7 +190,10 @@ const PATHS: Json = {
       summary: 'Every transition from now on, as server-sent events without an end.',
       tags: ['belief'],
       responses: {
-        '200': { description: 'The stream.', content: { 'text/event-stream': { schema: { type: 'string' } } } },
+        '200': {
+          description: 'The stream.',
+          content: { 'text/event-stream': { schema: { type: 'string' } } },
+        },
         '503': problemOf('Too many listeners, or the service shuts down.'),
       },
     },
@@ -286,7 +292,9 @@ const PATHS: Json = {
       operationId: 'healthy',
       summary: 'This process answers. A dead router does not make it unhealthy.',
       tags: ['service'],
-      responses: { '200': { description: 'It does.', content: { 'text/plain': { schema: { type: 'string' } } } } },
+      responses: {
+        '200': { description: 'It does.', content: { 'text/plain': { schema: { type: 'string' } } } },
+      },
     },
   },
   '/-/ready': {

@@ -1,13 +1,19 @@
+import type { ServerResponse } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
+import { z } from 'zod';
 import type { Logger } from '../lib/logger.ts';
 
 /** An error answer as RFC 9457 wants it. */
-export interface Problem {
-  status: number;
-  title: string;
-  /** What to do about it. */
-  detail?: string;
-}
+export const problem = z
+  .object({
+    type: z.literal('about:blank').exactOptional(),
+    title: z.string(),
+    status: z.number(),
+    detail: z.string().exactOptional().meta({ description: 'What to do about it.' }),
+  })
+  .meta({ id: 'Problem' });
+
+export type Problem = z.infer<typeof problem>;
 
 /** Thrown by a route to answer with a problem. */
 export class ProblemError extends Error {
@@ -19,11 +25,18 @@ export class ProblemError extends Error {
   }
 }
 
-export function sendProblem(response: Response, { status, title, detail }: Problem): void {
-  response
-    .status(status)
-    .type('application/problem+json')
-    .send(JSON.stringify({ type: 'about:blank', title, status, ...(detail !== undefined && { detail }) }));
+/** Answers with a problem; on a bare response too, before Express has seen it. */
+export function sendProblem(response: ServerResponse, { status, title, detail }: Problem): void {
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title,
+    status,
+    ...(detail !== undefined && { detail }),
+  });
+  response.statusCode = status;
+  response.setHeader('Content-Type', 'application/problem+json; charset=utf-8');
+  response.setHeader('Content-Length', Buffer.byteLength(body));
+  response.end(body);
 }
 
 /** The last handler: no such path. */

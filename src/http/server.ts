@@ -1,11 +1,20 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { WebTls } from '../config/web-tls.ts';
+import { createSecureServer } from './secure-server.ts';
 
 export interface ListenAddress {
   /** Absent: every interface. */
   host?: string;
   /** 0: a free one. */
   port: number;
+}
+
+export interface ServeOptions {
+  /** HTTPS, as this says whenever a connection begins; absent: plain HTTP. */
+  tls?: (() => WebTls) | undefined;
+  /** How long a request may take to arrive. */
+  requestTimeoutMs?: number;
 }
 
 /** Open requests may take this long to end when we shut down; then their connections are cut. */
@@ -15,11 +24,20 @@ const GRACE_MS = 3000;
  * A server for scrapers: connections outlive the scrape interval (Node's 5 s would make every scrape a new
  * one), headers and bodies must come in time. Rejects when the address cannot be had.
  */
-export async function serve(handler: RequestListener, address: ListenAddress) {
-  const server = createServer(
-    { keepAliveTimeout: 75_000, headersTimeout: 30_000, requestTimeout: 30_000, maxHeaderSize: 16_384 },
-    handler,
-  );
+export async function serve(
+  handler: RequestListener,
+  address: ListenAddress,
+  { tls, requestTimeoutMs = 30_000 }: ServeOptions = {},
+) {
+  const options = {
+    keepAliveTimeout: 75_000,
+    headersTimeout: requestTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    // Node looks for late requests this often; by itself only every 30 s.
+    connectionsCheckingInterval: Math.min(5000, requestTimeoutMs),
+    maxHeaderSize: 16_384,
+  };
+  const server = tls ? createSecureServer(options, handler, tls) : createServer(options, handler);
   await listen(server, address);
   const { port } = server.address() as AddressInfo;
   return {

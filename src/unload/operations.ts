@@ -8,6 +8,7 @@ import { beginOperation, type LiveOperation, type Progress } from './operation.t
 import type { Operation, Refusal } from './report.ts';
 import { isAutomatic, type UnloadRequest } from './request.ts';
 import { runOnRouter } from './run.ts';
+import type { Patience } from './unload-model.ts';
 
 /** An operation that was asked for. */
 export interface Started {
@@ -37,7 +38,7 @@ export interface Operations {
   restore(operations: readonly Operation[]): void;
   /** Another number after every operation that ended. */
   version(): number;
-  /** Gives up waiting for busy models, and resolves when nothing is under way any more. */
+  /** Gives up waiting for busy models, soon for the others too, and resolves when nothing is under way any more. */
   stop(): Promise<void>;
 }
 
@@ -52,6 +53,9 @@ export interface OperationsParts {
 
 /** So many finished operations are remembered. */
 const REMEMBERED = 100;
+
+/** So long the end of what was ordered is still looked at when the service ends: most models take less. */
+const LAST_LOOK_MS = 2000;
 
 /** So many requests that ask for something else may wait for their turn on one router. */
 const MOST_WAITING = 8;
@@ -70,6 +74,7 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
   const ended = createListeners<[Operation, UnloadRequest]>();
   const begun = createListeners<[string, UnloadRequest]>();
   let version = 0;
+  const ending = new AbortController();
   let stopping: string | undefined;
 
   return {
@@ -86,7 +91,11 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
       if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) makeWay(names);
       // Now, and not when it is their turn: what belongs together does not stop itself.
       const granted = wanted.filter((each) => grant(live, each.desk.belief.name) || request.dryRun);
-      const run: Running = { live, waiting, done: runAll(live, granted, waiting.signal) };
+      const run: Running = {
+        live,
+        waiting,
+        done: runAll(live, granted, { busy: waiting.signal, gone: ending.signal }),
+      };
       running.set(live.id, run);
       return started(run, false);
     },
@@ -104,7 +113,9 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
     async stop() {
       stopping = 'the exporter is shutting down';
       for (const { waiting } of running.values()) waiting.abort(stopping);
+      const cancel = clock.after(LAST_LOOK_MS, () => ending.abort(stopping));
       await Promise.all([...running.values()].map(({ done }) => done));
+      cancel();
     },
   };
 
@@ -133,9 +144,9 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
   async function runAll(
     live: LiveOperation,
     granted: readonly Hands[],
-    waiting: AbortSignal,
+    patience: Patience,
   ): Promise<Operation> {
-    await Promise.all(granted.map((each) => runOne(live, each, waiting)));
+    await Promise.all(granted.map((each) => runOne(live, each, patience)));
     live.finish(hands().map(({ desk }) => desk.belief.name));
     running.delete(live.id);
     const operation = live.report();
@@ -147,12 +158,12 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
     return operation;
   }
 
-  async function runOne(live: LiveOperation, each: Hands, waiting: AbortSignal): Promise<void> {
+  async function runOne(live: LiveOperation, each: Hands, patience: Patience): Promise<void> {
     const { name } = each.desk.belief;
     const request = withKeep(live.request, name);
     const work = async () => {
       if (!request.dryRun) begun.tell([name, request]);
-      live.ended(name, await runOnRouter(request, each, clock, waiting, live.newsOf(name)));
+      live.ended(name, await runOnRouter(request, each, clock, patience, live.newsOf(name)));
       const gone = goneOf(live.report(), name);
       if (gone.length > 0) guards.acted(name, request, gone);
     };

@@ -7,7 +7,7 @@ import type { Hands } from './hands.ts';
 import { type MemoryReading, type Plan, planUnload, unmeasurable } from './plan.ts';
 import type { MemoryChange, ModelResult } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';
-import { type Setting, unloadModel } from './unload-model.ts';
+import { type Patience, type Setting, unloadModel } from './unload-model.ts';
 
 /** Told as it happens, by the run on one router. */
 export interface RunNews {
@@ -29,13 +29,13 @@ const AT_ONCE = 8;
 
 /**
  * Does on one router what is asked for: plans on what is believed, unloads what the plan says, several at once,
- * and goes on when one fails. Never throws. `waiting` aborts when no busy model may be waited for any more.
+ * and goes on when one fails. Never throws.
  */
 export async function runOnRouter(
   request: UnloadRequest,
   hands: Hands,
   clock: Clock,
-  waiting: AbortSignal,
+  patience: Patience,
   news: RunNews,
 ): Promise<RunEnd> {
   const { belief } = hands.desk;
@@ -46,12 +46,12 @@ export async function runOnRouter(
   const before = await hands.memory?.();
   const why = unmeasurable(request.selection, before);
   if (why !== undefined) return { fault: { kind: 'unmeasured', message: why }, unmatched: [] };
-  setMaxListeners(0, waiting); // One for every busy model.
+  setMaxListeners(0, patience.busy, patience.gone); // One for every model.
   const limit = createLimit(AT_ONCE);
   const settingOf = (model: string): Setting => ({
     clock,
     limit,
-    waiting,
+    patience,
     onWaiting: (reason) => news.waiting(model, reason),
   });
   const unmatched = request.dryRun

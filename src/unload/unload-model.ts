@@ -13,12 +13,19 @@ export type ModelTerms = Pick<UnloadRequest, 'whenBusy' | 'busyTimeoutMs' | 'tim
   selection: Selection;
 };
 
+/** Until when an operation may take its time. */
+export interface Patience {
+  /** Aborts when no busy model may be waited for any more; its reason says why. */
+  busy: AbortSignal;
+  /** Aborts when nobody can see models go any more. */
+  gone: AbortSignal;
+}
+
 export interface Setting {
   clock: Clock;
   /** At most so many processes are ending at once. */
   limit: Limit;
-  /** Aborts when nobody may wait for busy models any more; its reason says why. */
-  waiting: AbortSignal;
+  patience: Patience;
   /** Told what is being waited for. */
   onWaiting(why: string): void;
 }
@@ -60,16 +67,21 @@ async function tryToUnload(
   model: string,
   terms: ModelTerms,
   hands: Hands,
-  { clock, limit }: Setting,
+  setting: Setting,
 ): Promise<Attempt> {
   const { life } = hands.desk.belief.models.get(model) ?? {};
   if (!isRunning(life?.known)) return settled({ result: 'already_unloaded', detail: 'it went by itself' });
   const force = terms.whenBusy === 'force';
   if (life?.status === 'loading' && !force) return { kind: 'busy', why: 'it is still loading' };
-  return limit(() => order(model, terms, hands, clock));
+  return setting.limit(() => order(model, terms, hands, setting));
 }
 
-async function order(model: string, terms: ModelTerms, hands: Hands, clock: Clock): Promise<Attempt> {
+async function order(
+  model: string,
+  terms: ModelTerms,
+  hands: Hands,
+  { clock, patience }: Setting,
+): Promise<Attempt> {
   const { desk } = hands;
   const wasLoading = desk.belief.models.get(model)?.life.status === 'loading';
   let objection: Attempt | undefined;
@@ -95,8 +107,10 @@ async function order(model: string, terms: ModelTerms, hands: Hands, clock: Cloc
   }
   // Without an answer it may have been done all the same: one look tells.
   if (!answer.ok) await hands.refresh();
-  if (!answer.ok || !terms.verify) watch.stop();
+  if (!answer.ok || !terms.verify || patience.gone.aborted) watch.stop();
+  patience.gone.addEventListener('abort', watch.stop);
   const gone = await watch.gone;
+  patience.gone.removeEventListener('abort', watch.stop);
   const seconds = Math.max(0, clock.now() - sentAt) / 1000;
   if (gone) return settled(howItEnded(gone, wasLoading, seconds));
   if (!answer.ok) {
@@ -104,7 +118,7 @@ async function order(model: string, terms: ModelTerms, hands: Hands, clock: Cloc
     return settled({ result: 'failed', detail: answer.fault.message });
   }
   if (!terms.verify) return settled({ result: 'asked' });
-  return settled({ result: 'timeout', seconds, detail: whyTimedOut(hands, terms) });
+  return settled({ result: 'timeout', seconds, detail: whyTimedOut(hands, terms, patience) });
 }
 
 /** Why a model should not go at this very moment. Asks it, unless it sleeps: that would wake it. */
@@ -131,7 +145,8 @@ function howItEnded(gone: NonNullable<Gone>, wasLoading: boolean, seconds: numbe
     : { result: 'unloaded' as const, seconds };
 }
 
-function whyTimedOut({ desk: { belief } }: Hands, { timeoutMs }: ModelTerms): string {
+function whyTimedOut({ desk: { belief } }: Hands, { timeoutMs }: ModelTerms, { gone }: Patience): string {
+  if (gone.aborted) return `the router accepted, but ${String(gone.reason)}`;
   if (belief.fault) return `the router accepted, and then could not be asked: ${belief.fault.message}`;
   return `the router accepted, but it was still there after ${timeoutMs / 1000} s`;
 }
@@ -141,23 +156,23 @@ function settled(result: Omit<ModelResult, 'model'>): Attempt {
 }
 
 /** The time that a busy model is given. `over` says why it is up, as the end of a sentence; undefined: it is not. */
-function startWait(timeoutMs: number, { clock, waiting }: Setting) {
+function startWait(timeoutMs: number, { clock, patience: { busy } }: Setting) {
   const alarm = createAlarm(clock);
   let expired = false;
   const cancel = clock.after(timeoutMs, () => {
     expired = true;
     alarm.ring();
   });
-  waiting.addEventListener('abort', alarm.ring);
+  busy.addEventListener('abort', alarm.ring);
   return {
     pause: () => alarm.sleep(LOOK_AGAIN_MS),
     over(): string | undefined {
-      if (waiting.aborted) return `, and ${String(waiting.reason)}`;
+      if (busy.aborted) return `, and ${String(busy.reason)}`;
       return expired ? `, still after ${formatDuration(timeoutMs / 1000)}` : undefined;
     },
     end() {
       cancel();
-      waiting.removeEventListener('abort', alarm.ring);
+      busy.removeEventListener('abort', alarm.ring);
     },
   };
 }

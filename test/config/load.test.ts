@@ -10,7 +10,8 @@ const load = (sources: Partial<Sources> = {}) => loadConfig({ env: {}, flags: {}
 it('needs nothing: every option has a default', () => {
   expect(load()).toEqual({
     routers: [{ name: 'localhost:8080', url: 'http://localhost:8080' }],
-    web: { listen_address: { port: 10180 }, telemetry_path: '/metrics' },
+    web: { listen_address: { port: 10180 }, telemetry_path: '/metrics', config_file: '' },
+    auth: { tokens: [] },
     log: { level: 'info', format: 'logfmt' },
     follow: {
       listing_interval: 30,
@@ -50,7 +51,11 @@ it('loads a file: names by default host:port, durations in seconds, paths relati
     ['attic.example:443', 'https://attic.example/llama'],
     ['[::1]:80', 'http://[::1]'],
   ]);
-  expect(web).toEqual({ listen_address: { host: '::1', port: 10180 }, telemetry_path: '/llama/metrics' });
+  expect(web).toEqual({
+    listen_address: { host: '::1', port: 10180 },
+    telemetry_path: '/llama/metrics',
+    config_file: '',
+  });
   expect(log).toEqual({ level: 'debug', format: 'logfmt' });
   expect(follow).toMatchObject({ listing_interval: 90, polling_interval: 0.5, request_timeout: 5 });
   expect(lifecycle).toEqual({ reload_window: 600 });

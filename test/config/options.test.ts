@@ -65,6 +65,7 @@ it('tells the command line of every flag', () => {
     '--router http://localhost:8080',
     '--web.listen-address :10180',
     '--web.telemetry-path /metrics',
+    '--web.config.file ',
     '--log.level info',
     '--log.format logfmt',
     '--follow.listing-interval 30s',

@@ -82,3 +82,39 @@ it('never shows a secret, however the configuration is printed', () => {
     expect(text).not.toContain('written-in');
   }
 });
+
+it('takes tokens from the file or from files beside it, and one from the environment', () => {
+  const tokensOf = (env: Record<string, string>, text?: string) => {
+    const file = text === undefined ? undefined : join(scratch, 'tokens.yml');
+    if (file !== undefined) writeFileSync(file, text ?? '');
+    return loadConfig({ file, env, flags: {} }).auth.tokens.map(({ token, ...rest }) => ({
+      ...rest,
+      token: token.reveal(),
+    }));
+  };
+  keyFile('in-a-file-of-its-own\n');
+  const text = `auth:
+  tokens:
+    - { name: alertmanager, token_file: key, routers: [gpu-*] }
+    - { name: curious, token: in-the-file-itself, dry_run: true }
+`;
+  expect(tokensOf({}, text)).toEqual([
+    { name: 'alertmanager', token: 'in-a-file-of-its-own', routers: ['gpu-*'], dry_run: false },
+    { name: 'curious', token: 'in-the-file-itself', routers: [], dry_run: true },
+  ]);
+  const alone = (token: string) => [{ name: 'default', token, routers: [], dry_run: false }];
+  expect(tokensOf({ LLAMA_ROUTER_EXPORTER_TOKEN: 'of-the-environment' }, text)).toEqual(
+    alone('of-the-environment'),
+  );
+  expect(tokensOf({ LLAMA_ROUTER_EXPORTER_TOKEN_FILE: join(scratch, 'key') })).toEqual(
+    alone('in-a-file-of-its-own'),
+  );
+  expect(() => tokensOf({ LLAMA_ROUTER_EXPORTER_TOKEN: 'short' })).toThrow(
+    "LLAMA_ROUTER_EXPORTER_TOKEN: auth.tokens[0].token: is too short: at least 16 characters, such as 'openssl rand -hex 32' prints",
+  );
+  expect(() =>
+    tokensOf({ LLAMA_ROUTER_EXPORTER_TOKEN: 'of-the-environment', LLAMA_ROUTER_EXPORTER_TOKEN_FILE: 'key' }),
+  ).toThrow(
+    'LLAMA_ROUTER_EXPORTER_TOKEN: auth.tokens[0].token: is given both directly and by a file: keep one of them',
+  );
+});

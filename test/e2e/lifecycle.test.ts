@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Operation } from '../../src/unload/report.ts';
+import { aRequest } from '../support/a-request.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { complete, oneAnswer, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
@@ -245,15 +246,9 @@ async function counted(): Promise<Record<string, number>> {
 }
 
 function unload(model: string): Promise<Operation> {
-  return exporter.service.fleet.unload({
-    trigger: 'api',
-    reason: 'test',
-    routers: [`127.0.0.1:${proxy.port}`],
-    selection: { models: [model], keep: [], includeLoading: false },
-    timeoutMs: 30_000,
-    wait: true,
-    dryRun: false,
-  });
+  return exporter.service.operations.start(
+    aRequest({ routers: [`127.0.0.1:${proxy.port}`], models: [model], timeoutMs: 30_000, whenBusy: 'force' }),
+  ).done;
 }
 
 async function order(what: 'load' | 'unload', model: string): Promise<void> {

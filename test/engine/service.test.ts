@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { aRequest } from '../support/a-request.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { until } from '../support/until.ts';
 
@@ -51,15 +52,9 @@ it('asks nothing of a model that it unloads', async () => {
   for (let cycle = 0; cycle < 20; cycle += 1) {
     await router.load('a');
     await exporter.untilValue('llama_router_model_status', { model: 'a', status: 'loaded' }, 1);
-    await exporter.service.fleet.unload({
-      trigger: 'api',
-      reason: '',
-      routers: [],
-      selection: { models: ['a'], keep: [], includeLoading: false },
-      timeoutMs: 2000,
-      wait: true,
-      dryRun: false,
-    });
+    await exporter.service.operations.start(
+      aRequest({ routers: [], models: ['a'], timeoutMs: 2000, whenBusy: 'force' }),
+    ).done;
   }
   expect(router.violations).toEqual([]);
 });

@@ -4,10 +4,10 @@ import supertest from 'supertest';
 import { collectModels } from '../../src/collectors/models.ts';
 import { collectRouters } from '../../src/collectors/routers.ts';
 import { createScrape } from '../../src/collectors/scrape.ts';
-import { createHolds } from '../../src/hold/holds.ts';
 import { type AppParts, createApp } from '../../src/http/app.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { startProcessMetrics } from '../../src/metrics/process.ts';
+import { appParts } from '../support/app-parts.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
 
@@ -16,21 +16,20 @@ afterEach(() => {
   logged.length = 0;
 });
 
-function anApp({ store, clock }: Believed = aBusyFleet(), parts: Partial<AppParts> = {}) {
-  const app = createApp({
-    store,
-    scrape: createScrape([collectRouters(store), collectModels(store), startProcessMetrics(clock).samples]),
-    telemetryPath: '/metrics',
-    holds: createHolds(clock),
-    holdRules: () => ({ max: 86_400, enforce: false }),
-    isReady: () => true,
-    reload: async () => ({}),
-    closing: new AbortController().signal,
-    log: createLogger({ level: 'debug', format: 'logfmt', write: (line) => logged.push(line), now: () => 0 }),
-    version: '1.2.3',
-    now: clock.now,
-    ...parts,
-  });
+function anApp(believed: Believed = aBusyFleet(), parts: Partial<AppParts> = {}) {
+  const { store, clock } = believed;
+  const app = createApp(
+    appParts(believed, {
+      scrape: createScrape([collectRouters(store), collectModels(store), startProcessMetrics(clock).samples]),
+      log: createLogger({
+        level: 'debug',
+        format: 'logfmt',
+        write: (line) => logged.push(line),
+        now: () => 0,
+      }),
+      ...parts,
+    }),
+  );
   return supertest(app);
 }
 

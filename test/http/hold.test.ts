@@ -4,6 +4,7 @@ import { createHolds } from '../../src/hold/holds.ts';
 import { createApp } from '../../src/http/app.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { aListing, listed } from '../support/a-model.ts';
+import { appParts } from '../support/app-parts.ts';
 import { nobody } from '../support/fleets.ts';
 
 /** Time stands still at 2023-11-14T22:13:20Z. */
@@ -19,15 +20,21 @@ function holding(routers: readonly string[] = ['gpu-box', 'attic'], rules = { ma
   }
   const holds = createHolds(clock);
   const logged: string[] = [];
-  const app = createApp({
-    ...{ store, holds, telemetryPath: '/metrics', version: '1.2.3', now: clock.now },
-    scrape: async () => [],
-    holdRules: () => rules,
-    isReady: () => true,
-    reload: async () => ({}),
-    closing: new AbortController().signal,
-    log: createLogger({ level: 'debug', format: 'logfmt', write: (line) => logged.push(line), now: () => 0 }),
-  });
+  const app = createApp(
+    appParts(
+      { store, clock },
+      {
+        holds,
+        holdRules: () => rules,
+        log: createLogger({
+          level: 'debug',
+          format: 'logfmt',
+          write: (line) => logged.push(line),
+          now: () => 0,
+        }),
+      },
+    ),
+  );
   return { store, clock, holds, logged, http: supertest(app) };
 }
 

@@ -8,7 +8,12 @@ import { createLogger } from '../../src/lib/logger.ts';
 import { render } from '../../src/metrics/render.ts';
 import { createTelemetry } from '../../src/metrics/telemetry.ts';
 import { createStore } from '../../src/models/store.ts';
+import { createGuards } from '../../src/unload/guards.ts';
+import { createOperations } from '../../src/unload/operations.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
+import { aRequest } from '../support/a-request.ts';
+import { anOperation } from '../support/an-operation.ts';
+import { GUARD_RULES } from '../support/app-parts.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.ts';
 import { until } from '../support/until.ts';
@@ -37,15 +42,27 @@ function aProcess(clock: SteppedClock, path = file) {
   });
   store.onTransition(telemetry.transition);
   const holds = createHolds(clock);
+  const guards = createGuards(
+    clock,
+    () => GUARD_RULES,
+    () => {},
+  );
+  const operations = createOperations({ hands: () => [], keep: () => [], guards, clock });
   const keepers: Keepers = {
     counters: { version: store.version, snapshot: telemetry.snapshot, restore: telemetry.restore },
     lastUnloads: { version: store.version, snapshot: store.lastUnloads, restore: store.recall },
     holds: { version: holds.version, snapshot: holds.all, restore: holds.restore },
+    operations: {
+      version: operations.version,
+      snapshot: () => [...operations.list()],
+      restore: operations.restore,
+    },
+    guards: { version: guards.version, snapshot: guards.snapshot, restore: guards.restore },
   };
   const state = keepState({ file: path, interval: 30 }, keepers, clock, log);
   const desk = () => store.desk('r') ?? store.add('r', 'http://r');
   return {
-    ...{ lines, store, state, desk, holds },
+    ...{ lines, store, state, desk, holds, operations, guards },
     value: async (name: string, labels: Record<string, string>) =>
       parseExposition(Buffer.concat(render(await telemetry.samples(), 'text')).toString()).value(
         `llama_router_${name}`,
@@ -186,4 +203,22 @@ it('without a file nothing is read, written or waited for', async () => {
   expect([clock.pending(), lines]).toEqual([0, []]);
   await state.stop();
   expect(readdirSync(folder)).toEqual([]);
+});
+
+describe('what was done', () => {
+  it('is told by the next process, and its guards remember it', async () => {
+    const clock = createSteppedClock();
+    const first = aProcess(clock);
+    const done = anOperation({ routers: [{ router: 'r', models: [{ model: 'm', result: 'unloaded' }] }] });
+    first.operations.restore([done]);
+    const alert = aRequest({ trigger: 'alertmanager' });
+    first.guards.acted('r', alert, ['m']);
+    await first.state.stop();
+
+    clock.jump(20_000);
+    const second = aProcess(clock);
+    expect(second.operations.list()).toEqual([done]);
+    expect(second.guards.judge('r', alert)).toMatchObject({ reason: 'cooldown', retry_after_seconds: 40 });
+    await second.state.stop();
+  });
 });

@@ -476,4 +476,21 @@ describe('operations', () => {
     await stopped;
     expect(patient.report().routers[0]?.models[0]).toMatchObject({ result: 'busy' });
   });
+
+  it('say what was ordered and not seen to go when the service ends', async () => {
+    const { start, operations, attic, clock } = aFleet();
+    attic.order = async () => ok('accepted');
+    const { report } = start({ routers: ['attic'] });
+    await clock.advance(1000);
+    const stopped = operations.stop();
+    await clock.advance(2000);
+    await stopped;
+    expect(report().routers[0]?.models[0]).toEqual({
+      model: 'qwen',
+      result: 'timeout',
+      seconds: 3,
+      detail: 'the router accepted, but the exporter is shutting down',
+    });
+    expect(clock.pending()).toBe(0);
+  });
 });

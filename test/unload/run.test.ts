@@ -17,9 +17,10 @@ function aRouter(...loaded: string[]) {
   const deeds = recordDeeds(store);
   const told: string[] = [];
   const waiting = new AbortController();
+  const patience = { busy: waiting.signal, gone: new AbortController().signal };
   const run = async (models: readonly string[], wish: Wish = {}): Promise<ModelResult[]> => {
     const results = new Map<string, ModelResult>();
-    await runOnRouter(aRequest({ models, ...wish }), hands, clock, waiting.signal, {
+    await runOnRouter(aRequest({ models, ...wish }), hands, clock, patience, {
       planned: () => {},
       waiting: (model, why) => told.push(`${model}: ${why}`),
       settled: (result) => results.set(result.model, result),

@@ -1,9 +1,10 @@
-import express, { type NextFunction, type Request, type Response } from 'express';
+import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { Hold } from '../../hold/hold.ts';
 import type { Holds } from '../../hold/holds.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import type { Store } from '../../models/store.ts';
+import { demandScope, permitOf } from '../auth/permit.ts';
 import { namedRouter } from '../named-router.ts';
 import { ProblemError } from '../problem.ts';
 import { viewHold } from '../views.ts';
@@ -19,7 +20,8 @@ const LONGEST_REASON = 200;
 
 const routerQuery = z.strictObject({ router: z.string().min(1).optional() });
 
-const wanted = z
+/** The body of `PUT /api/v1/hold`. */
+export const holdBody = z
   .strictObject({
     routers: z.array(z.string()).default([]),
     seconds: z.number().min(1).optional(),
@@ -34,7 +36,8 @@ const wanted = z
   })
   .refine(({ seconds, until }) => (seconds === undefined) !== (until === undefined), {
     error: 'say how long: either seconds, or until (a time such as 2026-08-14T14:05:00Z)',
-  });
+  })
+  .meta({ id: 'HoldRequest', examples: [{ seconds: 3600, reason: 'training' }] });
 
 /** `GET /api/v1/hold`, optionally of one `router`. */
 export function holdsRoute(store: Store, holds: Holds) {
@@ -46,11 +49,17 @@ export function holdsRoute(store: Store, holds: Holds) {
 /** `PUT /api/v1/hold`: keeps the memory of these routers free, of all when none is named. */
 export function placeHoldRoute(store: Store, holds: Holds, rules: () => HoldRules, now: () => number) {
   return (request: Request, response: Response) => {
-    const { routers, reason, enforce = rules().enforce, ...span } = parsed(wanted, request.body, 'Bad hold');
+    const {
+      routers,
+      reason,
+      enforce = rules().enforce,
+      ...span
+    } = parsed(holdBody, request.body, 'Bad hold');
     for (const router of routers) namedRouter(store, router);
+    demandScope(response, { routers, dryRun: false });
     const until = endOf(span, rules().max, now());
     const names = routers.length > 0 ? routers : store.routers().map(({ name }) => name);
-    const by = callerOf(response);
+    const by = permitOf(response).caller.name;
     const placed = names.map((router) => holds.place({ router, until, reason, by, enforce }, true));
     response.json({ holds: placed.map(viewHold) });
   };
@@ -59,21 +68,14 @@ export function placeHoldRoute(store: Store, holds: Holds, rules: () => HoldRule
 /** `DELETE /api/v1/hold`, optionally of one `router`: what is not held is left as it is. */
 export function releaseHoldRoute(store: Store, holds: Holds) {
   return (request: Request, response: Response) => {
-    const by = callerOf(response);
-    const released = namedIn(request, store, holds).flatMap(({ router }) => holds.release(router, by) ?? []);
+    const by = permitOf(response).caller.name;
+    const named = namedIn(request, store, holds);
+    const { router } = request.query;
+    demandScope(response, { routers: typeof router === 'string' ? [router] : [], dryRun: false });
+    const released = named.flatMap((hold) => holds.release(hold.router, by) ?? []);
     response.json({ released: released.map(viewHold) });
   };
 }
-
-/** The body of a request as JSON, which it must say that it is: a form of another site cannot. */
-export const holdBody = [
-  (request: Request, _response: Response, next: NextFunction) => {
-    if (request.is('json')) return next();
-    const detail = 'Send a JSON object, with Content-Type: application/json.';
-    throw new ProblemError({ status: 415, title: 'Not JSON', detail });
-  },
-  express.json({ limit: '1mb' }),
-];
 
 function namedIn(request: Request, store: Store, holds: Holds): Hold[] {
   const { router } = parsed(routerQuery, request.query, 'Bad query');
@@ -94,10 +96,6 @@ function endOf(span: { seconds?: number | undefined; until?: string | undefined 
     throw new ProblemError({ status: 400, title: 'Bad hold', detail });
   }
   return until;
-}
-
-function callerOf(response: Response): string {
-  return response.locals.permit?.caller?.name ?? 'loopback';
 }
 
 function parsed<Schema extends z.ZodType>(schema: Schema, value: unknown, title: string): z.output<Schema> {

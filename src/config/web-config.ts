@@ -1,0 +1,80 @@
+import { failed, ok, type Result } from '../lib/result.ts';
+import type { Secret } from '../lib/secret.ts';
+import { fileLayer } from './file.ts';
+import { isTree, type Layer, type Tree } from './layer.ts';
+import { locate } from './locate.ts';
+import { nodesOf } from './options.ts';
+import { formatPlace, type Place } from './place.ts';
+import { ConfigError } from './problem.ts';
+import { resolvePaths } from './secrets.ts';
+import { webSchema } from './web-schema.ts';
+import { readTls, type WebTls } from './web-tls.ts';
+
+/** What the web configuration file asks for. */
+export interface WebConfig {
+  /** Undefined: plain HTTP. */
+  readonly tls: WebTls | undefined;
+  /** Sent with every answer. */
+  readonly headers: readonly (readonly [string, string])[];
+  /** bcrypt hashes by user; empty: nobody needs to be one. */
+  readonly users: ReadonlyMap<string, Secret>;
+  /** Undefined: requests are not limited. */
+  readonly rateLimit: { readonly intervalMs: number; readonly burst: number } | undefined;
+}
+
+/** What came of reading it, and every file that it was or would have been made of. */
+export interface WebReading {
+  readonly files: readonly string[];
+  readonly result: Result<WebConfig, ConfigError>;
+}
+
+const NODES = nodesOf(webSchema);
+
+/** Reads a web configuration file and the certificates that it names; everything that is wrong is told at once. */
+export function readWebConfig(file: string): WebReading {
+  const { layer, problems } = fileLayer(file, 'tls_server_config:');
+  resolvePaths(layer, NODES);
+  const parsed = webSchema.safeParse(layer.tree);
+  for (const issue of parsed.error?.issues ?? []) problems.push(...locate(issue, [layer], NODES));
+  const section = layer.tree.tls_server_config;
+  const named = isTree(section) ? section : {};
+  const files = [file, ...['cert_file', 'key_file', 'client_ca_file'].flatMap((key) => textAt(named, key))];
+  if (!parsed.success) return { files, result: failed(new ConfigError(problems)) };
+  const { tls_server_config, http_server_config, basic_auth_users, rate_limit } = parsed.data;
+  // A section with anything in it means TLS: to serve plain HTTP for want of a certificate would be the wrong guess.
+  const tls = Object.values(named).some((value) => value !== undefined)
+    ? readTls(tls_server_config)
+    : undefined;
+  for (const { key, message } of tls?.faults ?? []) {
+    const place = ['tls_server_config', ...key];
+    problems.push({ ...located(layer, place), message });
+  }
+  if (problems.length > 0) return { files, result: failed(new ConfigError(problems)) };
+  const config = Object.freeze({
+    tls: tls?.tls,
+    headers: Object.entries(http_server_config.headers).filter(([, value]) => value !== ''),
+    users: basic_auth_users,
+    rateLimit:
+      rate_limit.interval > 0
+        ? { intervalMs: rate_limit.interval * 1000, burst: rate_limit.burst }
+        : undefined,
+  });
+  return { files, result: ok(config) };
+}
+
+function located(layer: Layer, place: Place) {
+  return layer.locate(place) ?? { source: layer.names.join(), key: formatPlace(place) };
+}
+
+/** Empty or no text: no file is named. */
+function textAt(section: Tree, key: string): string[] {
+  const file = section[key];
+  return typeof file === 'string' && file !== '' ? [file] : [];
+}
+
+/** The same for a start and for `check-config`: throws a ConfigError. */
+export function loadWebConfig(file: string): WebConfig {
+  const { result } = readWebConfig(file);
+  if (!result.ok) throw result.fault;
+  return result.value;
+}

@@ -1,0 +1,27 @@
+import type { Holds } from './hold/holds.ts';
+import type { Clock } from './lib/clock.ts';
+import type { Operations } from './unload/operations.ts';
+import type { UnloadRequest } from './unload/request.ts';
+
+/**
+ * Keeps memory free after operations that ask for it: from their beginning on a router, so that nobody takes what
+ * has just become free, and for the whole time once they have ended. `rules.max` in seconds.
+ */
+export function holdAround(
+  operations: Operations,
+  holds: Holds,
+  rules: () => { max: number; enforce: boolean },
+  clock: Clock,
+): void {
+  const hold = (router: string, { holdMs, reason, caller }: UnloadRequest) => {
+    if (holdMs === undefined) return;
+    const { max, enforce } = rules();
+    const until = clock.now() + Math.min(holdMs, max * 1000);
+    holds.place({ router, until, reason, by: caller.name, enforce }, false);
+  };
+  operations.onBegin(hold);
+  operations.onEnd(({ routers, dry_run }, request) => {
+    for (const { router, refused, fault } of routers)
+      if (!dry_run && !refused && !fault) hold(router, request);
+  });
+}

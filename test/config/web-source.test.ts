@@ -1,0 +1,122 @@
+import { copyFileSync, mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { createWebSource, type WebSource } from '../../src/config/web-source.ts';
+
+const TLS = join(import.meta.dirname, '..', 'fixtures', 'tls');
+const HASH = '$2y$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u';
+
+let folder: string;
+let file: string;
+let now: number;
+/** What was told after each change; undefined: all is well. */
+let told: (string | undefined)[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'web-source-'));
+  file = join(folder, 'web.yml');
+  now = 0;
+  told = [];
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const usersOf = (source: WebSource) => [...source.current().users.keys()];
+const writeUsers = (...names: string[]) =>
+  writeFileSync(file, `basic_auth_users:\n${names.map((name) => `  ${name}: ${HASH}\n`).join('')}`);
+const writePair = (name: string) => {
+  copyFileSync(join(TLS, `${name}.pem`), join(folder, 'cert.pem'));
+  copyFileSync(join(TLS, `${name}-key.pem`), join(folder, 'key.pem'));
+};
+const start = () =>
+  createWebSource(file, {
+    now: () => now,
+    onReread: (fault) => told.push(fault?.message.replaceAll(`${folder}/`, '')),
+  });
+const later = () => {
+  now += 1000;
+};
+
+it('does not start with a file that has a problem', () => {
+  writeFileSync(file, 'users: {}\n');
+  expect(start).toThrow(`${file}:1: users: unknown key`);
+});
+
+it('reads it anew when it has changed, and looks at most once a second', () => {
+  writeUsers('alice');
+  const source = start();
+  writeUsers('alice', 'bob');
+  now += 999;
+  expect(usersOf(source)).toEqual(['alice']);
+  now += 1;
+  expect(usersOf(source)).toEqual(['alice', 'bob']);
+  expect(source.current()).toBe(source.current());
+  expect(told).toEqual([undefined]);
+});
+
+it('stays the same object while nothing changes', () => {
+  writeUsers('alice');
+  const source = start();
+  const first = source.current();
+  later();
+  expect(source.current()).toBe(first);
+  expect(told).toEqual([]);
+});
+
+it('keeps what is in force while the file has a problem, and says so once', () => {
+  writeUsers('alice');
+  const source = start();
+  writeFileSync(file, 'basic_auth_users: { bob: hash }\n');
+  later();
+  expect(usersOf(source)).toEqual(['alice']);
+  later();
+  expect(usersOf(source)).toEqual(['alice']);
+  unlinkSync(file);
+  later();
+  expect(usersOf(source)).toEqual(['alice']);
+  writeUsers('carol');
+  later();
+  expect(usersOf(source)).toEqual(['carol']);
+  expect(told).toEqual([
+    "web.yml:1: basic_auth_users.bob: is no bcrypt hash, which begins with $2y$10$: make one with 'htpasswd -nBC 10 NAME'",
+    'web.yml: does not exist: check the path',
+    undefined,
+  ]);
+});
+
+it('takes a renewed certificate, once its key is there too', () => {
+  writePair('server');
+  writeFileSync(file, 'tls_server_config: { cert_file: cert.pem, key_file: key.pem }\n');
+  const source = start();
+  const before = source.current().tls;
+  copyFileSync(join(TLS, 'renewed.pem'), join(folder, 'cert.pem'));
+  later();
+  expect(source.current().tls).toBe(before);
+  writePair('renewed');
+  later();
+  expect(source.current().tls?.cert).not.toBe(before?.cert);
+  expect(told).toEqual([
+    'web.yml:1: tls_server_config: has a key that is not that of its certificate: renew both together',
+    undefined,
+  ]);
+});
+
+it('notices a file that was missing', () => {
+  writeUsers('alice');
+  const source = start();
+  writeFileSync(file, 'tls_server_config: { cert_file: cert.pem, key_file: key.pem }\n');
+  later();
+  expect(source.current().tls).toBeUndefined();
+  writePair('server');
+  later();
+  expect(source.current().tls?.cert).toContain('BEGIN CERTIFICATE');
+});
+
+it('is not confused by a clock that was set back', () => {
+  now = 10_000;
+  writeUsers('alice');
+  const source = start();
+  writeUsers('bob');
+  now = 0;
+  expect(usersOf(source)).toEqual(['bob']);
+});

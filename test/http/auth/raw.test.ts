@@ -1,0 +1,186 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import express from 'express';
+import { createApp } from '../../../src/http/app.ts';
+import { jsonBody } from '../../../src/http/json-body.ts';
+import { problemHandler } from '../../../src/http/problem.ts';
+import { serve } from '../../../src/http/server.ts';
+import { createLogger } from '../../../src/lib/logger.ts';
+import { anAccess, aToken } from '../../support/access.ts';
+import { appParts } from '../../support/app-parts.ts';
+import { aBusyFleet } from '../../support/fleets.ts';
+import { rawRequest, sendRaw } from '../../support/raw-http.ts';
+
+/** What no client library sends: everything goes over a socket as it is written here. */
+
+const REQUEST_TIMEOUT_MS = 300;
+const access = anAccess([aToken('operator')]);
+const TOKEN = { Authorization: 'Bearer token-of-operator-0123' };
+let logged = '';
+const log = createLogger({
+  level: 'debug',
+  format: 'logfmt',
+  write: (line) => (logged += line),
+  now: () => 0,
+});
+let reloads = 0;
+let server: Awaited<ReturnType<typeof serve>>;
+
+beforeAll(async () => {
+  const app = createApp(
+    appParts(aBusyFleet(), {
+      scrape: async () => [Buffer.from('# scraped\n')],
+      auth: access.auth,
+      reload: async () => {
+        reloads += 1;
+        return {};
+      },
+      log,
+    }),
+  );
+  const acting = express();
+  acting.post('/act', access.auth.mayAct(), jsonBody(), (request, response) => {
+    response.json(request.body);
+  });
+  acting.use(problemHandler(log));
+  server = await serve(
+    (request, response) => (request.url === '/act' ? acting(request, response) : app(request, response)),
+    { host: '127.0.0.1', port: 0 },
+    { requestTimeoutMs: REQUEST_TIMEOUT_MS },
+  );
+});
+afterAll(async () => {
+  await server.close();
+  await access.auth.close();
+});
+
+const ask = (line: string, headers: Record<string, string> = {}, body = '') =>
+  sendRaw(server.port, rawRequest(line, headers, body));
+
+describe('a path by another name', () => {
+  it.each<[string, number]>([
+    ['/-/reload', 401],
+    ['/-/reload/', 401],
+    ['/-/RELOAD', 401],
+    ['/-/reload?x', 401],
+    ['/-/reload#x', 401],
+    ['http://localhost/-/reload', 401],
+    ['http://evil.example/-/reload', 401],
+    ['//-/reload', 404],
+    ['/-//reload', 404],
+    ['/./-/reload', 404],
+    ['/x/../-/reload', 404],
+    ['/-/%2e/reload', 404],
+    ['/%2e/-/reload', 404],
+    ['/%2d/reload', 404],
+    ['/-/reloa%64', 404],
+    ['/-%2freload', 404],
+    ['/-/reload%00', 404],
+    ['/-/reload%2f', 404],
+    ['/-\\reload', 404],
+    ['*', 404],
+  ])('%s does not get past the token', async (path, status) => {
+    const before = reloads;
+    expect((await ask(`POST ${path}`)).status).toBe(status);
+    expect(reloads).toBe(before);
+  });
+});
+
+it.each(['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND'])(
+  'the method %s reloads nothing',
+  async (method) => {
+    const before = reloads;
+    expect([(await ask(`${method} /-/reload`, TOKEN)).status, reloads]).toEqual([405, before]);
+  },
+);
+
+it.each<[string, Record<string, string>]>([
+  ['X-HTTP-Method-Override', { 'X-HTTP-Method-Override': 'POST' }],
+  ['X-Original-URL', { 'X-Original-URL': '/-/healthy' }],
+])('the header %s changes nothing', async (_, headers) => {
+  expect((await ask('POST /-/reload', headers)).status).toBe(401);
+});
+
+describe('headers', () => {
+  it.each<[number, number]>([
+    [10_000, 200],
+    [20_000, 431],
+  ])('of %d bytes are answered by %d', async (bytes, status) => {
+    expect((await ask('GET /metrics', { 'X-Long': 'x'.repeat(bytes) })).status).toBe(status);
+  });
+
+  it('with a token of 10,000 bytes are a wrong token', async () => {
+    const { status } = await ask('POST /-/reload', { Authorization: `Bearer ${'x'.repeat(10_000)}` });
+    expect(status).toBe(401);
+  });
+
+  it('with two tokens are those of the first', async () => {
+    const text = rawRequest('POST /-/reload', TOKEN).replace(
+      '\r\n\r\n',
+      '\r\nAuthorization: Bearer x\r\n\r\n',
+    );
+    expect((await sendRaw(server.port, text)).status).toBe(200);
+  });
+
+  it('without Host are refused', async () => {
+    const { status } = await sendRaw(server.port, 'POST /-/reload HTTP/1.1\r\nConnection: close\r\n\r\n');
+    expect(status).toBe(400);
+  });
+
+  it('that expect something else are refused', async () => {
+    expect((await ask('POST /act', { ...TOKEN, Expect: 'miracles' })).status).toBe(417);
+  });
+});
+
+describe('a body that is slow', () => {
+  const JSON_TYPE = { 'Content-Type': 'application/json' };
+
+  it('is cut off in time, and holds up nobody', async () => {
+    const slow = ask('POST /act', { ...TOKEN, ...JSON_TYPE, 'Content-Length': '100' }, '{"reason":');
+    expect((await ask('GET /metrics')).status).toBe(200);
+    expect((await slow).status).toBe(408);
+  });
+
+  it('is not waited for where it would be refused anyway', async () => {
+    const headers = { ...JSON_TYPE, 'Content-Length': '100' };
+    expect((await ask('POST /act', headers, '{')).status).toBe(401);
+    expect(
+      (await ask('POST /act', { ...TOKEN, 'Content-Length': '100', 'Content-Type': 'text/plain' })).status,
+    ).toBe(415);
+    expect((await ask('POST /act', { ...TOKEN, ...JSON_TYPE, 'Content-Length': '2000000' })).status).toBe(
+      413,
+    );
+  });
+
+  it('that never ends is cut off at a megabyte', async () => {
+    const chunked = { ...TOKEN, ...JSON_TYPE, 'Transfer-Encoding': 'chunked', Connection: 'keep-alive' };
+    const part = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
+    const { status, text } = await ask('POST /act', chunked, part.repeat(17));
+    expect([status, /^Connection: close/im.test(text)]).toEqual([413, true]);
+  });
+
+  it('whose sender goes away is forgotten', async () => {
+    const gone = sendRaw(
+      server.port,
+      rawRequest('POST /act', { ...TOKEN, ...JSON_TYPE, 'Content-Length': '9' }),
+      20,
+    );
+    expect((await gone).status).toBeNaN();
+    expect((await ask('GET /metrics')).status).toBe(200);
+    expect(logged).toBe('');
+  });
+
+  it('is read in parts, and asked for when the client waits to be', async () => {
+    const chunked = { ...TOKEN, ...JSON_TYPE, 'Transfer-Encoding': 'chunked', Expect: '100-continue' };
+    const { text } = await ask('POST /act', chunked, '2\r\n{}\r\n0\r\n\r\n');
+    expect(text).toMatch(/^HTTP\/1\.1 100 Continue[\s\S]*HTTP\/1\.1 200 OK[\s\S]*\{\}$/);
+  });
+
+  it('of two lengths is refused', async () => {
+    const both = { ...TOKEN, ...JSON_TYPE, 'Content-Length': '2', 'Transfer-Encoding': 'chunked' };
+    expect((await ask('POST /act', both, '{}')).status).toBe(400);
+  });
+});
+
+it('headers that are slow are cut off in time', async () => {
+  expect((await sendRaw(server.port, 'POST /-/reload HTTP/1.1\r\nHost: loc')).status).toBe(408);
+});

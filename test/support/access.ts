@@ -1,0 +1,61 @@
+import type { TokenConfig } from '../../src/config/schema.ts';
+import type { WebConfig } from '../../src/config/web-config.ts';
+import { type Auth, createAuth } from '../../src/http/auth/auth.ts';
+import type { Refusal } from '../../src/http/auth/refusal.ts';
+import { Secret } from '../../src/lib/secret.ts';
+
+/** `secret`, by crypt(3) at bcrypt's cheapest usual cost. */
+const HASH = '$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a';
+
+export const aToken = (name: string, more: Partial<TokenConfig> = {}): TokenConfig => ({
+  name,
+  token: new Secret(`token-of-${name}-0123`),
+  routers: [],
+  dry_run: false,
+  ...more,
+});
+
+export const bearer = (name: string) => ({ Authorization: `Bearer token-of-${name}-0123` });
+
+export const basic = (user: string, password = 'secret') => ({
+  Authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
+});
+
+/** A web configuration whose users all have the password `secret`. */
+export const aWebConfig = (users: string[] = [], more: Partial<WebConfig> = {}): WebConfig => ({
+  tls: undefined,
+  headers: [],
+  users: new Map(users.map((name) => [name, new Secret(HASH)])),
+  rateLimit: undefined,
+  ...more,
+});
+
+export interface Access {
+  auth: Auth;
+  refusals: Refusal[];
+  /** May be changed, as by a reload. */
+  tokens: TokenConfig[];
+  web: WebConfig | undefined;
+  /** Lets that much time pass for limits. */
+  advance(ms: number): void;
+}
+
+/** Who may act, with everything in the hands of the test. */
+export function anAccess(tokens: TokenConfig[] = [], web?: WebConfig): Access {
+  let now = 1_700_000_000_000;
+  const access: Access = {
+    tokens,
+    web,
+    refusals: [],
+    advance(ms) {
+      now += ms;
+    },
+    auth: createAuth({
+      tokens: () => access.tokens,
+      ...(web && { web: () => access.web ?? web }),
+      onRefused: (refusal) => access.refusals.push(refusal),
+      now: () => now,
+    }),
+  };
+  return access;
+}
