@@ -17,7 +17,7 @@ const ROWS: string[][] = [
   ['http'],
   ['saved-parts.ts'],
   ['fleet.ts', 'news.ts', 'keep-state.ts', 'unloading.ts'],
-  ['bookkeeping.ts'],
+  ['bookkeeping.ts', 'hold-around.ts'],
   ['access.ts'],
   ['service.ts'],
   ['cli'],

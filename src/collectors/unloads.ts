@@ -1,7 +1,7 @@
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSheets } from '../metrics/family.ts';
 import type { Store } from '../models/store.ts';
-import { AUTOMATIC, type Guards } from '../unload/guards.ts';
+import type { Guards } from '../unload/guards.ts';
 import type { Operations } from '../unload/operations.ts';
 import type { Collector } from './collector.ts';
 
@@ -18,7 +18,7 @@ export function collectUnloads(store: Store, operations: Operations, guards: Gua
     sheet(CATALOG.unloadPaused, (row) => {
       const loops = guards.loops();
       for (const { name: router } of store.routers()) {
-        for (const trigger of AUTOMATIC) {
+        for (const trigger of guards.triggers) {
           const paused = loops.some((loop) => loop.router === router && loop.trigger === trigger);
           row({ router, trigger }, Number(paused));
         }

@@ -7,7 +7,7 @@ import { nodesOf } from './options.ts';
 import { formatPlace, type Place } from './place.ts';
 import { ConfigError } from './problem.ts';
 import { resolvePaths } from './secrets.ts';
-import { webSchema } from './web-schema.ts';
+import { type WebFile, webSchema } from './web-schema.ts';
 import { readTls, type WebTls } from './web-tls.ts';
 
 /** What the web configuration file asks for. */
@@ -37,29 +37,28 @@ export function readWebConfig(file: string): WebReading {
   const parsed = webSchema.safeParse(layer.tree);
   for (const issue of parsed.error?.issues ?? []) problems.push(...locate(issue, [layer], NODES));
   const section = layer.tree.tls_server_config;
-  const named = isTree(section) ? section : {};
-  const files = [file, ...['cert_file', 'key_file', 'client_ca_file'].flatMap((key) => textAt(named, key))];
-  if (!parsed.success) return { files, result: failed(new ConfigError(problems)) };
-  const { tls_server_config, http_server_config, basic_auth_users, rate_limit } = parsed.data;
+  const written = isTree(section) ? section : {};
+  const files = [file, ...['cert_file', 'key_file', 'client_ca_file'].flatMap((key) => textAt(written, key))];
   // A section with anything in it means TLS: to serve plain HTTP for want of a certificate would be the wrong guess.
-  const tls = Object.values(named).some((value) => value !== undefined)
-    ? readTls(tls_server_config)
-    : undefined;
+  const isAsked = Object.values(written).some((value) => value !== undefined);
+  const tls = parsed.success && isAsked ? readTls(parsed.data.tls_server_config) : undefined;
   for (const { key, message } of tls?.faults ?? []) {
-    const place = ['tls_server_config', ...key];
-    problems.push({ ...located(layer, place), message });
+    problems.push({ ...located(layer, ['tls_server_config', ...key]), message });
   }
-  if (problems.length > 0) return { files, result: failed(new ConfigError(problems)) };
-  const config = Object.freeze({
-    tls: tls?.tls,
-    headers: Object.entries(http_server_config.headers).filter(([, value]) => value !== ''),
-    users: basic_auth_users,
-    rateLimit:
-      rate_limit.interval > 0
-        ? { intervalMs: rate_limit.interval * 1000, burst: rate_limit.burst }
-        : undefined,
+  if (problems.length > 0 || !parsed.success) return { files, result: failed(new ConfigError(problems)) };
+  return { files, result: ok(configOf(parsed.data, tls?.tls)) };
+}
+
+function configOf(
+  { http_server_config: http, basic_auth_users: users, rate_limit: { interval, burst } }: WebFile,
+  tls: WebTls | undefined,
+): WebConfig {
+  return Object.freeze({
+    tls,
+    headers: Object.entries(http.headers).filter(([, value]) => value !== ''),
+    users,
+    rateLimit: interval > 0 ? { intervalMs: interval * 1000, burst } : undefined,
   });
-  return { files, result: ok(config) };
 }
 
 function located(layer: Layer, place: Place) {

@@ -15,6 +15,8 @@ export interface Loop {
 
 /** What the guards remember of every router and automatic trigger. */
 export interface Guards {
+  /** The triggers that are guarded. */
+  triggers: readonly Trigger[];
   judge(router: string, request: UnloadRequest): Refusal | undefined;
   /** An operation has unloaded these models. */
   acted(router: string, request: UnloadRequest, models: string[]): void;
@@ -33,12 +35,13 @@ export const guardRecord = z.object({ router: z.string(), trigger: z.enum(TRIGGE
 export type GuardRecord = z.infer<typeof guardRecord>;
 
 /** Triggers are guarded apart: what undoes an idle policy says nothing about memory pressure. */
-export const AUTOMATIC: readonly Trigger[] = ['alertmanager', 'policy'];
+const AUTOMATIC: readonly Trigger[] = ['alertmanager', 'policy'];
 
 export function createGuards(clock: Clock, rules: () => GuardRules, tellLoop: (loop: Loop) => void): Guards {
   const records = new Map<string, GuardRecord>();
   let version = 0;
   return {
+    triggers: AUTOMATIC,
     judge: (router, request) => judge(recordOf(router, request.trigger).state, request, clock.now(), rules()),
     acted(router, request, models) {
       const now = clock.now();

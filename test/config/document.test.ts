@@ -8,8 +8,10 @@ import { loadConfig } from '../../src/config/load.ts';
 import { nodesOf, optionsOf } from '../../src/config/options.ts';
 import { formatPlace } from '../../src/config/place.ts';
 import { configSchema } from '../../src/config/schema.ts';
+import { loadWebConfig } from '../../src/config/web-config.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
+const TLS = join(ROOT, 'test', 'fixtures', 'tls');
 const EXAMPLE = join(ROOT, 'config.example.yml');
 const read = (file: string) => readFileSync(file, 'utf8');
 
@@ -52,6 +54,32 @@ it('the guide shows the errors that a file really gets, and examples that load',
     expect(() => load('routers:\n  - url: gpu-box:8080\nfollow:\n  listing_intervall: 1m\n')).toThrow(
       shown?.replaceAll('config.yml', join(scratch, 'config.yml')),
     );
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+});
+
+it('the configurations that docs/security.md shows can be loaded', () => {
+  const text = read(join(ROOT, 'docs', 'security.md'));
+  const block = (name: string) => text.split(`# ${name}\n`)[1]?.split('```')[0] ?? '';
+  const scratch = mkdtempSync(join(tmpdir(), 'security-'));
+  const put = (name: string, content: string) => {
+    writeFileSync(join(scratch, name), content);
+    return join(scratch, name);
+  };
+  try {
+    put('alertmanager_token', 'a-token-of-its-own');
+    put('curious_token', 'another-of-its-own');
+    put('cert.pem', read(join(TLS, 'server.pem')));
+    put('key.pem', read(join(TLS, 'server-key.pem')));
+    const file = put('config.yml', block('config.yml').replaceAll('/run/secrets/', ''));
+    const { tokens } = loadConfig({ file, env: {}, flags: {} }).auth;
+    expect(tokens.map(({ name, routers, dry_run }) => [name, routers, dry_run])).toEqual([
+      ['alertmanager', ['gpu-*'], false],
+      ['curious', [], true],
+    ]);
+    const web = loadWebConfig(put('web.yml', block('web.yml')));
+    expect([...web.users.keys(), web.tls?.client.asked]).toEqual(['prometheus', false]);
   } finally {
     rmSync(scratch, { recursive: true });
   }

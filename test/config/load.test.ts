@@ -9,7 +9,7 @@ const load = (sources: Partial<Sources> = {}) => loadConfig({ env: {}, flags: {}
 
 it('needs nothing: every option has a default', () => {
   expect(load()).toEqual({
-    routers: [{ name: 'localhost:8080', url: 'http://localhost:8080' }],
+    routers: [{ name: 'localhost:8080', url: 'http://localhost:8080', keep: [] }],
     web: { listen_address: { port: 10180 }, telemetry_path: '/metrics', config_file: '' },
     auth: { tokens: [] },
     log: { level: 'info', format: 'logfmt' },
@@ -39,7 +39,20 @@ it('needs nothing: every option has a default', () => {
       allowed_routers: ['*'],
     },
     lifecycle: { reload_window: 600 },
+    unload: {
+      keep: [],
+      when_busy: 'wait',
+      busy_timeout: 300,
+      timeout: 60,
+      answer_within: 2.5,
+      cooldown: 60,
+      loop_count: 3,
+      loop_pause_min: 600,
+      loop_pause_max: 21_600,
+    },
     hold: { max: 86_400, enforce: false },
+    policy: { idle: [], interval: 5, hold_grace: 10 },
+    audit: { file: '' },
     state: { file: '', interval: 30 },
   });
 });

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { ConfigError } from '../../src/config/problem.ts';
+import type { ClientRule } from '../../src/config/web-clients.ts';
 import { loadWebConfig, readWebConfig } from '../../src/config/web-config.ts';
-import type { ClientRule } from '../../src/config/web-tls.ts';
 
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures');
 const INVALID = join(FIXTURES, 'web-config', 'invalid');
@@ -119,10 +119,6 @@ it.each<[string, string, Omit<ClientRule, 'names'>]>([
   ['RequireAndVerifyClientCert', CA, { asked: true, required: true, verified: true }],
 ])('understands %s', (word, more, rule) => {
   expect(tlsWith(`  client_auth_type: ${word}\n${more}`)?.client).toEqual({ ...rule, names: undefined });
-});
-
-it('refuses what OpenSSL does not take, such as a key that is too weak', () => {
-  expect(() => tlsWith('  max_version: TLS10\n')).toThrow(/min_version|max_version/);
 });
 
 it('names every file that it is or would be made of', () => {

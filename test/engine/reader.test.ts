@@ -166,7 +166,7 @@ describe('a model that fails', () => {
   it('is said once, keeps its last good values for a while, and nobody knows whether it is busy', async () => {
     start({ a: 'loaded' });
     await clock.advance(0);
-    expect(activity('a')).toEqual({ busy: false, work: 1 });
+    expect(activity('a')).toMatchObject({ busy: false, work: 1 });
     answer = () => failure;
     await clock.advance(INTERVAL_MS * 2);
     expect(news).toEqual([{ router: 'gpu', kind: 'failed', model: 'a', why: 'no answer' }]);
@@ -278,10 +278,15 @@ it('believes a model busy, then active at the last reading that showed its count
   start({ a: 'loaded' });
   await clock.advance(0);
   const startedAt = clock.now();
-  expect(activity('a')).toEqual({ busy: true, work: 10, lastAt: startedAt });
+  expect(activity('a')).toEqual({ busy: true, watchedAt: startedAt, work: 10, lastAt: startedAt });
   now = { processing: 0, work: 50 };
   await clock.advance(INTERVAL_MS);
-  expect(activity('a')).toEqual({ busy: false, work: 50, lastAt: startedAt + INTERVAL_MS });
+  expect(activity('a')).toEqual({
+    busy: false,
+    watchedAt: startedAt,
+    work: 50,
+    lastAt: startedAt + INTERVAL_MS,
+  });
   await clock.advance(INTERVAL_MS * 3);
   expect(activity('a')?.lastAt).toBe(startedAt + INTERVAL_MS);
 });

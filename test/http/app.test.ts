@@ -299,6 +299,7 @@ describe('/api/v1/models', () => {
       since: '2023-11-14T22:14:35.000Z',
       load_failed: false,
       load_progress: null,
+      load_seconds: 2,
       busy: null,
       last_activity: null,
       source: 'models_dir',

@@ -1,8 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { sendProblem } from '../problem.ts';
-import type { Gate, Identity } from './gate.ts';
-
-type Unknown = Extract<Identity, { known: false }>;
+import type { Gate, Unknown } from './gate.ts';
 
 const TITLES = { 401: 'Unauthorized', 429: 'Too many requests', 503: 'Busy' } as const;
 

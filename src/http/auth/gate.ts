@@ -8,8 +8,10 @@ import type { Permit } from './permit.ts';
 import { findToken } from './tokens.ts';
 
 /** Who a request is from, by its credentials. */
-export type Identity =
-  | { known: true; permit: Permit }
+export type Identity = { known: true; permit: Permit } | Unknown;
+
+/** Nobody that we know, why, and how that is answered. */
+export type Unknown =
   | { known: false; why: string; status: 401 }
   | { known: false; why: string; status: 429 | 503; retryAfterSeconds: number };
 
@@ -50,58 +52,51 @@ export function createGate({ tokens, users, passwords, failures }: GateParts) {
     const credentials = readCredentials(headers.authorization);
     if (credentials.kind === 'none') return unknown('no credentials were sent');
     const token = credentials.kind === 'bearer' ? findToken(tokens(), credentials.token) : undefined;
-    if (token !== undefined) {
-      const { name, routers, dry_run } = token;
-      return { known: true, permit: { caller: calledFrom(name, address), routers, dryRunOnly: dry_run } };
-    }
+    if (token !== undefined) return known(token.name, address, token.routers, token.dry_run);
     const block = callerBlock(address);
     // Before any comparison: beyond the limit nobody learns whether a password is right.
     const waitMs = failures.waitMs(block);
-    if (waitMs > 0) {
-      const retryAfterSeconds = Math.ceil(waitMs / 1000);
-      return {
-        known: false,
-        status: 429,
-        why: 'too many wrong credentials came from there',
-        retryAfterSeconds,
-      };
-    }
+    if (waitMs > 0) return later(429, 'too many wrong credentials came from there', waitMs / 1000);
     const outcome = credentials.kind === 'basic' ? await check(credentials) : 'wrong';
     switch (outcome) {
-      case 'right': {
-        const name = credentials.kind === 'basic' ? credentials.user : '';
-        return { known: true, permit: { caller: calledFrom(name, address), routers: [], dryRunOnly: false } };
-      }
       case 'wrong':
         failures.count(block);
         return unknown(faultOf(credentials));
       case 'busy':
-        return {
-          known: false,
-          status: 503,
-          why: 'too many passwords wait to be compared',
-          retryAfterSeconds: 1,
-        };
+        return later(503, 'too many passwords wait to be compared', 1);
       case 'broken':
-        return { known: false, status: 503, why: 'passwords cannot be compared', retryAfterSeconds: 1 };
+        return later(503, 'passwords cannot be compared', 1);
+      default:
+        return known(outcome.user, address);
     }
   }
 
   /** The thread that compares may have been ended: that lets nobody in, and the next comparison starts another. */
-  function check({ user, password }: Extract<Credentials, { kind: 'basic' }>) {
-    return passwords.check(users(), user, password).catch(() => 'broken' as const);
+  async function check({ user, password }: Extract<Credentials, { kind: 'basic' }>) {
+    const outcome = await passwords.check(users(), user, password).catch(() => 'broken' as const);
+    return outcome === 'right' ? { user } : outcome;
   }
 }
 
-function unknown(why: string): Identity {
+function known(
+  name: string,
+  address: string | undefined,
+  routers: readonly string[] = [],
+  dryRunOnly = false,
+): Identity {
+  const caller = { name, ...(address !== undefined && { address }) };
+  return { known: true, permit: { caller, routers, dryRunOnly } };
+}
+
+function unknown(why: string): Unknown {
   return { known: false, status: 401, why };
 }
 
-function calledFrom(name: string, address: string | undefined) {
-  return { name, ...(address !== undefined && { address }) };
+function later(status: 429 | 503, why: string, seconds: number): Unknown {
+  return { known: false, status, why, retryAfterSeconds: Math.ceil(seconds) };
 }
 
-/** Never the credential itself; a user's name is none, but may be a password in the wrong field. */
+/** Never the credential itself, nor the user's name: it may be a password in the wrong field. */
 function faultOf({ kind }: Credentials): string {
   if (kind === 'bearer') return 'the token is none of ours';
   if (kind === 'basic') return 'the user or the password is wrong';

@@ -243,6 +243,13 @@ describe('with users', () => {
   });
 });
 
+it('nothing stands before a scrape where there is no web configuration file', () => {
+  const answer = () => {};
+  const access = anAccess(tokens());
+  open.push(access);
+  expect(access.auth.guard(answer, [])).toBe(answer);
+});
+
 it('the headers of the web configuration are on every answer', async () => {
   const headers = [['Strict-Transport-Security', 'max-age=60']] as const;
   const app = theApp(anAccess([], aWebConfig(['alice'], { headers })));

@@ -1,0 +1,314 @@
+import { describe, expect, it } from '@jest/globals';
+import supertest from 'supertest';
+import { type AppParts, createApp } from '../../src/http/app.ts';
+import { failed, ok } from '../../src/lib/result.ts';
+import { createStore } from '../../src/models/store.ts';
+import { appParts } from '../support/app-parts.ts';
+import { aNotification, anAlert } from '../support/notification.ts';
+import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
+import { createScriptedHands } from '../support/scripted-hands.ts';
+import { createSteppedClock, settled } from '../support/stepped-clock.ts';
+
+/** A service on two routers, whose time passes as requests need it. */
+function aService(parts: Partial<AppParts> = {}) {
+  const clock = createSteppedClock();
+  const store = createStore(clock, { reloadWindowMs: 600_000 });
+  const attic = createScriptedHands(clock, store, 'attic', 'qwen', 'bge');
+  const cellar = createScriptedHands(clock, store, 'cellar', 'llama');
+  const all = appParts({ store, clock }, { hands: [attic, cellar], ...parts });
+  const http = supertest(createApp(all));
+  return {
+    ...{ clock, store, attic, cellar, http, all },
+    /** The answer, and after how many milliseconds it came. */
+    async post(path: string, body?: object) {
+      let answer: supertest.Response | undefined;
+      const startedAt = clock.now();
+      const asked = http.post(path).send(body);
+      void asked.then((got) => {
+        answer = got;
+      });
+      while (answer === undefined) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        await settled();
+        if (answer === undefined) await clock.advance(10);
+      }
+      return {
+        status: answer.status,
+        body: answer.body,
+        headers: answer.headers,
+        afterMs: clock.now() - startedAt,
+      };
+    },
+  };
+}
+
+const unloaded = (model: string) => ({ model, result: 'unloaded', seconds: 0.05 });
+
+describe.each(['/api/v1/unload-all', '/unload-all'])('POST %s', (path) => {
+  it('without a word unloads everything, and answers when it is gone', async () => {
+    const { post } = aService();
+    const { status, body, headers } = await post(path);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      trigger: 'api',
+      caller: { name: 'loopback' },
+      outcome: 'success',
+      when_busy: 'wait',
+      routers: [
+        { router: 'attic', models: [unloaded('qwen'), unloaded('bge')] },
+        { router: 'cellar', models: [unloaded('llama')] },
+      ],
+    });
+    expect(headers.location).toBe(`/api/v1/operations/${body.id}`);
+  });
+
+  it('does what it is told: routers, models, keep, dry run', async () => {
+    const { post, attic } = aService();
+    const body = { routers: ['attic'], models: ['*'], keep: ['b*'], dry_run: true, reason: 'a look' };
+    expect((await post(path, body)).body).toMatchObject({
+      outcome: 'dry_run',
+      reason: 'a look',
+      routers: [
+        {
+          router: 'attic',
+          models: [
+            { model: 'qwen', result: 'would_unload' },
+            { model: 'bge', result: 'kept' },
+          ],
+        },
+      ],
+    });
+    expect(attic.ordered).toEqual([]);
+  });
+
+  it('says so when there is nothing to do', async () => {
+    const { post } = aService();
+    await post(path);
+    expect(await post(path)).toMatchObject({ status: 200, body: { outcome: 'noop' } });
+  });
+});
+
+describe('an unload', () => {
+  it('that takes longer is answered in time, and can be watched to its end', async () => {
+    const { post, attic, http, clock } = aService();
+    attic.doing.set('qwen', { kind: 'busy' });
+    const { status, body, headers, afterMs } = await post('/api/v1/unload-all');
+    expect([status, body.outcome]).toEqual([202, null]);
+    expect(afterMs).toBeGreaterThanOrEqual(2500);
+    expect(afterMs).toBeLessThan(3000);
+    expect(body.routers[0].models[0]).toEqual({ model: 'qwen', result: null, detail: 'it is generating' });
+    attic.doing.clear();
+    await clock.advance(1000);
+    const watched = await http.get(headers.location ?? '');
+    expect(watched.body).toMatchObject({ id: body.id, outcome: 'success' });
+    expect((await http.get('/api/v1/operations')).body.operations).toEqual([watched.body]);
+  });
+
+  it.each([
+    [false, 202, 0],
+    [0, 202, 0],
+    [20, 200, 60],
+  ])('that is to wait %p is answered by %i', async (wait, status, atLeastMs) => {
+    const { post, clock } = aService();
+    const answer = await post('/api/v1/unload-all', { wait });
+    expect(answer.status).toBe(status);
+    expect(answer.afterMs).toBeGreaterThanOrEqual(atLeastMs - 10);
+    await clock.advance(1000);
+  });
+
+  it('goes on when the caller hangs up', async () => {
+    const { all, http, attic, clock } = aService();
+    attic.doing.set('qwen', { kind: 'busy' });
+    const request = http.post('/api/v1/unload-all').send({});
+    request.end(() => {});
+    while (all.operations.list().length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    request.abort();
+    await clock.advance(1000);
+    attic.doing.clear();
+    await clock.advance(1000);
+    expect(all.operations.list()).toMatchObject([{ outcome: 'success', summary: { unloaded: 3 } }]);
+  });
+
+  it('is joined by whoever asks for the same', async () => {
+    const { post, attic, all, clock } = aService();
+    attic.doing.set('qwen', { kind: 'busy' });
+    const first = await post('/api/v1/unload-all', { wait: false });
+    const second = await post('/api/v1/unload-all', { wait: false, reason: 'me too' });
+    expect(second.body.id).toBe(first.body.id);
+    expect(all.joins.map(({ reason }) => reason)).toEqual(['me too']);
+    attic.doing.clear();
+    await clock.advance(1000);
+  });
+
+  it('that failed altogether is answered by 502, for scripts that look at nothing else', async () => {
+    const { post, attic } = aService();
+    attic.order = async () => failed(TIMEOUT);
+    expect(await post('/api/v1/unload-all', { routers: ['attic'] })).toMatchObject({
+      status: 502,
+      body: { outcome: 'failed', summary: { failed: 2 } },
+    });
+  });
+
+  it('of a router that is down is answered by 502', async () => {
+    const { post, attic } = aService();
+    attic.desk.failed(UNREACHABLE);
+    expect(await post('/api/v1/unload', { routers: ['attic'], models: ['qwen'] })).toMatchObject({
+      status: 502,
+      body: { routers: [{ fault: { kind: 'unreachable', message: UNREACHABLE.message } }] },
+    });
+  });
+
+  it('that nobody can take any more is answered by 503 and when to come back', async () => {
+    const { post, attic, clock } = aService();
+    attic.doing.set('qwen', { kind: 'busy' });
+    for (let index = 0; index < 9; index += 1) {
+      await post('/api/v1/unload', {
+        models: ['qwen'],
+        keep: [`${index}`],
+        wait: false,
+        busy_timeout_seconds: 5,
+      });
+    }
+    const { status, headers, body } = await post('/api/v1/unload', { models: ['bge'], routers: ['attic'] });
+    expect([status, headers['retry-after'], body.outcome]).toEqual([503, '30', 'refused']);
+    await clock.advance(60_000);
+  });
+});
+
+describe('a request is refused, and nothing is unloaded,', () => {
+  it.each<[string, string, object, number, RegExp]>([
+    [
+      'without a model to unload',
+      '/api/v1/unload',
+      {},
+      400,
+      /expected array, received undefined\n {2}→ at models/,
+    ],
+    ['with an empty list of them', '/api/v1/unload', { models: [] }, 400, /at models/],
+    ['with a misspelt key', '/api/v1/unload-all', { modells: ['q'] }, 400, /Unrecognized key: "modells"/],
+    ['with a word that is none', '/api/v1/unload-all', { when_busy: 'kill' }, 400, /"skip"\|"wait"\|"force"/],
+    ['with a time that has passed', '/api/v1/unload-all', { timeout_seconds: -1 }, 400, /at timeout_seconds/],
+    ['with two targets', '/api/v1/unload-all', { free_bytes: 1, until_ratio: 0.5 }, 400, /keep one/],
+    [
+      'for an unknown router',
+      '/api/v1/unload-all',
+      { routers: ['attik'] },
+      404,
+      /No router is named attik; there is attic, cellar/,
+    ],
+    [
+      'for an unknown model',
+      '/api/v1/unload',
+      { models: ['qwem'] },
+      404,
+      /No model is named 'qwem' on attic, cellar: did you mean 'qwen'\?/,
+    ],
+    [
+      'for a model of another router',
+      '/api/v1/unload',
+      { models: ['llama'], routers: ['attic'] },
+      404,
+      /on attic/,
+    ],
+  ])('%s', async (_, path, body, status, detail) => {
+    const { http, attic, cellar, all } = aService();
+    const answer = await http.post(path).send(body);
+    expect(answer.status).toBe(status);
+    expect(answer.type).toBe('application/problem+json');
+    expect(JSON.parse(answer.text).detail).toMatch(detail);
+    expect([attic.ordered, cellar.ordered, all.operations.list()]).toEqual([[], [], []]);
+  });
+
+  it('for an operation that never was', async () => {
+    const { status, text } = await aService().http.get('/api/v1/operations/x');
+    expect([status, JSON.parse(text).title]).toEqual([404, 'No such operation']);
+  });
+});
+
+describe.each(['/api/v1/alertmanager', '/webhook/alertmanager'])('POST %s', (path) => {
+  const notify = (...alerts: ReturnType<typeof anAlert>[]) => bodyOf(aNotification(alerts));
+  const pressure = (labels: Record<string, string> = {}) =>
+    anAlert({ labels: { alertname: 'GpuMemoryHigh', action: 'unload', ...labels } });
+
+  it('unloads what a firing alert asks for, and says so', async () => {
+    const { post } = aService();
+    const { status, body } = await post(path, notify(pressure({ router: 'attic' })));
+    expect([status, body.outcome]).toEqual([200, 'success']);
+    expect(body.operations).toMatchObject([
+      {
+        trigger: 'alertmanager',
+        reason: 'GpuMemoryHigh',
+        routers: [{ router: 'attic', models: [unloaded('qwen'), unloaded('bge')] }],
+      },
+    ]);
+  });
+
+  it('answers in time when a model is busy, and the same again to who asks again', async () => {
+    const { post, attic, clock } = aService();
+    attic.doing.set('qwen', { kind: 'busy' });
+    const first = await post(path, notify(pressure()));
+    const second = await post(path, notify(pressure()));
+    expect([first.status, second.status]).toEqual([202, 202]);
+    expect(first.afterMs).toBeLessThan(3000);
+    expect(second.body.operations[0].id).toBe(first.body.operations[0].id);
+    attic.doing.clear();
+    await clock.advance(1000);
+  });
+
+  it('repeated soon after does nothing, with 200', async () => {
+    const { post, attic } = aService();
+    await post(path, notify(pressure()));
+    expect(await post(path, notify(pressure()))).toMatchObject({
+      status: 200,
+      body: { outcome: 'refused', reason: 'cooldown' },
+    });
+    expect(attic.ordered).toHaveLength(2);
+  });
+
+  it('asks to be sent again when a router cannot be asked', async () => {
+    const { post, attic } = aService();
+    attic.desk.failed(UNREACHABLE);
+    expect((await post(path, notify(pressure({ router: 'attic' })))).status).toBe(503);
+  });
+
+  it('that is resolved or not for us does nothing', async () => {
+    const { post, attic, all } = aService();
+    const resolved = await post(path, notify({ ...pressure(), firing: false }));
+    const other = await post(path, notify(anAlert({ labels: { alertname: 'DiskFull' } })));
+    expect([resolved.status, resolved.body.outcome, other.status, other.body.reason]).toEqual([
+      200,
+      'noop',
+      200,
+      'not_matched',
+    ]);
+    expect(all.ignores).toEqual([expect.stringContaining('not_matched')]);
+    expect(attic.ordered).toEqual([]);
+  });
+
+  it('that is no notification is told what it is', async () => {
+    const { status, text } = await aService().http.post(path).send({ version: '3', alerts: [] });
+    expect([status, JSON.parse(text).title]).toEqual([400, 'Not a notification']);
+  });
+});
+
+it('an order that the router takes back is no unload', async () => {
+  const { post, attic } = aService();
+  attic.order = async () => ok('unknown_model');
+  expect((await post('/api/v1/unload', { models: ['qwen'] })).status).toBe(502);
+});
+
+/** A notification as Alertmanager sends it. */
+function bodyOf({ alerts }: ReturnType<typeof aNotification>): object {
+  return {
+    version: '4',
+    status: alerts.some(({ firing }) => firing) ? 'firing' : 'resolved',
+    receiver: 'unload',
+    groupKey: '{}:{}',
+    alerts: alerts.map(({ firing, labels, annotations, fingerprint }) => ({
+      status: firing ? 'firing' : 'resolved',
+      labels,
+      annotations,
+      fingerprint: fingerprint ?? 'f',
+    })),
+  };
+}
