@@ -1,6 +1,5 @@
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
@@ -8,9 +7,13 @@ import { freePort } from '../support/free-port.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
 import { childrenOf } from '../support/process-table.ts';
 import { complete, oneAnswer, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { type RootedProcess, startRooted } from '../support/rooted-process.ts';
+import { makeRunFolder } from '../support/run-folder.ts';
 import { until } from '../support/until.ts';
 
-const SHIPPED = join(import.meta.dirname, '..', '..', 'deploy', 'nginx', 'llama-gate.conf');
+const CHECKOUT = join(import.meta.dirname, '..', '..');
+const SHIPPED = join(CHECKOUT, 'deploy', 'nginx', 'llama-gate.conf');
+const MAIN = join(CHECKOUT, 'dist', 'main.js');
 
 /** Refused within milliseconds; generous, for a machine that is busy. */
 const SOON_MS = 250;
@@ -28,12 +31,7 @@ beforeAll(async () => {
   exporter = await startExporter([router.url]);
   const port = await freePort();
   front = { url: `http://127.0.0.1:${port}`, apiKey: undefined };
-  const addresses = {
-    'server 127.0.0.1:8080;': `server 127.0.0.1:${router.port};`,
-    'server 127.0.0.1:10180;': `server 127.0.0.1:${exporter.service.port};`,
-    'listen 8000;': `listen 127.0.0.1:${port};`,
-  };
-  nginx = await startNginx(substitute(readFileSync(SHIPPED, 'utf8'), addresses), port);
+  nginx = await startNginx(shippedFor({ exporter: exporter.service.port, front: port }), port);
 });
 
 afterAll(async () => {
@@ -41,6 +39,15 @@ afterAll(async () => {
   await exporter?.stop();
   await router?.stop();
 });
+
+/** The file as it is shipped, but for the addresses that everybody has to change. */
+function shippedFor(ports: { exporter: number; front: number }): string {
+  return substitute(readFileSync(SHIPPED, 'utf8'), {
+    'server 127.0.0.1:8080;': `server 127.0.0.1:${router.port};`,
+    'server 127.0.0.1:10180;': `server 127.0.0.1:${ports.exporter};`,
+    'listen 8000;': `listen 127.0.0.1:${ports.front};`,
+  });
+}
 
 /** Each exactly once: a file that no longer says it would be tested against the wrong servers. */
 function substitute(text: string, replacements: Record<string, string>): string {
@@ -51,8 +58,8 @@ function substitute(text: string, replacements: Record<string, string>): string 
   }, text);
 }
 
-async function hold(seconds = 600): Promise<void> {
-  const answer = await fetch(`${exporter.url}/api/v1/hold`, {
+async function hold(seconds = 600, url = exporter.url): Promise<void> {
+  const answer = await fetch(`${url}/api/v1/hold`, {
     method: 'PUT',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ seconds, reason: 'a "training"' }),
@@ -267,39 +274,63 @@ describe('while nothing is held', () => {
 });
 
 describe('when the exporter', () => {
-  let silent: Server | undefined;
-  afterAll(() => void silent?.close());
+  let folder: string;
+  let program: RootedProcess;
+  let own: Nginx;
+  const through = { url: '', apiKey: undefined };
 
-  it('was killed during a hold, completions work: the gate fails open', async () => {
-    await hold();
-    expect(await complete(front, 'tiny-a', { tokens: 3 })).toMatchObject({ status: 503 });
-    const { port } = exporter.service;
-    await exporter.stop();
-    const startedAt = performance.now();
-    expect(await complete(front, 'tiny-a', { tokens: 3 })).toMatchObject({ status: 200, tokens: 3 });
-    expect(performance.now() - startedAt).toBeLessThan(OPENS_MS);
-
-    silent = createServer(() => {}).listen(port, '127.0.0.1');
-    await once(silent, 'listening');
+  beforeAll(async () => {
+    folder = makeRunFolder('exporter');
+    const [port, listening] = [await freePort(), await freePort()];
+    const args = [MAIN, 'serve', `--router=${router.url}`, `--web.listen-address=127.0.0.1:${port}`];
+    program = await startRooted({ command: process.execPath, args }, join(folder, 'log'));
+    const url = `http://127.0.0.1:${port}`;
+    const isReady = () =>
+      fetch(`${url}/-/ready`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    await until('the exporter to be ready', isReady);
+    await hold(600, url);
+    through.url = `http://127.0.0.1:${listening}`;
+    own = await startNginx(shippedFor({ exporter: port, front: listening }), listening);
+  });
+  afterAll(async () => {
+    await own?.stop();
+    await program?.end('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
   });
 
-  it('hangs, they work as well', async () => {
+  const completion = async () => {
     const startedAt = performance.now();
-    expect(await complete(front, 'tiny-a', { tokens: 3 })).toMatchObject({ status: 200, tokens: 3 });
-    const took = performance.now() - startedAt;
-    expect(took).toBeGreaterThan(250);
-    expect(took).toBeLessThan(OPENS_MS);
+    const { status } = await complete(through, 'tiny-a', { tokens: 3 });
+    return { status, ms: performance.now() - startedAt };
+  };
+
+  it('hangs during a hold, completions work: the gate fails open, and closes when it is back', async () => {
+    expect((await completion()).status).toBe(503);
+    process.kill(program.pid, 'SIGSTOP');
+    const { status, ms } = await completion();
+    process.kill(program.pid, 'SIGCONT');
+    expect(status).toBe(200);
+    expect(ms).toBeGreaterThan(250);
+    expect(ms).toBeLessThan(OPENS_MS);
+    expect((await completion()).status).toBe(503);
+  });
+
+  it('was killed during a hold, they work at once', async () => {
+    expect((await completion()).status).toBe(503);
+    await program.end('SIGKILL');
+    const { status, ms } = await completion();
+    expect(status).toBe(200);
+    expect(ms).toBeLessThan(OPENS_MS);
   });
 });
 
 it('says what to mend when the gate does not know which router is meant', async () => {
   const two = await startExporter([router.url, `http://127.0.0.1:${await freePort()}`]);
   const port = await freePort();
-  const text = substitute(readFileSync(SHIPPED, 'utf8'), {
-    'server 127.0.0.1:8080;': `server 127.0.0.1:${router.port};`,
-    'server 127.0.0.1:10180;': `server 127.0.0.1:${two.service.port};`,
-    'listen 8000;': `listen 127.0.0.1:${port};`,
-  });
+  const text = shippedFor({ exporter: two.service.port, front: port });
   const naming = (name: string) => text.replace('/gate?model=', `/gate?router=${name}&model=`);
   const through = async (config: string) => {
     const other = await startNginx(config, port);
