@@ -8,6 +8,7 @@ const MEASUREMENTS = {
   idle: 'memory and CPU with 10 routers of 50 models when nothing happens',
   engine: "what the models' own metrics add to a scrape, and one that hangs",
   soak: 'ten minutes beside a real router: nothing is loaded, woken or kept awake',
+  gate: 'what an answer of the gate takes, which a proxy asks before every request',
   churn: 'memory while thousands of models come and go',
 };
 

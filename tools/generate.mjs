@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 /** Each export is a function without arguments that gives the whole text, the same one every time. */
 const GENERATED = [
   { file: 'docs/configuration.md', module: '../dist/config/document.js', export: 'configurationDocument' },
+  { file: 'docs/openapi.json', module: '../dist/http/document.js', export: 'openapiDocument' },
   { file: 'docs/metrics.md', module: '../dist/metrics/document.js', export: 'metricsDocument' },
 ];
 

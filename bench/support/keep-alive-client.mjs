@@ -2,11 +2,12 @@ import { connect } from 'node:net';
 
 /**
  * One keep-alive connection to a server on this machine, for timing: the least that an HTTP client can do. It
- * takes answers with a Content-Length only, as all contestants send them.
+ * takes answers with a Content-Length only, as all contestants send them, or without a body (204).
  * @param {number} port
  * @param {string} path
+ * @param {number} status every answer must have
  */
-export async function openClient(port, path = '/metrics') {
+export async function openClient(port, path = '/metrics', status = 200) {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   await new Promise((resolve, reject) => {
     socket.once('connect', resolve);
@@ -22,7 +23,7 @@ export async function openClient(port, path = '/metrics') {
   socket.on('data', (chunk) => {
     chunks.push(chunk);
     received += chunk.length;
-    if (expected === Number.POSITIVE_INFINITY) expected = lengthOf(chunks);
+    if (expected === Number.POSITIVE_INFINITY) expected = lengthOf(chunks, status);
     if (received < expected) return;
     done({ milliseconds: performance.now() - startedAt, bytes: received, chunks });
   });
@@ -64,13 +65,16 @@ export function bodyOf({ chunks }) {
 /**
  * How long the whole answer is, head included; endless as long as its head is not complete.
  * @param {readonly Buffer[]} chunks
+ * @param {number} status
  */
-function lengthOf(chunks) {
+function lengthOf(chunks, status) {
   const first = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
   const end = first?.indexOf('\r\n\r\n') ?? -1;
   if (first === undefined || end < 0) return Number.POSITIVE_INFINITY;
   const head = first.toString('latin1', 0, end);
-  if (!head.startsWith('HTTP/1.1 200')) throw new Error(`not an answer to measure: ${head.split('\r\n')[0]}`);
+  if (!head.startsWith(`HTTP/1.1 ${status}`))
+    throw new Error(`not an answer to measure: ${head.split('\r\n')[0]}`);
+  if (status === 204) return end + 4;
   const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
   if (length === undefined) throw new Error('an answer without Content-Length cannot be measured');
   return end + 4 + Number(length);

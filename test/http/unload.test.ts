@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
 import { type AppParts, createApp } from '../../src/http/app.ts';
+import { serve } from '../../src/http/server.ts';
 import { failed, ok } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';
 import { appParts } from '../support/app-parts.ts';
@@ -8,6 +9,7 @@ import { aNotification, anAlert } from '../support/notification.ts';
 import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createScriptedHands } from '../support/scripted-hands.ts';
 import { createSteppedClock, settled } from '../support/stepped-clock.ts';
+import { until } from '../support/until.ts';
 
 /** A service on two routers, whose time passes as requests need it. */
 function aService(parts: Partial<AppParts> = {}) {
@@ -117,16 +119,20 @@ describe('an unload', () => {
   });
 
   it('goes on when the caller hangs up', async () => {
-    const { all, http, attic, clock } = aService();
+    const { all, attic, clock } = aService();
     attic.doing.set('qwen', { kind: 'busy' });
-    const request = http.post('/api/v1/unload-all').send({});
-    request.end(() => {});
-    while (all.operations.list().length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
-    request.abort();
+    const server = await serve(createApp(all), { host: '127.0.0.1', port: 0 });
+    const caller = new AbortController();
+    const url = `http://127.0.0.1:${server.port}/unload-all`;
+    const asked = fetch(url, { method: 'POST', signal: caller.signal }).catch(() => 'gone');
+    await until('the operation', () => all.operations.list().length > 0);
+    caller.abort();
+    expect(await asked).toBe('gone');
     await clock.advance(1000);
     attic.doing.clear();
     await clock.advance(1000);
     expect(all.operations.list()).toMatchObject([{ outcome: 'success', summary: { unloaded: 3 } }]);
+    await server.close();
   });
 
   it('is joined by whoever asks for the same', async () => {
@@ -164,7 +170,7 @@ describe('an unload', () => {
     for (let index = 0; index < 9; index += 1) {
       await post('/api/v1/unload', {
         models: ['qwen'],
-        keep: [`${index}`],
+        hold_seconds: index + 1,
         wait: false,
         busy_timeout_seconds: 5,
       });
@@ -274,7 +280,7 @@ describe.each(['/api/v1/alertmanager', '/webhook/alertmanager'])('POST %s', (pat
   it('that is resolved or not for us does nothing', async () => {
     const { post, attic, all } = aService();
     const resolved = await post(path, notify({ ...pressure(), firing: false }));
-    const other = await post(path, notify(anAlert({ labels: { alertname: 'DiskFull' } })));
+    const other = await post(path, notify(anAlert({ labels: { action: 'page' } })));
     expect([resolved.status, resolved.body.outcome, other.status, other.body.reason]).toEqual([
       200,
       'noop',

@@ -85,8 +85,7 @@ it('no sequence of requests unloads a kept model, or a busy one without force, o
         } else if (next.kind === 'passes') await clock.advance(next.ms);
         else if (next.kind === 'turns' && isLoaded(of, next.model)) {
           of?.doing.set(next.model, { kind: next.doing as 'busy' | 'idle' });
-        }
-        else if (next.kind === 'falls asleep' && isLoaded(of, next.model)) {
+        } else if (next.kind === 'falls asleep' && isLoaded(of, next.model)) {
           of?.doing.delete(next.model);
           of?.desk.event(turned(next.model, 'sleeping'));
         } else if (next.kind === 'comes back' && !isLoaded(of, next.model)) {

@@ -1,0 +1,64 @@
+import { median, quantile, table } from './support/figures.mjs';
+import { readFlags } from './support/flags.mjs';
+import { openClient } from './support/keep-alive-client.mjs';
+import { startModule } from './support/processes.mjs';
+
+export const usage = `gate: p50 and p99 of an answer of the gate over one keep-alive connection, beside a ready string.
+  --series 1000         about how many series the exporter has, 30 models a router
+  --rounds 200          turns of each contestant
+  --turn 10             questions in one turn
+  --warmup 20           rounds that are not counted`;
+
+const ROUTER = 'gpu-box-0:8080';
+const MODEL = 'qwen2.5-7b-instruct-q4_k_m-7';
+
+/** @param {readonly string[]} args */
+export async function run(args) {
+  const flags = readFlags(args, { series: 1000, rounds: 200, turn: 10, warmup: 20 });
+  const kind = 'quiet';
+  const exporter = await startModule('contestants/exporter.mjs', { series: flags.series, kind });
+  const held = await startModule('contestants/exporter.mjs', { series: flags.series, kind });
+  const ready = await startModule('contestants/ready-string.mjs', { text: 'x'.repeat(200) });
+  const gate = `/api/v1/gate?router=${encodeURIComponent(ROUTER)}&model=${MODEL}`;
+  await placeHold(held.ready.port);
+  const lanes = await Promise.all(
+    [
+      { name: 'open: 204', port: exporter.ready.port, path: gate, status: 204 },
+      { name: 'held: 503', port: held.ready.port, path: gate, status: 503 },
+      { name: 'ready string of 200 bytes', port: ready.ready.port, path: '/', status: 200 },
+    ].map(async ({ name, port, path, status }) => ({
+      name,
+      client: await openClient(port, path, status),
+      times: /** @type {number[]} */ ([]),
+    })),
+  );
+  for (let round = -flags.warmup; round < flags.rounds; round += 1) {
+    for (const { client, times } of lanes) {
+      for (let question = 0; question < flags.turn; question += 1) {
+        const { milliseconds } = await client.get('identity');
+        if (round >= 0) times.push(milliseconds);
+      }
+    }
+  }
+  for (const { client } of lanes) client.close();
+  await Promise.all([exporter, held, ready].map((server) => server.stop()));
+  const floor = median(lanes.at(-1)?.times ?? []);
+  const rows = lanes.map(({ name, times }) => [
+    name,
+    median(times).toFixed(3),
+    quantile(times, 0.99).toFixed(3),
+    (median(times) / floor).toFixed(2),
+  ]);
+  console.log(`\n${flags.rounds * flags.turn} questions each, in turns, milliseconds:\n`);
+  console.log(table(['the gate', 'p50', 'p99', '× ready string'], rows));
+}
+
+/** @param {number} port */
+async function placeHold(port) {
+  const answer = await fetch(`http://127.0.0.1:${port}/api/v1/hold`, {
+    method: 'PUT',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ seconds: 3600, reason: 'training' }),
+  });
+  if (!answer.ok) throw new Error(`the hold was not placed: ${answer.status} ${await answer.text()}`);
+}

@@ -1,0 +1,366 @@
+import { readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { freePort } from '../support/free-port.ts';
+import { type Nginx, startNginx } from '../support/nginx.ts';
+import { childrenOf } from '../support/process-table.ts';
+import { complete, oneAnswer, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { type RootedProcess, startRooted } from '../support/rooted-process.ts';
+import { makeRunFolder } from '../support/run-folder.ts';
+import { until } from '../support/until.ts';
+
+const CHECKOUT = join(import.meta.dirname, '..', '..');
+const SHIPPED = join(CHECKOUT, 'deploy', 'nginx', 'llama-gate.conf');
+const MAIN = join(CHECKOUT, 'dist', 'main.js');
+
+/** Refused within milliseconds; generous, for a machine that is busy. */
+const SOON_MS = 250;
+/** The gate is given up after 300 ms. */
+const OPENS_MS = 1500;
+
+let router: RealRouter;
+let exporter: RunningExporter;
+let nginx: Nginx;
+/** What clients talk to instead of the router. */
+let front: { url: string; apiKey: undefined };
+
+beforeAll(async () => {
+  router = await startRealRouter({ models: ['tiny-a', 'tiny-b', 'mid'], sleepIdleSeconds: 3600 });
+  exporter = await startExporter([router.url]);
+  const port = await freePort();
+  front = { url: `http://127.0.0.1:${port}`, apiKey: undefined };
+  nginx = await startNginx(shippedFor({ exporter: exporter.service.port, front: port }), port);
+});
+
+afterAll(async () => {
+  await nginx?.stop();
+  await exporter?.stop();
+  await router?.stop();
+});
+
+/** The file as it is shipped, but for the addresses that everybody has to change. */
+function shippedFor(ports: { exporter: number; front: number }): string {
+  return substitute(readFileSync(SHIPPED, 'utf8'), {
+    'server 127.0.0.1:8080;': `server 127.0.0.1:${router.port};`,
+    'server 127.0.0.1:10180;': `server 127.0.0.1:${ports.exporter};`,
+    'listen 8000;': `listen 127.0.0.1:${ports.front};`,
+  });
+}
+
+/** Each exactly once: a file that no longer says it would be tested against the wrong servers. */
+function substitute(text: string, replacements: Record<string, string>): string {
+  return Object.entries(replacements).reduce((result, [from, to]) => {
+    const [before, after, ...more] = result.split(from);
+    if (after === undefined || more.length > 0) throw new Error(`the shipped file does not say ${from} once`);
+    return `${before}${to}${after}`;
+  }, text);
+}
+
+async function hold(seconds = 600, url = exporter.url): Promise<void> {
+  const answer = await fetch(`${url}/api/v1/hold`, {
+    method: 'PUT',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ seconds, reason: 'a "training"' }),
+  });
+  expect(answer.status).toBe(200);
+}
+
+async function release(): Promise<void> {
+  expect((await fetch(`${exporter.url}/api/v1/hold`, { method: 'DELETE' })).status).toBe(200);
+}
+
+async function statuses(): Promise<Record<string, string>> {
+  const { data } = (await (await fetch(`${router.url}/models`)).json()) as {
+    data: { id: string; status: { value: string } }[];
+  };
+  return Object.fromEntries(data.map(({ id, status }) => [id, status.value]));
+}
+
+/** A request through nginx, and how long it took. */
+async function ask(method: string, path: string, body?: object) {
+  const startedAt = performance.now();
+  const answer = await fetch(front.url + path, {
+    method,
+    headers: { 'Content-Type': 'application/json', Origin: 'http://chat.example', ...oneAnswer },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  const text = await answer.text();
+  return { status: answer.status, headers: answer.headers, text, ms: performance.now() - startedAt };
+}
+
+const chat = (model: string, more: object = {}) => ({
+  ...{ model, messages: [{ role: 'user', content: 'a' }], max_tokens: 3, ...more },
+});
+
+it('is a file that nginx finds nothing wrong with', () => {
+  expect(nginx.check).toEqual({ code: 0, output: '' });
+});
+
+describe('while the router is held', () => {
+  beforeAll(() => hold());
+  afterAll(release);
+
+  it.each<[string, string, object | undefined]>([
+    ['POST', '/v1/chat/completions', chat('tiny-a')],
+    ['POST', '/chat/completions', chat('tiny-a')],
+    ['POST', '/v1/completions', { model: 'tiny-a', prompt: 'a', max_tokens: 1 }],
+    ['POST', '/completion', { model: 'tiny-a', prompt: 'a', n_predict: 1 }],
+    ['POST', '/v1/messages', chat('tiny-a')],
+    ['POST', '/v1/responses', { model: 'tiny-a', input: 'a' }],
+    ['POST', '/v1/embeddings', { model: 'tiny-a', input: 'a' }],
+    ['POST', '/embedding', { model: 'tiny-a', content: 'a' }],
+    ['POST', '/v1/rerank', { model: 'tiny-a', query: 'a', documents: ['a'] }],
+    ['POST', '/infill', { model: 'tiny-a', input_prefix: 'a', input_suffix: 'a' }],
+    ['POST', '/tokenize', { model: 'tiny-a', content: 'a' }],
+    ['POST', '/detokenize', { model: 'tiny-a', tokens: [1] }],
+    ['POST', '/apply-template', chat('tiny-a')],
+    ['POST', '/models/load', { model: 'tiny-a' }],
+    ['GET', '/props?model=tiny-a', undefined],
+    ['GET', '/props?autoload=true&model=tiny-a', undefined],
+    ['GET', '/slots?model=tiny-a', undefined],
+    ['GET', '/metrics?model=tiny-a', undefined],
+    ['GET', '/lora-adapters?model=tiny-a', undefined],
+    ['POST', '/something/new', { model: 'tiny-a' }],
+  ])('%s %s is refused', async (method, path, body) => {
+    const { status, headers, text, ms } = await ask(method, path, body);
+    expect([status, headers.get('content-type')]).toEqual([503, 'application/json']);
+    expect(Number(headers.get('retry-after'))).toBeGreaterThan(500);
+    expect(Number(headers.get('retry-after'))).toBeLessThanOrEqual(600);
+    expect(headers.get('access-control-allow-origin')).toBe('http://chat.example');
+    expect(JSON.parse(text)).toEqual({
+      error: {
+        code: 503,
+        message: expect.stringMatching(
+          /^GPU memory of 127\.0\.0\.1:\d+ is kept free until .*\d\d:\d\d UTC for a "training" \(asked by loopback\)\.$/,
+        ),
+        type: 'unavailable_error',
+      },
+    });
+    expect(ms).toBeLessThan(SOON_MS);
+  });
+
+  it.each<[string, string, number]>([
+    ['GET', '/models', 200],
+    ['GET', '/v1/models', 200],
+    ['GET', '/models?reload=1', 200],
+    ['HEAD', '/models', 200],
+    ['GET', '/health', 200],
+    ['GET', '/v1/health', 200],
+    ['GET', '/props', 200],
+    ['OPTIONS', '/v1/chat/completions', 200],
+  ])('%s %s passes', async (method, path, status) => {
+    expect((await ask(method, path)).status).toBe(status);
+  });
+
+  it('the event stream passes, and so does an unload', async () => {
+    const stream = await fetch(`${front.url}/models/sse`);
+    expect([stream.status, stream.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+    await stream.body?.cancel();
+    const unload = await ask('POST', '/models/unload', { model: 'tiny-a' });
+    expect([unload.status, unload.text]).toEqual([400, expect.stringContaining('not running')]);
+  });
+
+  it('nothing was loaded by all that', async () => {
+    expect(await statuses()).toEqual({ 'tiny-a': 'unloaded', 'tiny-b': 'unloaded', mid: 'unloaded' });
+    expect(childrenOf(router.pid)).toEqual([]);
+    expect(router.log()).not.toContain('spawning server instance');
+  });
+
+  it('other spellings of a path do not get round the gate', async () => {
+    const paths = [
+      '//models/load',
+      '/models/../models/load',
+      '/models/%6coad',
+      '/models%2fload',
+      '/models/load?',
+    ];
+    for (const path of paths) {
+      // Not with fetch, which tidies paths up.
+      expect([path, await statusOf(`POST ${path} HTTP/1.1`, '{"model":"tiny-a"}')]).toEqual([path, 503]);
+    }
+    expect(childrenOf(router.pid)).toEqual([]);
+  });
+});
+
+describe('with a model in memory', () => {
+  beforeAll(async () => {
+    expect(await complete(front, 'tiny-b', { tokens: 3 })).toMatchObject({ status: 200, tokens: 3 });
+    await exporter.untilValue('llama_router_model_status', { model: 'tiny-b', status: 'loaded' }, 1);
+    await hold();
+  });
+  afterAll(release);
+
+  it.each(['/slots?model=tiny-b', '/props?model=tiny-b&autoload=false', '/metrics?model=tiny-b'])(
+    'GET %s passes: it needs no memory',
+    async (path) => {
+      expect((await ask('GET', path)).status).toBe(200);
+    },
+  );
+
+  it.each([
+    ['GET', '/slots?model=tiny-a'],
+    ['GET', '/slots?model=tiny-b&model=tiny-a'],
+    ['GET', '/slots?%6dodel=tiny-a&model=tiny-b'],
+    ['POST', '/v1/chat/completions?model=tiny-b'],
+  ])('%s %s does not: it may mean another', async (method, path) => {
+    expect((await ask(method, path, method === 'POST' ? chat('tiny-a') : undefined)).status).toBe(503);
+    expect(await statuses()).toMatchObject({ 'tiny-a': 'unloaded', 'tiny-b': 'loaded' });
+  });
+
+  it('an unload frees it, and it stays away', async () => {
+    expect((await ask('POST', '/models/unload', { model: 'tiny-b' })).status).toBe(200);
+    await until('it to be gone', () => router.childPid('tiny-b') === undefined);
+    expect(await complete(front, 'tiny-b', { tokens: 3 })).toMatchObject({ status: 503 });
+    expect(childrenOf(router.pid)).toEqual([]);
+  });
+});
+
+describe('while nothing is held', () => {
+  it('a completion works, and so does one after a hold that ended by itself', async () => {
+    expect(await complete(front, 'tiny-a', { tokens: 3 })).toMatchObject({ status: 200, tokens: 3 });
+    await hold(1);
+    expect(await complete(front, 'tiny-a', { tokens: 3 })).toMatchObject({ status: 503 });
+    await until(
+      'the end of the hold',
+      async () => (await complete(front, 'tiny-a', { tokens: 3 })).status === 200,
+      { everyMs: 100 },
+    );
+  });
+
+  it('a stream comes through chunk by chunk', async () => {
+    const answer = await fetch(`${front.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', ...oneAnswer },
+      body: JSON.stringify(chat('mid', { max_tokens: 100, stream: true, ignore_eos: true })),
+    });
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+    const arrivals: number[] = [];
+    let text = '';
+    const decoder = new TextDecoder();
+    for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>) {
+      arrivals.push(performance.now());
+      text += decoder.decode(chunk, { stream: true });
+    }
+    expect(text).toMatch(/data: \[DONE\]\n\n$/);
+    // 100 tokens take mid about half a second: a proxy that buffers would send them in one piece.
+    expect(arrivals.length).toBeGreaterThan(30);
+    expect((arrivals.at(-1) ?? 0) - (arrivals[0] ?? 0)).toBeGreaterThan(100);
+  });
+
+  it('what llama-server says of its own passes unchanged', async () => {
+    const direct = await fetch(`${router.url}/completion`, {
+      method: 'POST',
+      body: '{}',
+      headers: oneAnswer,
+    });
+    const through = await ask('POST', '/completion', {});
+    expect([through.status, JSON.parse(through.text)]).toEqual([direct.status, await direct.json()]);
+  });
+
+  it('a chat of 60 MB passes', async () => {
+    const body = chat('tiny-a', { padding: 'x'.repeat(60_000_000) });
+    expect((await ask('POST', '/v1/chat/completions', body)).status).toBe(200);
+  });
+
+  it('nothing went wrong in nginx in all that', () => {
+    const remarkable = nginx
+      .log()
+      .split('\n')
+      .filter((line) => !/buffered to a temporary file|^$/.test(line));
+    expect(remarkable).toEqual([]);
+  });
+});
+
+describe('when the exporter', () => {
+  let folder: string;
+  let program: RootedProcess;
+  let own: Nginx;
+  const through = { url: '', apiKey: undefined };
+
+  beforeAll(async () => {
+    folder = makeRunFolder('exporter');
+    const [port, listening] = [await freePort(), await freePort()];
+    const args = [MAIN, 'serve', `--router=${router.url}`, `--web.listen-address=127.0.0.1:${port}`];
+    program = await startRooted({ command: process.execPath, args }, join(folder, 'log'));
+    const url = `http://127.0.0.1:${port}`;
+    const isReady = () =>
+      fetch(`${url}/-/ready`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    await until('the exporter to be ready', isReady);
+    await hold(600, url);
+    through.url = `http://127.0.0.1:${listening}`;
+    own = await startNginx(shippedFor({ exporter: port, front: listening }), listening);
+  });
+  afterAll(async () => {
+    await own?.stop();
+    await program?.end('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const completion = async () => {
+    const startedAt = performance.now();
+    const { status } = await complete(through, 'tiny-a', { tokens: 3 });
+    return { status, ms: performance.now() - startedAt };
+  };
+
+  it('hangs during a hold, completions work: the gate fails open, and closes when it is back', async () => {
+    expect((await completion()).status).toBe(503);
+    process.kill(program.pid, 'SIGSTOP');
+    const { status, ms } = await completion();
+    process.kill(program.pid, 'SIGCONT');
+    expect(status).toBe(200);
+    expect(ms).toBeGreaterThan(250);
+    expect(ms).toBeLessThan(OPENS_MS);
+    expect((await completion()).status).toBe(503);
+  });
+
+  it('was killed during a hold, they work at once', async () => {
+    expect((await completion()).status).toBe(503);
+    await program.end('SIGKILL');
+    const { status, ms } = await completion();
+    expect(status).toBe(200);
+    expect(ms).toBeLessThan(OPENS_MS);
+  });
+});
+
+it('says what to mend when the gate does not know which router is meant', async () => {
+  const two = await startExporter([router.url, `http://127.0.0.1:${await freePort()}`]);
+  const port = await freePort();
+  const text = shippedFor({ exporter: two.service.port, front: port });
+  const naming = (name: string) => text.replace('/gate?model=', `/gate?router=${name}&model=`);
+  const through = async (config: string) => {
+    const other = await startNginx(config, port);
+    try {
+      return await complete({ url: `http://127.0.0.1:${port}`, apiKey: undefined }, 'tiny-a', { tokens: 1 });
+    } finally {
+      await other.stop();
+    }
+  };
+  const mend = (status: number) => ({
+    code: 500,
+    type: 'server_error',
+    message: `The gate of llama-router-exporter answered ${status}: the administrator should look at location /llama-gate in llama-gate.conf (400: add ?router=NAME, 404: no router has that name)`,
+  });
+  try {
+    expect(await through(text)).toMatchObject({ status: 500, body: { error: mend(400) } });
+    expect(await through(naming('nobody'))).toMatchObject({ status: 500, body: { error: mend(404) } });
+    expect(await through(naming(`127.0.0.1:${router.port}`))).toMatchObject({ status: 200, tokens: 1 });
+  } finally {
+    await two.stop();
+  }
+});
+
+/** The status that nginx answers a request with whose first line is taken as it is. */
+async function statusOf(line: string, body: string): Promise<number> {
+  const socket = connect(Number(new URL(front.url).port), '127.0.0.1');
+  socket.write(
+    `${line}\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+  let answer = '';
+  for await (const chunk of socket) answer += String(chunk);
+  return Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]);
+}
