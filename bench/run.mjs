@@ -9,6 +9,7 @@ const MEASUREMENTS = {
   engine: "what the models' own metrics add to a scrape, and one that hangs",
   soak: 'ten minutes beside a real router: nothing is loaded, woken or kept awake',
   gate: 'what an answer of the gate takes, which a proxy asks before every request',
+  unload: 'all idle models unloaded and gone, beside the shell loop that people write',
   churn: 'memory while thousands of models come and go',
 };
 

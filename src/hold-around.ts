@@ -3,6 +3,9 @@ import type { Clock } from './lib/clock.ts';
 import type { Operations } from './unload/operations.ts';
 import type { UnloadRequest } from './unload/request.ts';
 
+/** A hold that is short by so little is not placed anew. */
+const NOT_WORTH_A_WORD_SECONDS = 1;
+
 /**
  * Keeps memory free after operations that ask for it: from their beginning on a router, so that nobody takes what
  * has just become free, and for the whole time once they have ended. `rules.max` in seconds.
@@ -20,7 +23,8 @@ export function holdAround(
     holds.place({ router, until, reason, by: caller.name, enforce }, false);
   };
   operations.onBegin(hold);
-  operations.onEnd(({ routers, dry_run }, request) => {
+  operations.onEnd(({ routers, dry_run, duration_seconds }, request) => {
+    if (duration_seconds < NOT_WORTH_A_WORD_SECONDS) return;
     for (const { router, refused, fault } of routers)
       if (!dry_run && !refused && !fault) hold(router, request);
   });

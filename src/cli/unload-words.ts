@@ -23,6 +23,7 @@ export function lineOf({ model, result, seconds, detail }: ModelResult, router: 
 
 /** The last words about an operation; `still` names what is in memory now. */
 export function conclude(operation: Operation, still: readonly string[]): string {
+  if (operation.outcome === null) return `Under way: operation ${operation.id}.\n`;
   const freed = operation.routers
     .flatMap(({ router, memory }) => (memory ? [`${formatBytes(memory.freed_bytes)} on ${router}`] : []))
     .map((where) => `Freed ${where}.\n`)

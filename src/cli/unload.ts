@@ -1,13 +1,15 @@
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../lib/clock.ts';
 import { parseDuration } from '../lib/duration.ts';
+import type { RouterBelief } from '../models/belief.ts';
 import { isRunning } from '../models/status.ts';
-import type { Operation } from '../unload/report.ts';
+import type { ModelResult, Operation } from '../unload/report.ts';
 import { type UnloadRequest, WHEN_BUSY, type WhenBusy } from '../unload/request.ts';
 import { createUnloading, defaultTerms } from '../unloading.ts';
 import { type Call, type Command, type CommandFlag, textFlag, textFlags } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import { OUTPUT_FLAG, outputOf, reportUnreachable, withFleet } from './one-off.ts';
+import { createRemoteExporter, UnreachableError } from './remote-exporter.ts';
 import { conclude, lineOf } from './unload-words.ts';
 import { showWaiting } from './waiting.ts';
 
@@ -36,8 +38,30 @@ const FLAGS: readonly CommandFlag[] = [
     description: 'How long a model may take to be gone, once ordered. Default: unload.timeout, 60s.',
   },
   { name: 'idle-for', value: 'DURATION', description: 'Only models that have served nothing for so long.' },
-  { name: 'no-wait', description: "Take the router's word and do not wait until the models are gone." },
+  {
+    name: 'no-wait',
+    description:
+      "Take the router's word and do not wait until the models are gone; with --exporter, leave it to that.",
+  },
   { name: 'dry-run', description: 'Tell what would be unloaded, and unload nothing.' },
+  {
+    name: 'exporter',
+    value: 'URL',
+    description:
+      'A running exporter that is to do it, with its guards and books. Its token is read from ' +
+      'LLAMA_ROUTER_EXPORTER_TOKEN_FILE.',
+  },
+  {
+    name: 'on',
+    value: 'NAME',
+    description: 'With --exporter: only on this router, by the name that the exporter gives it.',
+    repeatable: true,
+  },
+  {
+    name: 'hold',
+    value: 'DURATION',
+    description: 'With --exporter: keep the memory free for so long afterwards.',
+  },
   { name: 'reason', value: 'TEXT', description: 'Why, for the report and the audit.' },
   OUTPUT_FLAG,
 ];
@@ -71,28 +95,93 @@ export const unloadAllCommand: Command = {
 async function runUnload(call: Call, models: readonly string[]): Promise<number> {
   const output = outputOf(textFlag(call, 'output'));
   const config = call.config();
+  const exporter = textFlag(call, 'exporter');
+  const hold = durationFlag(call, 'hold');
+  if (exporter === undefined && hold !== undefined) {
+    throw new UsageError('--hold needs --exporter: somebody must keep the memory free afterwards');
+  }
+  if (exporter === undefined && textFlags(call, 'on').length > 0) {
+    throw new UsageError('--on names a router of an --exporter; without one, give its URL as --router');
+  }
   const request = requestOf(call, models, config);
-  return withFleet(config, { readEngine: false }, async (fleet) => {
-    const routers = fleet.store.routers();
-    const several = routers.length > 1;
-    const waiting = showWaiting(call.terminal);
-    const { operations } = createUnloading(fleet, () => config, systemClock);
-    const operation = await operations.start(request, (router, result) => {
-      waiting.clear();
-      if (output === 'text') call.terminal.out(lineOf(result, several ? router : undefined));
-    }).done;
+  const waiting = showWaiting(call.terminal);
+  const show = (several: boolean) => (router: string, result: ModelResult) => {
+    waiting.clear();
+    if (output === 'text') call.terminal.out(lineOf(result, several ? router : undefined));
+  };
+  const end = (operation: Operation, still: readonly string[]) => {
     waiting.stop();
-    if (!request.dryRun && operation.summary.unloaded > 0) await fleet.refresh();
-    const still = routers.flatMap(({ up, models: believed }) =>
-      [...believed.values()]
-        .filter(({ life }) => up && isRunning(life.known))
-        .map(({ id, life }) => `${id} (${life.status})`),
-    );
     if (output === 'json') call.terminal.out(`${JSON.stringify(operation, null, 2)}\n`);
     else call.terminal.out(conclude(operation, still));
-    reportUnreachable(routers, call.terminal);
     return exitCode(operation);
-  });
+  };
+  try {
+    if (exporter !== undefined) {
+      return await throughExporter(exporter, call, bodyOf(request, call, hold), show(true), end);
+    }
+    return await withFleet(config, { readEngine: false }, async (fleet) => {
+      const routers = fleet.store.routers();
+      const { operations } = createUnloading(fleet, () => config, systemClock);
+      const operation = await operations.start(request, show(routers.length > 1)).done;
+      if (!request.dryRun && operation.summary.unloaded > 0) await fleet.refresh();
+      const code = end(operation, inMemory(routers));
+      reportUnreachable(routers, call.terminal);
+      return code;
+    });
+  } finally {
+    waiting.stop();
+  }
+}
+
+/** The same by an exporter that runs: its guards, its books, its holds. */
+async function throughExporter(
+  url: string,
+  call: Call,
+  body: object,
+  show: (router: string, result: ModelResult) => void,
+  end: (operation: Operation, still: readonly string[]) => number,
+): Promise<number> {
+  const token = call.config().auth.tokens.find(({ name }) => name === 'default')?.token;
+  const remote = createRemoteExporter(url, token);
+  try {
+    const operation = await remote.unload(body, call.flags['no-wait'] !== true, show);
+    const code = end(operation, await remote.still());
+    for (const { router, fault, refused } of operation.routers) {
+      const why = fault?.message ?? refused?.detail;
+      if (why !== undefined) call.terminal.err(`${router}: ${why}\n`);
+    }
+    return code;
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error;
+    call.terminal.err(`${error.message}\n`);
+    return EXIT.unreachable;
+  }
+}
+
+/** What was said on the command line, and no more: the exporter has its own configuration. */
+function bodyOf({ selection, reason }: UnloadRequest, call: Call, hold: number | undefined): object {
+  const whenBusy = whenBusyFlag(call);
+  const busyTimeout = durationFlag(call, 'busy-timeout');
+  const timeout = durationFlag(call, 'timeout');
+  const { models, keep, idleForMs } = selection;
+  return {
+    ...{ models, keep, reason },
+    routers: textFlags(call, 'on'),
+    dry_run: call.flags['dry-run'] === true,
+    ...(whenBusy && { when_busy: whenBusy }),
+    ...(busyTimeout !== undefined && { busy_timeout_seconds: busyTimeout }),
+    ...(timeout !== undefined && { timeout_seconds: timeout }),
+    ...(idleForMs !== undefined && { idle_for_seconds: idleForMs / 1000 }),
+    ...(hold !== undefined && { hold_seconds: hold }),
+  };
+}
+
+function inMemory(routers: readonly Readonly<RouterBelief>[]): string[] {
+  return routers.flatMap(({ up, models }) =>
+    [...models.values()]
+      .filter(({ life }) => up && isRunning(life.known))
+      .map(({ id, life }) => `${id} (${life.status})`),
+  );
 }
 
 function requestOf(call: Call, models: readonly string[], config: Config): UnloadRequest {

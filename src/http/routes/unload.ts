@@ -33,15 +33,22 @@ export function unloadRoute(parts: UnloadParts, schema: z.ZodType<UnloadBody>) {
     }
     const { caller } = permitOf(response);
     const { answerWithinMs, ...silent } = terms();
-    const wanted = requestOf(parsed.data, silent, { trigger: 'api', caller });
+    const wanted = requestOf(parsed.data, silent, { trigger: triggerOf(request), caller });
     for (const router of wanted.routers) namedRouter(store, router);
     demandScope(response, { routers: wanted.routers, dryRun: wanted.dryRun });
     demandModels(store, wanted);
     const started = operations.start(wanted);
     if (started.joined) joined(started, wanted);
-    await within(waitOf(parsed.data.wait, answerWithinMs), started.done);
+    const waitMs = waitOf(parsed.data.wait, answerWithinMs);
+    if (waitMs > 0) await within(waitMs, started.done);
     sendOperation(response, started);
   };
+}
+
+/** Our own page and command say that it was them; all are persons who ask, so that nothing hangs on it. */
+function triggerOf(request: Request): 'api' | 'cli' | 'page' {
+  const said = request.get('x-trigger');
+  return said === 'cli' || said === 'page' ? said : 'api';
 }
 
 function waitOf(wait: UnloadBody['wait'], answerWithinMs: number): number {
