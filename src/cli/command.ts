@@ -9,6 +9,8 @@ export interface CommandFlag {
   /** What a value is called in the help; absent: the flag takes none. */
   value?: string;
   repeatable?: boolean;
+  /** It is on unless `--no-NAME` is given: then its value is false. */
+  negated?: boolean;
 }
 
 /** What a command is given: its own flags, its words, and the configuration. */

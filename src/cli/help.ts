@@ -19,8 +19,8 @@ The router is http://localhost:8080 unless --router, LLAMA_SERVER_URL or a confi
 
 /** A command's help: its own flags, then those of the configuration. */
 export function helpOf(command: Command): string {
-  const own = command.flags.map(({ name, value, description, repeatable }) => ({
-    flag: value === undefined ? `--${name}` : `--${name} ${value}`,
+  const own = command.flags.map(({ name, value, description, repeatable, negated }) => ({
+    flag: `--${negated ? 'no-' : ''}${name}${value === undefined ? '' : ` ${value}`}`,
     text: `${description}${repeatable ? ' May be repeated.' : ''}`,
   }));
   const configured = (command.configured ? optionFlags() : []).map((option) => ({

@@ -39,7 +39,8 @@ const FLAGS: readonly CommandFlag[] = [
   },
   { name: 'idle-for', value: 'DURATION', description: 'Only models that have served nothing for so long.' },
   {
-    name: 'no-wait',
+    name: 'wait',
+    negated: true,
     description:
       "Take the router's word and do not wait until the models are gone; with --exporter, leave it to that.",
   },
@@ -144,7 +145,7 @@ async function throughExporter(
   const token = call.config().auth.tokens.find(({ name }) => name === 'default')?.token;
   const remote = createRemoteExporter(url, token);
   try {
-    const operation = await remote.unload(body, call.flags['no-wait'] !== true, show);
+    const operation = await remote.unload(body, call.flags.wait !== false, show);
     const code = end(operation, await remote.still());
     for (const { router, fault, refused } of operation.routers) {
       const why = fault?.message ?? refused?.detail;
@@ -203,7 +204,7 @@ function requestOf(call: Call, models: readonly string[], config: Config): Unloa
     whenBusy: whenBusyFlag(call) ?? terms.whenBusy,
     ...(busyTimeout !== undefined && { busyTimeoutMs: busyTimeout * 1000 }),
     ...(timeout !== undefined && { timeoutMs: timeout * 1000 }),
-    verify: call.flags['no-wait'] !== true,
+    verify: call.flags.wait !== false,
     dryRun: call.flags['dry-run'] === true,
   };
 }
