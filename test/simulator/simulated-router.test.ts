@@ -215,7 +215,7 @@ describe('the request log', () => {
   });
 
   it('records what a watcher must not do', async () => {
-    const { get, until } = await given({ sleepIdleSeconds: 0.05 });
+    const { get, until } = await given({ sleepIdleSeconds: 0.5 });
     await get('/metrics?model=a&autoload=false');
     await router.request('a');
     await get('/metrics?model=a&autoload=false');
