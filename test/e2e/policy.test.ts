@@ -1,0 +1,98 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { until } from '../support/until.ts';
+
+let router: RealRouter;
+let sleeper: RealRouter;
+let exporter: RunningExporter;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'policy-'));
+  router = await startRealRouter({ models: ['tiny-a', 'tiny-b', 'mid'] });
+  sleeper = await startRealRouter({ models: ['tiny-s'], sleepIdleSeconds: 1 });
+});
+afterAll(async () => {
+  await sleeper?.stop();
+  await router?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+afterEach(async () => {
+  await exporter?.stop();
+});
+
+/** An exporter of both routers with this configuration, and an audit. */
+async function start(config: string): Promise<void> {
+  const file = join(folder, 'config.yml');
+  writeFileSync(file, `${config}\naudit: { file: audit.jsonl }\nengine: { interval: 1s }\n`);
+  exporter = await startExporter([router.url, sleeper.url], { 'config.file': file });
+}
+
+const nameOf = ({ port }: RealRouter) => `127.0.0.1:${port}`;
+const isNow = (model: string, status: string) =>
+  exporter.untilValue('llama_router_model_status', { model, status }, 1);
+const requested = (model: string) =>
+  exporter.value('llama_router_model_unloads_total', { model, reason: 'requested' });
+const hold = async (seconds: number) => {
+  const answer = await fetch(`${exporter.url}/api/v1/hold`, {
+    method: 'PUT',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ routers: [nameOf(router)], seconds, reason: 'a test', enforce: true }),
+  });
+  expect(answer.status).toBe(200);
+};
+
+it('really unloads what has been idle or asleep for too long, and nothing else', async () => {
+  await start(`
+policy:
+  interval: 1s
+  idle:
+    - { models: [tiny-a, tiny-s], after: 2s }`);
+  await complete(sleeper, 'tiny-s', { tokens: 1 });
+  await complete(router, 'tiny-b', { tokens: 1 });
+  await complete(router, 'tiny-a', { tokens: 1 });
+  await isNow('tiny-a', 'unloaded');
+  await isNow('tiny-s', 'unloaded');
+  expect([await requested('tiny-a'), await requested('tiny-s'), await requested('tiny-b')]).toEqual([
+    1, 1, 0,
+  ]);
+  expect(sleeper.childPid('tiny-s')).toBeUndefined();
+  await isNow('tiny-b', 'loaded');
+  const audit = readFileSync(join(folder, 'audit.jsonl'), 'utf8').trim().split('\n');
+  expect(audit.map((line) => JSON.parse(line))).toContainEqual(
+    expect.objectContaining({
+      kind: 'operation',
+      trigger: 'policy',
+      reason: 'idle for 2s',
+      outcome: 'success',
+      routers: [
+        {
+          router: nameOf(router),
+          models: [{ model: 'tiny-a', result: 'unloaded', seconds: expect.any(Number) }],
+        },
+      ],
+    }),
+  );
+});
+
+it('unloads again what is loaded in spite of an enforced hold, but never while it is generating', async () => {
+  await start('policy: { interval: 1s, hold_grace: 1s }');
+  await hold(600);
+  await isNow('tiny-b', 'unloaded'); // It was there and idle.
+  const generating = complete(router, 'mid', { tokens: 300 });
+  await until(
+    'mid to be busy',
+    async () => (await exporter.value('llama_router_model_busy', { model: 'mid' })) === 1,
+  );
+  await complete(router, 'tiny-a', { tokens: 1 });
+  await isNow('tiny-a', 'unloaded');
+  expect(await generating).toMatchObject({ status: 200, tokens: 300 });
+  await isNow('mid', 'unloaded');
+  expect(await exporter.value('llama_router_hold_enforced_unloads_total', { router: nameOf(router) })).toBe(
+    3,
+  );
+});
