@@ -1,7 +1,9 @@
 import { diagnoseRouter } from '../doctor/diagnose.ts';
+import { diagnoseAudit } from '../doctor/diagnose-audit.ts';
 import { diagnoseState } from '../doctor/diagnose-state.ts';
 import type { RouterEvidence } from '../doctor/evidence.ts';
 import { examineRouter } from '../doctor/examine.ts';
+import { examineAudit } from '../doctor/examine-audit.ts';
 import { examineState } from '../doctor/examine-state.ts';
 import type { Diagnosis } from '../doctor/finding.ts';
 import { conclude, formatDiagnosis, hasFailed, viewDiagnosis } from '../doctor/report.ts';
@@ -18,7 +20,7 @@ export const doctor: Command = {
   configured: true,
   async run(call) {
     const output = outputOf(textFlag(call, 'output'));
-    const { routers, follow, state } = call.config();
+    const { routers, follow, state, audit } = call.config();
     const show = (diagnosis: Diagnosis) => {
       if (output === 'text') call.terminal.out(formatDiagnosis(diagnosis));
       return diagnosis;
@@ -32,7 +34,13 @@ export const doctor: Command = {
       diagnoses.push(show(diagnoseRouter(evidence, examined)));
       examined.push(evidence);
     }
-    const own = show({ name: 'exporter', findings: [diagnoseState(examineState(state.file, SAVED_PARTS))] });
+    const own = show({
+      name: 'exporter',
+      findings: [
+        diagnoseState(examineState(state.file, SAVED_PARTS)),
+        diagnoseAudit(examineAudit(audit.file)),
+      ],
+    });
 
     const exitCode = exitCodeOf(diagnoses, own);
     const view = { routers: diagnoses.map(viewDiagnosis), exporter: viewDiagnosis(own), exit_code: exitCode };

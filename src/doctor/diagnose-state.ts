@@ -22,25 +22,29 @@ export function diagnoseState(state: StateEvidence): Finding {
       ]);
     case 'unwritable':
       return found('fail', 'state_unwritable', `${state.path} cannot be written (${state.code})`, [
-        ...unwritableRemedy(state),
+        ...unwritableRemedy(state, 'state.file'),
         'Until then, counters start at 0 after every restart.',
       ]);
   }
 }
 
-function unwritableRemedy({ folder, code, uid }: StateEvidence & { kind: 'unwritable' }): string[] {
+/** What to do about a file that cannot be written; `option` names it. */
+export function unwritableRemedy(
+  { folder, code, uid }: Pick<Extract<StateEvidence, { kind: 'unwritable' }>, 'folder' | 'code' | 'uid'>,
+  option: string,
+): string[] {
   switch (code) {
     case 'EISDIR':
-      return ['It is a folder: give in state.file the path of a file, in that folder for example.'];
+      return [`It is a folder: give in ${option} the path of a file, in that folder for example.`];
     case 'ENOTDIR':
-      return [`${folder} is a file, not a folder: correct state.file.`];
+      return [`${folder} is a file, not a folder: correct ${option}.`];
     case 'ENOSPC':
     case 'EDQUOT':
       return [`No space is left in ${folder}: make some.`];
     case 'EROFS':
       return [
-        `${folder} is read-only: mount a writable volume there, or choose another state.file.`,
-        'Under systemd: StateDirectory=llama-router-exporter and a state.file in it.',
+        `${folder} is read-only: mount a writable volume there, or choose another ${option}.`,
+        `Under systemd: StateDirectory=llama-router-exporter and ${option} in it.`,
       ];
     default:
       return [

@@ -25,3 +25,6 @@ export type StateEvidence =
   | { kind: 'damaged'; path: string }
   | { kind: 'unreadable'; path: string; code: string }
   | { kind: 'unwritable'; path: string; folder: string; code: string; uid: number | undefined };
+
+/** What can be done with the audit file. */
+export type AuditEvidence = Extract<StateEvidence, { kind: 'not_kept' | 'writable' | 'unwritable' }>;

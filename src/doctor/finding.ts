@@ -11,7 +11,8 @@ export type Check =
   | 'metrics'
   | 'events'
   | 'identity'
-  | 'state';
+  | 'state'
+  | 'audit';
 
 /** The stable word for what was found, for scripts; `fine` when there is nothing to tell. */
 export type Cause =
@@ -56,12 +57,14 @@ export type Cause =
   | 'no_event_stream'
   | 'event_stream_silent'
   | 'event_stream_error'
-  // identity, state
+  // identity, state, audit
   | 'same_server'
   | 'state_not_kept'
   | 'state_unwritable'
   | 'state_unreadable'
-  | 'state_damaged';
+  | 'state_damaged'
+  | 'audit_not_kept'
+  | 'audit_unwritable';
 
 /** One thing that was looked at, what was found, and what to do, a sentence or two each. */
 export interface Finding {

@@ -379,12 +379,15 @@ exit 3`);
   });
 });
 
+const NO_AUDIT = '  note  audit       what is unloaded is in the log only: no audit.file is set\n';
+
 describe('the state file', () => {
   const folder = mkdtempSync(join(tmpdir(), 'doctor-'));
   const given = async (path: string) => {
     const { url } = await aRouter({}, 'qwen');
     const { text, code } = await consult([url], { flags: { 'state.file': path } });
-    return { told: text.split('exporter\n')[1]?.replaceAll(folder, 'FOLDER'), code };
+    const told = text.split('exporter\n')[1]?.replaceAll(folder, 'FOLDER').replace(NO_AUDIT, '');
+    return { told, code };
   };
   const path = join(folder, 'state.json');
 
@@ -441,5 +444,33 @@ It works, with 1 warning.
 
   it('is a folder', async () => {
     expect((await given(folder)).told).toContain('cannot be written (EISDIR)');
+  });
+});
+
+describe('the audit file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'doctor-'));
+  const path = join(folder, 'audit.jsonl');
+  const given = async (file: string) => {
+    const { url } = await aRouter({}, 'qwen');
+    const { text, code } = await consult([url], { flags: { 'audit.file': file } });
+    const told = text.split('\n').filter((line) => line.includes(' audit  '));
+    return [told.map((line) => line.replaceAll(folder, 'FOLDER').trim()), code];
+  };
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('can be made, and is not made; can be added to, and is left as it is', async () => {
+    expect(await given(path)).toEqual([['ok    audit       FOLDER/audit.jsonl can be made'], 0]);
+    expect(readdirSync(folder)).toEqual([]);
+    writeFileSync(path, '{}\n');
+    expect(await given(path)).toEqual([['ok    audit       FOLDER/audit.jsonl can be added to'], 0]);
+    expect(readFileSync(path, 'utf8')).toBe('{}\n');
+  });
+
+  it('cannot be written where a file is in the way, or a folder', async () => {
+    expect(await given(join(path, 'deeper'))).toEqual([
+      ['FAIL  audit       FOLDER/audit.jsonl/deeper cannot be written (ENOTDIR)'],
+      1,
+    ]);
+    expect(await given(folder)).toEqual([['FAIL  audit       FOLDER cannot be written (EISDIR)'], 1]);
   });
 });
