@@ -44,6 +44,7 @@ const WELL = `http://127.0.0.1:PORT
 
 exporter
   note  state       nothing survives a restart: no state.file is configured
+  note  audit       what is unloaded is in the log only: no audit.file is set
 
 All is well.
 `;
@@ -89,6 +90,13 @@ describe('a router that is well', () => {
           mark: 'note',
           cause: 'state_not_kept',
           says: 'nothing survives a restart: no state.file is configured',
+          remedy: [],
+        },
+        {
+          check: 'audit',
+          mark: 'note',
+          cause: 'audit_not_kept',
+          says: 'what is unloaded is in the log only: no audit.file is set',
           remedy: [],
         },
       ],
