@@ -62,7 +62,8 @@ const MOST_WAITING = 8;
 
 interface Running {
   live: LiveOperation;
-  waiting: AbortController;
+  /** On each of its routers, whether busy models may still be waited for. */
+  waiting: ReadonlyMap<string, AbortController>;
   done: Promise<Operation>;
 }
 
@@ -86,8 +87,8 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
       if (same) return started(same, true);
       const names = wanted.map(({ desk }) => desk.belief.name);
       const live = beginOperation(request, names, clock, progress);
-      const waiting = new AbortController();
-      if (stopping !== undefined) waiting.abort(stopping);
+      const waiting = new Map(names.map((name) => [name, new AbortController()]));
+      if (stopping !== undefined) for (const each of waiting.values()) each.abort(stopping);
       if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) makeWay(names);
       // Now, and not when it is their turn: what belongs together does not stop itself.
       const granted = wanted.filter((each) => grant(live, each.desk.belief.name) || request.dryRun);
@@ -112,7 +113,7 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
     version: () => version,
     async stop() {
       stopping = 'the exporter is shutting down';
-      for (const { waiting } of running.values()) waiting.abort(stopping);
+      for (const { waiting } of running.values()) for (const each of waiting.values()) each.abort(stopping);
       const cancel = clock.after(LAST_LOOK_MS, () => ending.abort(stopping));
       await Promise.all([...running.values()].map(({ done }) => done));
       cancel();
@@ -127,10 +128,10 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
     return [...running.values()].find(({ live }) => covers(live, asked, clock.now()));
   }
 
-  /** A person who forces does not wait for an operation that waits for busy models. */
+  /** A person who forces does not wait for operations that wait for busy models, or would. */
   function makeWay(routers: readonly string[]): void {
-    for (const { live, waiting } of running.values()) {
-      if (routers.some((router) => live.pending(router)?.length)) waiting.abort('another request forces it');
+    for (const { waiting } of running.values()) {
+      for (const router of routers) waiting.get(router)?.abort('another request forces it');
     }
   }
 
@@ -144,9 +145,14 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
   async function runAll(
     live: LiveOperation,
     granted: readonly Hands[],
-    patience: Patience,
+    waiting: Running['waiting'],
   ): Promise<Operation> {
-    await Promise.all(granted.map((each) => runOne(live, each, patience)));
+    await Promise.all(
+      granted.map((each) => {
+        const busy = waiting.get(each.desk.belief.name)?.signal ?? ending.signal;
+        return runOne(live, each, { busy, gone: ending.signal });
+      }),
+    );
     live.finish(hands().map(({ desk }) => desk.belief.name));
     running.delete(live.id);
     const operation = live.report();

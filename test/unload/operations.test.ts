@@ -339,6 +339,22 @@ describe('a second request', () => {
     expect(operation).toMatchObject({ outcome: 'success', duration_seconds: 0.05 });
   });
 
+  it('that forces one router does not hurry what others wait for, there or behind it', async () => {
+    const { start, finish, attic, cellar, clock } = aFleet();
+    attic.doing.set('qwen', { kind: 'busy' });
+    cellar.doing.set('llama', { kind: 'busy' });
+    const everywhere = start({ busyTimeoutMs: 60_000 });
+    const behind = start({ routers: ['attic'], models: ['qwen'], holdMs: 1000, busyTimeoutMs: 60_000 });
+    await clock.advance(1000);
+    const forced = start({ routers: ['attic'], whenBusy: 'force' });
+    await clock.advance(1000);
+    expect((await forced.done).outcome).toBe('success');
+    expect((await behind.done).routers[0]?.models).toMatchObject([{ model: 'qwen', result: 'busy' }]);
+    expect(everywhere.report().routers[1]?.models).toMatchObject([{ model: 'llama', result: null }]);
+    cellar.doing.clear();
+    expect((await finish(everywhere)).routers[1]?.models).toMatchObject([{ result: 'unloaded' }]);
+  });
+
   it('is refused when too many wait already', async () => {
     const { start, finish, attic, clock } = aFleet();
     attic.doing.set('qwen', { kind: 'busy' });
