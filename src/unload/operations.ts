@@ -92,11 +92,7 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
       if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) makeWay(names);
       // Now, and not when it is their turn: what belongs together does not stop itself.
       const granted = wanted.filter((each) => grant(live, each.desk.belief.name) || request.dryRun);
-      const run: Running = {
-        live,
-        waiting,
-        done: runAll(live, granted, { busy: waiting.signal, gone: ending.signal }),
-      };
+      const run: Running = { live, waiting, done: runAll(live, granted, waiting) };
       running.set(live.id, run);
       return started(run, false);
     },
