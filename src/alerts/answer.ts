@@ -11,9 +11,14 @@ export interface AlertAnswer {
 
 /**
  * The answer to a notification: what came of the operations it set off, in their order; of none, when it was ignored.
- * Alertmanager sends again at once only what 5xx answers, so that is for what another try may mend.
+ * Alertmanager sends again at once only what 5xx answers, so that is for what another try may mend. `closing`: the
+ * service shuts down, and what comes after it may do what is left.
  */
-export function answerTo(decision: AlertDecision, operations: readonly Operation[]): AlertAnswer {
+export function answerTo(
+  decision: AlertDecision,
+  operations: readonly Operation[],
+  closing = false,
+): AlertAnswer {
   if (decision.kind === 'ignore') {
     const { reason } = decision;
     const outcome: Outcome = reason === 'resolved' ? 'noop' : 'refused';
@@ -28,7 +33,7 @@ export function answerTo(decision: AlertDecision, operations: readonly Operation
     ...detailOf(decision.details),
     operations,
   };
-  const fault = whatFailed(operations);
+  const fault = whatFailed(operations, closing);
   if (fault === undefined) return settled(finished ? 200 : 202, body);
   const problem = { type: 'about:blank', title: 'Not all was unloaded', status: 503 };
   return {
@@ -47,17 +52,23 @@ function detailOf(details: readonly string[]) {
 }
 
 /** For Alertmanager's log, which is where it appears. */
-function whatFailed(operations: readonly Operation[]): string | undefined {
+function whatFailed(operations: readonly Operation[], closing: boolean): string | undefined {
   const idsOf = (those: readonly Operation[]) => those.map(({ id }) => id).join(', ');
   const unreached = operations.filter(({ routers }) => routers.some(({ fault }) => fault));
   const failed = operations.filter(({ routers }) =>
     routers.some(({ models }) => models.some(({ result }) => result === 'failed')),
   );
+  const left = closing ? operations.filter(({ outcome }) => isShort(outcome)) : [];
   const parts = [
+    ...(left.length > 0 ? [`the exporter is shutting down (operation ${idsOf(left)})`] : []),
     ...(unreached.length > 0 ? [`a router could not be asked (operation ${idsOf(unreached)})`] : []),
-    ...(failed.length > 0 ? [`a router refused to unload a model (operation ${idsOf(failed)})`] : []),
+    ...(failed.length > 0 ? [`a router did not unload a model (operation ${idsOf(failed)})`] : []),
   ];
   return parts.length > 0 ? `${parts.join('; ')}: see /api/v1/operations` : undefined;
+}
+
+function isShort(outcome: Outcome | null): boolean {
+  return outcome === null || outcome === 'failed' || outcome === 'partial';
 }
 
 /** One word for several operations, when all have ended: partial as soon as one fell short and one did something. */

@@ -34,8 +34,6 @@ export interface AppParts extends AlertParts {
   auth: Auth;
   /** Reads the configuration anew; `error` says what is wrong with it. */
   reload(caller: Caller): Promise<{ error?: string }>;
-  /** Aborts when the service shuts down: streams end. */
-  closing: AbortSignal;
   log: Logger;
   version: string;
   now(): number;

@@ -20,6 +20,9 @@ export interface ServeOptions {
 /** Open requests may take this long to end when we shut down; then their connections are cut. */
 const GRACE_MS = 3000;
 
+/** Between two looks, while we shut down, at which connections have nothing more to do. */
+const SWEEP_MS = 50;
+
 /**
  * A server for scrapers: connections outlive the scrape interval (Node's 5 s would make every scrape a new
  * one), headers and bodies must come in time. Rejects when the address cannot be had.
@@ -45,9 +48,12 @@ export async function serve(
     /** Takes no new connection, lets open requests end, and resolves when all are gone: within seconds. */
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      // Again and again: one whose request has ended is kept open for the next.
       server.closeIdleConnections();
+      const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
       const cut = setTimeout(() => server.closeAllConnections(), GRACE_MS);
       await closed;
+      clearInterval(sweep);
       clearTimeout(cut);
     },
   };

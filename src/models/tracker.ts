@@ -62,7 +62,12 @@ export function startTracker(
 
   return {
     ready: lister.first,
-    refresh: () => lister.list().then(() => {}),
+    async refresh() {
+      const wasUp = belief.up;
+      await lister.list();
+      // It would stay down until the next listing is due; and its stream, which says nothing, would stand.
+      if (wasUp && !belief.up) nextListing.ring();
+    },
     async stop() {
       ending.abort();
       stream.abort();

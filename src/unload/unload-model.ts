@@ -35,7 +35,8 @@ const LOOK_AGAIN_MS = 250;
 
 type Attempt =
   | { kind: 'settled'; result: Omit<ModelResult, 'model'> }
-  | { kind: 'busy'; why: string; lasting?: boolean };
+  /** `lasting`: asking again will not help. `unanswered`: nobody knows whether it is. */
+  | { kind: 'busy'; why: string; lasting?: boolean; unanswered?: boolean };
 
 /**
  * Unloads one model: when it is idle, or idle in the end, or at once when forced; and resolves when it is
@@ -69,11 +70,21 @@ async function tryToUnload(
   hands: Hands,
   setting: Setting,
 ): Promise<Attempt> {
-  const { life } = hands.desk.belief.models.get(model) ?? {};
+  const { belief } = hands.desk;
+  if (!belief.up) return down(hands);
+  const { life } = belief.models.get(model) ?? {};
   if (!isRunning(life?.known)) return settled({ result: 'already_unloaded', detail: 'it went by itself' });
   const force = terms.whenBusy === 'force';
   if (life?.status === 'loading' && !force) return { kind: 'busy', why: 'it is still loading' };
-  return setting.limit(() => order(model, terms, hands, setting));
+  const attempt = await setting.limit(() => order(model, terms, hands, setting));
+  if (attempt.kind === 'settled' || !attempt.unanswered) return attempt;
+  // The model does not answer, or its router does not: nobody is busy behind a router that is down.
+  await hands.refresh();
+  return hands.desk.belief.up ? attempt : down(hands);
+}
+
+function down({ desk: { belief } }: Hands): Attempt {
+  return settled({ result: 'failed', detail: belief.fault?.message ?? `${belief.url} is down` });
 }
 
 async function order(
@@ -131,7 +142,9 @@ async function objectionTo(
   if (desk.belief.models.get(model)?.life.status !== 'sleeping') {
     const doing = await ask(model);
     if (doing.kind === 'busy') return { kind: 'busy', why: 'it is generating' };
-    if (doing.kind === 'unknown') return { kind: 'busy', why: doing.why, lasting: doing.lasting };
+    if (doing.kind === 'unknown') {
+      return { kind: 'busy', why: doing.why, lasting: doing.lasting, unanswered: !doing.lasting };
+    }
     if (doing.kind === 'gone') return settled({ result: 'already_unloaded', detail: 'it went by itself' });
   }
   const believed = desk.belief.models.get(model);

@@ -83,7 +83,7 @@ describe('of operations', () => {
       status: 503,
       body: {
         detail:
-          'a router refused to unload a model (operation op-1): see /api/v1/operations; A: first; B: second',
+          'a router did not unload a model (operation op-1): see /api/v1/operations; A: first; B: second',
         outcome: null,
       },
     }));
@@ -92,8 +92,23 @@ describe('of operations', () => {
     expect(
       answer(operation('failed', FAULT), operation('failed', { ...FAULT, ...FAILED }, 'op-2')).body.detail,
     ).toBe(
-      'a router could not be asked (operation op-1, op-2); a router refused to unload a model (operation op-2): see /api/v1/operations; A: first; B: second',
+      'a router could not be asked (operation op-1, op-2); a router did not unload a model (operation op-2): see /api/v1/operations; A: first; B: second',
     ));
+
+  it.each(['failed', 'partial', null] as const)(
+    '%s because the service shuts down: 503, for another may do what is left',
+    (outcome) =>
+      expect(answerTo(UNLOAD, [operation(), operation(outcome, {}, 'op-2')], true)).toMatchObject({
+        status: 503,
+        body: {
+          detail:
+            'the exporter is shutting down (operation op-2): see /api/v1/operations; A: first; B: second',
+        },
+      }),
+  );
+
+  it('all done while the service shuts down: 200', () =>
+    expect(answerTo(UNLOAD, [operation()], true)).toMatchObject({ status: 200 }));
 
   it('models that stay busy or slow: 200, for another try at once changes nothing', () =>
     expect(answer(operation('failed', { models: [{ model: 'a', result: 'timeout' }] }))).toMatchObject({

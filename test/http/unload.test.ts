@@ -277,6 +277,25 @@ describe.each(['/api/v1/alertmanager', '/webhook/alertmanager'])('POST %s', (pat
     expect((await post(path, notify(pressure({ router: 'attic' })))).status).toBe(503);
   });
 
+  it('asks to be sent again what is left, and what comes, when the service shuts down', async () => {
+    const closing = new AbortController();
+    const { post, attic, clock, all } = aService({ closing: closing.signal });
+    attic.doing.set('qwen', { kind: 'busy' });
+    clock.after(500, () => {
+      closing.abort();
+      void all.operations.stop();
+    });
+    expect(await post(path, notify(pressure({ router: 'attic' })))).toMatchObject({
+      status: 503,
+      body: { outcome: 'partial', detail: expect.stringMatching(/^the exporter is shutting down/) },
+    });
+    expect(await post(path, notify(pressure()))).toMatchObject({
+      status: 503,
+      body: { title: 'Shutting down' },
+    });
+    expect(all.operations.list()).toHaveLength(1);
+  });
+
   it('that is resolved or not for us does nothing', async () => {
     const { post, attic, all } = aService();
     const resolved = await post(path, notify({ ...pressure(), firing: false }));

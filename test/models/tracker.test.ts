@@ -405,6 +405,20 @@ describe('a refresh', () => {
     await tracker.refresh();
     expect(desk.belief.up).toBe(false);
   });
+
+  it('that finds the router down has it looked after at once, and seen as soon as it is back', async () => {
+    const { clock, feed, desk, tracker } = follow();
+    await clock.advance(10_000);
+    feed.listing = failed(TIMEOUT);
+    feed.stream = 'silent';
+    await tracker.refresh();
+    await clock.advance(500);
+    expect(desk.belief).toMatchObject({ up: false, stream: 'connecting' });
+    feed.listing = lists();
+    feed.stream = 'opens';
+    await clock.advance(2000);
+    expect(desk.belief).toMatchObject({ up: true, stream: 'connected' });
+  });
 });
 
 describe('props', () => {

@@ -66,13 +66,20 @@ export async function startPrometheus(options: MonitorOptions): Promise<Promethe
   };
 }
 
-/** Starts an Alertmanager without peers and resolves when it is ready. */
-export async function startAlertmanager(options: MonitorOptions): Promise<Monitor> {
+export interface AlertmanagerOptions extends MonitorOptions {
+  /** The port for its peers, and theirs; without, it has none. */
+  readonly cluster?: { readonly port: number; readonly peers: readonly number[] };
+}
+
+/** Starts an Alertmanager and resolves when it is ready; whether it has found its peers is another question. */
+export async function startAlertmanager(options: AlertmanagerOptions): Promise<Monitor> {
+  const { port: own, peers = [] } = options.cluster ?? {};
   const monitor = await startMonitor('prometheus-alertmanager', options, (port, folder) => [
     `--config.file=${join(folder, 'config.yml')}`,
     `--storage.path=${join(folder, 'storage')}`,
     `--web.listen-address=127.0.0.1:${port}`,
-    '--cluster.listen-address=',
+    `--cluster.listen-address=${own === undefined ? '' : `127.0.0.1:${own}`}`,
+    ...peers.map((peer) => `--cluster.peer=127.0.0.1:${peer}`),
   ]);
   const status = (await monitor.api('/api/v2/status')) as { versionInfo: { version: string } };
   return { ...monitor, version: status.versionInfo.version };

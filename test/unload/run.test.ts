@@ -332,6 +332,36 @@ describe('a model of which nobody knows whether it is busy', () => {
     expect(await unload()).toEqual([{ model: 'a', result: 'busy', detail: silent.why }]);
     expect(hands.asked).toEqual(['a']);
   });
+
+  it.each(['skip', 'wait'] as const)(
+    'has failed when its router does not answer either (%s)',
+    async (whenBusy) => {
+      const { hands, unload, desk } = aRouter('a');
+      hands.doing.set('a', silent);
+      hands.refresh = async () => desk.failed(TIMEOUT);
+      expect(await unload(['a'], { whenBusy })).toEqual([
+        { model: 'a', result: 'failed', detail: TIMEOUT.message },
+      ]);
+      expect(hands.asked).toEqual(['a']);
+    },
+  );
+
+  it('has failed as soon as its router goes down, whatever it was waited for', async () => {
+    const { hands, run, desk, clock } = aRouter('a');
+    desk.event(begun('b'));
+    hands.doing.set('a', { kind: 'busy' });
+    const running = run(['a', 'b']);
+    await clock.advance(1000);
+    desk.failed(UNREACHABLE);
+    await clock.advance(250);
+    const result = { result: 'failed', detail: UNREACHABLE.message };
+    expect(await running).toEqual([
+      { model: 'b', ...result },
+      { model: 'a', ...result },
+    ]);
+    expect(hands.ordered).toEqual([]);
+    expect(clock.pending()).toBe(0);
+  });
 });
 
 describe('a model that', () => {

@@ -12,6 +12,8 @@ export interface AlertParts extends UnloadParts {
   alertRules(): AlertRules;
   /** Told of every notification that set nothing off although an alert fires, and why. */
   ignored(caller: UnloadRequest['caller'], why: string): void;
+  /** Aborts when the service shuts down. */
+  closing: AbortSignal;
 }
 
 /** Alertmanager gives up after ten seconds, and sends what it gave up again for ever. */
@@ -22,8 +24,9 @@ const ANSWER_WITHIN_MS = 2500;
  * who may only ask what would happen is told that.
  */
 export function alertmanagerRoute(parts: AlertParts) {
-  const { store, operations, terms, joined, within, alertRules, ignored } = parts;
+  const { store, operations, terms, joined, within, alertRules, ignored, closing } = parts;
   return async (request: Request, response: Response) => {
+    if (closing.aborted) throw new ProblemError({ status: 503, title: 'Shutting down' });
     const parsed = parseNotification(request.body);
     if (!parsed.ok) {
       throw new ProblemError({ status: 400, title: 'Not a notification', detail: parsed.fault });
@@ -48,6 +51,7 @@ export function alertmanagerRoute(parts: AlertParts) {
     const answer = answerTo(
       decision,
       started.map(({ report }) => report()),
+      closing.aborted,
     );
     response.status(answer.status).type(answer.contentType).send(JSON.stringify(answer.body));
   };

@@ -1,0 +1,285 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Operation } from '../../src/unload/report.ts';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { empty, generate, load, order, runningOn, statusesOf } from '../support/orders.ts';
+import { isAlive } from '../support/process-table.ts';
+import { type RealRouter, type RealRouterOptions, startRealRouter } from '../support/real-router.ts';
+import { makeRunFolder } from '../support/run-folder.ts';
+import { until } from '../support/until.ts';
+
+const FOUR = ['tiny-a', 'tiny-b', 'tiny-c', 'tiny-d'];
+
+const unloaded = (model: string) => ({ model, result: 'unloaded', seconds: expect.any(Number) });
+
+interface Answer {
+  readonly status: number;
+  readonly operation: Operation;
+  readonly seconds: number;
+}
+
+async function unloadAll(exporter: RunningExporter, body: object = {}): Promise<Answer> {
+  const startedAt = performance.now();
+  const answer = await fetch(`${exporter.url}/api/v1/unload-all`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const operation = (await answer.json()) as Operation;
+  return { status: answer.status, operation, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+/** The operation when nothing more will happen to it. */
+function ended(exporter: RunningExporter, { id }: Operation): Promise<Operation> {
+  return until(
+    'the operation to end',
+    async () => {
+      const answer = await fetch(`${exporter.url}/api/v1/operations/${id}`);
+      const operation = (await answer.json()) as Operation;
+      return operation.outcome !== null && operation;
+    },
+    { timeoutMs: 40_000 },
+  );
+}
+
+const modelsOf = ({ routers }: Operation) => routers.flatMap(({ models }) => models);
+
+async function believes(exporter: RunningExporter, status: string, ...models: string[]): Promise<void> {
+  for (const model of models) await exporter.untilValue('llama_router_model_status', { model, status }, 1);
+}
+
+const ends: (() => Promise<void>)[] = [];
+
+/** A router and an exporter that follows it, until the end of the test. */
+async function aPair(
+  options: RealRouterOptions,
+  flags: Record<string, string> = {},
+): Promise<{ router: RealRouter; exporter: RunningExporter }> {
+  const router = await startRealRouter(options);
+  ends.push(router.stop);
+  const exporter = await startExporter([router.url], flags);
+  ends.push(exporter.stop);
+  return { router, exporter };
+}
+
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+describe('unloading everything', () => {
+  let router: RealRouter;
+  let exporter: RunningExporter;
+
+  beforeAll(async () => {
+    router = await startRealRouter({ models: [...FOUR, 'mid'], modelsMax: 0 });
+    exporter = await startExporter([router.url]);
+  });
+  afterEach(() => empty(router));
+  afterAll(async () => {
+    await exporter?.stop();
+    await router?.stop();
+  });
+
+  it('unloads idle models, and answers when they are gone', async () => {
+    await load(router, ...FOUR);
+    await believes(exporter, 'loaded', ...FOUR);
+    const processes = FOUR.map((model) => router.childPid(model) ?? 0);
+    const { status, operation } = await unloadAll(exporter, { reason: 'a training job' });
+    expect(processes.filter(isAlive)).toEqual([]);
+    expect(status).toBe(200);
+    expect(operation).toMatchObject({
+      trigger: 'api',
+      caller: { name: 'loopback' },
+      reason: 'a training job',
+      outcome: 'success',
+      summary: { unloaded: 4, already_unloaded: 0, kept: 0, busy: 0, failed: 0 },
+    });
+    expect(modelsOf(operation)).toEqual(FOUR.map(unloaded));
+    expect(await runningOn(router)).toEqual([]);
+  });
+
+  it('leaves a generating model alone when it is to be skipped, and unloads the idle ones', async () => {
+    await load(router, 'tiny-a');
+    const { answer } = await generate(router, 'mid', 150);
+    const { status, operation } = await unloadAll(exporter, { when_busy: 'skip' });
+    expect(status).toBe(200);
+    expect(operation.outcome).toBe('partial');
+    expect(modelsOf(operation)).toEqual([
+      { model: 'mid', result: 'busy', detail: 'it is generating' },
+      unloaded('tiny-a'),
+    ]);
+    expect(await answer).toMatchObject({ status: 200, tokens: 150 });
+    expect(await runningOn(router)).toEqual(['mid']);
+  });
+
+  it('waits for a generating model, and unloads it in the gap', async () => {
+    const { answer } = await generate(router, 'mid', 250);
+    const { status, operation, seconds } = await unloadAll(exporter, { when_busy: 'wait', wait: 0.5 });
+    expect(status).toBe(202);
+    expect(seconds).toBeLessThan(3);
+    expect(modelsOf(operation)).toEqual([{ model: 'mid', result: null, detail: 'it is generating' }]);
+    expect(await answer).toMatchObject({ status: 200, tokens: 250 });
+    expect(modelsOf(await ended(exporter, operation))).toEqual([unloaded('mid')]);
+    expect(await runningOn(router)).toEqual([]);
+  });
+
+  it('unloads a generating model by force, which takes the ten seconds that the router gives it', async () => {
+    const { answer } = await generate(router, 'mid', 1_000_000);
+    const before = await exporter.value('llama_router_model_unloads_total', {
+      model: 'mid',
+      reason: 'requested',
+    });
+    const { status, operation, seconds } = await unloadAll(exporter, { when_busy: 'force' });
+    expect(status).toBe(202);
+    expect(seconds).toBeLessThan(3);
+    const result = modelsOf(await ended(exporter, operation));
+    const detail = 'it did not stop by itself and was killed';
+    expect(result).toEqual([{ model: 'mid', result: 'forced', seconds: expect.any(Number), detail }]);
+    const took = (result[0] as { seconds: number }).seconds;
+    expect(took).toBeGreaterThan(9.5);
+    expect(took).toBeLessThan(12);
+    expect(await answer).toMatchObject({ status: 500, body: expect.stringContaining('proxy error') });
+    const unloads = (reason: string) =>
+      exporter.value('llama_router_model_unloads_total', { model: 'mid', reason });
+    expect(await unloads('requested')).toBe((before ?? 0) + 1);
+    expect(await unloads('crashed')).toBe(0);
+    expect(await exporter.value('llama_router_model_load_failed', { model: 'mid' })).toBe(0);
+    expect(await exporter.value('llama_router_model_load_failures_total', { model: 'mid' })).toBe(0);
+  });
+
+  it('waits for a model that is loading, and unloads it then', async () => {
+    const resume = await stoppedWhileLoading('mid');
+    const { status, operation } = await unloadAll(exporter, { wait: 0.3 });
+    expect(status).toBe(202);
+    expect(modelsOf(operation)).toEqual([{ model: 'mid', result: null, detail: 'it is still loading' }]);
+    resume();
+    expect(modelsOf(await ended(exporter, operation))).toEqual([unloaded('mid')]);
+    expect(await runningOn(router)).toEqual([]);
+  });
+
+  it('ends a load by force', async () => {
+    const failures = await exporter.value('llama_router_model_load_failures_total', { model: 'mid' });
+    const resume = await stoppedWhileLoading('mid');
+    const { operation } = await unloadAll(exporter, { when_busy: 'force', wait: false });
+    resume();
+    expect(modelsOf(await ended(exporter, operation))).toEqual([unloaded('mid')]);
+    expect(await runningOn(router)).toEqual([]);
+    expect(await exporter.value('llama_router_model_load_failures_total', { model: 'mid' })).toBe(failures);
+    expect(await exporter.value('llama_router_model_load_failed', { model: 'mid' })).toBe(0);
+  });
+
+  /** However fast the machine: its process stands still until it is resumed. */
+  async function stoppedWhileLoading(model: string): Promise<() => void> {
+    await order(router, 'load', model);
+    const pid = await until('its process', () => router.childPid(model), { everyMs: 1 });
+    process.kill(pid, 'SIGSTOP');
+    await believes(exporter, 'loading', model);
+    expect(await statusesOf(router)).toMatchObject({ [model]: 'loading' });
+    return () => process.kill(pid, 'SIGCONT');
+  }
+});
+
+describe('where llama-server runs without --metrics', () => {
+  it('sees by the slots who is busy', async () => {
+    const { router, exporter } = await aPair({ models: ['tiny-a', 'tiny-b'], metrics: false });
+    await load(router, 'tiny-a');
+    const { answer } = await generate(router, 'tiny-b', 10_000);
+    const { operation } = await unloadAll(exporter, { when_busy: 'skip' });
+    expect(modelsOf(operation)).toEqual([
+      unloaded('tiny-a'),
+      { model: 'tiny-b', result: 'busy', detail: 'it is generating' },
+    ]);
+    expect(await answer).toMatchObject({ status: 200, tokens: 10_000 });
+  });
+
+  it('unloads only by force where the slots cannot be asked either, and says why', async () => {
+    const { router, exporter } = await aPair({ models: ['tiny-a'], metrics: false, args: ['--no-slots'] });
+    await load(router, 'tiny-a');
+    await believes(exporter, 'loaded', 'tiny-a');
+    const { status, operation } = await unloadAll(exporter);
+    expect(status).toBe(502);
+    const detail =
+      'nobody can tell whether it is busy: llama-server runs without --metrics and with --no-slots';
+    expect(modelsOf(operation)).toEqual([{ model: 'tiny-a', result: 'busy', detail }]);
+    expect(await runningOn(router)).toEqual(['tiny-a']);
+    const forced = await unloadAll(exporter, { when_busy: 'force' });
+    expect(forced.status).toBe(200);
+    expect(modelsOf(forced.operation)).toEqual([unloaded('tiny-a')]);
+  });
+});
+
+it('unloads a sleeping model without waking it', async () => {
+  const { router, exporter } = await aPair({ models: ['tiny-a'], sleepIdleSeconds: 1 });
+  await load(router, 'tiny-a');
+  await believes(exporter, 'sleeping', 'tiny-a');
+  const before = router.log().length;
+  const { status, operation } = await unloadAll(exporter);
+  expect(status).toBe(200);
+  expect(modelsOf(operation)).toEqual([unloaded('tiny-a')]);
+  expect(router.log().slice(before)).not.toContain('proxying request to model');
+  expect(exporter.log()).not.toContain('model woke');
+  expect(await exporter.value('llama_router_model_wakes_total', { model: 'tiny-a' })).toBe(0);
+});
+
+describe('beside a router that hangs', () => {
+  it.each(['wait', 'force'])('unloads what it can at once (%s)', async (whenBusy) => {
+    const hanging = await startRealRouter({ models: ['tiny-a'] });
+    ends.push(hanging.stop);
+    const live = await startRealRouter({ models: FOUR });
+    ends.push(live.stop);
+    const exporter = await startExporter([live.url, hanging.url], { 'follow.request-timeout': '1s' });
+    ends.push(exporter.stop);
+    await load(hanging, 'tiny-a');
+    await load(live, ...FOUR);
+    await believes(exporter, 'loaded', ...FOUR);
+    process.kill(hanging.pid, 'SIGSTOP');
+    try {
+      const { operation } = await unloadAll(exporter, { when_busy: whenBusy, wait: 0.5 });
+      expect(operation.routers[0]?.models).toEqual(FOUR.map(unloaded));
+      expect(await runningOn(live)).toEqual([]);
+      expect(operation.routers[1]?.models).toMatchObject([{ model: 'tiny-a', result: null }]);
+      const end = await ended(exporter, operation);
+      expect(end.outcome).toBe('partial');
+      expect(end.routers[1]?.models).toEqual([
+        { model: 'tiny-a', result: 'failed', detail: expect.stringContaining('1 s') },
+      ]);
+    } finally {
+      process.kill(hanging.pid, 'SIGCONT');
+    }
+    await exporter.untilValue('llama_router_up', { router: `127.0.0.1:${hanging.port}` }, 1);
+  });
+});
+
+it('remembers what it did when it is started again', async () => {
+  const folder = makeRunFolder('state');
+  ends.push(async () => rmSync(folder, { recursive: true, force: true }));
+  const flags = { 'state.file': join(folder, 'state.json') };
+  const { router, exporter: first } = await aPair({ models: FOUR }, flags);
+  await load(router, ...FOUR);
+  await believes(first, 'loaded', ...FOUR);
+  const { operation } = await unloadAll(first);
+  const remembered = async (exporter: RunningExporter) => ({
+    operations: (await (await fetch(`${exporter.url}/api/v1/operations`)).json()) as object,
+    done: await exporter.value('llama_router_unload_operations_total', {
+      trigger: 'api',
+      outcome: 'success',
+    }),
+    unloads: await exporter.value('llama_router_model_unloads_total', {
+      model: 'tiny-a',
+      reason: 'requested',
+    }),
+    last: await exporter.value('llama_router_last_unload_timestamp_seconds'),
+  });
+  const before = await remembered(first);
+  expect(before).toEqual({
+    operations: { operations: [operation] },
+    done: 1,
+    unloads: 1,
+    last: expect.any(Number),
+  });
+  await first.stop();
+  const second = await startExporter([router.url], flags);
+  ends.push(second.stop);
+  expect(await remembered(second)).toEqual(before);
+});

@@ -1,0 +1,60 @@
+import { complete, oneAnswer, type RealRouter } from './real-router.ts';
+import { until } from './until.ts';
+
+/** What tests order of a router and ask it, past the exporter: as some other client would. */
+
+type Reached = Pick<RealRouter, 'url'>;
+
+/** Tells the router to load or unload a model; it answers before that has happened. */
+export async function order(router: Reached, what: 'load' | 'unload', model: string): Promise<void> {
+  const answer = await fetch(`${router.url}/models/${what}`, {
+    method: 'POST',
+    body: JSON.stringify({ model }),
+  });
+  if (!answer.ok) throw new Error(`${what} ${model}: ${answer.status} ${await answer.text()}`);
+  await answer.arrayBuffer();
+}
+
+/** What the router says of each of its models. */
+export async function statusesOf(router: Reached): Promise<Record<string, string>> {
+  const { data } = (await (await fetch(`${router.url}/models`)).json()) as {
+    data: { id: string; status: { value: string } }[];
+  };
+  return Object.fromEntries(data.map(({ id, status }) => [id, status.value]));
+}
+
+/** The models that hold memory, by the router's word. */
+export async function runningOn(router: Reached): Promise<string[]> {
+  const all = Object.entries(await statusesOf(router));
+  return all.flatMap(([model, status]) => (status === 'unloaded' ? [] : [model])).sort();
+}
+
+/** Loads models and resolves when the router says that all are there. */
+export async function load(router: Reached, ...models: string[]): Promise<void> {
+  for (const model of models) await order(router, 'load', model);
+  await until(`${models.join(', ')} to be loaded`, async () => {
+    const statuses = await statusesOf(router);
+    return models.every((model) => statuses[model] === 'loaded');
+  });
+}
+
+/** Unloads whatever is there, and resolves when nothing is. */
+export async function empty(router: Reached): Promise<void> {
+  for (const model of await runningOn(router)) await order(router, 'unload', model).catch(() => {});
+  await until('everything to be unloaded', async () => (await runningOn(router)).length === 0);
+}
+
+/** Has a model generate, and resolves when it does; `answer` is what its client gets in the end. */
+export async function generate(
+  router: RealRouter,
+  model: string,
+  tokens: number,
+): Promise<{ answer: ReturnType<typeof complete> }> {
+  const answer = complete(router, model, { tokens });
+  answer.catch(() => {});
+  await until(`${model} to generate`, async () => {
+    const slots = await fetch(`${router.url}/slots?model=${model}&autoload=false`, { headers: oneAnswer });
+    return (await slots.text()).includes('"is_processing":true');
+  });
+  return { answer };
+}
