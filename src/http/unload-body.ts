@@ -56,6 +56,8 @@ const common = {
 
 const oneTarget = (body: { free_bytes?: unknown; until_ratio?: unknown }) =>
   body.free_bytes === undefined || body.until_ratio === undefined;
+/** The same in the words of JSON Schema, which cannot hold a function. */
+const NOT_TWO_TARGETS = { not: { required: ['free_bytes', 'until_ratio'] } };
 const ONE_TARGET = {
   error: 'free_bytes and until_ratio are two ways to say how much: keep one',
   path: ['until_ratio'],
@@ -68,7 +70,11 @@ export const unloadBody = z
     ...common,
   })
   .refine(oneTarget, ONE_TARGET)
-  .meta({ id: 'UnloadRequest', examples: [{ models: ['qwen*'], reason: 'training job' }] });
+  .meta({
+    id: 'UnloadRequest',
+    ...NOT_TWO_TARGETS,
+    examples: [{ models: ['qwen*'], reason: 'training job' }],
+  });
 
 /** The body of `POST /api/v1/unload-all`: everything, or what matches. */
 export const unloadAllBody = z
@@ -77,7 +83,11 @@ export const unloadAllBody = z
     ...common,
   })
   .refine(oneTarget, ONE_TARGET)
-  .meta({ id: 'UnloadAllRequest', examples: [{}, { keep: ['bge-*'], when_busy: 'skip', wait: 60 }] });
+  .meta({
+    id: 'UnloadAllRequest',
+    ...NOT_TWO_TARGETS,
+    examples: [{}, { keep: ['bge-*'], when_busy: 'skip', wait: 60 }],
+  });
 
 export type UnloadBody = z.infer<typeof unloadAllBody>;
 

@@ -2,92 +2,29 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { createHolds } from '../../src/hold/holds.ts';
-import { createApp } from '../../src/http/app.ts';
-import { serve } from '../../src/http/server.ts';
 import { createLogger } from '../../src/lib/logger.ts';
-import { failed, ok } from '../../src/lib/result.ts';
-import { createStore } from '../../src/models/store.ts';
-import { aListing, ended, listed } from '../support/a-model.ts';
-import { appParts } from '../support/app-parts.ts';
-import { keptAlive, type Received, type Sent } from '../support/kept-alive.ts';
-import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
-import { createScriptedHands } from '../support/scripted-hands.ts';
-import { createSteppedClock } from '../support/stepped-clock.ts';
+import type { Received, Sent } from '../support/kept-alive.ts';
+import { serveApp, WEATHER } from '../support/served-app.ts';
 import { strangeRequest } from '../support/strange-requests.ts';
 
-/** One service for all requests, on two routers, whose time passes as they need it. */
-const clock = createSteppedClock();
-const store = createStore(clock, { reloadWindowMs: 600_000 });
-const MODELS = { attic: ['qwen', 'bge'], cellar: ['llama'] };
-const attic = createScriptedHands(clock, store, 'attic', ...MODELS.attic);
-const cellar = createScriptedHands(clock, store, 'cellar', ...MODELS.cellar);
 const errors: string[] = [];
 const log = createLogger({
   level: 'error',
   format: 'logfmt',
   write: (line) => errors.push(line),
-  now: clock.now,
+  now: () => 0,
 });
 let reloads = 0;
-const parts = appParts(
-  { store, clock },
-  {
-    hands: [attic, cellar],
-    holds: createHolds(clock),
-    reload: async () => (++reloads % 2 === 0 ? {} : { error: 'line 3: it is no configuration' }),
-    log,
-  },
-);
 /** The kinds of answers that each route has given. */
 const answered = new Map<string, Set<string>>();
-let server: Awaited<ReturnType<typeof serve>>;
-let client: ReturnType<typeof keptAlive>;
+/** One for all requests. */
+let app: Awaited<ReturnType<typeof serveApp>>;
 
 beforeAll(async () => {
-  server = await serve(createApp(parts), { host: '127.0.0.1', port: 0 });
-  client = keptAlive(server.port);
+  const reload = async () => (++reloads % 2 === 0 ? {} : { error: 'line 3: it is no configuration' });
+  app = await serveApp({ reload, log });
 });
-afterAll(async () => {
-  client.close();
-  await server.close();
-});
-
-/** What the routers do while a request is answered. */
-const WEATHER = ['calm', 'calm', 'calm', 'busy', 'back', 'back', 'down', 'stubborn'] as const;
-
-function turn(weather: (typeof WEATHER)[number]): void {
-  for (const hands of [attic, cellar]) {
-    const { name } = hands.desk.belief;
-    const models = MODELS[name as keyof typeof MODELS];
-    hands.doing = new Map(weather === 'busy' ? models.map((model) => [model, { kind: 'busy' }]) : []);
-    hands.order = async (model) => {
-      if (weather === 'stubborn') return failed(TIMEOUT);
-      hands.later(50, ended(model));
-      return ok('accepted');
-    };
-    if (weather === 'down') hands.desk.failed(UNREACHABLE);
-    if (weather === 'back') {
-      hands.desk.listed(
-        aListing(...models.map((model) => listed(model, 'loaded', { aliases: ['default'] }))),
-      );
-    }
-  }
-}
-
-/** The answer to a request; a second passes whenever nothing else happens. */
-async function answerTo(sent: Sent): Promise<Received> {
-  let waiting = true;
-  const asked = client.send(sent).finally(() => {
-    waiting = false;
-  });
-  asked.catch(() => {});
-  for (let turns = 0; waiting; turns += 1) {
-    await new Promise((resolve) => setImmediate(resolve));
-    if (waiting && turns > 20) await clock.advance(1000);
-  }
-  return asked;
-}
+afterAll(() => app.close());
 
 const STATUSES = [200, 202, 204, 400, 403, 404, 413, 415, 502, 503];
 /** No answer here is long, whatever is sent: it would fill memories and logs of others. */
@@ -116,12 +53,15 @@ function faultOf({ method, path }: Sent, { status, headers, body, complete }: Re
   return status < 500 && !isProblem ? 'it is no problem' : undefined;
 }
 
+/** Mostly models are there, and go when they are told to. */
+const weather = fc.constantFrom(...WEATHER, 'calm', 'calm', 'back');
+
 /** Sends so many requests; fast-check tells its seed, and the shortest request that fails alike. */
 async function fuzz(numRuns: number): Promise<void> {
   await fc.assert(
-    fc.asyncProperty(strangeRequest, fc.constantFrom(...WEATHER), async (sent, weather) => {
-      turn(weather);
-      const received = await answerTo(sent);
+    fc.asyncProperty(strangeRequest, weather, async (sent, now) => {
+      app.turn(now);
+      const received = await app.ask(sent);
       expect(faultOf(sent, received) ?? errors[0]).toBeUndefined();
       const route = `${sent.method} ${sent.path.split('?')[0]}`;
       answered.set(route, (answered.get(route) ?? new Set()).add(`${Math.floor(received.status / 100)}xx`));

@@ -27,20 +27,29 @@ const routerQuery = z.strictObject({ router: z.string().min(1).optional() });
 export const holdBody = z
   .strictObject({
     routers: names('Names of routers; all when absent or empty.').default([]),
-    seconds: z.number().min(1).optional(),
-    until: z.iso.datetime({ offset: true }).optional(),
+    seconds: z.number().min(1).optional().meta({ description: 'At most hold.max.' }),
+    until: z.iso
+      .datetime({ offset: true })
+      .optional()
+      .meta({ description: 'Instead of seconds: a time still to come, at most hold.max from now.' }),
     reason: z
       .string()
       .trim()
       .max(LONGEST_REASON)
       .regex(/^\P{Cc}*$/u, 'must be one line, without control characters')
+      // The same, as those read it who do not know classes of characters.
+      .meta({ pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$' })
       .default(''),
     enforce: z.boolean().optional(),
   })
   .refine(({ seconds, until }) => (seconds === undefined) !== (until === undefined), {
     error: 'say how long: either seconds, or until (a time such as 2026-08-14T14:05:00Z)',
   })
-  .meta({ id: 'HoldRequest', examples: [{ seconds: 3600, reason: 'training' }] });
+  .meta({
+    id: 'HoldRequest',
+    oneOf: [{ required: ['seconds'] }, { required: ['until'] }],
+    examples: [{ seconds: 3600, reason: 'training' }],
+  });
 
 /** `GET /api/v1/hold`, optionally of one `router`. */
 export function holdsRoute(store: Store, holds: Holds) {
