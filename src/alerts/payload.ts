@@ -18,11 +18,14 @@ export interface Notification {
   /** The group of alerts; holds quotes and braces, so never a label or a file name. */
   readonly groupKey: string;
   readonly alerts: readonly Alert[];
-  /** Alerts of the group that were left out there, because of `max_alerts`. */
+  /** Alerts of the group that were left out, there because of `max_alerts` or here because they are too many. */
   readonly truncated: number;
   /** Alerts that were left out here, because they are none. */
   readonly malformed: number;
 }
+
+/** Deciding on many thousands would hold up everything else for seconds. */
+const MOST_ALERTS = 1000;
 
 const text = z.string().catch('');
 const texts = z.record(z.string(), z.string());
@@ -62,7 +65,9 @@ export function parseNotification(body: unknown): Result<Notification, string> {
     const [issue] = parsed.error.issues;
     return failed(`not a notification of Alertmanager's webhook: ${issue?.message ?? 'not understood'}`);
   }
-  const { receiver, groupKey, truncatedAlerts: truncated, alerts: entries } = parsed.data;
+  const { receiver, groupKey, truncatedAlerts, alerts: sent } = parsed.data;
+  const entries = sent.slice(0, MOST_ALERTS);
+  const truncated = truncatedAlerts + sent.length - entries.length;
   const alerts = entries.flatMap((entry) => alertSchema.safeParse(entry).data ?? []);
   return ok({ receiver, groupKey, alerts, truncated, malformed: entries.length - alerts.length });
 }

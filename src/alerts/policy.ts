@@ -86,7 +86,9 @@ function detailsOf({ malformed, truncated }: Notification, told: readonly string
   const left = [
     ...(malformed > 0 ? [`${malformed} of the alerts could not be read and were left out`] : []),
     ...(truncated > 0
-      ? [`${truncated} more alerts of the group were not sent: Alertmanager's max_alerts`]
+      ? [
+          `${truncated} more alerts of the group were left out: Alertmanager's max_alerts, or beyond a thousand`,
+        ]
       : []),
   ];
   const all = [...new Set([...left, ...[...told].sort()].map((words) => oneLine(words, LONGEST_DETAIL)))];

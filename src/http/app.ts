@@ -81,10 +81,12 @@ async function attempt(
   }
 }
 
-function createRoutes(parts: AppParts): Express {
+/** All of them, for those that are answered before Express too. */
+export function createRoutes(parts: AppParts): Express {
   const { store, holds, operations, closing, log, auth } = parts;
   const mayAct = auth.mayAct();
   const body = jsonBody();
+  const telemetryPaths = [parts.telemetryPath, ...(parts.engine ? [parts.engine.telemetryPath] : [])];
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
@@ -128,7 +130,10 @@ function createRoutes(parts: AppParts): Express {
   }
   app.route('/api/v1/operations').get(operationsRoute(operations)).all(methodNotAllowed('GET'));
   app.route('/api/v1/operations/:id').get(operationRoute(operations)).all(methodNotAllowed('GET'));
-  app.route('/api/v1/openapi.json').get(openapiRoute(parts.version)).all(methodNotAllowed('GET'));
+  app
+    .route('/api/v1/openapi.json')
+    .get(openapiRoute(parts.version, telemetryPaths))
+    .all(methodNotAllowed('GET'));
   app
     .route(GATE)
     .get(gateRoute(store, holds, parts.now))

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { openapi } from './openapi.ts';
+import { openapi } from './openapi/openapi.ts';
 
 /** docs/openapi.json: the interface of this version, for whoever generates a client. */
 export function openapiDocument(): string {

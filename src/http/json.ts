@@ -13,7 +13,7 @@ export function parseJsonObject(bytes: Uint8Array): JsonBody {
   if (depthOf(text) > DEEPEST) return { wrong: `it is nested deeper than ${DEEPEST} levels` };
   let value: unknown;
   try {
-    value = JSON.parse(text, (key, inner) => (key === '__proto__' ? undefined : inner));
+    value = MAY_BE_PROTO.test(text) ? JSON.parse(text, withoutProto) : JSON.parse(text);
   } catch {
     // The message of the engine repeats the text around the fault.
     return { wrong: 'it is no valid JSON' };
@@ -31,6 +31,13 @@ export function mediaTypeFault(headers: IncomingHttpHeaders): string | undefined
   if (type !== 'application/json') return `Content-Type is ${type}: send application/json`;
   const strange = parameters.find((parameter) => !/^(charset="?utf-8"?)?$/.test(parameter));
   return strange === undefined ? undefined : `Content-Type says ${strange}: send UTF-8`;
+}
+
+/** What says `__proto__`, or escapes a letter of it. Looking at every key takes twenty times as long as reading. */
+const MAY_BE_PROTO = /__proto__|\\u00(?:5f|70|72|6f|74)/i;
+
+function withoutProto(key: string, inner: unknown): unknown {
+  return key === '__proto__' ? undefined : inner;
 }
 
 function decode(bytes: Uint8Array): string | undefined {

@@ -1,21 +1,24 @@
 import { z } from 'zod';
 import type { Selection, UnloadRequest } from '../unload/request.ts';
 import { WHEN_BUSY } from '../unload/request.ts';
+import { LONGEST_LIST } from './parsed.ts';
 
-/** Longer lists are no list that a person or a script meant. */
-const MOST_NAMES = 1000;
-const LONGEST_NAME = 1000;
+/** No file has a longer one, nor has a model of a hub; a report holds each that fits nothing. */
+const LONGEST_NAME = 255;
 const DAY = 86_400;
 
-const names = (description: string) =>
-  z.array(z.string().min(1).max(LONGEST_NAME)).max(MOST_NAMES).optional().meta({ description });
+/** A list of names or globs. */
+export const names = (description: string) =>
+  z.array(z.string().min(1).max(LONGEST_NAME)).max(LONGEST_LIST).meta({ description });
 
 const seconds = (most: number, description: string) =>
   z.number().min(0).max(most).optional().meta({ description });
 
 const common = {
-  routers: names('Names of routers; all when absent or empty.'),
-  keep: names('Globs of models to leave alone, whatever else matches; what is configured is kept as well.'),
+  routers: names('Names of routers; all when absent or empty.').optional(),
+  keep: names(
+    'Globs of models to leave alone, whatever else matches; what is configured is kept as well.',
+  ).optional(),
   when_busy: z.enum(WHEN_BUSY).optional().meta({
     description: 'What happens to a model that is generating or loading. Default: unload.when_busy.',
   }),
@@ -53,6 +56,8 @@ const common = {
 
 const oneTarget = (body: { free_bytes?: unknown; until_ratio?: unknown }) =>
   body.free_bytes === undefined || body.until_ratio === undefined;
+/** The same in the words of JSON Schema, which cannot hold a function. */
+const NOT_TWO_TARGETS = { not: { required: ['free_bytes', 'until_ratio'] } };
 const ONE_TARGET = {
   error: 'free_bytes and until_ratio are two ways to say how much: keep one',
   path: ['until_ratio'],
@@ -61,21 +66,28 @@ const ONE_TARGET = {
 /** The body of `POST /api/v1/unload`: named models. */
 export const unloadBody = z
   .strictObject({
-    models: z
-      .array(z.string().min(1).max(LONGEST_NAME))
-      .min(1)
-      .max(MOST_NAMES)
-      .meta({ description: 'Globs on ids and aliases.' }),
+    models: names('Globs on ids and aliases.').min(1).meta({ description: 'Globs on ids and aliases.' }),
     ...common,
   })
   .refine(oneTarget, ONE_TARGET)
-  .meta({ id: 'UnloadRequest', examples: [{ models: ['qwen*'], reason: 'training job' }] });
+  .meta({
+    id: 'UnloadRequest',
+    ...NOT_TWO_TARGETS,
+    examples: [{ models: ['qwen*'], reason: 'training job' }],
+  });
 
 /** The body of `POST /api/v1/unload-all`: everything, or what matches. */
 export const unloadAllBody = z
-  .strictObject({ models: names('Globs on ids and aliases; every model when absent or empty.'), ...common })
+  .strictObject({
+    models: names('Globs on ids and aliases; every model when absent or empty.').optional(),
+    ...common,
+  })
   .refine(oneTarget, ONE_TARGET)
-  .meta({ id: 'UnloadAllRequest', examples: [{}, { keep: ['bge-*'], when_busy: 'skip', wait: 60 }] });
+  .meta({
+    id: 'UnloadAllRequest',
+    ...NOT_TWO_TARGETS,
+    examples: [{}, { keep: ['bge-*'], when_busy: 'skip', wait: 60 }],
+  });
 
 export type UnloadBody = z.infer<typeof unloadAllBody>;
 

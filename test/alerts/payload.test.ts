@@ -187,3 +187,14 @@ it('never throws, whatever the body is', () => {
     }),
   );
 });
+
+it('takes a thousand alerts, and tells how many it left out', () => {
+  const alerts = Array.from({ length: 1500 }, (_, index) => ({
+    status: 'firing',
+    labels: { action: 'unload', index: String(index) },
+  }));
+  const parsed = parseNotification({ version: '4', alerts, truncatedAlerts: 7 });
+  if (!parsed.ok) throw new Error(parsed.fault);
+  const { alerts: taken, truncated, malformed } = parsed.value;
+  expect([taken.length, taken.at(-1)?.labels.index, truncated, malformed]).toEqual([1000, '999', 507, 0]);
+});

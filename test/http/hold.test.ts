@@ -242,6 +242,13 @@ describe('/api/v1/gate', () => {
   it.each<[string[], string, number, string, string]>([
     [['gpu-box'], '?router=celler', 404, 'Unknown router', 'No router is named celler; there is gpu-box.'],
     [['gpu-box', 'attic'], '', 400, 'Which router?', 'Say ?router=NAME: there are gpu-box, attic.'],
+    [
+      ['gpu-box'],
+      '?router=attic&router=gpu-box',
+      400,
+      'Which router?',
+      'It is given 2 times: say which one is meant.',
+    ],
     [['gpu-box', 'attic'], '?router=', 400, 'Which router?', 'Say ?router=NAME: there are gpu-box, attic.'],
     [[], '', 400, 'Which router?', 'No router is configured.'],
   ])('of %j with %j is a problem', async (routers, query, ...problem) => {

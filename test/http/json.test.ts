@@ -43,6 +43,14 @@ it('lets no key change a prototype', () => {
   expect(Object.assign({}, value)).not.toHaveProperty('polluted');
 });
 
+it.each(['_', 'p', 'r', 'o', 't'])('nor one that is written with an escape for %s', (letter) => {
+  const code = letter.charCodeAt(0).toString(16);
+  for (const digits of [code, code.toUpperCase()]) {
+    const key = '__proto__'.replace(letter, `\\u00${digits}`);
+    expect(parse(`{"a":1,"${key}":{"polluted":true}}`)).toEqual({ value: { a: 1 } });
+  }
+});
+
 it.each<[string | undefined, string | undefined]>([
   ['application/json', undefined],
   ['Application/JSON', undefined],

@@ -231,6 +231,21 @@ describe('a request is refused, and nothing is unloaded,', () => {
   });
 });
 
+it('a list that nobody meant is refused at once, and in few words', async () => {
+  const { http } = aService();
+  const refusal = async (body: object) =>
+    JSON.parse((await http.post('/api/v1/unload-all').send(body)).text).detail;
+  expect(await refusal({ models: Array(200_000).fill(1) })).toBe('models has more than 1000 entries.');
+  const thousand: string = await refusal({ models: Array(1000).fill(1) });
+  expect(thousand.split('\n').slice(-3)).toEqual([
+    '✖ Invalid input: expected string, received number',
+    '  → at models[9]',
+    '… and 990 more',
+  ]);
+  const keys = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`key${index}`, 1]));
+  expect((await refusal(keys)).length).toBeLessThan(400);
+});
+
 describe.each(['/api/v1/alertmanager', '/webhook/alertmanager'])('POST %s', (path) => {
   const notify = (...alerts: ReturnType<typeof anAlert>[]) => bodyOf(aNotification(alerts));
   const pressure = (labels: Record<string, string> = {}) =>

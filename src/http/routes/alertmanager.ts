@@ -1,12 +1,27 @@
 import type { Request, Response } from 'express';
+import { z } from 'zod';
 import { answerTo } from '../../alerts/answer.ts';
 import { parseNotification } from '../../alerts/payload.ts';
 import { type AlertDecision, decideOn } from '../../alerts/policy.ts';
 import type { AlertRules } from '../../alerts/rules.ts';
+import { OUTCOMES, operation } from '../../unload/report.ts';
 import type { UnloadRequest } from '../../unload/request.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
 import { ProblemError } from '../problem.ts';
 import type { UnloadParts } from './unload.ts';
+
+/** The body of an answer, as far as it is no problem. */
+export const alertReport = z
+  .object({
+    outcome: z
+      .enum(OUTCOMES)
+      .nullable()
+      .meta({ description: 'Of all together; null while any is under way.' }),
+    reason: z.string().exactOptional().meta({ description: 'Why nothing was done.' }),
+    detail: z.string().exactOptional().meta({ description: 'Which alerts are not acted on, and why.' }),
+    operations: z.array(operation),
+  })
+  .meta({ id: 'AlertReport' });
 
 export interface AlertParts extends UnloadParts {
   alertRules(): AlertRules;

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { STATUSES } from '../../models/status.ts';
 import type { Store } from '../../models/store.ts';
-import { ProblemError } from '../problem.ts';
+import { parsed } from '../parsed.ts';
 import { viewModels, viewRouter } from '../views.ts';
 
 const modelsQuery = z.strictObject({ router: z.string().optional(), status: z.enum(STATUSES).optional() });
@@ -17,11 +17,7 @@ export function routersRoute(store: Store) {
 /** `GET /api/v1/models`, optionally of one `router` or in one `status`. */
 export function modelsRoute(store: Store) {
   return (request: Request, response: Response) => {
-    const query = modelsQuery.safeParse(request.query);
-    if (!query.success) {
-      throw new ProblemError({ status: 400, title: 'Bad query', detail: z.prettifyError(query.error) });
-    }
-    const { router, status } = query.data;
+    const { router, status } = parsed(modelsQuery, request.query, 'Bad query');
     const models = store
       .routers()
       .filter(({ name }) => router === undefined || name === router)

@@ -14,7 +14,7 @@ import { ProblemError } from '../problem.ts';
 export function gateRoute(store: Store, holds: Holds, now: () => number) {
   return (request: IncomingMessage, response: ServerResponse) => {
     const query = queryOf(request.url);
-    const router = routerOf(store, query.get('router'));
+    const router = routerOf(store, query.getAll('router'));
     const gate = gateOf(holds.of(router.name), modelOf(router, query.get('model')), now());
     if (gate.open) response.writeHead(204, { 'Cache-Control': 'no-store' }).end();
     else refuse(response, gate);
@@ -27,7 +27,12 @@ function queryOf(url = ''): URLSearchParams {
 }
 
 /** The only router needs no name. An empty name is none: a proxy's variable may be empty. */
-function routerOf(store: Store, named: string | null): RouterBelief {
+function routerOf(store: Store, names: readonly string[]): RouterBelief {
+  const [named, another] = names;
+  if (another !== undefined) {
+    const detail = `It is given ${names.length} times: say which one is meant.`;
+    throw new ProblemError({ status: 400, title: 'Which router?', detail });
+  }
   if (named) return namedRouter(store, named);
   const [first, second] = store.routers();
   if (first && !second) return first;

@@ -3,10 +3,13 @@ import { z } from 'zod';
 import type { Hold } from '../../hold/hold.ts';
 import type { Holds } from '../../hold/holds.ts';
 import { formatDuration } from '../../lib/duration.ts';
+import { oneLine } from '../../lib/one-line.ts';
 import type { Store } from '../../models/store.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
 import { namedRouter } from '../named-router.ts';
+import { parsed } from '../parsed.ts';
 import { ProblemError } from '../problem.ts';
+import { names } from '../unload-body.ts';
 import { viewHold } from '../views.ts';
 
 /** What the configuration says of holds: `max` in seconds. */
@@ -23,21 +26,30 @@ const routerQuery = z.strictObject({ router: z.string().min(1).optional() });
 /** The body of `PUT /api/v1/hold`. */
 export const holdBody = z
   .strictObject({
-    routers: z.array(z.string()).default([]),
-    seconds: z.number().min(1).optional(),
-    until: z.iso.datetime({ offset: true }).optional(),
+    routers: names('Names of routers; all when absent or empty.').default([]),
+    seconds: z.number().min(1).optional().meta({ description: 'At most hold.max.' }),
+    until: z.iso
+      .datetime({ offset: true })
+      .optional()
+      .meta({ description: 'Instead of seconds: a time still to come, at most hold.max from now.' }),
     reason: z
       .string()
       .trim()
       .max(LONGEST_REASON)
       .regex(/^\P{Cc}*$/u, 'must be one line, without control characters')
+      // The same, as those read it who do not know classes of characters.
+      .meta({ pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$' })
       .default(''),
     enforce: z.boolean().optional(),
   })
   .refine(({ seconds, until }) => (seconds === undefined) !== (until === undefined), {
     error: 'say how long: either seconds, or until (a time such as 2026-08-14T14:05:00Z)',
   })
-  .meta({ id: 'HoldRequest', examples: [{ seconds: 3600, reason: 'training' }] });
+  .meta({
+    id: 'HoldRequest',
+    oneOf: [{ required: ['seconds'] }, { required: ['until'] }],
+    examples: [{ seconds: 3600, reason: 'training' }],
+  });
 
 /** `GET /api/v1/hold`, optionally of one `router`. */
 export function holdsRoute(store: Store, holds: Holds) {
@@ -88,7 +100,7 @@ function namedIn(request: Request, store: Store, holds: Holds): Hold[] {
 function endOf(span: { seconds?: number | undefined; until?: string | undefined }, max: number, now: number) {
   const until = span.seconds === undefined ? Date.parse(span.until ?? '') : now + span.seconds * 1000;
   if (until <= now) {
-    const detail = `until is ${span.until}, which is over: it is ${new Date(now).toISOString()} here.`;
+    const detail = `until is ${oneLine(span.until ?? '', 40)}, which is over: it is ${new Date(now).toISOString()} here.`;
     throw new ProblemError({ status: 400, title: 'Bad hold', detail });
   }
   if (until - now > max * 1000) {
@@ -96,10 +108,4 @@ function endOf(span: { seconds?: number | undefined; until?: string | undefined 
     throw new ProblemError({ status: 400, title: 'Bad hold', detail });
   }
   return until;
-}
-
-function parsed<Schema extends z.ZodType>(schema: Schema, value: unknown, title: string): z.output<Schema> {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw new ProblemError({ status: 400, title, detail: z.prettifyError(result.error) });
 }

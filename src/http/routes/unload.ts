@@ -1,11 +1,12 @@
 import type { Request, Response } from 'express';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { nearest } from '../../lib/nearest.ts';
 import type { Store } from '../../models/store.ts';
 import type { Operations, Started } from '../../unload/operations.ts';
 import type { UnloadRequest } from '../../unload/request.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
 import { namedRouter } from '../named-router.ts';
+import { parsed } from '../parsed.ts';
 import { ProblemError } from '../problem.ts';
 import { requestOf, type UnloadBody } from '../unload-body.ts';
 
@@ -27,19 +28,16 @@ export interface UnloadParts {
 export function unloadRoute(parts: UnloadParts, schema: z.ZodType<UnloadBody>) {
   const { store, operations, terms, joined, within } = parts;
   return async (request: Request, response: Response) => {
-    const parsed = schema.safeParse(request.body);
-    if (!parsed.success) {
-      throw new ProblemError({ status: 400, title: 'Bad request', detail: z.prettifyError(parsed.error) });
-    }
+    const body = parsed(schema, request.body, 'Bad request');
     const { caller } = permitOf(response);
     const { answerWithinMs, ...silent } = terms();
-    const wanted = requestOf(parsed.data, silent, { trigger: triggerOf(request), caller });
+    const wanted = requestOf(body, silent, { trigger: triggerOf(request), caller });
     for (const router of wanted.routers) namedRouter(store, router);
     demandScope(response, { routers: wanted.routers, dryRun: wanted.dryRun });
     demandModels(store, wanted);
     const started = operations.start(wanted);
     if (started.joined) joined(started, wanted);
-    const waitMs = waitOf(parsed.data.wait, answerWithinMs);
+    const waitMs = waitOf(body.wait, answerWithinMs);
     if (waitMs > 0) await within(waitMs, started.done);
     sendOperation(response, started);
   };

@@ -1,0 +1,68 @@
+import { createHolds } from '../../src/hold/holds.ts';
+import { type AppParts, createApp } from '../../src/http/app.ts';
+import { serve } from '../../src/http/server.ts';
+import { failed, ok } from '../../src/lib/result.ts';
+import { createStore } from '../../src/models/store.ts';
+import { aListing, ended, listed } from './a-model.ts';
+import { appParts } from './app-parts.ts';
+import { keptAlive, type Received, type Sent } from './kept-alive.ts';
+import { TIMEOUT, UNREACHABLE } from './scripted-feed.ts';
+import { createScriptedHands } from './scripted-hands.ts';
+import { createSteppedClock, settled } from './stepped-clock.ts';
+
+/** What the routers do: `back` loads all models again, `down` lasts until then. */
+export const WEATHER = ['calm', 'busy', 'back', 'down', 'stubborn'] as const;
+
+export type Weather = (typeof WEATHER)[number];
+
+const MODELS = { attic: ['qwen', 'bge'], cellar: ['llama'] };
+
+/**
+ * The whole app on a port of loopback, with two routers whose models are all called `default` as well. Its time passes
+ * as its answers need it.
+ */
+export async function serveApp(more: Partial<AppParts> = {}) {
+  const clock = createSteppedClock();
+  const store = createStore(clock, { reloadWindowMs: 600_000 });
+  const attic = createScriptedHands(clock, store, 'attic', ...MODELS.attic);
+  const cellar = createScriptedHands(clock, store, 'cellar', ...MODELS.cellar);
+  const parts = appParts({ store, clock }, { hands: [attic, cellar], holds: createHolds(clock), ...more });
+  const server = await serve(createApp(parts), { host: '127.0.0.1', port: 0 });
+  const client = keptAlive(server.port);
+  return {
+    ...{ clock, store, attic, cellar, parts, port: server.port },
+    turn(weather: Weather) {
+      for (const [hands, models] of [
+        [attic, MODELS.attic],
+        [cellar, MODELS.cellar],
+      ] as const) {
+        hands.doing = new Map(weather === 'busy' ? models.map((model) => [model, { kind: 'busy' }]) : []);
+        hands.order = async (model) => {
+          if (weather === 'stubborn') return failed(TIMEOUT);
+          hands.later(50, ended(model));
+          return ok('accepted');
+        };
+        if (weather === 'down') hands.desk.failed(UNREACHABLE);
+        if (weather !== 'back') continue;
+        hands.desk.listed(aListing(...models.map((id) => listed(id, 'loaded', { aliases: ['default'] }))));
+      }
+    },
+    /** The answer; whenever nothing else happens, a second passes. */
+    async ask(sent: Sent): Promise<Received> {
+      let waiting = true;
+      const asked = client.send(sent).finally(() => {
+        waiting = false;
+      });
+      asked.catch(() => {});
+      for (let turns = 0; waiting; turns += 1) {
+        await settled();
+        if (waiting && turns > 20) await clock.advance(1000);
+      }
+      return asked;
+    },
+    async close() {
+      client.close();
+      await server.close();
+    },
+  };
+}
