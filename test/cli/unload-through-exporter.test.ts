@@ -44,16 +44,19 @@ async function busy(model: string, seconds: number) {
 }
 
 /** What the program writes, and its exit code. */
-async function run(...args: string[]) {
-  let [out, err] = ['', ''];
+async function runAlone(...args: string[]) {
+  const out: string[] = [];
+  const err: string[] = [];
   const terminal = {
-    out: (text: string) => void (out += text),
-    err: (text: string) => void (err += text),
+    out: (text: string) => void out.push(text),
+    err: (text: string) => void err.push(text),
     isInteractive: false,
   };
-  const code = await runCli([...args, '--exporter', exporter.url], terminal);
-  return { code, out: out.replace(/\(\d+ms\)/g, '(…)'), err };
+  const code = await runCli(args, terminal);
+  return { code, out: out.join('').replace(/\(\d+ms\)/g, '(…)'), err: err.join('') };
 }
+
+const run = (...args: string[]) => runAlone(...args, '--exporter', exporter.url);
 
 const where = () => new URL(router.url).host;
 
@@ -133,19 +136,13 @@ describe('through an exporter', () => {
 });
 
 describe('without an exporter', () => {
-  const alone = async (...args: string[]) => {
-    let err = '';
-    const terminal = { out: () => {}, err: (text: string) => void (err += text), isInteractive: false };
-    return { code: await runCli(args, terminal), err };
-  };
-
   it.each([
     [['unload-all', '--hold', '5m'], '--hold needs --exporter'],
     [['unload-all', '--on', 'attic'], '--on names a router of an --exporter'],
     [['unload-all', '--when-busy', 'kill'], "--when-busy is skip, wait, force, not 'kill'"],
     [['unload-all', '--idle-for', 'long'], "--idle-for is a duration such as 30s, not 'long'"],
   ])('%j is a slip of the pen', async (args, words) => {
-    const { code, err } = await alone(...args);
+    const { code, err } = await runAlone(...args);
     expect([code, err]).toEqual([2, expect.stringContaining(words)]);
   });
 
@@ -153,9 +150,9 @@ describe('without an exporter', () => {
     const other = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
-    const none = await alone('unload-all', '--exporter', `http://127.0.0.1:${port}`);
+    const none = await runAlone('unload-all', '--exporter', `http://127.0.0.1:${port}`);
     other.close();
-    const gone = await alone('unload-all', '--exporter', `http://127.0.0.1:${port}`);
+    const gone = await runAlone('unload-all', '--exporter', `http://127.0.0.1:${port}`);
     expect([none.code, gone.code]).toEqual([3, 3]);
     expect(none.err).toContain('answers 200, not as an exporter does');
     expect(gone.err).toContain('cannot be reached: ECONNREFUSED');

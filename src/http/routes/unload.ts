@@ -37,8 +37,7 @@ export function unloadRoute(parts: UnloadParts, schema: z.ZodType<UnloadBody>) {
     demandModels(store, wanted);
     const started = operations.start(wanted);
     if (started.joined) joined(started, wanted);
-    const waitMs = waitOf(body.wait, answerWithinMs);
-    if (waitMs > 0) await within(waitMs, started.done);
+    await within(waitOf(body.wait, answerWithinMs), started.done);
     sendOperation(response, started);
   };
 }
