@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostAndPort } from './address.ts';
-import { label, options, routerUrl, secret } from './fields.ts';
+import { choice, label, options, routerUrl, secret } from './fields.ts';
 
 /** The one router that is watched when none is named. */
 export const DEFAULT_ROUTERS: readonly { url: string }[] = [{ url: 'http://localhost:8080' }];
@@ -14,6 +14,11 @@ const router = z
       flag: 'router',
     }),
     api_key: secret('The API key that the router asks for (its `--api-key`).', { env: 'LLAMA_API_KEY' }),
+    local: choice(
+      'auto',
+      ['auto', 'yes', 'no'],
+      'Whether it runs on this machine, so that the memory of its models can be told; auto finds out.',
+    ),
   })
   .transform(({ name, ...rest }) => Object.freeze({ name: name ?? hostAndPort(rest.url), ...rest }));
 

@@ -9,7 +9,7 @@ const load = (sources: Partial<Sources> = {}) => loadConfig({ env: {}, flags: {}
 
 it('needs nothing: every option has a default', () => {
   expect(load()).toEqual({
-    routers: [{ name: 'localhost:8080', url: 'http://localhost:8080' }],
+    routers: [{ name: 'localhost:8080', url: 'http://localhost:8080', local: 'auto' }],
     web: { listen_address: { port: 10180 }, telemetry_path: '/metrics' },
     log: { level: 'info', format: 'logfmt' },
     follow: {
@@ -27,6 +27,8 @@ it('needs nothing: every option has a default', () => {
       publish: 'together',
       telemetry_path: '/metrics/engine',
     },
+    memory: { interval: 5, timeout: 3, nvidia_smi: 'nvidia-smi' },
+    path: { procfs: '/proc', sysfs: '/sys' },
     lifecycle: { reload_window: 600 },
     state: { file: '', interval: 30 },
   });
