@@ -1,5 +1,6 @@
 import { collectEngine, collectRelayed } from './collectors/engine.ts';
 import { collectExporter } from './collectors/exporter.ts';
+import { collectMemory } from './collectors/memory.ts';
 import { collectModels } from './collectors/models.ts';
 import { collectRouters } from './collectors/routers.ts';
 import { createScrape } from './collectors/scrape.ts';
@@ -10,13 +11,16 @@ import { serve } from './http/server.ts';
 import { keepState } from './keep-state.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
+import type { Memory } from './memory/memory.ts';
 import { startProcessMetrics } from './metrics/process.ts';
 import { createTelemetry } from './metrics/telemetry.ts';
 import { logEngineNews, logTransitions } from './news.ts';
+import { watchMemory } from './watch-memory.ts';
 
 /** The running service. */
 export interface Service {
   fleet: Fleet;
+  memory: Memory;
   /** Where it listens. */
   port: number;
   /** Reads the configuration anew; `error` says what is wrong with it, and the old one is kept. */
@@ -30,6 +34,8 @@ export interface ServiceParts {
   log: Logger;
   version: string;
   clock?: Clock;
+  /** Instead of this machine's. */
+  memory?: Memory;
 }
 
 /**
@@ -41,6 +47,7 @@ export async function startService({
   log,
   version,
   clock = systemClock,
+  memory: givenMemory,
 }: ServiceParts): Promise<Service> {
   const closing = new AbortController();
   const fleet = createFleet(clock, { readEngine: true });
@@ -61,12 +68,14 @@ export async function startService({
   const { web, engine } = started;
   const relayed = collectRelayed(fleet.engine, () => config.current.engine.max_series);
   const processMetrics = startProcessMetrics(clock);
+  const memory = givenMemory ?? watchMemory(() => config.current, store, clock, log);
   const app = createApp({
     store,
     scrape: createScrape(
       [
         collectRouters(store),
         collectModels(store),
+        collectMemory(memory),
         telemetry.samples,
         collectEngine(fleet.engine, relayed.dropped, clock.now),
         ...(engine.publish === 'together' ? [relayed.collect] : []),
@@ -89,8 +98,9 @@ export async function startService({
     version,
     now: clock.now,
   });
-  const server = await serve(app, web.listen_address).catch((error: unknown) => {
+  const server = await serve(app, web.listen_address).catch(async (error: unknown) => {
     processMetrics.stop();
+    await memory.stop();
     throw error;
   });
   // Not before the address is ours: another instance may run, and its state is not to be touched.
@@ -102,12 +112,13 @@ export async function startService({
 
   return {
     fleet,
+    memory,
     port: server.port,
     reload,
     async stop() {
       closing.abort();
       await applying;
-      await Promise.all([server.close(), fleet.stop()]);
+      await Promise.all([server.close(), fleet.stop(), memory.stop()]);
       await state.stop();
       processMetrics.stop();
     },
@@ -144,12 +155,21 @@ export async function startService({
 
 /** What is read once, at the start, and is another now. */
 function needsRestart(before: ConfigSource['current'], after: ConfigSource['current']): string[] {
-  const readOnce = ({ web, log, state, engine: { publish, telemetry_path } }: ConfigSource['current']) =>
+  const readOnce = ({
+    web,
+    log,
+    state,
+    memory,
+    path,
+    engine: { publish, telemetry_path },
+  }: ConfigSource['current']) =>
     new Map(
       Object.entries({
         web,
         log,
         state,
+        memory,
+        path,
         'engine.publish': publish,
         'engine.telemetry_path': telemetry_path,
       }).map(([name, value]) => [name, JSON.stringify(value)]),

@@ -1,0 +1,161 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { playLivingCard } from '../support/fake-nvidia-smi.ts';
+import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
+import { until } from '../support/until.ts';
+
+const INTERVAL_MS = 1000;
+/** A reading begins within the interval and takes some time itself, more on a busy machine. */
+const WITHIN = { timeoutMs: 4 * INTERVAL_MS, everyMs: 50 };
+const MEBIBYTE = 1024 * 1024;
+const UUID = 'GPU-00000000-0000-0000-0000-00000000fa4e';
+const BASE_MIB = 500;
+const PER_MODEL_MIB = { mid: 6000, 'tiny-a': 1500, '*': 1000 };
+
+describe('the memory of models of two routers on one machine', () => {
+  let one: RealRouter;
+  let other: RealRouter;
+  let exporter: RunningExporter;
+
+  beforeAll(async () => {
+    one = await startRealRouter({ models: ['tiny-a', 'mid'] });
+    other = await startRealRouter({ models: ['tiny-a', 'tiny-b'] });
+    exporter = await startExporter([one.url, other.url], {
+      'memory.interval': `${INTERVAL_MS}ms`,
+      'memory.nvidia-smi': playLivingCard({ baseMiB: BASE_MIB, perModelMiB: PER_MODEL_MIB }),
+    });
+  });
+  afterAll(async () => {
+    await exporter?.stop();
+    await Promise.all([one?.stop(), other?.stop()]);
+  });
+
+  const labelsOf = (router: RealRouter, model: string) => ({ router: `127.0.0.1:${router.port}`, model });
+  const resident = (router: RealRouter, model: string) =>
+    exporter.value('llama_router_model_resident_memory_bytes', labelsOf(router, model));
+  const cpu = (router: RealRouter, model: string) =>
+    exporter.value('llama_router_model_cpu_seconds_total', labelsOf(router, model));
+  const onGpu = (router: RealRouter, model: string) =>
+    exporter.value('llama_router_model_gpu_memory_used_bytes', {
+      ...labelsOf(router, model),
+      gpu_uuid: UUID,
+    });
+  const gpu = (what: string) => exporter.value(`llama_router_gpu_memory_${what}_bytes`, { gpu_uuid: UUID });
+
+  async function order(router: RealRouter, what: 'load' | 'unload', model: string): Promise<void> {
+    const answer = await fetch(`${router.url}/models/${what}`, {
+      method: 'POST',
+      body: JSON.stringify({ model }),
+    });
+    expect(answer.status).toBe(200);
+    await answer.arrayBuffer();
+  }
+
+  it('says nothing of models that are not loaded, and that the whole card is not theirs', async () => {
+    await until('the card', async () => (await gpu('unowned')) === BASE_MIB * MEBIBYTE, WITHIN);
+    expect(await resident(one, 'mid')).toBeUndefined();
+    expect(await cpu(one, 'mid')).toBeUndefined();
+    expect(await onGpu(one, 'mid')).toBeUndefined();
+  });
+
+  it('shows it for the right model within an interval after the load', async () => {
+    await complete(one, 'mid', { tokens: 50 });
+    await until('mid to show', async () => (await resident(one, 'mid')) !== undefined, WITHIN);
+    const ours = (await resident(one, 'mid')) ?? 0;
+    const kernel = residentOf(one.childPid('mid') ?? 0);
+    expect(Math.abs(ours - kernel)).toBeLessThan(0.2 * kernel);
+    expect(await cpu(one, 'mid')).toBeGreaterThan(0);
+    expect(await onGpu(one, 'mid')).toBe(PER_MODEL_MIB.mid * MEBIBYTE);
+    expect(await resident(one, 'tiny-a')).toBeUndefined();
+  });
+
+  it('never mixes routers: the same model of another router is another', async () => {
+    await complete(other, 'tiny-a', { tokens: 1 });
+    await until('tiny-a to show', async () => (await resident(other, 'tiny-a')) !== undefined, WITHIN);
+    expect(await resident(one, 'tiny-a')).toBeUndefined();
+    expect(await onGpu(other, 'tiny-a')).toBe(1500 * MEBIBYTE);
+    await complete(one, 'tiny-a', { tokens: 1 });
+    await until('both to show', async () => (await resident(one, 'tiny-a')) !== undefined, WITHIN);
+    expect(await gpu('used')).toBe((BASE_MIB + 6000 + 1500 + 1500) * MEBIBYTE);
+    expect(await gpu('unowned')).toBe(BASE_MIB * MEBIBYTE);
+    expect(exporter.service.memory.ofRouter(labelsOf(other, '').router)).toMatchObject({
+      usedBytes: (BASE_MIB + 6000 + 1500 + 1500) * MEBIBYTE,
+      totalBytes: 24_576 * MEBIBYTE,
+    });
+  });
+
+  it('counts the work that a model does', async () => {
+    const before = (await cpu(one, 'mid')) ?? 0;
+    await complete(one, 'mid', { tokens: 200 });
+    await until('it to be counted', async () => ((await cpu(one, 'mid')) ?? 0) > before + 0.1, WITHIN);
+  });
+
+  it('vanishes after the unload, and a reading on demand shows that at once', async () => {
+    await exporter.service.memory.fresh(3000);
+    const held = exporter.service.memory.ofRouter(labelsOf(one, '').router);
+    expect(held?.ofModel('mid')).toBe(PER_MODEL_MIB.mid * MEBIBYTE);
+    const pid = one.childPid('mid') ?? 0;
+    await order(one, 'unload', 'mid');
+    await until('its process to end', () => one.childPid('mid') !== pid);
+    expect((await exporter.service.memory.fresh(3000))?.models.map(({ model }) => model)).not.toContain(
+      'mid',
+    );
+    expect(await resident(one, 'mid')).toBeUndefined();
+    expect(await onGpu(one, 'mid')).toBeUndefined();
+    const left = exporter.service.memory.ofRouter(labelsOf(one, '').router);
+    expect(left?.ofModel('mid')).toBeUndefined();
+    expect((held?.usedBytes ?? 0) - (left?.usedBytes ?? 0)).toBe(PER_MODEL_MIB.mid * MEBIBYTE);
+  });
+
+  it('is of the new process after a crash and a load, and its counter goes on', async () => {
+    await complete(one, 'mid', { tokens: 100 });
+    await until('mid to show', async () => (await cpu(one, 'mid')) !== undefined, WITHIN);
+    const [before, pid] = [(await cpu(one, 'mid')) ?? 0, one.childPid('mid')];
+    await one.crash('mid');
+    await until('it to vanish', async () => (await resident(one, 'mid')) === undefined, WITHIN);
+    await complete(one, 'mid', { tokens: 1 });
+    await until('it to be back', async () => (await resident(one, 'mid')) !== undefined, WITHIN);
+    expect(one.childPid('mid')).not.toBe(pid);
+    const ours = (await resident(one, 'mid')) ?? 0;
+    const kernel = residentOf(one.childPid('mid') ?? 0);
+    expect(Math.abs(ours - kernel)).toBeLessThan(0.2 * kernel);
+    expect(await cpu(one, 'mid')).toBeGreaterThan(before);
+  });
+
+  it('survives a restart of the router: its new models are found', async () => {
+    await other.restart();
+    await complete(other, 'tiny-b', { tokens: 1 });
+    await until('tiny-b to show', async () => (await resident(other, 'tiny-b')) !== undefined, WITHIN);
+    expect(await resident(other, 'tiny-a')).toBeUndefined();
+    expect(await gpu('unowned')).toBe(BASE_MIB * MEBIBYTE);
+  });
+});
+
+it('finds a router behind a port of somebody else by the ports of its models, as one in a container', async () => {
+  const router = await startRealRouter({ models: ['tiny-a', 'tiny-b'] });
+  const proxy = await startTcpProxy(router.port);
+  const url = `http://127.0.0.1:${proxy.port}`;
+  await complete(router, 'tiny-a', { tokens: 1 });
+  const exporter = await startExporter([url], { 'memory.interval': '500ms', 'memory.nvidia-smi': '' });
+  const resident = (model: string) =>
+    exporter.value('llama_router_model_resident_memory_bytes', { router: new URL(url).host, model });
+  try {
+    await until('tiny-a', () => resident('tiny-a'), WITHIN);
+    expect(await exporter.scrape()).not.toContain('nvidia-smi');
+    expect(await exporter.scrape()).not.toContain('llama_router_gpu_memory');
+    // Known once, it is known for its life: no listing has told the port of this one yet.
+    await complete(router, 'tiny-b', { tokens: 1 });
+    await until('tiny-b', () => resident('tiny-b'), WITHIN);
+  } finally {
+    await exporter.stop();
+    await proxy.close();
+    await router.stop();
+  }
+});
+
+function residentOf(pid: number): number {
+  const kibibytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kibibytes) * 1024;
+}
