@@ -32,21 +32,25 @@ const AT_ONCE = 8;
 
 /**
  * A process that has just been forked still shows its parent's command line: what is no model at the first look
- * may be one later. A reading looks twice, so the third look is an interval after the first.
+ * may be one at the second, so many tables later. A reading takes two tables.
  */
-const LOOKS = 3;
+const LOOKS = 2;
+const TABLES_BETWEEN = 2;
 
-/** Every so many tables, all processes are looked at again: a number may have been given to another one. */
-const ALL_EVERY = 24;
+/** Within so many tables each process is looked at again, some each time: its number may be another's by now. */
+const TABLES_TO_ALL = 60;
 
 const STAT_BYTES = 1024;
 const STATUS_BYTES = 4096;
 /** Longer than the arguments of a model; what somebody else passes is cut. */
-const CMDLINE_BYTES = 32_768;
+const CMDLINE_BYTES = 65_536;
+const SHORT_BYTES = 2048;
 
 interface Known {
   startTicks: number;
   looks: number;
+  /** The table of the last look. */
+  seenIn: number;
   stat: Stat;
   model?: { alias: string; port: number };
 }
@@ -76,8 +80,7 @@ export function createProcesses(procfs: string): Processes {
       const listed = new Set(pids);
       for (const pid of known.keys()) if (!listed.has(pid)) known.delete(pid);
       tables += 1;
-      const all = tables % ALL_EVERY === 0;
-      await atMost(AT_ONCE, all ? pids : pids.filter(deservesLook), look);
+      await atMost(AT_ONCE, pids.filter(deservesLook), look);
       const models = await modelProcesses();
       const parents = new Map(models.map(({ parent }) => [parent.pid, parent]));
       for (const router of routers) if (await isStill(router)) parents.set(router.pid, router);
@@ -95,7 +98,9 @@ export function createProcesses(procfs: string): Processes {
 
   function deservesLook(pid: number): boolean {
     const before = known.get(pid);
-    return before === undefined || before.looks < LOOKS || before.model !== undefined;
+    if (before === undefined || before.model !== undefined) return true;
+    const isYoung = before.looks < LOOKS && tables - before.seenIn >= TABLES_BETWEEN;
+    return isYoung || pid % TABLES_TO_ALL === tables % TABLES_TO_ALL;
   }
 
   async function look(pid: number): Promise<void> {
@@ -106,14 +111,20 @@ export function createProcesses(procfs: string): Processes {
     }
     const before = known.get(pid);
     const isSame = before?.startTicks === stat.startTicks;
-    const looks = isSame ? before.looks : 0;
-    if (isSame && (before.model || looks >= LOOKS)) {
-      known.set(pid, { ...before, stat });
+    if (isSame && (before.model || before.looks >= LOOKS)) {
+      known.set(pid, { ...before, stat, seenIn: tables });
       return;
     }
-    const cmdline = await readHead(join(procfs, String(pid), 'cmdline'), CMDLINE_BYTES);
-    const model = parseModelArguments(cmdline ?? '');
-    known.set(pid, { startTicks: stat.startTicks, looks: looks + 1, stat, ...(model && { model }) });
+    const looks = isSame ? before.looks + 1 : 1;
+    const model = parseModelArguments(await argumentsOf(pid));
+    known.set(pid, { startTicks: stat.startTicks, looks, seenIn: tables, stat, ...(model && { model }) });
+  }
+
+  /** Nearly all command lines are short: room for a long one is made only when it is needed. */
+  async function argumentsOf(pid: number): Promise<string> {
+    const path = join(procfs, String(pid), 'cmdline');
+    const short = (await readHead(path, SHORT_BYTES)) ?? '';
+    return Buffer.byteLength(short) < SHORT_BYTES ? short : ((await readHead(path, CMDLINE_BYTES)) ?? '');
   }
 
   async function modelProcesses(): Promise<ModelProcess[]> {

@@ -1,4 +1,5 @@
-import { open, readFile, readlink } from 'node:fs/promises';
+import { close, open, read } from 'node:fs';
+import { readFile, readlink } from 'node:fs/promises';
 import { failed, ok, type Result } from '../lib/result.ts';
 
 /** Of /proc/PID/stat: what tells a process from others, and what it has used so far. */
@@ -76,21 +77,19 @@ export async function readText(path: string): Promise<Result<string, string>> {
 }
 
 /**
- * The beginning of a file in /proc, which is made at the moment of reading: in two calls instead of the many that
- * reading a whole file takes, for there may be thousands. Undefined when it is not there any more.
+ * The beginning of a file in /proc, which is made at the moment of reading. Undefined when it is not there any more.
+ * There may be thousands of them: fs/promises would take twice the CPU time, reading whole files thrice.
  */
-export async function readHead(path: string, bytes: number): Promise<string | undefined> {
-  try {
-    const file = await open(path);
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(bytes), 0, bytes, 0);
-      return buffer.toString('utf8', 0, bytesRead);
-    } finally {
-      await file.close();
-    }
-  } catch {
-    return undefined;
-  }
+export function readHead(path: string, bytes: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    open(path, (absent, file) => {
+      if (absent) return resolve(undefined);
+      const buffer = Buffer.allocUnsafe(bytes);
+      read(file, buffer, 0, bytes, 0, (gone, bytesRead) => {
+        close(file, () => resolve(gone ? undefined : buffer.toString('utf8', 0, bytesRead)));
+      });
+    });
+  });
 }
 
 /** Where a link points to; undefined when that cannot be said. */

@@ -54,6 +54,13 @@ describe('the table of processes', () => {
     machine.run({ ...qwen, args: ['llama-server', '--port', '8080'] });
     expect((await table()).models).toEqual([]);
     machine.run(qwen);
+    await table(); // The second of the same reading: it would be too soon.
+    expect((await table()).models).toEqual([asModel]);
+  });
+
+  it('reads an alias behind very many arguments', async () => {
+    const many = Array.from({ length: 1000 }, (_, index) => `--option-${index}`);
+    machine.run({ ...qwen, args: [...many, ...qwen.args] });
     expect((await table()).models).toEqual([asModel]);
   });
 
@@ -82,7 +89,7 @@ describe('the table of processes', () => {
     machine.run(qwen);
     let rounds = 0;
     while ((await table()).models.length === 0) rounds += 1;
-    expect(rounds).toBeLessThan(24);
+    expect(rounds).toBeLessThan(60);
   });
 
   it('does not take a socket of somebody else for the router’s', async () => {
