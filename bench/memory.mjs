@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../dist/lib/clock.js';
+import { createMachine } from '../dist/memory/machine.js';
 import { startMemory } from '../dist/memory/memory.js';
 import { median, quantile, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
@@ -18,22 +19,14 @@ export async function run(args) {
   const crowd = spawn('sh', ['-c', sleepers], { detached: true, stdio: 'ignore' });
   try {
     await untilThere(flags.processes);
-    const memory = startMemory(
-      {
-        procfs: '/proc',
-        sysfs: '/sys',
-        nvidiaSmi: '',
-        intervalMs: 2 ** 30,
-        timeoutMs: 60_000,
-        routers: () => [],
-      },
-      systemClock,
-    );
+    const machine = { procfs: '/proc', sysfs: '/sys', nvidiaSmi: '', timeoutMs: 60_000, routers: () => [] };
+    const measure = createMachine(machine, systemClock);
+    const memory = startMemory({ measure, intervalMs: 2 ** 30, timeoutMs: machine.timeoutMs }, systemClock);
     const rows = [];
-    const first = await measure(memory);
+    const first = await timed(memory);
     rows.push(['the first', first.wall.toFixed(1), first.cpu.toFixed(1), first.blocked.toFixed(1)]);
     const later = [];
-    for (let reading = 0; reading < flags.readings; reading += 1) later.push(await measure(memory));
+    for (let reading = 0; reading < flags.readings; reading += 1) later.push(await timed(memory));
     for (const [name, share] of /** @type {const} */ ([
       ['later, median', 0.5],
       ['later, longest', 1],
@@ -60,7 +53,7 @@ export async function run(args) {
 }
 
 /** @param {import('../dist/memory/memory.js').Memory} memory */
-async function measure(memory) {
+async function timed(memory) {
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
   const [at, before] = [performance.now(), process.cpuUsage()];

@@ -1,6 +1,7 @@
 import type { Config } from './config/schema.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
+import { createMachine } from './memory/machine.ts';
 import { type Memory, startMemory } from './memory/memory.ts';
 import type { RouterView } from './memory/parents.ts';
 import type { MemoryReading } from './memory/reading.ts';
@@ -13,22 +14,17 @@ import type { Store } from './models/store.ts';
  */
 export function watchMemory(config: () => Config, store: Store, clock: Clock, log: Logger): Memory {
   const { memory, path } = config();
+  const timeoutMs = memory.timeout * 1000;
+  const routers = () => viewsOf(config(), store);
+  const measure = createMachine({ ...path, nvidiaSmi: memory.nvidia_smi, timeoutMs, routers }, clock);
   return startMemory(
-    {
-      procfs: path.procfs,
-      sysfs: path.sysfs,
-      nvidiaSmi: memory.nvidia_smi,
-      intervalMs: memory.interval * 1000,
-      timeoutMs: memory.timeout * 1000,
-      routers: () => viewsOf(config(), store),
-      onReading: logFaults(log),
-    },
+    { measure, intervalMs: memory.interval * 1000, timeoutMs, onReading: logFaults(log) },
     clock,
   );
 }
 
 /** What is believed of the configured routers, as far as it helps to find their processes. */
-export function viewsOf({ routers }: Pick<Config, 'routers'>, store: Store): RouterView[] {
+function viewsOf({ routers }: Pick<Config, 'routers'>, store: Store): RouterView[] {
   return routers.map(({ name, url, local }) => {
     const models = [...(store.desk(name)?.belief.models.values() ?? [])];
     return {
@@ -39,7 +35,8 @@ export function viewsOf({ routers }: Pick<Config, 'routers'>, store: Store): Rou
         id,
         aliases,
         isRunning: isRunning(life.known),
-        ...(life.instance !== undefined && { port: life.instance }),
+        // 0 until its first load.
+        ...(life.instance && { port: life.instance }),
       })),
     };
   });

@@ -1,7 +1,9 @@
 import { diagnoseRouter } from '../doctor/diagnose.ts';
+import { diagnoseMemory } from '../doctor/diagnose-memory.ts';
 import { diagnoseState } from '../doctor/diagnose-state.ts';
 import type { RouterEvidence } from '../doctor/evidence.ts';
 import { examineRouter } from '../doctor/examine.ts';
+import { examineMemory } from '../doctor/examine-memory.ts';
 import { examineState } from '../doctor/examine-state.ts';
 import type { Diagnosis } from '../doctor/finding.ts';
 import { conclude, formatDiagnosis, hasFailed, viewDiagnosis } from '../doctor/report.ts';
@@ -17,7 +19,8 @@ export const doctor: Command = {
   configured: true,
   async run(call) {
     const output = outputOf(textFlag(call, 'output'));
-    const { routers, follow, state } = call.config();
+    const config = call.config();
+    const { routers, follow, state } = config;
     const show = (diagnosis: Diagnosis) => {
       if (output === 'text') call.terminal.out(formatDiagnosis(diagnosis));
       return diagnosis;
@@ -31,7 +34,13 @@ export const doctor: Command = {
       diagnoses.push(show(diagnoseRouter(evidence, examined)));
       examined.push(evidence);
     }
-    const own = show({ name: 'exporter', findings: [diagnoseState(examineState(state.file))] });
+    const own = show({
+      name: 'exporter',
+      findings: [
+        diagnoseState(examineState(state.file)),
+        ...diagnoseMemory(await examineMemory(config, examined)),
+      ],
+    });
 
     const exitCode = exitCodeOf(diagnoses, own);
     const view = { routers: diagnoses.map(viewDiagnosis), exporter: viewDiagnosis(own), exit_code: exitCode };

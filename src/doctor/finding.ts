@@ -11,7 +11,8 @@ export type Check =
   | 'metrics'
   | 'events'
   | 'identity'
-  | 'state';
+  | 'state'
+  | 'memory';
 
 /** The stable word for what was found, for scripts; `fine` when there is nothing to tell. */
 export type Cause =
@@ -61,7 +62,11 @@ export type Cause =
   | 'state_not_kept'
   | 'state_unwritable'
   | 'state_unreadable'
-  | 'state_damaged';
+  | 'state_damaged'
+  // memory
+  | 'no_gpu'
+  | 'source_failed'
+  | 'processes_hidden';
 
 /** One thing that was looked at, what was found, and what to do, a sentence or two each. */
 export interface Finding {

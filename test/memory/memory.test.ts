@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '../../src/lib/clock.ts';
+import { createMachine } from '../../src/memory/machine.ts';
 import { type Memory, startMemory } from '../../src/memory/memory.ts';
 import type { RouterView } from '../../src/memory/parents.ts';
 import type { MemoryReading } from '../../src/memory/reading.ts';
@@ -35,14 +36,17 @@ function runModels(more: Partial<MadeProcess> = {}): void {
   machine.run({ pid: 4150, startTicks: 30, args: modelArgs('gemma', 40_002), ...child });
 }
 
+function start(nvidiaSmi: string, timeoutMs: number, sysfs = machine.sysfs): Memory {
+  const { procfs } = machine;
+  const measure = createMachine({ procfs, sysfs, nvidiaSmi, timeoutMs, routers: () => [BOX] }, systemClock);
+  return startMemory({ measure, intervalMs: 60_000, timeoutMs }, systemClock);
+}
+
 async function read(
   nvidiaSmi = '',
   { timeoutMs = 5000, sysfs = machine.sysfs } = {},
 ): Promise<MemoryReading> {
-  memory = startMemory(
-    { procfs: machine.procfs, sysfs, nvidiaSmi, intervalMs: 60_000, timeoutMs, routers: () => [BOX] },
-    systemClock,
-  );
+  memory = start(nvidiaSmi, timeoutMs, sysfs);
   const reading = await memory.fresh(10_000);
   if (!reading) throw new Error('no reading');
   return reading;
@@ -193,15 +197,7 @@ describe('the memory of a machine', () => {
   });
 
   it('ends at once, also while a source hangs', async () => {
-    memory = startMemory(
-      {
-        ...{ procfs: machine.procfs, sysfs: machine.sysfs, nvidiaSmi: playRecording('hang') },
-        intervalMs: 1000,
-        timeoutMs: 60_000,
-        routers: () => [],
-      },
-      systemClock,
-    );
+    memory = start(playRecording('hang'), 60_000);
     await new Promise((resolve) => setTimeout(resolve, 50));
     const startedAt = performance.now();
     await memory.stop();
