@@ -26,7 +26,8 @@ export function watchMemory(config: () => Config, store: Store, clock: Clock, lo
 /** What is believed of the configured routers, as far as it helps to find their processes. */
 function viewsOf({ routers }: Pick<Config, 'routers'>, store: Store): RouterView[] {
   return routers.map(({ name, url, local }) => {
-    const models = [...(store.desk(name)?.belief.models.values() ?? [])];
+    const belief = store.desk(name)?.belief;
+    const models = [...(belief?.models.values() ?? [])];
     return {
       name,
       url,
@@ -34,7 +35,8 @@ function viewsOf({ routers }: Pick<Config, 'routers'>, store: Store): RouterView
       models: models.map(({ id, aliases, life }) => ({
         id,
         aliases,
-        isRunning: isRunning(life.known),
+        // Of a router that is down nobody knows what still runs: its processes tell.
+        isRunning: belief?.up === true && isRunning(life.known),
         // 0 until its first load.
         ...(life.instance && { port: life.instance }),
       })),

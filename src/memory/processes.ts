@@ -128,7 +128,8 @@ export function createProcesses(procfs: string): Processes {
   }
 
   async function modelProcesses(): Promise<ModelProcess[]> {
-    const found = [...known].filter(([, { model }]) => model !== undefined);
+    // In an order that does not depend on which file was read first: unchanged rows are not written again.
+    const found = [...known].filter(([, { model }]) => model !== undefined).sort(([a], [b]) => a - b);
     const processes = await atMost(AT_ONCE, found, async ([pid, { startTicks, stat, model }]) => {
       const parent = await statOf(stat.parentPid);
       if (!parent || !model) return undefined;

@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { codeOf } from './procfs.ts';
 
 /** How a program ended. `output` is all it printed, errors included, cut at a bound. */
 export type ProgramEnd =
@@ -24,44 +25,49 @@ export function runProgram(
   signal: AbortSignal,
 ): Promise<ProgramEnd> {
   return new Promise((resolve) => {
-    const program = spawn(command, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      shell: false,
-      windowsHide: true,
-    });
+    let program: ChildProcess;
+    try {
+      program = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], shell: false, windowsHide: true });
+    } catch (error) {
+      return resolve({ kind: 'not_started', code: codeOf(error) });
+    }
     const chunks: Buffer[] = [];
     let bytes = 0;
-    const kill = () => {
-      // Node 20 signals process 0 for a program that could not be started: our whole process group.
-      if (program.pid === undefined) return;
-      program.kill('SIGKILL');
-      program.unref(); // One that cannot be killed must not keep us from ending.
-    };
-    const take = (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > MOST_BYTES) kill();
-      else chunks.push(chunk);
-    };
-    const end = (how: ProgramEnd) => {
-      signal.removeEventListener('abort', kill);
-      resolve(how);
-    };
-    program.stdout.on('data', take);
-    program.stderr.on('data', take);
-    program.on('error', (error: NodeJS.ErrnoException) => {
-      if (program.pid === undefined) end({ kind: 'not_started', code: error.code ?? String(error) });
+    program.on('error', (error) => {
+      if (program.pid === undefined) end({ kind: 'not_started', code: codeOf(error) });
     });
+    program.stdout?.on('data', take);
+    program.stderr?.on('data', take);
     program.on('close', finish);
     // A grandchild that keeps the pipe open would hold us up after the program has gone.
     program.on('exit', (code, killedBy) => setTimeout(finish, PIPES_MS, code, killedBy).unref());
     signal.addEventListener('abort', kill, { once: true });
     if (signal.aborted) kill();
 
+    function take(chunk: Buffer): void {
+      bytes += chunk.length;
+      if (bytes > MOST_BYTES) kill();
+      else chunks.push(chunk);
+    }
+
+    function kill(): void {
+      // Node 20 signals process 0 for a program that could not be started: our whole process group.
+      if (program.pid === undefined) return;
+      program.kill('SIGKILL');
+      program.unref(); // One that cannot be killed must not keep us from ending.
+    }
+
     function finish(code: number | null, killedBy: NodeJS.Signals | null): void {
+      if (program.pid === undefined) return;
       const output = Buffer.concat(chunks).toString('utf8');
       if (bytes > MOST_BYTES) end({ kind: 'too_much' });
       else if (code === null) end({ kind: 'killed', signal: killedBy ?? 'unknown', output });
       else end({ kind: 'exited', code, output });
+    }
+
+    function end(how: ProgramEnd): void {
+      signal.removeEventListener('abort', kill);
+      resolve(how);
     }
   });
 }

@@ -124,7 +124,17 @@ describe('the memory of models of two routers on one machine', () => {
     expect(await cpu(one, 'mid')).toBeGreaterThan(before);
   });
 
-  it('survives a restart of the router: its new models are found', async () => {
+  it('goes with a router that is killed: nothing of it is left, and nothing of it is a stranger’s', async () => {
+    const before = (await gpu('used')) ?? 0;
+    await other.kill();
+    const wanted = before - PER_MODEL_MIB['tiny-a'] * MEBIBYTE;
+    await until('its memory to be free', async () => (await gpu('used')) === wanted, WITHIN);
+    await exporter.untilValue('llama_router_up', { router: labelsOf(other, '').router }, 0);
+    await until('it to be nobody’s', async () => (await gpu('unowned')) === BASE_MIB * MEBIBYTE, WITHIN);
+    expect(await resident(other, 'tiny-a')).toBeUndefined();
+  });
+
+  it('is found anew after a restart of the router', async () => {
     await other.restart();
     await complete(other, 'tiny-b', { tokens: 1 });
     await until('tiny-b to show', async () => (await resident(other, 'tiny-b')) !== undefined, WITHIN);

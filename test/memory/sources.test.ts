@@ -304,6 +304,11 @@ it('a program that is not there is not killed: the signal would hit our own proc
   expect((await reading).ok).toBe(true);
 });
 
+it('a program that cannot even be asked for is a fault', async () => {
+  const read = await createNvidiaSmi('nvidia\0smi', systemClock).read(undefined, never);
+  expect(read).toEqual({ ok: false, fault: 'it cannot be started (ERR_INVALID_ARG_VALUE)' });
+});
+
 it('a program that is killed leaves nothing running', async () => {
   const patience = new AbortController();
   const before = process.getActiveResourcesInfo().filter((name) => name === 'ProcessWrap').length;
