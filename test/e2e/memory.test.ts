@@ -1,5 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { systemClock } from '../../src/lib/clock.ts';
+import { createMachine } from '../../src/memory/machine.ts';
+import type { RouterView } from '../../src/memory/parents.ts';
+import { asNobody } from '../support/as-nobody.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { playLivingCard } from '../support/fake-nvidia-smi.ts';
 import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
@@ -161,6 +165,39 @@ it('finds a router behind a port of somebody else by the ports of its models, as
   } finally {
     await exporter.stop();
     await proxy.close();
+    await router.stop();
+  }
+});
+
+it('finds a router of another user, whose open files it may not see, by the ports of its models', async () => {
+  const router = await startRealRouter({ models: ['tiny-a'] });
+  try {
+    await complete(router, 'tiny-a', { tokens: 1 });
+    const listing = (await (await fetch(`${router.url}/models`)).json()) as {
+      data: { id: string; status: { args: string[] } }[];
+    };
+    const args = listing.data[0]?.status.args ?? [];
+    const models = [
+      { id: 'tiny-a', aliases: [], isRunning: true, port: Number(args[args.indexOf('--port') + 1]) },
+    ];
+    const view = { name: 'box', url: router.url, local: 'auto' as const, models };
+    const measureAs = (given: RouterView) => {
+      const machine = {
+        procfs: '/proc',
+        sysfs: '/nowhere',
+        nvidiaSmi: '',
+        timeoutMs: 5000,
+        routers: () => [given],
+      };
+      return asNobody(() => createMachine(machine, systemClock)(new AbortController().signal));
+    };
+    const found = await measureAs(view);
+    expect(found.models).toMatchObject([
+      { router: 'box', model: 'tiny-a', residentBytes: expect.any(Number) },
+    ]);
+    const untold = await measureAs({ ...view, models: [{ id: 'tiny-a', aliases: [], isRunning: true }] });
+    expect([untold.models, untold.hidden]).toEqual([[], ['box']]);
+  } finally {
     await router.stop();
   }
 });
