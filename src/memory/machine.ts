@@ -58,10 +58,12 @@ export function createMachine(
     const routers = viewRouters();
     const isOurHost = ourHost();
     const { parents: candidates, models } = after.facts;
+    const formerParents = parents;
     if (!scanned.fault) parents = findParents(routers, candidates, models, isOurHost, parents);
     const owners = attribute({
       routers,
       parents,
+      formerParents,
       seesProcesses: !scanned.fault,
       before: before.facts.models,
       models,

@@ -14,6 +14,8 @@ import type { GpuMemory, GpuPool, Holding, ModelMemory, ModelProcess, ProcessId,
 export interface Evidence {
   routers: readonly RouterView[];
   parents: Parents;
+  /** As they were in the reading before: one that has ended meanwhile had models, too. */
+  formerParents: Parents;
   /** Whether the processes could be read at all. */
   seesProcesses: boolean;
   /** The processes before anything else was read, and after it, with what they used then. */
@@ -68,7 +70,8 @@ export function attribute(evidence: Evidence): Owners {
       .filter(wasThere(before))
       .map(({ pid }) => pid),
   );
-  const ours = evidence.holdings.filter(({ pid }) => ourPids(evidence).has(pid));
+  const pids = ourPids(evidence);
+  const ours = evidence.holdings.filter(({ pid }) => pids.has(pid));
   const seesAll = seesProcesses && hidden.length === 0;
   return {
     gpus: pools.map((pool) => publish(pool, ours, sure, host, seesAll)),
@@ -86,8 +89,9 @@ function wasThere(before: readonly ModelProcess[]): (process: ProcessId) => bool
 }
 
 /** The numbers of all processes that were a router's at one time of the reading. */
-function ourPids({ parents, before, models }: Evidence): Set<number> {
-  const children = [...parents.values()].flatMap((parent) => childrenOf(parent, [...before, ...models]));
+function ourPids({ parents, formerParents, before, models }: Evidence): Set<number> {
+  const routers = [...parents.values(), ...formerParents.values()];
+  const children = routers.flatMap((parent) => childrenOf(parent, [...before, ...models]));
   return new Set(children.map(({ pid }) => pid));
 }
 

@@ -16,7 +16,14 @@ const WITHIN = { timeoutMs: 4 * INTERVAL_MS, everyMs: 50 };
 const MEBIBYTE = 1024 * 1024;
 const UUID = 'GPU-00000000-0000-0000-0000-00000000fa4e';
 const BASE_MIB = 500;
-const PER_MODEL_MIB = { mid: 6000, 'tiny-a': 1500, '*': 1000 };
+/** The fake card counts every process with such a model on this machine: nobody else's tests may have them. */
+const [MID, TINY_A, TINY_B] = ['mid', 'tiny-a', 'tiny-b'].map((name) => `${name}-${process.pid}`) as [
+  string,
+  string,
+  string,
+];
+const MIB_OF_MID = 6000;
+const MIB_OF_TINY = 1500;
 
 describe('the memory of models of two routers on one machine', () => {
   let one: RealRouter;
@@ -24,11 +31,14 @@ describe('the memory of models of two routers on one machine', () => {
   let exporter: RunningExporter;
 
   beforeAll(async () => {
-    one = await startRealRouter({ models: ['tiny-a', 'mid'] });
-    other = await startRealRouter({ models: ['tiny-a', 'tiny-b'] });
+    one = await startRealRouter({ models: [TINY_A, MID] });
+    other = await startRealRouter({ models: [TINY_A, TINY_B] });
     exporter = await startExporter([one.url, other.url], {
       'memory.interval': `${INTERVAL_MS}ms`,
-      'memory.nvidia-smi': playLivingCard({ baseMiB: BASE_MIB, perModelMiB: PER_MODEL_MIB }),
+      'memory.nvidia-smi': playLivingCard({
+        baseMiB: BASE_MIB,
+        perModelMiB: { [MID]: MIB_OF_MID, [TINY_A]: MIB_OF_TINY, [TINY_B]: MIB_OF_TINY },
+      }),
     });
   });
   afterAll(async () => {
@@ -59,90 +69,88 @@ describe('the memory of models of two routers on one machine', () => {
 
   it('says nothing of models that are not loaded, and that the whole card is not theirs', async () => {
     await until('the card', async () => (await gpu('unowned')) === BASE_MIB * MEBIBYTE, WITHIN);
-    expect(await resident(one, 'mid')).toBeUndefined();
-    expect(await cpu(one, 'mid')).toBeUndefined();
-    expect(await onGpu(one, 'mid')).toBeUndefined();
+    expect(await resident(one, MID)).toBeUndefined();
+    expect(await cpu(one, MID)).toBeUndefined();
+    expect(await onGpu(one, MID)).toBeUndefined();
   });
 
   it('shows it for the right model within an interval after the load', async () => {
-    await complete(one, 'mid', { tokens: 50 });
-    await until('mid to show', async () => (await resident(one, 'mid')) !== undefined, WITHIN);
-    const ours = (await resident(one, 'mid')) ?? 0;
-    const kernel = residentOf(one.childPid('mid') ?? 0);
+    await complete(one, MID, { tokens: 50 });
+    await until('mid to show', async () => (await resident(one, MID)) !== undefined, WITHIN);
+    const ours = (await resident(one, MID)) ?? 0;
+    const kernel = residentOf(one.childPid(MID) ?? 0);
     expect(Math.abs(ours - kernel)).toBeLessThan(0.2 * kernel);
-    expect(await cpu(one, 'mid')).toBeGreaterThan(0);
-    expect(await onGpu(one, 'mid')).toBe(PER_MODEL_MIB.mid * MEBIBYTE);
-    expect(await resident(one, 'tiny-a')).toBeUndefined();
+    expect(await cpu(one, MID)).toBeGreaterThan(0);
+    expect(await onGpu(one, MID)).toBe(MIB_OF_MID * MEBIBYTE);
+    expect(await resident(one, TINY_A)).toBeUndefined();
   });
 
   it('never mixes routers: the same model of another router is another', async () => {
-    await complete(other, 'tiny-a', { tokens: 1 });
-    await until('tiny-a to show', async () => (await resident(other, 'tiny-a')) !== undefined, WITHIN);
-    expect(await resident(one, 'tiny-a')).toBeUndefined();
-    expect(await onGpu(other, 'tiny-a')).toBe(1500 * MEBIBYTE);
-    await complete(one, 'tiny-a', { tokens: 1 });
-    await until('both to show', async () => (await resident(one, 'tiny-a')) !== undefined, WITHIN);
-    expect(await gpu('used')).toBe((BASE_MIB + 6000 + 1500 + 1500) * MEBIBYTE);
+    await complete(other, TINY_A, { tokens: 1 });
+    await until('tiny-a to show', async () => (await resident(other, TINY_A)) !== undefined, WITHIN);
+    expect(await resident(one, TINY_A)).toBeUndefined();
+    expect(await onGpu(other, TINY_A)).toBe(MIB_OF_TINY * MEBIBYTE);
+    await complete(one, TINY_A, { tokens: 1 });
+    await until('both to show', async () => (await resident(one, TINY_A)) !== undefined, WITHIN);
+    expect(await gpu('used')).toBe((BASE_MIB + MIB_OF_MID + 2 * MIB_OF_TINY) * MEBIBYTE);
     expect(await gpu('unowned')).toBe(BASE_MIB * MEBIBYTE);
     expect(exporter.service.memory.ofRouter(labelsOf(other, '').router)).toMatchObject({
-      usedBytes: (BASE_MIB + 6000 + 1500 + 1500) * MEBIBYTE,
+      usedBytes: (BASE_MIB + MIB_OF_MID + 2 * MIB_OF_TINY) * MEBIBYTE,
       totalBytes: 24_576 * MEBIBYTE,
     });
   });
 
   it('counts the work that a model does', async () => {
-    const before = (await cpu(one, 'mid')) ?? 0;
-    await complete(one, 'mid', { tokens: 200 });
-    await until('it to be counted', async () => ((await cpu(one, 'mid')) ?? 0) > before + 0.1, WITHIN);
+    const before = (await cpu(one, MID)) ?? 0;
+    await complete(one, MID, { tokens: 200 });
+    await until('it to be counted', async () => ((await cpu(one, MID)) ?? 0) > before + 0.1, WITHIN);
   });
 
   it('vanishes after the unload, and a reading on demand shows that at once', async () => {
     await exporter.service.memory.fresh(3000);
     const held = exporter.service.memory.ofRouter(labelsOf(one, '').router);
-    expect(held?.ofModel('mid')).toBe(PER_MODEL_MIB.mid * MEBIBYTE);
-    const pid = one.childPid('mid') ?? 0;
-    await order(one, 'unload', 'mid');
-    await until('its process to end', () => one.childPid('mid') !== pid);
-    expect((await exporter.service.memory.fresh(3000))?.models.map(({ model }) => model)).not.toContain(
-      'mid',
-    );
-    expect(await resident(one, 'mid')).toBeUndefined();
-    expect(await onGpu(one, 'mid')).toBeUndefined();
+    expect(held?.ofModel(MID)).toBe(MIB_OF_MID * MEBIBYTE);
+    const pid = one.childPid(MID) ?? 0;
+    await order(one, 'unload', MID);
+    await until('its process to end', () => one.childPid(MID) !== pid);
+    expect((await exporter.service.memory.fresh(3000))?.models.map(({ model }) => model)).not.toContain(MID);
+    expect(await resident(one, MID)).toBeUndefined();
+    expect(await onGpu(one, MID)).toBeUndefined();
     const left = exporter.service.memory.ofRouter(labelsOf(one, '').router);
-    expect(left?.ofModel('mid')).toBeUndefined();
-    expect((held?.usedBytes ?? 0) - (left?.usedBytes ?? 0)).toBe(PER_MODEL_MIB.mid * MEBIBYTE);
+    expect(left?.ofModel(MID)).toBeUndefined();
+    expect((held?.usedBytes ?? 0) - (left?.usedBytes ?? 0)).toBe(MIB_OF_MID * MEBIBYTE);
   });
 
   it('is of the new process after a crash and a load, and its counter goes on', async () => {
-    await complete(one, 'mid', { tokens: 100 });
-    await until('mid to show', async () => (await cpu(one, 'mid')) !== undefined, WITHIN);
-    const [before, pid] = [(await cpu(one, 'mid')) ?? 0, one.childPid('mid')];
-    await one.crash('mid');
-    await until('it to vanish', async () => (await resident(one, 'mid')) === undefined, WITHIN);
-    await complete(one, 'mid', { tokens: 1 });
-    await until('it to be back', async () => (await resident(one, 'mid')) !== undefined, WITHIN);
-    expect(one.childPid('mid')).not.toBe(pid);
-    const ours = (await resident(one, 'mid')) ?? 0;
-    const kernel = residentOf(one.childPid('mid') ?? 0);
+    await complete(one, MID, { tokens: 100 });
+    await until('mid to show', async () => (await cpu(one, MID)) !== undefined, WITHIN);
+    const [before, pid] = [(await cpu(one, MID)) ?? 0, one.childPid(MID)];
+    await one.crash(MID);
+    await until('it to vanish', async () => (await resident(one, MID)) === undefined, WITHIN);
+    await complete(one, MID, { tokens: 1 });
+    await until('it to be back', async () => (await resident(one, MID)) !== undefined, WITHIN);
+    expect(one.childPid(MID)).not.toBe(pid);
+    const ours = (await resident(one, MID)) ?? 0;
+    const kernel = residentOf(one.childPid(MID) ?? 0);
     expect(Math.abs(ours - kernel)).toBeLessThan(0.2 * kernel);
-    expect(await cpu(one, 'mid')).toBeGreaterThan(before);
+    expect(await cpu(one, MID)).toBeGreaterThan(before);
   });
 
   it('goes with a router that is killed: nothing of it is left, and nothing of it is a stranger’s', async () => {
     const before = (await gpu('used')) ?? 0;
     await other.kill();
-    const wanted = before - PER_MODEL_MIB['tiny-a'] * MEBIBYTE;
+    const wanted = before - MIB_OF_TINY * MEBIBYTE;
     await until('its memory to be free', async () => (await gpu('used')) === wanted, WITHIN);
     await exporter.untilValue('llama_router_up', { router: labelsOf(other, '').router }, 0);
     await until('it to be nobody’s', async () => (await gpu('unowned')) === BASE_MIB * MEBIBYTE, WITHIN);
-    expect(await resident(other, 'tiny-a')).toBeUndefined();
+    expect(await resident(other, TINY_A)).toBeUndefined();
   });
 
   it('is found anew after a restart of the router', async () => {
     await other.restart();
-    await complete(other, 'tiny-b', { tokens: 1 });
-    await until('tiny-b to show', async () => (await resident(other, 'tiny-b')) !== undefined, WITHIN);
-    expect(await resident(other, 'tiny-a')).toBeUndefined();
+    await complete(other, TINY_B, { tokens: 1 });
+    await until('tiny-b to show', async () => (await resident(other, TINY_B)) !== undefined, WITHIN);
+    expect(await resident(other, TINY_A)).toBeUndefined();
     expect(await gpu('unowned')).toBe(BASE_MIB * MEBIBYTE);
   });
 });

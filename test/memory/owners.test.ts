@@ -42,6 +42,7 @@ function evidence({ models = [], ...more }: Partial<Evidence> = {}): Evidence {
   return {
     routers: [aRouter()],
     parents: new Map([['http://localhost:8080', { pid: 1, startTicks: 1 }]]),
+    formerParents: new Map(),
     seesProcesses: true,
     before: models,
     models,
@@ -151,6 +152,14 @@ describe('unowned memory', () => {
     [
       'is not known while a model of ours ends',
       unowned({ before: [qwen], models: [], holdings: [holds(7, 5)] }),
+      undefined,
+    ],
+    [
+      'is not known while a router of ours ends',
+      unowned({
+        ...{ before: [qwen], models: [], holdings: [holds(7, 5)], parents: new Map() },
+        formerParents: new Map([['http://localhost:8080', { pid: 1, startTicks: 1 }]]),
+      }),
       undefined,
     ],
     [

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 const PLAYER = join(import.meta.dirname, 'fake-nvidia-smi.mjs');
 const RECORDINGS = join(import.meta.dirname, '..', 'fixtures', 'memory', 'nvidia-smi');
 
-/** A card whose used memory follows the models that really live on this machine. MiB. */
+/**
+ * A card whose used memory follows the models that really live on this machine: also those of other tests that run
+ * beside, so give models names of their own. MiB.
+ */
 export interface LivingCard {
   baseMiB: number;
   /** By the model's id; `*` for all others, which else hold nothing. */
