@@ -7,6 +7,7 @@ const MEASUREMENTS = {
   latency: "from a router's event to its visibility in /metrics, and the listings it cost",
   idle: 'memory and CPU with 10 routers of 50 models when nothing happens',
   engine: "what the models' own metrics add to a scrape, and one that hangs",
+  memory: 'what reading the memory of the machine costs beside thousands of processes',
   soak: 'ten minutes beside a real router: nothing is loaded, woken or kept awake',
   gate: 'what an answer of the gate takes, which a proxy asks before every request',
   unload: 'all idle models unloaded and gone, beside the shell loop that people write',

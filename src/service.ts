@@ -5,6 +5,7 @@ import { collectAudit } from './collectors/audit.ts';
 import { collectEngine, collectRelayed } from './collectors/engine.ts';
 import { collectExporter } from './collectors/exporter.ts';
 import { collectHolds } from './collectors/holds.ts';
+import { collectMemory } from './collectors/memory.ts';
 import { collectModels } from './collectors/models.ts';
 import { collectRouters } from './collectors/routers.ts';
 import { createScrape } from './collectors/scrape.ts';
@@ -19,6 +20,7 @@ import { keepState } from './keep-state.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { within } from './lib/within.ts';
+import type { Memory } from './memory/memory.ts';
 import { createDeeds } from './metrics/deeds.ts';
 import { startProcessMetrics } from './metrics/process.ts';
 import { createTelemetry } from './metrics/telemetry.ts';
@@ -28,11 +30,13 @@ import type { Operations } from './unload/operations.ts';
 import { OUTCOMES, REFUSAL_REASONS } from './unload/report.ts';
 import { TRIGGERS } from './unload/request.ts';
 import { createUnloading, defaultTerms, sweepRulesOf } from './unloading.ts';
+import { watchMemory } from './watch-memory.ts';
 
 /** The running service. */
 export interface Service {
   fleet: Fleet;
   operations: Operations;
+  memory: Memory;
   /** Where it listens. */
   port: number;
   /** Reads the configuration anew; `error` says what is wrong with it, and the old one is kept. */
@@ -46,6 +50,8 @@ export interface ServiceParts {
   log: Logger;
   version: string;
   clock?: Clock;
+  /** Instead of this machine's. */
+  memory?: Memory;
 }
 
 /**
@@ -58,6 +64,7 @@ export async function startService({
   log,
   version,
   clock = systemClock,
+  memory: givenMemory,
 }: ServiceParts): Promise<Service> {
   const closing = new AbortController();
   const started = config.current;
@@ -83,6 +90,7 @@ export async function startService({
   let applying = Promise.resolve();
   const relayed = collectRelayed(fleet.engine, () => config.current.engine.max_series);
   const processMetrics = startProcessMetrics(clock);
+  const memory = givenMemory ?? watchMemory(() => config.current, store, clock, log);
   const app = createApp({
     store,
     scrape: createScrape(
@@ -90,6 +98,7 @@ export async function startService({
         collectRouters(store),
         collectModels(store),
         collectHolds(store, holds),
+        collectMemory(memory),
         telemetry.samples,
         collectEngine(fleet.engine, relayed.dropped, clock.now),
         ...(engine.publish === 'together' ? [relayed.collect] : []),
@@ -131,8 +140,9 @@ export async function startService({
     version,
     now: clock.now,
   });
-  const server = await serve(app, web.listen_address, { tls: access.tls }).catch((error: unknown) => {
+  const server = await serve(app, web.listen_address, { tls: access.tls }).catch(async (error: unknown) => {
     processMetrics.stop();
+    await memory.stop();
     throw error;
   });
   // Not before the address is ours: another instance may run, and its state is not to be touched.
@@ -176,13 +186,14 @@ export async function startService({
   return {
     fleet,
     operations,
+    memory,
     port: server.port,
     reload,
     async stop() {
       closing.abort();
       sweeper.stop();
       await applying;
-      await Promise.all([server.close(), operations.stop().then(fleet.stop)]);
+      await Promise.all([server.close(), operations.stop().then(fleet.stop), memory.stop()]);
       await access.auth.close();
       await state.stop();
       await books.stop();
@@ -227,12 +238,21 @@ export async function startService({
 
 /** What is read once, at the start, and is another now. */
 function needsRestart(before: ConfigSource['current'], after: ConfigSource['current']): string[] {
-  const readOnce = ({ web, log, state, engine: { publish, telemetry_path } }: ConfigSource['current']) =>
+  const readOnce = ({
+    web,
+    log,
+    state,
+    memory,
+    path,
+    engine: { publish, telemetry_path },
+  }: ConfigSource['current']) =>
     new Map(
       Object.entries({
         web,
         log,
         state,
+        memory,
+        path,
         'engine.publish': publish,
         'engine.telemetry_path': telemetry_path,
       }).map(([name, value]) => [name, JSON.stringify(value)]),

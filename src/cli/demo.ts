@@ -1,9 +1,12 @@
 import { createConfigSource } from '../config/source.ts';
+import { systemClock } from '../lib/clock.ts';
 import { createLogger } from '../lib/logger.ts';
+import { startMemory } from '../memory/memory.ts';
 import { startService } from '../service.ts';
 import { liven } from '../simulator/liveliness.ts';
 import { createSeededRandom } from '../simulator/seeded-random.ts';
-import { createSimulatedRouter } from '../simulator/simulated-router.ts';
+import { createSimulatedMemory } from '../simulator/simulated-memory.ts';
+import { createSimulatedRouter, type SimulatedRouter } from '../simulator/simulated-router.ts';
 import { castOf } from './cast.ts';
 import type { Call, Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
@@ -20,7 +23,7 @@ export const demo: Command = {
     const router = createSimulatedRouter({ models: castOf(6), modelsMax: 3, sleepIdleSeconds: 45, random });
     const { url } = await router.listen();
     const calm = liven(router, { random });
-    const service = await startOnFreePort(call, url);
+    const service = await startOnFreePort(call, url, router);
     const page = `http://localhost:${service.port}`;
     call.terminal.out(`The demo is running: a simulated router whose models are loaded, used, evicted and put to sleep.
 
@@ -45,7 +48,7 @@ Ctrl-C ends it. What happens to the models:
 };
 
 /** The usual port, or any free one when somebody has it: a demo should just start. */
-async function startOnFreePort(call: Call, url: string) {
+async function startOnFreePort(call: Call, url: string, router: SimulatedRouter) {
   const log = createLogger({ level: 'info', format: 'logfmt', write: call.terminal.err, now: Date.now });
   const start = (port: number) =>
     startService({
@@ -55,9 +58,15 @@ async function startOnFreePort(call: Call, url: string) {
       }),
       log,
       version: call.version,
+      memory: simulateMemory(router, new URL(url).host),
     });
   return start(10_180).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EADDRINUSE') throw error;
     return start(0);
   });
+}
+
+function simulateMemory(router: SimulatedRouter, name: string) {
+  const measure = createSimulatedMemory(router, name, systemClock);
+  return startMemory({ measure, intervalMs: 1000, timeoutMs: 1000 }, systemClock);
 }

@@ -1,9 +1,11 @@
 import { diagnoseRouter } from '../doctor/diagnose.ts';
 import { diagnoseAudit } from '../doctor/diagnose-audit.ts';
+import { diagnoseMemory } from '../doctor/diagnose-memory.ts';
 import { diagnoseState } from '../doctor/diagnose-state.ts';
 import type { RouterEvidence } from '../doctor/evidence.ts';
 import { examineRouter } from '../doctor/examine.ts';
 import { examineAudit } from '../doctor/examine-audit.ts';
+import { examineMemory } from '../doctor/examine-memory.ts';
 import { examineState } from '../doctor/examine-state.ts';
 import type { Diagnosis } from '../doctor/finding.ts';
 import { conclude, formatDiagnosis, hasFailed, viewDiagnosis } from '../doctor/report.ts';
@@ -20,7 +22,8 @@ export const doctor: Command = {
   configured: true,
   async run(call) {
     const output = outputOf(textFlag(call, 'output'));
-    const { routers, follow, state, audit } = call.config();
+    const config = call.config();
+    const { routers, follow, state, audit } = config;
     const show = (diagnosis: Diagnosis) => {
       if (output === 'text') call.terminal.out(formatDiagnosis(diagnosis));
       return diagnosis;
@@ -39,6 +42,7 @@ export const doctor: Command = {
       findings: [
         diagnoseState(examineState(state.file, SAVED_PARTS)),
         diagnoseAudit(examineAudit(audit.file)),
+        ...diagnoseMemory(await examineMemory(config, examined)),
       ],
     });
 

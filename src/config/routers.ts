@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostAndPort } from './address.ts';
-import { label, options, routerUrl, secret, texts } from './fields.ts';
+import { choice, label, options, routerUrl, secret, texts } from './fields.ts';
 
 /** The one router that is watched when none is named. */
 export const DEFAULT_ROUTERS: readonly { url: string }[] = [{ url: 'http://localhost:8080' }];
@@ -15,6 +15,11 @@ const router = z
     }),
     keep: texts('Globs of models on this router that are never unloaded, beside unload.keep.'),
     api_key: secret('The API key that the router asks for (its `--api-key`).', { env: 'LLAMA_API_KEY' }),
+    local: choice(
+      'auto',
+      ['auto', 'yes', 'no'],
+      'Whether it runs on this machine, so that the memory of its models can be told; auto finds out.',
+    ),
   })
   .transform(({ name, ...rest }) => Object.freeze({ name: name ?? hostAndPort(rest.url), ...rest }));
 

@@ -1,7 +1,18 @@
 import { z } from 'zod';
 import { formatDuration } from '../lib/duration.ts';
 import { type AlertBounds, alerts, checkAlerts } from './alerts.ts';
-import { choice, count, duration, listenAddress, path, section, texts, toggle, urlPath } from './fields.ts';
+import {
+  choice,
+  count,
+  duration,
+  listenAddress,
+  path,
+  section,
+  text,
+  texts,
+  toggle,
+  urlPath,
+} from './fields.ts';
 import { isTree } from './layer.ts';
 import { idleRules } from './policy.ts';
 import { routers } from './routers.ts';
@@ -49,6 +60,19 @@ export const configSchema = z
       telemetry_path: urlPath('/metrics/engine', 'Where they are when they are published apart.'),
     }),
     alerts,
+    memory: section('The memory of this machine: per GPU and per model, for routers that run here.', {
+      interval: duration('5s', '200ms', 'Between two readings; they are made beside the scrapes.'),
+      timeout: duration(
+        '3s',
+        '100ms',
+        'How long any one source may take; a program that takes longer is killed.',
+      ),
+      nvidia_smi: text('nvidia-smi', "The program that tells of NVIDIA's cards; empty: it is not run."),
+    }),
+    path: section('Where the kernel tells of processes and cards; elsewhere only in a container.', {
+      procfs: path('/proc', "The machine's /proc."),
+      sysfs: path('/sys', "The machine's /sys."),
+    }),
     lifecycle: section("How a model's life is told.", {
       reload_window: duration('10m', '1s', 'A load this soon after an unload is a reload after unload.'),
     }),

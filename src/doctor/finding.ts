@@ -12,7 +12,8 @@ export type Check =
   | 'events'
   | 'identity'
   | 'state'
-  | 'audit';
+  | 'audit'
+  | 'memory';
 
 /** The stable word for what was found, for scripts; `fine` when there is nothing to tell. */
 export type Cause =
@@ -64,7 +65,11 @@ export type Cause =
   | 'state_unreadable'
   | 'state_damaged'
   | 'audit_not_kept'
-  | 'audit_unwritable';
+  | 'audit_unwritable'
+  // memory
+  | 'no_gpu'
+  | 'source_failed'
+  | 'processes_hidden';
 
 /** One thing that was looked at, what was found, and what to do, a sentence or two each. */
 export interface Finding {

@@ -6,6 +6,7 @@ import { counter, gauge, histogram } from './family.ts';
  */
 const router = ['router'] as const;
 const model = ['router', 'model'] as const;
+const gpuPool = ['gpu', 'gpu_uuid', 'name', 'pool'] as const;
 
 export const CATALOG = {
   up: gauge('llama_router_up', 'Whether the last listing of the router succeeded (1) or not (0).', router),
@@ -203,6 +204,46 @@ export const CATALOG = {
     'llama_router_audit_last_write_successful',
     'Whether the last write to the audit file succeeded (1); absent without a file, and before the first write.',
     [],
+  ),
+  gpuMemoryTotal: gauge(
+    'llama_router_gpu_memory_total_bytes',
+    "Memory of a GPU of this machine: its own (vram), what it may use of the machine's (gtt), or shared (host).",
+    gpuPool,
+  ),
+  gpuMemoryUsed: gauge(
+    'llama_router_gpu_memory_used_bytes',
+    'Memory of a GPU of this machine that is in use, whoever uses it.',
+    gpuPool,
+  ),
+  gpuMemoryUnowned: gauge(
+    'llama_router_gpu_memory_unowned_bytes',
+    "Memory of a GPU in use that no model of ours holds; absent when a model's share is not known.",
+    gpuPool,
+  ),
+  modelGpuMemory: gauge(
+    'llama_router_model_gpu_memory_used_bytes',
+    "What the model's process holds on a GPU of this machine, in all pools.",
+    ['router', 'model', 'gpu_uuid'],
+  ),
+  modelResidentMemory: gauge(
+    'llama_router_model_resident_memory_bytes',
+    "Resident memory of the model's process, mapped weights included; of routers on this machine.",
+    model,
+  ),
+  modelCpu: counter(
+    'llama_router_model_cpu_seconds_total',
+    "CPU time of the model's processes, one after the other, while one is there.",
+    model,
+  ),
+  collectorSuccess: gauge(
+    'llama_router_collector_success',
+    'Whether the last reading of this source succeeded (1); hardware that is not there is no failure.',
+    ['collector'],
+  ),
+  collectorDuration: gauge(
+    'llama_router_collector_duration_seconds',
+    'How long the last reading of this source took.',
+    ['collector'],
   ),
   buildInfo: gauge('llama_router_exporter_build_info', 'This exporter; always 1.', [
     'version',

@@ -9,7 +9,7 @@ const load = (sources: Partial<Sources> = {}) => loadConfig({ env: {}, flags: {}
 
 it('needs nothing: every option has a default', () => {
   expect(load()).toEqual({
-    routers: [{ name: 'localhost:8080', url: 'http://localhost:8080', keep: [] }],
+    routers: [{ name: 'localhost:8080', url: 'http://localhost:8080', keep: [], local: 'auto' }],
     web: { listen_address: { port: 10180 }, telemetry_path: '/metrics', config_file: '' },
     auth: { tokens: [] },
     log: { level: 'info', format: 'logfmt' },
@@ -38,6 +38,8 @@ it('needs nothing: every option has a default', () => {
       hold_limit: 0,
       allowed_routers: ['*'],
     },
+    memory: { interval: 5, timeout: 3, nvidia_smi: 'nvidia-smi' },
+    path: { procfs: '/proc', sysfs: '/sys' },
     lifecycle: { reload_window: 600 },
     unload: {
       keep: [],

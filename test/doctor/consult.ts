@@ -49,17 +49,26 @@ export function createServers() {
 export interface Consultation {
   key?: string;
   flags?: Record<string, string>;
+  /** Default: no. Simulated routers have no processes that could be found. */
+  local?: 'auto' | 'no';
 }
 
 /** `doctor` on these routers: all that it prints, ports replaced by PORT, and its exit code. */
 export async function consult(
   urls: readonly string[],
-  { key, flags = {} }: Consultation = {},
+  { key, flags = {}, local = 'no' }: Consultation = {},
 ): Promise<{ text: string; code: number }> {
-  const config = loadConfig({
+  const loaded = loadConfig({
     env: key === undefined ? {} : { LLAMA_API_KEY: key },
-    flags: { router: [...urls], 'follow.request-timeout': '100ms', ...flags },
+    flags: {
+      router: [...urls],
+      'follow.request-timeout': '100ms',
+      // Not the cards of whatever machine this runs on.
+      ...{ 'path.sysfs': '/nowhere', 'memory.nvidia-smi': '' },
+      ...flags,
+    },
   });
+  const config = { ...loaded, routers: loaded.routers.map((router) => ({ ...router, local })) };
   let text = '';
   const code = await doctor.run({
     flags,

@@ -8,6 +8,7 @@ import {
   type SimulatedRouter,
   type SimulatedRouterOptions,
 } from '../../src/simulator/simulated-router.ts';
+import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { type Answers, type Consultation, consult, createServers, json } from './consult.ts';
 
 const servers = createServers();
@@ -45,6 +46,8 @@ const WELL = `http://127.0.0.1:PORT
 exporter
   note  state       nothing survives a restart: no state.file is configured
   note  audit       what is unloaded is in the log only: no audit.file is set
+  note  memory      no GPU is found: of models on this machine, resident memory and CPU time are told
+        what to do: If there is one: NVIDIA needs nvidia-smi (memory.nvidia_smi), AMD and Intel the /sys of the machine (path.sysfs).
 
 All is well.
 `;
@@ -99,6 +102,7 @@ describe('a router that is well', () => {
           says: 'what is unloaded is in the log only: no audit.file is set',
           remedy: [],
         },
+        expect.objectContaining({ check: 'memory', mark: 'note', cause: 'no_gpu' }),
       ],
     });
     expect([exit_code, code]).toEqual([0, 0]);
@@ -395,7 +399,7 @@ describe('the state file', () => {
     const { url } = await aRouter({}, 'qwen');
     const { text, code } = await consult([url], { flags: { 'state.file': path } });
     const told = text.split('exporter\n')[1]?.replaceAll(folder, 'FOLDER').replace(NO_AUDIT, '');
-    return { told, code };
+    return { told: told?.replace(/ {2}note {2}memory.*\n.*\n/, ''), code };
   };
   const path = join(folder, 'state.json');
 
@@ -480,5 +484,58 @@ describe('the audit file', () => {
       1,
     ]);
     expect(await given(folder)).toEqual([['FAIL  audit       FOLDER cannot be written (EISDIR)'], 1]);
+  });
+});
+
+describe('the memory of this machine', () => {
+  const told = async (flags: Record<string, string>, local: 'auto' | 'no' = 'no') => {
+    const { text, code } = await consult([(await aRouter({}, 'qwen')).url], { flags, local });
+    return { told: text.split('exporter\n')[1]?.split('\n').slice(2).join('\n'), code };
+  };
+
+  it('has no GPU', async () => {
+    expect(await told({})).toEqual({
+      told: `  note  memory      no GPU is found: of models on this machine, resident memory and CPU time are told
+        what to do: If there is one: NVIDIA needs nvidia-smi (memory.nvidia_smi), AMD and Intel the /sys of the machine (path.sysfs).
+
+All is well.
+`,
+      code: 0,
+    });
+  });
+
+  it('has GPUs', async () => {
+    expect(await told({ 'memory.nvidia-smi': playRecording('two-cards') })).toEqual({
+      told: `  ok    memory      NVIDIA GeForce RTX 3090 (vram: 20.6 GiB used of 24.0 GiB); NVIDIA RTX A6000 (vram: 8.0 GiB used of 48.0 GiB)
+
+All is well.
+`,
+      code: 0,
+    });
+  });
+
+  it('has a driver that does not work', async () => {
+    expect(await told({ 'memory.nvidia-smi': playRecording('driver-mismatch') })).toEqual({
+      told: `  warn  memory      nvidia-smi: it ended with 18: Failed to initialize NVML: Driver/library version mismatch NVML library version: 570.195
+        what to do: The driver was updated and the kernel still runs the old one: restart the machine.
+
+It works, with 1 warning.
+`,
+      code: 0,
+    });
+  });
+
+  it('hides the processes of a router that should be here', async () => {
+    const { told: text, code } = await told({ 'memory.nvidia-smi': playRecording('gb10') }, 'auto');
+    expect(text?.replace(/127[^ ]+/, 'ROUTER').replace(/\(host: .*\)/, '(host: …)')).toBe(
+      `  ok    memory      NVIDIA GB10 (host: …)
+  warn  memory      models of ROUTER are loaded, and their processes are not to be seen here
+        what to do: In a container: share the machine's process table (pid: host; in a pod, hostPID: true).
+                    If that router runs on another machine: local: no under it in the configuration file.
+
+It works, with 1 warning.
+`,
+    );
+    expect(code).toBe(0);
   });
 });

@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../dist/lib/clock.js';
+import { createMachine } from '../dist/memory/machine.js';
+import { startMemory } from '../dist/memory/memory.js';
+import { median, quantile, table } from './support/figures.mjs';
+import { readFlags } from './support/flags.mjs';
+
+export const usage = `memory: what reading the memory of this machine costs beside thousands of processes. Linux only.
+  --processes 2000      started for it, all asleep
+  --readings 50         after the first`;
+
+/** @param {readonly string[]} args */
+export async function run(args) {
+  const flags = readFlags(args, { processes: 2000, readings: 50 });
+  const sleepers = `i=0; while [ $i -lt ${flags.processes} ]; do sleep 600 & i=$((i+1)); done; wait`;
+  const crowd = spawn('sh', ['-c', sleepers], { detached: true, stdio: 'ignore' });
+  try {
+    await untilThere(flags.processes);
+    const machine = { procfs: '/proc', sysfs: '/sys', nvidiaSmi: '', timeoutMs: 60_000, routers: () => [] };
+    const measure = createMachine(machine, systemClock);
+    const memory = startMemory({ measure, intervalMs: 2 ** 30, timeoutMs: machine.timeoutMs }, systemClock);
+    const rows = [];
+    const first = await timed(memory);
+    rows.push(['the first', first.wall.toFixed(1), first.cpu.toFixed(1), first.blocked.toFixed(1)]);
+    const later = [];
+    for (let reading = 0; reading < flags.readings; reading += 1) later.push(await timed(memory));
+    for (const [name, share] of /** @type {const} */ ([
+      ['later, median', 0.5],
+      ['later, longest', 1],
+    ])) {
+      const of = (/** @type {'wall' | 'cpu' | 'blocked'} */ key) =>
+        quantile(
+          later.map((each) => each[key]),
+          share,
+        ).toFixed(1);
+      rows.push([name, of('wall'), of('cpu'), of('blocked')]);
+    }
+    await memory.stop();
+    const cpu = later.reduce((sum, each) => sum + each.cpu, 0) / later.length;
+    console.log(
+      `\n${readdirSync('/proc').filter((name) => /^\d+$/.test(name)).length} processes, milliseconds:\n`,
+    );
+    console.log(table(['reading', 'time', 'CPU', 'longest turn of the loop'], rows));
+    console.log(
+      `\nEvery 5 s: ${(cpu / 50).toFixed(2)} % of a core (median reading ${(median(later.map((each) => each.cpu)) / 50).toFixed(2)} %).`,
+    );
+  } finally {
+    if (crowd.pid !== undefined && crowd.exitCode === null) process.kill(-crowd.pid);
+  }
+}
+
+/** @param {import('../dist/memory/memory.js').Memory} memory */
+async function timed(memory) {
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  const [at, before] = [performance.now(), process.cpuUsage()];
+  await memory.fresh(60_000);
+  const { user, system } = process.cpuUsage(before);
+  const wall = performance.now() - at;
+  delay.disable();
+  return { wall, cpu: (user + system) / 1000, blocked: delay.max > 0 ? delay.max / 1e6 : 0 };
+}
+
+/** @param {number} processes */
+async function untilThere(processes) {
+  while (readdirSync('/proc').filter((name) => /^\d+$/.test(name)).length < processes) await sleep(100);
+}

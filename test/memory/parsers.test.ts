@@ -1,0 +1,195 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { parseFdinfo, sumClients } from '../../src/memory/drm-fdinfo.ts';
+import { parseDevices, parseProcesses } from '../../src/memory/nvidia-csv.ts';
+import {
+  parseListeners,
+  parseMeminfo,
+  parseModelArguments,
+  parseResident,
+  parseStat,
+} from '../../src/memory/procfs.ts';
+
+const MIB = 1024 * 1024;
+
+describe('/proc/PID/stat', () => {
+  const fields =
+    'S 310 412 412 0 -1 4194560 1520 0 3 0 1234 66 0 0 20 0 9 0 889123 2470379520 12034 18446744073709551615';
+  const stat = { state: 'S', parentPid: 310, startTicks: 889_123, cpuSeconds: 13 };
+
+  it.each(['llama-server', 'tmux: server', 'a) R 1 (b', '((', ')', '', 'line\nbreak) S 1 1'])(
+    'is read behind the last parenthesis: (%s)',
+    (comm) => expect(parseStat(`412 (${comm}) ${fields}\n`)).toEqual(stat),
+  );
+
+  it.each([
+    '',
+    'no parentheses',
+    '1 (x)',
+    '1 (x) S',
+    '1 (x) S a b',
+    `1 (x) ${fields.replace('889123', '-')}`,
+  ])('is none: %j', (text) => expect(parseStat(text)).toBeUndefined());
+});
+
+describe('the command line of a process', () => {
+  it.each<[string[], { alias: string; port: number } | undefined]>([
+    [['llama-server', '--port', '40123', '--alias', 'qwen3-8b'], { alias: 'qwen3-8b', port: 40_123 }],
+    [['x', '--alias', 'a b/ä:"', '--port', '1', '-c', '2'], { alias: 'a b/ä:"', port: 1 }],
+    [['x', '--alias', 'a', '--port', '1', '--alias', 'b', '--port', '2'], { alias: 'b', port: 2 }],
+    [['x', '--port', '8080'], undefined],
+    [['x', '--alias', 'a'], undefined],
+    [['x', '--alias', 'a', '--port'], undefined],
+    [['x', '--alias', 'a', '--port', '65536'], undefined],
+    [['x', '--alias', '', '--port', '1'], undefined],
+    [['x', '--alias=a', '--port=1'], undefined],
+    [[], undefined],
+  ])('%j', (args, model) => {
+    expect(parseModelArguments(args.map((arg) => `${arg}\0`).join(''))).toEqual(model);
+  });
+});
+
+it('reads what a kernel tells of memory, and nothing from a kernel thread', () => {
+  expect(parseResident('Name:\tx\nVmPeak:\t  9 kB\nVmRSS:\t  614400 kB\n')).toBe(600 * MIB);
+  expect(parseResident('Name:\tkthreadd\nThreads:\t1\n')).toBeUndefined();
+  const meminfo = 'MemTotal:       125494784 kB\nMemFree:  99 kB\nMemAvailable:    65536 kB\nBuffers: 1 kB\n';
+  expect(parseMeminfo(meminfo)).toEqual({ totalBytes: 125_494_784 * 1024, availableBytes: 64 * MIB });
+  expect(parseMeminfo('MemTotal: 125494784 kB\n')).toBeUndefined();
+});
+
+it('reads listening sockets of IPv4 and IPv6, and no others', () => {
+  const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 31337 1 0000000000000000 100 0 0 10 0
+   1: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 31338 1 0000000000000000 20 4 30 10 -1
+   2: 00000000000000000000000001000000:01BB 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 7 1 0
+`;
+  expect([...parseListeners(table)]).toEqual([
+    ['31337', 8080],
+    ['7', 443],
+  ]);
+});
+
+describe('nvidia-smi, cards', () => {
+  const uuid = 'GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10';
+  const card = { gpu: '0', uuid, name: 'NVIDIA RTX A6000', unified: false, divided: false };
+
+  it.each([
+    ['a card', '49140, 8211', { totalBytes: 49_140 * MIB, usedBytes: 8211 * MIB }],
+    ['one that shares the memory of the machine', '[N/A], [N/A]', { unified: true }],
+    ['Jetson', '[Not Supported], [Not Supported]', { unified: true }],
+    ['one that may not be seen', '[Insufficient Permissions], [Insufficient Permissions]', {}],
+    ['a lost one', '[Unknown Error], [GPU is lost]', {}],
+    ['one that tells half', '49140, [N/A]', { totalBytes: 49_140 * MIB }],
+  ])('%s', (_, memory, expected) => {
+    const read = parseDevices(`0, ${uuid}, [N/A], ${memory}, NVIDIA RTX A6000\n`);
+    expect(read).toEqual({ ok: true, value: [{ ...card, ...expected }] });
+  });
+
+  it('a divided card never shares the memory of the machine', () => {
+    const read = parseDevices(`0, ${uuid}, Enabled, [N/A], [N/A], NVIDIA RTX A6000\n`);
+    expect(read).toEqual({ ok: true, value: [{ ...card, divided: true }] });
+  });
+
+  it('a name may hold commas', () => {
+    const read = parseDevices(`0, ${uuid}, [N/A], 1, 1, NVIDIA, the card\n`);
+    expect(read.ok && read.value[0]?.name).toBe('NVIDIA, the card');
+  });
+
+  it.each([
+    'NVIDIA-SMI has failed because it could not …',
+    `0, ${uuid}, [N/A], 49140 MiB, 8211 MiB, NVIDIA`,
+    `zero, ${uuid}, [N/A], 1, 1, NVIDIA`,
+    '0, , [N/A], 1, 1, NVIDIA',
+    `0, ${uuid}, [N/A], -1, 1, NVIDIA`,
+    `0, ${uuid}, [N/A], 1, 1`,
+  ])('is strict: %s', (line) => {
+    expect(parseDevices(`0, ${uuid}, [N/A], 1, 1, NVIDIA\n${line}\n`)).toEqual({
+      ok: false,
+      fault: `it printed what is no line of its CSV: ${line}`,
+    });
+  });
+});
+
+describe('nvidia-smi, processes', () => {
+  const uuid = 'GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10';
+
+  it('reads each, with what it holds if that is told', () => {
+    expect(parseProcesses(`${uuid}, 4101, 18022\n${uuid}, 2210, [N/A]\nMIG-b60fa3b1-24b6, 7, 1\n`)).toEqual({
+      ok: true,
+      value: [
+        { uuid, pid: 4101, bytes: 18_022 * MIB },
+        { uuid, pid: 2210 },
+        { uuid: 'MIG-b60fa3b1-24b6', pid: 7, bytes: MIB },
+      ],
+    });
+    expect(parseProcesses('\n')).toEqual({ ok: true, value: [] });
+  });
+
+  it.each([`${uuid}, x, 1`, `${uuid}, 1`, `${uuid}, 1, 1, 1`, 'No running processes found'])(
+    'is strict: %s',
+    (line) => {
+      expect(parseProcesses(line).ok).toBe(false);
+    },
+  );
+});
+
+describe('fdinfo', () => {
+  const recorded = (name: string) =>
+    readFileSync(join(import.meta.dirname, '..', 'fixtures', 'memory', 'fdinfo', name), 'utf8');
+
+  it.each([
+    ['amdgpu', { pciAddress: '0000:03:00.0', id: '31', pools: { vram: 18_432 * MIB, gtt: 64 * MIB } }],
+    ['amdgpu-6.13', { pciAddress: '0000:c5:00.0', id: '44', pools: { vram: 64 * MIB, gtt: 60_928 * MIB } }],
+    ['xe', { pciAddress: '0000:03:00.0', id: '3', pools: { vram: 23_992 * 1024, gtt: 192 * 1024 } }],
+    ['i915', { pciAddress: '0000:00:02.0', id: '7', pools: { gtt: 2048 * MIB } }],
+    ['plain-file', undefined],
+  ])('of %s', (name, client) => expect(parseFdinfo(recorded(name))).toEqual(client));
+
+  it('counts each client of each card once, however many files it has open', () => {
+    const on = (pciAddress: string, id: string, vram: number) => ({ pciAddress, id, pools: { vram } });
+    expect(sumClients([on('a', '1', 5), on('a', '1', 5), on('a', '2', 7), on('b', '1', 11)])).toEqual([
+      { pciAddress: 'a', pool: 'vram', bytes: 12 },
+      { pciAddress: 'b', pool: 'vram', bytes: 11 },
+    ]);
+  });
+});
+
+it('no text is too strange to be read', () => {
+  const pieces = [
+    '0, GPU-1, N/A, 1, 1, x',
+    ')',
+    '(',
+    '\0',
+    '--alias',
+    '--port',
+    'drm-pdev: a',
+    'drm-client-id: 1',
+    '\n',
+    ':',
+    ', ',
+  ];
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc
+      .array(fc.oneof(fc.constantFrom(...pieces), fc.string()), { maxLength: 30 })
+      .map((parts) => parts.join('')),
+  );
+  const parsers = [
+    parseStat,
+    parseResident,
+    parseModelArguments,
+    parseListeners,
+    parseMeminfo,
+    parseDevices,
+    parseProcesses,
+    parseFdinfo,
+  ];
+  fc.assert(
+    fc.property(text, (arbitrary) => {
+      for (const parse of parsers) parse(arbitrary);
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { createProcesses, type Processes } from '../../src/memory/processes.ts';
+import type { ProcessId } from '../../src/memory/reading.ts';
+import { aMachine, type Machine, modelArgs } from '../support/machine.ts';
+
+const MIB = 1024 * 1024;
+const never = new AbortController().signal;
+const ROUTER = { pid: 400, startTicks: 50 };
+
+let machine: Machine;
+let processes: Processes;
+
+beforeEach(() => {
+  machine = aMachine();
+  processes = createProcesses(machine.procfs);
+  machine.run({ pid: 1, comm: 'systemd', startTicks: 1 });
+  machine.run({ ...ROUTER, args: ['llama-server', '--port', '8080'], sockets: [31, 32] });
+  machine.listen({ 8080: 31 });
+});
+afterEach(() => machine.remove());
+
+async function table(routers: readonly ProcessId[] = []) {
+  const read = await processes.read(routers, never);
+  if (!read.ok) throw new Error(read.fault);
+  return read.value;
+}
+
+const qwen = { pid: 401, parent: 400, startTicks: 60, args: modelArgs('qwen', 40_001) };
+const asModel = { pid: 401, startTicks: 60, alias: 'qwen', port: 40_001, parent: ROUTER };
+
+describe('the table of processes', () => {
+  it('holds models, their parents, and where these listen', async () => {
+    machine.run(qwen);
+    machine.run({ pid: 900, comm: 'bash', args: ['bash'] });
+    expect(await table()).toEqual({ models: [asModel], parents: [{ ...ROUTER, listens: [8080] }] });
+  });
+
+  it('is empty where there is no /proc', async () => {
+    expect(await createProcesses('/nowhere/proc').read([], never)).toEqual({
+      ok: true,
+      value: { models: [], parents: [] },
+    });
+  });
+
+  it('sees a model come and go', async () => {
+    expect((await table()).models).toEqual([]);
+    machine.run(qwen);
+    expect((await table()).models).toEqual([asModel]);
+    machine.end(401);
+    expect((await table()).models).toEqual([]);
+  });
+
+  it('sees a process that has been forked and shows its own command line only later', async () => {
+    machine.run({ ...qwen, args: ['llama-server', '--port', '8080'] });
+    expect((await table()).models).toEqual([]);
+    machine.run(qwen);
+    await table(); // The second of the same reading: it would be too soon.
+    expect((await table()).models).toEqual([asModel]);
+  });
+
+  it('reads an alias behind very many arguments', async () => {
+    const many = Array.from({ length: 1000 }, (_, index) => `--option-${index}`);
+    machine.run({ ...qwen, args: [...many, ...qwen.args] });
+    expect((await table()).models).toEqual([asModel]);
+  });
+
+  it('knows another process behind the same number', async () => {
+    machine.run(qwen);
+    await table();
+    machine.run({ ...qwen, startTicks: 99, args: modelArgs('gemma', 40_002) });
+    expect((await table()).models).toEqual([{ ...asModel, startTicks: 99, alias: 'gemma', port: 40_002 }]);
+    machine.run({ pid: 401, parent: 1, startTicks: 120, comm: 'cron', args: ['cron'] });
+    expect((await table()).models).toEqual([]);
+  });
+
+  it('takes a zombie for gone', async () => {
+    machine.run({ ...qwen, state: 'Z' });
+    expect((await table()).models).toEqual([]);
+  });
+
+  it('tells of a router without models when it is asked for, as long as it is the same process', async () => {
+    expect((await table([ROUTER])).parents).toEqual([{ ...ROUTER, listens: [8080] }]);
+    expect((await table([{ ...ROUTER, startTicks: 49 }])).parents).toEqual([]);
+  });
+
+  it('finds in the end what took the number of a process that was known as another', async () => {
+    machine.run({ pid: 401, parent: 1, startTicks: 40, args: ['cron'] });
+    for (let round = 0; round < 4; round += 1) await table();
+    machine.run(qwen);
+    let rounds = 0;
+    while ((await table()).models.length === 0) rounds += 1;
+    expect(rounds).toBeLessThan(60);
+  });
+
+  it('does not take a socket of somebody else for the router’s', async () => {
+    machine.run(qwen);
+    machine.listen({ 8080: 777 });
+    expect((await table()).parents).toEqual([{ ...ROUTER, listens: [] }]);
+  });
+});
+
+describe('what processes use', () => {
+  it('is told of those that are still the same', async () => {
+    machine.run({ ...qwen, residentBytes: 600 * MIB, cpuTicks: 250 });
+    const gone = { ...asModel, pid: 402 };
+    const other = { ...asModel, startTicks: 59 };
+    expect(await processes.usage.read([asModel, gone, other], never)).toEqual({
+      ok: true,
+      value: [{ pid: 401, startTicks: 60, residentBytes: 600 * MIB, cpuSeconds: 2.5 }],
+    });
+  });
+});
