@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 const GENERATED = [
   { file: 'docs/configuration.md', module: '../dist/config/document.js', export: 'configurationDocument' },
   { file: 'docs/metrics.md', module: '../dist/metrics/document.js', export: 'metricsDocument' },
+  { file: 'docs/alerts.md', module: './alerts-document.mjs', export: 'alertsDocument' },
 ];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
