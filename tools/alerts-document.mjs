@@ -86,8 +86,7 @@ ${sourceRows(read('gpu-memory.yml')).join('\n')}
 \`host:gpu_memory_used:ratio\` is the fullest GPU of each host. Of an AMD APU the pool \`gtt\` counts, where its models
 are; of all others \`vram\`. A GPU that several exporters measure has one series for each.
 
-The series are written after what those exporters' documentation and tests show; ours alone has been run together with
-these rules.
+The rules are written after what those exporters' documentation and tests show; none of them has been run with them.
 
 ## Links to the runbook
 

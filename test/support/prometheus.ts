@@ -79,16 +79,36 @@ export async function startAlertmanager(options: MonitorOptions): Promise<Monito
 }
 
 /** `promtool check metrics` on an exposition: code 0 is clean, 3 has lint findings, 1 does not parse. */
-export function checkMetrics(text: string, version: PairVersion = 'new'): { code: number; output: string } {
+export function checkMetrics(text: string, version: PairVersion = 'new'): ToolResult {
   return promtool(['check', 'metrics'], { version, input: text });
 }
 
 /** Runs promtool; `args` may name files of the checkout by their absolute path. */
-export function promtool(
+export function promtool(args: readonly string[], options: ToolOptions = {}): ToolResult {
+  return runTool('promtool', args, options);
+}
+
+/** Runs Alertmanager's amtool in the same way. */
+export function amtool(args: readonly string[], options: ToolOptions = {}): ToolResult {
+  return runTool('amtool', args, options);
+}
+
+interface ToolOptions {
+  readonly version?: PairVersion;
+  readonly input?: string;
+}
+
+interface ToolResult {
+  readonly code: number;
+  readonly output: string;
+}
+
+function runTool(
+  command: string,
   args: readonly string[],
-  { version = 'new', input = '' }: { version?: PairVersion; input?: string } = {},
-): { code: number; output: string } {
-  return runRooted({ command: 'promtool', args, ...rootOf(version), folders: [checkout] }, input);
+  { version = 'new', input = '' }: ToolOptions,
+): ToolResult {
+  return runRooted({ command, args, ...rootOf(version), folders: [checkout] }, input);
 }
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
