@@ -72,13 +72,21 @@ export async function startService({
   const fleet = createFleet(clock, { readEngine: true });
   const { store } = fleet;
   const holds = createHolds(clock);
-  const { operations, guards, keep } = createUnloading(fleet, () => config.current, clock, logLoop(log));
+  const memory = givenMemory ?? watchMemory(() => config.current, store, clock, log);
+  const { operations, guards, keep } = createUnloading(fleet, () => config.current, clock, {
+    tellLoop: logLoop(log),
+    memory,
+  });
 
   const telemetry = createTelemetry(isPresent);
   const deeds = createDeeds(isPresent, { triggers: TRIGGERS, outcomes: OUTCOMES, refusals: REFUSAL_REASONS });
   store.onTransition(telemetry.transition);
   store.onTransition(logTransitions(log));
-  store.onTransition(({ kind }) => kind === 'router' && deeds.refresh());
+  store.onTransition((transition) => {
+    if (transition.kind === 'router' && transition.change !== 'up' && transition.change !== 'down') {
+      deeds.follow(store.routers().map(({ name }) => name));
+    }
+  });
   fleet.onNotice(telemetry.notice);
   fleet.onEngineNews(logEngineNews(log));
   const books = startBookkeeping(started.audit.file, { operations, holds, deeds }, clock, log);
@@ -90,7 +98,6 @@ export async function startService({
   let applying = Promise.resolve();
   const relayed = collectRelayed(fleet.engine, () => config.current.engine.max_series);
   const processMetrics = startProcessMetrics(clock);
-  const memory = givenMemory ?? watchMemory(() => config.current, store, clock, log);
   const app = createApp({
     store,
     scrape: createScrape(

@@ -1,6 +1,7 @@
 import type { Config } from './config/schema.ts';
 import type { Fleet } from './fleet.ts';
 import type { Clock } from './lib/clock.ts';
+import type { Memory } from './memory/memory.ts';
 import type { SweepRules } from './policy/sweeper.ts';
 import { createGuards, type Guards, type Loop } from './unload/guards.ts';
 import { createOperations, type Operations } from './unload/operations.ts';
@@ -14,11 +15,20 @@ export interface Unloading {
   keep(router: string): readonly string[];
 }
 
+export interface UnloadingOptions {
+  tellLoop?: (loop: Loop) => void;
+  /** The memory of this machine, for what an unload frees and how much of it is enough. */
+  memory?: Pick<Memory, 'fresh' | 'ofRouter'>;
+}
+
+/** A reading takes milliseconds, but a driver may take its time: then the report says nothing of memory. */
+const MEASURE_WITHIN_MS = 2000;
+
 export function createUnloading(
   fleet: Fleet,
   config: () => Config,
   clock: Clock,
-  tellLoop: (loop: Loop) => void = () => {},
+  { tellLoop = () => {}, memory }: UnloadingOptions = {},
 ): Unloading {
   const rules = () => {
     const { unload, lifecycle } = config();
@@ -36,7 +46,14 @@ export function createUnloading(
     const { unload, routers } = config();
     return [...unload.keep, ...(routers.find(({ name }) => name === router)?.keep ?? [])];
   };
-  return { operations: createOperations({ hands: fleet.hands, keep, guards, clock }), guards, keep };
+  const measure = async (router: string) => {
+    // Where nothing measures, nobody waits for it.
+    if (!memory?.ofRouter(router)) return undefined;
+    return (await memory.fresh(MEASURE_WITHIN_MS)) && memory.ofRouter(router);
+  };
+  const hands = () =>
+    fleet.hands().map((each) => ({ ...each, memory: () => measure(each.desk.belief.name) }));
+  return { operations: createOperations({ hands, keep, guards, clock }), guards, keep };
 }
 
 /** What a request asks for when it does not say. */

@@ -9,6 +9,7 @@ const GENERATED = [
   { file: 'docs/configuration.md', module: '../dist/config/document.js', export: 'configurationDocument' },
   { file: 'docs/openapi.json', module: '../dist/http/document.js', export: 'openapiDocument' },
   { file: 'docs/metrics.md', module: '../dist/metrics/document.js', export: 'metricsDocument' },
+  { file: 'docs/alerts.md', module: './alerts-document.mjs', export: 'alertsDocument' },
 ];
 
 const root = fileURLToPath(new URL('..', import.meta.url));

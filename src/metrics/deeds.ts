@@ -7,8 +7,8 @@ import type { Samples } from './family.ts';
 
 /** Counts what this exporter does, and what it refuses to do. */
 export interface Deeds {
-  /** Other routers are followed than before. */
-  refresh(): void;
+  /** Other routers are followed than before; the series of a new one begin at 0. */
+  follow(routers: readonly string[]): void;
   operation(operation: Operation, request: Pick<UnloadRequest, 'enforcesHold'>): void;
   refusal(reason: RefusalReason): void;
   samples(): Promise<Samples[]>;
@@ -38,8 +38,12 @@ export function createDeeds(
   for (const reason of first.refusals) refusals.add({ reason }, 0);
 
   return {
-    refresh() {
+    follow(routers) {
       for (const family of all) family.refresh();
+      for (const router of routers) {
+        freed.add({ router }, 0);
+        enforced.add({ router }, 0);
+      }
     },
     operation({ trigger, outcome, routers }, { enforcesHold = false }) {
       if (outcome !== null) operations.add({ trigger, outcome });

@@ -86,28 +86,37 @@ export async function startAlertmanager(options: AlertmanagerOptions): Promise<M
 }
 
 /** `promtool check metrics` on an exposition: code 0 is clean, 3 has lint findings, 1 does not parse. */
-export function checkMetrics(text: string, version: PairVersion = 'new'): { code: number; output: string } {
+export function checkMetrics(text: string, version: PairVersion = 'new'): ToolResult {
   return promtool(['check', 'metrics'], { version, input: text });
 }
 
 /** Runs promtool; `args` may name files of the checkout, and of these folders, by their absolute path. */
-export function promtool(
-  args: readonly string[],
-  {
-    version = 'new',
-    input = '',
-    folders = [],
-  }: { version?: PairVersion; input?: string; folders?: readonly string[] } = {},
-): { code: number; output: string } {
-  return runRooted({ command: 'promtool', args, ...rootOf(version), folders: [checkout, ...folders] }, input);
+export function promtool(args: readonly string[], options: ToolOptions = {}): ToolResult {
+  return runTool('promtool', args, options);
 }
 
-/** Runs amtool; `args` may name files of these folders by their absolute path. */
-export function amtool(
+/** Runs Alertmanager's amtool in the same way. */
+export function amtool(args: readonly string[], options: ToolOptions = {}): ToolResult {
+  return runTool('amtool', args, options);
+}
+
+interface ToolOptions {
+  readonly version?: PairVersion;
+  readonly input?: string;
+  readonly folders?: readonly string[];
+}
+
+interface ToolResult {
+  readonly code: number;
+  readonly output: string;
+}
+
+function runTool(
+  command: string,
   args: readonly string[],
-  { version, folders }: { version: PairVersion; folders: readonly string[] },
-): { code: number; output: string } {
-  return runRooted({ command: 'amtool', args, ...rootOf(version), folders });
+  { version = 'new', input = '', folders = [] }: ToolOptions,
+): ToolResult {
+  return runRooted({ command, args, ...rootOf(version), folders: [checkout, ...folders] }, input);
 }
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
