@@ -248,6 +248,12 @@ const NEVER: Row[] = [
 /** What somebody without a right token may not, where there are tokens. */
 const LOCKED: Row[] = [
   ['without a token', nobody, 401, /no credentials/],
+  [
+    'without one in 10,000 bytes of headers',
+    all(nobody, withHeader('X-Long', 'x'.repeat(10_000))),
+    401,
+    /no cred/,
+  ],
   ['with a wrong token', token('token-of-nobody-0123'), 401, /none of ours/],
   ['with half a token', token(SECRET.slice(0, -1)), 401, /none of ours/],
   ['with a token of 10,000 bytes', token('x'.repeat(10_000)), 401, /none of ours/],
