@@ -5,7 +5,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Exposition, Format } from '../metrics/render.ts';
 import type { Caller } from '../unload/request.ts';
 import type { Auth } from './auth/auth.ts';
-import { jsonBody } from './json-body.ts';
+import { jsonBody, noBody } from './json-body.ts';
 import { pageRoute, styleRoute } from './page/page.ts';
 import { methodNotAllowed, notFound, problemHandler } from './problem.ts';
 import { type AlertParts, alertmanagerRoute } from './routes/alertmanager.ts';
@@ -105,7 +105,10 @@ export function createRoutes(parts: AppParts): Express {
   app.route('/style.css').get(styleRoute).all(methodNotAllowed('GET'));
   app.route('/-/healthy').get(healthyRoute).all(methodNotAllowed('GET'));
   app.route('/-/ready').get(readyRoute(parts.isReady)).all(methodNotAllowed('GET'));
-  app.route('/-/reload').post(mayAct, reloadRoute(parts.reload)).all(methodNotAllowed('POST'));
+  app
+    .route('/-/reload')
+    .post(mayAct, noBody({ ignored: true }), reloadRoute(parts.reload))
+    .all(methodNotAllowed('POST'));
   app.route('/api/v1/routers').get(routersRoute(store)).all(methodNotAllowed('GET'));
   app.route('/api/v1/models').get(modelsRoute(store)).all(methodNotAllowed('GET'));
   app.route('/api/v1/events').get(eventsRoute(store.onTransition, closing)).all(methodNotAllowed('GET'));
@@ -113,7 +116,7 @@ export function createRoutes(parts: AppParts): Express {
     .route('/api/v1/hold')
     .get(holdsRoute(store, holds))
     .put(mayAct, body, placeHoldRoute(store, holds, parts.holdRules, parts.now))
-    .delete(mayAct, releaseHoldRoute(store, holds))
+    .delete(mayAct, noBody(), releaseHoldRoute(store, holds))
     .all(methodNotAllowed('GET', 'PUT', 'DELETE'));
   const named = unloadRoute(parts, unloadBody);
   const all = unloadRoute(parts, unloadAllBody);

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
@@ -283,4 +285,31 @@ it.each(Object.keys(paths))('%s has no other methods', async (path) => {
     const allowed = String(headers.allow).toLowerCase().split(', ');
     expect(allowed.sort()).toEqual([...has].sort());
   }
+});
+
+describe('docs/http-api.md', () => {
+  const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'http-api.md'), 'utf8');
+
+  it('has a row for every route; the page brings its style', () => {
+    const rows = [...text.matchAll(/^\| (`[A-Z]+ \/.*?`) \|/gm)].flatMap(([, cell = '']) =>
+      [...cell.matchAll(/`([A-Z]+ [^`]*)`/g)].map(([, route]) => route),
+    );
+    const routes = OPERATIONS.filter(({ path }) => path !== '/style.css').map(
+      ({ path, method }) => `${method.toUpperCase()} ${path.replace('{id}', 'ID')}`,
+    );
+    expect(rows.sort()).toEqual(routes.sort());
+  });
+
+  it('has a row for every key of what unloads', () => {
+    const [, section = ''] = text.split('\n## Unloading\n');
+    const [table = ''] = section.split('\n\n**');
+    const rows = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, key]) => key);
+    expect(rows.sort()).toEqual(Object.keys(document.components.schemas.UnloadRequest.properties).sort());
+  });
+
+  it.each(['Operation', 'Model'])('shows a real %s', (name) => {
+    const shown = [...text.matchAll(/```json\n([^`]*)```/g)].map(([, json = '']) => JSON.parse(json));
+    const conforming = shown.filter((value) => faultsAt(`/components/schemas/${name}`, value).length === 0);
+    expect(conforming).toHaveLength(1);
+  });
 });

@@ -259,7 +259,11 @@ const SERVICE = {
       operationId: 'reload',
       summary: 'Reads the configuration anew.',
       tags: ['service'],
-      responses: { '200': { description: 'It is in force.', ...text('text/plain') }, ...ACT_REFUSALS },
+      responses: {
+        '200': { description: 'It is in force.', ...text('text/plain') },
+        ...ACT_REFUSALS,
+        '413': BODY_REFUSALS['413'],
+      },
     },
   },
 };
