@@ -89,7 +89,9 @@ export function createRemoteExporter(url: string, token: Secret | undefined): Re
       });
     } catch (error) {
       const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
-      throw new UnreachableError(`${base} cannot be reached: ${cause?.code ?? (error as Error).message}`);
+      throw new UnreachableError(
+        `${base} cannot be reached: ${cause?.code ?? cause?.message ?? (error as Error).message}`,
+      );
     }
   }
 }

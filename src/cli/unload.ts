@@ -37,7 +37,11 @@ const FLAGS: readonly CommandFlag[] = [
     value: 'DURATION',
     description: 'How long a model may take to be gone, once ordered. Default: unload.timeout, 60s.',
   },
-  { name: 'idle-for', value: 'DURATION', description: 'Only models that have served nothing for so long.' },
+  {
+    name: 'idle-for',
+    value: 'DURATION',
+    description: 'With --exporter: only models that have served nothing for so long.',
+  },
   {
     name: 'wait',
     negated: true,
@@ -105,6 +109,11 @@ async function runUnload(call: Call, models: readonly string[]): Promise<number>
     throw new UsageError('--on names a router of an --exporter; without one, give its URL as --router');
   }
   const request = requestOf(call, models, config);
+  if (exporter === undefined && request.selection.idleForMs !== undefined) {
+    throw new UsageError(
+      '--idle-for needs --exporter: only who watches all the time knows who is idle since when',
+    );
+  }
   const waiting = showWaiting(call.terminal);
   const show = (several: boolean) => (router: string, result: ModelResult) => {
     waiting.clear();
@@ -228,5 +237,6 @@ function durationFlag(call: Call, name: string): number | undefined {
 
 function exitCode({ routers, summary }: Operation): number {
   if (summary.failed > 0 || summary.busy > 0) return EXIT.notDone;
+  if (routers.some(({ refused }) => refused)) return EXIT.notDone;
   return routers.some(({ fault }) => fault) ? EXIT.unreachable : EXIT.done;
 }

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { runCli } from '../../src/cli/cli.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { anOperation } from '../support/an-operation.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { until } from '../support/until.ts';
 
@@ -139,11 +140,32 @@ describe('without an exporter', () => {
   it.each([
     [['unload-all', '--hold', '5m'], '--hold needs --exporter'],
     [['unload-all', '--on', 'attic'], '--on names a router of an --exporter'],
+    [
+      ['unload-all', '--idle-for', '1h', '--when-busy', 'skip'],
+      '--idle-for needs --exporter: only who watches',
+    ],
     [['unload-all', '--when-busy', 'kill'], "--when-busy is skip, wait, force, not 'kill'"],
     [['unload-all', '--idle-for', 'long'], "--idle-for is a duration such as 30s, not 'long'"],
   ])('%j is a slip of the pen', async (args, words) => {
     const { code, err } = await runAlone(...args);
     expect([code, err]).toEqual([2, expect.stringContaining(words)]);
+  });
+
+  it('exits with 1 when the exporter has too much to do: nothing was unloaded', async () => {
+    const detail = '8 other requests wait for their turn on this router already';
+    const refused = { reason: 'in_progress' as const, detail, retry_after_seconds: 30 };
+    const operation = anOperation({
+      ...{ outcome: 'refused' as const, routers: [{ router: 'attic', models: [], refused }] },
+    });
+    const busy = createServer(({ method }, response) => {
+      response.statusCode = method === 'POST' ? 503 : 200;
+      response.end(JSON.stringify(method === 'POST' ? operation : { models: [] }));
+    }).listen(0, '127.0.0.1');
+    await once(busy, 'listening');
+    const { port } = busy.address() as AddressInfo;
+    const answer = await runAlone('unload-all', '--exporter', `http://127.0.0.1:${port}`);
+    busy.close();
+    expect(answer).toEqual({ code: 1, err: `attic: ${detail}\n` });
   });
 
   it('an exporter that is not there, or is none, exits with 3', async () => {

@@ -35,9 +35,9 @@ describe('unload-all', () => {
   it('touches nothing in a dry run', async () => {
     const { code, out } = await run('unload-all', '--dry-run', '--keep', '*-c');
     expect(out).toBe(
-      `kept          tiny-c  (it is on the keep list)
-would unload  tiny-a
+      `would unload  tiny-a
 would unload  tiny-b
+kept          tiny-c  (it is on the keep list)
 Nothing was unloaded: this was a dry run.
 `,
     );

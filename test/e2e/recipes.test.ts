@@ -1,0 +1,274 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { loadConfig } from '../../src/config/load.ts';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { runRooted } from '../support/rooted-process.ts';
+import { makeRunFolder } from '../support/run-folder.ts';
+import { until } from '../support/until.ts';
+import { yamlBlocks } from '../support/yaml-blocks.ts';
+
+const CHECKOUT = join(import.meta.dirname, '..', '..');
+const RECIPES = join(CHECKOUT, 'deploy', 'recipes');
+const UNITS = join(CHECKOUT, 'deploy', 'systemd');
+const WITH_FREE_GPU = join(RECIPES, 'with-free-gpu.sh');
+const BEFORE_SUSPEND = join(RECIPES, 'llama-unload-before-suspend');
+const PAGE = readFileSync(join(CHECKOUT, 'docs', 'recipes.md'), 'utf8');
+const TOKEN = 'the-token-of-the-recipes';
+const INSTALLED = '/usr/local/bin/llama-router-exporter';
+
+let router: RealRouter;
+let exporter: RunningExporter;
+let folder: string;
+
+beforeAll(async () => {
+  router = await startRealRouter({ models: ['tiny-a', 'tiny-b'] });
+  exporter = await startExporter([router.url], {}, { LLAMA_ROUTER_EXPORTER_TOKEN: TOKEN });
+  folder = makeRunFolder('recipes');
+  writeFileSync(join(folder, 'token'), `${TOKEN}\n`, { mode: 0o600 });
+  placeProgram('bin', '"$@"');
+  // For what the page shows: run in earnest, but for the unloading.
+  placeProgram('dry', '"$@" --dry-run');
+});
+afterAll(async () => {
+  await exporter?.stop();
+  await router?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** The program as it is installed, in a folder for the PATH. */
+function placeProgram(name: string, args: string): void {
+  const file = join(folder, name, 'llama-router-exporter');
+  mkdirSync(join(folder, name));
+  writeFileSync(
+    file,
+    `#!/bin/sh\nexec '${process.execPath}' '${join(CHECKOUT, 'dist', 'main.js')}' ${args}\n`,
+  );
+  chmodSync(file, 0o755);
+}
+
+/** Runs a program; not with spawnSync, for the exporter lives in this process. */
+async function run(command: string, args: readonly string[], env: Record<string, string> = {}) {
+  const child = spawn(command, args, {
+    cwd: folder,
+    env: {
+      PATH: `${join(folder, 'bin')}:${process.env.PATH}`,
+      LLAMA_ROUTER_EXPORTER_TOKEN_FILE: join(folder, 'token'),
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (text) => {
+    out += text;
+  });
+  child.stderr.on('data', (text) => {
+    err += text;
+  });
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { code, out, err };
+}
+
+async function statuses(): Promise<Record<string, string>> {
+  const { data } = (await (await fetch(`${router.url}/models`)).json()) as {
+    data: { id: string; status: { value: string } }[];
+  };
+  return Object.fromEntries(data.map(({ id, status }) => [id, status.value]));
+}
+
+async function load(...models: string[]): Promise<void> {
+  for (const model of models) {
+    if ((await statuses())[model] === 'loaded') continue;
+    await fetch(`${router.url}/models/load`, { method: 'POST', body: JSON.stringify({ model }) });
+    await exporter.untilValue('llama_router_model_status', { model, status: 'loaded' }, 1);
+  }
+  // An unload in the millisecond after that is lost (b11669), and the process is killed 10 s later.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+async function holds(): Promise<{ reason: string }[]> {
+  return ((await (await fetch(`${exporter.url}/api/v1/hold`)).json()) as { holds: { reason: string }[] })
+    .holds;
+}
+
+async function changeHold(method: 'PUT' | 'DELETE', body?: object): Promise<void> {
+  const answer = await fetch(`${exporter.url}/api/v1/hold`, {
+    method,
+    headers: { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  expect(answer.status).toBe(200);
+}
+
+const NONE_LOADED = { 'tiny-a': 'unloaded', 'tiny-b': 'unloaded' };
+
+describe('with-free-gpu.sh', () => {
+  const withFreeGpu = (...command: string[]) => run(WITH_FREE_GPU, ['-e', exporter.url, ...command]);
+  beforeEach(() => load('tiny-a', 'tiny-b'));
+  afterEach(() => changeHold('DELETE'));
+
+  it('frees the memory, holds it while the command runs, and releases it', async () => {
+    const { code, out } = await withFreeGpu('-t', '5m', 'curl', '-s', `${exporter.url}/api/v1/hold`);
+    const during = JSON.parse(out).holds;
+    expect(during).toMatchObject([
+      { by: 'default', reason: expect.stringMatching(/^curl \(with-free-gpu\.sh \d+ on .+\)$/) },
+    ]);
+    expect(Date.parse(during[0].until) - Date.parse(during[0].since)).toBeLessThan(310_000);
+    expect([code, await holds(), await statuses()]).toEqual([0, [], NONE_LOADED]);
+  });
+
+  it.each([
+    ['fails', ['sh', '-c', 'exit 7'], 7],
+    ['is not there', ['no-such-command'], 127],
+    ['is killed', ['sh', '-c', 'kill -KILL $$'], 137],
+  ])('releases it also when the command %s, and passes on the exit code', async (_, command, code) => {
+    expect(await withFreeGpu('--', ...command)).toMatchObject({ code });
+    expect(await holds()).toEqual([]);
+  });
+
+  it('leaves a longer hold of somebody else as it is', async () => {
+    await changeHold('PUT', { seconds: 86_000, reason: 'mine' });
+    expect(await withFreeGpu('true')).toMatchObject({ code: 0 });
+    expect(await holds()).toMatchObject([{ reason: 'mine' }]);
+  });
+
+  it.each([
+    ['the router has another name', ['-r', 'attic', 'touch', 'ran'], 'No router is named attic'],
+    ['there is no command', [], 'which command?'],
+    ['a flag is misspelt', ['-x', 'touch', 'ran'], 'there is no -x'],
+  ])('does not run the command when %s', async (_, args, words) => {
+    const { code, err } = await withFreeGpu(...args);
+    expect([code, err]).toEqual([125, expect.stringContaining(words)]);
+    expect([readdirSync(folder).includes('ran'), await holds()]).toEqual([false, []]);
+  });
+
+  it('says what is wrong without an exporter and without a token', async () => {
+    const gone = await run(WITH_FREE_GPU, ['-e', 'http://127.0.0.1:9', 'true']);
+    expect([gone.code, gone.err]).toEqual([125, expect.stringContaining("'true' was not run")]);
+    const mute = await run(WITH_FREE_GPU, ['-e', exporter.url, 'true'], {
+      LLAMA_ROUTER_EXPORTER_TOKEN_FILE: '',
+    });
+    expect([mute.code, mute.err]).toEqual([125, expect.stringContaining('LLAMA_ROUTER_EXPORTER_TOKEN_FILE')]);
+  });
+
+  it('never has the token on a command line', async () => {
+    const running = withFreeGpu('sh', '-c', 'ps -eo args; sleep 0.2');
+    let seen = '';
+    let over = false;
+    void running.then(() => {
+      over = true;
+    });
+    await until('its end', () => {
+      seen += spawnSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).stdout;
+      return over;
+    });
+    expect(`${(await running).out}${seen}`).toContain('with-free-gpu.sh');
+    expect(`${(await running).out}${seen}`).not.toContain(TOKEN);
+  });
+});
+
+it('the suspend hook unloads before the machine sleeps, and only then', async () => {
+  await load('tiny-a', 'tiny-b');
+  const env = { LLAMA_SERVER_URL: router.url };
+  for (const when of [['post', 'suspend'], []]) {
+    expect(await run(BEFORE_SUSPEND, when, env)).toEqual({ code: 0, out: '', err: '' });
+  }
+  expect(await statuses()).toEqual({ 'tiny-a': 'loaded', 'tiny-b': 'loaded' });
+  const { code, out } = await run(BEFORE_SUSPEND, ['pre', 'suspend'], env);
+  expect([code, out]).toEqual([0, expect.stringContaining('Now no model is loaded.')]);
+  expect(await statuses()).toEqual(NONE_LOADED);
+});
+
+/** Whatever stands for the reader's own machine, as it is called here. */
+function here(text: string): string {
+  return text
+    .replaceAll(/http:\/\/(?:localhost|gpu-box):10180/g, exporter.url)
+    .replaceAll('http://localhost:8080', router.url)
+    .replaceAll('--on gpu-box', `--on 127.0.0.1:${router.port}`)
+    .replaceAll('qwen3-8b', 'tiny-a');
+}
+
+describe('docs/recipes.md', () => {
+  const commands = [PAGE, ...readdirSync(UNITS).map((unit) => readFileSync(join(UNITS, unit), 'utf8'))]
+    .flatMap((text) => [...text.matchAll(/llama-router-exporter (unload(?:-all)? [^\n"|]*)/g)])
+    .map(([, args = '']) => args);
+
+  it('shows command lines', () => expect(commands.length).toBeGreaterThan(8));
+
+  it.each(commands)('llama-router-exporter %s', async (args) => {
+    const answer = await run('sh', ['-c', here(`llama-router-exporter ${args}`)], {
+      PATH: `${join(folder, 'dry')}:${process.env.PATH}`,
+      LLAMA_SERVER_URL: router.url,
+    });
+    expect(answer).toMatchObject({ code: 0, err: '' });
+  });
+
+  it('shows configurations that load', () => {
+    const shown = yamlBlocks('recipes.md').filter((block) => block.startsWith('# config.yml\n'));
+    const file = join(folder, 'config.yml');
+    const loaded = shown.map((block) => {
+      writeFileSync(file, block);
+      return loadConfig({ file, env: {}, flags: {} });
+    });
+    expect(loaded.map(({ policy, unload }) => [policy.idle.length, unload.keep.length])).toEqual([
+      [2, 0],
+      [0, 2],
+    ]);
+  });
+
+  const [ci = '', ...targets] = [...PAGE.matchAll(/^```sh\n([\s\S]*?)^```/gm)]
+    .map(([, block = '']) => block)
+    .filter((block) => block.includes('call "$api'));
+
+  it('shows a CI step that waits, polls, and fails without the token', async () => {
+    await load('tiny-a', 'tiny-b');
+    const env = { LLAMA_TOKEN: TOKEN };
+    // At once, so that it has to poll.
+    const step = here(ci).replace('"wait": 60', '"wait": 0').replace('sleep 5', 'sleep 0.2; echo polls');
+    expect(step).toContain('polls');
+    const { code, out, err } = await run('sh', ['-euc', step], env);
+    expect([code, out, err]).toEqual([0, expect.stringMatching(/^(polls\n)+true\n$/), '']);
+    expect(await statuses()).toEqual(NONE_LOADED);
+    const refused = await run('sh', ['-euc', step], { LLAMA_TOKEN: 'not-the-token-at-all' });
+    expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('Refused')]);
+  });
+
+  it('shows how to ask for as much as is needed, and what is said where nothing measures it', async () => {
+    await load('tiny-a', 'tiny-b');
+    const ask = async (block = '') => {
+      const start = `${here(ci).split('\n').slice(0, 2).join('\n')}\n`;
+      const { out } = await run('sh', ['-c', start + here(block)], { LLAMA_TOKEN: TOKEN });
+      return JSON.parse(out);
+    };
+    expect(await ask(targets[0])).toMatchObject({ outcome: 'dry_run', routers: [{ models: [{}, {}] }] });
+    expect(await ask(targets[1])).toMatchObject({
+      outcome: 'failed',
+      routers: [{ fault: { message: expect.stringContaining('nothing measures the memory') } }],
+    });
+  });
+});
+
+describe('what is shipped', () => {
+  it('scripts pass shellcheck', () => {
+    const scripts = readdirSync(RECIPES).map((name) => join(RECIPES, name));
+    expect(runRooted({ command: 'shellcheck', args: scripts })).toEqual({ code: 0, output: '' });
+  });
+
+  it('units pass systemd-analyze verify, and so does the drop-in of the page', () => {
+    const units = join(folder, 'units');
+    const dropIn = /^```ini\n([\s\S]*?)^```/m.exec(PAGE)?.[1] ?? '';
+    const program = join(folder, 'bin', 'llama-router-exporter');
+    mkdirSync(join(units, 'train.service.d'), { recursive: true });
+    writeFileSync(join(units, 'train.service'), '[Service]\nType=oneshot\nExecStart=/bin/true\n');
+    writeFileSync(join(units, 'train.service.d', 'free-gpu.conf'), dropIn.replaceAll(INSTALLED, program));
+    for (const name of readdirSync(UNITS)) {
+      const text = readFileSync(join(UNITS, name), 'utf8');
+      writeFileSync(join(units, name), text.replaceAll(INSTALLED, program));
+    }
+    const names = ['train.service', ...readdirSync(UNITS)].map((name) => join(units, name));
+    const verify = { command: 'systemd-analyze', args: ['verify', ...names] };
+    expect(runRooted(verify)).toEqual({ code: 0, output: '' });
+  });
+});
