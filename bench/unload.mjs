@@ -9,9 +9,13 @@ import { startExporter } from './support/processes.mjs';
 export const usage = `unload: all idle models of a real router unloaded and gone, beside the shell loop that people write.
   LLAMA_SERVER_URL   the router, with curl and jq on this machine; --models-max must allow as many
   --models 4         how many models
+  --match tiny       only models with this in their name
   --rounds 9         how often each way is measured, in turn`;
 
-/** What people write: list, then unload one after the other. It does not know when they are gone. */
+/**
+ * What people write: list, then unload one after the other. It asks nobody whether he is busy, as `force` does not,
+ * and does not know when they are gone.
+ */
 const LOOP = `
 for model in $(curl -s "$0/models" | jq -r '.data[] | select(.status.value == "loaded") | .id'); do
   curl -s -X POST "$0/models/unload" -H 'Content-Type: application/json' -d "{\\"model\\":\\"$model\\"}" >/dev/null
@@ -21,10 +25,11 @@ const GIVE_UP_MS = 30_000;
 
 /** @param {readonly string[]} args */
 export async function run(args) {
-  const flags = readFlags(args, { models: 4, rounds: 9 });
+  const flags = readFlags(args, { models: 4, match: '', rounds: 9 });
   const url = process.env.LLAMA_SERVER_URL?.replace(/\/$/, '');
   if (!url) throw new Error('LLAMA_SERVER_URL must name a real router');
-  const models = (await listed(url)).slice(0, flags.models).map(({ id }) => id);
+  const named = (await listed(url)).map(({ id }) => id).filter((id) => id.includes(flags.match));
+  const models = named.slice(0, flags.models);
   if (models.length < flags.models) throw new Error(`${url} has fewer than ${flags.models} models`);
   const port = await freePort();
   const exporter = await startExporter([`--router=${url}`, `--web.listen-address=127.0.0.1:${port}`]);
@@ -34,18 +39,23 @@ export async function run(args) {
     'curl + jq loop': () => shell(LOOP, url),
     'exporter, by curl': () => shell('curl -s --fail -X POST "$0" >/dev/null', unloadAll),
     exporter: () => post(unloadAll),
+    'exporter, forced': () => post(unloadAll, { when_busy: 'force' }),
   };
   /** @type {Record<string, { answered: number[], gone: number[] }>} */
   const times = Object.fromEntries(Object.keys(ways).map((way) => [way, { answered: [], gone: [] }]));
   try {
+    while (!(await fetch(`http://127.0.0.1:${port}/-/ready`)).ok) await sleep(20);
+    await post(unloadAll); // Whatever was loaded before.
     for (let round = 0; round < flags.rounds; round += 1) {
       for (const [way, go] of Object.entries(ways)) {
         await loadAll(url, models);
+        const watch = await watchGone(url, models);
         const startedAt = performance.now();
-        const gone = untilGone(url, models).then(() => performance.now() - startedAt);
+        const gone = watch.gone.then(() => performance.now() - startedAt);
         await go();
         times[way]?.answered.push(performance.now() - startedAt);
         times[way]?.gone.push(await gone);
+        await until(url, models, 'unloaded', 20);
       }
     }
   } finally {
@@ -95,10 +105,28 @@ async function loadAll(url, models) {
   await sleep(500);
 }
 
-/** Seen by listings, as by anybody: they add some milliseconds to each way alike. */
-/** @param {string} url @param {readonly string[]} models */
-function untilGone(url, models) {
-  return until(url, models, 'unloaded', 2);
+/**
+ * Resolves when the router's stream has told of the end of each: whoever listed all the time would slow it down.
+ * @param {string} url @param {readonly string[]} models
+ */
+async function watchGone(url, models) {
+  const left = new Set(models);
+  const watching = new AbortController();
+  const answer = await fetch(`${url}/models/sse`, { signal: watching.signal });
+  const gone = (async () => {
+    let text = '';
+    for await (const chunk of /** @type {any} */ (answer.body)) {
+      const lines = (text + Buffer.from(chunk)).split('\n');
+      text = lines.pop() ?? '';
+      for (const line of lines.filter((each) => each.startsWith('data: '))) {
+        const { model, data } = JSON.parse(line.slice(6));
+        if (data?.status === 'unloaded') left.delete(model);
+      }
+      if (left.size === 0) break;
+    }
+    watching.abort();
+  })();
+  return { gone };
 }
 
 /** @param {string} url @param {readonly string[]} models @param {string} status @param {number} everyMs */

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { createLimit } from '../lib/limit.ts';
+import { createTurns } from '../lib/turns.ts';
 import type { ModelBelief } from '../models/belief.ts';
 import type { Hands } from './hands.ts';
 import { type MemoryReading, type Plan, planUnload, unmeasurable } from './plan.ts';
@@ -27,6 +28,9 @@ export interface RunEnd {
 /** As many unloads as are under way on one router at once: each is a process that ends. */
 const AT_ONCE = 8;
 
+/** A model that answers later than this keeps no other from being asked. */
+const PATIENCE_MS = 250;
+
 /**
  * Does on one router what is asked for: plans on what is believed, unloads what the plan says, several at once,
  * and goes on when one fails. Never throws.
@@ -48,9 +52,11 @@ export async function runOnRouter(
   if (why !== undefined) return { fault: { kind: 'unmeasured', message: why }, unmatched: [] };
   setMaxListeners(0, patience.busy, patience.gone); // One for every model.
   const limit = createLimit(AT_ONCE);
+  const askInTurn = createTurns(PATIENCE_MS);
   const settingOf = (model: string): Setting => ({
     clock,
     limit,
+    askInTurn,
     patience,
     onWaiting: (reason) => news.waiting(model, reason),
   });

@@ -2,7 +2,11 @@ import { createAlarm } from '../lib/alarm.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { Limit } from '../lib/limit.ts';
+import { ok } from '../lib/result.ts';
+import type { InTurn } from '../lib/turns.ts';
+import type { Answer } from '../models/feed.ts';
 import { isRunning } from '../models/status.ts';
+import type { Asked } from '../router/client.ts';
 import type { Hands } from './hands.ts';
 import { tooActive } from './plan.ts';
 import type { ModelResult } from './report.ts';
@@ -25,10 +29,15 @@ export interface Setting {
   clock: Clock;
   /** At most so many processes are ending at once. */
   limit: Limit;
+  /** Questions go one after the other, for a router that is asked much at once stalls; orders follow on their heels. */
+  askInTurn: InTurn;
   patience: Patience;
   /** Told what is being waited for. */
   onWaiting(why: string): void;
 }
+
+/** An answer that has waited longer for the turn of its order is asked for again. */
+const FRESH_MS = 25;
 
 /** Between two looks at a busy model: gaps between requests may be short. */
 const LOOK_AGAIN_MS = 250;
@@ -91,27 +100,26 @@ async function order(
   model: string,
   terms: ModelTerms,
   hands: Hands,
-  { clock, patience }: Setting,
+  { clock, patience, askInTurn }: Setting,
 ): Promise<Attempt> {
   const { desk } = hands;
   const wasLoading = desk.belief.models.get(model)?.life.status === 'loading';
-  let objection: Attempt | undefined;
-  let takeBack = () => {};
+  // Before the question, for nobody else asks then; and before the order, whose event may arrive before its answer.
+  const takeBack = desk.asking(model);
+  const look = async () => (terms.whenBusy === 'force' ? undefined : objectionTo(model, terms, hands, clock));
+  let objection = await askInTurn(look);
   let sentAt = clock.now();
   const lastLook = async () => {
-    // Before the order: its event may arrive before its answer. And before the question: nobody else asks then.
-    takeBack = desk.asking(model);
-    objection = terms.whenBusy === 'force' ? undefined : await objectionTo(model, terms, hands, clock);
-    if (objection) takeBack();
+    if (clock.now() - sentAt > FRESH_MS) objection = await look();
     sentAt = clock.now();
     return objection === undefined;
   };
   const watch = watchForEnd(model, hands, clock, terms.timeoutMs);
-  const answer = await hands.unload(model, lastLook);
+  const answer: Answer<Asked | 'not_sent'> = objection ? ok('not_sent') : await hands.unload(model, lastLook);
   if (objection || (answer.ok && answer.value !== 'accepted')) {
+    takeBack();
     watch.stop();
     if (objection) return objection;
-    takeBack();
     return answer.ok && answer.value === 'not_running'
       ? settled({ result: 'already_unloaded' })
       : settled({ result: 'failed', detail: 'the router does not know it any more' });

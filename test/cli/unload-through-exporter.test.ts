@@ -165,7 +165,7 @@ describe('without an exporter', () => {
     const { port } = busy.address() as AddressInfo;
     const answer = await runAlone('unload-all', '--exporter', `http://127.0.0.1:${port}`);
     busy.close();
-    expect(answer).toEqual({ code: 1, err: `attic: ${detail}\n` });
+    expect(answer).toMatchObject({ code: 1, err: `attic: ${detail}\n` });
   });
 
   it('an exporter that is not there, or is none, exits with 3', async () => {

@@ -91,7 +91,11 @@ describe('an operation', () => {
       ],
       summary: { unloaded: 3, already_unloaded: 0, kept: 0, busy: 0, failed: 0 },
     });
-    expect(progress).toEqual(['attic qwen unloaded', 'attic bge unloaded', 'cellar llama unloaded']);
+    expect(progress.toSorted()).toEqual([
+      'attic bge unloaded',
+      'attic qwen unloaded',
+      'cellar llama unloaded',
+    ]);
   });
 
   it('can be for some routers and some models', async () => {
