@@ -10,6 +10,7 @@ const MEASUREMENTS = {
   memory: 'what reading the memory of the machine costs beside thousands of processes',
   soak: 'ten minutes beside a real router: nothing is loaded, woken or kept awake',
   gate: 'what an answer of the gate takes, which a proxy asks before every request',
+  driver: 'what scrapes take while nvidia-smi hangs',
   unload: 'all idle models unloaded and gone, beside the shell loop that people write',
   churn: 'memory while thousands of models come and go',
 };

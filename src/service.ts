@@ -66,6 +66,8 @@ export async function startService({
   clock = systemClock,
   memory: givenMemory,
 }: ServiceParts): Promise<Service> {
+  // Before anything that runs: it may refuse to start.
+  const access = createAccess(config, (refusal) => books.unauthorized(refusal), clock, log);
   const closing = new AbortController();
   const started = config.current;
   const { web, engine } = started;
@@ -90,7 +92,6 @@ export async function startService({
   fleet.onNotice(telemetry.notice);
   fleet.onEngineNews(logEngineNews(log));
   const books = startBookkeeping(started.audit.file, { operations, holds, deeds }, clock, log);
-  const access = createAccess(config, books.unauthorized, clock, log);
   holdAround(operations, holds, () => config.current.hold, clock);
 
   let loads = { successful: true, loadedAt: clock.now() };

@@ -1,14 +1,14 @@
 import { copyFileSync, linkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cache } from '../../tools/install-real-servers/places.mjs';
-import { brokenModel, cachedModel, type ModelShape, midShape, tinyShape } from './gguf.ts';
+import { bigShape, brokenModel, cachedModel, type ModelShape, midShape, tinyShape } from './gguf.ts';
 
 /**
- * Puts `ID.gguf` into a router's models folder: a slow model of 104 MB when the id begins with `mid`, one
- * that cannot be loaded when it begins with `broken`, a tiny one otherwise.
+ * Puts `ID.gguf` into a router's models folder: a slow model of 104 MB when the id begins with `mid`, one of 410 MB
+ * when it begins with `big`, one that cannot be loaded when it begins with `broken`, a tiny one otherwise.
  */
 export function placeModel(folder: string, id: string): void {
-  const shape = id.startsWith('mid') ? midShape : tinyShape;
+  const shape = id.startsWith('mid') ? midShape : id.startsWith('big') ? bigShape : tinyShape;
   const source = cachedModel(join(cache, 'models', cacheName(shape)), shape);
   const target = join(folder, `${id}.gguf`);
   if (id.startsWith('broken')) writeFileSync(target, brokenModel(source));

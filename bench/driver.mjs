@@ -1,0 +1,98 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { quantile, table } from './support/figures.mjs';
+import { readFlags } from './support/flags.mjs';
+import { freePort } from './support/free-port.mjs';
+import { openClient } from './support/keep-alive-client.mjs';
+import { startExporter } from './support/processes.mjs';
+
+export const usage = `driver: what scrapes take while nvidia-smi hangs, beside one that answers; in turn.
+  --rounds 400   turns of each
+  --turn 10      scrapes in one turn`;
+
+/** Two cards that answer at once, and a driver that never does. */
+const PROGRAMS = {
+  answers: `#!/bin/sh
+case "$1" in
+  --query-gpu=*) echo '0, GPU-0000, NVIDIA L40S, 46068, 8211, 37857, 3'; echo '1, GPU-0001, NVIDIA L40S, 46068, 211, 45857, 0';;
+esac
+`,
+  hangs: '#!/bin/sh\nexec sleep 3600\n',
+};
+
+/** @param {readonly string[]} args */
+export async function run(args) {
+  const flags = readFlags(args, { rounds: 400, turn: 10 });
+  const folder = mkdtempSync(join(tmpdir(), 'driver-'));
+  try {
+    const lanes = [];
+    for (const [driver, program] of Object.entries(PROGRAMS)) {
+      const file = join(folder, driver);
+      writeFileSync(file, program);
+      chmodSync(file, 0o755);
+      lanes.push(await open(driver, file));
+    }
+    for (let round = -20; round < flags.rounds; round += 1) {
+      for (const { client, times } of lanes) {
+        for (let scrape = 0; scrape < flags.turn; scrape += 1) {
+          const { milliseconds } = await client.get('identity');
+          if (round >= 0) times.push(milliseconds);
+        }
+      }
+    }
+    const p99 = lanes.map(({ times }) => quantile(times, 0.99));
+    console.log(
+      `\nReadings of memory every second, ${lanes[0]?.times.length} scrapes of each, milliseconds:\n`,
+    );
+    console.log(
+      table(
+        ['nvidia-smi', 'collector_success', 'p50', 'p99', 'longest'],
+        lanes.map(({ driver, success, times }, at) => [
+          driver,
+          success,
+          quantile(times, 0.5).toFixed(3),
+          (p99[at] ?? 0).toFixed(3),
+          Math.max(...times).toFixed(2),
+        ]),
+      ),
+    );
+    console.log(
+      `\np99 while it hangs: ${((p99[1] ?? 0) / (p99[0] ?? 1)).toFixed(2)} × that of a healthy one.`,
+    );
+    for (const { client, exporter } of lanes) {
+      client.close();
+      await exporter.stop();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** An exporter without a router, with this driver; resolves when its collector has told how that goes. */
+/** @param {string} driver @param {string} program */
+async function open(driver, program) {
+  const port = await freePort();
+  const exporter = await startExporter([
+    '--router=http://127.0.0.1:9',
+    `--web.listen-address=127.0.0.1:${port}`,
+    `--memory.nvidia-smi=${program}`,
+    '--memory.interval=1s',
+    '--memory.timeout=2s',
+  ]);
+  const pattern = /llama_router_collector_success\{collector="nvidia-smi"\} (\d)/;
+  for (;;) {
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    const success = pattern.exec(text)?.[1];
+    if (success !== undefined) {
+      return {
+        driver,
+        success,
+        exporter,
+        client: await openClient(port),
+        times: /** @type {number[]} */ ([]),
+      };
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
