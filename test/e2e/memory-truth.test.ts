@@ -29,6 +29,14 @@ async function told(model: string): Promise<number | undefined> {
   return exporter.value('llama_router_model_resident_memory_bytes', { model });
 }
 
+/** Has the model loaded: a router that has not noticed a crash yet answers with an error first. */
+async function use(model: string): Promise<void> {
+  await until(
+    `${model} to answer`,
+    async () => (await complete(router, model, { tokens: 2 })).status === 200,
+  );
+}
+
 /** Resolves when the exporter's word is within 5 % of the kernel's, which must be soon: nothing is averaged. */
 async function agree(...models: string[]): Promise<void> {
   for (const model of models) {
@@ -40,26 +48,26 @@ async function agree(...models: string[]): Promise<void> {
 }
 
 it('is what /proc says after a load', async () => {
-  await complete(router, BIG, { tokens: 2 });
-  await complete(router, TINY, { tokens: 2 });
+  await use(BIG);
+  await use(TINY);
   await agree(BIG, TINY);
   expect(await told(BIG)).toBeGreaterThan(300e6);
   expect(await told(TINY)).toBeLessThan(200e6);
 });
 
 it('is what /proc says after an eviction, and of the evicted nothing', async () => {
-  await complete(router, TINY, { tokens: 2 }); // The big one has been unused for longest.
-  await complete(router, OTHER, { tokens: 2 });
+  await use(TINY); // The big one has been unused for longest.
+  await use(OTHER);
   await agree(OTHER, TINY);
   expect(await told(BIG)).toBeUndefined();
 });
 
 it('is what /proc says after a crash and a reload', async () => {
-  await complete(router, BIG, { tokens: 2 });
+  await use(BIG);
   await agree(BIG);
   await router.crash(BIG);
   expect(await told(BIG)).toBeUndefined();
-  await complete(router, BIG, { tokens: 2 });
+  await use(BIG);
   await agree(BIG);
 });
 
@@ -72,7 +80,7 @@ it('is not that of a stranger who has got the process ID of a model, and says th
     expect(stranger.pid).toBe(pid);
     expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain(BIG);
     expect(await told(BIG)).toBeUndefined();
-    await complete(router, BIG, { tokens: 2 });
+    await use(BIG);
     await agree(BIG);
     expect(router.childPid(BIG)).not.toBe(pid);
   } finally {
