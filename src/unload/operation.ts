@@ -88,7 +88,7 @@ export function beginOperation(
     finish(known) {
       reportUnmatched();
       reportUnknown(known);
-      operation.outcome = outcomeOf(operation.routers, request.dryRun);
+      operation.outcome = outcomeOf(operation.routers, request);
       operation.duration_seconds = elapsed();
     },
     get finished() {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { caller, TRIGGERS, WHEN_BUSY } from './request.ts';
+import { caller, TRIGGERS, type UnloadRequest, WHEN_BUSY } from './request.ts';
 
 /** What became of one model. */
 export const RESULTS = [
@@ -131,12 +131,16 @@ export function summarize(routers: readonly RouterResult[]): Summary {
 
 /**
  * What a finished operation came to. A router that could not be asked counts as a failure, like a model that
- * would not go; one that was refused makes a success partial.
+ * would not go, or stayed busy for as long as it was waited for; one that was to be left alone when busy does not.
+ * A router that was refused makes a success partial.
  */
-export function outcomeOf(routers: readonly RouterResult[], dryRun: boolean): Outcome {
+export function outcomeOf(
+  routers: readonly RouterResult[],
+  { dryRun, whenBusy }: Pick<UnloadRequest, 'dryRun' | 'whenBusy'>,
+): Outcome {
   if (dryRun) return 'dry_run';
   const { unloaded, busy, failed } = summarize(routers);
-  const missed = busy + failed + routers.filter(({ fault }) => fault).length;
+  const missed = (whenBusy === 'skip' ? 0 : busy) + failed + routers.filter(({ fault }) => fault).length;
   const refused = routers.some((router) => router.refused);
   if (missed > 0) return unloaded > 0 ? 'partial' : 'failed';
   if (refused) return unloaded > 0 ? 'partial' : 'refused';

@@ -40,7 +40,18 @@ describe('the outcome', () => {
     ['one was busy and nothing went', [router('busy', 'kept')], 'failed'],
     ['no router could be reached', [unreachable], 'failed'],
     ['nothing was to do on those that could be reached', [router('already_unloaded'), unreachable], 'failed'],
-  ])('when %s', (_, routers, outcome) => expect(outcomeOf(routers, false)).toBe(outcome));
+  ])('when %s', (_, routers, outcome) =>
+    expect(outcomeOf(routers, { dryRun: false, whenBusy: 'wait' })).toBe(outcome),
+  );
 
-  it('of a dry run is just that', () => expect(outcomeOf([router('would_unload')], true)).toBe('dry_run'));
+  it.each<[string, RouterResult[], string]>([
+    ['some went', [router('unloaded', 'busy')], 'success'],
+    ['nothing went', [router('busy', 'kept')], 'noop'],
+    ['one failed', [router('busy', 'failed')], 'failed'],
+  ])('when busy ones were to be left alone, and %s', (_, routers, outcome) =>
+    expect(outcomeOf(routers, { dryRun: false, whenBusy: 'skip' })).toBe(outcome),
+  );
+
+  it('of a dry run is just that', () =>
+    expect(outcomeOf([router('would_unload')], { dryRun: true, whenBusy: 'wait' })).toBe('dry_run'));
 });
