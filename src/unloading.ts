@@ -4,6 +4,7 @@ import type { Clock } from './lib/clock.ts';
 import type { Memory } from './memory/memory.ts';
 import type { SweepRules } from './policy/sweeper.ts';
 import { createGuards, type Guards, type Loop } from './unload/guards.ts';
+import type { Hands } from './unload/hands.ts';
 import { createOperations, type Operations } from './unload/operations.ts';
 import type { UnloadRequest } from './unload/request.ts';
 
@@ -21,11 +22,14 @@ export interface UnloadingOptions {
   memory?: Pick<Memory, 'fresh' | 'ofRouter'>;
 }
 
-/** A reading takes milliseconds, but a driver may take its time: then the report says nothing of memory. */
-const MEASURE_WITHIN_MS = 2000;
+/** A reading takes milliseconds, but a driver may take its time: models that are to go do not wait for it for longer. */
+const BRIEFLY_MS = 2000;
+
+/** The reading that is under way, the next, and what each asks beside the driver. */
+const TIMEOUTS_OF_A_READING = 4;
 
 export function createUnloading(
-  fleet: Fleet,
+  fleet: Pick<Fleet, 'hands' | 'store'>,
   config: () => Config,
   clock: Clock,
   { tellLoop = () => {}, memory }: UnloadingOptions = {},
@@ -46,13 +50,22 @@ export function createUnloading(
     const { unload, routers } = config();
     return [...unload.keep, ...(routers.find(({ name }) => name === router)?.keep ?? [])];
   };
-  const measure = async (router: string) => {
+  const measure = async (router: string, how: 'briefly' | 'patiently') => {
     // Where nothing measures, nobody waits for it.
-    if (!memory?.ofRouter(router)) return undefined;
-    return (await memory.fresh(MEASURE_WITHIN_MS)) && memory.ofRouter(router);
+    const last = memory?.ofRouter(router);
+    if (!memory || !last) return undefined;
+    const patienceMs = TIMEOUTS_OF_A_READING * config().memory.timeout * 1000;
+    const fresh = await memory.fresh(how === 'briefly' ? Math.min(BRIEFLY_MS, patienceMs) : patienceMs);
+    if (fresh) return memory.ofRouter(router);
+    return how === 'briefly' ? last : undefined;
   };
   const hands = () =>
-    fleet.hands().map((each) => ({ ...each, memory: () => measure(each.desk.belief.name) }));
+    fleet.hands().map(
+      (each): Hands => ({
+        ...each,
+        memory: (how) => measure(each.desk.belief.name, how),
+      }),
+    );
   return { operations: createOperations({ hands, keep, guards, clock }), guards, keep };
 }
 

@@ -7,7 +7,7 @@ export interface Reader<Reading> {
   reading(): Reading | undefined;
   /** Another number after every reading: for caches. */
   version(): number;
-  /** A reading of which everything was read after this call; undefined when there is none within `ms`. */
+  /** A reading of which everything was read after this call; undefined when there is none within `ms`, or at the end. */
   fresh(ms: number): Promise<Reading | undefined>;
   stop(): Promise<void>;
 }
@@ -31,13 +31,14 @@ export function startReader<Reading extends { at: number }>(
   const next = createAlarm(clock);
   let last: Reading | undefined;
   let version = 0;
-  let waiting: ((reading: Reading) => void)[] = [];
+  let waiting: ((reading: Reading | undefined) => void)[] = [];
   const rounds = keepReading();
 
   return {
     reading: () => (last && clock.now() - last.at <= keepMs ? last : undefined),
     version: () => version,
-    fresh(ms) {
+    async fresh(ms) {
+      if (ending.signal.aborted) return undefined;
       return new Promise((resolve) => {
         const cancel = clock.after(ms, () => resolve(undefined));
         waiting.push((reading) => {
@@ -51,6 +52,7 @@ export function startReader<Reading extends { at: number }>(
       ending.abort();
       next.ring();
       await rounds;
+      for (const take of waiting) take(undefined);
     },
   };
 
@@ -60,7 +62,10 @@ export function startReader<Reading extends { at: number }>(
       const wanted = waiting;
       waiting = [];
       const reading = await read(ending.signal);
-      if (ending.signal.aborted) return;
+      if (ending.signal.aborted) {
+        for (const take of wanted) take(undefined);
+        return;
+      }
       last = reading;
       version += 1;
       onReading(reading);

@@ -18,6 +18,9 @@ export interface Hands {
   /** Lists the models anew, for the case that an event was missed. */
   refresh(): Promise<void>;
   onTransition(listener: (transition: Transition) => void): () => void;
-  /** Measures the memory that the router's models share; undefined where nothing does. */
-  memory?(): Promise<MemoryReading | undefined>;
+  /**
+   * Measures the memory that the router's models share; undefined where nothing does. `briefly` takes the last
+   * reading where a new one is long in coming; `patiently` waits for a new one.
+   */
+  memory?(how: 'briefly' | 'patiently'): Promise<MemoryReading | undefined>;
 }

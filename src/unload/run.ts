@@ -47,7 +47,7 @@ export async function runOnRouter(
     const fault = belief.fault ?? { kind: 'timeout', message: `${belief.url} has not answered yet` };
     return { fault, unmatched: [] };
   }
-  const before = await hands.memory?.();
+  const before = await hands.memory?.('briefly');
   const why = unmeasurable(request.selection, before);
   if (why !== undefined) return { fault: { kind: 'unmeasured', message: why }, unmatched: [] };
   setMaxListeners(0, patience.busy, patience.gone); // One for every model.
@@ -64,7 +64,7 @@ export async function runOnRouter(
     ? rehearse(request, hands, clock, before, news)
     : await act(request, hands, clock, before, news, settingOf);
   if (request.dryRun || before === undefined) return { unmatched };
-  const after = await hands.memory?.();
+  const after = await hands.memory?.('patiently');
   return { unmatched, ...(after && { memory: changeOf(before, after) }) };
 }
 
@@ -103,7 +103,7 @@ async function act(
       for (const result of plan.settled) news.settled(result);
       return unmatched;
     }
-    memory = await hands.memory?.();
+    memory = await hands.memory?.('patiently');
   }
 }
 

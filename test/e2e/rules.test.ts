@@ -5,6 +5,7 @@ import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { amtool, type Prometheus, pairVersions, promtool, startPrometheus } from '../support/prometheus.ts';
 import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { rulesFolder, ruleTestsFolder, yamlFiles } from '../support/rule-files.ts';
+import { substitute } from '../support/substitute.ts';
 import { until } from '../support/until.ts';
 
 const shipped = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -62,10 +63,11 @@ describe('on what a real exporter says of a real router', () => {
     let prometheus: Prometheus;
 
     beforeAll(async () => {
-      const config = readFileSync(shipped('prometheus/prometheus.yml'), 'utf8')
-        .replace('exporter:10180', exporter.url.replace('http://', ''))
-        .replace('rules/*.yml', `${rulesFolder}/*.yml`)
-        .replace('evaluation_interval: 15s', 'evaluation_interval: 1s');
+      const config = substitute(readFileSync(shipped('prometheus/prometheus.yml'), 'utf8'), [
+        { of: 'exporter:10180', by: exporter.url.replace('http://', '') },
+        { of: 'rules/*.yml', by: `${rulesFolder}/*.yml` },
+        { of: 'evaluation_interval: 15s', by: 'evaluation_interval: 1s' },
+      ]);
       prometheus = await startPrometheus({ version, config });
     });
     afterAll(() => prometheus?.stop());

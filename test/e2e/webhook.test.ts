@@ -6,7 +6,7 @@ import type { Operation } from '../../src/unload/report.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { freePort } from '../support/free-port.ts';
-import { empty, generate, load, runningOn } from '../support/orders.ts';
+import { empty, generate, load, runningOn, tokensFor } from '../support/orders.ts';
 import { type Monitor, pairVersions, startAlertmanager } from '../support/prometheus.ts';
 import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { makeRunFolder } from '../support/run-folder.ts';
@@ -24,6 +24,9 @@ const TOKENS = {
   curious: 'token-of-somebody-curious',
   stranger: 'token-of-a-stranger',
 };
+
+/** Tokens that tell how fast a tiny model is: less than half a second of them. */
+const SAMPLE = { sample: 2000 };
 
 /** How long a peer waits for the one before it to send. */
 const PEER_TIMEOUT_MS = 2000;
@@ -132,14 +135,6 @@ async function unloadsOf(exporter: RunningExporter): Promise<Record<string, numb
 
 const refusals = (exporter: RunningExporter, reason: string) =>
   exporter.value('llama_router_unload_refusals_total', { reason });
-
-/** As many tokens as keep a model busy for so long on this machine, more or less. */
-async function tokensFor(model: string, seconds: number): Promise<number> {
-  await complete(router, model, { tokens: 1 });
-  const startedAt = performance.now();
-  await complete(router, model, { tokens: 2000 });
-  return Math.round((2000 * seconds * 1000) / (performance.now() - startedAt));
-}
 
 describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
   let taps: Record<Story, WebhookTap>;
@@ -252,7 +247,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
 
   it('is answered in time when a model is busy, which ends what it does before it goes', async () => {
     const exporter = await anExporter(['once']);
-    const tokens = await tokensFor('tiny-a', 5);
+    const tokens = await tokensFor(router, 'tiny-a', 5, SAMPLE);
     const { answer } = await generate(router, 'tiny-a', tokens);
     await post(alertmanager, 'once', {});
     const [first] = await answers('once');
@@ -324,7 +319,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
 
   it('tries again what the exporter left undone when it was shut down', async () => {
     const first = await anExporter(['once']);
-    const tokens = await tokensFor('tiny-a', 4);
+    const tokens = await tokensFor(router, 'tiny-a', 4, SAMPLE);
     const { answer } = await generate(router, 'tiny-a', tokens);
     await post(alertmanager, 'once', {});
     await until('the model to be waited for', () => first.service.operations.list().length > 0);
@@ -406,7 +401,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
     const other = await anAlertmanager();
     ends.push(other.stop);
     const exporter = await anExporter(['once'], { 'unload.cooldown': '1m' });
-    const { answer } = await generate(router, 'tiny-a', await tokensFor('tiny-a', 4));
+    const { answer } = await generate(router, 'tiny-a', await tokensFor(router, 'tiny-a', 4, SAMPLE));
     await Promise.all([post(alertmanager, 'once', {}), post(other, 'once', {})]);
     const given = await answers('once', 2);
     expect(given.map(({ status }) => status < 300)).toEqual([true, true]);

@@ -84,6 +84,17 @@ describe('a reader', () => {
     expect(await fresh).toBeUndefined();
   });
 
+  it('ends for those who wait for a reading as well, and for those who come too late', async () => {
+    const { clock, reader } = reading();
+    await clock.advance(50);
+    const fresh = reader.fresh(60_000);
+    const ended = reader.stop();
+    await clock.advance(50);
+    await ended;
+    expect([await fresh, await reader.fresh(60_000)]).toEqual([undefined, undefined]);
+    expect(clock.pending()).toBe(0);
+  });
+
   it('ends, and leaves no timer behind', async () => {
     const { clock, reader } = reading();
     await clock.advance(1000);

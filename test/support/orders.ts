@@ -58,3 +58,16 @@ export async function generate(
   });
   return { answer };
 }
+
+/** As many tokens as keep a model busy for so long on this machine, more or less, going by a `sample` of them. */
+export async function tokensFor(
+  router: RealRouter,
+  model: string,
+  seconds: number,
+  { sample }: { sample: number },
+): Promise<number> {
+  await complete(router, model, { tokens: 1 });
+  const startedAt = performance.now();
+  await complete(router, model, { tokens: sample });
+  return Math.round((sample * seconds * 1000) / (performance.now() - startedAt));
+}

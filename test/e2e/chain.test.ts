@@ -1,0 +1,281 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Operation } from '../../src/unload/report.ts';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { playLivingCard } from '../support/fake-nvidia-smi.ts';
+import { freePort } from '../support/free-port.ts';
+import { empty, generate, load, runningOn, tokensFor } from '../support/orders.ts';
+import {
+  type Monitor,
+  type PairVersion,
+  type Prometheus,
+  pairVersions,
+  startAlertmanager,
+  startPrometheus,
+} from '../support/prometheus.ts';
+import { type Completion, complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { allRules, rulesFolder, yamlFiles } from '../support/rule-files.ts';
+import { makeRunFolder } from '../support/run-folder.ts';
+import { type Substitution, substitute } from '../support/substitute.ts';
+import { until } from '../support/until.ts';
+
+/** The fake card counts every process with such a model on this machine: nobody else's tests may have them. */
+const nameHere = (name: string) => `${name}-${process.pid}`;
+const BUSY = nameHere('mid');
+const [ASKED_FOR, ...OTHERS] = ['tiny-a', 'tiny-b', 'tiny-c'].map(nameHere) as [string, string, string];
+const IDLE = [ASKED_FOR, ...OTHERS];
+
+const MEBIBYTE = 1024 * 1024;
+/** Of 24,576 MiB: with all models 98 %, with the busy one alone 24 %. */
+const CARD = {
+  baseMiB: 1000,
+  perModelMiB: { [BUSY]: 5000, ...Object.fromEntries(IDLE.map((model) => [model, 6000])) },
+};
+const FULL_BYTES = (1000 + 5000 + 3 * 6000) * MEBIBYTE;
+const LEFT_BYTES = (1000 + 5000) * MEBIBYTE;
+
+/** Several times as long as it takes until the idle ones are gone. */
+const BUSY_SECONDS = 15;
+
+/** Everybody starts in time, on a machine that others use as well. */
+const PATIENTLY = { timeoutMs: 40_000, everyMs: 100 };
+
+/** What is shorter than it is shipped. Whatever is 5 s there is 1 s here, and what is 10 min is 3 s. */
+const FASTER: Readonly<Record<string, readonly Substitution[]>> = {
+  'alerts.yml': [
+    { of: 'interval: 5s', by: 'interval: 1s' },
+    { of: 'for: 30s', by: 'for: 2s' },
+  ],
+  'gpu-memory.yml': [{ of: 'interval: 5s', by: 'interval: 1s' }],
+  'hosts.yml': [{ of: 'interval: 5s', by: 'interval: 1s' }],
+  'idle-models.yml': [{ of: 'interval: 5s', by: 'interval: 1s' }],
+  'thresholds.yml': [{ of: 'vector(600)', by: 'vector(3)' }],
+};
+
+const TOKENS = { alertmanager: 'token-of-alertmanager', operator: 'token-of-an-operator' };
+
+const shipped = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+
+let router: RealRouter;
+let folder: string;
+let busyTokens: number;
+
+beforeAll(async () => {
+  folder = makeRunFolder('chain');
+  mkdirSync(join(folder, 'rules'));
+  for (const file of yamlFiles(rulesFolder)) {
+    const name = basename(file);
+    writeFileSync(join(folder, 'rules', name), substitute(readFileSync(file, 'utf8'), FASTER[name] ?? []));
+  }
+  for (const [name, token] of Object.entries(TOKENS)) writeFileSync(join(folder, name), `${token}\n`);
+  const tokens = Object.keys(TOKENS).map(
+    (name) => `    - { name: ${name}, token_file: ${join(folder, name)} }`,
+  );
+  writeFileSync(join(folder, 'config.yml'), `auth:\n  tokens:\n${tokens.join('\n')}\n`);
+  router = await startRealRouter({ models: [BUSY, ...IDLE], modelsMax: 0 });
+  busyTokens = await tokensFor(router, BUSY, BUSY_SECONDS, { sample: 200 });
+});
+afterAll(async () => {
+  await router?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** As shipped, but for where the others are and how long things take. */
+function anAlertmanager(version: PairVersion, exporter: RunningExporter): Promise<Monitor> {
+  const config = substitute(shipped('alertmanager/alertmanager.yml'), [
+    { of: 'http://exporter:10180/', by: `${exporter.url}/` },
+    { of: '/run/secrets/exporter_token', by: join(folder, 'alertmanager'), times: 2 },
+    { of: 'group_interval: 30s', by: 'group_interval: 1s' },
+  ]);
+  return startAlertmanager({ version, config, folders: [folder] });
+}
+
+/** As shipped, but for where the others are and how long things take. */
+async function aPrometheus(
+  version: PairVersion,
+  exporter: RunningExporter,
+  alertmanager: Monitor,
+): Promise<Prometheus> {
+  const port = await freePort();
+  const config = substitute(shipped('prometheus/prometheus.yml'), [
+    { of: "'exporter:10180'", by: `'${hostOf(exporter)}'` },
+    { of: "'alertmanager:9093'", by: `'${hostOf(alertmanager)}'`, times: 2 },
+    { of: 'localhost:9090', by: `127.0.0.1:${port}` },
+    { of: 'rules/*.yml', by: join(folder, 'rules', '*.yml') },
+    { of: '_interval: 15s', by: '_interval: 1s', times: 2 },
+    { of: 'scrape_interval: 5s', by: 'scrape_interval: 1s' },
+    { of: 'scrape_timeout: 4s', by: 'scrape_timeout: 1s' },
+  ]);
+  return startPrometheus({ version, config, port, folders: [folder] });
+}
+
+const hostOf = ({ url }: { url: string }) => new URL(url).host;
+
+describe.each(pairVersions)('a full GPU, on the way through Prometheus and Alertmanager (%s)', (version) => {
+  let exporter: RunningExporter;
+  let alertmanager: Monitor;
+  let prometheus: Prometheus;
+  let inFlight: Promise<Completion>;
+
+  beforeAll(async () => {
+    await empty(router);
+    exporter = await startExporter([router.url], {
+      'config.file': join(folder, 'config.yml'),
+      'memory.nvidia-smi': playLivingCard(CARD),
+      'memory.interval': '1s',
+      'engine.interval': '1s',
+    });
+    alertmanager = await anAlertmanager(version, exporter);
+    prometheus = await aPrometheus(version, exporter, alertmanager);
+    await until('all three to be scraped', async () => (await count('up == 1')) === 3, PATIENTLY);
+    await until('the card', async () => (await used()) === CARD.baseMiB * MEBIBYTE, PATIENTLY);
+  });
+  afterAll(async () => {
+    await prometheus?.stop();
+    await alertmanager?.stop();
+    await exporter?.stop();
+  });
+
+  const count = async (promql: string) => (await prometheus.query(promql)).length;
+  const used = async () => (await prometheus.query('llama_router_gpu_memory_used_bytes'))[0]?.value;
+  const firing = (alert: string) => prometheus.query(`ALERTS{alertname="${alert}",alertstate="firing"}`);
+
+  /** The alerts that Alertmanager has of this name, and whom it tells. */
+  async function received(alert: string): Promise<{ receivers: string[] }[]> {
+    const alerts = (await alertmanager.api(`/api/v2/alerts?filter=alertname%3D${alert}`)) as {
+      receivers: { name: string }[];
+    }[];
+    return alerts.map(({ receivers }) => ({ receivers: receivers.map(({ name }) => name).sort() }));
+  }
+
+  async function secondsSinceFreed(): Promise<number> {
+    const [last] = await prometheus.query('time() - llama_router_last_unload_timestamp_seconds');
+    return Math.ceil(last?.value ?? 0);
+  }
+
+  async function operations(): Promise<Operation[]> {
+    const answer = await fetch(`${exporter.url}/api/v1/operations`);
+    return ((await answer.json()) as { operations: Operation[] }).operations;
+  }
+
+  /** An operator unloads a model, and waits until it is gone. */
+  async function unload(model: string): Promise<void> {
+    const answer = await fetch(`${exporter.url}/api/v1/unload`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${TOKENS.operator}` },
+      body: JSON.stringify({ models: [model] }),
+    });
+    expect(await answer.json()).toMatchObject({ outcome: 'success', summary: { unloaded: 1 } });
+  }
+
+  it('fires when models that nobody uses hold a part of it, and tells the exporter and the people', async () => {
+    ({ answer: inFlight } = await generate(router, BUSY, busyTokens));
+    await load(router, ...IDLE);
+    const [alert] = await until(
+      'the alert',
+      async () => {
+        const alerts = await firing('LlamaRouterMemoryHeldByIdleModels');
+        return alerts.length > 0 && alerts;
+      },
+      PATIENTLY,
+    );
+    expect(alert?.metric).toMatchObject({ router: hostOf(router), host: '127.0.0.1', action: 'unload' });
+    const [told] = await until('Alertmanager to be told', async () => {
+      const alerts = await received('LlamaRouterMemoryHeldByIdleModels');
+      return alerts.length > 0 && alerts;
+    });
+    expect(told?.receivers).toEqual(['exporter', 'people']);
+  });
+
+  it('has the idle models unloaded, the busy one untouched, and says what became free', async () => {
+    const [operation] = await until(
+      'the unload',
+      async () => {
+        const ended = (await operations()).filter(({ outcome }) => outcome !== null);
+        return ended.length > 0 && ended;
+      },
+      PATIENTLY,
+    );
+    const unloaded = (model: string) => ({ model, result: 'unloaded', seconds: expect.any(Number) });
+    expect(operation).toMatchObject({
+      trigger: 'alertmanager',
+      caller: { name: 'alertmanager' },
+      reason: expect.stringMatching(/^LlamaRouterMemoryHeldByIdleModels: /),
+      outcome: 'success',
+      summary: { unloaded: 3, already_unloaded: 0, kept: 1, busy: 0, failed: 0 },
+      routers: [
+        {
+          router: hostOf(router),
+          models: [...IDLE.map(unloaded), { model: BUSY, result: 'kept', detail: 'it is in use' }],
+          memory: {
+            before_bytes: FULL_BYTES,
+            after_bytes: LEFT_BYTES,
+            freed_bytes: FULL_BYTES - LEFT_BYTES,
+          },
+        },
+      ],
+    });
+    expect(await runningOn(router)).toEqual([BUSY]);
+  });
+
+  it('shows in Prometheus that the memory is free, by our doing', async () => {
+    await until('the memory to be free', async () => (await used()) === LEFT_BYTES, PATIENTLY);
+    const freed = `llama_router_unload_freed_bytes_total == ${FULL_BYTES - LEFT_BYTES}`;
+    await until('it to be counted', async () => (await count(freed)) === 1, PATIENTLY);
+  });
+
+  it('ends the alert in Prometheus and in Alertmanager, after one operation', async () => {
+    const alert = 'LlamaRouterMemoryHeldByIdleModels';
+    await until('the end in Prometheus', async () => (await firing(alert)).length === 0, PATIENTLY);
+    await until('the end in Alertmanager', async () => (await received(alert)).length === 0, PATIENTLY);
+    expect(await operations()).toHaveLength(1);
+    expect(await exporter.value('llama_router_unload_operations_total', { outcome: 'success' })).toBe(1);
+  });
+
+  it('would have told of these models, had nothing become free', async () => {
+    const { expr = '' } = allRules().find(({ alert }) => alert === 'LlamaRouterMemoryNotFreed') ?? {};
+    const soon = substitute(expr, [
+      { of: '[16m]', by: '[5m]' },
+      { of: '[10m] offset 6m', by: '[5m]' },
+    ]);
+    const models = async (promql: string) =>
+      (await prometheus.query(promql)).map(({ metric }) => metric.model).sort();
+    const blind = substitute(soon, [{ of: 'freed_bytes_total offset 16m', by: 'freed_bytes_total' }]);
+    expect(await models(blind)).toEqual(IDLE);
+    const seconds = await secondsSinceFreed();
+    const seeing = substitute(soon, [{ of: 'offset 16m', by: `offset ${seconds + 2}s` }]);
+    expect(await models(seeing)).toEqual([]);
+  });
+
+  it('names the model that a client loads again and again', async () => {
+    const comesBack = async () => expect((await complete(router, ASKED_FOR, { tokens: 1 })).status).toBe(200);
+    await comesBack();
+    for (const _ of ['twice', 'three times']) {
+      expect(await firing('LlamaRouterReloadLoop')).toEqual([]);
+      await unload(ASKED_FOR);
+      await comesBack();
+    }
+    const alerts = await until(
+      'the alert',
+      async () => {
+        const found = await firing('LlamaRouterReloadLoop');
+        return found.length > 0 && found;
+      },
+      PATIENTLY,
+    );
+    expect(alerts.map(({ metric }) => [metric.router, metric.model])).toEqual([[hostOf(router), ASKED_FOR]]);
+    const [told] = await until('Alertmanager to be told', async () => {
+      const found = await received('LlamaRouterReloadLoop');
+      return found.length > 0 && found;
+    });
+    expect(told?.receivers).toEqual(['people']);
+  });
+
+  it('has left the client of the busy model its whole answer, and nothing else is wrong', async () => {
+    expect(await inFlight).toMatchObject({ status: 200, tokens: busyTokens });
+    const alerts = await prometheus.query('count by (alertname) (ALERTS{alertname=~"LlamaRouter.+"})');
+    expect(alerts.map(({ metric }) => metric.alertname)).toEqual(['LlamaRouterReloadLoop']);
+    expect((await operations()).map(({ trigger }) => trigger)).toEqual(['api', 'api', 'alertmanager']);
+  });
+});
