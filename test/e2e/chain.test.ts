@@ -64,7 +64,10 @@ let busyTokens: number;
 beforeAll(async () => {
   folder = makeRunFolder('chain');
   mkdirSync(join(folder, 'rules'));
-  for (const file of yamlFiles(rulesFolder)) {
+  const files = yamlFiles(rulesFolder);
+  // A file that is renamed is not to be forgotten.
+  expect(files.map((file) => basename(file)).sort()).toEqual(Object.keys(FASTER).sort());
+  for (const file of files) {
     const name = basename(file);
     writeFileSync(join(folder, 'rules', name), substitute(readFileSync(file, 'utf8'), FASTER[name] ?? []));
   }
@@ -149,6 +152,15 @@ describe.each(pairVersions)('a full GPU, on the way through Prometheus and Alert
     return alerts.map(({ receivers }) => ({ receivers: receivers.map(({ name }) => name).sort() }));
   }
 
+  /** The first of the alerts that `ask` finds, as soon as there is one. */
+  async function seen<Alert>(who: string, ask: () => Promise<Alert[]>): Promise<Alert | undefined> {
+    const alerts = async () => {
+      const found = await ask();
+      return found.length > 0 && found;
+    };
+    return (await until(`the alert in ${who}`, alerts, PATIENTLY))[0];
+  }
+
   async function secondsSinceFreed(): Promise<number> {
     const [last] = await prometheus.query('time() - llama_router_last_unload_timestamp_seconds');
     return Math.ceil(last?.value ?? 0);
@@ -172,19 +184,12 @@ describe.each(pairVersions)('a full GPU, on the way through Prometheus and Alert
   it('fires when models that nobody uses hold a part of it, and tells the exporter and the people', async () => {
     ({ answer: inFlight } = await generate(router, BUSY, busyTokens));
     await load(router, ...IDLE);
-    const [alert] = await until(
-      'the alert',
-      async () => {
-        const alerts = await firing('LlamaRouterMemoryHeldByIdleModels');
-        return alerts.length > 0 && alerts;
-      },
-      PATIENTLY,
-    );
+    // Side by side: it does not last.
+    const [alert, told] = await Promise.all([
+      seen('Prometheus', () => firing('LlamaRouterMemoryHeldByIdleModels')),
+      seen('Alertmanager', () => received('LlamaRouterMemoryHeldByIdleModels')),
+    ]);
     expect(alert?.metric).toMatchObject({ router: hostOf(router), host: '127.0.0.1', action: 'unload' });
-    const [told] = await until('Alertmanager to be told', async () => {
-      const alerts = await received('LlamaRouterMemoryHeldByIdleModels');
-      return alerts.length > 0 && alerts;
-    });
     expect(told?.receivers).toEqual(['exporter', 'people']);
   });
 
@@ -256,19 +261,10 @@ describe.each(pairVersions)('a full GPU, on the way through Prometheus and Alert
       await unload(ASKED_FOR);
       await comesBack();
     }
-    const alerts = await until(
-      'the alert',
-      async () => {
-        const found = await firing('LlamaRouterReloadLoop');
-        return found.length > 0 && found;
-      },
-      PATIENTLY,
-    );
+    await seen('Prometheus', () => firing('LlamaRouterReloadLoop'));
+    const alerts = await firing('LlamaRouterReloadLoop');
     expect(alerts.map(({ metric }) => [metric.router, metric.model])).toEqual([[hostOf(router), ASKED_FOR]]);
-    const [told] = await until('Alertmanager to be told', async () => {
-      const found = await received('LlamaRouterReloadLoop');
-      return found.length > 0 && found;
-    });
+    const told = await seen('Alertmanager', () => received('LlamaRouterReloadLoop'));
     expect(told?.receivers).toEqual(['people']);
   });
 
