@@ -67,7 +67,7 @@ export const exporter = dashboard({
       unit: units.NoUnit,
       width: 8,
       height: 7,
-      queries: [{ expr: max(['router'], series(CATALOG.streamConnected)), legend: '{{router}}' }],
+      queries: [{ expr: max(['instance', 'router'], series(CATALOG.streamConnected)), legend: '{{router}}' }],
       meanings: [
         meanings({ 0: { text: 'polling', color: 'orange' }, 1: { text: 'connected', color: 'green' } }),
       ],
@@ -127,7 +127,7 @@ export const exporter = dashboard({
         'Of the last good reading. A model that does not answer keeps its last values for a while.',
       unit: units.Seconds,
       width: 6,
-      queries: [{ expr: max(['router', 'model'], series(CATALOG.engineAge)), legend: '{{model}}' }],
+      queries: [{ expr: max(['model'], series(CATALOG.engineAge)), legend: '{{model}}' }],
     }),
     graph({
       title: 'Time of a reading of memory',

@@ -7,8 +7,8 @@ import { cardsByHolder, gpuFill, heldWithoutWork, memoryByHolder } from './queri
 import { RULES } from './series.ts';
 import { FULL, UIDS } from './sisters.ts';
 
-const ONE = ['router', 'model'] as const;
-const POOL = ['gpu', 'pool'] as const;
+const APART = ['instance', 'router', 'model'] as const;
+const POOL = ['instance', 'gpu', 'pool'] as const;
 const free = `${series(CATALOG.gpuMemoryTotal)} - ${series(CATALOG.gpuMemoryUsed)}`;
 
 export const memory = dashboard({
@@ -21,7 +21,7 @@ export const memory = dashboard({
       description: 'The used share of each GPU and pool, whoever uses it. From 90 % on it counts as full.',
       unit: units.PercentUnit,
       width: 8,
-      queries: [{ expr: max(POOL, gpuFill), legend: 'GPU {{gpu}} {{pool}}' }],
+      queries: [{ expr: max(POOL, gpuFill), legend: 'GPU {{gpu}} {{pool}} {{instance}}' }],
       steps: FULL,
     }),
     stat({
@@ -82,7 +82,7 @@ export const memory = dashboard({
       width: 8,
       max: 1,
       queries: [
-        { expr: max(POOL, gpuFill), legend: 'GPU {{gpu}} {{pool}}' },
+        { expr: max(POOL, gpuFill), legend: 'GPU {{gpu}} {{pool}} {{instance}}' },
         { expr: max([], RULES.fullFrom.name), legend: 'counts as full' },
       ],
       colors: { 'counts as full': 'orange' },
@@ -93,8 +93,11 @@ export const memory = dashboard({
       unit: units.BytesIEC,
       width: 8,
       queries: [
-        { expr: sum(POOL, series(CATALOG.gpuMemoryUsed)), legend: 'GPU {{gpu}} {{pool}}' },
-        { expr: sum(POOL, series(CATALOG.gpuMemoryTotal)), legend: 'GPU {{gpu}} {{pool}} total' },
+        { expr: sum(POOL, series(CATALOG.gpuMemoryUsed)), legend: 'GPU {{gpu}} {{pool}} {{instance}}' },
+        {
+          expr: sum(POOL, series(CATALOG.gpuMemoryTotal)),
+          legend: 'GPU {{gpu}} {{pool}} {{instance}} total',
+        },
       ],
       colors: { '/total$/': 'text' },
     }),
@@ -104,7 +107,9 @@ export const memory = dashboard({
         'Desktops, training jobs, forgotten processes. Absent while the share of one of our models is not known.',
       unit: units.BytesIEC,
       width: 8,
-      queries: [{ expr: sum(POOL, series(CATALOG.gpuMemoryUnowned)), legend: 'GPU {{gpu}} {{pool}}' }],
+      queries: [
+        { expr: sum(POOL, series(CATALOG.gpuMemoryUnowned)), legend: 'GPU {{gpu}} {{pool}} {{instance}}' },
+      ],
       colors: { '/./': 'orange' },
     }),
     graph({
@@ -112,7 +117,7 @@ export const memory = dashboard({
       description:
         'What became free by unload operations of this exporter, as it was measured before and after.',
       unit: units.BytesIEC,
-      width: 8,
+      width: 6,
       draw: 'bars',
       queries: [
         {
@@ -125,28 +130,28 @@ export const memory = dashboard({
       title: 'Resident memory',
       description: "Of the models' processes, mapped weights included; of routers on the exporter's machine.",
       unit: units.BytesIEC,
-      width: 8,
+      width: 6,
       draw: 'areas',
-      queries: [{ expr: sum(ONE, series(CATALOG.modelResidentMemory)), legend: '{{model}}' }],
+      queries: [{ expr: sum(['model'], series(CATALOG.modelResidentMemory)), legend: '{{model}}' }],
     }),
     table({
       title: 'Each model now',
       description:
         'What its process holds on GPUs and in the memory of the machine, beside the size of its weights.',
       unit: units.BytesIEC,
-      width: 8,
-      columns: [{ name: 'model' }, { name: 'router' }],
+      width: 12,
+      columns: [{ name: 'model' }, { name: 'router' }, { name: 'instance', title: 'exporter' }],
       queries: [
         {
-          expr: sum(ONE, series(CATALOG.modelGpuMemory)),
+          expr: sum(APART, series(CATALOG.modelGpuMemory)),
           value: { name: 'GPU', unit: units.BytesIEC, width: 90 },
         },
         {
-          expr: sum(ONE, series(CATALOG.modelResidentMemory)),
+          expr: sum(APART, series(CATALOG.modelResidentMemory)),
           value: { name: 'resident', unit: units.BytesIEC, width: 90 },
         },
         {
-          expr: `${max(ONE, series(CATALOG.modelSize))} and on (router, model) ${series(CATALOG.modelResidentMemory)}`,
+          expr: `${max(APART, series(CATALOG.modelSize))} and on (instance, router, model) ${series(CATALOG.modelResidentMemory)}`,
           value: { name: 'weights', unit: units.BytesIEC, width: 90 },
         },
       ],

@@ -3,12 +3,14 @@ import { CATALOG } from '../../src/metrics/catalog.ts';
 import { REASONS, STATUS_CODES } from './colors.ts';
 import { dashboard } from './dashboard.ts';
 import { graph, stat, table, timeline } from './panels.ts';
-import { events, inRange, max, mean, ofModelsInMemory, rate, series, since, sum } from './promql.ts';
+import { events, inRange, max, mean, min, ofModelsInMemory, rate, series, since, sum } from './promql.ts';
 import { statusCode } from './queries.ts';
 import { ENGINE } from './series.ts';
 import { UIDS } from './sisters.ts';
 
-const ONE = ['router', 'model'] as const;
+/** A model of several routers is drawn as one; a timeline and a table keep them apart. */
+const ONE = ['model'] as const;
+const APART = ['instance', 'router', 'model'] as const;
 const NAMED = '{{model}}';
 
 export const model = dashboard({
@@ -92,7 +94,7 @@ export const model = dashboard({
       width: 8,
       queries: [
         {
-          expr: max(ONE, ofModelsInMemory(since(series(CATALOG.modelLastActivity)))),
+          expr: min(ONE, ofModelsInMemory(since(series(CATALOG.modelLastActivity)))),
           legend: NAMED,
         },
       ],
@@ -159,18 +161,24 @@ export const model = dashboard({
       description: 'Size, parameters and context are known after the first load.',
       unit: units.NoUnit,
       width: 24,
-      columns: [{ name: 'model' }, { name: 'router' }, { name: 'quantization' }, { name: 'source' }],
+      columns: [
+        { name: 'model' },
+        { name: 'router' },
+        { name: 'instance', title: 'exporter' },
+        { name: 'quantization' },
+        { name: 'source' },
+      ],
       queries: [
-        { expr: max(['router', 'model', 'quantization', 'source'], series(CATALOG.modelInfo)) },
+        { expr: max([...APART, 'quantization', 'source'], series(CATALOG.modelInfo)) },
         {
-          expr: max(ONE, series(CATALOG.modelSize)),
+          expr: max(APART, series(CATALOG.modelSize)),
           value: { name: 'size', title: 'weights', unit: units.BytesIEC },
         },
         {
-          expr: max(ONE, series(CATALOG.modelParameters)),
+          expr: max(APART, series(CATALOG.modelParameters)),
           value: { name: 'parameters', unit: units.Short },
         },
-        { expr: max(ONE, series(CATALOG.modelContext)), value: { name: 'context', unit: units.NoUnit } },
+        { expr: max(APART, series(CATALOG.modelContext)), value: { name: 'context', unit: units.NoUnit } },
       ],
       sortBy: 'weights',
     }),

@@ -125,7 +125,7 @@ export const operations = dashboard({
       description: 'When the memory of each router was to be kept free.',
       unit: units.NoUnit,
       width: 12,
-      queries: [{ expr: max(['router'], series(CATALOG.holdActive)), legend: '{{router}}' }],
+      queries: [{ expr: max(['instance', 'router'], series(CATALOG.holdActive)), legend: '{{router}}' }],
       meanings: [meanings({ 0: { text: 'open', color: GREY }, 1: { text: 'held', color: 'orange' } })],
     }),
     timeline({
@@ -135,7 +135,7 @@ export const operations = dashboard({
       width: 12,
       queries: [
         {
-          expr: max(['router', 'trigger'], series(CATALOG.unloadPaused)),
+          expr: max(['instance', 'router', 'trigger'], series(CATALOG.unloadPaused)),
           legend: '{{router}} {{trigger}}',
         },
       ],

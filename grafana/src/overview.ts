@@ -29,10 +29,14 @@ const SEVERITIES = meanings({
 /** Whatever is chosen: an alert need not have any of these labels, and those on memory come from other exporters too. */
 const firing = `${PROMETHEUS.alerts.name}{alertname=~"LlamaRouter.+", alertstate="firing"}`;
 
+/** One model in one place. */
+const APART = ['instance', 'router', 'model'] as const;
+const EXPORTER = { name: 'instance', title: 'exporter' };
+
 /** Which models went, and why; the labels of the table's rows. */
-const gone = `${inRange(CATALOG.modelUnloads, ['router', 'model', 'reason'])} > 0`;
-const goneAt = `(${gone}) * 0 + on (router, model) group_left () ${max(
-  ['router', 'model'],
+const gone = `${inRange(CATALOG.modelUnloads, [...APART, 'reason'])} > 0`;
+const goneAt = `(${gone}) * 0 + on (instance, router, model) group_left () ${max(
+  APART,
   `${series(CATALOG.modelStatusSince)} and on (instance, router, model) ${series(CATALOG.modelStatus, { status: 'unloaded' })} == 1`,
 )} * 1000`;
 
@@ -72,7 +76,9 @@ export const overview = dashboard({
         'The used share of each GPU, whoever uses it. Full is how such a machine should be, if models are busy.',
       unit: units.PercentUnit,
       width: 5,
-      queries: [{ expr: max(['gpu', 'pool'], gpuFill), legend: 'GPU {{gpu}} {{pool}}' }],
+      queries: [
+        { expr: max(['instance', 'gpu', 'pool'], gpuFill), legend: 'GPU {{gpu}} {{pool}} {{instance}}' },
+      ],
       steps: FULL,
       link: dashboardLink('Memory', UIDS.memory),
     }),
@@ -111,22 +117,23 @@ export const overview = dashboard({
       columns: [
         { name: 'model' },
         { name: 'router' },
+        EXPORTER,
         { name: 'status', meanings: [STATUS_WORDS], width: 100 },
       ],
       queries: [
         {
-          expr: `${max(['router', 'model', 'status'], series(CATALOG.modelStatus, { status: 'loading|loaded|sleeping' }))} == 1`,
+          expr: `${max(['instance', 'router', 'model', 'status'], series(CATALOG.modelStatus, { status: 'loading|loaded|sleeping' }))} == 1`,
         },
         {
-          expr: max(['router', 'model'], ofModelsInMemory(since(series(CATALOG.modelStatusSince)))),
+          expr: max(APART, ofModelsInMemory(since(series(CATALOG.modelStatusSince)))),
           value: { name: 'for', unit: units.DurationSeconds, width: 110 },
         },
         {
-          expr: max(['router', 'model'], series(CATALOG.modelBusy)),
+          expr: max(APART, series(CATALOG.modelBusy)),
           value: { name: 'work', meanings: [BUSY], width: 80 },
         },
         {
-          expr: sum(['router', 'model'], series(CATALOG.modelGpuMemory)),
+          expr: sum(APART, series(CATALOG.modelGpuMemory)),
           value: { name: 'GPU memory', unit: units.BytesIEC, width: 120 },
         },
       ],
@@ -186,6 +193,7 @@ export const overview = dashboard({
       columns: [
         { name: 'model' },
         { name: 'router' },
+        EXPORTER,
         { name: 'reason', meanings: [REASON_WORDS], width: 100 },
       ],
       queries: [
@@ -205,9 +213,11 @@ export const overview = dashboard({
         { name: 'alertname', title: 'alert' },
         { name: 'router' },
         { name: 'model' },
+        EXPORTER,
       ],
-      queries: [{ expr: max(['severity', 'alertname', 'router', 'model'], firing) }],
+      queries: [{ expr: max(['severity', 'alertname', 'instance', 'router', 'model'], firing) }],
       sortBy: 'severity',
+      ascending: true,
       link: runbookLink(),
     }),
   ],

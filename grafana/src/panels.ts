@@ -179,12 +179,13 @@ interface TableWords extends Words {
   readonly columns: readonly Column[];
   /** A column, the largest first. */
   readonly sortBy: string;
+  readonly ascending?: boolean;
 }
 
 /** Rows of now. */
 export function table(words: TableWords): PanelOf {
-  const { queries, columns, sortBy } = words;
-  const values = queries.map(({ value }, at) => ({ value, field: fieldOf(queries.length, at) }));
+  const { queries, columns, sortBy, ascending = false } = words;
+  const values = queries.flatMap(({ value }, at) => fieldsOf(at).map((field) => ({ value, field })));
   const shown = [
     ...columns.map((column) => ({ ...column, field: column.name })),
     ...values.flatMap(({ value, field }) => (value ? [{ ...value, field }] : [])),
@@ -201,8 +202,9 @@ export function table(words: TableWords): PanelOf {
         renameByName: Object.fromEntries(shown.map(({ field, name, title }) => [field, title ?? name])),
       },
     })
-    .sortBy([new TableSortByFieldStateBuilder().displayName(sortBy).desc(true)]);
-  for (const { name, title = name, unit, meanings, width } of shown) {
+    .sortBy([new TableSortByFieldStateBuilder().displayName(sortBy).desc(!ascending)]);
+  const looks = [...columns, ...queries.flatMap(({ value }) => value ?? [])];
+  for (const { name, title = name, unit, meanings, width } of looks) {
     const properties: DynamicConfigValue[] = [
       ...(unit === undefined ? [] : [{ id: 'unit', value: unit }]),
       ...(width === undefined ? [] : [{ id: 'custom.width', value: width }]),
@@ -219,9 +221,9 @@ export function table(words: TableWords): PanelOf {
 
 const COLORED: DynamicConfigValue = { id: 'custom.cellOptions', value: { type: 'color-text' } };
 
-/** One query's value is `Value`, several have their letters. */
-function fieldOf(queries: number, at: number): string {
-  return queries === 1 ? 'Value' : `Value #${letter(at)}`;
+/** The value of a query has its letter; but of a table with only one that has an answer, such as the first, it has none. */
+function fieldsOf(at: number): string[] {
+  return [...(at === 0 ? ['Value'] : []), `Value #${letter(at)}`];
 }
 
 interface StackedBarsWords extends Words {

@@ -4,7 +4,10 @@ import type { Family } from '../../src/metrics/family.ts';
 /** Regular expressions, anchored at both ends, by label. */
 type Matchers<Label extends string> = Partial<Record<Label, string>>;
 
-/** What a sum keeps apart: labels of the family, and which exporter says it. */
+/**
+ * What a sum keeps apart: labels of the family, and which exporter says it. Routers of two machines may have the same
+ * name, such as localhost:8080.
+ */
 type By<Label extends string> = readonly (Label | 'instance')[];
 
 /** The labels that a viewer chooses from: each is a variable of the same name. */
@@ -25,6 +28,7 @@ export function series<Label extends string>(
 }
 
 export const sum = (by: readonly string[], expr: string) => aggregate('sum', by, expr);
+export const min = (by: readonly string[], expr: string) => aggregate('min', by, expr);
 export const max = (by: readonly string[], expr: string) => aggregate('max', by, expr);
 
 /** How much a counter grows in a second. */
@@ -87,10 +91,10 @@ export function ofModelsInMemory(expr: string): string {
   return `${expr} and on (instance, router, model) ${there} == 1`;
 }
 
-/** Gives what has a `gpu_uuid` a `card` for people: its number and its name. */
+/** Gives what has a `gpu_uuid` a `card` for people: its number, its name, and where it is. */
 export function withCard(expr: string): string {
   const names = `max by (instance, gpu_uuid, gpu, name) (${series(CATALOG.gpuMemoryTotal)})`;
-  const card = `label_join(${names}, "card", " ", "gpu", "name")`;
+  const card = `label_join(${names}, "card", " ", "gpu", "name", "instance")`;
   return `(${expr}) * on (instance, gpu_uuid) group_left (card) (${card} > bool 0)`;
 }
 

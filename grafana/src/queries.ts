@@ -3,12 +3,9 @@ import { STATUSES } from './colors.ts';
 import { max, series, sum, withCard } from './promql.ts';
 
 /** The status of each model as a number: see STATUS_CODES. */
-export const statusCode = max(
-  ['router', 'model'],
-  sum(
-    ['instance', 'router', 'model'],
-    STATUSES.map(({ status }, code) => `${series(CATALOG.modelStatus, { status })} * ${code}`).join(' or '),
-  ),
+export const statusCode = sum(
+  ['instance', 'router', 'model'],
+  STATUSES.map(({ status }, code) => `${series(CATALOG.modelStatus, { status })} * ${code}`).join(' or '),
 );
 
 /** Models in memory, and those on their way there, by status. */

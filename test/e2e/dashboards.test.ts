@@ -193,26 +193,46 @@ describe.each(pairVersions)('Prometheus (%s)', (version) => {
     expect(values.length).toBeGreaterThan(0);
     expect(values.some((value) => value !== 0)).toBe(!ALWAYS_ZERO.includes(what));
   });
+
+  it('hands over what is free last, so that it ends the bar', async () => {
+    const [, overview] = dashboardFiles().find(([name]) => name === 'overview.json') ?? [];
+    const bar = overview?.panels.find(({ type }) => type === 'barchart')?.targets[0] as Target;
+    const parts = (await samplesOf(monitors.get(version) as Prometheus, bar.expr)).map(
+      ({ metric }) => metric,
+    );
+    expect(parts.map(({ holder }) => holder).slice(-2)).toEqual(['not ours', 'free']);
+    expect(parts.map(({ holder }) => holder).toSorted()).toEqual(['code', 'draw', 'free', 'not ours']);
+    const card = `0 Simulated RTX PRO 6000 ${new URL(exporter.url).host}`;
+    expect(new Set(parts.map((part) => part.card))).toEqual(new Set([card]));
+  });
 });
 
 /** The values of all series, as Grafana would ask for them with everything chosen. */
 async function seriesOf(prometheus: Prometheus, { expr, instant }: Target): Promise<number[]> {
-  const now = Date.now() / 1000;
-  const end = instant ? glanceAt : now;
-  const query = expr
-    .replaceAll('$__rate_interval', '5s')
-    .replaceAll('$__range', `${Math.ceil(end - startedAt)}s`)
-    .replace(/"\$(instance|router|model)"/g, '".+"');
-  if (instant) {
-    const once = new URLSearchParams({ query, time: `${end}` });
-    const { result } = (await prometheus.api(`/api/v1/query?${once}`)) as { result: { value: Point }[] };
-    return result.map(({ value }) => Number(value[1]));
-  }
+  if (instant) return (await samplesOf(prometheus, expr)).map(({ value }) => Number(value[1]));
+  const end = Date.now() / 1000;
+  const query = filledIn(expr, end);
   const range = new URLSearchParams({ query, start: `${startedAt}`, end: `${end}`, step: '1' });
   const { result } = (await prometheus.api(`/api/v1/query_range?${range}`)) as {
     result: { values: Point[] }[];
   };
   return result.flatMap(({ values }) => values.map(([, value]) => Number(value)));
+}
+
+/** What was there at the glance. */
+async function samplesOf(prometheus: Prometheus, expr: string) {
+  const once = new URLSearchParams({ query: filledIn(expr, glanceAt), time: `${glanceAt}` });
+  const { result } = (await prometheus.api(`/api/v1/query?${once}`)) as {
+    result: { metric: Record<string, string>; value: Point }[];
+  };
+  return result;
+}
+
+function filledIn(expr: string, end: number): string {
+  return expr
+    .replaceAll('$__rate_interval', '5s')
+    .replaceAll('$__range', `${Math.ceil(end - startedAt)}s`)
+    .replace(/"\$(instance|router|model)"/g, '".+"');
 }
 
 type Point = [seconds: number, value: string];

@@ -124,6 +124,18 @@ describe.each(dashboards)('%s', (_name, file) => {
     },
   );
 
+  it('has a column in its tables for each label of their rows', () => {
+    for (const { targets, transformations = [] } of file.panels.filter(({ type }) => type === 'table')) {
+      const [, organize] = transformations as { id: string; options: { indexByName: object } }[];
+      const shown = Object.keys(organize?.options.indexByName ?? {});
+      for (const { expr } of targets) {
+        const labels = /by \(([^)]+)\)/.exec(expr)?.[1]?.split(', ') ?? [];
+        expect(labels.length).toBeGreaterThan(0);
+        expect(shown).toEqual(expect.arrayContaining(labels));
+      }
+    }
+  });
+
   it.each(queriesOf(file))('asks well: %s', (_what, { expr, datasource, instant, range }) => {
     expect(datasource).toEqual(CHOSEN);
     expect(Boolean(instant) !== Boolean(range)).toBe(true);
