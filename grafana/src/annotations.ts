@@ -1,6 +1,6 @@
 import { AnnotationQueryBuilder } from '@grafana/grafana-foundation-sdk/dashboard';
 import { CATALOG } from '../../src/metrics/catalog.ts';
-import { events, series } from './promql.ts';
+import { series, sum } from './promql.ts';
 import { DATASOURCE } from './variables.ts';
 
 interface Mark {
@@ -11,19 +11,23 @@ interface Mark {
   readonly text?: string;
 }
 
+const up = series(CATALOG.up);
+
 /** What happened, as lines across every graph. */
 const MARKS: readonly Mark[] = [
   {
     name: 'Unloads',
     color: 'blue',
-    expr: `${events(CATALOG.modelUnloads, ['router', 'model', 'reason'], { reason: 'requested|external|evicted' })} > 0`,
+    expr: sinceLastStep(
+      sumOfUnloads(['instance', 'router', 'model', 'reason'], 'requested|external|evicted'),
+    ),
     title: '{{model}} unloaded ({{reason}})',
     text: '{{router}}',
   },
   {
     name: 'Crashes',
     color: 'red',
-    expr: `${events(CATALOG.modelUnloads, ['router', 'model'], { reason: 'crashed' })} > 0`,
+    expr: sinceLastStep(sumOfUnloads(['instance', 'router', 'model'], 'crashed')),
     title: '{{model}} crashed',
     text: '{{router}}',
   },
@@ -36,10 +40,22 @@ const MARKS: readonly Mark[] = [
   {
     name: 'Router restarts',
     color: 'purple',
-    expr: `${series(CATALOG.up)} == 1 and min_over_time(${series(CATALOG.up)}[$__rate_interval]) == 0`,
+    expr: `${up} == 1 and (${up} offset $__interval == 0 or min_over_time(${up}[$__interval]) == 0)`,
     title: '{{router}} is back',
   },
 ];
+
+/**
+ * How much more there is than one step ago, to the last one: an increase would need a window longer than the step, and
+ * what happened once would be marked as often. Grafana makes `$__rate_interval` four steps long here.
+ */
+function sinceLastStep(count: (offset: string) => string): string {
+  return `${count('')} - ${count(' offset $__interval')} > 0`;
+}
+
+function sumOfUnloads(by: readonly string[], reason: string) {
+  return (offset: string) => sum(by, `${series(CATALOG.modelUnloads, { reason })}${offset}`);
+}
 
 /** The least step: neighbouring points become one region, so a hold is drawn as long as it lasts. */
 const STEP = '60s';

@@ -231,6 +231,7 @@ async function samplesOf(prometheus: Prometheus, expr: string) {
 function filledIn(expr: string, end: number): string {
   return expr
     .replaceAll('$__rate_interval', '5s')
+    .replaceAll('$__interval', '1s')
     .replaceAll('$__range', `${Math.ceil(end - startedAt)}s`)
     .replace(/"\$(instance|router|model)"/g, '".+"');
 }

@@ -136,15 +136,16 @@ describe.each(dashboards)('%s', (_name, file) => {
     }
   });
 
-  it.each(queriesOf(file))('asks well: %s', (_what, { expr, datasource, instant, range }) => {
+  it.each(queriesOf(file))('asks well: %s', (what, { expr, datasource, instant, range }) => {
+    const mark = what.startsWith('annotation');
     expect(datasource).toEqual(CHOSEN);
     expect(Boolean(instant) !== Boolean(range)).toBe(true);
     // Grafana knows how long a step is, and how often the exporter is scraped.
-    for (const [, window] of expr.matchAll(/\[([^\]]+)\]/g)) {
-      expect(window).toBe(instant ? '$__range' : '$__rate_interval');
+    for (const [, window] of expr.matchAll(/(?:\[|offset )([^\]\s)]+)/g)) {
+      expect(window).toBe(mark ? '$__interval' : instant ? '$__range' : '$__rate_interval');
     }
-    for (const counter of expr.matchAll(/(\S*)\b\w+(?:_total|_bucket|_sum|_count)\{/g)) {
-      expect(counter[0]).toMatch(/(rate|increase)\(/);
+    for (const counter of expr.matchAll(/(\S*[^\w:])[\w:]+(?:_total|_bucket|_sum|_count)\{/g)) {
+      if (!mark) expect(counter[1]).toMatch(/(rate|increase)\($/);
     }
     for (const [selector] of expr.matchAll(/\{[^}]*\}/g)) {
       if (!selector.includes('alertname')) expect(selector).toMatch(/^\{instance=~"\$instance"/);
