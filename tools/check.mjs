@@ -6,6 +6,7 @@ const withoutTests = process.argv.includes('--no-tests');
 const STEPS = [
   ['types', 'npx', ['tsc', '--noEmit']],
   ['build', 'npx', ['tsc', '-p', 'tsconfig.build.json']],
+  ['dashboards', 'npx', ['tsc', '-p', 'tsconfig.grafana.json']],
   ['lint', 'npx', ['biome', 'check', '.']],
   ['dead code', 'npx', ['knip']],
   ['generated files', process.execPath, ['tools/generate.mjs', '--check']],

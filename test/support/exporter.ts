@@ -1,6 +1,6 @@
 import { createConfigSource } from '../../src/config/source.ts';
 import { createLogger } from '../../src/lib/logger.ts';
-import { type Service, startService } from '../../src/service.ts';
+import { type Service, type ServiceParts, startService } from '../../src/service.ts';
 import { until } from './until.ts';
 
 export interface RunningExporter {
@@ -16,11 +16,15 @@ export interface RunningExporter {
   stop(): Promise<void>;
 }
 
-/** Starts the whole service in this process, on a free port of loopback. `flags` as on the command line. */
+/**
+ * Starts the whole service in this process, on a free port of loopback. `flags` as on the command line; `parts` instead
+ * of those of this machine.
+ */
 export async function startExporter(
   routers: readonly string[],
   flags: Record<string, string> = {},
   env: Record<string, string> = {},
+  parts: Pick<ServiceParts, 'memory'> = {},
 ): Promise<RunningExporter> {
   let lines = '';
   const log = createLogger({
@@ -33,7 +37,7 @@ export async function startExporter(
     env,
     flags: { router: [...routers], 'web.listen-address': '127.0.0.1:0', ...flags },
   });
-  const service = await startService({ config, log, version: '0.0.0-test' });
+  const service = await startService({ config, log, version: '0.0.0-test', ...parts });
   const url = `http://127.0.0.1:${service.port}`;
   const scrape = async (accept = 'text/plain') => {
     const answer = await fetch(`${url}/metrics`, { headers: { accept } });

@@ -1,0 +1,78 @@
+import { AnnotationQueryBuilder } from '@grafana/grafana-foundation-sdk/dashboard';
+import { CATALOG } from '../../src/metrics/catalog.ts';
+import { series, sum } from './promql.ts';
+import { DATASOURCE } from './variables.ts';
+
+interface Mark {
+  readonly name: string;
+  readonly color: string;
+  readonly expr: string;
+  readonly title: string;
+  readonly text?: string;
+}
+
+const up = series(CATALOG.up);
+
+/** What happened, as lines across every graph. */
+const MARKS: readonly Mark[] = [
+  {
+    name: 'Unloads',
+    color: 'blue',
+    expr: sinceLastStep(
+      sumOfUnloads(['instance', 'router', 'model', 'reason'], 'requested|external|evicted'),
+    ),
+    title: '{{model}} unloaded ({{reason}})',
+    text: '{{router}}',
+  },
+  {
+    name: 'Crashes',
+    color: 'red',
+    expr: sinceLastStep(sumOfUnloads(['instance', 'router', 'model'], 'crashed')),
+    title: '{{model}} crashed',
+    text: '{{router}}',
+  },
+  {
+    name: 'Holds',
+    color: 'orange',
+    expr: `${series(CATALOG.holdActive)} == 1`,
+    title: '{{router}} is held',
+  },
+  {
+    name: 'Router restarts',
+    color: 'purple',
+    expr: `${up} == 1 and (${up} offset $__interval == 0 or min_over_time(${up}[$__interval]) == 0)`,
+    title: '{{router}} is back',
+  },
+];
+
+/**
+ * How much more there is than one step ago, to the last one: an increase would need a window longer than the step, and
+ * what happened once would be marked as often. Grafana makes `$__rate_interval` four steps long here.
+ */
+function sinceLastStep(count: (offset: string) => string): string {
+  return `${count('')} - ${count(' offset $__interval')} > 0`;
+}
+
+function sumOfUnloads(by: readonly string[], reason: string) {
+  return (offset: string) => sum(by, `${series(CATALOG.modelUnloads, { reason })}${offset}`);
+}
+
+/** The least step: neighbouring points become one region, so a hold is drawn as long as it lasts. */
+const STEP = '60s';
+
+export function annotations() {
+  return MARKS.map(({ name, color, expr, title, text = '' }) =>
+    new AnnotationQueryBuilder()
+      .name(name)
+      .datasource(DATASOURCE)
+      .enable(true)
+      .hide(false)
+      .iconColor(color)
+      .expr(expr)
+      .step(STEP)
+      .titleFormat(title)
+      .textFormat(text)
+      .tagKeys('router,model')
+      .useValueForTime(false),
+  );
+}

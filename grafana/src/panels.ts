@@ -1,0 +1,314 @@
+import { PanelBuilder as BarChartBuilder } from '@grafana/grafana-foundation-sdk/barchart';
+import { PanelBuilder as BarGaugeBuilder } from '@grafana/grafana-foundation-sdk/bargauge';
+import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
+import {
+  BarGaugeDisplayMode,
+  BigValueColorMode,
+  BigValueGraphMode,
+  BigValueTextMode,
+  GraphDrawStyle,
+  LegendDisplayMode,
+  LegendPlacement,
+  ReduceDataOptionsBuilder,
+  SortOrder,
+  StackingConfigBuilder,
+  StackingMode,
+  TableSortByFieldStateBuilder,
+  TooltipDisplayMode,
+  VisibilityMode,
+  VizLegendOptionsBuilder,
+  VizOrientation,
+  VizTooltipOptionsBuilder,
+} from '@grafana/grafana-foundation-sdk/common';
+import {
+  type DashboardLink,
+  type DynamicConfigValue,
+  FieldColorBuilder,
+  FieldColorModeId,
+  type Panel,
+  ThresholdsConfigBuilder,
+  ThresholdsMode,
+  type ValueMapping,
+} from '@grafana/grafana-foundation-sdk/dashboard';
+import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
+import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat';
+import { PanelBuilder as StateTimelineBuilder } from '@grafana/grafana-foundation-sdk/statetimeline';
+import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table';
+import { PanelBuilder as TimeSeriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries';
+import { GREY } from './colors.ts';
+import { DATASOURCE } from './variables.ts';
+
+/** What a dashboard is made of; a panel gets its id and its place there. */
+export type PanelOf = Builder<Panel>;
+
+interface Query {
+  readonly expr: string;
+  /** What a series is called, such as `{{model}}`. */
+  readonly legend: string;
+}
+
+interface Words {
+  readonly title: string;
+  /** What it shows, and what to make of it. */
+  readonly description: string;
+  /** Of Grafana's: see the SDK's `units`. */
+  readonly unit: string;
+  /** Of 24 columns. */
+  readonly width: number;
+  /** In rows of the grid; one is some 38 pixels. */
+  readonly height?: number;
+  /** By the name of a series, or a regular expression between slashes. */
+  readonly colors?: Readonly<Record<string, string>>;
+  readonly link?: Builder<DashboardLink>;
+}
+
+/** From each value on, another colour; the first is for all below. */
+export type Steps = readonly (readonly [from: number | null, color: string])[];
+
+const HEIGHT = 8;
+const LOW = 4;
+
+interface StatWords extends Words {
+  readonly queries: readonly Query[];
+  readonly steps?: Steps;
+  readonly meanings?: readonly ValueMapping[];
+  readonly decimals?: number;
+}
+
+/** Numbers of now, to be read at a glance. */
+export function stat(words: StatWords): PanelOf {
+  const { queries, steps, meanings = [], decimals } = words;
+  const panel = new StatBuilder()
+    .mappings([...meanings])
+    .thresholds(thresholds(steps ?? [[null, 'text']]))
+    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.Thresholds))
+    .colorMode(BigValueColorMode.Value)
+    .graphMode(BigValueGraphMode.None)
+    .textMode(
+      queries.length > 1 || queries[0]?.legend.includes('{{')
+        ? BigValueTextMode.ValueAndName
+        : BigValueTextMode.Value,
+    )
+    .reduceOptions(lastOf());
+  if (decimals !== undefined) panel.decimals(decimals);
+  return dressed(panel, { height: LOW, ...words }, instant(queries));
+}
+
+interface GaugeWords extends Words {
+  readonly queries: readonly Query[];
+  readonly steps: Steps;
+}
+
+/** How full something is: 0 to 1. */
+export function fillGauge(words: GaugeWords): PanelOf {
+  const panel = new BarGaugeBuilder()
+    .min(0)
+    .max(1)
+    .thresholds(thresholds(words.steps))
+    .displayMode(BarGaugeDisplayMode.Basic)
+    .orientation(VizOrientation.Horizontal)
+    .reduceOptions(lastOf());
+  return dressed(panel, { height: LOW, ...words }, instant(words.queries));
+}
+
+interface GraphWords extends Words {
+  readonly queries: readonly Query[];
+  /** Lines by default. Bars are for what happens now and then, points for what is only known when it does. */
+  readonly draw?: 'lines' | 'bars' | 'points' | 'areas';
+  /** Bars and areas stand on one another unless this is false. */
+  readonly stacked?: boolean;
+  readonly max?: number;
+}
+
+/** Something over time. */
+export function graph(words: GraphWords): PanelOf {
+  const { draw = 'lines', stacked = draw === 'bars' || draw === 'areas', queries } = words;
+  const style = draw === 'areas' ? 'lines' : draw;
+  const panel = new TimeSeriesBuilder()
+    .min(0)
+    .drawStyle(
+      { lines: GraphDrawStyle.Line, bars: GraphDrawStyle.Bars, points: GraphDrawStyle.Points }[style],
+    )
+    .lineWidth(draw === 'bars' ? 0 : 1)
+    .fillOpacity({ lines: 0, bars: 80, points: 0, areas: 40 }[draw])
+    .showPoints(draw === 'points' ? VisibilityMode.Always : VisibilityMode.Auto)
+    .pointSize(draw === 'points' ? 7 : 4)
+    .spanNulls(false)
+    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassicByName))
+    .stacking(new StackingConfigBuilder().mode(stacked ? StackingMode.Normal : StackingMode.None).group('A'))
+    .legend(legend())
+    .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
+  if (words.max !== undefined) panel.max(words.max);
+  // Whole events need whole minutes: see `events`.
+  if (draw === 'bars') panel.interval('1m');
+  return dressed(panel, words, ranged(queries));
+}
+
+interface TimelineWords extends Words {
+  readonly queries: readonly Query[];
+  readonly meanings: readonly ValueMapping[];
+}
+
+/** Which state something was in, when. Nothing is drawn where nothing was known. */
+export function timeline(words: TimelineWords): PanelOf {
+  const panel = new StateTimelineBuilder()
+    .mappings([...words.meanings])
+    .mergeValues(true)
+    .showValue(VisibilityMode.Never)
+    .rowHeight(0.8)
+    .lineWidth(0)
+    .fillOpacity(90)
+    .spanNulls(false)
+    .legend(legend())
+    .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Single).sort(SortOrder.None));
+  return dressed(panel, words, ranged(words.queries));
+}
+
+interface Column {
+  /** A label, or the title of a value. */
+  readonly name: string;
+  readonly title?: string;
+  readonly unit?: string;
+  readonly meanings?: readonly ValueMapping[];
+  readonly width?: number;
+}
+
+interface TableWords extends Words {
+  /** Each gives one value column under its name, in rows by the labels that all have; without a name it only gives rows. */
+  readonly queries: readonly { readonly expr: string; readonly value?: Column }[];
+  readonly columns: readonly Column[];
+  /** A column, the largest first. */
+  readonly sortBy: string;
+  readonly ascending?: boolean;
+}
+
+/** Rows of now. */
+export function table(words: TableWords): PanelOf {
+  const { queries, columns, sortBy, ascending = false } = words;
+  const values = queries.flatMap(({ value }, at) => fieldsOf(at).map((field) => ({ value, field })));
+  const shown = [
+    ...columns.map((column) => ({ ...column, field: column.name })),
+    ...values.flatMap(({ value, field }) => (value ? [{ ...value, field }] : [])),
+  ];
+  const hidden = ['Time', ...values.filter(({ value }) => !value).map(({ field }) => field)];
+  const panel = new TableBuilder()
+    .filterable(false)
+    .withTransformation({ id: 'merge', options: {} })
+    .withTransformation({
+      id: 'organize',
+      options: {
+        excludeByName: Object.fromEntries(hidden.map((field) => [field, true])),
+        indexByName: Object.fromEntries(shown.map(({ field }, index) => [field, index])),
+        renameByName: Object.fromEntries(shown.map(({ field, name, title }) => [field, title ?? name])),
+      },
+    })
+    .sortBy([new TableSortByFieldStateBuilder().displayName(sortBy).desc(!ascending)]);
+  const looks = [...columns, ...queries.flatMap(({ value }) => value ?? [])];
+  for (const { name, title = name, unit, meanings, width } of looks) {
+    const properties: DynamicConfigValue[] = [
+      ...(unit === undefined ? [] : [{ id: 'unit', value: unit }]),
+      ...(width === undefined ? [] : [{ id: 'custom.width', value: width }]),
+      ...(meanings ? [{ id: 'mappings', value: meanings }, COLORED] : []),
+    ];
+    if (properties.length > 0) panel.overrideByName(title, properties);
+  }
+  return dressed(
+    panel,
+    words,
+    queries.map(({ expr }) => query(expr).instant().format(PromQueryFormat.Table)),
+  );
+}
+
+const COLORED: DynamicConfigValue = { id: 'custom.cellOptions', value: { type: 'color-text' } };
+
+/** The value of a query has its letter; but of a table with only one that has an answer, such as the first, it has none. */
+function fieldsOf(at: number): string[] {
+  return [...(at === 0 ? ['Value'] : []), `Value #${letter(at)}`];
+}
+
+interface StackedBarsWords extends Words {
+  /** Of one bar's parts, as rows with both labels. */
+  readonly expr: string;
+  readonly bar: string;
+  readonly part: string;
+}
+
+/** A bar for each value of one label, made of parts for each value of another. */
+export function stackedBars(words: StackedBarsWords): PanelOf {
+  const { expr, bar, part } = words;
+  const panel = new BarChartBuilder()
+    .withTransformation({
+      id: 'groupingToMatrix',
+      options: { rowField: bar, columnField: part, valueField: 'Value', emptyValue: 'null' },
+    })
+    .xField(`${bar}\\${part}`)
+    .orientation(VizOrientation.Horizontal)
+    .stacking(StackingMode.Normal)
+    .showValue(VisibilityMode.Never)
+    .barWidth(0.8)
+    .lineWidth(0)
+    .fillOpacity(90)
+    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassicByName))
+    .legend(legend())
+    .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
+  return dressed(panel, words, [query(expr).instant().format(PromQueryFormat.Table)]);
+}
+
+/** The colours of what is the same in all graphs of memory. */
+export const MEMORY_COLORS = { 'not ours': 'orange', free: GREY };
+
+function dressed(panel: AnyBuilder, words: Words, queries: DataqueryBuilder[]): PanelOf {
+  const { title, description, unit, width, height = HEIGHT, colors = {}, link } = words;
+  panel.title(title).description(description).unit(unit).datasource(DATASOURCE).span(width).height(height);
+  panel.targets(queries.map((one, at) => one.refId(letter(at))));
+  for (const [name, color] of Object.entries(colors)) {
+    const fixed = [{ id: 'color', value: { mode: FieldColorModeId.Fixed, fixedColor: color } }];
+    if (name.startsWith('/')) panel.overrideByRegexp(name, fixed);
+    else panel.overrideByName(name, fixed);
+  }
+  if (link) panel.links([link]);
+  return panel;
+}
+
+/** What the builders of all kinds of panels have in common. */
+type AnyBuilder =
+  | TimeSeriesBuilder
+  | StatBuilder
+  | BarGaugeBuilder
+  | StateTimelineBuilder
+  | TableBuilder
+  | BarChartBuilder;
+
+function instant(queries: readonly Query[]): DataqueryBuilder[] {
+  return queries.map(({ expr, legend: name }) => query(expr).legendFormat(name).instant());
+}
+
+function ranged(queries: readonly Query[]): DataqueryBuilder[] {
+  return queries.map(({ expr, legend: name }) => query(expr).legendFormat(name).range());
+}
+
+function query(expr: string): DataqueryBuilder {
+  return new DataqueryBuilder().datasource(DATASOURCE).expr(expr);
+}
+
+function letter(at: number): string {
+  return String.fromCharCode('A'.charCodeAt(0) + at);
+}
+
+function lastOf() {
+  return new ReduceDataOptionsBuilder().calcs(['lastNotNull']).fields('').values(false);
+}
+
+function legend() {
+  return new VizLegendOptionsBuilder()
+    .showLegend(true)
+    .displayMode(LegendDisplayMode.List)
+    .placement(LegendPlacement.Bottom)
+    .calcs([]);
+}
+
+function thresholds(steps: Steps) {
+  return new ThresholdsConfigBuilder()
+    .mode(ThresholdsMode.Absolute)
+    .steps(steps.map(([value, color]) => ({ value, color })));
+}

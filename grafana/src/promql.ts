@@ -1,0 +1,103 @@
+import { CATALOG } from '../../src/metrics/catalog.ts';
+import type { Family } from '../../src/metrics/family.ts';
+
+/** Regular expressions, anchored at both ends, by label. */
+type Matchers<Label extends string> = Partial<Record<Label, string>>;
+
+/**
+ * What a sum keeps apart: labels of the family, and which exporter says it. Routers of two machines may have the same
+ * name, such as localhost:8080.
+ */
+type By<Label extends string> = readonly (Label | 'instance')[];
+
+/** The labels that a viewer chooses from: each is a variable of the same name. */
+const CHOSEN = ['router', 'model'];
+
+/** The series of a family that the viewer has chosen. */
+export function series<Label extends string>(
+  family: Family<Label>,
+  matchers: Matchers<NoInfer<Label>> = {},
+  suffix = '',
+): string {
+  const chosen = CHOSEN.filter((label) => (family.labels as readonly string[]).includes(label));
+  const all = [
+    ...['instance', ...chosen].map((label) => `${label}=~"$${label}"`),
+    ...Object.entries(matchers).map(([label, pattern]) => `${label}=~"${pattern}"`),
+  ];
+  return `${family.name}${suffix}{${all.join(', ')}}`;
+}
+
+export const sum = (by: readonly string[], expr: string) => aggregate('sum', by, expr);
+export const min = (by: readonly string[], expr: string) => aggregate('min', by, expr);
+export const max = (by: readonly string[], expr: string) => aggregate('max', by, expr);
+
+/** How much a counter grows in a second. */
+export function rate<Label extends string>(
+  family: Family<Label>,
+  by: By<NoInfer<Label>>,
+  matchers: Matchers<NoInfer<Label>> = {},
+): string {
+  return sum(by, `rate(${series(family, matchers)}[$__rate_interval])`);
+}
+
+/**
+ * How many things happened in each step of a graph: whole ones. `$__rate_interval` reaches one scrape further back than
+ * the step, so that what happens between two steps is not lost; increase() extrapolates, which rounding takes back.
+ */
+export function events<Label extends string>(
+  family: Family<Label>,
+  by: By<NoInfer<Label>>,
+  matchers: Matchers<NoInfer<Label>> = {},
+): string {
+  return `round(${sum(by, `increase(${series(family, matchers)}[$__rate_interval])`)})`;
+}
+
+/** How many things happened in all the time that is shown. */
+export function inRange<Label extends string>(
+  family: Family<Label>,
+  by: By<NoInfer<Label>>,
+  matchers: Matchers<NoInfer<Label>> = {},
+): string {
+  return `round(${sum(by, `increase(${series(family, matchers)}[$__range])`)})`;
+}
+
+/** The mean of what a histogram saw in each step; nothing where it saw nothing. */
+export function mean<Label extends string>(family: Family<Label>, by: By<NoInfer<Label>>): string {
+  const grown = (suffix: string) => sum(by, `rate(${series(family, {}, suffix)}[$__rate_interval])`);
+  return `${grown('_sum')} / (${grown('_count')} > 0)`;
+}
+
+/** A quantile of what a histogram saw in each step. */
+export function quantile<Label extends string>(
+  share: number,
+  family: Family<Label>,
+  by: By<NoInfer<Label>>,
+): string {
+  const buckets = `rate(${series(family, {}, '_bucket')}[$__rate_interval])`;
+  return `histogram_quantile(${share}, ${sum(['le', ...by], buckets)})`;
+}
+
+/** Of a series that every program has, that of the exporters. */
+export function ofExporter(expr: string): string {
+  return `${expr} and on (job, instance) ${series(CATALOG.buildInfo)}`;
+}
+
+/** Seconds since a time. */
+export const since = (expr: string) => `time() - ${expr}`;
+
+/** What is kept of `expr`: the models that are in memory, or on their way there. */
+export function ofModelsInMemory(expr: string): string {
+  const there = series(CATALOG.modelStatus, { status: 'loading|loaded|sleeping' });
+  return `${expr} and on (instance, router, model) ${there} == 1`;
+}
+
+/** Gives what has a `gpu_uuid` a `card` for people: its number, its name, and where it is. */
+export function withCard(expr: string): string {
+  const names = `max by (instance, gpu_uuid, gpu, name) (${series(CATALOG.gpuMemoryTotal)})`;
+  const card = `label_join(${names}, "card", " ", "gpu", "name", "instance")`;
+  return `(${expr}) * on (instance, gpu_uuid) group_left (card) (${card} > bool 0)`;
+}
+
+function aggregate(operator: string, by: readonly string[], expr: string): string {
+  return by.length === 0 ? `${operator}(${expr})` : `${operator} by (${by.join(', ')}) (${expr})`;
+}

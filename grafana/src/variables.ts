@@ -1,0 +1,36 @@
+import {
+  DatasourceVariableBuilder,
+  QueryVariableBuilder,
+  VariableRefresh,
+  VariableSort,
+} from '@grafana/grafana-foundation-sdk/dashboard';
+import { CATALOG } from '../../src/metrics/catalog.ts';
+
+/** The Prometheus that was chosen: everything asks this one. */
+export const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
+
+/** The same on every dashboard, so that a choice goes along from one to the next. */
+export function variables() {
+  return [
+    new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'),
+    choice('instance', 'Exporter', CATALOG.buildInfo.name),
+    choice('router', 'Router', `${CATALOG.up.name}{instance=~"$instance"}`),
+    choice('model', 'Model', `${CATALOG.modelInfo.name}{instance=~"$instance", router=~"$router"}`),
+  ];
+}
+
+/** The values of a label: several, or all, which is the default. */
+function choice(label: string, name: string, from: string) {
+  const query = `label_values(${from}, ${label})`;
+  return new QueryVariableBuilder(label)
+    .label(name)
+    .datasource(DATASOURCE)
+    .query({ query, refId: label })
+    .definition(query)
+    .current({ text: ['All'], value: ['$__all'] })
+    .multi(true)
+    .includeAll(true)
+    .allValue('.+')
+    .refresh(VariableRefresh.OnTimeRangeChanged)
+    .sort(VariableSort.NaturalAsc);
+}

@@ -1,0 +1,188 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as units from '@grafana/grafana-foundation-sdk/units';
+import { describe, expect, it } from '@jest/globals';
+import { ENGINE, PROCESS, PROMETHEUS, RULES } from '../../grafana/src/series.ts';
+import { CATALOG } from '../../src/metrics/catalog.ts';
+import type { Family } from '../../src/metrics/family.ts';
+import { renderEngineMetrics } from '../../src/simulator/engine-metrics.ts';
+import { dashboardFiles, type PanelFile, queriesOf } from '../support/dashboard-files.ts';
+import { allRules, seriesOf } from '../support/rule-files.ts';
+
+const dashboards = dashboardFiles();
+const families = (of: Record<string, Family>) => Object.values(of);
+const read = new Set(
+  dashboards.flatMap(([, file]) =>
+    queriesOf(file).flatMap(([, { expr }]) => seriesOf(withoutVariables(expr))),
+  ),
+);
+
+describe('the dashboards', () => {
+  it('are five', () => {
+    expect(dashboards.map(([name, { uid }]) => [name, uid]).toSorted()).toEqual([
+      ['exporter.json', 'llama-router-exporter'],
+      ['memory.json', 'llama-router-memory'],
+      ['model.json', 'llama-router-model'],
+      ['operations.json', 'llama-router-operations'],
+      ['overview.json', 'llama-router-overview'],
+    ]);
+  });
+
+  it('read only series that somebody writes', () => {
+    const known = new Set(
+      [CATALOG, ENGINE, PROCESS, PROMETHEUS, RULES].flatMap((of) => families(of).flatMap(seriesNamesOf)),
+    );
+    expect([...read].filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it('read all that they name themselves, and of llama.cpp and the rules what is there', () => {
+    const named = [ENGINE, PROCESS, PROMETHEUS, RULES].flatMap((of) => families(of).map(({ name }) => name));
+    expect(named.filter((name) => !read.has(name))).toEqual([]);
+    const engine = renderEngineMetrics(NOTHING_DONE);
+    for (const { name } of families(ENGINE)) expect(engine).toContain(`\n${name} `);
+    const recorded = allRules().map(({ record }) => record);
+    for (const { name } of families(RULES)) expect(recorded).toContain(name);
+  });
+
+  it('name no metric of the catalogue a second time in their source', () => {
+    const folder = join(import.meta.dirname, '../../grafana/src');
+    const sources = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8'));
+    expect(sources.join('\n')).not.toMatch(/llama_router_/);
+  });
+});
+
+describe.each(dashboards)('%s', (_name, file) => {
+  it('is known by its tag, and not edited in Grafana', () => {
+    expect(file.tags).toEqual(['llama-router']);
+    expect(file.editable).toBe(false);
+    expect(file.title).toMatch(/^llama\.cpp router \/ [A-Z][a-z]+$/);
+    expect(file.description).toMatch(/^[A-Z].{30,}\.$/);
+  });
+
+  it('lets the viewer choose datasource, exporter, router and model: several, or all', () => {
+    const [datasource, ...others] = file.templating.list;
+    expect(datasource).toMatchObject({ name: 'datasource', type: 'datasource', query: 'prometheus' });
+    expect(others.map(({ name }) => name)).toEqual(['instance', 'router', 'model']);
+    for (const variable of others) {
+      expect(variable).toMatchObject({
+        type: 'query',
+        datasource: CHOSEN,
+        multi: true,
+        includeAll: true,
+        allValue: '.+',
+        // When the time range changes.
+        refresh: 2,
+        query: { query: expect.stringMatching(/^label_values\(.+, \w+\)$/) },
+      });
+    }
+  });
+
+  it('marks unloads, crashes, holds and restarts', () => {
+    expect(file.annotations.list.map(({ name }) => name)).toEqual([
+      'Unloads',
+      'Crashes',
+      'Holds',
+      'Router restarts',
+    ]);
+  });
+
+  it('leads to its sisters and to the runbook', () => {
+    expect(file.links).toMatchObject([
+      { type: 'dashboards', tags: ['llama-router'] },
+      { type: 'link', url: 'docs/runbook.md' },
+    ]);
+    const uids = dashboards.map(([, { uid }]) => uid);
+    for (const { url = '' } of file.panels.flatMap(({ links = [] }) => links)) {
+      if (url !== 'docs/runbook.md') expect(uids).toContain(/^\/d\/([\w-]+)\?/.exec(url)?.[1]);
+    }
+  });
+
+  it('is no panel soup: 8 to 14 panels, whose rows fill the screen', () => {
+    expect(file.panels.length).toBeGreaterThanOrEqual(8);
+    expect(file.panels.length).toBeLessThanOrEqual(14);
+    expect(file.panels.map(({ id }) => id)).toEqual(file.panels.map((_, at) => at + 1));
+    const titles = file.panels.map(({ title, type }) => `${title} (${type})`);
+    expect(new Set(titles).size).toBe(titles.length);
+    for (const row of rowsOf(file.panels)) {
+      expect(row.reduce((sum, { gridPos }) => sum + gridPos.w, 0)).toBe(24);
+      expect(new Set(row.map(({ gridPos }) => gridPos.h)).size).toBe(1);
+    }
+  });
+
+  it.each(file.panels.map((panel): [string, PanelFile] => [panel.title, panel]))(
+    '%s says what it is, in which unit, of the chosen datasource',
+    (title, panel) => {
+      expect(title).toMatch(/^[A-Z][^.]+$/);
+      expect(panel.description).toMatch(/^[A-Z\d].{15,}\.$/);
+      expect(panel.datasource).toEqual(CHOSEN);
+      const asked = panel.fieldConfig.overrides.flatMap(({ properties }) => properties);
+      const used = asked.flatMap(({ id, value }) => (id === 'unit' ? [value] : []));
+      for (const unit of [panel.fieldConfig.defaults.unit, ...used]) expect(UNITS).toContain(unit);
+      expect(panel.targets.map(({ refId }) => refId)).toEqual(
+        panel.targets.map((_, at) => 'ABCDEF'[at] ?? 'too many'),
+      );
+    },
+  );
+
+  it('has a column in its tables for each label of their rows', () => {
+    for (const { targets, transformations = [] } of file.panels.filter(({ type }) => type === 'table')) {
+      const [, organize] = transformations as { id: string; options: { indexByName: object } }[];
+      const shown = Object.keys(organize?.options.indexByName ?? {});
+      for (const { expr } of targets) {
+        const labels = /by \(([^)]+)\)/.exec(expr)?.[1]?.split(', ') ?? [];
+        expect(labels.length).toBeGreaterThan(0);
+        expect(shown).toEqual(expect.arrayContaining(labels));
+      }
+    }
+  });
+
+  it.each(queriesOf(file))('asks well: %s', (what, { expr, datasource, instant, range }) => {
+    const mark = what.startsWith('annotation');
+    expect(datasource).toEqual(CHOSEN);
+    expect(Boolean(instant) !== Boolean(range)).toBe(true);
+    // Grafana knows how long a step is, and how often the exporter is scraped.
+    for (const [, window] of expr.matchAll(/(?:\[|offset )([^\]\s)]+)/g)) {
+      expect(window).toBe(mark ? '$__interval' : instant ? '$__range' : '$__rate_interval');
+    }
+    for (const counter of expr.matchAll(/(\S*[^\w:])[\w:]+(?:_total|_bucket|_sum|_count)\{/g)) {
+      if (!mark) expect(counter[1]).toMatch(/(rate|increase)\($/);
+    }
+    for (const [selector] of expr.matchAll(/\{[^}]*\}/g)) {
+      if (!selector.includes('alertname')) expect(selector).toMatch(/^\{instance=~"\$instance"/);
+    }
+  });
+});
+
+/** The variable, so that the dashboards belong to no installation. */
+const CHOSEN = { type: 'prometheus', uid: '$datasource' };
+
+/** All that Grafana knows, as the SDK has them from @grafana/data. */
+const UNITS = Object.values(units);
+
+const NOTHING_DONE = {
+  promptTokens: 0,
+  promptSeconds: 0,
+  predictedTokens: 0,
+  predictedSeconds: 0,
+  decodes: 0,
+  decodedTokens: 0,
+  longestSequence: 0,
+  recentPromptRate: 0,
+  recentPredictedRate: 0,
+  processing: 0,
+  deferred: 0,
+};
+
+function seriesNamesOf({ name, type }: Family): string[] {
+  return type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name];
+}
+
+function withoutVariables(expr: string): string {
+  return expr.replace(/\$__\w+/g, '1m');
+}
+
+function rowsOf(panels: readonly PanelFile[]): PanelFile[][] {
+  const rows = new Map<number, PanelFile[]>();
+  for (const panel of panels) rows.set(panel.gridPos.y, [...(rows.get(panel.gridPos.y) ?? []), panel]);
+  return [...rows.values()];
+}
