@@ -41,11 +41,11 @@ another model has become idle. If clients do load again at once what was unloade
 (\`LlamaRouterUnloadPaused\`).
 
 How soon: 34 to 40 s from the moment when a GPU is full and a model has been idle for long enough, until its memory is
-free; 3 to 9 s later the alert is over. 30 s of that are the alert's \`for\`, the rest are readings, scrapes and three groups
-of rules, each every 5 s, so that it may be a minute; the unload itself takes a fraction of a second. Measured in four runs
-of the chain of \`test/e2e/chain.test.ts\` with the times as shipped (the idle time apart, which comes before): llama-server,
-Prometheus and Alertmanager real and of both pairs of versions, nvidia-smi a fake, on two busy cores. With 1 s for every
-5 s, and a \`for\` of 2 s, it is 3 to 5 s.
+free; 3 to 9 s later the alert is over. 30 s of that are the alert's \`for\`, 0.7 to 2.4 s the operation with its two readings
+of memory; the rest are readings, scrapes and three groups of rules, each every 5 s, which may add up to a minute in all.
+Measured on two busy cores, twice with each pair of versions: the chain of \`test/e2e/chain.test.ts\` with the times as
+shipped, but for the idle time, which comes before; llama-server, Prometheus and Alertmanager were real, nvidia-smi a fake.
+With 1 s for every 5 s, and a \`for\` of 2 s, it was 3 and 5 s.
 
 Who is idle is known where llama-server runs with \`--metrics\`, or puts models to sleep (\`--sleep-idle-seconds\`).
 
