@@ -1,5 +1,5 @@
 import { viewModels, viewRouter } from '../http/views.ts';
-import { ACTIVITY_UNKNOWN, describeActivity } from '../http/words.ts';
+import { describeActivity, describeStatus, factsOf, inOrder, LAST_LOAD_FAILED } from '../http/words.ts';
 import { formatBytes } from '../lib/bytes.ts';
 import type { ModelBelief, RouterBelief } from '../models/belief.ts';
 import { type Command, textFlag } from './command.ts';
@@ -24,7 +24,7 @@ export const list: Command = {
         const view = { routers: routers.map(viewRouter), models: routers.flatMap(viewModels) };
         call.terminal.out(`${JSON.stringify(view, null, 2)}\n`);
       } else {
-        for (const router of routers.filter(({ up }) => up)) call.terminal.out(describe(router));
+        for (const router of routers.filter(({ up }) => up)) call.terminal.out(describe(router, Date.now()));
       }
       reportUnreachable(routers, call.terminal);
       return exitCodeOf(routers);
@@ -32,24 +32,20 @@ export const list: Command = {
   },
 };
 
-function describe({ name, props, models, engineMetrics }: RouterBelief): string {
-  const facts = [
-    props.build && `llama.cpp ${props.build}`,
-    `${models.size} model${models.size === 1 ? '' : 's'}`,
-    engineMetrics === 'disabled' ? ACTIVITY_UNKNOWN : undefined,
-    props.modelsMax ? `at most ${props.modelsMax} in memory` : undefined,
-  ].filter((fact) => fact !== undefined);
-  const rows = [...models.values()].map(row);
-  return `${name}  ${facts.join(', ')}\n${formatTable([['STATUS', 'MODEL', 'ACTIVITY', 'SIZE', 'CONTEXT', 'NOTE'], ...rows])}\n`;
+function describe(router: RouterBelief, now: number): string {
+  const rows = inOrder(router.models).map((model) => row(model, now));
+  const head = ['STATUS', 'MODEL', 'ACTIVITY', 'SIZE', 'CONTEXT', 'NOTE'];
+  return `${router.name}  ${factsOf(router).join(', ')}\n${formatTable([head, ...rows])}\n`;
 }
 
-function row({ id, life, facts, activity }: ModelBelief): string[] {
+function row(model: ModelBelief, now: number): string[] {
+  const { id, life, facts } = model;
   return [
-    life.status,
+    describeStatus(model),
     id,
-    life.status === 'loaded' ? describeActivity(activity) : '',
+    describeActivity(model, now),
     facts.sizeBytes === undefined ? '' : formatBytes(facts.sizeBytes),
     facts.contextTokens === undefined ? '' : String(facts.contextTokens),
-    life.loadFailed ? 'last load failed' : '',
+    life.loadFailed ? LAST_LOAD_FAILED : '',
   ];
 }
