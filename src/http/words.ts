@@ -1,4 +1,6 @@
+import { formatBytes } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
+import type { ModelMemory } from '../memory/reading.ts';
 import type { ModelBelief, RouterBelief } from '../models/belief.ts';
 import { isRunning } from '../models/status.ts';
 import type { Outcome, Result } from '../unload/report.ts';
@@ -76,6 +78,30 @@ export function describeActivity({ life, activity }: ModelBelief, now: number): 
   if (activity === undefined) return 'unknown';
   if (activity.busy) return 'busy';
   return last === '' ? 'idle' : `idle, ${last}`;
+}
+
+/** A column about the memory of models. */
+interface Measure {
+  label: string;
+  of(held: ModelMemory | undefined): string;
+}
+
+const ON_GPUS: Measure = {
+  label: 'GPU memory',
+  of: (held) =>
+    held === undefined || held.gpus.length === 0
+      ? ''
+      : formatBytes(held.gpus.reduce((sum, { bytes }) => sum + bytes, 0)),
+};
+
+const RESIDENT: Measure = {
+  label: 'Resident',
+  of: (held) => (held?.residentBytes === undefined ? '' : formatBytes(held.residentBytes)),
+};
+
+/** The columns in which anything is known of these. */
+export function measuresOf(models: readonly ModelMemory[]): Measure[] {
+  return [ON_GPUS, RESIDENT].filter(({ of }) => models.some((held) => of(held) !== ''));
 }
 
 /** For how long something has been so. */

@@ -11,6 +11,7 @@ import {
   factsOf,
   inOrder,
   LAST_LOAD_FAILED,
+  measuresOf,
   spanSince,
 } from '../words.ts';
 import { type Html, html } from './html.ts';
@@ -80,17 +81,15 @@ ${columns.map(({ label, cell }) => html`<td role="cell" data-label="${label}">${
 }
 
 function columnsOf(memory: ReadonlyMap<string, ModelMemory>, now: number): Column[] {
-  const held = [...memory.values()];
   return [
     { label: 'Status', cell: statusCell },
     { label: 'For', cell: ({ life }) => sinceCell(life.since, now) },
     { label: 'Activity', cell: (model) => describeActivity(model, now) },
-    ...(held.some(({ gpus }) => gpus.length > 0)
-      ? [{ label: 'GPU memory', cell: ({ id }: ModelBelief) => onGpus(memory.get(id)) }]
-      : []),
-    ...(held.some(({ residentBytes }) => residentBytes !== undefined)
-      ? [{ label: 'Resident', cell: ({ id }: ModelBelief) => amount(memory.get(id)?.residentBytes) }]
-      : []),
+    ...measuresOf([...memory.values()]).map(({ label, of }) => ({
+      label,
+      // The reading may be older than the unload.
+      cell: ({ id, life }: ModelBelief) => (isRunning(life.status) ? of(memory.get(id)) : ''),
+    })),
     { label: 'Size', cell: ({ facts }) => sizeCell(facts) },
     {
       label: 'Last load took',
@@ -114,15 +113,7 @@ function sinceCell(since: number | undefined, now: number): Html | string {
   return html`<time datetime="${new Date(since).toISOString()}">${spanSince(since, now)}</time>`;
 }
 
-function onGpus(held: ModelMemory | undefined): string {
-  if (held === undefined || held.gpus.length === 0) return '';
-  return formatBytes(held.gpus.reduce((sum, { bytes }) => sum + bytes, 0));
-}
-
-function amount(bytes: number | undefined): string {
-  return bytes === undefined ? '' : formatBytes(bytes);
-}
-
 function sizeCell({ sizeBytes, quantization }: ModelBelief['facts']): Html | string {
-  return quantization ? html`${amount(sizeBytes)} <small>${quantization}</small>` : amount(sizeBytes);
+  const size = sizeBytes === undefined ? '' : formatBytes(sizeBytes);
+  return quantization ? html`${size} <small>${quantization}</small>` : size;
 }
