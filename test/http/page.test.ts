@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
 import { type AppParts, createApp } from '../../src/http/app.ts';
+import { STYLE } from '../../src/http/page/style.ts';
 import type { Operations } from '../../src/unload/operations.ts';
 import type { Operation } from '../../src/unload/report.ts';
 import { aListing, listed } from '../support/a-model.ts';
@@ -275,3 +276,39 @@ describe.each([
     expect([status, headers['content-type'], text.length > 1000]).toEqual([200, type, true]);
   });
 });
+
+describe('the colours', () => {
+  const TEXTS = ['ink', 'soft', 'green', 'blue', 'violet', 'amber', 'red', 'grey'];
+  const [, light = '', dark = ''] = STYLE.split(':root {');
+
+  it.each([
+    ['light', light],
+    ['dark', dark],
+  ])('%s: text can be read on every ground, and bars be told from their track', (_, block) => {
+    const colour = (name: string) => new RegExp(`--${name}: (#[0-9a-f]+);`).exec(block)?.[1] ?? '';
+    for (const ground of ['card', 'ground', 'press']) {
+      for (const name of TEXTS) {
+        expect([ground, name, contrast(colour(name), colour(ground)) >= 4.5]).toEqual([ground, name, true]);
+      }
+    }
+    for (const name of ['m0', 'm1', 'm2', 'm3', 'm4', 'm5', 'm6', 'm7']) {
+      expect([name, contrast(colour(name), colour('card')) >= 3]).toEqual([name, true]);
+    }
+  });
+});
+
+/** As WCAG reckons it, 1 to 21. */
+function contrast(one: string, other: string): number {
+  const [dim = 0, bright = 0] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (bright + 0.05) / (dim + 0.05);
+}
+
+function luminance(colour: string): number {
+  const digits = colour.slice(1);
+  const pairs = digits.length === 3 ? [...digits].map((digit) => digit + digit) : (digits.match(/../g) ?? []);
+  const [r = 0, g = 0, b = 0] = pairs.map((pair) => {
+    const share = Number.parseInt(pair, 16) / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}

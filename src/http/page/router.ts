@@ -98,7 +98,9 @@ function columnsOf(memory: ReadonlyMap<string, ModelMemory>, now: number): Colum
     {
       label: 'Last unload',
       cell: ({ life }) =>
-        life.lastUnload ? `${life.lastUnload.reason}, ${ago(life.lastUnload.at, now)}` : '',
+        life.lastUnload
+          ? html`${life.lastUnload.reason}, <span class="whole">${ago(life.lastUnload.at, now)}</span>`
+          : '',
     },
   ];
 }

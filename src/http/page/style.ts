@@ -32,10 +32,11 @@ section > p { color: var(--soft); margin: .15rem 0 .6rem; overflow-wrap: anywher
 .head { display: flex; justify-content: space-between; align-items: center; gap: 1rem; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .5rem .75rem .5rem 0; border-top: 1px solid var(--line); vertical-align: middle; }
-thead th { color: var(--soft); font-weight: 500; font-size: .85rem; border-top: 0; white-space: nowrap; }
+thead th { color: var(--soft); font-weight: 500; font-size: .85rem; border-top: 0; vertical-align: bottom; }
 tbody th { font-weight: 600; overflow-wrap: anywhere; min-width: 8rem; }
 th:last-child, td:last-child { padding-right: 0; }
-td { overflow-wrap: anywhere; }
+td:is([data-label=Models], [data-label=Note]) { overflow-wrap: anywhere; }
+td:is([data-label=For], [data-label="GPU memory"], [data-label=Resident]), .whole { white-space: nowrap; }
 td.act { text-align: right; }
 .badge { display: inline-block; border: 1px solid currentColor; border-radius: 1rem; padding: 0 .55rem;
   font-size: .8rem; font-weight: 500; white-space: nowrap; color: var(--grey); }
@@ -85,7 +86,7 @@ dialog p.buttons { margin: 1rem 0 0; }
 footer nav { display: flex; flex-wrap: wrap; gap: .5rem 1.25rem; margin-top: 1.5rem; font-size: .9rem; }
 a { color: var(--blue); }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-@media (max-width: 56rem) {
+@media (max-width: 62rem) {
   body { padding: .75rem .75rem 2rem; }
   section { padding: .85rem .9rem; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
