@@ -20,9 +20,9 @@ interface Part {
 
 /**
  * A bar for each GPU: what each model holds of it, what is not ours, what is free. Its legend says the same in
- * words. `order` has the models in an order that stays, so that each keeps its colour.
+ * words. `order` numbers the models, so that each keeps its colour.
  */
-export function memoryBars({ gpus, models }: MemoryReading, order: readonly string[]): Html[] {
+export function memoryBars({ gpus, models }: MemoryReading, order: ReadonlyMap<string, number>): Html[] {
   const measured = gpus.filter(({ totalBytes, usedBytes }) => totalBytes && usedBytes !== undefined);
   const several = new Set(models.map(({ router }) => router)).size > 1;
   return measured.map((gpu) => {
@@ -32,7 +32,7 @@ export function memoryBars({ gpus, models }: MemoryReading, order: readonly stri
         .map(({ bytes }) => ({
           name: several ? `${model} on ${router}` : model,
           bytes,
-          look: `m${Math.max(0, order.indexOf(keyOf(router, model))) % COLOURS}`,
+          look: `m${(order.get(keyOf(router, model)) ?? 0) % COLOURS}`,
         })),
     );
     return bar(gpu, held);
@@ -46,7 +46,7 @@ export function keyOf(router: string, model: string): string {
 
 function bar(gpu: GpuMemory, held: readonly Part[]): Html {
   const { totalBytes = 0, usedBytes = 0 } = gpu;
-  const parts = partsOf(gpu, held).filter(({ bytes }) => bytes >= totalBytes * WORTH_A_WORD);
+  const parts = partsOf(gpu, held);
   const percent = Math.round((100 * usedBytes) / totalBytes);
   let x = 0;
   const pieces = parts.map(({ bytes, look, name }) => {
@@ -67,12 +67,19 @@ function bar(gpu: GpuMemory, held: readonly Part[]): Html {
 
 /** What is used and neither a model's nor known to be somebody else's is not told whose it is. */
 function partsOf({ totalBytes = 0, usedBytes = 0, unownedBytes }: GpuMemory, held: readonly Part[]): Part[] {
-  const ours = held.reduce((sum, { bytes }) => sum + bytes, 0);
+  const isWorthAWord = ({ bytes }: Part) => bytes >= totalBytes * WORTH_A_WORD;
+  const small = held.filter((part) => !isWorthAWord(part));
+  const ours = sum(held);
   const rest = Math.max(0, usedBytes - ours - (unownedBytes ?? 0));
   return [
-    ...held,
+    ...held.filter(isWorthAWord),
+    { name: 'smaller models', bytes: sum(small), look: 'm0' },
     { name: 'not ours', bytes: unownedBytes ?? 0, look: 'unowned' },
     { name: 'used, not known by whom', bytes: rest, look: 'unowned' },
     { name: 'free', bytes: Math.max(0, totalBytes - usedBytes), look: 'free' },
-  ];
+  ].filter(isWorthAWord);
+}
+
+function sum(parts: readonly Part[]): number {
+  return parts.reduce((total, { bytes }) => total + bytes, 0);
 }

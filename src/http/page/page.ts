@@ -117,7 +117,8 @@ function memorySection(
   reading: MemoryReading | undefined,
 ): Html | string {
   if (reading === undefined) return '';
-  const order = routers.flatMap(({ name, models }) => [...models.keys()].map((id) => keyOf(name, id)));
+  const keys = routers.flatMap(({ name, models }) => [...models.keys()].map((id) => keyOf(name, id)));
+  const order = new Map(keys.map((key, index) => [key, index]));
   const bars = memoryBars(reading, order);
   return bars.length === 0 ? '' : html`<section data-key="memory"><h2>GPU memory</h2>\n${bars}</section>`;
 }

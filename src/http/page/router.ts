@@ -84,7 +84,7 @@ function columnsOf(memory: ReadonlyMap<string, ModelMemory>, now: number): Colum
   return [
     { label: 'Status', cell: statusCell },
     { label: 'For', cell: ({ life }) => sinceCell(life.since, now) },
-    { label: 'Activity', cell: (model) => describeActivity(model, now) },
+    { label: 'Activity', cell: (model) => phrases(describeActivity(model, now)) },
     ...measuresOf([...memory.values()]).map(({ label, of }) => ({
       label,
       // The reading may be older than the unload.
@@ -97,10 +97,8 @@ function columnsOf(memory: ReadonlyMap<string, ModelMemory>, now: number): Colum
     },
     {
       label: 'Last unload',
-      cell: ({ life }) =>
-        life.lastUnload
-          ? html`${life.lastUnload.reason}, <span class="whole">${ago(life.lastUnload.at, now)}</span>`
-          : '',
+      cell: ({ life: { lastUnload } }) =>
+        lastUnload ? phrases(`${lastUnload.reason}, ${ago(lastUnload.at, now)}`) : '',
     },
   ];
 }
@@ -113,6 +111,12 @@ function statusCell(model: ModelBelief): Html {
 function sinceCell(since: number | undefined, now: number): Html | string {
   if (since === undefined) return html`<small>not known</small>`;
   return html`<time datetime="${new Date(since).toISOString()}">${spanSince(since, now)}</time>`;
+}
+
+/** Lines are broken between phrases only. */
+function phrases(text: string): Html | string {
+  const [first = '', second] = text.split(', ');
+  return second === undefined ? first : html`${first}, <span class="whole">${second}</span>`;
 }
 
 function sizeCell({ sizeBytes, quantization }: ModelBelief['facts']): Html | string {
