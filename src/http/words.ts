@@ -10,6 +10,9 @@ const ACTIVITY_UNKNOWN = 'activity unknown: runs without --metrics';
 
 export const LAST_LOAD_FAILED = 'last load failed';
 
+/** It was so already at first sight. */
+export const NOT_KNOWN = 'not known';
+
 /** What became of a model, as a person reads it: on the page and in a terminal. */
 export const RESULT_WORDS: Record<Result, string> = {
   unloaded: 'unloaded',

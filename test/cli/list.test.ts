@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { runCli } from '../../src/cli/cli.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
 
 let router: SimulatedRouter;
@@ -20,9 +21,14 @@ afterAll(async () => {
 
 async function list(...args: string[]) {
   const out: string[] = [];
-  const terminal = { out: (text: string) => void out.push(text), err: () => {}, isInteractive: false };
-  const code = await runCli(['list', '--router', router.url, ...args], terminal);
-  return { code, out: out.join('') };
+  const err: string[] = [];
+  const terminal = {
+    out: (text: string) => void out.push(text),
+    err: (text: string) => void err.push(text),
+    isInteractive: false,
+  };
+  const code = await runCli(['list', ...args], terminal);
+  return { code, out: out.join(''), err: err.join('') };
 }
 
 /** What the page says of the router, then of each model, cell by cell. */
@@ -51,7 +57,7 @@ it('tells in a terminal what the page tells, in the same words', async () => {
     const { models } = await page();
     return models.some((cells) => cells.includes('busy')) && models.some((cells) => cells.includes('idle'));
   });
-  const { code, out } = await list();
+  const { code, out } = await list('--router', router.url);
   const [first = '', head = '', ...lines] = out.trimEnd().split('\n');
   const told = await page();
   expect(code).toBe(0);
@@ -67,4 +73,45 @@ it('tells in a terminal what the page tells, in the same words', async () => {
     expect.stringMatching(/^unloaded +broken .*last load failed$/),
     expect.stringMatching(/^unloaded +rest/),
   ]);
+});
+
+it('asks an exporter for what only that knows: since when, who holds memory free, what was unloaded', async () => {
+  const host = new URL(router.url).host;
+  const act = (method: string, path: string, body: object) =>
+    fetch(exporter.url + path, {
+      method,
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  await act('POST', '/api/v1/unload', { models: ['chat'], reason: 'a test' });
+  await act('PUT', '/api/v1/hold', { seconds: 600, reason: 'training' });
+  const { code, out } = await list('--exporter', exporter.url);
+  const lines = out
+    .split('\n')
+    .map((line) => line.replace(/\d+m?s( ago)?|just now/g, 'T').replace(/\d\d:\d\d UTC$/, ''));
+  const [first, held, head, ...rest] = lines;
+  expect(code).toBe(0);
+  expect(first).toBe(`${host}  llama.cpp b11669-simulated, 4 models, 1 in memory, at most 4 in memory`);
+  expect(held).toMatch(/^GPU memory is kept free until .* UTC for training \(asked by loopback\)\.$/);
+  expect(head).toMatch(/^STATUS +MODEL +FOR +ACTIVITY +SIZE +CONTEXT +NOTE$/);
+  expect(rest.map((line) => line.split(/ {2,}/).slice(0, 3))).toEqual([
+    ['loaded', 'coder', 'T'],
+    ['unloaded', 'broken', 'T'],
+    ['unloaded', 'chat', 'T'],
+    ['unloaded', 'rest', 'not known'],
+    [''],
+    ['Last operations'],
+    ['WHEN', 'ASKED BY', 'OUTCOME'],
+    ['T', 'loopback (api)', 'done'],
+    [''],
+  ]);
+  expect(out).toMatch(/unloaded chat +a test/);
+  const json = await list('--exporter', exporter.url, '--output', 'json');
+  expect(Object.keys(JSON.parse(json.out))).toEqual(['routers', 'models', 'holds', 'operations']);
+});
+
+it('says that an exporter cannot be reached', async () => {
+  const url = `http://127.0.0.1:${await freePort()}`;
+  const { code, err } = await list('--exporter', url);
+  expect([code, err]).toEqual([3, `${url} cannot be reached: ECONNREFUSED\n`]);
 });

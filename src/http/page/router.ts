@@ -12,6 +12,7 @@ import {
   inOrder,
   LAST_LOAD_FAILED,
   measuresOf,
+  NOT_KNOWN,
   spanSince,
 } from '../words.ts';
 import { type Html, html } from './html.ts';
@@ -109,7 +110,7 @@ function statusCell(model: ModelBelief): Html {
 }
 
 function sinceCell(since: number | undefined, now: number): Html | string {
-  if (since === undefined) return html`<small>not known</small>`;
+  if (since === undefined) return html`<small>${NOT_KNOWN}</small>`;
   return html`<time datetime="${new Date(since).toISOString()}">${spanSince(since, now)}</time>`;
 }
 
