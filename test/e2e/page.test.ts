@@ -117,6 +117,7 @@ describe('the page', () => {
     }
     await page.keyboard.press('Enter');
     await page.getByText('Finished: 3 unloaded.').waitFor();
+    expect(await page.getByRole('button', { name: 'Close' }).evaluate(isFocused)).toBe(true);
     expect(loaded()).toEqual([]);
     const [operation] = exporter.service.operations.list();
     expect(operation).toMatchObject({ trigger: 'page', outcome: 'success', caller: { name: 'loopback' } });

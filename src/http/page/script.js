@@ -150,8 +150,10 @@ function unload(router, model) {
     title: `Unload ${what}${router === undefined ? ' on every router' : ` of ${router}`}?`,
     async look(deed) {
       const when_busy = dialog.querySelector('[name=when-busy]:checked').value;
+      const turn = deed.turn;
       const plan = await call('POST', path, { ...body, when_busy, dry_run: true });
-      if (deed !== asked) return;
+      // Another choice may have been made meanwhile: its answer counts.
+      if (deed !== asked || deed.turn !== turn) return;
       const models = modelsOf(plan);
       list(plan);
       const count = models.filter(({ result }) => result === 'would_unload').length;
@@ -244,6 +246,7 @@ function open(deed) {
 async function step(name) {
   const deed = asked;
   deed.step = name;
+  deed.turn = (deed.turn ?? 0) + 1;
   offer('');
   try {
     await deed[name](deed);
@@ -331,6 +334,8 @@ function tell(status, problem = '') {
 
 /** What can be confirmed now; nothing when empty. */
 function offer(text) {
+  // Whoever confirms by keyboard is not left nowhere.
+  if (text === '' && document.activeElement === $('ask-confirm')) $('ask-close').focus();
   $('ask-confirm').textContent = text;
   $('ask-confirm').hidden = text === '';
 }
