@@ -136,6 +136,7 @@ export async function startService({
     ignored: (caller, why) => books.refused('not_matched', caller, 'POST /api/v1/alertmanager', why),
     holds,
     holdRules: () => config.current.hold,
+    memory,
     auth: access.auth,
     isReady: () => ready && !closing.signal.aborted,
     async reload(caller) {

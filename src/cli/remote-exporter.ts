@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { holdView, modelView, routerView } from '../http/views.ts';
 import type { Secret } from '../lib/secret.ts';
 import { type ModelResult, type Operation, operation } from '../unload/report.ts';
 import { UsageError } from './exit-codes.ts';
@@ -15,9 +16,22 @@ export interface RemoteExporter {
     watch: boolean,
     progress: (router: string, result: ModelResult) => void,
   ): Promise<Operation>;
+  /** All that it shows of routers, models, holds and operations. Throws as `unload` does. */
+  look(): Promise<Look>;
   /** What is in memory now, as `model (status)`. */
   still(): Promise<string[]>;
 }
+
+const routersShown = z.object({ routers: z.array(routerView) });
+const modelsShown = z.object({ models: z.array(modelView) });
+const holdsShown = z.object({ holds: z.array(holdView) });
+const operationsShown = z.object({ operations: z.array(operation) });
+
+/** What an exporter shows. */
+export type Look = z.infer<typeof routersShown> &
+  z.infer<typeof modelsShown> &
+  z.infer<typeof holdsShown> &
+  z.infer<typeof operationsShown>;
 
 /** The exporter cannot be reached, or is none. */
 export class UnreachableError extends Error {}
@@ -47,6 +61,15 @@ export function createRemoteExporter(url: string, token: Secret | undefined): Re
         await sleep(BETWEEN_LOOKS_MS);
         current = await ask('GET', `/api/v1/operations/${current.id}`, operation);
       }
+    },
+    async look() {
+      const [routers, models, holds, operations] = await Promise.all([
+        ask('GET', '/api/v1/routers', routersShown),
+        ask('GET', '/api/v1/models', modelsShown),
+        ask('GET', '/api/v1/hold', holdsShown),
+        ask('GET', '/api/v1/operations', operationsShown),
+      ]);
+      return { ...routers, ...models, ...holds, ...operations };
     },
     async still() {
       const { models } = await ask('GET', '/api/v1/models', listed);

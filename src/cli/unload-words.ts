@@ -1,24 +1,13 @@
+import { RESULT_WORDS } from '../http/words.ts';
 import { formatBytes } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
-import type { ModelResult, Operation, Result } from '../unload/report.ts';
-
-const WORDS: Record<Result, string> = {
-  unloaded: 'unloaded',
-  already_unloaded: 'not loaded',
-  would_unload: 'would unload',
-  kept: 'kept',
-  busy: 'busy',
-  forced: 'killed',
-  timeout: 'not gone',
-  failed: 'failed',
-  asked: 'asked',
-};
+import type { ModelResult, Operation } from '../unload/report.ts';
 
 /** A line about one model; the router is named where there are several. */
 export function lineOf({ model, result, seconds, detail }: ModelResult, router: string | undefined): string {
   const after = [seconds === undefined ? undefined : formatDuration(seconds), detail].filter((part) => part);
   const where = router === undefined ? '' : ` on ${router}`;
-  return `${WORDS[result].padEnd(12)}  ${model}${where}${after.length > 0 ? `  (${after.join('; ')})` : ''}\n`;
+  return `${RESULT_WORDS[result].padEnd(12)}  ${model}${where}${after.length > 0 ? `  (${after.join('; ')})` : ''}\n`;
 }
 
 /** The last words about an operation; `still` names what is in memory now. */

@@ -47,13 +47,13 @@ export function righted(hold: Hold, now: number): Hold {
 }
 
 /** `kept free until 14:05 UTC for training (asked by alice)`. */
-export function describeHold(hold: Hold, now: number): string {
+export function describeHold(hold: Pick<Hold, 'until' | 'reason' | 'by'>, now: number): string {
   const { reason, by } = hold;
   return `kept free until ${describeEnd(hold, now)}${reason && ` for ${reason}`} (asked by ${by})`;
 }
 
 /** `14:05 UTC`, with the date when that is another day; rounded up, so that nobody comes too early. */
-export function describeEnd({ until }: Hold, now: number): string {
+export function describeEnd({ until }: Pick<Hold, 'until'>, now: number): string {
   const [day = '', time = ''] = new Date(Math.ceil(until / 60_000) * 60_000).toISOString().split('T');
   const today = new Date(now).toISOString().startsWith(day);
   return `${today ? '' : `${day} `}${time.slice(0, 5)} UTC`;

@@ -6,7 +6,7 @@ import type { Exposition, Format } from '../metrics/render.ts';
 import type { Caller } from '../unload/request.ts';
 import type { Auth } from './auth/auth.ts';
 import { jsonBody, noBody } from './json-body.ts';
-import { pageRoute, styleRoute } from './page/page.ts';
+import { type PageParts, pageRoute, scriptRoute, styleRoute } from './page/page.ts';
 import { methodNotAllowed, notFound, problemHandler } from './problem.ts';
 import { type AlertParts, alertmanagerRoute } from './routes/alertmanager.ts';
 import { modelsRoute, routersRoute } from './routes/belief.ts';
@@ -29,6 +29,8 @@ export interface AppParts extends AlertParts {
   engine?: { telemetryPath: string; scrape(format: Format, budgetMs: number): Promise<Exposition> };
   holds: Holds;
   holdRules(): HoldRules;
+  /** What is known of memory on this machine. */
+  memory: PageParts['memory'];
   isReady(): boolean;
   /** Who may act, and who may ask at all. */
   auth: Auth;
@@ -103,6 +105,7 @@ export function createRoutes(parts: AppParts): Express {
   });
   app.route('/').get(pageRoute(parts)).all(methodNotAllowed('GET'));
   app.route('/style.css').get(styleRoute).all(methodNotAllowed('GET'));
+  app.route('/page.js').get(scriptRoute).all(methodNotAllowed('GET'));
   app.route('/-/healthy').get(healthyRoute).all(methodNotAllowed('GET'));
   app.route('/-/ready').get(readyRoute(parts.isReady)).all(methodNotAllowed('GET'));
   app

@@ -100,7 +100,7 @@ it('lists the models with their status', async () => {
   await load('tiny-b');
   const { code, out } = await run('list');
   expect(out).toMatch(/^unloaded +tiny-a/m);
-  expect(out).toMatch(/^loaded +tiny-b +idle +303\.8 KiB +256$/m);
+  expect(out).toMatch(/^loaded +tiny-b +idle +[\d.]+ MiB +303\.8 KiB +256$/m);
   expect(code).toBe(0);
 });
 

@@ -290,11 +290,11 @@ it.each(Object.keys(paths))('%s has no other methods', async (path) => {
 describe('docs/http-api.md', () => {
   const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'http-api.md'), 'utf8');
 
-  it('has a row for every route; the page brings its style', () => {
+  it('has a row for every route; the page brings its style and its script', () => {
     const rows = [...text.matchAll(/^\| (`[A-Z]+ \/.*?`) \|/gm)].flatMap(([, cell = '']) =>
       [...cell.matchAll(/`([A-Z]+ [^`]*)`/g)].map(([, route]) => route),
     );
-    const routes = OPERATIONS.filter(({ path }) => path !== '/style.css').map(
+    const routes = OPERATIONS.filter(({ path }) => !['/style.css', '/page.js'].includes(path)).map(
       ({ path, method }) => `${method.toUpperCase()} ${path.replace('{id}', 'ID')}`,
     );
     expect(rows.sort()).toEqual(routes.sort());

@@ -49,6 +49,7 @@ export function appParts(
     ignored: (_caller, why) => ignores.push(why),
     holds: createHolds(clock),
     holdRules: () => config.hold,
+    memory: { reading: () => undefined },
     auth: createAuth({ tokens: () => [], onRefused: () => {}, now: clock.now }),
     isReady: () => true,
     reload: async () => ({}),

@@ -47,12 +47,18 @@ const reading = (operationId: string, tag: string, summary: string, answer: Json
 const PAGES = {
   '/': {
     get: reading('page', 'page', 'Routers and models for people.', {
-      description: 'A page without a script.',
+      description: 'A page that needs no script, and is live and can act with one.',
       ...text('text/html'),
     }),
   },
   '/style.css': {
     get: reading('style', 'page', 'How the page looks.', { description: 'Its style.', ...text('text/css') }),
+  },
+  '/page.js': {
+    get: reading('script', 'page', 'What makes the page live.', {
+      description: 'Its script.',
+      ...text('text/javascript'),
+    }),
   },
 };
 

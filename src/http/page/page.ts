@@ -1,55 +1,55 @@
+import { readFileSync } from 'node:fs';
 import type { Request, Response } from 'express';
-import { describeEnd, type Hold } from '../../hold/hold.ts';
 import type { Holds } from '../../hold/holds.ts';
-import { formatBytes } from '../../lib/bytes.ts';
-import { formatDuration } from '../../lib/duration.ts';
-import type { ModelBelief, RouterBelief } from '../../models/belief.ts';
+import type { MemoryReading } from '../../memory/reading.ts';
+import { isRunning } from '../../models/status.ts';
 import type { Store } from '../../models/store.ts';
-import { ACTIVITY_UNKNOWN, describeActivity } from '../words.ts';
+import type { Operations } from '../../unload/operations.ts';
+import { DIALOG } from './dialog.ts';
 import { type Html, html } from './html.ts';
+import { keyOf, memoryBars } from './memory.ts';
+import { operationsSection } from './operations.ts';
+import { routerSection } from './router.ts';
 import { STYLE } from './style.ts';
 
-interface PageParts {
+/** What the page shows. */
+export interface PageParts {
   store: Store;
   holds: Holds;
+  operations: Pick<Operations, 'list'>;
+  /** The memory of this machine; undefined where there is no reading that is still true. */
+  memory: { reading(): MemoryReading | undefined };
   telemetryPath: string;
   version: string;
   now(): number;
 }
 
-/** Nothing but our own style sheet: no script, no frame, no other site. */
-const POLICY =
-  "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/** Our own style sheet, our own script, our own interface: nothing inline, no frame, no other site. */
+const POLICY = [
+  "default-src 'none'",
+  "style-src 'self'",
+  "script-src 'self'",
+  // An empty icon, so that browsers ask for none.
+  'img-src data:',
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
 
-/** `GET /`: routers and models for people, as plain tables that bring themselves up to date. */
-export function pageRoute({ store, holds, telemetryPath, version, now }: PageParts) {
+/** Runs in browsers, as it is. */
+const SCRIPT = readFileSync(new URL('./script.js', import.meta.url), 'utf8');
+
+/**
+ * `GET /`: routers and models for people. Without a script it is plain tables, loaded anew every five seconds; with
+ * one it follows the events, and can act.
+ */
+export function pageRoute(parts: PageParts) {
   return (_request: Request, response: Response) => {
-    const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="5">
-<title>llama-router-exporter</title>
-<link rel="stylesheet" href="/style.css">
-</head>
-<body>
-<header><h1>llama-router-exporter</h1><p>${version}</p></header>
-<main>
-${store.routers().map((router) => section(router, holds.of(router.name), now()))}
-</main>
-<footer><nav aria-label="Interfaces">
-<a href="${telemetryPath}">Metrics</a>
-<a href="/api/v1/routers">Routers (JSON)</a>
-<a href="/api/v1/models">Models (JSON)</a>
-<a href="/api/v1/events">Events (stream)</a>
-<a href="/api/v1/hold">Holds (JSON)</a>
-<a href="/-/ready">Readiness</a>
-</nav></footer>
-</body>
-</html>
-`;
-    response.set('Content-Security-Policy', POLICY).type('html').send(page.text);
+    response
+      .set({ 'Content-Security-Policy': POLICY, 'Referrer-Policy': 'no-referrer' })
+      .type('html')
+      .send(renderPage(parts).text);
   };
 }
 
@@ -58,48 +58,67 @@ export function styleRoute(_request: Request, response: Response): void {
   response.type('css').send(STYLE);
 }
 
-function section(router: RouterBelief, hold: Hold | undefined, now: number): Html {
-  const { name, url, up, fault, stream, props, models } = router;
-  const state = up === undefined ? 'not asked yet' : up ? 'up' : 'down';
-  const facts = [
-    url,
-    props.build && `llama.cpp ${props.build}`,
-    props.modelsMax !== undefined && `at most ${props.modelsMax || 'any number of'} models in memory`,
-    router.engineMetrics === 'disabled' && ACTIVITY_UNKNOWN,
-    stream === 'connected' ? 'live events' : stream === 'unsupported' ? 'polled' : 'no event stream now',
-  ].filter((fact): fact is string => typeof fact === 'string');
-  return html`<section>
-<h2>${name} <span class="badge ${state.split(' ')[0] ?? ''}">${state}</span></h2>
-<p>${facts.join(' · ')}</p>
-${fault ? html`<p role="alert" class="fault">${fault.message}. What follows is what was last known.</p>` : ''}
-${hold ? holdLine(hold, now) : ''}
-${models.size === 0 ? html`<p>No models are listed.</p>` : table([...models.values()], now)}
-</section>
+/** `GET /page.js`. */
+export function scriptRoute(_request: Request, response: Response): void {
+  response.type('js').send(SCRIPT);
+}
+
+function renderPage({ store, holds, operations, memory, telemetryPath, version, now }: PageParts): Html {
+  const routers = store.routers();
+  const reading = memory.reading();
+  const at = now();
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<noscript><meta http-equiv="refresh" content="5"></noscript>
+<title>llama-router-exporter</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/style.css">
+<script type="module" src="/page.js"></script>
+</head>
+<body>
+<header><h1>llama-router-exporter</h1><p>${version}</p>
+<p id="live" role="status"></p>
+<button type="button" class="act" id="forget" hidden>Forget the token</button></header>
+<main tabindex="-1" data-version="${version}">
+${everywhere(routers)}
+${memorySection(routers, reading)}
+${routers.map((router) => routerSection(router, { hold: holds.of(router.name), reading, now: at }))}
+${operationsSection(operations.list(), at)}
+</main>
+<footer><nav aria-label="Interfaces">
+<a href="${telemetryPath}">Metrics</a>
+<a href="/api/v1/routers">Routers (JSON)</a>
+<a href="/api/v1/models">Models (JSON)</a>
+<a href="/api/v1/operations">Operations (JSON)</a>
+<a href="/api/v1/hold">Holds (JSON)</a>
+<a href="/api/v1/events">Events (stream)</a>
+<a href="/-/ready">Readiness</a>
+</nav></footer>
+${DIALOG}
+</body>
+</html>
 `;
 }
 
-function holdLine(hold: Hold, now: number): Html {
-  const { until, reason, by, enforce } = hold;
-  const end = html`<time datetime="${new Date(until).toISOString()}">${describeEnd(hold, now)}</time>`;
-  return html`<p class="hold">GPU memory is <strong>kept free</strong> until ${end}${reason && ` for ${reason}`}, asked by ${by}.${enforce ? ' Idle models that are loaded meanwhile are unloaded again.' : ''}</p>`;
+/** One router has a button of its own. */
+function everywhere(routers: ReturnType<Store['routers']>): Html | string {
+  const acting = routers.filter(
+    ({ up, models }) => up && [...models.values()].some(({ life }) => isRunning(life.status)),
+  );
+  if (acting.length < 2) return '';
+  return html`<p class="everywhere act"><button type="button" class="act" data-act="unload-all">Unload all, on every router</button></p>`;
 }
 
-function table(models: ModelBelief[], now: number): Html {
-  const order = ['loading', 'loaded', 'sleeping', 'downloading', 'other', 'unloaded'];
-  models.sort((a, b) => order.indexOf(a.life.status) - order.indexOf(b.life.status));
-  return html`<table>
-<thead><tr><th scope="col">Model</th><th scope="col">Status</th><th scope="col">For</th><th scope="col">Activity</th><th scope="col">Size</th><th scope="col">Last unload</th></tr></thead>
-<tbody>
-${models.map(
-  ({ id, life, facts, activity }) => html`<tr>
-<th scope="row">${id}</th>
-<td><span class="badge ${life.status}">${life.status}</span>${life.loadFailed ? html` <span class="badge failed">last load failed</span>` : ''}${life.status === 'loading' && life.loading?.progress !== undefined ? ` ${Math.round(life.loading.progress * 100)} %` : ''}</td>
-<td>${life.since === undefined ? 'not known' : formatDuration(Math.max(0, now - life.since) / 1000)}</td>
-<td>${life.status === 'loaded' ? describeActivity(activity) : ''}${activity?.lastAt !== undefined && !activity.busy ? `, active ${formatDuration(Math.max(0, now - activity.lastAt) / 1000)} ago` : ''}</td>
-<td>${facts.sizeBytes === undefined ? '' : formatBytes(facts.sizeBytes)}${facts.quantization ? ` ${facts.quantization}` : ''}</td>
-<td>${life.lastUnload ? `${life.lastUnload.reason}, ${formatDuration(Math.max(0, now - life.lastUnload.at) / 1000)} ago` : ''}</td>
-</tr>
-`,
-)}</tbody>
-</table>`;
+function memorySection(
+  routers: ReturnType<Store['routers']>,
+  reading: MemoryReading | undefined,
+): Html | string {
+  if (reading === undefined) return '';
+  const keys = routers.flatMap(({ name, models }) => [...models.keys()].map((id) => keyOf(name, id)));
+  const order = new Map(keys.map((key, index) => [key, index]));
+  const bars = memoryBars(reading, order);
+  return bars.length === 0 ? '' : html`<section data-key="memory"><h2>GPU memory</h2>\n${bars}</section>`;
 }

@@ -190,6 +190,7 @@ describe('with users', () => {
   const PATHS = [
     '/',
     '/style.css',
+    '/page.js',
     '/metrics',
     '/metrics?x',
     '/-/healthy',

@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { runCli } from '../../src/cli/cli.ts';
+import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { freePort } from '../support/free-port.ts';
+import { until } from '../support/until.ts';
+
+let router: SimulatedRouter;
+let exporter: RunningExporter;
+beforeAll(async () => {
+  router = createSimulatedRouter({
+    models: ['broken', 'chat', 'coder', 'rest'].map((id) => ({ id, loadSeconds: 0.02, sizeBytes: 5e9 })),
+  });
+  const { url } = await router.listen();
+  exporter = await startExporter([url], { 'engine.interval': '1s' });
+});
+afterAll(async () => {
+  await exporter.stop();
+  await router.stop();
+});
+
+async function list(...args: string[]) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const terminal = {
+    out: (text: string) => void out.push(text),
+    err: (text: string) => void err.push(text),
+    isInteractive: false,
+  };
+  const code = await runCli(['list', ...args], terminal);
+  return { code, out: out.join(''), err: err.join('') };
+}
+
+/** What the page says of the router, then of each model, cell by cell. */
+async function page(): Promise<{ facts: string; models: string[][] }> {
+  const html = await (await fetch(exporter.url)).text();
+  const plain = (part = '') => part.replace(/<[^>]*>/g, '').trim();
+  return {
+    facts: plain(/<p>(http[\s\S]*?)<\/p>/.exec(html)?.[1]),
+    models: html
+      .split('<tbody')[1]
+      ?.split('<tr ')
+      .slice(1)
+      .map((row) =>
+        [...row.matchAll(/<t[hd][^>]*>([\s\S]*?)<\/t[hd]>/g)].map(([, cell]) => plain(cell)),
+      ) as string[][],
+  };
+}
+
+it('tells in a terminal what the page tells, in the same words', async () => {
+  router.failNextLoad('broken');
+  await router.load('broken');
+  await router.load('chat');
+  await router.load('coder');
+  void router.request('coder', { seconds: 5 });
+  await until('the page to know', async () => {
+    const { models } = await page();
+    return models.some((cells) => cells.includes('busy')) && models.some((cells) => cells.includes('idle'));
+  });
+  const { code, out } = await list('--router', router.url);
+  const [first = '', head = '', ...lines] = out.trimEnd().split('\n');
+  const told = await page();
+  expect(code).toBe(0);
+  // Its address and how its events come are of the page only.
+  expect(first).toBe(`${new URL(router.url).host}  ${told.facts.split(' · ').slice(1, -1).join(', ')}`);
+  expect(head).toMatch(/^STATUS +MODEL +ACTIVITY +SIZE +CONTEXT +NOTE$/);
+  expect(lines.map((line) => line.split(/ {2,}/).slice(0, 2))).toEqual(
+    told.models.map(([model, status]) => [status?.replace(' last load failed', ''), model]),
+  );
+  expect(lines.map((line) => line.replace(/\d+$/, '').trim())).toEqual([
+    expect.stringMatching(/^loaded +chat +idle +4\.7 GiB/),
+    expect.stringMatching(/^loaded +coder +busy +4\.7 GiB/),
+    expect.stringMatching(/^unloaded +broken .*last load failed$/),
+    expect.stringMatching(/^unloaded +rest/),
+  ]);
+});
+
+it('asks an exporter for what only that knows: since when, who holds memory free, what was unloaded', async () => {
+  const host = new URL(router.url).host;
+  const act = (method: string, path: string, body: object) =>
+    fetch(exporter.url + path, {
+      method,
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  await act('POST', '/api/v1/unload', { models: ['chat'], reason: 'a test' });
+  await act('PUT', '/api/v1/hold', { seconds: 600, reason: 'training' });
+  const { code, out } = await list('--exporter', exporter.url);
+  const lines = out
+    .split('\n')
+    .map((line) => line.replace(/\d+m?s( ago)?|just now/g, 'T').replace(/\d\d:\d\d UTC$/, ''));
+  const [first, held, head, ...rest] = lines;
+  expect(code).toBe(0);
+  expect(first).toBe(`${host}  llama.cpp b11669-simulated, 4 models, 1 in memory, at most 4 in memory`);
+  expect(held).toMatch(/^GPU memory is kept free until .* UTC for training \(asked by loopback\)\.$/);
+  expect(head).toMatch(/^STATUS +MODEL +FOR +ACTIVITY +SIZE +CONTEXT +NOTE$/);
+  expect(rest.map((line) => line.split(/ {2,}/).slice(0, 3))).toEqual([
+    ['loaded', 'coder', 'T'],
+    ['unloaded', 'broken', 'T'],
+    ['unloaded', 'chat', 'T'],
+    ['unloaded', 'rest', 'not known'],
+    [''],
+    ['Last operations'],
+    ['WHEN', 'ASKED BY', 'OUTCOME'],
+    ['T', 'loopback (api)', 'done'],
+    [''],
+  ]);
+  expect(out).toMatch(/unloaded chat +a test/);
+  const json = await list('--exporter', exporter.url, '--output', 'json');
+  expect(Object.keys(JSON.parse(json.out))).toEqual(['routers', 'models', 'holds', 'operations']);
+});
+
+it('says that an exporter cannot be reached', async () => {
+  const url = `http://127.0.0.1:${await freePort()}`;
+  const { code, err } = await list('--exporter', url);
+  expect([code, err]).toEqual([3, `${url} cannot be reached: ECONNREFUSED\n`]);
+});

@@ -1,0 +1,244 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { startBrowser } from '../support/browser.ts';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { until } from '../support/until.ts';
+
+/** Anything of it that ran would be heard of: as an element, or as a title. */
+const HOSTILE = '<img src=x onerror="document.title=\'owned\'">"\'&';
+const TOKEN = 'the-right-token-0123456789';
+
+let browser: Browser;
+let router: SimulatedRouter;
+let exporter: RunningExporter;
+/** What a browser complained of, and what it asked of others than the exporter. */
+let complaints: string[];
+
+beforeAll(async () => {
+  browser = await startBrowser();
+});
+afterAll(() => browser?.close());
+
+beforeEach(async () => {
+  complaints = [];
+  router = createSimulatedRouter({
+    models: ['tiny-a', 'tiny-b', HOSTILE].map((id) => ({ id, loadSeconds: 0.05, sizeBytes: 5e9 })),
+  });
+  await router.listen();
+});
+afterEach(async () => {
+  await Promise.all(browser.contexts().map((context) => context.close()));
+  await exporter?.stop();
+  await router.stop();
+});
+
+/** The page in a browser of its own, of an exporter that follows the router. */
+async function openPage(
+  env: Record<string, string> = {},
+  options: BrowserContextOptions = {},
+): Promise<Page> {
+  exporter = await startExporter([router.url], { 'engine.interval': '1s' }, env);
+  const context = await browser.newContext({ ...options, viewport: { width: 1280, height: 900 } });
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+  });
+  page.on('pageerror', ({ message }) => complaints.push(message));
+  page.on('request', (request) => {
+    if (!/^data:/.test(request.url()) && new URL(request.url()).origin !== exporter.url) {
+      complaints.push(`it asks ${request.url()}`);
+    }
+  });
+  await page.goto(exporter.url);
+  if (options.javaScriptEnabled !== false) await page.getByText('live', { exact: true }).waitFor();
+  return page;
+}
+
+const rowOf = (page: Page, model: string) =>
+  page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: model, exact: true }) });
+
+const loaded = () =>
+  router.models.filter(({ status }) => status === 'loaded').map(({ description }) => description.id);
+
+/** What stands in the dialog, one line a model. */
+const listOf = (page: Page) => page.getByRole('dialog').getByRole('listitem').allInnerTexts();
+
+describe('the page', () => {
+  it('shows what changes, without being loaded again and without moving anybody', async () => {
+    await router.load('tiny-b');
+    const page = await openPage();
+    await page.evaluate('globalThis.wasHere = true');
+    const button = page.getByRole('button', { name: 'Unload tiny-b' });
+    await button.focus();
+    const startedAt = Date.now();
+    await router.load('tiny-a');
+    await rowOf(page, 'tiny-a').getByText('loaded', { exact: true }).waitFor();
+    // An event prompts it: nobody waited for the next look, which is after five seconds.
+    expect(Date.now() - startedAt).toBeLessThan(3000);
+    expect(await button.evaluate((element) => element === element.ownerDocument.activeElement)).toBe(true);
+    router.unload('tiny-a');
+    await rowOf(page, 'tiny-a').getByText('unloaded', { exact: true }).waitFor();
+    expect(await page.evaluate('globalThis.wasHere')).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+
+  it('unloads everything by keyboard, once it was confirmed', async () => {
+    for (const model of ['tiny-a', 'tiny-b', HOSTILE]) await router.load(model);
+    const page = await openPage();
+    await rowOf(page, 'tiny-b').getByText('loaded', { exact: true }).waitFor();
+    const name = `Unload all models of ${new URL(router.url).host}`;
+    for (let presses = 0; presses < 20; presses += 1) {
+      await page.keyboard.press('Tab');
+      const focused = page.locator(':focus');
+      if ((await focused.count()) > 0 && (await focused.getAttribute('aria-label')) === name) break;
+    }
+    await page.keyboard.press('Enter');
+    const dialog = page.getByRole('dialog', { name: `${name}?` });
+    await dialog.getByRole('button', { name: 'Unload 3 models' }).waitFor();
+    expect((await listOf(page)).map((line) => line.replace(/\s+/g, ' ').trim())).toEqual([
+      'would unload tiny-a',
+      'would unload tiny-b',
+      `would unload ${HOSTILE}`,
+    ]);
+    expect(loaded()).toHaveLength(3);
+
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
+    expect(loaded()).toHaveLength(3);
+
+    // Whoever gives up is where he was.
+    await page.keyboard.press('Enter');
+    const confirm = dialog.getByRole('button', { name: 'Unload 3 models' });
+    await confirm.waitFor();
+    for (let presses = 0; presses < 5 && !(await confirm.evaluate(isFocused)); presses += 1) {
+      await page.keyboard.press('Tab');
+    }
+    await page.keyboard.press('Enter');
+    await page.getByText('Finished: 3 unloaded.').waitFor();
+    expect(await page.getByRole('button', { name: 'Close' }).evaluate(isFocused)).toBe(true);
+    expect(loaded()).toEqual([]);
+    const [operation] = exporter.service.operations.list();
+    expect(operation).toMatchObject({ trigger: 'page', outcome: 'success', caller: { name: 'loopback' } });
+    await page.keyboard.press('Escape');
+    await page.getByRole('table', { name: 'Last operations' }).getByText('done', { exact: true }).waitFor();
+    expect(await page.title()).toBe('llama-router-exporter');
+    expect(complaints).toEqual([]);
+  });
+
+  it('marks who is busy, waits for him, and tells how it goes', async () => {
+    await router.load('tiny-a');
+    const page = await openPage();
+    const served = router.request('tiny-a', { seconds: 6 });
+    await rowOf(page, 'tiny-a').getByText('busy', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Unload tiny-a' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('it is generating: it would be waited for, up to 5m').waitFor();
+    await dialog.getByLabel('leave them alone').check();
+    await dialog.getByText('Nothing would be unloaded.').waitFor();
+    await dialog.getByLabel('wait until they have finished').check();
+    await dialog.getByRole('button', { name: 'Unload 1 model' }).click();
+    await dialog.getByText('Under way. It goes on when you close this.').waitFor();
+    expect((await listOf(page))[0]?.replace(/\s+/g, ' ')).toContain('waiting for tiny-a');
+    await dialog.getByText('Finished: 1 unloaded.').waitFor();
+    expect(await served).toBe('done');
+    expect(complaints).toEqual([]);
+  });
+
+  it('keeps the memory free afterwards when asked, and releases it', async () => {
+    await router.load('tiny-a');
+    const page = await openPage();
+    await page.getByRole('button', { name: 'Unload tiny-a' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Afterwards').selectOption('keep the memory free for 2 hours');
+    await dialog.getByRole('button', { name: 'Unload 1 model' }).click();
+    await dialog.getByText('Finished: 1 unloaded.').waitFor();
+    await dialog.getByRole('button', { name: 'Close' }).click();
+    await page.getByText('kept free').waitFor();
+    await page.getByRole('button', { name: 'Release the hold' }).click();
+    await dialog.getByRole('button', { name: 'Release' }).click();
+    await page.getByText('kept free').waitFor({ state: 'detached' });
+    expect(complaints).toEqual([]);
+  });
+
+  it('unloads a model whatever it is called', async () => {
+    await router.load(HOSTILE);
+    const page = await openPage();
+    await page.getByRole('button', { name: `Unload ${HOSTILE}` }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Unload 1 model' }).click();
+    await page.getByText('Finished: 1 unloaded.').waitFor();
+    expect([loaded(), await page.title(), await page.locator('img').count()]).toEqual([
+      [],
+      'llama-router-exporter',
+      0,
+    ]);
+    expect(complaints).toEqual([]);
+  });
+
+  it('says that a token is wrong, takes the right one, and forgets it', async () => {
+    await router.load('tiny-a');
+    const page = await openPage({ LLAMA_ROUTER_EXPORTER_TOKEN: TOKEN });
+    await page.getByRole('button', { name: 'Unload tiny-a' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('Whoever changes something needs a token.').waitFor();
+    expect(await dialog.getByLabel('Token').evaluate(isFocused)).toBe(true);
+    await dialog.getByLabel('Token').fill('some-other-token-0123456789');
+    await page.keyboard.press('Enter');
+    await dialog.getByText('This token is wrong. Nothing was done.').waitFor();
+    expect(await stored(page)).toEqual([{}, {}]);
+    await dialog.getByLabel('Token').fill(TOKEN);
+    await page.keyboard.press('Enter');
+    await dialog.getByRole('button', { name: 'Unload 1 model' }).click();
+    await dialog.getByText('Finished: 1 unloaded.').waitFor();
+    expect(loaded()).toEqual([]);
+    expect(await stored(page)).toEqual([{ 'llama-router-exporter token': TOKEN }, {}]);
+    expect(await page.content()).not.toContain(TOKEN);
+    await dialog.getByRole('button', { name: 'Close' }).click();
+    await page.getByRole('button', { name: 'Forget the token' }).click();
+    expect(await stored(page)).toEqual([{}, {}]);
+    // What a browser itself writes of every refused request, and nothing else.
+    expect(complaints.filter((complaint) => !complaint.includes('401 (Unauthorized)'))).toEqual([]);
+  });
+
+  it('says that the exporter does not answer, and comes back with it', async () => {
+    const page = await openPage();
+    await page.route('**/*', (route) => route.abort());
+    await page.getByText('the exporter does not answer since').waitFor();
+    expect(await rowOf(page, 'tiny-a').count()).toBe(1);
+    await page.unroute('**/*');
+    await page.getByText(/^(live|every few seconds)$/).waitFor();
+  });
+
+  it('is a plain table where scripts do not run', async () => {
+    await router.load('tiny-a');
+    const page = await openPage({}, { javaScriptEnabled: false });
+    expect(await rowOf(page, 'tiny-a').innerText()).toMatch(/tiny-a\s+loaded/);
+    expect(await page.getByRole('button').count()).toBe(0);
+    router.unload('tiny-a');
+    await until('the page to load itself anew', async () =>
+      /tiny-a\s+unloaded/.test(await rowOf(page, 'tiny-a').innerText()),
+    );
+    expect(complaints).toEqual([]);
+  });
+
+  it.each([320, 1440])('fits into %d pixels', async (width) => {
+    for (const model of ['tiny-a', HOSTILE]) await router.load(model);
+    const page = await openPage();
+    await page.setViewportSize({ width, height: 800 });
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
+    await page.getByRole('button', { name: /^Unload all/ }).click();
+    await page.getByRole('button', { name: 'Unload 2 models' }).waitFor();
+    const box = await page.getByRole('dialog').boundingBox();
+    expect([(box?.x ?? -1) >= 0, (box?.x ?? 0) + (box?.width ?? 9999) <= width]).toEqual([true, true]);
+  });
+});
+
+function isFocused(element: { ownerDocument: { activeElement: unknown } }): boolean {
+  return element === element.ownerDocument.activeElement;
+}
+
+/** What lies in the storage of the session, and in the one that stays. */
+function stored(page: Page): Promise<unknown> {
+  return page.evaluate('[{ ...sessionStorage }, { ...localStorage }]');
+}

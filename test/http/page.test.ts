@@ -1,0 +1,314 @@
+import { describe, expect, it } from '@jest/globals';
+import supertest from 'supertest';
+import { type AppParts, createApp } from '../../src/http/app.ts';
+import { STYLE } from '../../src/http/page/style.ts';
+import type { Operations } from '../../src/unload/operations.ts';
+import type { Operation } from '../../src/unload/report.ts';
+import { aListing, listed } from '../support/a-model.ts';
+import { aReading } from '../support/a-reading.ts';
+import { anOperation } from '../support/an-operation.ts';
+import { appParts } from '../support/app-parts.ts';
+import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
+
+const GB = 1024 ** 3;
+
+async function thePage(believed: Believed = aBusyFleet(), parts: Partial<AppParts> = {}) {
+  return supertest(createApp(appParts(believed, parts))).get('/');
+}
+
+/** What a person reads: no tags, no marks of escaping, one space between words. */
+function textOf(html: string): string {
+  return html
+    .replace(/<(style|script|dialog)[\s\S]*?<\/\1>/g, '')
+    .replace(/<[^>]*>/g, ' ')
+    .replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code))
+    .replace(/\s+/g, ' ');
+}
+
+/** The cells of a model's row, without those that are empty. */
+function rowOf(html: string, model: string): string[] {
+  const row = html.split('<tr ').find((each) => each.includes(`rowheader">${model}</th>`)) ?? '';
+  return [...row.matchAll(/<t[hd][^>]*>([\s\S]*?)<\/t[hd]>/g)]
+    .map(([, cell = '']) => textOf(cell).trim())
+    .filter((cell) => cell !== '');
+}
+
+const operationsOf = (...operations: Operation[]) =>
+  ({ list: () => operations }) as Partial<Operations> as Operations;
+
+describe('the page', () => {
+  it('lets nothing run but its own script, and nothing load from elsewhere', async () => {
+    const { text, headers, status } = await thePage();
+    expect([status, headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
+    expect(headers['content-security-policy']).toBe(
+      "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; connect-src 'self'; " +
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    );
+    expect([headers['x-content-type-options'], headers['referrer-policy'], headers['cache-control']]).toEqual(
+      ['nosniff', 'no-referrer', 'no-store'],
+    );
+    expect(text.match(/<script[^>]*>[^<]*/g)).toEqual(['<script type="module" src="/page.js">']);
+    expect(text).not.toMatch(/<img|<iframe|<style|javascript:|\s(on\w+|style)="/i);
+    expect(text).not.toMatch(/(src|href)="(?!\/|data:,")/);
+  });
+
+  it('shows each router and each model', async () => {
+    const { text } = await thePage();
+    const read = textOf(text);
+    for (const shown of [
+      'gpu-box up',
+      'http://gpu-box:8080 · llama.cpp b11669-Debian · 7 models, 3 in memory · at most 4 in memory · live events',
+      'attic up',
+      'cellar down',
+      'http://cellar:8080/models did not answer within 5 s. What follows is what was last known.',
+    ])
+      expect(read).toContain(shown);
+    expect(rowOf(text, 'qwen3-8b')).toEqual([
+      ...['qwen3-8b', 'loaded', '11s', 'unknown', '4.6 GiB Q4_K - Medium', '2s', 'Unload'],
+    ]);
+    expect(rowOf(text, 'llama-70b')).toEqual(['llama-70b', 'loading 25 %', '1s', 'Unload']);
+    expect(rowOf(text, 'broken')).toEqual(['broken', 'unloaded last load failed', 'not known']);
+  });
+
+  it('needs no script: what acts is hidden, and it loads itself anew', async () => {
+    const { text } = await thePage();
+    expect(text).toContain('<noscript><meta http-equiv="refresh" content="5"></noscript>');
+    const buttons = text.slice(0, text.indexOf('<dialog')).match(/<button[^>]*>/g) ?? [];
+    expect(buttons.length).toBeGreaterThan(4);
+    expect(buttons.filter((button) => !button.includes('class="act"'))).toEqual([]);
+    expect((await supertest(createApp(appParts(aBusyFleet()))).get('/style.css')).text).toContain(
+      'html:not(.live) .act { display: none !important; }',
+    );
+  });
+
+  it('offers to unload what is in memory, where the router answers', async () => {
+    const { text } = await thePage();
+    const acts = [
+      ...text.matchAll(/data-act="([^"]*)"(?: data-router="([^"]*)")?(?: data-model="([^"]*)")?/g),
+    ];
+    expect(acts.map(([, ...words]) => words.filter((word) => word !== undefined).join(' '))).toEqual([
+      'unload-all',
+      'unload-all gpu-box',
+      'unload gpu-box llama-70b',
+      'unload gpu-box qwen3-8b',
+      'unload gpu-box tiny',
+      'unload-all attic',
+      'unload attic solo',
+    ]);
+  });
+
+  it('shows whose memory it is, in a bar and in words', async () => {
+    const reading = aReading({
+      gpus: [
+        {
+          ...{ gpu: '0', uuid: 'GPU-1', name: 'RTX', pool: 'vram' },
+          ...{ totalBytes: 10 * GB, usedBytes: 7 * GB, unownedBytes: 2 * GB },
+        },
+        { gpu: '1', uuid: 'GPU-2', name: 'RTX', pool: 'vram', totalBytes: 4 * GB, usedBytes: GB },
+        { gpu: '2', uuid: 'GPU-3', name: 'Arc', pool: 'vram', totalBytes: GB },
+      ],
+      models: [
+        {
+          ...{ router: 'gpu-box', model: 'qwen3-8b', cpuSeconds: 1, residentBytes: GB / 2 },
+          gpus: [{ uuid: 'GPU-1', pool: 'vram', bytes: 5 * GB }],
+        },
+      ],
+    });
+    const { text } = await thePage(undefined, { memory: { reading: () => reading } });
+    const [, section = ''] = text.split('<h2>GPU memory</h2>');
+    expect(textOf(section.split('</section>')[0] ?? '').trim()).toBe(
+      'GPU 0 RTX 7.0 GiB of 10.0 GiB used, 70 % qwen3-8b: 5.0 GiB not ours: 2.0 GiB free: 3.0 GiB ' +
+        'qwen3-8b 5.0 GiB not ours 2.0 GiB free 3.0 GiB ' +
+        'GPU 1 RTX 1.0 GiB of 4.0 GiB used, 25 % used, not known by whom: 1.0 GiB free: 3.0 GiB ' +
+        'used, not known by whom 1.0 GiB free 3.0 GiB',
+    );
+    const widths = [...section.matchAll(/x="([\d.]+)" width="([\d.]+)"/g)].map(([, x, width]) => [x, width]);
+    expect(widths.slice(0, 3)).toEqual([
+      ['0.0', '500.0'],
+      ['500.0', '200.0'],
+      ['700.0', '300.0'],
+    ]);
+    expect(rowOf(text, 'qwen3-8b').slice(3, 6)).toEqual(['unknown', '5.0 GiB', '512.0 MiB']);
+  });
+
+  it('shows what was done and what was refused, but no dry runs', async () => {
+    const operations = operationsOf(
+      anOperation({ outcome: 'dry_run', dry_run: true, reason: 'only looking' }),
+      anOperation({
+        ...{
+          outcome: null,
+          trigger: 'page',
+          caller: { name: 'alice' },
+          started_at: '2023-11-14T22:14:36.000Z',
+        },
+        routers: [
+          { router: 'gpu-box', models: [{ model: 'qwen3-8b', result: null, detail: 'it is generating' }] },
+        ],
+      }),
+      anOperation({
+        ...{ outcome: 'refused', started_at: '2023-11-14T22:13:46.000Z' },
+        routers: [
+          {
+            router: 'gpu-box',
+            models: [],
+            refused: { reason: 'cooldown', detail: 'the last unload was 9s ago' },
+          },
+        ],
+      }),
+      anOperation({
+        ...{ reason: 'training', duration_seconds: 4.2, started_at: '2023-11-14T22:13:36.000Z' },
+        routers: [
+          {
+            router: 'gpu-box',
+            models: ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((model) => ({
+              model,
+              result: 'unloaded' as const,
+            })),
+            memory: { before_bytes: 9 * GB, after_bytes: GB, freed_bytes: 8 * GB },
+          },
+        ],
+      }),
+    );
+    const { text } = await thePage(undefined, { operations });
+    const [, section = ''] = text.split('<h2>Last operations</h2>');
+    const rows = section
+      .split('<tr ')
+      .slice(2)
+      .map((row) => textOf(`<${row.split('</tr>')[0]}`).trim());
+    expect(rows).toEqual([
+      '10s ago alice (page) under way waiting for qwen3-8b',
+      '1m ago alertmanager refused took 1s; gpu-box: the last unload was 9s ago',
+      '1m10s ago alertmanager done unloaded a, b, c, d, e and 2 more ' +
+        'training; took 4.2s; freed 8.0 GiB on gpu-box',
+    ]);
+  });
+
+  it('shows a hold, and offers to release it', async () => {
+    const believed = aBusyFleet();
+    const parts = appParts(believed);
+    const until = believed.clock.now() + 3_600_000;
+    parts.holds.place({ router: 'attic', until, reason: 'training', by: 'alice', enforce: false }, true);
+    const { text } = await supertest(createApp(parts)).get('/');
+    expect(textOf(text)).toContain(
+      'GPU memory is kept free until 23:15 UTC for training, asked by alice. Release',
+    );
+  });
+
+  it('escapes what routers say, wherever it stands', async () => {
+    const evil = '"><script>alert(1)</script>';
+    const believed = nobody();
+    const desk = believed.store.add(evil, `http://r/${evil}`);
+    desk.props({ build: evil });
+    desk.listed({
+      models: [
+        {
+          ...{ id: evil, aliases: [evil], status: 'loaded', failed: false },
+          facts: { sizeBytes: 1, quantization: evil },
+        },
+        listed(HOSTILE_ID, 'loaded'),
+      ],
+      malformed: [evil],
+    });
+    const memory = aReading({
+      gpus: [{ gpu: evil, uuid: evil, name: evil, pool: 'vram', totalBytes: 9, usedBytes: 9 }],
+      models: [{ router: evil, model: evil, cpuSeconds: 1, gpus: [{ uuid: evil, pool: 'vram', bytes: 9 }] }],
+    });
+    const operations = operationsOf(
+      anOperation({
+        ...{ reason: evil, caller: { name: evil } },
+        routers: [
+          {
+            router: evil,
+            models: [{ model: evil, result: 'unloaded' }],
+            fault: { kind: 'x', message: evil },
+          },
+        ],
+      }),
+    );
+    const { text } = await thePage(believed, {
+      version: evil,
+      operations,
+      memory: { reading: () => memory },
+    });
+    expect(text).not.toContain('<script>');
+    expect(text).not.toContain('<img');
+    expect(text.match(/&#60;script&#62;/g)?.length).toBeGreaterThan(12);
+    // Whatever is in a name, its row has one key, and that is the name again.
+    const key = JSON.stringify([evil, HOSTILE_ID]).replace(/[&<>"']/g, (each) => `&#${each.charCodeAt(0)};`);
+    expect(text.split(`data-key="${key}"`)).toHaveLength(2);
+  });
+
+  it('shows that there is nothing', async () => {
+    const believed = nobody();
+    believed.store.add('r', 'http://r');
+    const { text } = await thePage(believed);
+    expect(textOf(text)).toContain('r not asked yet');
+    expect(text).toContain('No models are listed.');
+    expect(text).not.toContain('<h2>GPU memory');
+    expect(text).not.toContain('<h2>Last operations');
+  });
+
+  it('is rendered in milliseconds for a thousand models', async () => {
+    const believed = nobody();
+    const models = Array.from({ length: 1000 }, (_, i) =>
+      listed(`model-${i}`, i % 2 ? 'loaded' : 'unloaded'),
+    );
+    believed.store.add('r', 'http://r').listed(aListing(...models));
+    const app = supertest(createApp(appParts(believed)));
+    await app.get('/');
+    const times: number[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      const startedAt = performance.now();
+      await app.get('/');
+      times.push(performance.now() - startedAt);
+    }
+    // Some 10 ms with the way there and back; generous, for a machine that is busy.
+    expect(Math.min(...times)).toBeLessThan(150);
+  });
+});
+
+describe.each([
+  ['/style.css', 'text/css; charset=utf-8'],
+  ['/page.js', 'text/javascript; charset=utf-8'],
+])('%s', (path, type) => {
+  it('is there', async () => {
+    const { status, headers, text } = await supertest(createApp(appParts(nobody()))).get(path);
+    expect([status, headers['content-type'], text.length > 1000]).toEqual([200, type, true]);
+  });
+});
+
+describe('the colours', () => {
+  const TEXTS = ['ink', 'soft', 'green', 'blue', 'violet', 'amber', 'red', 'grey'];
+  const [, light = '', dark = ''] = STYLE.split(':root {');
+
+  it.each([
+    ['light', light],
+    ['dark', dark],
+  ])('%s: text can be read on every ground, and bars be told from their track', (_, block) => {
+    const colour = (name: string) => new RegExp(`--${name}: (#[0-9a-f]+);`).exec(block)?.[1] ?? '';
+    for (const ground of ['card', 'ground', 'press']) {
+      for (const name of TEXTS) {
+        expect([ground, name, contrast(colour(name), colour(ground)) >= 4.5]).toEqual([ground, name, true]);
+      }
+    }
+    for (const name of ['m0', 'm1', 'm2', 'm3', 'm4', 'm5', 'm6', 'm7']) {
+      expect([name, contrast(colour(name), colour('card')) >= 3]).toEqual([name, true]);
+    }
+  });
+});
+
+/** As WCAG reckons it, 1 to 21. */
+function contrast(one: string, other: string): number {
+  const [dim = 0, bright = 0] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (bright + 0.05) / (dim + 0.05);
+}
+
+function luminance(colour: string): number {
+  const digits = colour.slice(1);
+  const pairs = digits.length === 3 ? [...digits].map((digit) => digit + digit) : (digits.match(/../g) ?? []);
+  const [r = 0, g = 0, b = 0] = pairs.map((pair) => {
+    const share = Number.parseInt(pair, 16) / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
