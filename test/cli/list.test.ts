@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { runCli } from '../../src/cli/cli.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { freePort } from '../support/free-port.ts';
+import { runProgram } from '../support/run-program.ts';
 import { until } from '../support/until.ts';
 
 let router: SimulatedRouter;
@@ -19,17 +19,7 @@ afterAll(async () => {
   await router.stop();
 });
 
-async function list(...args: string[]) {
-  const out: string[] = [];
-  const err: string[] = [];
-  const terminal = {
-    out: (text: string) => void out.push(text),
-    err: (text: string) => void err.push(text),
-    isInteractive: false,
-  };
-  const code = await runCli(['list', ...args], terminal);
-  return { code, out: out.join(''), err: err.join('') };
-}
+const list = (...args: string[]) => runProgram('list', ...args);
 
 /** What the page says of the router, then of each model, cell by cell. */
 async function page(): Promise<{ facts: string; models: string[][] }> {

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { runCli } from '../../src/cli/cli.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { runProgram } from '../support/run-program.ts';
 import { until } from '../support/until.ts';
 
 const TOKEN = 'the-token-of-the-shell';
@@ -44,17 +44,10 @@ async function busy(model: string, seconds: number) {
   return { request };
 }
 
-/** What the program writes, and its exit code. */
+/** Its times are of no interest. */
 async function runAlone(...args: string[]) {
-  const out: string[] = [];
-  const err: string[] = [];
-  const terminal = {
-    out: (text: string) => void out.push(text),
-    err: (text: string) => void err.push(text),
-    isInteractive: false,
-  };
-  const code = await runCli(args, terminal);
-  return { code, out: out.join('').replace(/\(\d+ms\)/g, '(…)'), err: err.join('') };
+  const { code, out, err } = await runProgram(...args);
+  return { code, out: out.replace(/\(\d+ms\)/g, '(…)'), err };
 }
 
 const run = (...args: string[]) => runAlone(...args, '--exporter', exporter.url);
