@@ -57,7 +57,11 @@ describe('a state', () => {
     const counters = fc.array(
       fc.record({
         name: words,
-        labels: fc.dictionary(words, words),
+        // No label of ours is called so, Prometheus reserves such names, and the parser drops it for safety.
+        labels: fc.dictionary(
+          words.filter((word) => word !== '__proto__'),
+          words,
+        ),
         value: fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }).map((value) => value + 0),
       }),
     );
