@@ -24,6 +24,7 @@ import type { Memory } from './memory/memory.ts';
 import { createDeeds } from './metrics/deeds.ts';
 import { startProcessMetrics } from './metrics/process.ts';
 import { createTelemetry } from './metrics/telemetry.ts';
+import { needsRestart } from './needs-restart.ts';
 import { logEngineNews, logLoop, logTransitions } from './news.ts';
 import { startSweeper } from './policy/sweeper.ts';
 import type { Operations } from './unload/operations.ts';
@@ -243,29 +244,4 @@ export async function startService({
     if (restart.length > 0) log.warn('some changes wait for a restart', { options: restart.join(', ') });
     return {};
   }
-}
-
-/** What is read once, at the start, and is another now. */
-function needsRestart(before: ConfigSource['current'], after: ConfigSource['current']): string[] {
-  const readOnce = ({
-    web,
-    log,
-    state,
-    memory,
-    path,
-    engine: { publish, telemetry_path },
-  }: ConfigSource['current']) =>
-    new Map(
-      Object.entries({
-        web,
-        log,
-        state,
-        memory,
-        path,
-        'engine.publish': publish,
-        'engine.telemetry_path': telemetry_path,
-      }).map(([name, value]) => [name, JSON.stringify(value)]),
-    );
-  const then = readOnce(before);
-  return [...readOnce(after)].filter(([name, value]) => then.get(name) !== value).map(([name]) => name);
 }

@@ -15,7 +15,7 @@ const ROWS: string[][] = [
   ['hold'],
   ['collectors', 'unload', 'alerts', 'policy', 'audit', 'doctor'],
   ['http'],
-  ['saved-parts.ts'],
+  ['saved-parts.ts', 'needs-restart.ts'],
   ['fleet.ts', 'news.ts', 'keep-state.ts', 'unloading.ts', 'watch-memory.ts'],
   ['bookkeeping.ts', 'hold-around.ts'],
   ['access.ts'],

@@ -290,6 +290,9 @@ describe('a reload', () => {
     configure({ box: router.url }, 'engine: { publish: apart, interval: 20s }\n');
     await service.reload();
     expect(lines.join()).toContain('options=engine.publish');
+    configure({ box: router.url }, 'audit: { file: audit.jsonl }\n');
+    await service.reload();
+    expect(lines.join()).toContain('options=audit');
   });
 
   it('does one after the other: a router taken away and brought back is followed', async () => {

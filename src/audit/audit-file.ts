@@ -1,5 +1,6 @@
 import { appendFile, mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { codeOf } from '../lib/error-code.ts';
 import type { Entry } from './entry.ts';
 
 /** An append-only file of JSON lines. */
@@ -26,7 +27,7 @@ export function createAuditFile(path: string, failed: (why: string) => void): Au
       await appendFile(path, line, { mode: 0o640 });
       succeeded = true;
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? String(error);
+      const code = codeOf(error);
       if (succeeded !== false) failed(`${path} cannot be written (${code}): check its owner, mode and disk`);
       succeeded = false;
     }

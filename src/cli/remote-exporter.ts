@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { holdView, modelView, routerView } from '../http/views.ts';
 import type { Secret } from '../lib/secret.ts';
+import { isRunning, STATUSES } from '../models/status.ts';
 import { type ModelResult, type Operation, operation } from '../unload/report.ts';
 import { UsageError } from './exit-codes.ts';
 
@@ -39,7 +40,9 @@ export class UnreachableError extends Error {}
 const BETWEEN_LOOKS_MS = 300;
 const ANSWER_WITHIN_MS = 15_000;
 
-const listed = z.object({ models: z.array(z.object({ id: z.string(), status: z.string() })) });
+const listed = z.object({
+  models: z.array(z.object({ id: z.string(), status: z.enum(STATUSES).catch('other') })),
+});
 const told = z.object({ title: z.string(), detail: z.string().optional() });
 
 export function createRemoteExporter(url: string, token: Secret | undefined): RemoteExporter {
@@ -73,9 +76,7 @@ export function createRemoteExporter(url: string, token: Secret | undefined): Re
     },
     async still() {
       const { models } = await ask('GET', '/api/v1/models', listed);
-      return models
-        .filter(({ status }) => ['loading', 'loaded', 'sleeping'].includes(status))
-        .map(({ id, status }) => `${id} (${status})`);
+      return models.filter(({ status }) => isRunning(status)).map(({ id, status }) => `${id} (${status})`);
     },
   };
 

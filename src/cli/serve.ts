@@ -1,4 +1,5 @@
 import { ConfigError } from '../config/problem.ts';
+import { codeOf } from '../lib/error-code.ts';
 import { createLogger } from '../lib/logger.ts';
 import { startService } from '../service.ts';
 import type { Call, Command } from './command.ts';
@@ -26,7 +27,7 @@ export async function serveUntilSignal(call: Call): Promise<number> {
     service = await startService({ config, log, version: call.version });
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    const code = codeOf(error);
     const hint = code === 'EADDRINUSE' ? 'something listens there already' : code;
     log.error('cannot listen', { address, error: `${hint}: choose another --web.listen-address` });
     return EXIT.usage;

@@ -1,8 +1,9 @@
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { codeOf } from '../lib/error-code.ts';
 import { createStateFile } from '../state/state-file.ts';
 import type { StateEvidence } from './evidence.ts';
-import { codeOf, examinePlace, type Obstacle, obstacle } from './place.ts';
+import { examinePlace, type Obstacle, obstacle } from './place.ts';
 
 /**
  * Tries what the service will do with the state file, on a copy in a folder of its own beside it, which is

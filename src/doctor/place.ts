@@ -1,5 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { codeOf } from '../lib/error-code.ts';
 
 /** Where a file is to be written. */
 export type Place =
@@ -49,10 +50,6 @@ export function look(path: string): string {
   } catch (error) {
     return codeOf(error);
   }
-}
-
-export function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? String(error);
 }
 
 /** The folder itself, or the nearest one above it that there is; `is` is a code when it is no folder. */

@@ -1,5 +1,6 @@
 import { createAlarm } from '../lib/alarm.ts';
 import type { Clock } from '../lib/clock.ts';
+import { within } from '../lib/within.ts';
 import type { Samples } from '../metrics/family.ts';
 import { parseExposition } from '../metrics/parse.ts';
 import type { Transition } from '../models/belief.ts';
@@ -104,13 +105,13 @@ export function startReader(
     async freshen(budgetMs) {
       // A model that did not answer last time would hold up every scrape: the next round asks it again.
       const stale = due().filter((model) => entries.get(model)?.succeeded !== false);
-      if (stale.length > 0) await orAfter(budgetMs, Promise.all(stale.map(read)));
+      if (stale.length > 0) await within(budgetMs, Promise.all(stale.map(read)), clock);
     },
     async readAll(budgetMs) {
-      await orAfter(budgetMs, Promise.all([...due().map(read), ...underWay()]));
+      await within(budgetMs, Promise.all([...due().map(read), ...underWay()]), clock);
     },
     async release(model) {
-      await orAfter(RELEASE_MS, entries.get(model)?.underWay ?? Promise.resolve());
+      await within(RELEASE_MS, entries.get(model)?.underWay ?? Promise.resolve(), clock);
     },
     async stop() {
       ending.abort();
@@ -125,7 +126,7 @@ export function startReader(
     while (!ending.signal.aborted) {
       for (const model of due()) {
         if (underWay().length >= AT_ONCE) await Promise.race(underWay());
-        if (isDue(model) && !ending.signal.aborted) await orAfter(PATIENCE_MS, read(model));
+        if (isDue(model) && !ending.signal.aborted) await within(PATIENCE_MS, read(model), clock);
       }
       forgetOld();
       if (!ending.signal.aborted) await nextRound.sleep(untilDue());
@@ -223,15 +224,5 @@ export function startReader(
         version += 1;
       }
     }
-  }
-
-  /** Resolves with the work, or when the time is up: the work goes on then. */
-  async function orAfter(ms: number, work: Promise<unknown>): Promise<void> {
-    let cancel = () => {};
-    const late = new Promise<void>((resolve) => {
-      cancel = clock.after(ms, resolve);
-    });
-    await Promise.race([work, late]);
-    cancel();
   }
 }

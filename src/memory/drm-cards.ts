@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { codeOf } from '../lib/error-code.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
-import { codeOf, isAbsence, readText } from './procfs.ts';
+import { isAbsence, readText } from './procfs.ts';
 
 /** A graphics card as the kernel's DRM lists it. */
 export interface DrmCard {

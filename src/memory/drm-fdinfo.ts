@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { atMost } from '../lib/at-most.ts';
+import { codeOf } from '../lib/error-code.ts';
 import { failed, ok } from '../lib/result.ts';
-import { codeOf, isAbsence, readHead } from './procfs.ts';
+import { isAbsence, readHead } from './procfs.ts';
 import type { Pool } from './reading.ts';
 import type { Source } from './source.ts';
 

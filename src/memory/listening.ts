@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { atMost } from '../lib/at-most.ts';
-import { codeOf, linkTarget, parseListeners, readText } from './procfs.ts';
+import { codeOf } from '../lib/error-code.ts';
+import { linkTarget, parseListeners, readText } from './procfs.ts';
 import type { ParentProcess, ProcessId } from './reading.ts';
 
 /** Tells where processes listen. */

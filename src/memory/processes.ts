@@ -1,17 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { atMost } from '../lib/at-most.ts';
+import { codeOf } from '../lib/error-code.ts';
 import { failed, ok } from '../lib/result.ts';
 import { createListening } from './listening.ts';
-import {
-  codeOf,
-  isAbsence,
-  parseModelArguments,
-  parseResident,
-  parseStat,
-  readHead,
-  type Stat,
-} from './procfs.ts';
+import { isAbsence, parseModelArguments, parseResident, parseStat, readHead, type Stat } from './procfs.ts';
 import type { ModelProcess, ParentProcess, ProcessId, Usage } from './reading.ts';
 import type { Source } from './source.ts';
 

@@ -1,5 +1,6 @@
 import { close, open, read } from 'node:fs';
 import { readFile, readlink } from 'node:fs/promises';
+import { codeOf } from '../lib/error-code.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 
 /** Of /proc/PID/stat: what tells a process from others, and what it has used so far. */
@@ -104,8 +105,4 @@ export async function linkTarget(path: string): Promise<string | undefined> {
 /** The process, the device or the folder is not there: nothing is wrong with it then. */
 export function isAbsence(code: string): boolean {
   return code === 'ENOENT' || code === 'ESRCH' || code === 'ENOTDIR';
-}
-
-export function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? String(error);
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { codeOf } from './procfs.ts';
+import { codeOf } from '../lib/error-code.ts';
 
 /** How a program ended. `output` is all it printed, errors included, cut at a bound. */
 export type ProgramEnd =

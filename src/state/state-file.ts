@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { codeOf } from '../lib/error-code.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 import { savedTime } from '../lib/saved-time.ts';
 
@@ -78,8 +79,4 @@ function setAside(path: string): string {
   } catch (error) {
     return `${path} is damaged and cannot be set aside (${codeOf(error)}): counters start at 0`;
   }
-}
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? String(error);
 }

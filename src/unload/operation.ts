@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
 import {
+  goneOf,
   type ModelResult,
   type Operation,
   outcomeOf,
@@ -24,6 +25,8 @@ export interface LiveOperation {
   ended(router: string, end: RunEnd): void;
   /** The models of this router whose result is not known yet; undefined: nothing has been decided there yet. */
   pending(router: string): readonly string[] | undefined;
+  /** The models of this router that are unloaded so far. */
+  gone(router: string): string[];
   /** Nothing more will happen: says of names and patterns that nothing fitted, and what it came to. */
   finish(known: readonly string[]): void;
   readonly finished: boolean;
@@ -85,6 +88,7 @@ export function beginOperation(
       if (!planned.has(router)) return undefined;
       return resultOf(router).models.flatMap(({ model, result }) => (result === null ? [model] : []));
     },
+    gone: (router) => goneOf(resultOf(router)),
     finish(known) {
       reportUnmatched();
       reportUnknown(known);

@@ -5,7 +5,7 @@ import type { Guards } from './guards.ts';
 import type { Hands } from './hands.ts';
 import { createLanes } from './lanes.ts';
 import { beginOperation, type LiveOperation, type Progress } from './operation.ts';
-import type { Operation, Refusal } from './report.ts';
+import { goneOf, type Operation, type Refusal } from './report.ts';
 import { isAutomatic, type UnloadRequest } from './request.ts';
 import { runOnRouter } from './run.ts';
 import type { Patience } from './unload-model.ts';
@@ -166,7 +166,7 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
     const work = async () => {
       if (!request.dryRun) begun.tell([name, request]);
       live.ended(name, await runOnRouter(request, each, clock, patience, live.newsOf(name)));
-      const gone = goneOf(live.report(), name);
+      const gone = live.gone(name);
       if (gone.length > 0) guards.acted(name, request, gone);
     };
     if (request.dryRun) return work();
@@ -176,8 +176,8 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
 
   function remember(operation: Operation): void {
     const at = Date.parse(operation.started_at) + operation.duration_seconds * 1000;
-    for (const { router } of operation.routers) {
-      if (goneOf(operation, router).length > 0) lastUnloads.set(router, at);
+    for (const result of operation.routers) {
+      if (goneOf(result).length > 0) lastUnloads.set(result.router, at);
     }
   }
 
@@ -195,11 +195,4 @@ const TOO_MANY: Refusal = {
 
 function started({ live, done }: Running, joined: boolean): Started {
   return { id: live.id, joined, report: live.report, done };
-}
-
-function goneOf({ routers }: Operation, name: string): string[] {
-  const models = routers.find(({ router }) => router === name)?.models ?? [];
-  return models.flatMap(({ model, result }) =>
-    result === 'unloaded' || result === 'forced' || result === 'asked' ? [model] : [],
-  );
 }

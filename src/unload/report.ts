@@ -129,6 +129,13 @@ export function summarize(routers: readonly RouterResult[]): Summary {
   };
 }
 
+/** The models of a router that an operation has unloaded, as far as anybody looked. */
+export function goneOf({ models }: RouterResult): string[] {
+  return models.flatMap(({ model: id, result }) =>
+    result === 'unloaded' || result === 'forced' || result === 'asked' ? [id] : [],
+  );
+}
+
 /**
  * What a finished operation came to. A router that could not be asked counts as a failure, like a model that
  * would not go, or stayed busy for as long as it was waited for; one that was to be left alone when busy does not.
