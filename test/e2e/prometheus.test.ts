@@ -13,15 +13,19 @@ const JOBS = {
   ],
 };
 
+/** Nothing is read twice while the tests compare one scrape with another. */
+const ONCE = { 'memory.interval': '1h', 'engine.interval': '1h', 'follow.listing-interval': '1h' };
+
 let router: RealRouter;
 let exporter: RunningExporter;
 
 beforeAll(async () => {
   router = await startRealRouter({ models: ['tiny-a', 'tiny-b', 'a "quoted" näme'] });
-  exporter = await startExporter([router.url]);
+  exporter = await startExporter([router.url], ONCE);
   await complete(router, 'tiny-a', { tokens: 3 });
   await exporter.untilValue('llama_router_model_loads_total', { model: 'tiny-a' }, 1);
   await exporter.untilValue('llama_router_model_engine_metrics_success', { model: 'tiny-a' }, 1);
+  await exporter.untilValue('llama_router_collector_success', { collector: 'processes' }, 1);
 });
 
 afterAll(async () => {
