@@ -1,3 +1,4 @@
+import type { DiscoveryNews } from './discovery/discovery.ts';
 import type { EngineNews } from './engine/reader.ts';
 import type { HoldNews } from './hold/holds.ts';
 import type { Logger } from './lib/logger.ts';
@@ -31,6 +32,17 @@ export function logTransitions(log: Logger): (transition: Transition) => void {
       case 'model':
         return logModel(log, router, transition.model, transition.change);
     }
+  };
+}
+
+/** Writes to the log what is found of a group, what is not followed, and where nobody could look. */
+export function logDiscovery(log: Logger): (news: DiscoveryNews) => void {
+  return ({ state: { group, found, ignored, faults }, changed }) => {
+    if (changed) log.info('routers discovered', { group, found });
+    for (const { target, why } of ignored)
+      log.warn('a discovered router is not followed', { group, target, why });
+    for (const error of faults)
+      log.warn('discovery failed, what was found before is followed', { group, error });
   };
 }
 

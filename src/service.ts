@@ -2,6 +2,7 @@ import { createAccess } from './access.ts';
 import { rulesOf } from './alerts/rules.ts';
 import { startBookkeeping } from './bookkeeping.ts';
 import { collectAudit } from './collectors/audit.ts';
+import { collectDiscovery } from './collectors/discovery.ts';
 import { collectEngine, collectRelayed } from './collectors/engine.ts';
 import { collectExporter } from './collectors/exporter.ts';
 import { collectHolds } from './collectors/holds.ts';
@@ -16,6 +17,7 @@ import { createHolds } from './hold/holds.ts';
 import { holdAround } from './hold-around.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/server.ts';
+import { createInForce } from './in-force.ts';
 import { keepState } from './keep-state.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
@@ -24,7 +26,6 @@ import type { Memory } from './memory/memory.ts';
 import { createDeeds } from './metrics/deeds.ts';
 import { startProcessMetrics } from './metrics/process.ts';
 import { createTelemetry } from './metrics/telemetry.ts';
-import { needsRestart } from './needs-restart.ts';
 import { logEngineNews, logLoop, logTransitions } from './news.ts';
 import { startSweeper } from './policy/sweeper.ts';
 import type { Operations } from './unload/operations.ts';
@@ -73,10 +74,11 @@ export async function startService({
   const started = config.current;
   const { web, engine } = started;
   const fleet = createFleet(clock, { readEngine: true });
+  const inForce = createInForce(config, fleet, clock, log);
   const { store } = fleet;
   const holds = createHolds(clock);
-  const memory = givenMemory ?? watchMemory(() => config.current, store, clock, log);
-  const { operations, guards, keep } = createUnloading(fleet, () => config.current, clock, {
+  const memory = givenMemory ?? watchMemory(inForce.current, store, clock, log);
+  const { operations, guards, keep } = createUnloading(fleet, inForce.current, clock, {
     tellLoop: logLoop(log),
     memory,
   });
@@ -93,18 +95,17 @@ export async function startService({
   fleet.onNotice(telemetry.notice);
   fleet.onEngineNews(logEngineNews(log));
   const books = startBookkeeping(started.audit.file, { operations, holds, deeds }, clock, log);
-  holdAround(operations, holds, () => config.current.hold, clock);
+  holdAround(operations, holds, () => inForce.current().hold, clock);
 
-  let loads = { successful: true, loadedAt: clock.now() };
   let ready = false;
-  let applying = Promise.resolve();
-  const relayed = collectRelayed(fleet.engine, () => config.current.engine.max_series);
+  const relayed = collectRelayed(fleet.engine, () => inForce.current().engine.max_series);
   const processMetrics = startProcessMetrics(clock);
   const app = createApp({
     store,
     scrape: createScrape(
       [
         collectRouters(store),
+        collectDiscovery(inForce.discovery),
         collectModels(store),
         collectHolds(store, holds),
         collectMemory(memory),
@@ -114,7 +115,7 @@ export async function startService({
         collectUnloads(store, operations, guards),
         deeds.samples,
         collectAudit(books.auditSucceeded),
-        collectExporter(version, () => loads),
+        collectExporter(version, inForce.loads),
         processMetrics.samples,
       ],
       fleet.freshen,
@@ -128,20 +129,20 @@ export async function startService({
     }),
     operations,
     terms: () => ({
-      ...defaultTerms(config.current),
-      answerWithinMs: config.current.unload.answer_within * 1000,
+      ...defaultTerms(inForce.current()),
+      answerWithinMs: inForce.current().unload.answer_within * 1000,
     }),
     joined: books.joined,
     within: (ms, work) => within(ms, work, clock),
-    alertRules: () => rulesOf(config.current.alerts),
+    alertRules: () => rulesOf(inForce.current().alerts),
     ignored: (caller, why) => books.refused('not_matched', caller, 'POST /api/v1/alertmanager', why),
     holds,
-    holdRules: () => config.current.hold,
+    holdRules: () => inForce.current().hold,
     memory,
     auth: access.auth,
     isReady: () => ready && !closing.signal.aborted,
     async reload(caller) {
-      const result = await reload();
+      const result = await inForce.reload();
       books.reloaded(caller, result.error ?? 'the configuration is in force');
       return result;
     },
@@ -179,7 +180,7 @@ export async function startService({
     clock,
     log,
   );
-  await fleet.apply(started);
+  await inForce.start();
   fleet.ready().then(() => {
     ready = true;
   });
@@ -187,8 +188,8 @@ export async function startService({
     routers: store.routers,
     holdOf: holds.of,
     keep,
-    rules: () => sweepRulesOf(config.current),
-    terms: () => defaultTerms(config.current),
+    rules: () => sweepRulesOf(inForce.current()),
+    terms: () => defaultTerms(inForce.current()),
     start: operations.start,
     clock,
   });
@@ -198,11 +199,11 @@ export async function startService({
     operations,
     memory,
     port: server.port,
-    reload,
+    reload: inForce.reload,
     async stop() {
       closing.abort();
       sweeper.stop();
-      await applying;
+      await inForce.stop();
       await Promise.all([server.close(), operations.stop().then(fleet.stop), memory.stop()]);
       await access.auth.close();
       await state.stop();
@@ -215,33 +216,5 @@ export async function startService({
   function isPresent(router: string, model?: string): boolean {
     const models = store.desk(router)?.belief.models;
     return models !== undefined && (model === undefined || models.has(model));
-  }
-
-  /** One at a time: a router that one reload takes away and the next brings back is ended before it starts. */
-  function reload(): Promise<{ error?: string }> {
-    const result = applying.then(reloadNow);
-    applying = result.then(
-      () => {},
-      () => {},
-    );
-    return result;
-  }
-
-  async function reloadNow(): Promise<{ error?: string }> {
-    if (closing.signal.aborted) return { error: 'shutting down' };
-    const result = config.reload();
-    if (!result.ok) {
-      loads = { ...loads, successful: false };
-      log.error('the configuration was not reloaded, the old one is in force', {
-        error: result.error.message,
-      });
-      return { error: result.error.message };
-    }
-    await fleet.apply(result.config);
-    loads = { successful: true, loadedAt: clock.now() };
-    const restart = needsRestart(started, result.config);
-    log.info('configuration reloaded', { routers: result.config.routers.length });
-    if (restart.length > 0) log.warn('some changes wait for a restart', { options: restart.join(', ') });
-    return {};
   }
 }

@@ -11,13 +11,13 @@ const ROWS: string[][] = [
   ['models'],
   ['metrics'],
   ['router', 'memory', 'config', 'state', 'simulator'],
-  ['engine'],
+  ['engine', 'discovery'],
   ['hold'],
   ['collectors', 'unload', 'alerts', 'policy', 'audit', 'doctor'],
   ['http'],
   ['saved-parts.ts', 'needs-restart.ts'],
   ['fleet.ts', 'news.ts', 'keep-state.ts', 'unloading.ts', 'watch-memory.ts'],
-  ['bookkeeping.ts', 'hold-around.ts'],
+  ['bookkeeping.ts', 'hold-around.ts', 'in-force.ts'],
   ['access.ts'],
   ['service.ts'],
   ['cli'],
@@ -33,6 +33,7 @@ const OWNERS: Record<string, string[]> = {
   yaml: ['config'],
   bcryptjs: ['http'],
   'node:child_process': ['memory'],
+  'node:dns/promises': ['discovery'],
 };
 
 const SRC = join(import.meta.dirname, '..', 'src');

@@ -12,7 +12,7 @@ import { conclude, formatDiagnosis, hasFailed, viewDiagnosis } from '../doctor/r
 import { SAVED_PARTS } from '../saved-parts.ts';
 import { type Command, textFlag } from './command.ts';
 import { EXIT } from './exit-codes.ts';
-import { OUTPUT_FLAG, outputOf } from './one-off.ts';
+import { OUTPUT_FLAG, outputOf, withDiscovered } from './one-off.ts';
 
 /** `doctor`: looks, tells what is wrong and what to do, and changes nothing. */
 export const doctor: Command = {
@@ -22,7 +22,7 @@ export const doctor: Command = {
   configured: true,
   async run(call) {
     const output = outputOf(textFlag(call, 'output'));
-    const config = call.config();
+    const config = await withDiscovered(call.config(), call.terminal);
     const { routers, follow, state, audit } = config;
     const show = (diagnosis: Diagnosis) => {
       if (output === 'text') call.terminal.out(formatDiagnosis(diagnosis));

@@ -22,7 +22,14 @@ import type { Operation } from '../unload/report.ts';
 import { watchMemory } from '../watch-memory.ts';
 import { type Call, type Command, type CommandFlag, textFlag } from './command.ts';
 import { EXIT } from './exit-codes.ts';
-import { exitCodeOf, OUTPUT_FLAG, outputOf, reportUnreachable, withFleet } from './one-off.ts';
+import {
+  exitCodeOf,
+  OUTPUT_FLAG,
+  outputOf,
+  reportUnreachable,
+  withDiscovered,
+  withFleet,
+} from './one-off.ts';
 import { beliefsOf } from './remote-belief.ts';
 import { createRemoteExporter, UnreachableError } from './remote-exporter.ts';
 import { formatTable } from './table.ts';
@@ -54,8 +61,8 @@ export const list: Command = {
   },
 };
 
-function listRouters(call: Call, output: 'text' | 'json'): Promise<number> {
-  const config = call.config();
+async function listRouters(call: Call, output: 'text' | 'json'): Promise<number> {
+  const config = await withDiscovered(call.config(), call.terminal);
   return withFleet(config, { readEngine: true }, async ({ store, readAll }) => {
     const routers = store.routers();
     if (output === 'json') {

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts';
+import { createDiscovery } from '../discovery/discovery.ts';
 import { createFleet, type Fleet, type FleetOptions } from '../fleet.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { RouterBelief } from '../models/belief.ts';
@@ -17,6 +18,20 @@ export function outputOf(value: string | undefined): 'text' | 'json' {
   if (value === undefined || value === 'text') return 'text';
   if (value === 'json') return 'json';
   throw new UsageError(`--output is text or json, not '${value}'`);
+}
+
+/** The configuration with the routers that a look finds now; tells of what it could not look at. */
+export async function withDiscovered(config: Config, terminal: Terminal): Promise<Config> {
+  const discovery = createDiscovery(config, systemClock);
+  await discovery.follow(config);
+  const groups = discovery.groups();
+  discovery.stop();
+  for (const { group, faults, ignored } of groups) {
+    for (const fault of faults) terminal.err(`discovery of ${group}: ${fault}\n`);
+    for (const { target, why } of ignored)
+      terminal.err(`discovery of ${group}: ${target} is left out: ${why}\n`);
+  }
+  return discovery.current;
 }
 
 /** Follows the configured routers for as long as `work` takes: events included, as the service does. */

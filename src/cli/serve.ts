@@ -32,7 +32,10 @@ export async function serveUntilSignal(call: Call): Promise<number> {
     log.error('cannot listen', { address, error: `${hint}: choose another --web.listen-address` });
     return EXIT.usage;
   }
-  log.info('listening', { address: `${host ?? ''}:${service.port}`, routers: config.current.routers.length });
+  log.info('listening', {
+    address: `${host ?? ''}:${service.port}`,
+    routers: service.fleet.store.routers().length,
+  });
   const reload = () => void service.reload();
   process.on('SIGHUP', reload);
   const signal = await untilSignal();

@@ -8,7 +8,7 @@ import { type UnloadRequest, WHEN_BUSY, type WhenBusy } from '../unload/request.
 import { createUnloading, defaultTerms } from '../unloading.ts';
 import { type Call, type Command, type CommandFlag, textFlag, textFlags } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
-import { OUTPUT_FLAG, outputOf, reportUnreachable, withFleet } from './one-off.ts';
+import { OUTPUT_FLAG, outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
 import { createRemoteExporter, UnreachableError } from './remote-exporter.ts';
 import { conclude, lineOf } from './unload-words.ts';
 import { showWaiting } from './waiting.ts';
@@ -129,9 +129,10 @@ async function runUnload(call: Call, models: readonly string[]): Promise<number>
     if (exporter !== undefined) {
       return await throughExporter(exporter, call, bodyOf(request, call, hold), show(true), end);
     }
-    return await withFleet(config, { readEngine: false }, async (fleet) => {
+    const found = await withDiscovered(config, call.terminal);
+    return await withFleet(found, { readEngine: false }, async (fleet) => {
       const routers = fleet.store.routers();
-      const { operations } = createUnloading(fleet, () => config, systemClock);
+      const { operations } = createUnloading(fleet, () => found, systemClock);
       const operation = await operations.start(request, show(routers.length > 1)).done;
       if (!request.dryRun && operation.summary.unloaded > 0) await fleet.refresh();
       const code = end(operation, inMemory(routers));

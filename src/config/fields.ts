@@ -7,6 +7,7 @@ import {
   type Parsed,
   parseChoice,
   parseCount,
+  parseLabels,
   parseMatchers,
   parseSeconds,
   parseText,
@@ -14,8 +15,8 @@ import {
   parseToggle,
 } from './values.ts';
 
-/** How an option is treated: a path is relative to its file, a secret has a `_file` twin and no flag. */
-export type Kind = 'scalar' | 'toggle' | 'texts' | 'path' | 'secret' | 'section';
+/** How an option is treated: paths are relative to their file, a secret has a `_file` twin and no flag. */
+export type Kind = 'scalar' | 'toggle' | 'texts' | 'path' | 'paths' | 'secret' | 'section';
 
 /** What help and documentation say about an option; `type` with its unit and bounds, for people. */
 export interface OptionMeta {
@@ -75,6 +76,12 @@ export const count = (
 /** Several texts: a list in the file, separated by commas in a variable, a repeated flag. */
 export const texts = (description: string, fallback = '') =>
   scalar(fallback, 'list of texts', description, parseTexts, 'texts');
+
+/** Several paths, each as `path` treats one. */
+export const paths = (description: string) => scalar('', 'list of paths', description, parseTexts, 'paths');
+
+/** Labels with their values: a mapping in the file. */
+export const labels = (description: string) => scalar('', 'mapping', description, parseLabels);
 
 /** Conditions on labels that all must hold: a list in the file, separated by commas in a variable. */
 export const matchers = (fallback: string, description: string) =>

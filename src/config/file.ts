@@ -1,11 +1,12 @@
 import { dirname, resolve } from 'node:path';
-import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, LineCounter } from 'yaml';
 import { isTree, type Layer, type Tree } from './layer.ts';
 import { formatPlace, type Place } from './place.ts';
 import type { Problem } from './problem.ts';
 import { readText } from './read.ts';
 import { syntaxFaults } from './syntax.ts';
 import type { Parsed } from './values.ts';
+import { documentOf, plainOf } from './yaml-text.ts';
 
 /** What a YAML file says; when it cannot be read, nothing, and why. Paths in it are relative to it. */
 export function fileLayer(file: string, example = 'routers:'): { layer: Layer; problems: Problem[] } {
@@ -16,7 +17,7 @@ export function fileLayer(file: string, example = 'routers:'): { layer: Layer; p
   const text = readText(file);
   if ('wrong' in text) return failed({ message: text.wrong });
   const lines = new LineCounter();
-  const document = parse(text.value, lines);
+  const document = documentOf(text.value, lines);
   if (document === undefined)
     return failed({ message: 'is nested far too deeply: this is no configuration' });
   const faults = syntaxFaults(document, text.value, lines);
@@ -31,35 +32,12 @@ export function fileLayer(file: string, example = 'routers:'): { layer: Layer; p
   return { layer: { tree: tree.value, names: [file], directory, locate }, problems: [] };
 }
 
-function parse(text: string, lineCounter: LineCounter): Document.Parsed | undefined {
-  try {
-    // No pretty errors: they repeat the text around the fault, which may hold a secret.
-    return parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: true });
-  } catch {
-    // What is wrong with a text it reports as a value; only the stack overflows.
-    return undefined;
-  }
-}
-
 function treeOf(document: Document.Parsed, example: string): Parsed<Tree> {
-  try {
-    const value = withoutNulls(document.toJS());
-    if (value === undefined) return { value: {} };
-    if (isTree(value)) return { value };
-    return { wrong: `must be a mapping: begin with a section such as '${example}'` };
-  } catch {
-    return {
-      wrong: 'uses an alias without an anchor, or far too many: a value that begins with * needs quotes',
-    };
-  }
-}
-
-/** A key without a value counts as not written; it stays in its mapping, for misspelt keys to be found. */
-function withoutNulls(value: unknown): unknown {
-  if (value === null) return undefined;
-  if (Array.isArray(value)) return value.map(withoutNulls);
-  if (!isTree(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutNulls(inner)]));
+  const plain = plainOf(document);
+  if ('wrong' in plain) return plain;
+  if (plain.value === undefined) return { value: {} };
+  if (isTree(plain.value)) return { value: plain.value };
+  return { wrong: `must be a mapping: begin with a section such as '${example}'` };
 }
 
 /** The line (from 1) of the innermost thing on the way to a place that the file holds. */

@@ -41,7 +41,7 @@ export function loadConfig(sources: Sources): Config {
     ...layers.flatMap((layer) => hideSecrets(layer, OPTIONS)),
     ...hideSecrets(routerKey, [{ kind: 'secret', path: ['api_key'] }]),
   ];
-  const merged = layers.reduce<Tree>((tree, layer) => merge(tree, layer.tree), {});
+  const merged = layers.map(({ tree }) => tree).reduce(over, {});
   const parsed = configSchema.safeParse(withRouterKey(merged, routerKey.tree.api_key as Secret | undefined));
   for (const issue of parsed.error?.issues ?? []) problems.push(...locate(issue, layers, NODES));
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
@@ -54,11 +54,22 @@ export function configFileOf({ file, env, flags }: Sources): string | undefined 
   return file ?? (typeof flag === 'string' ? flag : undefined) ?? (env[CONFIG_FILE_VARIABLE] || undefined);
 }
 
+/** Whoever names routers in a variable or a flag means these: what the file would find is set aside like its list. */
+function over(under: Tree, layer: Tree): Tree {
+  const { discovery: _, ...rest } = under;
+  return merge(layer.routers === undefined ? under : rest, layer);
+}
+
+/** The routers with the key for those that have none of their own. None are the default where some may be found. */
 function withRouterKey(tree: Tree, key: Secret | undefined): Tree {
-  const { routers = DEFAULT_ROUTERS } = tree;
-  if (key === undefined || !Array.isArray(routers)) return tree;
-  const keyed = routers.map((router) =>
-    isTree(router) && router.api_key === undefined ? { ...router, api_key: key } : router,
-  );
-  return { ...tree, routers: keyed };
+  const { discovery } = tree;
+  const areFound = Array.isArray(discovery) && discovery.length > 0;
+  const { routers = areFound ? [] : DEFAULT_ROUTERS } = tree;
+  const keyed = (list: unknown) => {
+    if (key === undefined || !Array.isArray(list)) return list;
+    return list.map((each) =>
+      isTree(each) && each.api_key === undefined ? { ...each, api_key: key } : each,
+    );
+  };
+  return { ...tree, routers: keyed(routers), ...(areFound && { discovery: keyed(discovery) }) };
 }

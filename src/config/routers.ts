@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostAndPort } from './address.ts';
-import { choice, label, options, routerUrl, secret, texts } from './fields.ts';
+import { choice, label, labels, options, routerUrl, secret, texts } from './fields.ts';
 
 /** The one router that is watched when none is named. */
 export const DEFAULT_ROUTERS: readonly { url: string }[] = [{ url: 'http://localhost:8080' }];
@@ -20,10 +20,11 @@ const router = z
       ['auto', 'yes', 'no'],
       'Whether it runs on this machine, so that the memory of its models can be told; auto finds out.',
     ),
+    labels: labels('What else is known of it: labels of the metric llama_router_labels.'),
   })
   .transform(({ name, ...rest }) => Object.freeze({ name: name ?? hostAndPort(rest.url), ...rest }));
 
-/** The list of routers: at least one, none twice, each with a name of its own. */
+/** The list of routers: none twice, each with a name of its own. */
 export const routers = z
   .array(router)
   .superRefine(checkRouters, { when: ({ value }) => Array.isArray(value) })
@@ -40,7 +41,6 @@ export const routers = z
 function checkRouters(list: readonly unknown[], ctx: z.core.$RefinementCtx): void {
   const wrong = (path: (string | number)[], message: string) =>
     ctx.addIssue({ code: 'custom', path, message });
-  if (list.length === 0) wrong([], 'is empty: give at least one router');
   const known = list.map((element) => (element ?? {}) as { name?: unknown; url?: unknown });
   for (const [index, { name, url }] of known.entries()) {
     const sameUrl = known.findIndex((other) => typeof url === 'string' && other.url === url);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { formatDuration } from '../lib/duration.ts';
 import { type AlertBounds, alerts, checkAlerts } from './alerts.ts';
+import { discovery } from './discovery.ts';
 import {
   choice,
   count,
@@ -22,6 +23,7 @@ import { tokens } from './tokens.ts';
 export const configSchema = z
   .strictObject({
     routers,
+    discovery,
     web: section('What the service itself serves.', {
       listen_address: listenAddress(':10180', 'Where to listen; without a host on every interface.'),
       telemetry_path: urlPath('/metrics', 'Where Prometheus finds the metrics.'),
@@ -133,9 +135,13 @@ export type Config = z.output<typeof configSchema>;
 
 export type RouterConfig = Config['routers'][number];
 
+export type DiscoveryConfig = Config['discovery'][number];
+
 export type TokenConfig = Config['auth']['tokens'][number];
 
 interface Bounds {
+  readonly routers: readonly unknown[];
+  readonly discovery: readonly unknown[];
   readonly alerts: AlertBounds;
   readonly web: { readonly telemetry_path: string };
   readonly engine: { readonly telemetry_path: string };
@@ -144,8 +150,10 @@ interface Bounds {
 }
 
 /** Compared even when an option is wrong, so that all is reported at once: what is no number is not greater. */
-function checkBounds({ web, engine, follow, unload, alerts: bounds }: Bounds, ctx: z.core.$RefinementCtx) {
+function checkBounds(config: Bounds, ctx: z.core.$RefinementCtx) {
+  const { web, engine, follow, unload, alerts: bounds } = config;
   checkAlerts(bounds, ctx);
+  checkSomeRouter(config, ctx);
   const spans = [
     { section: 'follow', min: 'reconnect_min', max: 'reconnect_max', values: follow },
     { section: 'unload', min: 'loop_pause_min', max: 'loop_pause_max', values: unload },
@@ -160,4 +168,12 @@ function checkBounds({ web, engine, follow, unload, alerts: bounds }: Bounds, ct
     const message = `is '${web.telemetry_path}', as web.telemetry_path: to have both there, say publish: together`;
     ctx.addIssue({ code: 'custom', path: ['engine', 'telemetry_path'], message });
   }
+}
+
+/** Without any there is nothing to do; it is no fault where they are found. */
+function checkSomeRouter({ routers, discovery }: Bounds, ctx: z.core.$RefinementCtx): void {
+  if (!Array.isArray(routers) || routers.length > 0 || !Array.isArray(discovery) || discovery.length > 0)
+    return;
+  const message = 'is empty: give at least one router, or a group of them in discovery';
+  ctx.addIssue({ code: 'custom', path: ['routers'], message });
 }

@@ -10,11 +10,18 @@ import { hasControlCharacter, type Parsed, parseText, UNUSABLE } from './values.
 /** Makes the paths that a layer names relative to its directory; changes its tree. */
 export function resolvePaths({ tree, directory }: Layer, options: readonly Option[]): void {
   if (directory === undefined) return;
-  for (const { path } of options.filter(({ kind }) => kind === 'path')) {
+  const absolute = (file: unknown) =>
+    typeof file === 'string' && file !== '' ? resolve(directory, file) : file;
+  for (const { kind, path } of options) {
+    if (kind !== 'path' && kind !== 'paths') continue;
     const key = path.at(-1) ?? '';
     for (const [holder] of holdersOf(tree, path)) {
-      const file = holder[key];
-      if (typeof file === 'string' && file !== '') holder[key] = resolve(directory, file);
+      const written = holder[key];
+      // Several may stand in one text, as in a variable; what is no list of texts is for the schema to refuse.
+      const list = kind === 'paths' && typeof written === 'string' ? written.split(',') : written;
+      if (Array.isArray(list))
+        holder[key] = list.map((file) => absolute(typeof file === 'string' ? file.trim() : file));
+      else if (kind === 'path') holder[key] = absolute(written);
     }
   }
 }

@@ -72,6 +72,24 @@ export function parseTexts(value: unknown): Parsed<readonly string[]> {
   return { value: Object.freeze(parts.map((part) => part.trim()).filter((part) => part !== '')) };
 }
 
+/** Labels as Prometheus allows them, with text for values. */
+export function parseLabels(value: unknown): Parsed<Readonly<Record<string, string>>> {
+  if (value === '') return { value: Object.freeze({}) };
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { wrong: `must be a mapping, like 'site: attic', not ${kindOf(value)}` };
+  }
+  for (const [name, text] of Object.entries(value)) {
+    if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
+      return { wrong: `'${name}' is no name of a label: letters, digits and underscores` };
+    }
+    const parsed = parseText(text);
+    if ('wrong' in parsed) return { wrong: `'${name}' ${parsed.wrong}` };
+    if (hasControlCharacter(parsed.value))
+      return { wrong: `'${name}' holds a line break: write it on one line` };
+  }
+  return { value: Object.freeze({ ...(value as Record<string, string>) }) };
+}
+
 /** Conditions on labels, of YAML one a text, or separated by commas: at least one, for none would match everything. */
 export function parseMatchers(value: unknown): Parsed<readonly Matcher[]> {
   const list = typeof value === 'string' ? splitMatchers(value) : value;

@@ -11,6 +11,31 @@ const gpuPool = ['gpu', 'gpu_uuid', 'name', 'pool'] as const;
 export const CATALOG = {
   up: gauge('llama_router_up', 'Whether the last listing of the router succeeded (1) or not (0).', router),
   info: gauge('llama_router_info', 'The router as it describes itself; always 1.', ['router', 'build']),
+  routerLabels: gauge(
+    'llama_router_labels',
+    'The labels that the configuration or a discovery gives a router, as label_NAME; always 1.',
+    router,
+  ),
+  discoveredRouters: gauge(
+    'llama_router_discovered_routers',
+    'How many routers of a group of discovery are followed.',
+    ['group'],
+  ),
+  discoveryIgnored: gauge(
+    'llama_router_discovery_ignored_routers',
+    'Routers of a group that are not followed, as their name or address is that of another.',
+    ['group'],
+  ),
+  discoverySuccess: gauge(
+    'llama_router_discovery_success',
+    'Whether the last look for a group found everything readable (1) or not (0): what was found before is followed.',
+    ['group'],
+  ),
+  discoveryLastSuccess: gauge(
+    'llama_router_discovery_last_success_timestamp_seconds',
+    'When a look for a group last found everything readable.',
+    ['group'],
+  ),
   modelsMax: gauge(
     'llama_router_models_max',
     'How many models the router keeps in memory at once (--models-max); 0 is unlimited.',

@@ -4,6 +4,7 @@ import { CATALOG } from './catalog.ts';
 import { type CounterValue, restoreTo, snapshotOf } from './counters.ts';
 import { createCountingRoom } from './counting.ts';
 import type { Samples } from './family.ts';
+import { createRetired } from './retired.ts';
 
 /** Counts what this exporter does, and what it refuses to do. */
 export interface Deeds {
@@ -15,6 +16,9 @@ export interface Deeds {
   snapshot(): Promise<CounterValue[]>;
   restore(values: readonly CounterValue[]): void;
 }
+
+/** Counters of at least so many routers that are gone are kept for their return. */
+const ROUTERS_KEPT = 1000;
 
 /** `first` are the values that labels can have: their series begin at 0. */
 export function createDeeds(
@@ -32,6 +36,10 @@ export function createDeeds(
   const freed = counting(CATALOG.unloadFreed);
   const enforced = counting(CATALOG.holdEnforced);
   const all = [operations, refusals, duration, freed, enforced];
+  const retired = createRetired<string>(ROUTERS_KEPT, (router) => {
+    for (const family of [duration, freed, enforced]) family.forget({ router });
+  });
+  let followed: readonly string[] = [];
   for (const trigger of first.triggers) {
     for (const outcome of first.outcomes) operations.add({ trigger, outcome }, 0);
   }
@@ -40,7 +48,10 @@ export function createDeeds(
   return {
     follow(routers) {
       for (const family of all) family.refresh();
+      for (const router of followed) if (!routers.includes(router)) retired.add(router);
+      followed = routers;
       for (const router of routers) {
+        retired.present(router);
         freed.add({ router }, 0);
         enforced.add({ router }, 0);
       }
@@ -60,6 +71,9 @@ export function createDeeds(
     refusal: (reason) => refusals.add({ reason }),
     samples: () => Promise.all(all.map((family) => family.samples())),
     snapshot: () => snapshotOf(all),
-    restore: (values) => restoreTo(all, values),
+    restore: (values) =>
+      restoreTo(all, values, ({ router }) => {
+        if (router !== undefined && !isPresent(router)) retired.recall(router);
+      }),
   };
 }

@@ -6,6 +6,7 @@ import { CATALOG } from './catalog.ts';
 import { type CounterValue, restoreTo, snapshotOf } from './counters.ts';
 import { createCountingRoom } from './counting.ts';
 import type { Samples } from './family.ts';
+import { createRetired } from './retired.ts';
 
 /** Counts what happens. Series of a model that is not there are kept but not shown. */
 export interface Telemetry {
@@ -18,8 +19,9 @@ export interface Telemetry {
   restore(values: readonly CounterValue[]): void;
 }
 
-/** Counters of this many vanished models are kept for their return; older ones are forgotten. */
-const RETIRED_KEPT = 2000;
+/** Counters of at least so many vanished models, and routers, are kept for their return. */
+const MODELS_KEPT = 2000;
+const ROUTERS_KEPT = 1000;
 
 /** `isPresent` tells whether a router, or a model of it, is believed to be there now. */
 export function createTelemetry(isPresent: (router: string, model?: string) => boolean): Telemetry {
@@ -43,7 +45,11 @@ export function createTelemetry(isPresent: (router: string, model?: string) => b
     pollErrors: counting(CATALOG.pollErrors),
   };
   const all = [...Object.values(ofModels), ...Object.values(ofRouters)];
-  const retired = new Map<string, { router: string; model: string }>();
+  const retiredModels = createRetired(MODELS_KEPT, forgetModel);
+  const retiredRouters = createRetired(ROUTERS_KEPT, forgetRouter);
+  /** By router: the models that are there, and the kinds of event that were counted. */
+  const modelsOf = new Map<string, Set<string>>();
+  const eventsOf = new Map<string, Set<string>>();
 
   return {
     transition(transition) {
@@ -55,6 +61,7 @@ export function createTelemetry(isPresent: (router: string, model?: string) => b
         (transition.change === 'added' || transition.change === 'removed')
       ) {
         if (transition.change === 'added') startRouter(router);
+        else retireRouter(router);
         for (const family of all) family.refresh();
       }
     },
@@ -62,7 +69,7 @@ export function createTelemetry(isPresent: (router: string, model?: string) => b
       const { router } = notice;
       switch (notice.kind) {
         case 'event':
-          return ofRouters.events.add({ router, event: notice.event });
+          return countEvent(router, notice.event);
         case 'reconnecting':
           return ofRouters.streamReconnects.add({ router });
         case 'polled':
@@ -73,11 +80,12 @@ export function createTelemetry(isPresent: (router: string, model?: string) => b
     samples: () => Promise.all(all.map((family) => family.samples())),
     snapshot: () => snapshotOf(all),
     restore(values) {
-      restoreTo(all, values, ({ router, model }) => {
-        // Until it appears: else the models of long ago would be saved and restored for ever.
-        if (router !== undefined && model !== undefined && !isPresent(router, model)) {
-          retired.set(JSON.stringify([router, model]), { router, model });
-        }
+      restoreTo(all, values, ({ router, model, event }) => {
+        if (router === undefined) return;
+        if (event !== undefined) setOf(eventsOf, router).add(event);
+        // Until it appears: else what was there long ago would be saved and restored for ever.
+        if (!isPresent(router)) retiredRouters.recall({ router });
+        if (model !== undefined && !isPresent(router, model)) retiredModels.recall({ router, model });
       });
     },
   };
@@ -86,10 +94,13 @@ export function createTelemetry(isPresent: (router: string, model?: string) => b
     const labels = { router, model };
     switch (change.kind) {
       case 'appeared':
-        retired.delete(JSON.stringify([router, model]));
+        retiredModels.present({ router, model });
+        setOf(modelsOf, router).add(model);
         return startModel(router, model);
       case 'vanished':
-        return retire(router, model);
+        modelsOf.get(router)?.delete(model);
+        for (const family of Object.values(ofModels)) family.refresh();
+        return retiredModels.add({ router, model });
       case 'loaded':
         ofModels.loads.add(labels);
         if (change.durationSeconds !== undefined) ofModels.loadDuration.add(labels, change.durationSeconds);
@@ -124,30 +135,44 @@ export function createTelemetry(isPresent: (router: string, model?: string) => b
     ofModels.loadDuration.refresh();
   }
 
+  function countEvent(router: string, event: string): void {
+    setOf(eventsOf, router).add(event);
+    ofRouters.events.add({ router, event });
+  }
+
   function startRouter(router: string): void {
+    retiredRouters.present({ router });
     ofRouters.streamReconnects.add({ router }, 0);
     for (const fault of FAULT_KINDS) ofRouters.pollErrors.add({ router, fault }, 0);
   }
 
-  function retire(router: string, model: string): void {
-    for (const family of Object.values(ofModels)) family.refresh();
-    retired.set(JSON.stringify([router, model]), { router, model });
-    const [oldest] = retired;
-    if (retired.size <= RETIRED_KEPT || oldest === undefined) return;
-    retired.delete(oldest[0]);
-    const labels = oldest[1];
-    for (const family of [
-      ofModels.loads,
-      ofModels.loadFailures,
-      ofModels.sleeps,
-      ofModels.wakes,
-      ofModels.loadDuration,
-    ]) {
-      family.forget(labels);
-    }
+  /** Its models are believed in no longer, without having been seen to vanish. */
+  function retireRouter(router: string): void {
+    for (const model of modelsOf.get(router) ?? []) retiredModels.add({ router, model });
+    modelsOf.delete(router);
+    retiredRouters.add({ router });
+  }
+
+  function forgetModel(labels: { router: string; model: string }): void {
+    const { loads, loadFailures, sleeps, wakes, loadDuration } = ofModels;
+    for (const family of [loads, loadFailures, sleeps, wakes, loadDuration]) family.forget(labels);
     for (const reason of UNLOAD_REASONS) {
       ofModels.unloads.forget({ ...labels, reason });
       ofModels.reloads.forget({ ...labels, unload_reason: reason });
     }
   }
+
+  function forgetRouter(labels: { router: string }): void {
+    const { streamReconnects, pollDuration, reloadAfterUnload, pollErrors, events } = ofRouters;
+    for (const family of [streamReconnects, pollDuration, reloadAfterUnload]) family.forget(labels);
+    for (const fault of FAULT_KINDS) pollErrors.forget({ ...labels, fault });
+    for (const event of eventsOf.get(labels.router) ?? []) events.forget({ ...labels, event });
+    eventsOf.delete(labels.router);
+  }
+}
+
+function setOf(sets: Map<string, Set<string>>, key: string): Set<string> {
+  const known = sets.get(key) ?? new Set();
+  sets.set(key, known);
+  return known;
 }

@@ -56,22 +56,19 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
           absent.delete(keyOf(router, model));
           return unload;
         },
-        keep(model, unload) {
-          absent.delete(keyOf(router, model));
-          if (unload) absent.set(keyOf(router, model), { router, model, ...unload });
-          // About in order of time: the first that is not old ends the search, also when thousands vanish at once.
-          for (const [key, oldest] of absent) {
-            if (!isOld(oldest)) break;
-            absent.delete(key);
-          }
-        },
+        keep: (model, unload) => keep(router, model, unload),
       });
       desks.set(router, desk);
       changed({ router, at: clock.now(), kind: 'router', change: 'added' });
       return desk;
     },
     remove(router) {
-      if (desks.delete(router)) changed({ router, at: clock.now(), kind: 'router', change: 'removed' });
+      const desk = desks.get(router);
+      if (desk === undefined) return;
+      // A router that is lost for a minute, as by DNS, may come back with what was unloaded loaded again.
+      for (const { id, life } of desk.belief.models.values()) keep(router, id, life.lastUnload);
+      desks.delete(router);
+      changed({ router, at: clock.now(), kind: 'router', change: 'removed' });
     },
     lastUnloads() {
       const present = [...desks.values()].flatMap(({ belief }) =>
@@ -87,6 +84,20 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
     onTransition: transitions.add,
     version: () => version,
   };
+
+  function keep(
+    router: string,
+    model: string,
+    unload: Omit<LastUnload, 'router' | 'model'> | undefined,
+  ): void {
+    absent.delete(keyOf(router, model));
+    if (unload) absent.set(keyOf(router, model), { router, model, ...unload });
+    // About in order of time: the first that is not old ends the search, also when thousands vanish at once.
+    for (const [key, oldest] of absent) {
+      if (!isOld(oldest)) break;
+      absent.delete(key);
+    }
+  }
 
   function isOld({ at }: LastUnload): boolean {
     return at < clock.now() - rules.reloadWindowMs;

@@ -37,6 +37,9 @@ export type GuardRecord = z.infer<typeof guardRecord>;
 /** Triggers are guarded apart: what undoes an idle policy says nothing about memory pressure. */
 const AUTOMATIC: readonly Trigger[] = ['alertmanager', 'policy'];
 
+/** Of routers that are found and lost again: the one that was acted on longest ago is forgotten. */
+const MOST_RECORDS = 4000;
+
 export function createGuards(clock: Clock, rules: () => GuardRules, tellLoop: (loop: Loop) => void): Guards {
   const records = new Map<string, GuardRecord>();
   let version = 0;
@@ -51,7 +54,7 @@ export function createGuards(clock: Clock, rules: () => GuardRules, tellLoop: (l
         // To the other triggers it is as if a person had acted: a reason to wait, and no loop of theirs.
         const by = trigger === request.trigger ? trigger : 'api';
         record.state = acted(record.state, { trigger: by }, models, now, rules());
-        records.set(keyOf(router, trigger), record);
+        remember(record);
       }
     },
     heed(transition) {
@@ -76,10 +79,18 @@ export function createGuards(clock: Clock, rules: () => GuardRules, tellLoop: (l
     snapshot: () => structuredClone([...records.values()]),
     restore(saved) {
       for (const record of saved) {
-        if (isAutomatic(record.trigger)) records.set(keyOf(record.router, record.trigger), record);
+        if (isAutomatic(record.trigger)) remember(record);
       }
     },
   };
+
+  function remember(record: GuardRecord): void {
+    const key = keyOf(record.router, record.trigger);
+    records.delete(key);
+    records.set(key, record);
+    const [oldest] = records.keys();
+    if (records.size > MOST_RECORDS && oldest !== undefined) records.delete(oldest);
+  }
 
   function recordOf(router: string, trigger: Trigger): GuardRecord {
     return records.get(keyOf(router, trigger)) ?? { router, trigger, state: NOTHING_REMEMBERED };

@@ -9,7 +9,8 @@ const load = (sources: Partial<Sources> = {}) => loadConfig({ env: {}, flags: {}
 
 it('needs nothing: every option has a default', () => {
   expect(load()).toEqual({
-    routers: [{ name: 'localhost:8080', url: 'http://localhost:8080', keep: [], local: 'auto' }],
+    routers: [{ name: 'localhost:8080', url: 'http://localhost:8080', keep: [], local: 'auto', labels: {} }],
+    discovery: [],
     web: { listen_address: { port: 10180 }, telemetry_path: '/metrics', config_file: '' },
     auth: { tokens: [] },
     log: { level: 'info', format: 'logfmt' },
@@ -149,4 +150,51 @@ it('freezes what it loads, to the last leaf', () => {
   visit(load({ file: join(VALID, 'alerts.yml') }), 'alerts');
   visit(load(), 'defaults');
   expect(thawed).toEqual([]);
+});
+
+it('has no router of its own where some are found, and gives the key to those', () => {
+  const { routers, discovery } = load({
+    file: join(VALID, 'discovery.yml'),
+    env: { LLAMA_API_KEY: 'key-of-the-rest' },
+  });
+  expect(routers).toEqual([]);
+  expect(discovery.map(({ api_key, ...group }) => ({ ...group, api_key: api_key?.reveal() }))).toEqual([
+    {
+      name: 'lab',
+      files: [join(VALID, 'lab/*.yml'), '/etc/exporter/more.json'],
+      dns: [],
+      dns_type: 'SRV',
+      dns_servers: [],
+      port: 8080,
+      scheme: 'http',
+      interval: 10,
+      max_routers: 500,
+      keep: ['bge-*'],
+      api_key: 'written-in-its-own-file',
+      local: 'auto',
+      labels: { site: 'lab' },
+    },
+    {
+      name: 'consul',
+      files: [],
+      dns: ['llama.service.consul'],
+      dns_type: 'SRV',
+      dns_servers: ['127.0.0.1:8600'],
+      port: 8080,
+      scheme: 'https',
+      interval: 10,
+      max_routers: 500,
+      keep: [],
+      api_key: 'key-of-the-rest',
+      local: 'no',
+      labels: {},
+    },
+  ]);
+});
+
+it('means only the routers of a variable or a flag where there are some: nothing is found beside them', () => {
+  const file = join(VALID, 'discovery.yml');
+  const named = { routers: [expect.objectContaining({ name: 'here:80' })], discovery: [] };
+  expect(load({ file, env: { LLAMA_SERVER_URL: 'http://here' } })).toMatchObject(named);
+  expect(load({ file, flags: { router: ['http://here'] } })).toMatchObject(named);
 });

@@ -8,6 +8,11 @@ const families: Family[] = Object.values(CATALOG);
 const CONTRACT: [name: string, type: string, labels: string][] = [
   ['up', 'gauge', 'router'],
   ['info', 'gauge', 'router build'],
+  ['labels', 'gauge', 'router'],
+  ['discovered_routers', 'gauge', 'group'],
+  ['discovery_ignored_routers', 'gauge', 'group'],
+  ['discovery_success', 'gauge', 'group'],
+  ['discovery_last_success_timestamp_seconds', 'gauge', 'group'],
   ['models_max', 'gauge', 'router'],
   ['models_autoload', 'gauge', 'router'],
   ['models', 'gauge', 'router status'],

@@ -178,6 +178,40 @@ describe('a router that is removed', () => {
     appear('m');
     expect(await textOf()).toBe(before);
   });
+
+  it('as long as so many others have not been removed since: then nothing of it is left', async () => {
+    for (let i = 0; i <= 1001; i += 1) {
+      addRouter(`r${i}`);
+      appear('m', `r${i}`);
+      tell(`r${i}`, 'm', { kind: 'loaded', reload: { reason: 'external', afterSeconds: 1 } });
+      telemetry.notice({ router: `r${i}`, at, kind: 'event', event: `of its own ${i}` });
+      telemetry.notice({ router: `r${i}`, at, kind: 'polled', seconds: 1, fault: 'timeout' });
+      removeRouter(`r${i}`);
+    }
+    const left = (router: string) => (saved: CounterValue) =>
+      saved.labels.router === router && !saved.labels.model;
+    const saved = await telemetry.snapshot();
+    expect(saved.filter(left('r1'))).toEqual([]);
+    expect(saved.filter(left('r2')).map(({ name, labels }) => [name, labels.event ?? labels.fault])).toEqual([
+      ['llama_router_events_total', 'of its own 2'],
+      ['llama_router_poll_errors_total', 'timeout'],
+    ]);
+    addRouter('r1');
+    expect(await textOf()).not.toContain('llama_router_poll_duration_seconds_count{router="r1"}');
+  });
+
+  it('goes on with all its models, however many they are, when all were lost at once', async () => {
+    addRouter();
+    for (let i = 0; i < 3000; i += 1) {
+      appear(`m${i}`);
+      tell('r', `m${i}`, { kind: 'loaded' });
+    }
+    removeRouter();
+    addRouter();
+    for (let i = 0; i < 3000; i += 1) appear(`m${i}`);
+    const loads = (await telemetry.snapshot()).filter(({ name }) => name.endsWith('model_loads_total'));
+    expect(loads).toHaveLength(3000);
+  });
 });
 
 describe('what is saved', () => {

@@ -17,8 +17,8 @@ export interface RunningExporter {
 }
 
 /**
- * Starts the whole service in this process, on a free port of loopback. `flags` as on the command line; `parts` instead
- * of those of this machine.
+ * Starts the whole service in this process, on a free port of loopback. `flags` as on the command line, where without
+ * routers a file has some; `parts` instead of those of this machine.
  */
 export async function startExporter(
   routers: readonly string[],
@@ -35,7 +35,11 @@ export async function startExporter(
   });
   const config = createConfigSource({
     env,
-    flags: { router: [...routers], 'web.listen-address': '127.0.0.1:0', ...flags },
+    flags: {
+      ...(routers.length > 0 && { router: [...routers] }),
+      'web.listen-address': '127.0.0.1:0',
+      ...flags,
+    },
   });
   const service = await startService({ config, log, version: '0.0.0-test', ...parts });
   const url = `http://127.0.0.1:${service.port}`;
