@@ -12,6 +12,7 @@ const MEASUREMENTS = {
   gate: 'what an answer of the gate takes, which a proxy asks before every request',
   driver: 'what scrapes take while nvidia-smi hangs',
   unload: 'all idle models unloaded and gone, beside the shell loop that people write',
+  scale: 'one exporter and 10, 50 and 200 routers: start, memory, CPU, scrape',
   churn: 'memory while thousands of models come and go',
 };
 

@@ -73,3 +73,19 @@ it('goes on in the next process', async () => {
   );
   expect(await next.value('unload_refusals_total', { reason: 'cooldown' })).toBe(1);
 });
+
+it('keeps what it counted of a router that is gone, but not of every router that there ever was', async () => {
+  let there = new Set<string>();
+  const deeds = createDeeds((router) => there.has(router), { triggers: [], outcomes: [], refusals: [] });
+  const freed = async () =>
+    (await deeds.snapshot()).flatMap(({ name, labels }) => (name.includes('freed') ? [labels.router] : []));
+  for (let i = 0; i <= 1001; i += 1) {
+    there = new Set([`r${i}`]);
+    deeds.follow([...there]);
+    const memory = { before_bytes: 2, after_bytes: 1, freed_bytes: 1 };
+    deeds.operation(anOperation({ routers: [{ router: `r${i}`, memory, models: [] }] }), {});
+  }
+  const left = await freed();
+  expect(left).toHaveLength(1001);
+  expect(left).not.toContain('r0');
+});

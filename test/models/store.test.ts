@@ -257,6 +257,21 @@ describe('last unloads', () => {
     expect(deeds.at(-1)).toBe('a loaded in 0 s, 60 s after it was requested');
   });
 
+  it('of a router that was removed are kept: it may come back', () => {
+    const { store, clock, deeds } = aStore();
+    const desk = store.add('router', 'http://router');
+    desk.listed(aListing(listed('a', 'loaded')));
+    desk.event(ended('a'));
+    store.remove('router');
+    expect(store.lastUnloads()).toEqual([{ router: 'router', model: 'a', at: START, reason: 'external' }]);
+    clock.jump(MINUTE);
+    const again = store.add('router', 'http://router');
+    again.listed(aListing(listed('a', 'unloaded')));
+    again.event(begun('a'));
+    again.event(turned('a', 'loaded'));
+    expect(deeds.at(-1)).toBe('a loaded in 0 s, 60 s after it was external');
+  });
+
   it('of models that vanished long ago are forgotten', () => {
     const { store, clock } = aStore();
     const desk = store.add('router', 'http://router');

@@ -1,5 +1,5 @@
 // What comes from the machine's own Debian release (12: in brackets): the old pair, Prometheus (2.42) and
-// Alertmanager (0.25), nginx (1.22) and a browser for the page; and the programs that scripts and units are tried and checked with.
+// Alertmanager (0.25), nginx (1.22), a name server (2.90) and a browser for the page; and the programs that scripts and units are tried and checked with.
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { aptInstall } from './shell.mjs';
 
@@ -9,6 +9,7 @@ const packages = {
   'prometheus-alertmanager': ['/usr/bin/prometheus-alertmanager'],
   'nginx-light': ['/usr/sbin/nginx'],
   chromium: ['/usr/bin/chromium'],
+  'dnsmasq-base': ['/usr/sbin/dnsmasq'],
   // For docs/recipes.md and what is shipped with it.
   curl: ['/usr/bin/curl'],
   jq: ['/usr/bin/jq'],
