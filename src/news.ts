@@ -5,9 +5,10 @@ import type { Logger } from './lib/logger.ts';
 import type { Transition } from './models/belief.ts';
 import type { Loop } from './unload/guards.ts';
 import type { Operation } from './unload/report.ts';
+import type { Usage } from './usage/usage.ts';
 
 /** Writes to the log what an operator would want to find there; changes of status alone are for debugging. */
-export function logTransitions(log: Logger): (transition: Transition) => void {
+export function logTransitions(log: Logger, usage: Usage): (transition: Transition) => void {
   return (transition) => {
     const { router } = transition;
     switch (transition.kind) {
@@ -30,7 +31,7 @@ export function logTransitions(log: Logger): (transition: Transition) => void {
           first: transition.entries[0],
         });
       case 'model':
-        return logModel(log, router, transition.model, transition.change);
+        return logModel(log, usage, router, transition.model, transition.change);
     }
   };
 }
@@ -120,6 +121,7 @@ export function logLoop(log: Logger): (loop: Loop) => void {
 
 function logModel(
   log: Logger,
+  usage: Usage,
   router: string,
   model: string,
   change: Extract<Transition, { kind: 'model' }>['change'],
@@ -129,11 +131,18 @@ function logModel(
       log.info('model loaded', { router, model, seconds: change.durationSeconds });
       if (change.reload) {
         const { reason, afterSeconds } = change.reload;
+        const reload = {
+          router,
+          model,
+          durationSeconds: change.durationSeconds,
+          sinceUnloadSeconds: afterSeconds,
+        };
         log.info('model was loaded again after an unload', {
           router,
           model,
           reason,
           after_seconds: afterSeconds,
+          cause: usage.causeOf(reload),
         });
       }
       return;

@@ -32,6 +32,7 @@ import type { Operations } from './unload/operations.ts';
 import { OUTCOMES, REFUSAL_REASONS } from './unload/report.ts';
 import { TRIGGERS } from './unload/request.ts';
 import { createUnloading, defaultTerms, sweepRulesOf } from './unloading.ts';
+import { createUsage } from './usage/usage.ts';
 import { watchMemory } from './watch-memory.ts';
 
 /** The running service. */
@@ -83,10 +84,11 @@ export async function startService({
     memory,
   });
 
-  const telemetry = createTelemetry(isPresent);
+  const usage = createUsage(store, clock);
+  const telemetry = createTelemetry(isPresent, usage.causeOf);
   const deeds = createDeeds(isPresent, { triggers: TRIGGERS, outcomes: OUTCOMES, refusals: REFUSAL_REASONS });
   store.onTransition(telemetry.transition);
-  store.onTransition(logTransitions(log));
+  store.onTransition(logTransitions(log, usage));
   store.onTransition((transition) => {
     if (transition.kind === 'router' && transition.change !== 'up' && transition.change !== 'down') {
       deeds.follow(store.routers().map(({ name }) => name));
@@ -136,6 +138,8 @@ export async function startService({
     within: (ms, work) => within(ms, work, clock),
     alertRules: () => rulesOf(inForce.current().alerts),
     ignored: (caller, why) => books.refused('not_matched', caller, 'POST /api/v1/alertmanager', why),
+    usage,
+    reported: telemetry.reported,
     holds,
     holdRules: () => inForce.current().hold,
     memory,

@@ -12,7 +12,7 @@ const ROWS: string[][] = [
   ['metrics'],
   ['router', 'memory', 'config', 'state', 'simulator'],
   ['engine', 'discovery'],
-  ['hold'],
+  ['hold', 'usage'],
   ['collectors', 'unload', 'alerts', 'policy', 'audit', 'doctor'],
   ['http'],
   ['saved-parts.ts', 'needs-restart.ts'],

@@ -4,6 +4,7 @@ import type { Holds } from '../hold/holds.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Exposition, Format } from '../metrics/render.ts';
 import type { Caller } from '../unload/request.ts';
+import type { Usage } from '../usage/usage.ts';
 import type { Auth } from './auth/auth.ts';
 import { jsonBody, noBody } from './json-body.ts';
 import { type PageParts, pageRoute, scriptRoute, styleRoute } from './page/page.ts';
@@ -19,6 +20,7 @@ import { openapiRoute } from './routes/openapi.ts';
 import { operationRoute, operationsRoute } from './routes/operations.ts';
 import { reloadRoute } from './routes/reload.ts';
 import { unloadRoute } from './routes/unload.ts';
+import { type CountReport, usageRoute } from './routes/usage.ts';
 import { unloadAllBody, unloadBody } from './unload-body.ts';
 
 /** What the routes are made of. */
@@ -27,6 +29,9 @@ export interface AppParts extends AlertParts {
   telemetryPath: string;
   /** The models' own metrics, where they are published on a path of their own. */
   engine?: { telemetryPath: string; scrape(format: Format, budgetMs: number): Promise<Exposition> };
+  usage: Usage;
+  /** Counts a report of usage. */
+  reported: CountReport;
   holds: Holds;
   holdRules(): HoldRules;
   /** What is known of memory on this machine. */
@@ -121,6 +126,8 @@ export function createRoutes(parts: AppParts): Express {
     .put(mayAct, body, placeHoldRoute(store, holds, parts.holdRules, parts.now))
     .delete(mayAct, noBody(), releaseHoldRoute(store, holds))
     .all(methodNotAllowed('GET', 'PUT', 'DELETE'));
+  const used = usageRoute(parts.usage, parts.reported);
+  app.route('/api/v1/usage').post(mayAct, body, used).all(methodNotAllowed('POST'));
   const named = unloadRoute(parts, unloadBody);
   const all = unloadRoute(parts, unloadAllBody);
   app.route('/api/v1/unload').post(mayAct, body, named).all(methodNotAllowed('POST'));

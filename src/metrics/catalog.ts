@@ -110,8 +110,13 @@ export const CATALOG = {
   ),
   modelReloads: counter(
     'llama_router_model_reloads_after_unload_total',
-    'Loads that came within the reload window after an unload, by the reason of that unload.',
-    ['router', 'model', 'unload_reason'],
+    'Loads that came within the reload window after an unload, by the reason of that unload and by who asked, where reported.',
+    ['router', 'model', 'unload_reason', 'cause'],
+  ),
+  usageReports: counter(
+    'llama_router_usage_reports_total',
+    'Requests that were reported before they went to a router, by cause; of tasks in the background by kind.',
+    ['cause', 'task'],
   ),
   reloadAfterUnload: histogram(
     'llama_router_model_reload_after_unload_seconds',

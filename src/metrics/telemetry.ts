@@ -1,7 +1,16 @@
 import type { Notice, Transition } from '../models/belief.ts';
+import {
+  CAUSES,
+  type Cause,
+  REPORTED_CAUSES,
+  type ReportedCause,
+  TASKS,
+  type Task,
+} from '../models/cause.ts';
 import { FAULT_KINDS } from '../models/feed.ts';
 import type { Change } from '../models/life.ts';
 import { UNLOAD_REASONS } from '../models/status.ts';
+import type { Reload } from '../usage/usage.ts';
 import { CATALOG } from './catalog.ts';
 import { type CounterValue, restoreTo, snapshotOf } from './counters.ts';
 import { createCountingRoom } from './counting.ts';
@@ -12,6 +21,8 @@ import { createRetired } from './retired.ts';
 export interface Telemetry {
   transition(transition: Transition): void;
   notice(notice: Notice): void;
+  /** Somebody is about to ask for one of these models. */
+  reported(asked: readonly { router: string; model: string }[], cause: ReportedCause, task?: Task): void;
   samples(): Promise<Samples[]>;
   /** The counters as they stand, to be given to `restore` of a later process. */
   snapshot(): Promise<CounterValue[]>;
@@ -23,8 +34,14 @@ export interface Telemetry {
 const MODELS_KEPT = 2000;
 const ROUTERS_KEPT = 1000;
 
-/** `isPresent` tells whether a router, or a model of it, is believed to be there now. */
-export function createTelemetry(isPresent: (router: string, model?: string) => boolean): Telemetry {
+/**
+ * `isPresent` tells whether a router, or a model of it, is believed to be there now; `causeOf` who asked for a load
+ * that ended now, after an unload.
+ */
+export function createTelemetry(
+  isPresent: (router: string, model?: string) => boolean,
+  causeOf: (reload: Reload) => Cause,
+): Telemetry {
   const counting = createCountingRoom(
     ({ router, model }) => router === undefined || isPresent(router, model),
   );
@@ -44,7 +61,10 @@ export function createTelemetry(isPresent: (router: string, model?: string) => b
     pollDuration: counting(CATALOG.pollDuration),
     pollErrors: counting(CATALOG.pollErrors),
   };
-  const all = [...Object.values(ofModels), ...Object.values(ofRouters)];
+  const usageReports = counting(CATALOG.usageReports);
+  const all = [...Object.values(ofModels), ...Object.values(ofRouters), usageReports];
+  for (const cause of REPORTED_CAUSES) if (cause !== 'task') usageReports.add({ cause, task: '' }, 0);
+  for (const task of [...TASKS, 'other'] as const) usageReports.add({ cause: 'task', task }, 0);
   const retiredModels = createRetired(MODELS_KEPT, forgetModel);
   const retiredRouters = createRetired(ROUTERS_KEPT, forgetRouter);
   /** By router: the models that are there, and the kinds of event that were counted. */
@@ -77,6 +97,14 @@ export function createTelemetry(isPresent: (router: string, model?: string) => b
           if (notice.fault) ofRouters.pollErrors.add({ router, fault: notice.fault });
       }
     },
+    reported(asked, cause, task) {
+      usageReports.add({ cause, task: task ?? '' });
+      // The series of the reload that may come begins at 0 before it: else `increase()` would not see it.
+      for (const model of asked) {
+        for (const unload_reason of UNLOAD_REASONS)
+          ofModels.reloads.add({ ...model, unload_reason, cause }, 0);
+      }
+    },
     samples: () => Promise.all(all.map((family) => family.samples())),
     snapshot: () => snapshotOf(all),
     restore(values) {
@@ -105,8 +133,11 @@ export function createTelemetry(isPresent: (router: string, model?: string) => b
         ofModels.loads.add(labels);
         if (change.durationSeconds !== undefined) ofModels.loadDuration.add(labels, change.durationSeconds);
         if (change.reload) {
-          ofModels.reloads.add({ ...labels, unload_reason: change.reload.reason });
-          ofRouters.reloadAfterUnload.add({ router }, change.reload.afterSeconds);
+          const { reason, afterSeconds: sinceUnloadSeconds } = change.reload;
+          const { durationSeconds } = change;
+          const cause = causeOf({ ...labels, durationSeconds, sinceUnloadSeconds });
+          ofModels.reloads.add({ ...labels, unload_reason: reason, cause });
+          ofRouters.reloadAfterUnload.add({ router }, sinceUnloadSeconds);
         }
         return;
       case 'load_failed':
@@ -130,7 +161,7 @@ export function createTelemetry(isPresent: (router: string, model?: string) => b
     }
     for (const reason of UNLOAD_REASONS) {
       ofModels.unloads.add({ ...labels, reason }, 0);
-      ofModels.reloads.add({ ...labels, unload_reason: reason }, 0);
+      ofModels.reloads.add({ ...labels, unload_reason: reason, cause: 'unknown' }, 0);
     }
     ofModels.loadDuration.refresh();
   }
@@ -158,7 +189,7 @@ export function createTelemetry(isPresent: (router: string, model?: string) => b
     for (const family of [loads, loadFailures, sleeps, wakes, loadDuration]) family.forget(labels);
     for (const reason of UNLOAD_REASONS) {
       ofModels.unloads.forget({ ...labels, reason });
-      ofModels.reloads.forget({ ...labels, unload_reason: reason });
+      for (const cause of CAUSES) ofModels.reloads.forget({ ...labels, unload_reason: reason, cause });
     }
   }
 

@@ -9,6 +9,7 @@ import { createHolds } from '../../src/hold/holds.ts';
 import type { Format } from '../../src/metrics/render.ts';
 import { createTelemetry } from '../../src/metrics/telemetry.ts';
 import { STATUSES } from '../../src/models/status.ts';
+import { createUsage } from '../../src/usage/usage.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
@@ -25,7 +26,7 @@ function scraping(
   const telemetry = createTelemetry((router, model) => {
     const models = store.desk(router)?.belief.models;
     return models !== undefined && (model === undefined || models.has(model));
-  });
+  }, createUsage(store, clock).causeOf);
   store.onTransition(telemetry.transition);
   const scrape = createScrape([
     collectRouters(store),

@@ -50,7 +50,26 @@ it('counts an unload by somebody else as external, and the load after it as a re
   await agrees();
   await order('load', 'tiny-b');
   happened('loads', 'tiny-b');
-  happened('reloads_after_unload', 'tiny-b', { unload_reason: 'external' });
+  happened('reloads_after_unload', 'tiny-b', { unload_reason: 'external', cause: 'unknown' });
+  await agrees();
+});
+
+it('names who asked for a load after an unload, where that was reported', async () => {
+  await order('unload', 'tiny-b');
+  happened('unloads', 'tiny-b', { reason: 'external' });
+  await agrees();
+  const reports = [
+    { model: 'tiny-b', router: `127.0.0.1:${proxy.port}`, cause: 'task', task: 'title_generation' },
+  ];
+  const answer = await fetch(`${exporter.url}/api/v1/usage`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ reports }),
+  });
+  expect(await answer.json()).toEqual({ accepted: 1, ignored: [] });
+  await complete(router, 'tiny-b', { tokens: 2 });
+  happened('loads', 'tiny-b');
+  happened('reloads_after_unload', 'tiny-b', { unload_reason: 'external', cause: 'task' });
   await agrees();
 });
 
@@ -80,7 +99,7 @@ it('counts a crash', async () => {
 it('counts an unload that we asked for as requested', async () => {
   await order('load', 'tiny-a');
   happened('loads', 'tiny-a');
-  happened('reloads_after_unload', 'tiny-a', { unload_reason: 'evicted' });
+  happened('reloads_after_unload', 'tiny-a', { unload_reason: 'evicted', cause: 'unknown' });
   await agrees();
   const operation = await unload('tiny-a');
   expect(operation.outcome).toBe('success');
@@ -143,10 +162,10 @@ it('counts what happened while the event stream was lost', async () => {
   await statusIs('tiny-c', 'loaded');
   proxy.mend();
   happened('loads', 'tiny-b');
-  happened('reloads_after_unload', 'tiny-b', { unload_reason: 'evicted' });
+  happened('reloads_after_unload', 'tiny-b', { unload_reason: 'evicted', cause: 'unknown' });
   happened('unloads', 'tiny-b', { reason: 'external' });
   happened('loads', 'tiny-c');
-  happened('reloads_after_unload', 'tiny-c', { unload_reason: 'crashed' });
+  happened('reloads_after_unload', 'tiny-c', { unload_reason: 'crashed', cause: 'unknown' });
   await agrees();
 });
 
@@ -230,16 +249,16 @@ async function counted(): Promise<Record<string, number>> {
   const series = (await exporter.scrape())
     .split('\n')
     .map((line) =>
-      /^(llama_router_model_\w+_total)\{router="([^"]*)",model="([^"]*)"(?:,\w+="([^"]*)")?\} (\d+)$/.exec(
+      /^(llama_router_model_\w+_total)\{router="([^"]*)",model="([^"]*)"(?:,\w+="([^"]*)")?(?:,\w+="([^"]*)")?\} (\d+)$/.exec(
         line,
       ),
     )
-    .filter((match) => match !== null && match[5] !== '0')
+    .filter((match) => match !== null && match[6] !== '0')
     .map(
       (match) =>
         [
-          JSON.stringify(match?.slice(1, 5).filter((part) => part !== undefined)),
-          Number(match?.[5]),
+          JSON.stringify(match?.slice(1, 6).filter((part) => part !== undefined)),
+          Number(match?.[6]),
         ] as const,
     );
   return Object.fromEntries(series.sort());

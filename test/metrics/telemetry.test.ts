@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { CounterValue } from '../../src/metrics/counters.ts';
 import { render } from '../../src/metrics/render.ts';
 import { createTelemetry, type Telemetry } from '../../src/metrics/telemetry.ts';
+import type { Cause } from '../../src/models/cause.ts';
 import { FAULT_KINDS } from '../../src/models/feed.ts';
 import type { Change } from '../../src/models/life.ts';
 import { UNLOAD_REASONS } from '../../src/models/status.ts';
@@ -11,14 +12,20 @@ import { expectGolden } from '../support/golden.ts';
 /** What the store would say is there: the router, and models as `router/model`. */
 let present: Set<string>;
 let telemetry: Telemetry;
+/** What usage would say of the next reload. */
+let cause: Cause;
 
 beforeEach(() => {
   present = new Set();
+  cause = 'unknown';
   telemetry = aTelemetry();
 });
 
 const aTelemetry = () =>
-  createTelemetry((router, model) => present.has(model === undefined ? router : `${router}/${model}`));
+  createTelemetry(
+    (router, model) => present.has(model === undefined ? router : `${router}/${model}`),
+    () => cause,
+  );
 
 const at = 0;
 const tell = (router: string, model: string, change: Change) =>
@@ -79,6 +86,24 @@ describe('the counters', () => {
     telemetry.notice({ router: 'r', at, kind: 'polled', seconds: 5, fault: 'timeout' });
     expectGolden('telemetry-busy.prom', await textOf());
     parseExposition(await textOf());
+  });
+
+  it('of reloads name who asked, beginning at 0 when it is reported', async () => {
+    addRouter();
+    appear('m');
+    const reloads = (cause: string) =>
+      seriesValue('model_reloads_after_unload_total', {
+        ...{ router: 'r', model: 'm', unload_reason: 'requested' },
+        cause,
+      });
+    expect([await reloads('unknown'), await reloads('task')]).toEqual([0, undefined]);
+    telemetry.reported([{ router: 'r', model: 'm' }], 'task', 'title_generation');
+    expect(await reloads('task')).toBe(0);
+    cause = 'task';
+    tell('r', 'm', { kind: 'loaded', reload: { reason: 'requested', afterSeconds: 20 } });
+    expect([await reloads('unknown'), await reloads('task')]).toEqual([0, 1]);
+    const reports = (task: string) => seriesValue('usage_reports_total', { cause: 'task', task });
+    expect([await reports('title_generation'), await reports('other')]).toEqual([1, 0]);
   });
 
   it('are of one model and one router alone', async () => {
@@ -158,6 +183,7 @@ describe('a model that vanishes', () => {
         router: 'r',
         model: 'second',
         unload_reason: 'crashed',
+        cause: 'unknown',
       }),
     ).toBe(1);
   });
@@ -253,7 +279,7 @@ describe('what is saved', () => {
     present.clear();
     telemetry = aTelemetry();
     telemetry.restore(saved);
-    expect(await textOf()).toBe('');
+    expect(await textOf()).not.toContain('router=');
     addRouter();
     for (const model of ['m', 'gone', 'über "q"\n']) appear(model);
     tell('r', 'm', { kind: 'loaded' });

@@ -10,6 +10,7 @@ import { createTelemetry } from '../../src/metrics/telemetry.ts';
 import { createStore } from '../../src/models/store.ts';
 import { createGuards } from '../../src/unload/guards.ts';
 import { createOperations } from '../../src/unload/operations.ts';
+import { createUsage } from '../../src/usage/usage.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { aRequest } from '../support/a-request.ts';
 import { anOperation } from '../support/an-operation.ts';
@@ -39,7 +40,7 @@ function aProcess(clock: SteppedClock, path = file) {
   const telemetry = createTelemetry((router, model) => {
     const models = store.desk(router)?.belief.models;
     return models !== undefined && (model === undefined || models.has(model));
-  });
+  }, createUsage(store, clock).causeOf);
   store.onTransition(telemetry.transition);
   const holds = createHolds(clock);
   const guards = createGuards(
@@ -96,7 +97,9 @@ describe('what was counted', () => {
     expect(await second.value('model_unloads_total', { reason: 'external' })).toBe(1);
     second.load();
     expect(await second.value('model_loads_total', {})).toBe(2);
-    expect(await second.value('model_reloads_after_unload_total', { unload_reason: 'external' })).toBe(1);
+    expect(
+      await second.value('model_reloads_after_unload_total', { unload_reason: 'external', cause: 'unknown' }),
+    ).toBe(1);
     await second.state.stop();
   });
 

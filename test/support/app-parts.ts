@@ -13,6 +13,7 @@ import type { Hands } from '../../src/unload/hands.ts';
 import { createOperations } from '../../src/unload/operations.ts';
 import type { UnloadRequest } from '../../src/unload/request.ts';
 import { defaultTerms } from '../../src/unloading.ts';
+import { createUsage } from '../../src/usage/usage.ts';
 import type { Believed } from './fleets.ts';
 
 /** Guards as they are configured by default. */
@@ -47,6 +48,8 @@ export function appParts(
     within: (ms, work) => within(ms, work, clock),
     alertRules: () => rulesOf(config.alerts),
     ignored: (_caller, why) => ignores.push(why),
+    usage: createUsage(store, clock),
+    reported: () => {},
     holds: createHolds(clock),
     holdRules: () => config.hold,
     memory: { reading: () => undefined },

@@ -18,7 +18,7 @@ import type { Json } from './schemas.ts';
 /** Every route; `telemetryPaths` are where Prometheus finds metrics. */
 export function pathsOf(telemetryPaths: readonly string[]): Json {
   const metrics = telemetryPaths.map((path, index) => [path, { get: scrape(index) }]);
-  return { ...PAGES, ...Object.fromEntries(metrics), ...BELIEF, ...UNLOAD, ...HOLD, ...SERVICE };
+  return { ...PAGES, ...Object.fromEntries(metrics), ...BELIEF, ...UNLOAD, ...HOLD, ...USAGE, ...SERVICE };
 }
 
 const scrape = (index: number) => ({
@@ -233,6 +233,24 @@ const HOLD = {
         ...REFUSALS,
         ...NO_ROUTER,
         '503': { ...problemOf('Its memory is held.'), headers: RETRY_AFTER },
+      },
+    },
+  },
+};
+
+const USAGE = {
+  '/api/v1/usage': {
+    post: {
+      operationId: 'reportUsage',
+      summary: 'Tells who is about to ask for which model, so that a reload can name its cause.',
+      tags: ['usage'],
+      requestBody: { required: true, ...json(ref('UsageReports')) },
+      responses: {
+        '200': {
+          description: 'What was taken, and what is about no model here.',
+          ...json(ref('UsageAnswer')),
+        },
+        ...BODY_REFUSALS,
       },
     },
   },

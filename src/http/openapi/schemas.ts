@@ -3,6 +3,7 @@ import { operation } from '../../unload/report.ts';
 import { problem } from '../problem.ts';
 import { alertReport } from '../routes/alertmanager.ts';
 import { holdBody } from '../routes/hold.ts';
+import { usageAnswer, usageBody } from '../routes/usage.ts';
 import { unloadAllBody, unloadBody } from '../unload-body.ts';
 import { holdView, modelView, routerView } from '../views.ts';
 
@@ -11,7 +12,7 @@ export type Json = Readonly<Record<string, unknown>>;
 /** Everything that can be named in the document, by the names that the schemas carry. */
 const SCHEMAS = {
   ...{ routerView, modelView, holdView, operation, alertReport },
-  ...{ unloadBody, unloadAllBody, holdBody, problem },
+  ...{ unloadBody, unloadAllBody, holdBody, usageBody, usageAnswer, problem },
 };
 
 /** The schemas with everything they are made of; what a request may leave out is not required of it. */

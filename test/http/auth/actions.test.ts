@@ -11,21 +11,30 @@ const SECRET = 'token-of-operator-0123';
 const JSON_TYPE = 'application/json';
 const ALERT = { status: 'firing', labels: { alertname: 'GpuMemoryHigh', action: 'unload' } };
 const NOTIFICATION = { version: '4', alerts: [ALERT] };
+const OF_ATTIC = { ...NOTIFICATION, alerts: [{ ...ALERT, labels: { ...ALERT.labels, router: 'attic' } }] };
+const REPORT = { model: 'qwen', cause: 'chat' };
 
 interface Act {
   route: string;
   /** What it is told; absent: it takes no body. */
   body?: object;
+  /** The same about one router, where `routers` does not say which. */
+  limited?: object;
 }
 
 const ACTS: Act[] = [
   { route: 'POST /api/v1/unload', body: { models: ['qwen'] } },
   { route: 'POST /api/v1/unload-all', body: {} },
   { route: 'POST /unload-all', body: {} },
-  { route: 'POST /api/v1/alertmanager', body: NOTIFICATION },
-  { route: 'POST /webhook/alertmanager', body: NOTIFICATION },
+  { route: 'POST /api/v1/alertmanager', body: NOTIFICATION, limited: OF_ATTIC },
+  { route: 'POST /webhook/alertmanager', body: NOTIFICATION, limited: OF_ATTIC },
   { route: 'PUT /api/v1/hold', body: { seconds: 60 } },
   { route: 'DELETE /api/v1/hold' },
+  {
+    route: 'POST /api/v1/usage',
+    body: { reports: [REPORT] },
+    limited: { reports: [{ ...REPORT, router: 'attic' }] },
+  },
   { route: 'POST /-/reload' },
 ];
 const isWebhook = ({ route }: Act) => route.endsWith('/alertmanager');
@@ -34,6 +43,7 @@ const isWebhook = ({ route }: Act) => route.endsWith('/alertmanager');
 async function aService(access: Access) {
   let logged = '';
   let reloads = 0;
+  let reports = 0;
   const log = createLogger({
     ...{ level: 'debug', format: 'logfmt', now: () => 0 },
     write: (line) => (logged += line),
@@ -42,7 +52,10 @@ async function aService(access: Access) {
     reloads += 1;
     return {};
   };
-  const app = await serveApp({ auth: access.auth, reload, log }, { requestTimeoutMs: 300 });
+  const app = await serveApp(
+    { auth: access.auth, reload, log, reported: () => (reports += 1) },
+    { requestTimeoutMs: 300 },
+  );
   const hold = { router: 'cellar', reason: 'training', by: 'somebody', enforce: false };
   return {
     ...{ app, access, log: () => logged },
@@ -59,6 +72,7 @@ async function aService(access: Access) {
       done: app.parts.operations.list().filter(({ dry_run }) => !dry_run).length,
       holds: app.parts.holds.all().map(({ router, by }) => [router, by]),
       reloads,
+      reports,
     }),
     async close() {
       await app.close();
@@ -389,15 +403,11 @@ describe('a token that may only ask', () => {
 
 it.each(ACTS.filter(({ body }) => body !== undefined))(
   '$route acts on the routers that a token is for',
-  async ({ route, body }) => {
+  async ({ route, body, limited = { ...body, routers: ['attic'] } }) => {
     const { begin, deeds, app } = locked;
     begin();
     const before = deeds();
     const [method = '', path = ''] = route.split(' ');
-    const labels = { ...ALERT.labels, router: 'attic' };
-    const limited = route.endsWith('/alertmanager')
-      ? { ...NOTIFICATION, alerts: [{ ...ALERT, labels }] }
-      : { ...body, routers: ['attic'] };
     const { status } = await app.ask({
       ...{ method, path, headers: bearer('limited'), type: JSON_TYPE },
       body: Buffer.from(JSON.stringify(limited)),

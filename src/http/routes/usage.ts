@@ -1,0 +1,66 @@
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { REPORTED_CAUSES, type ReportedCause, TASKS, type Task } from '../../models/cause.ts';
+import type { Asked, Usage } from '../../usage/usage.ts';
+import { demandScope } from '../auth/permit.ts';
+import { parsed } from '../parsed.ts';
+
+const MOST_REPORTS = 100;
+
+const name = (description: string) => z.string().min(1).max(255).meta({ description });
+
+const report = z
+  .strictObject({
+    model: name('Its id, or an alias, as the router has it.'),
+    router: name('The name of a router; absent: whichever has the model.').optional(),
+    cause: z
+      .enum(REPORTED_CAUSES)
+      .meta({ description: 'What the request is: a chat, a task in the background, or else.' }),
+    task: name('What the task is, as Open WebUI calls it; only of the cause task.').optional(),
+  })
+  .refine(({ cause, task }) => task === undefined || cause === 'task', {
+    error: 'only the cause task has a task',
+  });
+
+/** The body of `POST /api/v1/usage`. */
+export const usageBody = z.strictObject({ reports: z.array(report).max(MOST_REPORTS) }).meta({
+  id: 'UsageReports',
+  examples: [{ reports: [{ model: 'qwen3-8b', cause: 'task', task: 'title_generation' }] }],
+});
+
+/** What `POST /api/v1/usage` answers. */
+export const usageAnswer = z
+  .object({
+    accepted: z.int(),
+    ignored: z.array(z.object({ model: z.string(), why: z.string() })),
+  })
+  .meta({ id: 'UsageAnswer' });
+
+/** Counts a report about these models. */
+export type CountReport = (asked: readonly Asked[], cause: ReportedCause, task?: Task) => void;
+
+/** `POST /api/v1/usage`: who is about to ask for which model. What is about no model here is no error: models come and go. */
+export function usageRoute(usage: Usage, count: CountReport) {
+  return (request: Request, response: Response) => {
+    const { reports } = parsed(usageBody, request.body, 'Bad usage');
+    const named = reports.flatMap(({ router }) => router ?? []);
+    // One that names no router is about any of them.
+    demandScope(response, { routers: named.length === reports.length ? named : [], dryRun: false });
+    const ignored: z.infer<typeof usageAnswer>['ignored'] = [];
+    for (const { task, ...each } of reports) {
+      const asked = usage.report(each);
+      if (asked.length > 0) count(asked, each.cause, taskOf(each.cause, task));
+      else ignored.push({ model: each.model, why: whyNot(each.router) });
+    }
+    response.json({ accepted: reports.length - ignored.length, ignored });
+  };
+}
+
+function taskOf(cause: string, task: string | undefined): Task | undefined {
+  if (cause !== 'task') return undefined;
+  return TASKS.find((known) => known === task) ?? 'other';
+}
+
+function whyNot(router: string | undefined): string {
+  return router === undefined ? 'no router has it' : `no router ${router} has it`;
+}

@@ -1,0 +1,65 @@
+import { describe, expect, it } from '@jest/globals';
+import supertest from 'supertest';
+import { createApp } from '../../src/http/app.ts';
+import { aListing, listed } from '../support/a-model.ts';
+import { appParts } from '../support/app-parts.ts';
+import { nobody } from '../support/fleets.ts';
+
+/** Two routers, and what was counted of reports about their models. */
+function reporting() {
+  const { store, clock } = nobody();
+  store.add('box', 'http://box').listed(aListing(listed('qwen', 'unloaded')));
+  store.add('attic', 'http://attic').listed(aListing(listed('qwen', 'loaded'), listed('gemma', 'loaded')));
+  const counted: unknown[] = [];
+  const reported = (asked: readonly { router: string; model: string }[], ...cause: unknown[]) =>
+    counted.push([asked.map(({ router, model }) => `${router}/${model}`), ...cause]);
+  const http = supertest(createApp(appParts({ store, clock }, { reported })));
+  return { counted, report: (body: object) => http.post('/api/v1/usage').send(body) };
+}
+
+describe('POST /api/v1/usage', () => {
+  it('takes reports, counts them with the kind of the task, and says which are about nothing here', async () => {
+    const { counted, report } = reporting();
+    const { status, body } = await report({
+      reports: [
+        { model: 'qwen', cause: 'chat' },
+        { model: 'gemma', router: 'attic', cause: 'task', task: 'title_generation' },
+        { model: 'gemma', cause: 'task', task: 'of the future' },
+        { model: 'gemma', router: 'box', cause: 'api' },
+        { model: 'gpt-5', cause: 'chat' },
+      ],
+    });
+    expect([status, body]).toEqual([
+      200,
+      {
+        accepted: 3,
+        ignored: [
+          { model: 'gemma', why: 'no router box has it' },
+          { model: 'gpt-5', why: 'no router has it' },
+        ],
+      },
+    ]);
+    expect(counted).toEqual([
+      [['box/qwen', 'attic/qwen'], 'chat', undefined],
+      [['attic/gemma'], 'task', 'title_generation'],
+      [['attic/gemma'], 'task', 'other'],
+    ]);
+  });
+
+  it.each([
+    [{}, 'reports'],
+    [{ reports: Array.from({ length: 101 }, () => ({ model: 'qwen', cause: 'chat' })) }, 'Too big'],
+    [{ reports: [{ model: 'qwen', cause: 'boredom' }] }, 'cause'],
+    [
+      { reports: [{ model: 'qwen', cause: 'chat', task: 'title_generation' }] },
+      'only the cause task has a task',
+    ],
+    [{ reports: [{ model: 'qwen', cause: 'chat', user: 'alice' }] }, 'user'],
+  ])('refuses %j', async (body, why) => {
+    const { counted, report } = reporting();
+    const answer = await report(body);
+    expect([answer.status, JSON.parse(answer.text).title]).toEqual([400, 'Bad usage']);
+    expect(JSON.parse(answer.text).detail).toContain(why);
+    expect(counted).toEqual([]);
+  });
+});
