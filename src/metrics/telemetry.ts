@@ -33,6 +33,8 @@ export interface Telemetry {
 /** Counters of at least so many vanished models, and routers, are kept for their return. */
 const MODELS_KEPT = 2000;
 const ROUTERS_KEPT = 1000;
+/** Kinds of event of one router; it has a handful, but a label is not for a stranger to fill. */
+const MOST_EVENTS = 40;
 
 /**
  * `isPresent` tells whether a router, or a model of it, is believed to be there now; `causeOf` who asked for a load
@@ -166,8 +168,10 @@ export function createTelemetry(
     ofModels.loadDuration.refresh();
   }
 
-  function countEvent(router: string, event: string): void {
-    setOf(eventsOf, router).add(event);
+  function countEvent(router: string, name: string): void {
+    const known = setOf(eventsOf, router);
+    const event = known.has(name) || known.size < MOST_EVENTS ? name : 'other';
+    known.add(event);
     ofRouters.events.add({ router, event });
   }
 

@@ -106,6 +106,19 @@ describe('the counters', () => {
     expect([await reports('title_generation'), await reports('other')]).toEqual([1, 0]);
   });
 
+  it('of events are of so many kinds, whatever a router sends', async () => {
+    addRouter();
+    for (let i = 0; i < 45; i += 1) telemetry.notice({ router: 'r', at, kind: 'event', event: `e${i}` });
+    telemetry.notice({ router: 'r', at, kind: 'event', event: 'e7' });
+    const events = (event: string) => seriesValue('events_total', { router: 'r', event });
+    expect([await events('e7'), await events('e39'), await events('e40'), await events('other')]).toEqual([
+      2,
+      1,
+      undefined,
+      5,
+    ]);
+  });
+
   it('are of one model and one router alone', async () => {
     for (const router of ['r', 's']) {
       addRouter(router);
