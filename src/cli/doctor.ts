@@ -22,7 +22,7 @@ export const doctor: Command = {
   configured: true,
   async run(call) {
     const output = outputOf(textFlag(call, 'output'));
-    const config = await withDiscovered(call.config(), call.terminal);
+    const { found: config, missed } = await withDiscovered(call.config(), call.terminal);
     const { routers, follow, state, audit } = config;
     const show = (diagnosis: Diagnosis) => {
       if (output === 'text') call.terminal.out(formatDiagnosis(diagnosis));
@@ -46,7 +46,7 @@ export const doctor: Command = {
       ],
     });
 
-    const exitCode = exitCodeOf(diagnoses, own);
+    const exitCode = missed ? EXIT.unreachable : exitCodeOf(diagnoses, own);
     const view = { routers: diagnoses.map(viewDiagnosis), exporter: viewDiagnosis(own), exit_code: exitCode };
     call.terminal.out(
       output === 'json' ? `${JSON.stringify(view, null, 2)}\n` : conclude([...diagnoses, own]),

@@ -62,20 +62,20 @@ export const list: Command = {
 };
 
 async function listRouters(call: Call, output: 'text' | 'json'): Promise<number> {
-  const config = await withDiscovered(call.config(), call.terminal);
-  return withFleet(config, { readEngine: true }, async ({ store, readAll }) => {
+  const { found, missed } = await withDiscovered(call.config(), call.terminal);
+  return withFleet(found, { readEngine: true }, async ({ store, readAll }) => {
     const routers = store.routers();
     if (output === 'json') {
       await readAll(MOST_MS);
       show(call, { routers: routers.map(viewRouter), models: routers.flatMap(viewModels) });
     } else {
-      const [memory] = await Promise.all([measure(config, store), readAll(MOST_MS)]);
+      const [memory] = await Promise.all([measure(found, store), readAll(MOST_MS)]);
       for (const router of routers.filter(({ up }) => up)) {
         call.terminal.out(describe(router, { memory, now: systemClock.now() }));
       }
     }
     reportUnreachable(routers, call.terminal);
-    return exitCodeOf(routers);
+    return exitCodeOf(routers, missed);
   });
 }
 

@@ -20,18 +20,30 @@ export function outputOf(value: string | undefined): 'text' | 'json' {
   throw new UsageError(`--output is text or json, not '${value}'`);
 }
 
-/** The configuration with the routers that a look finds now; tells of what it could not look at. */
-export async function withDiscovered(config: Config, terminal: Terminal): Promise<Config> {
+/**
+ * The configuration with the routers that a look finds now. `missed`: it could not look everywhere, which it has told;
+ * there may be more routers than it knows.
+ */
+export async function withDiscovered(
+  config: Config,
+  terminal: Terminal,
+): Promise<{ found: Config; missed: boolean }> {
   const discovery = createDiscovery(config, systemClock);
   await discovery.follow(config);
   const groups = discovery.groups();
   discovery.stop();
+  for (const { name } of config.discovery) {
+    if (!groups.some(({ group }) => group === name)) {
+      terminal.err(`discovery of ${name}: nobody answered in time\n`);
+    }
+  }
   for (const { group, faults, ignored } of groups) {
     for (const fault of faults) terminal.err(`discovery of ${group}: ${fault}\n`);
     for (const { target, why } of ignored)
       terminal.err(`discovery of ${group}: ${target} is left out: ${why}\n`);
   }
-  return discovery.current;
+  const missed = groups.length < config.discovery.length || groups.some(({ faults }) => faults.length > 0);
+  return { found: discovery.current, missed };
 }
 
 /** Follows the configured routers for as long as `work` takes: events included, as the service does. */
@@ -61,6 +73,6 @@ export function reportUnreachable(routers: readonly RouterBelief[], terminal: Te
 }
 
 /** The exit code when nothing else went wrong. */
-export function exitCodeOf(routers: readonly RouterBelief[]): number {
-  return routers.some(({ up }) => !up) ? EXIT.unreachable : EXIT.done;
+export function exitCodeOf(routers: readonly RouterBelief[], missed = false): number {
+  return missed || routers.some(({ up }) => !up) ? EXIT.unreachable : EXIT.done;
 }

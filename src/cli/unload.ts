@@ -129,7 +129,7 @@ async function runUnload(call: Call, models: readonly string[]): Promise<number>
     if (exporter !== undefined) {
       return await throughExporter(exporter, call, bodyOf(request, call, hold), show(true), end);
     }
-    const found = await withDiscovered(config, call.terminal);
+    const { found, missed } = await withDiscovered(config, call.terminal);
     return await withFleet(found, { readEngine: false }, async (fleet) => {
       const routers = fleet.store.routers();
       const { operations } = createUnloading(fleet, () => found, systemClock);
@@ -137,7 +137,7 @@ async function runUnload(call: Call, models: readonly string[]): Promise<number>
       if (!request.dryRun && operation.summary.unloaded > 0) await fleet.refresh();
       const code = end(operation, inMemory(routers));
       reportUnreachable(routers, call.terminal);
-      return code;
+      return code === EXIT.done && missed ? EXIT.unreachable : code;
     });
   } finally {
     waiting.stop();

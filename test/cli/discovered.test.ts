@@ -1,0 +1,54 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { runProgram } from '../support/run-program.ts';
+
+let folder: string;
+let config: string;
+let router: SimulatedRouter;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'discovered-'));
+  config = join(folder, 'config.yml');
+  router = createSimulatedRouter({ models: [{ id: 'chat', loadSeconds: 0.01 }], exitSeconds: 0.001 });
+  const { url } = await router.listen();
+  writeFileSync(config, 'discovery: [{ name: lab, files: ["*.json"] }]\n');
+  writeFileSync(join(folder, 'good.json'), JSON.stringify([{ targets: [new URL(url).host] }]));
+});
+afterAll(async () => {
+  await router.stop();
+  rmSync(folder, { recursive: true });
+});
+beforeEach(() => rmSync(join(folder, 'bad.json'), { force: true }));
+
+const run = (command: string) => runProgram(command, '--config.file', config);
+const breakOne = () => writeFileSync(join(folder, 'bad.json'), '{}');
+const WHY = `bad.json is no list of mappings with 'targets' and 'labels', as file_sd has`;
+
+it('check-config reads the files that routers are found in', async () => {
+  expect(await runProgram('check-config', config)).toMatchObject({
+    code: 0,
+    out: `${config}: valid, 1 router\n`,
+  });
+  breakOne();
+  const { code, err } = await runProgram('check-config', config);
+  expect([code, err]).toEqual([2, `llama-router-exporter: discovery of lab: ${join(folder, WHY)}\n`]);
+});
+
+it('unload-all unloads on the routers that it finds, and exits with 3 where there may be more', async () => {
+  await router.load('chat');
+  expect(await run('unload-all')).toMatchObject({ code: 0, out: expect.stringContaining('chat') });
+  breakOne();
+  await router.load('chat');
+  const { code, out, err } = await run('unload-all');
+  expect([code, err]).toEqual([3, `discovery of lab: ${join(folder, WHY)}\n`]);
+  expect(out).toContain('chat');
+});
+
+it('list lists the routers that it finds, and exits with 3 where there may be more', async () => {
+  expect(await run('list')).toMatchObject({ code: 0, out: expect.stringContaining('unloaded  chat') });
+  breakOne();
+  expect(await run('list')).toMatchObject({ code: 3, err: expect.stringContaining(WHY) });
+});
