@@ -28,7 +28,10 @@ export function usableGo(scratch) {
   );
   if (present === undefined) aptInstall(['golang-go']);
   const go = present ?? 'go';
-  return isNewEnough(run(go, ['version'], env)) ? { go, env } : { go: newerGo(go, env), env };
+  if (isNewEnough(run(go, ['version'], env))) return { go, env };
+  const root = newerRoot(go, env);
+  // Were GOROOT set to the old one, the new one would read its settings there.
+  return { go: join(root, 'bin', 'go'), env: { ...env, GOROOT: root } };
 }
 
 function isNewEnough(said) {
@@ -37,7 +40,7 @@ function isNewEnough(said) {
 }
 
 /** The toolchain by way of an old one, which checks it against Go's checksum database like any module. */
-function newerGo(old, env) {
+function newerRoot(old, env) {
   const arch = nodeToGo[process.arch];
   if (arch === undefined) throw new Missing(`there is no Go for ${process.arch} here: install Go 1.26.`);
   const module = `golang.org/toolchain@v0.0.1-${toolchain}.linux-${arch}`;
@@ -45,5 +48,5 @@ function newerGo(old, env) {
   const { Dir: root } = JSON.parse(run(old, ['mod', 'download', '-json', module], env));
   const programs = [join(root, 'bin'), join(root, 'pkg', 'tool', `linux_${arch}`)].filter(existsSync);
   for (const folder of programs) for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o755);
-  return join(root, 'bin', 'go');
+  return root;
 }
