@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse, stringify } from 'yaml';
 import { dashboardFiles } from '../support/dashboard-files.ts';
-import { at, type Manifest, one, renderedCases, valuesFile } from '../support/helm.ts';
-import { pairVersions, promtool } from '../support/prometheus.ts';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { at, type Manifest, one, render, renderedCases, valuesFile } from '../support/helm.ts';
+import { type Prometheus, pairVersions, promtool, startPrometheus } from '../support/prometheus.ts';
 import { type Rule, rulesFolder, yamlFiles } from '../support/rule-files.ts';
 import { makeRunFolder } from '../support/run-folder.ts';
+import { until } from '../support/until.ts';
 
 const rendered = renderedCases();
 
@@ -82,6 +84,62 @@ describe('Prometheus Operator', () => {
     expect(at(endpoints[0], 'relabelings')).not.toContainEqual(host);
   });
 });
+
+describe('a real Prometheus, with the rules of the ServiceMonitor for labels', () => {
+  // Nobody listens there: what an exporter says of a router that is down is enough.
+  const [near, far] = ['127.0.0.1:9', '127.0.0.1:19'];
+  let exporter: RunningExporter;
+  let prometheus: Prometheus;
+
+  beforeAll(async () => {
+    exporter = await startExporter([`http://${near}`, `http://${far}`]);
+    const hosts = `serviceMonitor.routerHosts=${JSON.stringify({ [far]: 'attic' })}`;
+    const objects = render(['--values', valuesFile('existing'), '--set-json', hosts]);
+    const endpoint = at(one(objects, 'ServiceMonitor'), 'spec.endpoints.0');
+    const config = {
+      scrape_configs: [
+        {
+          job_name: 'as/the/operator/calls/it/0',
+          scrape_interval: '1s',
+          static_configs: [
+            {
+              targets: [new URL(exporter.url).host],
+              labels: { __meta_kubernetes_pod_node_name: 'node-1', job: 'the-service' },
+            },
+          ],
+          relabel_configs: asPrometheusWrites(at(endpoint, 'relabelings')),
+          metric_relabel_configs: asPrometheusWrites(at(endpoint, 'metricRelabelings')),
+        },
+      ],
+    };
+    prometheus = await startPrometheus({ version: 'new', config: stringify(config) });
+  });
+  afterAll(async () => {
+    await prometheus?.stop();
+    await exporter?.stop();
+  });
+
+  it('knows the job by the name that the alerts know, and the host of every router', async () => {
+    const found = await until('the routers', async () => {
+      const samples = await prometheus.query('llama_router_up');
+      return samples.length === 2 && samples;
+    });
+    const told = found.map(({ metric: { job, host, router } }) => ({ job, host, router }));
+    expect(told).toEqual(
+      expect.arrayContaining([
+        { job: 'llama-router-exporter', host: 'node-1', router: near },
+        { job: 'llama-router-exporter', host: 'attic', router: far },
+      ]),
+    );
+  });
+});
+
+/** The operator's `targetLabel` is Prometheus' `target_label`. */
+function asPrometheusWrites(rules: unknown): unknown {
+  const snake = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  const entries = (rule: object) => Object.entries(rule).map(([key, value]) => [snake(key), value]);
+  return (rules as object[]).map((rule) => Object.fromEntries(entries(rule)));
+}
 
 it('the dashboards are those of grafana/dashboards, for the sidecar of Grafana', () => {
   const maps = rendered.sidecar.filter(({ metadata }) => metadata.labels?.grafana_dashboard === '1');
