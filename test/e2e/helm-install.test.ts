@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, get } from 'node:https';
@@ -15,6 +14,7 @@ import {
   runGoProgram,
   valuesFile,
 } from '../support/helm.ts';
+import { type RootedProcess, startRooted } from '../support/rooted-process.ts';
 import { makeRunFolder } from '../support/run-folder.ts';
 import { until } from '../support/until.ts';
 
@@ -45,12 +45,12 @@ describe('what Helm says once it is installed', () => {
 
 describe('the container as it is rendered, with a root file system that cannot be written', () => {
   let folder: string;
-  let child: ChildProcess | undefined;
-  let said = '';
+  let started: RootedProcess | undefined;
+  const said = () => started?.log() ?? '';
   beforeAll(() => {
     folder = makeRunFolder('helm-install');
   });
-  afterEach(() => void child?.kill('SIGKILL'));
+  afterEach(() => started?.end('SIGKILL'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   /** Starts the program with the arguments of the container; what would be mounted is in a folder. */
@@ -83,12 +83,10 @@ describe('the container as it is rendered, with a root file system that cannot b
       join(home, 'state'),
       ...program,
     ];
-    said = '';
-    child = spawn('unshare', inside, { stdio: ['ignore', 'pipe', 'pipe'] });
-    child.stderr?.on('data', (part: Buffer) => (said += part.toString()));
+    started = await startRooted({ command: 'unshare', args: inside }, join(folder, `${name}.log`));
     await until('it to listen', () => {
-      if (child?.exitCode !== null) throw new Error(`it ended: ${said}`);
-      return said.includes('msg=listening');
+      if (!started?.alive()) throw new Error(`it ended: ${said()}`);
+      return said().includes('msg=listening');
     });
     return port;
   }
@@ -105,12 +103,10 @@ describe('the container as it is rendered, with a root file system that cannot b
       const status = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
       expect(await status(live)).toBe(200);
       await until('it to be ready', async () => (await status(ready)) === 200);
-      child?.kill('SIGTERM');
-      await once(child as ChildProcess, 'exit');
-      expect([said.includes('level=error'), existsSync(join(folder, name, 'state', 'state.json'))]).toEqual([
-        false,
-        true,
-      ]);
+      await started?.end('SIGTERM');
+      expect([said().includes('level=error'), existsSync(join(folder, name, 'state', 'state.json'))]).toEqual(
+        [false, true],
+      );
     },
   );
 

@@ -21,7 +21,7 @@ export function goProgramsMissing() {
   return !isMade(goPrograms, programsRecipe) || !isMade(kubernetesSchemas, schemasRecipe);
 }
 
-/** Takes some five minutes on two cores, and 3 GB while it lasts; 150 MB stay. */
+/** Takes some five minutes on two cores, and 2 GB while it lasts; 90 MB stay. */
 export function installGoPrograms() {
   const scratch = `${goPrograms}.scratch.${process.pid}`;
   try {
