@@ -66,6 +66,8 @@ machine's name, also when another exporter measures the GPU: \`gpu-1:10180\` and
       labels: { host: gpu-box }
   \`\`\`
 
+  The Helm chart does, with the name of the node: [kubernetes.md](kubernetes.md#memory-of-the-node).
+
 - **A router on another machine than its exporter** would be taken for a neighbour of the exporter's GPUs, and its idle
   models unloaded for nothing. Say where it is:
 

@@ -1,8 +1,10 @@
 // Makes sure that everything the end-to-end tests start is on this machine: a real llama-server, two
-// generations of Prometheus and Alertmanager, and nginx. Does nothing (in some 60 ms) when all of it is there.
+// generations of Prometheus and Alertmanager, nginx; and what the Helm chart and the workflows are checked with.
+// Does nothing (in some 60 ms) when all of it is there.
 // Plain Node: it runs from jest's globalSetup, and by hand as `node tools/install-real-servers.mjs`.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { goProgramsMissing, installGoPrograms } from './install-real-servers/go-programs.mjs';
 import { installMachinePrograms, machineProgramsMissing } from './install-real-servers/machine-programs.mjs';
 import { sidRoot } from './install-real-servers/places.mjs';
 import { Missing, requireRoot, succeeds } from './install-real-servers/shell.mjs';
@@ -24,6 +26,7 @@ export function installRealServers() {
   if (own && !existsSync(own)) throw new Missing(`LLAMA_SERVER_BIN names ${own}, which does not exist.`);
   if (machineProgramsMissing()) installMachinePrograms();
   if (sidRootMissing(sidRoot)) installSidRoot(sidRoot);
+  if (goProgramsMissing()) installGoPrograms();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -7,3 +7,9 @@ export const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'
 
 /** A Debian unstable root with llama-server and the new Prometheus pair. */
 export const sidRoot = join(cache, 'debian-sid');
+
+/** Programs that are compiled from Go modules: helm, kubeconform, actionlint. */
+export const goPrograms = join(cache, 'go-programs');
+
+/** What Kubernetes and Prometheus Operator accept, as JSON schemas. */
+export const kubernetesSchemas = join(cache, 'kubernetes-schemas');

