@@ -36,6 +36,9 @@ const NARROWER = {
   nodeSelector: strings,
 };
 
+/** Of what is more than a scalar. */
+const TYPES = { texts: ['array', 'string'], paths: ['array', 'string'], labels: ['object'] };
+
 export async function chartSchema() {
   const values = chartValues();
   const { properties } = strictly(values, []);
@@ -92,8 +95,7 @@ function configNode(nodes, path) {
     return { description, type: ['array', 'null'], items: configMapping(nodes, [...path, '[]']) };
   if (own?.kind === 'section')
     return { description, ...configMapping(nodes, path), type: ['object', 'null'] };
-  const types = own?.kind === 'texts' ? ['array', 'string'] : ['string', 'number', 'boolean'];
-  return { description, type: [...types, 'null'] };
+  return { description, type: [...(TYPES[own?.kind] ?? ['string', 'number', 'boolean']), 'null'] };
 }
 
 function strict(properties) {

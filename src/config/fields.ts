@@ -16,7 +16,7 @@ import {
 } from './values.ts';
 
 /** How an option is treated: paths are relative to their file, a secret has a `_file` twin and no flag. */
-export type Kind = 'scalar' | 'toggle' | 'texts' | 'path' | 'paths' | 'secret' | 'section';
+export type Kind = 'scalar' | 'toggle' | 'texts' | 'path' | 'paths' | 'labels' | 'secret' | 'section';
 
 /** What help and documentation say about an option; `type` with its unit and bounds, for people. */
 export interface OptionMeta {
@@ -81,7 +81,7 @@ export const texts = (description: string, fallback = '') =>
 export const paths = (description: string) => scalar('', 'list of paths', description, parseTexts, 'paths');
 
 /** Labels with their values: a mapping in the file. */
-export const labels = (description: string) => scalar('', 'mapping', description, parseLabels);
+export const labels = (description: string) => scalar('', 'mapping', description, parseLabels, 'labels');
 
 /** Conditions on labels that all must hold: a list in the file, separated by commas in a variable. */
 export const matchers = (fallback: string, description: string) =>

@@ -10,6 +10,16 @@ describe('what cannot work is refused', () => {
       ['config.routers[0].url=http://x', 'config.routers[0].api_key=k'],
       'config.routers[0].api_key: everybody who may read ConfigMaps could read it: put it into secrets.values, and write api_key_file: /etc/llama-router-exporter/secrets/NAME',
     ],
+    [
+      'a key of a group in a ConfigMap',
+      ['config.discovery[0].name=x', 'config.discovery[0].dns[0]=y', 'config.discovery[0].api_key=k'],
+      'config.discovery[0].api_key: everybody who may read ConfigMaps could read it',
+    ],
+    [
+      'a policy that does not know the ports of routers to be found',
+      ['networkPolicy.enabled=true', 'config.discovery[0].name=x', 'config.discovery[0].dns[0]=y'],
+      'networkPolicy.routerPorts: empty: the ports of config.discovery[0] are not known beforehand',
+    ],
     ['a token in a ConfigMap', ['config.auth.tokens[0].token=t'], 'config.auth.tokens[0].token: everybody'],
     [
       'a file that no secret brings',

@@ -25,7 +25,7 @@ import { runProgram } from '../support/run-program.ts';
 
 const PORT = 10180;
 const SECRETS = '/etc/llama-router-exporter/secrets/';
-const WITH_POD = ['defaults', 'everything', 'existing'] as const;
+const WITH_POD = ['defaults', 'everything', 'existing', 'found'] as const;
 const rendered = renderedCases();
 
 let folder: string;
@@ -205,5 +205,6 @@ describe('the configuration', () => {
   it('watches llama-server next door when no router is named', () => {
     expect(configOf('defaults').routers).toEqual([{ url: 'http://llama-server:8080' }]);
     expect(configOf('sidecar').routers).toEqual([{ url: 'http://localhost:8080' }]);
+    expect(configOf('found').routers).toEqual([]);
   });
 });

@@ -10,7 +10,7 @@ export const valuesFile = (name: string) =>
   fileURLToPath(new URL(`../fixtures/helm/${name}.yml`, import.meta.url));
 
 /** The values that the tests render, by the names of their files. */
-export const CASES = ['defaults', 'everything', 'sidecar', 'existing'] as const;
+export const CASES = ['defaults', 'everything', 'sidecar', 'existing', 'found'] as const;
 
 export type Case = (typeof CASES)[number];
 

@@ -1,17 +1,21 @@
 {{/* The configuration file as the exporter reads it. */}}
 {{- define "llama-router-exporter.config" -}}
 {{- $url := eq .Values.mode "sidecar" | ternary "http://localhost:8080" "http://llama-server:8080" }}
-{{- $routers := .Values.config.routers | default (list (dict "url" $url)) }}
+{{- $usual := empty .Values.config.discovery | ternary (list (dict "url" $url)) (list) }}
+{{- $routers := .Values.config.routers | default $usual }}
 {{- toYaml (set (deepCopy .Values.config) "routers" $routers) }}
 {{- end }}
 
-{{/* The ports that the routers' URLs name, as a JSON list in `ports`. */}}
+{{/* The ports that the routers' URLs and the groups of discovery name, as a JSON list in `ports`. */}}
 {{- define "llama-router-exporter.routerPorts" -}}
 {{- $ports := list }}
 {{- range (include "llama-router-exporter.config" . | fromYaml).routers }}
 {{- $url := urlParse .url }}
 {{- $usual := eq $url.scheme "https" | ternary "443" "80" }}
 {{- $ports = append $ports (regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default $usual | int) }}
+{{- end }}
+{{- range .Values.config.discovery }}
+{{- $ports = append $ports (.port | default 8080 | int) }}
 {{- end }}
 {{- dict "ports" ($ports | uniq) | toJson }}
 {{- end }}
@@ -28,11 +32,13 @@
 {{- $wrong = append $wrong "config.web.config_file: leave it out, and name a Secret with web.yml in webConfig.existingSecret" }}
 {{- end }}
 {{- $files := dict }}
-{{- range $i, $router := .Values.config.routers }}
-{{- if hasKey $router "api_key" }}
-{{- $wrong = append $wrong (printf "config.routers[%d].api_key: everybody who may read ConfigMaps could read it: put it into secrets.values, and write api_key_file: %sNAME" $i $folder) }}
+{{- range $list := list "routers" "discovery" }}
+{{- range $i, $element := index $.Values.config $list }}
+{{- if hasKey $element "api_key" }}
+{{- $wrong = append $wrong (printf "config.%s[%d].api_key: everybody who may read ConfigMaps could read it: put it into secrets.values, and write api_key_file: %sNAME" $list $i $folder) }}
 {{- end }}
-{{- with $router.api_key_file }}{{ $_ := set $files (printf "config.routers[%d].api_key_file" $i) . }}{{ end }}
+{{- with $element.api_key_file }}{{ $_ := set $files (printf "config.%s[%d].api_key_file" $list $i) . }}{{ end }}
+{{- end }}
 {{- end }}
 {{- range $i, $token := (.Values.config.auth | default dict).tokens }}
 {{- if hasKey $token "token" }}
@@ -61,6 +67,13 @@
 {{- end }}
 {{- if .Values.hostPID }}
 {{- $wrong = append $wrong "hostPID: in mode sidecar the pod is not the chart's: set it there, or better shareProcessNamespace: true" }}
+{{- end }}
+{{- end }}
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.routerPorts) }}
+{{- range $i, $group := .Values.config.discovery }}
+{{- if or $group.files (eq ($group.dns_type | default "SRV") "SRV") }}
+{{- $wrong = append $wrong (printf "networkPolicy.routerPorts: empty: the ports of config.discovery[%d] are not known beforehand: write them there" $i) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.ingressFrom) }}
