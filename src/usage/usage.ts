@@ -39,11 +39,9 @@ const EARLY_MS = 60_000;
 /** It may overtake the news of an unload, which it did not cause to be undone. */
 const SLACK_MS = 1000;
 
-interface Remembered {
-  router: string;
-  model: string;
-  cause: Cause;
-  at: number;
+interface Remembered extends Asked {
+  readonly cause: Cause;
+  readonly at: number;
 }
 
 export function createUsage(store: Store, clock: Clock): Usage {
@@ -52,16 +50,15 @@ export function createUsage(store: Store, clock: Clock): Usage {
   return {
     report({ router, model, cause }) {
       const at = clock.now();
-      const found = store.routers().flatMap((belief) => {
+      const asked = store.routers().flatMap((belief): Asked[] => {
         if (router !== undefined && belief.name !== router) return [];
-        const named = [...belief.models.values()].find(
-          ({ id, aliases }) => id === model || aliases.includes(model),
-        );
-        return named ? [{ router: belief.name, model: named.id, cause, at }] : [];
+        const models = [...belief.models.values()];
+        const named = models.find(({ id, aliases }) => id === model || aliases.includes(model));
+        return named ? [{ router: belief.name, model: named.id }] : [];
       });
-      remembered.push(...found);
+      for (const each of asked) remembered.push({ ...each, cause, at });
       if (remembered.length > MOST) remembered.splice(0, remembered.length - MOST);
-      return found;
+      return asked;
     },
     causeOf({ router, model, durationSeconds = 0, sinceUnloadSeconds }) {
       const now = clock.now();

@@ -30,9 +30,9 @@ describe('a report', () => {
       { router: 'box', model: 'qwen' },
       { router: 'attic', model: 'qwen' },
     ];
-    expect(usage.report({ model: 'qwen', cause: 'chat' })).toMatchObject([box, attic]);
-    expect(usage.report({ model: 'qwen', router: 'attic', cause: 'chat' })).toMatchObject([attic]);
-    expect(usage.report({ model: 'fast', cause: 'chat' })).toMatchObject([box]);
+    expect(usage.report({ model: 'qwen', cause: 'chat' })).toEqual([box, attic]);
+    expect(usage.report({ model: 'qwen', router: 'attic', cause: 'chat' })).toEqual([attic]);
+    expect(usage.report({ model: 'fast', cause: 'chat' })).toEqual([box]);
     expect(usage.report({ model: 'gpt-5', cause: 'chat' })).toEqual([]);
     expect(usage.report({ model: 'qwen', router: 'cellar', cause: 'chat' })).toEqual([]);
   });
