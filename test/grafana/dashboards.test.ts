@@ -77,12 +77,13 @@ describe.each(dashboards)('%s', (_name, file) => {
     }
   });
 
-  it('marks unloads, crashes, holds and restarts', () => {
-    expect(file.annotations.list.map(({ name }) => name)).toEqual([
-      'Unloads',
-      'Crashes',
-      'Holds',
-      'Router restarts',
+  it('marks unloads, crashes, holds and restarts; evictions when asked to', () => {
+    expect(file.annotations.list.map(({ name, enable }) => [name, enable])).toEqual([
+      ['Unloads', true],
+      ['Evictions', false],
+      ['Crashes', true],
+      ['Holds', true],
+      ['Router restarts', true],
     ]);
   });
 
