@@ -97,6 +97,7 @@ export const exporter = dashboard({
         { expr: `${events(CATALOG.pollErrors, ['router', 'fault'])} > 0`, legend: '{{router}} {{fault}}' },
         { expr: `${events(CATALOG.streamReconnects, ['router'])} > 0`, legend: '{{router}} reconnect' },
       ],
+      colors: { '/./': 'red', '/reconnect$/': 'orange' },
       empty: 'No faults.',
     }),
     graph({

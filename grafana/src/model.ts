@@ -134,6 +134,7 @@ export const model = dashboard({
           legend: '{{model}} crashed',
         },
       ],
+      colors: { '/load failed$/': 'orange', '/crashed$/': 'red' },
       empty: 'No failures.',
     }),
     graph({
@@ -143,7 +144,6 @@ export const model = dashboard({
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
-      stacked: false,
       queries: [
         { expr: events(CATALOG.modelSleeps, []), legend: 'sleeps' },
         { expr: events(CATALOG.modelWakes, []), legend: 'wakes' },

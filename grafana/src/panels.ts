@@ -224,6 +224,8 @@ export function table(words: TableWords): PanelOf {
       },
     })
     .sortBy([new TableSortByFieldStateBuilder().displayName(sortBy).desc(!ascending)]);
+  // Grafana would say it in every empty cell, too.
+  if (words.empty) panel.overrideByRegexp('/./', [{ id: 'noValue', value: '' }]);
   const looks = [...columns, ...queries.flatMap(({ value }) => value ?? [])];
   for (const { name, title = name, unit, meanings, width } of looks) {
     const properties: DynamicConfigValue[] = [

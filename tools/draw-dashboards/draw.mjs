@@ -1,17 +1,19 @@
 // Draws the dashboards of grafana/dashboards with Grafana's own components, from a real Prometheus. By itself it lives
-// through some minutes of two simulated routers first; `--prometheus` takes one that is there.
+// through some minutes of two simulated routers first, and leaves pictures in docs/pictures; `--prometheus` takes one that
+// is there, and leaves none without `--into`.
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { drawAll } from './drawing.mjs';
+import { drawPages } from './pages.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '15' },
-    into: { type: 'string', default: '' },
+    into: { type: 'string' },
     prometheus: { type: 'string', default: '' },
     from: { type: 'string', default: '' },
     to: { type: 'string', default: '' },
@@ -23,7 +25,8 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
   },
 });
-const { minutes, into, prometheus, json, themes, only } = values;
+const { minutes, prometheus, json, themes, only } = values;
+const into = values.into ?? (prometheus === '' ? join(root, 'docs/pictures') : '');
 const folder = join(root, 'grafana/dashboards');
 const dashboards = readdirSync(folder)
   .filter((file) => only === '' || only.split(',').includes(file.replace('.json', '')))
@@ -59,6 +62,7 @@ async function drawLife() {
       ...{ ...wish, prometheus: url, from: startedAt, to: endedAt, now: endedAt },
       scrapeSeconds: fleet.scrapeSeconds,
     });
+    await drawPages(fleet.page, into);
     over();
     return drawn;
   } finally {

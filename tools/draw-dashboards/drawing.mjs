@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
+import { CHROMIUM } from './chromium.mjs';
+import { writePicture } from './picture.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const ICONS = join(here, 'node_modules/@grafana/ui/dist/public');
@@ -24,10 +26,7 @@ const HEIGHT = 2600;
  */
 export async function drawAll({ dashboards, themes, into, prometheus, ...times }) {
   const files = await bundled();
-  const browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--force-color-profile=srgb'],
-  });
+  const browser = await chromium.launch(CHROMIUM);
   const report = [];
   try {
     for (const { name, dashboard } of dashboards) {
@@ -36,7 +35,7 @@ export async function drawAll({ dashboards, themes, into, prometheus, ...times }
         const wish = { ...times, dashboard, theme, marked: into !== '' };
         const panels = await page.drawn(wish);
         if (into !== '') {
-          await page.shoot(join(into, `dashboard-${name}-${theme}.png`));
+          writePicture(join(into, `dashboard-${name}-${theme}.png`), await page.shoot());
         }
         report.push(...panels.map((panel) => ({ dashboard: name, theme, ...panel })));
         await page.close();
@@ -111,7 +110,7 @@ async function openPage(browser, files, prometheus) {
       if (broken.length > 0) throw new Error(`The page is broken:\n${[...new Set(broken)].join('\n')}`);
       return panels;
     },
-    shoot: (path) => page.locator('#dashboard').screenshot({ path }),
+    shoot: () => page.locator('#dashboard').screenshot(),
     close: () => context.close(),
   };
 }

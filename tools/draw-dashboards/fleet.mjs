@@ -46,6 +46,8 @@ export async function startFleet() {
   const prometheus = await startPrometheus(SCRAPE_SECONDS, hosts);
   return {
     ...{ big, small, random, prometheus, scrapeSeconds: SCRAPE_SECONDS },
+    /** The page of the first exporter. */
+    page: hosts[0].url,
     /** Asks the exporter of a host, as somebody with the right token, or with another. */
     async ask(host, path, body, { method = 'POST', token = TOKEN, trigger = 'api' } = {}) {
       const { url } = hosts.find(({ name }) => name === host);

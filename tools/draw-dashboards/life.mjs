@@ -17,6 +17,7 @@ const DEEDS = [
   [0.5, ({ ask }) => ask('gpu-box', '/api/v1/alertmanager', alert('attic'))],
   [0.55, held('gpu-box', 0.16)],
   [0.56, ({ ask }) => ask('gpu-box', '/api/v1/unload-all', { reason: 'training' })],
+  [0.62, ({ big }) => big.load('qwen3-8b')],
   [0.74, ({ ask }) => ask('gpu-box', '/api/v1/unload', { models: ['*-8b'] }, { trigger: 'page' })],
   [0.78, failing('llama-3.3-70b')],
   [0.82, ({ ask }) => ask('attic', '/api/v1/unload-all', {})],
@@ -28,9 +29,10 @@ const DEEDS = [
     },
   ],
   [0.9, held('attic', 0.3)],
-  [0.93, ({ big }) => void big.load('qwen3-8b')],
-  [0.955, ({ big }) => void big.load('gemma-3-27b')],
-  [0.98, ({ big }) => void big.request('gemma-3-27b', { seconds: 60 })],
+  [0.91, ({ big }) => big.load('llama-3.3-70b')],
+  [0.93, ({ big }) => big.load('qwen3-8b')],
+  [0.955, ({ big }) => big.load('gemma-3-27b')],
+  [0.98, ({ big }) => big.request('gemma-3-27b', { seconds: 60 })],
 ];
 
 /** Lives for so many seconds, and resolves while it still goes on; `over` ends it. */
