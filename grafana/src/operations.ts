@@ -18,7 +18,7 @@ const OUTCOMES = {
 const TRIGGERS = {
   alertmanager: 'purple',
   api: 'blue',
-  cli: 'light-blue',
+  cli: 'orange',
   page: 'green',
   policy: 'yellow',
 };
@@ -26,7 +26,7 @@ const TRIGGERS = {
 /** Those that want somebody to look stand out. */
 const REFUSALS = {
   cooldown: 'blue',
-  in_progress: 'light-blue',
+  in_progress: 'yellow',
   reload_loop: 'purple',
   not_matched: 'orange',
   unauthorized: 'red',

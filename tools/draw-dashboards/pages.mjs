@@ -6,6 +6,9 @@ import { writePicture } from './picture.mjs';
 
 const WIDTHS = { page: 1440, 'page-narrow': 320 };
 
+/** Nobody scrolls through a picture for long. */
+const TALLEST = 1600;
+
 /** Leaves a picture in the folder `into` for each width and theme. */
 export async function drawPages(url, into) {
   const browser = await chromium.launch(CHROMIUM);
@@ -15,7 +18,9 @@ export async function drawPages(url, into) {
         const page = await browser.newPage({ viewport: { width, height: 600 }, colorScheme });
         await page.goto(url);
         await page.getByText('live', { exact: true }).waitFor();
-        writePicture(join(into, `${name}-${colorScheme}.png`), await page.screenshot({ fullPage: true }));
+        const height = Math.min(await page.evaluate(() => document.documentElement.scrollHeight), TALLEST);
+        await page.setViewportSize({ width, height });
+        writePicture(join(into, `${name}-${colorScheme}.png`), await page.screenshot());
         await page.close();
       }
     }

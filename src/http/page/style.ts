@@ -98,11 +98,11 @@ a { color: var(--blue); }
   td { grid-column: 1 / -1; }
   td.act { grid-column: 2; grid-row: 1; }
   td:empty, tbody tr td.act:empty { display: none; }
-  td[data-label] { padding-left: 7.5rem; text-indent: -7.5rem; }
-  td[data-label]::before { content: attr(data-label); display: inline-block; width: 7.5rem; text-indent: 0;
+  td[data-label] { padding-left: 6.75rem; text-indent: -6.75rem; }
+  td[data-label]::before { content: attr(data-label); display: inline-block; width: 6.75rem; text-indent: 0;
     color: var(--soft); font-size: .85rem; }
   td > * { text-indent: 0; }
-  td[data-label=Status] { padding: 0 0 .25rem; text-indent: 0; }
-  td[data-label=Status]::before { content: none; }
+  td:is([data-label=Status], [data-label=Models], [data-label=Note]) { padding: 0 0 .25rem; text-indent: 0; }
+  td:is([data-label=Status], [data-label=Models], [data-label=Note])::before { content: none; }
 }
 `;
