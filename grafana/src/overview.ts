@@ -201,8 +201,8 @@ export const overview = dashboard({
       width: 11,
       columns: [
         { name: 'severity', meanings: [SEVERITIES], width: 75 },
-        { name: 'alertname', title: 'alert', width: 250 },
-        { name: 'model', width: 100 },
+        { name: 'alertname', title: 'alert', width: 240 },
+        { name: 'model', width: 110 },
         { ...ROUTER, width: 80 },
         { ...EXPORTER, width: 115 },
       ],

@@ -8,6 +8,7 @@ const DEEDS = [
   [0.12, ({ ask }) => ask('attic', '/api/v1/unload-all', {}, { trigger: 'page' })],
   [0.16, ({ ask }) => ask('gpu-box', '/api/v1/alertmanager', alert('gpu-box'))],
   [0.2, failing('mistral-small-24b')],
+  [0.23, ({ small }) => small.load('bge-m3').then(() => small.crash('bge-m3'))],
   [0.26, ({ ask }) => ask('attic', '/api/v1/unload-all', { dry_run: true }, { trigger: 'cli' })],
   [0.3, ({ small }) => small.stop()],
   [0.36, ({ small }) => small.start()],
@@ -39,8 +40,8 @@ const DEEDS = [
 export async function live(fleet, seconds) {
   const startedAt = Date.now();
   const calm = [
-    liven(fleet.big, { random: fleet.random, requestsPerSecond: 0.15, crashPercent: 3, failPercent: 3 }),
-    liven(fleet.small, { random: fleet.random, requestsPerSecond: 0.12, crashPercent: 2 }),
+    liven(fleet.big, { random: fleet.random, requestsPerSecond: 0.1, crashPercent: 1, failPercent: 2 }),
+    liven(fleet.small, { random: fleet.random, requestsPerSecond: 0.08, crashPercent: 1 }),
   ];
   const over = () => {
     for (const end of calm) end();
