@@ -1,11 +1,13 @@
 // Installs the locked dependencies when they are missing or older than the lockfile, and does
-// nothing (a few milliseconds) when they are there. Runs before anything is installed: plain Node.
+// nothing (a few milliseconds) when they are there. Runs before anything is installed: plain Node. Of another
+// package.json of the checkout when its folder is given.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = process.argv[2] === undefined ? '' : `${process.argv[2]}/`;
+const root = fileURLToPath(new URL(`../${folder}`, import.meta.url));
 const stamp = `${root}node_modules/.installed-lockfile`;
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);

@@ -9,6 +9,8 @@ interface Mark {
   readonly expr: string;
   readonly title: string;
   readonly text?: string;
+  /** Whether it is on before anybody has chosen. */
+  readonly on?: boolean;
 }
 
 const up = series(CATALOG.up);
@@ -18,11 +20,18 @@ const MARKS: readonly Mark[] = [
   {
     name: 'Unloads',
     color: 'blue',
-    expr: sinceLastStep(
-      sumOfUnloads(['instance', 'router', 'model', 'reason'], 'requested|external|evicted'),
-    ),
+    expr: sinceLastStep(sumOfUnloads(['instance', 'router', 'model', 'reason'], 'requested|external')),
     title: '{{model}} unloaded ({{reason}})',
     text: '{{router}}',
+  },
+  {
+    // A router with more models than room evicts all day: every graph would be full of lines.
+    name: 'Evictions',
+    color: 'yellow',
+    expr: sinceLastStep(sumOfUnloads(['instance', 'router', 'model'], 'evicted')),
+    title: '{{model}} evicted',
+    text: '{{router}}',
+    on: false,
   },
   {
     name: 'Crashes',
@@ -61,11 +70,11 @@ function sumOfUnloads(by: readonly string[], reason: string) {
 const STEP = '60s';
 
 export function annotations() {
-  return MARKS.map(({ name, color, expr, title, text = '' }) =>
+  return MARKS.map(({ name, color, expr, title, text = '', on = true }) =>
     new AnnotationQueryBuilder()
       .name(name)
       .datasource(DATASOURCE)
-      .enable(true)
+      .enable(on)
       .hide(false)
       .iconColor(color)
       .expr(expr)

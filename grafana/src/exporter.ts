@@ -97,6 +97,8 @@ export const exporter = dashboard({
         { expr: `${events(CATALOG.pollErrors, ['router', 'fault'])} > 0`, legend: '{{router}} {{fault}}' },
         { expr: `${events(CATALOG.streamReconnects, ['router'])} > 0`, legend: '{{router}} reconnect' },
       ],
+      colors: { '/./': 'red', '/reconnect$/': 'orange' },
+      empty: 'No faults.',
     }),
     graph({
       title: 'Events',
@@ -124,10 +126,10 @@ export const exporter = dashboard({
     graph({
       title: "Age of the models' own metrics",
       description:
-        'Of the last good reading. A model that does not answer keeps its last values for a while.',
+        'Of the oldest good reading on each router. A model that does not answer keeps its last values for a while.',
       unit: units.Seconds,
       width: 6,
-      queries: [{ expr: max(['model'], series(CATALOG.engineAge)), legend: '{{model}}' }],
+      queries: [{ expr: max(['router'], series(CATALOG.engineAge)), legend: '{{router}}' }],
     }),
     graph({
       title: 'Time of a reading of memory',

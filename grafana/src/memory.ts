@@ -117,7 +117,7 @@ export const memory = dashboard({
       description:
         'What became free by unload operations of this exporter, as it was measured before and after.',
       unit: units.BytesIEC,
-      width: 6,
+      width: 10,
       draw: 'bars',
       queries: [
         {
@@ -130,7 +130,7 @@ export const memory = dashboard({
       title: 'Resident memory',
       description: "Of the models' processes, mapped weights included; of routers on the exporter's machine.",
       unit: units.BytesIEC,
-      width: 6,
+      width: 14,
       draw: 'areas',
       queries: [{ expr: sum(['model'], series(CATALOG.modelResidentMemory)), legend: '{{model}}' }],
     }),
@@ -139,20 +139,20 @@ export const memory = dashboard({
       description:
         'What its process holds on GPUs and in the memory of the machine, beside the size of its weights.',
       unit: units.BytesIEC,
-      width: 12,
-      columns: [{ name: 'model' }, { name: 'router' }, { name: 'instance', title: 'exporter' }],
+      width: 24,
+      columns: [{ name: 'model', width: 300 }, { name: 'router' }, { name: 'instance', title: 'exporter' }],
       queries: [
         {
           expr: sum(APART, series(CATALOG.modelGpuMemory)),
-          value: { name: 'GPU', unit: units.BytesIEC, width: 90 },
+          value: { name: 'GPU', unit: units.BytesIEC },
         },
         {
           expr: sum(APART, series(CATALOG.modelResidentMemory)),
-          value: { name: 'resident', unit: units.BytesIEC, width: 90 },
+          value: { name: 'resident', unit: units.BytesIEC },
         },
         {
           expr: `${max(APART, series(CATALOG.modelSize))} and on (instance, router, model) ${series(CATALOG.modelResidentMemory)}`,
-          value: { name: 'weights', unit: units.BytesIEC, width: 90 },
+          value: { name: 'weights', unit: units.BytesIEC },
         },
       ],
       sortBy: 'GPU',

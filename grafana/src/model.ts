@@ -33,7 +33,6 @@ export const model = dashboard({
         'What happened, all chosen models together. A wake is no load, and a reload is one of the loads.',
       unit: units.NoUnit,
       width: 24,
-      height: 3,
       queries: [
         { expr: inRange(CATALOG.modelLoads, []), legend: 'loads' },
         { expr: inRange(CATALOG.modelReloads, []), legend: 'reloads' },
@@ -50,6 +49,7 @@ export const model = dashboard({
         "Tokens a second. llama.cpp counts them when a request ends. Needs llama-server's --metrics, like all that follows on requests.",
       unit: units.Short,
       width: 8,
+      height: 9,
       queries: [{ expr: rate(ENGINE.generatedTokens, ONE), legend: NAMED }],
     }),
     graph({
@@ -58,6 +58,7 @@ export const model = dashboard({
         'Tokens of prompts a second that had to be processed; those of the cache are not among them.',
       unit: units.Short,
       width: 8,
+      height: 9,
       queries: [{ expr: rate(ENGINE.promptTokens, ONE), legend: NAMED }],
     }),
     graph({
@@ -66,6 +67,7 @@ export const model = dashboard({
         'Tokens for each second that was spent on generating them: how fast it feels to one client.',
       unit: units.Short,
       width: 8,
+      height: 9,
       draw: 'points',
       queries: [
         {
@@ -76,22 +78,24 @@ export const model = dashboard({
     }),
     graph({
       title: 'Requests',
-      description: 'Requests being served, and those that wait for a slot.',
+      description: 'Requests that each model is serving, and those of all that wait for a slot.',
       unit: units.NoUnit,
       width: 8,
+      height: 9,
       draw: 'areas',
       queries: [
         { expr: sum(ONE, series(ENGINE.requestsProcessing)), legend: NAMED },
-        { expr: `${sum(ONE, series(ENGINE.requestsDeferred))} > 0`, legend: '{{model}} waiting' },
+        { expr: `${sum([], series(ENGINE.requestsDeferred))} > 0`, legend: 'waiting' },
       ],
-      colors: { '/waiting$/': 'red' },
+      colors: { waiting: 'text' },
     }),
     graph({
       title: 'Idle for',
       description:
         'Time since the model last did anything, while it is in memory. An idle policy goes by this.',
-      unit: units.DurationSeconds,
+      unit: units.DurationInHoursMinutesSeconds,
       width: 8,
+      height: 9,
       queries: [
         {
           expr: min(ONE, ofModelsInMemory(since(series(CATALOG.modelLastActivity)))),
@@ -104,6 +108,7 @@ export const model = dashboard({
       description: 'Mean time from the start of a load to its completion, where there were any.',
       unit: units.Seconds,
       width: 8,
+      height: 9,
       draw: 'points',
       queries: [{ expr: mean(CATALOG.modelLoadDuration, ONE), legend: NAMED }],
     }),
@@ -123,9 +128,14 @@ export const model = dashboard({
       width: 8,
       draw: 'bars',
       queries: [
-        { expr: events(CATALOG.modelLoadFailures, ONE), legend: '{{model}} load failed' },
-        { expr: events(CATALOG.modelUnloads, ONE, { reason: 'crashed' }), legend: '{{model}} crashed' },
+        { expr: `${events(CATALOG.modelLoadFailures, ONE)} > 0`, legend: '{{model}} load failed' },
+        {
+          expr: `${events(CATALOG.modelUnloads, ONE, { reason: 'crashed' })} > 0`,
+          legend: '{{model}} crashed',
+        },
       ],
+      colors: { '/load failed$/': 'orange', '/crashed$/': 'red' },
+      empty: 'No failures.',
     }),
     graph({
       title: 'Sleeps and wakes',
@@ -134,7 +144,6 @@ export const model = dashboard({
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
-      stacked: false,
       queries: [
         { expr: events(CATALOG.modelSleeps, []), legend: 'sleeps' },
         { expr: events(CATALOG.modelWakes, []), legend: 'wakes' },
@@ -162,7 +171,7 @@ export const model = dashboard({
       unit: units.NoUnit,
       width: 24,
       columns: [
-        { name: 'model' },
+        { name: 'model', width: 300 },
         { name: 'router' },
         { name: 'instance', title: 'exporter' },
         { name: 'quantization' },

@@ -15,6 +15,23 @@ const OUTCOMES = {
   failed: 'red',
 };
 
+const TRIGGERS = {
+  alertmanager: 'purple',
+  api: 'blue',
+  cli: 'orange',
+  page: 'green',
+  policy: 'yellow',
+};
+
+/** Those that want somebody to look stand out. */
+const REFUSALS = {
+  cooldown: 'blue',
+  in_progress: 'yellow',
+  reload_loop: 'purple',
+  not_matched: 'orange',
+  unauthorized: 'red',
+};
+
 export const operations = dashboard({
   uid: UIDS.operations,
   title: 'Operations',
@@ -26,7 +43,7 @@ export const operations = dashboard({
       unit: units.NoUnit,
       width: 12,
       queries: [{ expr: inRange(CATALOG.unloadOperations, ['outcome']), legend: '{{outcome}}' }],
-      colors: OUTCOMES,
+      colors: { ...OUTCOMES, noop: 'text' },
     }),
     stat({
       title: 'Last unload',
@@ -66,6 +83,7 @@ export const operations = dashboard({
       width: 8,
       draw: 'bars',
       queries: [{ expr: events(CATALOG.unloadOperations, ['trigger']), legend: '{{trigger}}' }],
+      colors: TRIGGERS,
     }),
     graph({
       title: 'Operations by outcome',
@@ -84,7 +102,7 @@ export const operations = dashboard({
       width: 8,
       draw: 'bars',
       queries: [{ expr: events(CATALOG.unloadRefusals, ['reason']), legend: '{{reason}}' }],
-      colors: { unauthorized: 'red', not_matched: 'orange' },
+      colors: REFUSALS,
     }),
     graph({
       title: 'Reloads after an unload',
@@ -100,7 +118,7 @@ export const operations = dashboard({
       title: 'Time to the reload',
       description:
         'From an unload to the completed reload, median and slowest tenth; of reloads within the window.',
-      unit: units.DurationSeconds,
+      unit: units.DurationInHoursMinutesSeconds,
       width: 8,
       draw: 'points',
       queries: [

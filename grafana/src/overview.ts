@@ -31,7 +31,8 @@ const firing = `${PROMETHEUS.alerts.name}{alertname=~"LlamaRouter.+", alertstate
 
 /** One model in one place. */
 const APART = ['instance', 'router', 'model'] as const;
-const EXPORTER = { name: 'instance', title: 'exporter' };
+const ROUTER = { name: 'router', width: 100 };
+const EXPORTER = { name: 'instance', title: 'exporter', width: 140 };
 
 /** Which models went, and why; the labels of the table's rows. */
 const gone = `${inRange(CATALOG.modelUnloads, [...APART, 'reason'])} > 0`;
@@ -113,13 +114,8 @@ export const overview = dashboard({
       description:
         'Every model that has a process: its status and for how long, whether it has anything to do, and the GPU memory it holds. No time is told for a model that was there when the exporter came.',
       unit: units.NoUnit,
-      width: 14,
-      columns: [
-        { name: 'model' },
-        { name: 'router' },
-        EXPORTER,
-        { name: 'status', meanings: [STATUS_WORDS], width: 100 },
-      ],
+      width: 16,
+      columns: [{ name: 'model' }, ROUTER, EXPORTER, { name: 'status', meanings: [STATUS_WORDS], width: 90 }],
       queries: [
         {
           expr: `${max(['instance', 'router', 'model', 'status'], series(CATALOG.modelStatus, { status: 'loading|loaded|sleeping' }))} == 1`,
@@ -130,11 +126,11 @@ export const overview = dashboard({
         },
         {
           expr: max(APART, series(CATALOG.modelBusy)),
-          value: { name: 'work', meanings: [BUSY], width: 80 },
+          value: { name: 'work', meanings: [BUSY], width: 70 },
         },
         {
           expr: sum(APART, series(CATALOG.modelGpuMemory)),
-          value: { name: 'GPU memory', unit: units.BytesIEC, width: 120 },
+          value: { name: 'GPU memory', unit: units.BytesIEC, width: 130 },
         },
       ],
       sortBy: 'GPU memory',
@@ -144,7 +140,7 @@ export const overview = dashboard({
       description:
         'Each GPU, from end to end: what every model holds, what is in use by something else, and what is free.',
       unit: units.BytesIEC,
-      width: 10,
+      width: 8,
       expr: cardsByHolder,
       bar: 'card',
       part: 'holder',
@@ -189,15 +185,10 @@ export const overview = dashboard({
       description:
         'Models that were unloaded in the time that is shown: why, how often, and when last. No time is told for a model that is back in memory.',
       unit: units.NoUnit,
-      width: 14,
-      columns: [
-        { name: 'model' },
-        { name: 'router' },
-        EXPORTER,
-        { name: 'reason', meanings: [REASON_WORDS], width: 100 },
-      ],
+      width: 13,
+      columns: [{ name: 'model' }, ROUTER, EXPORTER, { name: 'reason', meanings: [REASON_WORDS], width: 90 }],
       queries: [
-        { expr: gone, value: { name: 'times', width: 80 } },
+        { expr: gone, value: { name: 'times', width: 60 } },
         { expr: goneAt, value: { name: 'gone since', unit: units.DateTimeFromNow, width: 150 } },
       ],
       sortBy: 'gone since',
@@ -207,17 +198,18 @@ export const overview = dashboard({
       description:
         'Of prometheus/rules, of all routers; the runbook says what each means and what to do. Empty is good.',
       unit: units.NoUnit,
-      width: 10,
+      width: 11,
       columns: [
-        { name: 'severity', meanings: [SEVERITIES], width: 90 },
-        { name: 'alertname', title: 'alert' },
-        { name: 'router' },
-        { name: 'model' },
-        EXPORTER,
+        { name: 'severity', meanings: [SEVERITIES], width: 75 },
+        { name: 'alertname', title: 'alert', width: 240 },
+        { name: 'model', width: 110 },
+        { ...ROUTER, width: 80 },
+        { ...EXPORTER, width: 115 },
       ],
       queries: [{ expr: max(['severity', 'alertname', 'instance', 'router', 'model'], firing) }],
       sortBy: 'severity',
       ascending: true,
+      empty: 'No alert is firing.',
       link: runbookLink(),
     }),
   ],

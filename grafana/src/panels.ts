@@ -35,6 +35,7 @@ import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/sta
 import { PanelBuilder as StateTimelineBuilder } from '@grafana/grafana-foundation-sdk/statetimeline';
 import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table';
 import { PanelBuilder as TimeSeriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries';
+import { NoUnit } from '@grafana/grafana-foundation-sdk/units';
 import { GREY } from './colors.ts';
 import { DATASOURCE } from './variables.ts';
 
@@ -60,6 +61,8 @@ interface Words {
   /** By the name of a series, or a regular expression between slashes. */
   readonly colors?: Readonly<Record<string, string>>;
   readonly link?: Builder<DashboardLink>;
+  /** What it says where there is nothing and that is well. */
+  readonly empty?: string;
 }
 
 /** From each value on, another colour; the first is for all below. */
@@ -70,6 +73,8 @@ const LOW = 4;
 
 interface StatWords extends Words {
   readonly queries: readonly Query[];
+  /** By the name of a value: from 1 on. A red 0 would say that something is wrong. */
+  readonly colors?: Readonly<Record<string, string>>;
   readonly steps?: Steps;
   readonly meanings?: readonly ValueMapping[];
   readonly decimals?: number;
@@ -77,7 +82,7 @@ interface StatWords extends Words {
 
 /** Numbers of now, to be read at a glance. */
 export function stat(words: StatWords): PanelOf {
-  const { queries, steps, meanings = [], decimals } = words;
+  const { queries, steps, meanings = [], decimals, colors = {}, ...plain } = words;
   const panel = new StatBuilder()
     .mappings([...meanings])
     .thresholds(thresholds(steps ?? [[null, 'text']]))
@@ -91,7 +96,18 @@ export function stat(words: StatWords): PanelOf {
     )
     .reduceOptions(lastOf());
   if (decimals !== undefined) panel.decimals(decimals);
-  return dressed(panel, { height: LOW, ...words }, instant(queries));
+  for (const [name, color] of Object.entries(colors)) {
+    panel.overrideByName(name, [
+      {
+        id: 'thresholds',
+        value: thresholds([
+          [null, 'text'],
+          [1, color],
+        ]).build(),
+      },
+    ]);
+  }
+  return dressed(panel, { height: LOW, ...plain }, instant(queries));
 }
 
 interface GaugeWords extends Words {
@@ -104,6 +120,7 @@ export function fillGauge(words: GaugeWords): PanelOf {
   const panel = new BarGaugeBuilder()
     .min(0)
     .max(1)
+    .decimals(0)
     .thresholds(thresholds(words.steps))
     .displayMode(BarGaugeDisplayMode.Basic)
     .orientation(VizOrientation.Horizontal)
@@ -134,11 +151,13 @@ export function graph(words: GraphWords): PanelOf {
     .showPoints(draw === 'points' ? VisibilityMode.Always : VisibilityMode.Auto)
     .pointSize(draw === 'points' ? 7 : 4)
     .spanNulls(false)
-    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassicByName))
+    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic))
     .stacking(new StackingConfigBuilder().mode(stacked ? StackingMode.Normal : StackingMode.None).group('A'))
     .legend(legend())
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
   if (words.max !== undefined) panel.max(words.max);
+  // What is counted comes in whole numbers; and where there was nothing, the axis would reach to 100.
+  if (words.unit === NoUnit) panel.decimals(0).axisSoftMax(1);
   // Whole events need whole minutes: see `events`.
   if (draw === 'bars') panel.interval('1m');
   return dressed(panel, words, ranged(queries));
@@ -153,6 +172,8 @@ interface TimelineWords extends Words {
 export function timeline(words: TimelineWords): PanelOf {
   const panel = new StateTimelineBuilder()
     .mappings([...words.meanings])
+    // Of colours that run into each other, which are the default, Grafana shows no legend.
+    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.Fixed).fixedColor('text'))
     .mergeValues(true)
     .showValue(VisibilityMode.Never)
     .rowHeight(0.8)
@@ -203,6 +224,8 @@ export function table(words: TableWords): PanelOf {
       },
     })
     .sortBy([new TableSortByFieldStateBuilder().displayName(sortBy).desc(!ascending)]);
+  // Grafana would say it in every empty cell, too.
+  if (words.empty) panel.overrideByRegexp('/./', [{ id: 'noValue', value: '' }]);
   const looks = [...columns, ...queries.flatMap(({ value }) => value ?? [])];
   for (const { name, title = name, unit, meanings, width } of looks) {
     const properties: DynamicConfigValue[] = [
@@ -248,17 +271,17 @@ export function stackedBars(words: StackedBarsWords): PanelOf {
     .barWidth(0.8)
     .lineWidth(0)
     .fillOpacity(90)
-    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassicByName))
+    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic))
     .legend(legend())
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
   return dressed(panel, words, [query(expr).instant().format(PromQueryFormat.Table)]);
 }
 
-/** The colours of what is the same in all graphs of memory. */
-export const MEMORY_COLORS = { 'not ours': 'orange', free: GREY };
+/** The colours of what is the same in all graphs of memory; models get those of the palette, which has no grey. */
+export const MEMORY_COLORS = { 'not ours': 'rgb(128, 128, 128)', free: GREY };
 
 function dressed(panel: AnyBuilder, words: Words, queries: DataqueryBuilder[]): PanelOf {
-  const { title, description, unit, width, height = HEIGHT, colors = {}, link } = words;
+  const { title, description, unit, width, height = HEIGHT, colors = {}, link, empty } = words;
   panel.title(title).description(description).unit(unit).datasource(DATASOURCE).span(width).height(height);
   panel.targets(queries.map((one, at) => one.refId(letter(at))));
   for (const [name, color] of Object.entries(colors)) {
@@ -267,6 +290,7 @@ function dressed(panel: AnyBuilder, words: Words, queries: DataqueryBuilder[]): 
     else panel.overrideByName(name, fixed);
   }
   if (link) panel.links([link]);
+  if (empty) panel.noValue(empty);
   return panel;
 }
 

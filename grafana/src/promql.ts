@@ -91,10 +91,14 @@ export function ofModelsInMemory(expr: string): string {
   return `${expr} and on (instance, router, model) ${there} == 1`;
 }
 
-/** Gives what has a `gpu_uuid` a `card` for people: its number, its name, and where it is. */
+/**
+ * Gives what has a `gpu_uuid` a `card` for people: its number, and where it is. Not its name: beside bars there is no
+ * room for it.
+ */
 export function withCard(expr: string): string {
-  const names = `max by (instance, gpu_uuid, gpu, name) (${series(CATALOG.gpuMemoryTotal)})`;
-  const card = `label_join(${names}, "card", " ", "gpu", "name", "instance")`;
+  const numbers = `max by (instance, gpu_uuid, gpu) (${series(CATALOG.gpuMemoryTotal)})`;
+  const joined = `label_join(${numbers}, "card", " ", "gpu", "instance")`;
+  const card = `label_replace(${joined}, "card", "GPU $1", "card", "(.+)")`;
   return `(${expr}) * on (instance, gpu_uuid) group_left (card) (${card} > bool 0)`;
 }
 

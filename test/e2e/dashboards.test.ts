@@ -6,6 +6,7 @@ import { startMemory } from '../../src/memory/memory.ts';
 import { createSimulatedMemory } from '../../src/simulator/simulated-memory.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
 import { dashboardFiles, queriesOf, type Target } from '../support/dashboard-files.ts';
+import { type DrawnPanel, drawDashboards } from '../support/drawn-dashboards.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { type PairVersion, type Prometheus, pairVersions, startPrometheus } from '../support/prometheus.ts';
 import { rulesFolder } from '../support/rule-files.ts';
@@ -202,8 +203,21 @@ describe.each(pairVersions)('Prometheus (%s)', (version) => {
     );
     expect(parts.map(({ holder }) => holder).slice(-2)).toEqual(['not ours', 'free']);
     expect(parts.map(({ holder }) => holder).toSorted()).toEqual(['code', 'draw', 'free', 'not ours']);
-    const card = `0 Simulated RTX PRO 6000 ${new URL(exporter.url).host}`;
+    const card = `GPU 0 ${new URL(exporter.url).host}`;
     expect(new Set(parts.map((part) => part.card))).toEqual(new Set([card]));
+  });
+});
+
+describe("Grafana's own components", () => {
+  let drawn: readonly DrawnPanel[];
+  beforeAll(async () => {
+    const { url } = monitors.get('new') as Prometheus;
+    drawn = await drawDashboards({ prometheus: url, from: startedAt, to: Date.now() / 1000, now: glanceAt });
+  }, 300_000);
+
+  it.each(dashboardFiles())('draw every panel of %s', (name, { panels }) => {
+    const of = drawn.filter(({ dashboard }) => `${dashboard}.json` === name);
+    expect(of.map(({ title, faults }) => [title, faults])).toEqual(panels.map(({ title }) => [title, []]));
   });
 });
 

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as units from '@grafana/grafana-foundation-sdk/units';
 import { describe, expect, it } from '@jest/globals';
@@ -51,7 +51,17 @@ describe('the dashboards', () => {
   });
 });
 
-describe.each(dashboards)('%s', (_name, file) => {
+describe.each(dashboards)('%s', (name, file) => {
+  it('is shown in docs/dashboards.md, dark and light', () => {
+    const docs = join(import.meta.dirname, '../../docs');
+    const page = readFileSync(join(docs, 'dashboards.md'), 'utf8');
+    for (const theme of ['dark', 'light']) {
+      const picture = `pictures/dashboard-${name.replace('.json', '')}-${theme}.png`;
+      expect(existsSync(join(docs, picture))).toBe(true);
+      expect(page).toContain(`="${picture}"`);
+    }
+  });
+
   it('is known by its tag, and not edited in Grafana', () => {
     expect(file.tags).toEqual(['llama-router']);
     expect(file.editable).toBe(false);
@@ -77,12 +87,13 @@ describe.each(dashboards)('%s', (_name, file) => {
     }
   });
 
-  it('marks unloads, crashes, holds and restarts', () => {
-    expect(file.annotations.list.map(({ name }) => name)).toEqual([
-      'Unloads',
-      'Crashes',
-      'Holds',
-      'Router restarts',
+  it('marks unloads, crashes, holds and restarts; evictions when asked to', () => {
+    expect(file.annotations.list.map(({ name, enable }) => [name, enable])).toEqual([
+      ['Unloads', true],
+      ['Evictions', false],
+      ['Crashes', true],
+      ['Holds', true],
+      ['Router restarts', true],
     ]);
   });
 

@@ -27,8 +27,9 @@ export interface PanelFile {
   readonly targets: readonly Target[];
   readonly links?: readonly Link[];
   readonly transformations?: readonly { readonly id: string; readonly options: object }[];
+  readonly options: object;
   readonly fieldConfig: {
-    readonly defaults: { readonly unit: string };
+    readonly defaults: { readonly unit: string; readonly custom?: object };
     readonly overrides: readonly {
       readonly matcher: { readonly id: string; readonly options: string };
       readonly properties: readonly { readonly id: string; readonly value: unknown }[];
@@ -57,6 +58,7 @@ interface Variable {
 
 interface Annotation {
   readonly name: string;
+  readonly enable: boolean;
   readonly datasource: Datasource;
   readonly expr: string;
 }

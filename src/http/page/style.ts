@@ -89,6 +89,7 @@ a { color: var(--blue); }
 @media (max-width: 62rem) {
   body { padding: .75rem .75rem 2rem; }
   section { padding: .85rem .9rem; }
+  .head { flex-wrap: wrap; gap: .35rem 1rem; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   table, tbody { display: block; }
   tr { display: grid; grid-template-columns: 1fr auto; gap: 0 1rem; padding: .6rem 0; border-top: 1px solid var(--line); }
@@ -97,7 +98,11 @@ a { color: var(--blue); }
   td { grid-column: 1 / -1; }
   td.act { grid-column: 2; grid-row: 1; }
   td:empty, tbody tr td.act:empty { display: none; }
-  td[data-label]::before { content: attr(data-label) " "; color: var(--soft); font-size: .85rem; }
-  td[data-label=Status]::before { content: none; }
+  td[data-label] { padding-left: 6.75rem; text-indent: -6.75rem; }
+  td[data-label]::before { content: attr(data-label); display: inline-block; width: 6.75rem; text-indent: 0;
+    color: var(--soft); font-size: .85rem; }
+  td > * { text-indent: 0; }
+  td:is([data-label=Status], [data-label=Models], [data-label=Note]) { padding: 0 0 .25rem; text-indent: 0; }
+  td:is([data-label=Status], [data-label=Models], [data-label=Note])::before { content: none; }
 }
 `;

@@ -1,0 +1,84 @@
+// What happens to the fleet while it is watched: people use its models, and somebody runs it.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { liven } from '../../dist/simulator/liveliness.js';
+
+/** At which share of the time what is done; at the end two things are still under way. */
+const DEEDS = [
+  [0.06, ({ ask }) => ask('gpu-box', '/api/v1/unload', { models: ['gemma*'] })],
+  [0.12, ({ ask }) => ask('attic', '/api/v1/unload-all', {}, { trigger: 'page' })],
+  [0.16, ({ ask }) => ask('gpu-box', '/api/v1/alertmanager', alert('gpu-box'))],
+  [0.2, failing('mistral-small-24b')],
+  [0.23, ({ small }) => small.load('bge-m3').then(() => small.crash('bge-m3'))],
+  [0.26, ({ ask }) => ask('attic', '/api/v1/unload-all', { dry_run: true }, { trigger: 'cli' })],
+  [0.3, ({ small }) => small.stop()],
+  [0.36, ({ small }) => small.start()],
+  [0.4, ({ ask }) => ask('attic', '/api/v1/unload-all', {}, { trigger: 'cli' })],
+  [0.45, ({ ask }) => ask('gpu-box', '/api/v1/alertmanager', alert('gpu-box'))],
+  [0.47, ({ ask }) => ask('gpu-box', '/api/v1/alertmanager', alert('gpu-box'))],
+  [0.5, ({ ask }) => ask('gpu-box', '/api/v1/alertmanager', alert('attic'))],
+  [0.55, held('gpu-box', 0.16)],
+  [0.56, ({ ask }) => ask('gpu-box', '/api/v1/unload-all', { reason: 'training' })],
+  [0.62, ({ big }) => big.load('qwen3-8b')],
+  [0.74, ({ ask }) => ask('gpu-box', '/api/v1/unload', { models: ['*-8b'] }, { trigger: 'page' })],
+  [0.78, failing('llama-3.3-70b')],
+  [0.82, ({ ask }) => ask('attic', '/api/v1/unload-all', {})],
+  [
+    0.86,
+    async ({ ask }) => {
+      for (let times = 0; times < 4; times += 1)
+        await ask('attic', '/api/v1/unload-all', {}, { token: 'wrong' });
+    },
+  ],
+  [0.9, held('attic', 0.3)],
+  [0.91, ({ big }) => big.load('llama-3.3-70b')],
+  [0.93, ({ big }) => big.load('qwen3-8b')],
+  [0.955, ({ big }) => big.load('gemma-3-27b')],
+  [0.98, ({ big }) => big.request('gemma-3-27b', { seconds: 60 })],
+];
+
+/** Lives for so many seconds, and resolves while it still goes on; `over` ends it. */
+export async function live(fleet, seconds) {
+  const startedAt = Date.now();
+  const calm = [
+    liven(fleet.big, { random: fleet.random, requestsPerSecond: 0.1, crashPercent: 1, failPercent: 2 }),
+    liven(fleet.small, { random: fleet.random, requestsPerSecond: 0.08, crashPercent: 1 }),
+  ];
+  const over = () => {
+    for (const end of calm) end();
+  };
+  for (const [share, deed] of DEEDS) {
+    await sleep(Math.max(0, startedAt + share * seconds * 1000 - Date.now()));
+    // An unload that waits for a busy model holds up nobody else.
+    void Promise.resolve(deed(fleet, seconds)).catch(() => {});
+  }
+  await sleep(Math.max(0, startedAt + seconds * 1000 - Date.now()));
+  return { startedAt, endedAt: Date.now(), over };
+}
+
+function failing(model) {
+  return async ({ big }) => {
+    big.failNextLoad(model);
+    await big.load(model);
+  };
+}
+
+function held(router, share) {
+  return ({ ask }, seconds) =>
+    ask(
+      router,
+      '/api/v1/hold',
+      { routers: [router], seconds: Math.round(share * seconds), enforce: true, reason: 'training' },
+      { method: 'PUT' },
+    );
+}
+
+function alert(router) {
+  const labels = { alertname: 'LlamaRouterMemoryHeldByIdleModels', action: 'unload', router };
+  return {
+    version: '4',
+    groupKey: '{}:{}',
+    receiver: 'unload',
+    status: 'firing',
+    alerts: [{ status: 'firing', labels, annotations: {}, startsAt: new Date().toISOString() }],
+  };
+}
