@@ -23,6 +23,9 @@ const TRIGGERS = {
   policy: 'yellow',
 };
 
+/** Who asked for what had been unloaded. */
+const CAUSES = { chat: 'blue', task: 'orange', api: 'green', unknown: GREY };
+
 /** Those that want somebody to look stand out. */
 const REFUSALS = {
   cooldown: 'blue',
@@ -160,10 +163,20 @@ export const operations = dashboard({
       meanings: [meanings({ 0: { text: 'at work', color: GREY }, 1: { text: 'paused', color: 'red' } })],
     }),
     graph({
+      title: 'Reloads by cause',
+      description:
+        'Who asked for what had been unloaded, where Open WebUI or a proxy reports it: a chat, a task in the background such as a title, or else.',
+      unit: units.NoUnit,
+      width: 8,
+      draw: 'bars',
+      queries: [{ expr: events(CATALOG.modelReloads, ['cause']), legend: '{{cause}}' }],
+      colors: CAUSES,
+    }),
+    graph({
       title: 'Webhook',
       description: 'What alerts of Alertmanager came to. refused: waiting after the last one, or a loop.',
       unit: units.NoUnit,
-      width: 12,
+      width: 8,
       draw: 'bars',
       queries: [
         {
@@ -178,7 +191,7 @@ export const operations = dashboard({
       description:
         'Models that were loaded in spite of an enforced hold and unloaded again: a client goes around the proxy.',
       unit: units.NoUnit,
-      width: 12,
+      width: 8,
       draw: 'bars',
       queries: [{ expr: events(CATALOG.holdEnforced, ['router']), legend: '{{router}}' }],
     }),

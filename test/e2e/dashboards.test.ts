@@ -121,10 +121,11 @@ async function live(): Promise<void> {
 
   // Unloaded by hand, and loaded again; nothing there; a dry run; an alert, its repetition, and ones of strangers.
   await post('/api/v1/unload-all', { routers: [router] });
+  await post('/api/v1/usage', { reports: [{ model: 'draw', cause: 'chat' }] });
   await main.request('draw', { tokens: 10 });
   await value(
     'llama_router_model_reloads_after_unload_total',
-    { model: 'draw', unload_reason: 'requested' },
+    { model: 'draw', unload_reason: 'requested', cause: 'chat' },
     1,
   );
   await post('/api/v1/unload', { routers: [router], models: ['chat'] });

@@ -6,6 +6,7 @@ import { liven } from '../../dist/simulator/liveliness.js';
 const DEEDS = [
   [0.06, ({ ask }) => ask('gpu-box', '/api/v1/unload', { models: ['gemma*'] })],
   [0.12, ({ ask }) => ask('attic', '/api/v1/unload-all', {}, { trigger: 'page' })],
+  [0.125, reported('attic', { model: 'bge-m3', cause: 'api' })],
   [0.16, ({ ask }) => ask('gpu-box', '/api/v1/alertmanager', alert('gpu-box'))],
   [0.2, failing('mistral-small-24b')],
   [0.23, ({ small }) => small.load('bge-m3').then(() => small.crash('bge-m3'))],
@@ -13,15 +14,18 @@ const DEEDS = [
   [0.3, ({ small }) => small.stop()],
   [0.36, ({ small }) => small.start()],
   [0.4, ({ ask }) => ask('attic', '/api/v1/unload-all', {}, { trigger: 'cli' })],
+  [0.41, reported('attic', { model: 'phi-4-mini', cause: 'task', task: 'title_generation' })],
   [0.45, ({ ask }) => ask('gpu-box', '/api/v1/alertmanager', alert('gpu-box'))],
   [0.47, ({ ask }) => ask('gpu-box', '/api/v1/alertmanager', alert('gpu-box'))],
   [0.5, ({ ask }) => ask('gpu-box', '/api/v1/alertmanager', alert('attic'))],
   [0.55, held('gpu-box', 0.16)],
   [0.56, ({ ask }) => ask('gpu-box', '/api/v1/unload-all', { reason: 'training' })],
+  [0.61, reported('gpu-box', { model: 'qwen3-8b', cause: 'chat' })],
   [0.62, ({ big }) => big.load('qwen3-8b')],
   [0.74, ({ ask }) => ask('gpu-box', '/api/v1/unload', { models: ['*-8b'] }, { trigger: 'page' })],
   [0.78, failing('llama-3.3-70b')],
   [0.82, ({ ask }) => ask('attic', '/api/v1/unload-all', {})],
+  [0.83, reported('attic', { model: 'phi-4-mini', cause: 'task', task: 'title_generation' })],
   [
     0.86,
     async ({ ask }) => {
@@ -60,6 +64,10 @@ function failing(model) {
     big.failNextLoad(model);
     await big.load(model);
   };
+}
+
+function reported(router, report) {
+  return ({ ask }) => ask(router, '/api/v1/usage', { reports: [report] });
 }
 
 function held(router, share) {
