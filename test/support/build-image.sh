@@ -1,3 +1,4 @@
+#!/bin/sh
 # Builds the Dockerfile of a checkout with buildah, on a base image made of Debian and this machine's Node and npm, and
 # lays the image's files and its configuration into a folder. For test/support/built-image.ts, which says where all is.
 # Runs in a mount namespace of its own: what is mounted here is gone with it.

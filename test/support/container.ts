@@ -10,7 +10,7 @@ export interface Containers {
   run(command: string, ...args: string[]): { code: number; output: string };
   /** What the API answers, parsed; throws what it says when that is no JSON. */
   ask(url: string, ...curl: string[]): unknown;
-  /** Whether the service's own health check is content. */
+  /** Whether the service's own health check is content; throws what the service said when it has ended. */
   isHealthy(service: string): boolean;
   log(service: string): string;
   /** Starts a service. It is not asked whether it is well. */
@@ -55,12 +55,21 @@ export async function createContainers(
     isHealthy(name) {
       const test = services[name]?.healthcheck?.test ?? imageOf(name).healthcheck ?? [];
       const [, program = '', ...args] = test;
-      const pid = running.get(name)?.pid;
+      const process = running.get(name);
+      if (!process?.alive()) throw new Error(`${name} has ended. It said:\n${process?.log()}`);
       if (program === 'node') {
         return (
           runRooted({
             command: 'nsenter',
-            args: [`--target=${pid}`, '--mount', '--net', '--root', '--wd=/', '/usr/local/bin/node', ...args],
+            args: [
+              `--target=${process.pid}`,
+              '--mount',
+              '--net',
+              '--root',
+              '--wd=/',
+              '/usr/local/bin/node',
+              ...args,
+            ],
           }).code === 0
         );
       }
