@@ -107,6 +107,20 @@ describe('the image', () => {
   });
 });
 
+/** What whoever has the token of this file is answered when they try. */
+function tryUnload(containers: Containers, tokenFile: string): unknown {
+  const token = readFileSync(join(folder, tokenFile), 'utf8').trim();
+  return containers.ask(
+    'http://127.0.0.1:10180/api/v1/unload-all',
+    '-H',
+    `Authorization: Bearer ${token}`,
+    '-d',
+    '{"dry_run": true}',
+    '-H',
+    'Content-Type: application/json',
+  );
+}
+
 describe('the stack, as prepare.sh prepares it', () => {
   let containers: Containers;
   let secret: (name: string) => string;
@@ -152,6 +166,7 @@ describe('the stack, as prepare.sh prepares it', () => {
   it('lets nobody act, and nobody chat, without the token and the key', () => {
     expect(containers.ask(`${exporter}/api/v1/unload-all`, '-X', 'POST')).toMatchObject({ status: 401 });
     expect(containers.ask('http://127.0.0.1:8080/models')).toMatchObject({ error: { code: 401 } });
+    expect(tryUnload(containers, 'secrets/operator_token')).toMatchObject({ outcome: 'dry_run' });
   });
 
   it('unloads what an alert is about, by the token that Alertmanager has', async () => {
@@ -177,17 +192,22 @@ describe('the stack, as prepare.sh prepares it', () => {
     );
     await until('tiny-a to be unloaded', () => statuses()['tiny-a'] === 'unloaded', PATIENTLY);
     const { operations } = containers.ask(`${exporter}/api/v1/operations`) as { operations: object[] };
-    expect(operations).toMatchObject([{ trigger: 'alertmanager', by: 'alertmanager', outcome: 'success' }]);
+    expect(operations).toMatchObject([
+      { trigger: 'alertmanager', caller: { name: 'alertmanager' }, outcome: 'success' },
+    ]);
   });
 
-  it('keeps its books where they outlive the container, and writes nowhere else', () => {
+  it('keeps its books where they outlive the container, and can write nowhere else', () => {
     const audit = readFileSync(join(folder, 'stack/volumes/exporter/audit.jsonl'), 'utf8');
-    expect(audit).toContain('"alertmanager"');
-    expect(
-      containers.ask(`${exporter}/api/v1/unload-all`, '-X', 'POST', ...bearer('operator_token')),
-    ).toMatchObject({
-      outcome: 'noop',
-    });
+    expect(audit).toContain('"trigger":"alertmanager"');
+    // Even for root, as which this looks.
+    const { output } = containers.inside('exporter', 'sh', '-c', ': >/tmp/file; : >/app/file');
+    expect(output).toMatch(/cannot create \/app\/file: Read-only file system/);
+    expect(output).not.toMatch(/cannot create \/tmp/);
+    const status = readFileSync(`/proc/${containers.pid('exporter')}/status`, 'utf8');
+    const said = (key: string) => new RegExp(`^${key}:\\s+(\\w+)`, 'm').exec(status)?.[1];
+    const none = '0000000000000000';
+    expect(['Uid', 'CapEff', 'CapBnd', 'NoNewPrivs'].map(said)).toEqual(['1000', none, none, '1']);
   });
 });
 
@@ -208,7 +228,8 @@ describe('the demo, with nothing prepared', () => {
     );
     expect(targets(containers)).toEqual(ALL_UP);
     expect(query(containers, 'llama_router_up')).toEqual([1]);
-    expect(query(containers, 'gpu:memory_used:ratio').length).toBe(1);
+    expect(tryUnload(containers, 'deploy/compose/demo/token')).toMatchObject({ outcome: 'dry_run' });
+    await until('the rules', () => query(containers, 'gpu:memory_used:ratio').length === 1, PATIENTLY);
   });
 });
 

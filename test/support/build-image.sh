@@ -39,3 +39,7 @@ buildah bud --pull-never --format docker --build-arg NODE_IMAGE=localhost/node \
 buildah inspect --type image localhost/exporter >"$out/config.json"
 built=$(buildah from --pull-never localhost/exporter)
 cp -a "$(buildah mount "$built")" "$out/root"
+
+# Thousands of files, several times over.
+buildah umount --all >/dev/null
+rm -rf "$out/storage" "$out/run"

@@ -8,11 +8,14 @@ import { type RootedProcess, runRooted, startRooted } from './rooted-process.ts'
 export interface Containers {
   /** A program in the network of the services; `curl` finds them all on 127.0.0.1. */
   run(command: string, ...args: string[]): { code: number; output: string };
+  /** A program within the service's own files and network, as root with all that root may do. */
+  inside(service: string, command: string, ...args: string[]): { code: number; output: string };
   /** What the API answers, parsed; throws what it says when that is no JSON. */
   ask(url: string, ...curl: string[]): unknown;
   /** Whether the service's own health check is content; throws what the service said when it has ended. */
   isHealthy(service: string): boolean;
   log(service: string): string;
+  pid(service: string): number | undefined;
   /** Starts a service. It is not asked whether it is well. */
   start(service: string): Promise<void>;
   stop(): Promise<void>;
@@ -42,8 +45,15 @@ export async function createContainers(
   const run = (command: string, ...args: string[]) =>
     runRooted({ command: inNetwork[0] ?? '', args: [...inNetwork.slice(1), command, ...args] });
 
+  const inside = (name: string, command: string, ...args: string[]) =>
+    runRooted({
+      command: 'nsenter',
+      args: [`--target=${running.get(name)?.pid}`, '--mount', '--net', '--root', '--wd=/', command, ...args],
+    });
+
   return {
     run,
+    inside,
     ask(url, ...curl) {
       const { output } = run('curl', '-sS', '--max-time', '5', ...curl, url);
       try {
@@ -57,26 +67,12 @@ export async function createContainers(
       const [, program = '', ...args] = test;
       const process = running.get(name);
       if (!process?.alive()) throw new Error(`${name} has ended. It said:\n${process?.log()}`);
-      if (program === 'node') {
-        return (
-          runRooted({
-            command: 'nsenter',
-            args: [
-              `--target=${process.pid}`,
-              '--mount',
-              '--net',
-              '--root',
-              '--wd=/',
-              '/usr/local/bin/node',
-              ...args,
-            ],
-          }).code === 0
-        );
-      }
+      if (program === 'node') return inside(name, '/usr/local/bin/node', ...args).code === 0;
       // wget and curl are in those images, but not in their stand-ins.
       return run('curl', '-fsS', '-o', '/dev/null', args.at(-1) ?? '').code === 0;
     },
     log: (name) => running.get(name)?.log() ?? '',
+    pid: (name) => running.get(name)?.pid,
     async start(name) {
       const service = services[name];
       if (!service) throw new Error(`the compose file has no service ${name}`);
