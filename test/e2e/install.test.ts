@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { sidRoot } from '../../tools/install-real-servers/places.mjs';
 import { buildImage, type Image } from '../support/built-image.ts';
-import { CHECKOUT, type Composed, compose, runCompose } from '../support/compose-file.ts';
+import { CHECKOUT, type Composed, compose } from '../support/compose-file.ts';
 import { type Containers, createContainers } from '../support/container.ts';
 import { placeModel } from '../support/model-files.ts';
 import { runRooted } from '../support/rooted-process.ts';
@@ -233,9 +233,4 @@ describe('the demo, with nothing prepared', () => {
     expect(tryUnload(containers, 'deploy/compose/demo/token')).toMatchObject({ outcome: 'dry_run' });
     await until('the rules', () => query(containers, 'gpu:memory_used:ratio').length === 1, PATIENTLY);
   });
-});
-
-it('starts nothing before anything was chosen', () => {
-  rmSync(join(folder, '.env'), { force: true });
-  expect(runCompose(folder, 'config', '--services').output).toBe('');
 });
