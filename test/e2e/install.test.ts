@@ -79,7 +79,12 @@ function targets(containers: Containers): Record<string, string> {
   return Object.fromEntries(data.activeTargets.map(({ labels, health }) => [labels.job, health]));
 }
 
-const ALL_UP = { 'llama-router-exporter': 'up', prometheus: 'up', alertmanager: 'up' };
+/** Each target is scraped for the first time within its interval. */
+async function untilAllAreUp(containers: Containers): Promise<void> {
+  const all = { 'llama-router-exporter': 'up', prometheus: 'up', alertmanager: 'up' };
+  await until('the first scrapes', () => !Object.values(targets(containers)).includes('unknown'), PATIENTLY);
+  expect(targets(containers)).toEqual(all);
+}
 
 function query(containers: Containers, promql: string): number[] {
   const url = `http://127.0.0.1:9090/api/v1/query?query=${encodeURIComponent(promql)}`;
@@ -144,14 +149,8 @@ describe('the stack, as prepare.sh prepares it', () => {
   };
 
   it('has all targets up, all rules loaded and an Alertmanager to tell', async () => {
-    await until(
-      'all targets to be up',
-      () =>
-        JSON.stringify(targets(containers)) !== '{}' &&
-        Object.values(targets(containers)).every((health) => health === 'up'),
-      PATIENTLY,
-    );
-    expect(targets(containers)).toEqual(ALL_UP);
+    await until('the targets to be known', () => Object.keys(targets(containers)).length === 3, PATIENTLY);
+    await untilAllAreUp(containers);
     expect(query(containers, 'llama_router_up')).toEqual([1]);
     const { data: rules } = containers.ask('http://127.0.0.1:9090/api/v1/rules') as {
       data: { groups: { rules: { lastError?: string }[] }[] };
@@ -228,7 +227,7 @@ describe('the demo, with nothing prepared', () => {
       () => query(containers, 'llama_router_model_gpu_memory_used_bytes > 1e8').length > 0,
       PATIENTLY,
     );
-    expect(targets(containers)).toEqual(ALL_UP);
+    await untilAllAreUp(containers);
     expect(query(containers, 'llama_router_up')).toEqual([1]);
     expect(tryUnload(containers, 'deploy/compose/demo/token')).toMatchObject({ outcome: 'dry_run' });
     await until('the rules', () => query(containers, 'gpu:memory_used:ratio').length === 1, PATIENTLY);
