@@ -17,14 +17,32 @@ const PATIENTLY = { timeoutMs: 60_000, everyMs: 250 };
 
 let folder: string;
 let image: Image;
+let stack: Containers;
+let demo: Containers;
+
+/** One was prepared, the other was not. Both run at once, each in its own network. */
+const shipped = (name: 'prepared' | 'untouched') => join(folder, name);
 
 beforeAll(async () => {
   folder = makeRunFolder('install');
-  for (const name of SHIPPED) cpSync(join(CHECKOUT, name), join(folder, name), { recursive: true });
+  for (const place of [shipped('prepared'), shipped('untouched')]) {
+    for (const name of SHIPPED) cpSync(join(CHECKOUT, name), join(place, name), { recursive: true });
+  }
   mkdirSync(join(folder, 'image'));
   image = await buildImage(join(folder, 'image'));
-}, 300_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const prepare = join(shipped('prepared'), 'deploy/compose/prepare.sh');
+  expect(runRooted({ command: prepare, args: [] })).toMatchObject({ code: 0 });
+  for (const id of ['tiny-a', 'tiny-b']) placeModel(join(shipped('prepared'), 'models'), id);
+  [stack, demo] = await Promise.all([
+    start(compose(shipped('prepared')), 'stack'),
+    start(compose(shipped('untouched'), '--profile', 'demo'), 'demo'),
+  ]);
+}, 400_000);
+afterAll(async () => {
+  await Promise.all([stack?.stop(), demo?.stop()]);
+  rmSync(folder, { recursive: true, force: true });
+});
 
 /** Of whom the programs are here. Nothing stands for Grafana and Open WebUI: those are not started. */
 function imagesOf({ services }: Composed): Record<string, Image> {
@@ -114,7 +132,7 @@ describe('the image', () => {
 
 /** What whoever has the token of this file is answered when they try. */
 function tryUnload(containers: Containers, tokenFile: string): unknown {
-  const token = readFileSync(join(folder, tokenFile), 'utf8').trim();
+  const token = readFileSync(tokenFile, 'utf8').trim();
   return containers.ask(
     'http://127.0.0.1:10180/api/v1/unload-all',
     '-H',
@@ -127,70 +145,47 @@ function tryUnload(containers: Containers, tokenFile: string): unknown {
 }
 
 describe('the stack, as prepare.sh prepares it', () => {
-  let containers: Containers;
-  let secret: (name: string) => string;
-
-  beforeAll(async () => {
-    const prepared = runRooted({ command: join(folder, 'deploy/compose/prepare.sh'), args: [] });
-    expect(prepared).toMatchObject({ code: 0 });
-    secret = (name) => readFileSync(join(folder, 'secrets', name), 'utf8');
-    for (const id of ['tiny-a', 'tiny-b']) placeModel(join(folder, 'models'), id);
-    containers = await start(compose(folder), 'stack');
-  }, 120_000);
-  afterAll(() => containers?.stop());
-
+  const secretFile = (name: string) => join(shipped('prepared'), 'secrets', name);
   const exporter = 'http://127.0.0.1:10180';
-  const bearer = (name: string) => ['-H', `Authorization: Bearer ${secret(name)}`];
+  const bearer = (name: string) => ['-H', `Authorization: Bearer ${readFileSync(secretFile(name), 'utf8')}`];
   const statuses = () => {
-    const { models } = containers.ask(`${exporter}/api/v1/models`) as {
+    const { models } = stack.ask(`${exporter}/api/v1/models`) as {
       models: { id: string; status: string }[];
     };
     return Object.fromEntries(models.map(({ id, status }) => [id, status]));
   };
 
   it('has all targets up, all rules loaded and an Alertmanager to tell', async () => {
-    await until('the targets to be known', () => Object.keys(targets(containers)).length === 3, PATIENTLY);
-    await untilAllAreUp(containers);
-    expect(query(containers, 'llama_router_up')).toEqual([1]);
-    const { data: rules } = containers.ask('http://127.0.0.1:9090/api/v1/rules') as {
+    await until('the targets to be known', () => Object.keys(targets(stack)).length === 3, PATIENTLY);
+    await untilAllAreUp(stack);
+    expect(query(stack, 'llama_router_up')).toEqual([1]);
+    const { data: rules } = stack.ask('http://127.0.0.1:9090/api/v1/rules') as {
       data: { groups: { rules: { lastError?: string }[] }[] };
     };
     expect(rules.groups.length).toBeGreaterThan(4);
-    const { data: known } = containers.ask('http://127.0.0.1:9090/api/v1/alertmanagers') as {
+    const { data: known } = stack.ask('http://127.0.0.1:9090/api/v1/alertmanagers') as {
       data: { activeAlertmanagers: { url: string }[] };
     };
     expect(known.activeAlertmanagers).toMatchObject([{ url: 'http://alertmanager:9093/api/v2/alerts' }]);
   });
 
   it('lets nobody act, and nobody chat, without the token and the key', () => {
-    expect(containers.ask(`${exporter}/api/v1/unload-all`, '-X', 'POST')).toMatchObject({ status: 401 });
-    expect(containers.ask('http://127.0.0.1:8080/models')).toMatchObject({ error: { code: 401 } });
-    expect(tryUnload(containers, 'secrets/operator_token')).toMatchObject({ outcome: 'dry_run' });
+    expect(stack.ask(`${exporter}/api/v1/unload-all`, '-X', 'POST')).toMatchObject({ status: 401 });
+    expect(stack.ask('http://127.0.0.1:8080/models')).toMatchObject({ error: { code: 401 } });
+    expect(tryUnload(stack, secretFile('operator_token'))).toMatchObject({ outcome: 'dry_run' });
   });
 
   it('unloads what an alert is about, by the token that Alertmanager has', async () => {
-    containers.ask(
-      'http://127.0.0.1:8080/models/load',
-      ...bearer('llama_api_key'),
-      '-d',
-      '{"model":"tiny-a"}',
-    );
+    stack.ask('http://127.0.0.1:8080/models/load', ...bearer('llama_api_key'), '-d', '{"model":"tiny-a"}');
     await until('tiny-a to be loaded', () => statuses()['tiny-a'] === 'loaded', PATIENTLY);
     const alert = {
       labels: { alertname: 'Test', action: 'unload', router: 'llama-server:8080' },
       annotations: { unload_models: 'tiny-a' },
     };
     const json = ['-H', 'Content-Type: application/json'];
-    containers.run(
-      'curl',
-      '-sSf',
-      ...json,
-      '-d',
-      JSON.stringify([alert]),
-      'http://127.0.0.1:9093/api/v2/alerts',
-    );
+    stack.run('curl', '-sSf', ...json, '-d', JSON.stringify([alert]), 'http://127.0.0.1:9093/api/v2/alerts');
     await until('tiny-a to be unloaded', () => statuses()['tiny-a'] === 'unloaded', PATIENTLY);
-    const { operations } = containers.ask(`${exporter}/api/v1/operations`) as { operations: object[] };
+    const { operations } = stack.ask(`${exporter}/api/v1/operations`) as { operations: object[] };
     expect(operations[0]).toMatchObject({
       trigger: 'alertmanager',
       caller: { name: 'alertmanager' },
@@ -202,10 +197,10 @@ describe('the stack, as prepare.sh prepares it', () => {
     const audit = readFileSync(join(folder, 'stack/volumes/exporter/audit.jsonl'), 'utf8');
     expect(audit).toContain('"trigger":"alertmanager"');
     // Even for root, as which this looks.
-    const { output } = containers.inside('exporter', 'sh', '-c', ': >/tmp/file; : >/app/file');
+    const { output } = stack.inside('exporter', 'sh', '-c', ': >/tmp/file; : >/app/file');
     expect(output).toMatch(/cannot create \/app\/file: Read-only file system/);
     expect(output).not.toMatch(/cannot create \/tmp/);
-    const status = readFileSync(`/proc/${containers.pid('exporter')}/status`, 'utf8');
+    const status = readFileSync(`/proc/${stack.pid('exporter')}/status`, 'utf8');
     const said = (key: string) => new RegExp(`^${key}:\\s+(\\w+)`, 'm').exec(status)?.[1];
     const none = '0000000000000000';
     expect(['Uid', 'CapEff', 'CapBnd', 'NoNewPrivs'].map(said)).toEqual(['1000', none, none, '1']);
@@ -213,23 +208,17 @@ describe('the stack, as prepare.sh prepares it', () => {
 });
 
 describe('the demo, with nothing prepared', () => {
-  let containers: Containers;
-  beforeAll(async () => {
-    rmSync(join(folder, 'secrets'), { recursive: true, force: true });
-    // .env is still there, as it is for somebody who looks at the demo later: the command line wins.
-    containers = await start(compose(folder, '--profile', 'demo'), 'demo');
-  }, 120_000);
-  afterAll(() => containers?.stop());
-
   it('has all targets up, and GPU memory by model on its way to the dashboards', async () => {
     await until(
       'GPU memory of a model',
-      () => query(containers, 'llama_router_model_gpu_memory_used_bytes > 1e8').length > 0,
-      PATIENTLY,
+      () => query(demo, 'llama_router_model_gpu_memory_used_bytes > 1e8').length > 0,
+      { ...PATIENTLY, timeoutMs: 100_000 },
     );
-    await untilAllAreUp(containers);
-    expect(query(containers, 'llama_router_up')).toEqual([1]);
-    expect(tryUnload(containers, 'deploy/compose/demo/token')).toMatchObject({ outcome: 'dry_run' });
-    await until('the rules', () => query(containers, 'gpu:memory_used:ratio').length === 1, PATIENTLY);
+    await untilAllAreUp(demo);
+    expect(query(demo, 'llama_router_up')).toEqual([1]);
+    expect(tryUnload(demo, join(shipped('untouched'), 'deploy/compose/demo/token'))).toMatchObject({
+      outcome: 'dry_run',
+    });
+    await until('the rules', () => query(demo, 'gpu:memory_used:ratio').length === 1, PATIENTLY);
   });
 });
