@@ -68,5 +68,5 @@ async function startOnFreePort(call: Call, url: string, router: SimulatedRouter)
 
 function simulateMemory(router: SimulatedRouter, name: string) {
   const measure = createSimulatedMemory(router, name, systemClock);
-  return startMemory({ measure, intervalMs: 1000, timeoutMs: 1000 }, systemClock);
+  return startMemory({ measure: async () => measure(), intervalMs: 1000, timeoutMs: 1000 }, systemClock);
 }

@@ -1,4 +1,5 @@
 /** The word of the system for what went wrong, such as ENOENT; of what has none, what it says itself. */
 export function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? String(error);
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : String(error);
 }

@@ -25,7 +25,9 @@ export function silenceOf(
   deadlinePassed: boolean,
 ): { why: Why; detail: string; message: string } {
   if (deadlinePassed) return { why: wasConnected ? 'no_answer' : 'no_connection', detail: '', message: '' };
-  const { name, code = '', message, data } = rootOf(error);
+  const { name, message, data, ...root } = rootOf(error);
+  // That of a DOMException is a number and tells nothing. On Node 24 an abort is such an error.
+  const code = typeof root.code === 'string' ? root.code : '';
   if (name === 'HTTPParserError') return { why: 'not_http', detail: data ?? code, message };
   return { why: whyOf(code), detail: code || message, message };
 }
@@ -64,7 +66,7 @@ function whyOf(code: string): Why {
 interface NetworkError {
   name: string;
   message: string;
-  code?: string;
+  code?: unknown;
   data?: string;
   cause?: NetworkError;
   /** One for each address of the host. */

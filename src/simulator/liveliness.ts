@@ -56,6 +56,8 @@ export function liven(router: SimulatedRouter, liveliness: Liveliness): () => vo
     });
   }
 
+  // Whoever looks on need not wait for the first one.
+  void use();
   wait();
   return () => {
     over = true;

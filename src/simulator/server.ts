@@ -27,8 +27,14 @@ export interface RunningServer {
 
 const PUBLIC = new Set(['/', '/health', '/v1/health']);
 
-/** Listens on the loopback interface; port 0 is any free one. Rejects when the port is taken. */
-export async function openServer(port: number, parts: ServerParts): Promise<RunningServer> {
+/** Port 0 is any free one. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Rejects when the port is taken. */
+export async function openServer(address: ListenAddress, parts: ServerParts): Promise<RunningServer> {
   const sockets = new Set<Socket>();
   const server = createServer((request, response) => {
     // Whoever has gone in the meantime cannot be answered, and need not be.
@@ -39,7 +45,7 @@ export async function openServer(port: number, parts: ServerParts): Promise<Runn
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
-  await listening(server, port);
+  await listening(server, address);
   return {
     port: (server.address() as AddressInfo).port,
     async destroy() {
@@ -89,10 +95,10 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function listening(server: Server, port: number): Promise<void> {
+function listening(server: Server, { host, port }: ListenAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => {
+    server.listen(port, host, () => {
       server.off('error', reject);
       resolve();
     });

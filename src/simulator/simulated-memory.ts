@@ -33,12 +33,12 @@ export function createSimulatedMemory(
   simulated: SimulatedRouter,
   router: string,
   clock: Clock,
-): () => Promise<MemoryReading> {
+): () => MemoryReading {
   const loadingSince = new Map<string, number>();
   const cpuSeconds = new Map<string, number>();
   let lastAt = clock.now();
 
-  return async () => {
+  return () => {
     const at = clock.now();
     const elapsedSeconds = (at - lastAt) / 1000;
     lastAt = at;

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { type DescribedModel, describeModel, type ModelDescription } from './description.ts';
 import type { DownloadPlan } from './download.ts';
+import type { RouterEvent } from './event.ts';
 import { createFaults, type Faults } from './faults.ts';
 import type { ListedModel } from './listed-model.ts';
 import { createListing, type Shape } from './listing.ts';
@@ -42,6 +43,8 @@ export interface SimulatedRouterOptions {
   readonly downloads?: DownloadPlan;
   readonly clock?: Clock;
   readonly random?: () => number;
+  /** A model's life has changed, and nobody has been told yet. */
+  onChange?(): void;
 }
 
 /** A request for a model, as a client of the router would send it. */
@@ -58,8 +61,8 @@ export interface SimulatedRequest {
 export interface SimulatedRouter {
   /** Throws before the first `listen`. */
   readonly url: string;
-  /** Port 0, the default, is any free one. */
-  listen(port?: number): Promise<{ url: string }>;
+  /** Port 0, the default, is any free one; without a host, on loopback only. */
+  listen(port?: number, host?: string): Promise<{ url: string }>;
   /** The router is killed: every connection breaks, every model is gone. Harmless when it is not running. */
   stop(): Promise<void>;
   /** Starts it again on the same port, with nothing loaded. */
@@ -105,16 +108,21 @@ export function createSimulatedRouter(options: SimulatedRouterOptions = {}): Sim
   const faults = createFaults();
   const log = createRequestLog();
   const stream = createEventStream();
+  const tell = (event: RouterEvent) => {
+    options.onChange?.();
+    stream.send(event);
+  };
   for (const model of options.models ?? []) disk.set(model.id, describeModel(model));
 
   const fails = (id: string) => doomed.delete(id) || disk.get(id)?.fails === true;
   let life = begin();
   let server: RunningServer | undefined;
   let port = 0;
+  let host = '127.0.0.1';
 
   /** One run of the router's process: what it knows is gone when it is. */
   function begin(): { roster: Roster; routes: Routes } {
-    const roster = createRoster({ habits, modelsMax, disk, fails, random }, clock, stream.send);
+    const roster = createRoster({ habits, modelsMax, disk, fails, random }, clock, tell);
     const eventStream = options.eventStream ?? shape !== 'december-2025';
     const renderListing = createListing(shape, launch);
     const rules = { launch, modelsMax, autoload, eventStream, downloads, renderListing };
@@ -128,7 +136,7 @@ export function createSimulatedRouter(options: SimulatedRouterOptions = {}): Sim
     if (server) throw new Error(`the simulated router listens on port ${port} already`);
     const parts = { apiKey: options.apiKey, clock, faults, log, stream };
     const find = (name: string) => life.roster.find(name);
-    server = await openServer(port, { ...parts, routes: () => life.routes, find });
+    server = await openServer({ port, host }, { ...parts, routes: () => life.routes, find });
     port = server.port;
   }
 
@@ -143,8 +151,8 @@ export function createSimulatedRouter(options: SimulatedRouterOptions = {}): Sim
       if (port === 0) throw new Error('the simulated router does not listen yet');
       return `http://127.0.0.1:${port}`;
     },
-    async listen(wanted = 0) {
-      port = wanted;
+    async listen(wanted = 0, on = host) {
+      [port, host] = [wanted, on];
       await open();
       return { url: router.url };
     },

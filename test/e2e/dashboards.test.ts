@@ -46,6 +46,7 @@ beforeAll(async () => {
   });
   attic = createSimulatedRouter({ models: [{ id: 'embed', loadSeconds: 0.2 }] });
   const [{ url }, { url: other }] = await Promise.all([main.listen(), attic.listen()]);
+  const measure = createSimulatedMemory(main, new URL(url).host, systemClock);
   exporter = await startExporter(
     [url, other],
     {
@@ -57,14 +58,7 @@ beforeAll(async () => {
     },
     { LLAMA_ROUTER_EXPORTER_TOKEN: TOKEN },
     {
-      memory: startMemory(
-        {
-          measure: createSimulatedMemory(main, new URL(url).host, systemClock),
-          intervalMs: 500,
-          timeoutMs: 1000,
-        },
-        systemClock,
-      ),
+      memory: startMemory({ measure: async () => measure(), intervalMs: 500, timeoutMs: 1000 }, systemClock),
     },
   );
   startedAt = Date.now() / 1000;

@@ -27,6 +27,8 @@ describe('what undici throws', () => {
       'unreachable',
       `${URL} does not speak TLS: is it http:// instead of https://?`,
     ],
+    // As a DOMException has it, which is an abort.
+    [Object.assign(new Error('aborted'), { code: 20 }), 'unreachable', `${URL}: aborted`],
     [coded('UND_ERR_CONNECT_TIMEOUT'), 'timeout', `${URL} did not answer in time`],
     [coded('ETIMEDOUT'), 'timeout', `${URL} did not answer in time`],
     [

@@ -15,6 +15,9 @@ const packages = {
   jq: ['/usr/bin/jq'],
   shellcheck: ['/usr/bin/shellcheck'],
   systemd: ['/usr/bin/systemd-analyze'],
+  // For the image, and for the network in which the compose file's services are started.
+  buildah: ['/usr/bin/buildah'],
+  iproute2: ['/usr/sbin/ip'],
 };
 
 export function machineProgramsMissing() {

@@ -7,7 +7,7 @@ import { isMade, makeOnce } from './made-once.mjs';
 import { aptInstall, Missing, run, succeeds } from './shell.mjs';
 
 const suite = 'sid';
-const packages = ['llama.cpp-tools', 'prometheus', 'prometheus-alertmanager'];
+const packages = ['llama.cpp-tools', 'prometheus', 'prometheus-alertmanager', 'docker-compose'];
 
 /** What the root was made from; a root made from something else is made again. */
 const recipe = `${suite} ${packages.join(' ')}\n`;

@@ -1,0 +1,44 @@
+# The exporter, and nothing to build it with. docker build -t llama-router-exporter .
+# Debian and not Alpine: the NVIDIA runtime brings the machine's nvidia-smi into the container, and that needs glibc.
+ARG NODE_IMAGE=docker.io/library/node:24.21.0-bookworm-slim
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /build
+# Before the sources: what is installed changes less often than they do.
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --include=dev --ignore-scripts
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+RUN npx tsc -p tsconfig.build.json
+
+FROM ${NODE_IMAGE} AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev --ignore-scripts
+
+FROM ${NODE_IMAGE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+ARG CREATED=unknown
+LABEL org.opencontainers.image.title="llama-router-exporter" \
+      org.opencontainers.image.description="Prometheus exporter and operations service for llama.cpp's router mode" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
+ENV NODE_ENV=production
+# For the state file and the audit file. A volume that is new takes over whose folder this is.
+RUN install -d -o 1000 -g 1000 -m 750 /var/lib/llama-router-exporter
+WORKDIR /app
+# With the lockfile, from which scanners read what is in here.
+COPY package.json package-lock.json LICENSE ./
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY --from=build /build/dist ./dist
+# As a number: Kubernetes cannot tell that a name is not root's.
+USER 1000:1000
+EXPOSE 10180
+# Speaks HTTP on the port of the default; with TLS or another address, say another one where the container is started.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:10180/-/healthy').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "/app/dist/main.js"]
+CMD ["serve"]

@@ -1,0 +1,59 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from '@jest/globals';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+const { version, engines } = JSON.parse(read('package.json'));
+
+/** The instructions, each on one line: its name, and the rest. A builder reads them in test/e2e/install.test.ts. */
+const instructions = read('Dockerfile')
+  .replaceAll(/^#.*\n/gm, '')
+  .replaceAll(/\\\n\s*/g, '')
+  .split('\n')
+  .filter((line) => line !== '')
+  .map((line) => [line.split(' ')[0] ?? '', line.slice(line.indexOf(' ') + 1)] as const);
+const all = (name: string) => instructions.filter(([each]) => each === name).map(([, rest]) => rest);
+const last = (name: string) => all(name).at(-1);
+
+it('is made of one version of Node that is supported for long, in a Debian', () => {
+  const [, node = ''] = /^NODE_IMAGE=(.*)$/.exec(all('ARG')[0] ?? '') ?? [];
+  expect(node).toMatch(/^docker\.io\/library\/node:\d+\.\d+\.\d+-[a-z]+-slim$/);
+  const major = Number(/:(\d+)/.exec(node)?.[1]);
+  expect([major % 2, major >= Number(/\d+/.exec(engines.node))]).toEqual([0, true]);
+  for (const from of all('FROM')) expect(from).toMatch(/^\$\{NODE_IMAGE\}( AS [a-z]+)?$/);
+});
+
+it('runs as nobody, in no shell, and tells its health', () => {
+  expect(last('USER')).toMatch(/^[1-9]\d*:[1-9]\d*$/);
+  for (const name of ['ENTRYPOINT', 'CMD']) expect(JSON.parse(last(name) ?? '')).not.toEqual([]);
+  expect(JSON.parse(last('HEALTHCHECK')?.replace(/^.*? CMD /, '') ?? '')[0]).toBe('node');
+  expect(last('EXPOSE')).toBe('10180');
+});
+
+it('installs what the lockfile says, and runs nothing of what it installs', () => {
+  expect(all('RUN').filter((run) => run.startsWith('npm'))).toEqual([
+    'npm ci --include=dev --ignore-scripts',
+    'npm ci --omit=dev --ignore-scripts',
+  ]);
+});
+
+it('tells the version that it is', () => {
+  expect(all('ARG')).toContain(`VERSION=${version}`);
+  expect(last('LABEL')).toMatch(/org\.opencontainers\.image\.version="\$\{VERSION\}"/);
+});
+
+it('copies what is there and is not ignored, and nothing by ADD', () => {
+  expect(all('ADD')).toEqual([]);
+  const [everything, ...allowed] = read('.dockerignore')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  expect(everything).toBe('*');
+  const copied = all('COPY')
+    .filter((copy) => !copy.startsWith('--from='))
+    .flatMap((copy) => copy.split(' ').slice(0, -1));
+  expect([...new Set(copied)].sort()).toEqual(allowed.map((line) => line.slice(1)).sort());
+  expect(copied.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  const dist = read('tsconfig.build.json');
+  expect(dist).toContain('"outDir": "dist"');
+});

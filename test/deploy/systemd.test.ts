@@ -1,0 +1,56 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { loadConfig } from '../../src/config/load.ts';
+
+const UNITS = join(import.meta.dirname, '..', '..', 'deploy', 'systemd');
+const read = (name: string) => readFileSync(join(UNITS, name), 'utf8');
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'systemd-'));
+  writeFileSync(join(folder, 'token'), 'a-token-of-some-length\n');
+  writeFileSync(join(folder, 'api_key'), 'a-key\n');
+  writeFileSync(join(folder, 'config.yml'), '');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** All variables of a text, those that are commented out as well. */
+function variables(text: string): Record<string, string> {
+  const found = [...text.matchAll(/^#?(?:Environment=)?(LLAMA_\w+)=(.*)$/gm)];
+  return Object.fromEntries(
+    found.map(([, name = '', value = '']) => [
+      name,
+      value.replace('%S', '/var/lib').replace('%d', folder).replace('/etc/llama-router-exporter', folder),
+    ]),
+  );
+}
+
+it('the unit and its environment set options that there are, also where they are commented out', () => {
+  const env = {
+    ...variables(read('llama-router-exporter.service')),
+    ...variables(read('llama-router-exporter.env')),
+  };
+  expect(Object.keys(env).length).toBe(7);
+  const { routers, state, audit, auth, web } = loadConfig({ env, flags: {} });
+  expect({
+    routers: routers.map(({ url, api_key }) => [url, api_key?.reveal()]),
+    tokens: auth.tokens.map(({ token }) => token.reveal()),
+    files: [state.file, audit.file],
+    port: web.listen_address.port,
+  }).toEqual({
+    routers: [['http://localhost:8080', 'a-key']],
+    tokens: ['a-token-of-some-length'],
+    files: ['/var/lib/llama-router-exporter/state.json', '/var/lib/llama-router-exporter/audit.jsonl'],
+    port: 10_180,
+  });
+});
+
+it('the unit keeps its files in the one folder that it may write to', () => {
+  const unit = read('llama-router-exporter.service');
+  expect(unit).toMatch(/^ProtectSystem=strict$/m);
+  const folders = [...unit.matchAll(/^Environment=\w+=%S\/([^/\n]+)\//gm)].map(([, name]) => name);
+  expect(folders).toEqual(['llama-router-exporter', 'llama-router-exporter']);
+  expect(unit).toMatch(/^StateDirectory=llama-router-exporter$/m);
+});

@@ -1,0 +1,80 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { createMachineFiles } from '../../src/simulator/machine-files.ts';
+import { createSimulatedMemory } from '../../src/simulator/simulated-memory.ts';
+import { createSimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { startExporter } from '../support/exporter.ts';
+import { createSteppedClock } from '../support/stepped-clock.ts';
+import { until } from '../support/until.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'machine-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+it('shows an exporter of its own whose memory it is, at the moment of each event', async () => {
+  const clock = createSteppedClock(120_000);
+  const models = [
+    { id: 'qwen', sizeBytes: 16e9, contextTokens: 8192, loadSeconds: 10 },
+    { id: 'org/gemma:Q4', loadSeconds: 1 },
+  ];
+  let show = () => {};
+  const router = createSimulatedRouter({ models, clock, onChange: () => show() });
+  const measure = createSimulatedMemory(router, '', clock);
+  const { url } = await router.listen();
+  const write = createMachineFiles(folder, router, Number(new URL(url).port));
+  show = () => write(measure());
+  show();
+  const exporter = await startExporter([url], {
+    'path.procfs': join(folder, 'proc'),
+    'path.sysfs': join(folder, 'sys'),
+    'memory.interval': '200ms',
+    'memory.nvidia-smi': '',
+  });
+  const gpu = { name: 'Simulated Radeon', pool: 'vram' };
+  const held = 'llama_router_model_gpu_memory_used_bytes';
+  try {
+    await exporter.untilValue('llama_router_gpu_memory_used_bytes', gpu, 850e6);
+
+    await router.load('qwen');
+    await router.load('org/gemma:Q4');
+    await clock.advance(11_000);
+    const { gpus, models: read } = measure();
+    // In whole kibibytes, as drivers tell it.
+    const qwen = read.find(({ model }) => model === 'qwen');
+    const bytes = Math.round((qwen?.gpus[0]?.bytes ?? 0) / 1024) * 1024;
+    await exporter.untilValue(held, { model: 'qwen' }, bytes);
+    expect(await exporter.value(held, { model: 'org/gemma:Q4' })).toBeGreaterThan(1e9);
+    expect(await exporter.value('llama_router_gpu_memory_used_bytes', gpu)).toBe(gpus[0]?.usedBytes);
+    const unowned = (await exporter.value('llama_router_gpu_memory_unowned_bytes', gpu)) ?? 0;
+    expect(Math.abs(unowned - 850e6)).toBeLessThan(2048);
+    expect(
+      await exporter.value('llama_router_model_resident_memory_bytes', { model: 'qwen' }),
+    ).toBeGreaterThan(1e8);
+
+    router.unload('qwen');
+    await clock.advance(1000);
+    await exporter.untilValue('llama_router_model_status', { model: 'qwen', status: 'unloaded' }, 1);
+    await until('its memory to be gone', async () => {
+      return (await exporter.value(held, { model: 'qwen' })) === undefined;
+    });
+  } finally {
+    await exporter.stop();
+    await router.stop();
+  }
+});
+
+it('begins anew where it was before, and touches no folder of somebody else', () => {
+  const router = createSimulatedRouter({ models: [{ id: 'qwen' }] });
+  createMachineFiles(folder, router, 8080);
+  createMachineFiles(folder, router, 8080);
+  expect(readdirSync(join(folder, 'proc')).sort()).toEqual(['100', 'meminfo', 'net']);
+  const theirs = join(folder, 'sys');
+  writeFileSync(join(theirs, 'precious'), '');
+  expect(() => createMachineFiles(theirs, router, 8080)).toThrow(
+    'holds other files: give it an empty folder',
+  );
+});
