@@ -29,6 +29,12 @@ const COPIED = [
   { from: 'grafana/dashboards', to: `${chart}/files/dashboards` },
 ];
 
+/** Written by hand, but for the version after these words. */
+const VERSIONED = [
+  { file: 'Dockerfile', words: 'ARG VERSION=' },
+  { file: 'docker-compose.yml', words: 'image: llama-router-exporter:' },
+];
+
 const check = process.argv.includes('--check');
 const drifted = [];
 
@@ -45,6 +51,13 @@ for (const { from, to } of COPIED) {
   for (const name of names) write(`${to}/${name}`, readFileSync(`${root}${from}/${name}`, 'utf8'));
   const left = existsSync(`${root}${to}`) ? readdirSync(`${root}${to}`) : [];
   for (const name of left.filter((name) => !names.includes(name))) remove(`${to}/${name}`);
+}
+
+const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
+for (const { file, words } of VERSIONED) {
+  const [before, rest, ...more] = readFileSync(`${root}${file}`, 'utf8').split(words);
+  if (rest === undefined || more.length > 0) fail(`${file} does not have '${words}' once.`);
+  write(file, `${before}${words}${rest.replace(/^\S+/, version)}`);
 }
 
 if (check && drifted.length > 0) {

@@ -33,6 +33,8 @@ export function namedVersions() {
     'package-lock.json': JSON.parse(text('package-lock.json')).version,
     'Chart.yaml': chart.version,
     'appVersion of Chart.yaml': chart.appVersion,
+    Dockerfile: /^ARG VERSION=(.*)$/m.exec(text('Dockerfile'))?.[1],
+    'docker-compose.yml': /image: llama-router-exporter:(.*)$/m.exec(text('docker-compose.yml'))?.[1],
     'docs/openapi.json': JSON.parse(text('docs/openapi.json')).info.version,
   };
 }
