@@ -21,8 +21,8 @@ import { createRetired } from './retired.ts';
 export interface Telemetry {
   transition(transition: Transition): void;
   notice(notice: Notice): void;
-  /** Somebody is about to ask for one of these models. */
-  reported(asked: readonly { router: string; model: string }[], cause: ReportedCause, task?: Task): void;
+  /** Somebody is about to ask for a model. */
+  reported(cause: ReportedCause, task?: Task): void;
   samples(): Promise<Samples[]>;
   /** The counters as they stand, to be given to `restore` of a later process. */
   snapshot(): Promise<CounterValue[]>;
@@ -69,6 +69,8 @@ export function createTelemetry(
   for (const task of [...TASKS, 'other'] as const) usageReports.add({ cause: 'task', task }, 0);
   const retiredModels = createRetired(MODELS_KEPT, forgetModel);
   const retiredRouters = createRetired(ROUTERS_KEPT, forgetRouter);
+  /** Those that reloads may have: where nobody reports any, the series of all would be for nothing. */
+  let causes: readonly Cause[] = ['unknown'];
   /** By router: the models that are there, and the kinds of event that were counted. */
   const modelsOf = new Map<string, Set<string>>();
   const eventsOf = new Map<string, Set<string>>();
@@ -99,13 +101,11 @@ export function createTelemetry(
           if (notice.fault) ofRouters.pollErrors.add({ router, fault: notice.fault });
       }
     },
-    reported(asked, cause, task) {
+    reported(cause, task) {
       usageReports.add({ cause, task: task ?? '' });
-      // The series of the reload that may come begins at 0 before it: else `increase()` would not see it.
-      for (const model of asked) {
-        for (const unload_reason of UNLOAD_REASONS)
-          ofModels.reloads.add({ ...model, unload_reason, cause }, 0);
-      }
+      if (causes === CAUSES) return;
+      causes = CAUSES;
+      for (const [router, models] of modelsOf) for (const model of models) startReloads(router, model);
     },
     samples: () => Promise.all(all.map((family) => family.samples())),
     snapshot: () => snapshotOf(all),
@@ -163,9 +163,15 @@ export function createTelemetry(
     }
     for (const reason of UNLOAD_REASONS) {
       ofModels.unloads.add({ ...labels, reason }, 0);
-      ofModels.reloads.add({ ...labels, unload_reason: reason, cause: 'unknown' }, 0);
     }
+    startReloads(router, model);
     ofModels.loadDuration.refresh();
+  }
+
+  function startReloads(router: string, model: string): void {
+    for (const unload_reason of UNLOAD_REASONS) {
+      for (const cause of causes) ofModels.reloads.add({ router, model, unload_reason, cause }, 0);
+    }
   }
 
   function countEvent(router: string, name: string): void {

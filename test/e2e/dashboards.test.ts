@@ -114,7 +114,9 @@ async function live(): Promise<void> {
   await main.request('draw', { tokens: 10 });
 
   // Unloaded by hand, and loaded again; nothing there; a dry run; an alert, its repetition, and ones of strangers.
+  await post('/api/v1/usage', { reports: [{ model: 'code', cause: 'api' }] });
   await post('/api/v1/unload-all', { routers: [router] });
+  await seen('llama_router_model_reloads_after_unload_total{model="draw",cause="chat"} == 0');
   await post('/api/v1/usage', { reports: [{ model: 'draw', cause: 'chat' }] });
   await main.request('draw', { tokens: 10 });
   await value(

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { REPORTED_CAUSES, type ReportedCause, TASKS, type Task } from '../../models/cause.ts';
-import type { Asked, Usage } from '../../usage/usage.ts';
+import type { Usage } from '../../usage/usage.ts';
 import { demandScope } from '../auth/permit.ts';
 import { parsed } from '../parsed.ts';
 
@@ -36,8 +36,8 @@ export const usageAnswer = z
   })
   .meta({ id: 'UsageAnswer' });
 
-/** Counts a report about these models. */
-export type CountReport = (asked: readonly Asked[], cause: ReportedCause, task?: Task) => void;
+/** Counts a report. */
+export type CountReport = (cause: ReportedCause, task?: Task) => void;
 
 /** `POST /api/v1/usage`: who is about to ask for which model. What is about no model here is no error: models come and go. */
 export function usageRoute(usage: Usage, count: CountReport) {
@@ -48,8 +48,7 @@ export function usageRoute(usage: Usage, count: CountReport) {
     demandScope(response, { routers: named.length === reports.length ? named : [], dryRun: false });
     const ignored: z.infer<typeof usageAnswer>['ignored'] = [];
     for (const { task, ...each } of reports) {
-      const asked = usage.report(each);
-      if (asked.length > 0) count(asked, each.cause, taskOf(each.cause, task));
+      if (usage.report(each).length > 0) count(each.cause, taskOf(each.cause, task));
       else ignored.push({ model: each.model, why: whyNot(each.router) });
     }
     response.json({ accepted: reports.length - ignored.length, ignored });
