@@ -52,30 +52,18 @@ export const operations = dashboard({
       title: 'Last unload',
       description: 'Since an operation of this exporter last unloaded a model.',
       unit: units.DurationSeconds,
-      width: 4,
+      width: 6,
       queries: [{ expr: `min(${since(series(CATALOG.lastUnload))})`, legend: 'ago' }],
     }),
     stat({
       title: 'Held',
       description: 'Routers whose memory is to be kept free now.',
       unit: units.NoUnit,
-      width: 4,
+      width: 6,
       queries: [{ expr: sum([], series(CATALOG.holdActive)), legend: 'held' }],
       steps: [
         [null, 'text'],
         [1, 'orange'],
-      ],
-    }),
-    stat({
-      title: 'Paused',
-      description:
-        'Automatic unloads that rest, because what they unloaded came back again and again: find out which client asks.',
-      unit: units.NoUnit,
-      width: 4,
-      queries: [{ expr: sum([], series(CATALOG.unloadPaused)), legend: 'paused' }],
-      steps: [
-        [null, 'text'],
-        [1, 'red'],
       ],
     }),
     graph({
