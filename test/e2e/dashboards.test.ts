@@ -17,10 +17,7 @@ const TOKEN = 'token-of-the-dashboards';
 const GB = 1_000_000_000;
 
 /** Drawn, and 0 from end to end: no guard trips here, and the simulator reads its memory in no time. */
-const ALWAYS_ZERO = [
-  'operations.json: 11. Loops, A',
-  'exporter.json: 12. Time of a reading of memory, A',
-];
+const ALWAYS_ZERO = ['operations.json: 11. Loops, A', 'exporter.json: 12. Time of a reading of memory, A'];
 
 let main: SimulatedRouter;
 let attic: SimulatedRouter;
