@@ -225,6 +225,11 @@ class Pipeline:
             "Empty: all that a held router has. Models of other providers never are.",
         )
         connection_prefix: str = Field(default="", description="The prefix of the connection to the router, if it has one.")
+        refuse_chats: bool = Field(
+            default=True,
+            description="Refuse chats during a hold, too, and not only background tasks. Switch it off where the GPU hold "
+            "filter is in Open WebUI: that one can say why, while Open WebUI since 0.8 shows nothing of what is said here.",
+        )
         administrators_pass: bool = Field(default=False, description="Administrators may use models during a hold.")
         report_usage: bool = Field(
             default=True,
@@ -279,8 +284,9 @@ class Pipeline:
             return
         look = await self.exporter.look(model, valves.routers)
         cause, task = cause_of(metadata)
+        passes = task is None and (not valves.refuse_chats or (administrator and valves.administrators_pass))
         # A task that nobody asked for waits for better times, whoever's chat it belongs to.
-        if look.refusal is not None and not (administrator and valves.administrators_pass and task is None):
+        if look.refusal is not None and not passes:
             raise Exception(f"{look.refusal} Please try again after that.")
         if valves.report_usage:
             self.exporter.report(look, cause, task)

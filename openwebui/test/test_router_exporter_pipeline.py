@@ -69,6 +69,13 @@ async def test_tasks_of_administrators_wait_as_all_do(exporter: Running, a_pipel
     assert await why_not(pipeline, a_chat(QUICK), USER) is not None
 
 
+async def test_can_leave_chats_to_the_filter_that_says_why(exporter: Running, a_pipeline: Any) -> None:
+    await exporter.hold()
+    pipeline = a_pipeline(exporter.url, refuse_chats=False)
+    assert await why_not(pipeline, a_chat(QUICK)) is None
+    assert await why_not(pipeline, a_task(QUICK, "title_generation")) is not None
+
+
 async def test_knows_what_a_workspace_model_stands_for_but_not_for_a_task_on_another_model(a_pipeline: Any) -> None:
     workspace = {"id": "my-tutor", "info": {"base_model_id": "qwen3-8b"}}
     async with serving(Listener(held=("gpu-box",))) as url:

@@ -29,7 +29,15 @@ export function pythonEnvironment(name, requirements, pipArguments = []) {
     run(command, ['-m', 'venv', folder]);
   }
   const quietly = ['--quiet', '--disable-pip-version-check', '--no-cache-dir'];
-  run(join(bin, 'python'), ['-m', 'pip', 'install', ...quietly, ...pipArguments, '--requirement', requirements]);
+  run(join(bin, 'python'), [
+    '-m',
+    'pip',
+    'install',
+    ...quietly,
+    ...pipArguments,
+    '--requirement',
+    requirements,
+  ]);
   writeFileSync(stamp, wanted);
   return bin;
 }
