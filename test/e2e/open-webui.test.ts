@@ -57,7 +57,7 @@ afterAll(async () => {
 
 beforeEach(() => pipelines.setValves({ refuse_chats: false }));
 afterEach(async () => {
-  const { released } = await toExporter('DELETE', '/api/v1/hold');
+  const { released } = (await toExporter('DELETE', '/api/v1/hold')) as { released: unknown[] };
   if (released.length > 0) await sleep(REMEMBERED_MS);
   await toExporter('POST', '/api/v1/unload-all', { when_busy: 'force', wait: 60 });
 });

@@ -130,10 +130,8 @@ export interface Tab {
 /** Opens a tab of the administrator's, who answers every question in the same way. */
 export async function openTab({ url, admin }: OpenWebUi, answer: 'yes' | 'no'): Promise<Tab> {
   const python = join(installOpenWebUi(), 'python');
-  const child: ChildProcess = spawn('setpriv', [
-    ...['--pdeathsig', 'KILL', python, join(sources, 'test/socket_session.py')],
-    ...[url, admin, answer],
-  ]);
+  const session = [python, join(sources, 'test/socket_session.py'), url, admin, answer];
+  const child: ChildProcess = spawn('/usr/bin/setpriv', ['--pdeathsig', 'KILL', ...session]);
   const events: { type: string; data: Record<string, unknown> }[] = [];
   let said = '';
   child.stderr?.on('data', (chunk) => (said += chunk));
