@@ -34,6 +34,9 @@ CATALOGUE_SECONDS = 60.0
 NEW_MODEL_SECONDS = 5.0
 """How long it counts for one that is not: it may be new, or not run on a router at all."""
 
+CATALOGUE_WITHIN_SECONDS = 5.0
+"""How long the list may take, which is long where there are many models. A later chat finds it."""
+
 REPORT_WITHIN_SECONDS = 2.0
 REPORTS_AT_ONCE = 20
 REPORTS_PAUSED_SECONDS = 60.0
@@ -63,6 +66,7 @@ class Exporter:
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._catalogue: dict[str, tuple[Served, ...]] = {}
         self._catalogue_at = float("-inf")
+        self._reading: asyncio.Task[None] | None = None
         self._looks: dict[tuple[str, str], tuple[float, Look]] = {}
         self._reports: set[asyncio.Task[None]] = set()
         self._reports_from = float("-inf")
@@ -107,20 +111,33 @@ class Exporter:
         await asyncio.gather(*self._reports, return_exceptions=True)
 
     async def _ask(self, model: str, routers: str) -> Look:
+        lifetime = CATALOGUE_SECONDS if model in self._catalogue else NEW_MODEL_SECONDS
+        if time.monotonic() - self._catalogue_at > lifetime:
+            # It goes on when this chat cannot wait for it.
+            await asyncio.shield(self._read())
+        served = tuple(it for it in self._catalogue.get(model, ()) if matches(it.router, routers))
         async with self._session() as session:
-            served = tuple(it for it in await self._served(session, model) if matches(it.router, routers))
             refusals = [await self._gate(session, it) for it in served]
         # Which of several routers Open WebUI would ask is not known here: one that is open is enough.
         return Look(served, refusals[0] if all(refusals) and refusals else None)
 
-    async def _served(self, session: aiohttp.ClientSession, model: str) -> tuple[Served, ...]:
-        lifetime = CATALOGUE_SECONDS if model in self._catalogue else NEW_MODEL_SECONDS
-        if time.monotonic() - self._catalogue_at > lifetime:
-            async with session.get(f"{self.url}/api/v1/models") as answer:
-                answer.raise_for_status()
-                self._catalogue = catalogue_of((await answer.json())["models"])
-                self._catalogue_at = time.monotonic()
-        return self._catalogue.get(model, ())
+    def _read(self) -> asyncio.Task[None]:
+        """The reading of the list that is under way, or a new one: chats that come together share it."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_catalogue())
+            # Nobody may be left to hear that it failed, and asyncio would complain.
+            self._reading.add_done_callback(lambda read: read.cancelled() or read.exception())
+        return self._reading
+
+    async def _read_catalogue(self) -> None:
+        async with (
+            asyncio.timeout(CATALOGUE_WITHIN_SECONDS),
+            self._session() as session,
+            session.get(f"{self.url}/api/v1/models") as answer,
+        ):
+            answer.raise_for_status()
+            self._catalogue = catalogue_of((await answer.json())["models"])
+            self._catalogue_at = time.monotonic()
 
     async def _gate(self, session: aiohttp.ClientSession, served: Served) -> str | None:
         async with session.get(f"{self.url}/api/v1/gate", params=served._asdict()) as answer:
@@ -280,7 +297,8 @@ class Pipeline:
         """Raises while the model's memory is to stay free, else tells what the model is about to be used for."""
         valves = self.valves
         model = model_of(str(body.get("model") or ""), metadata.get("model"), valves.connection_prefix)
-        if not model or not matches(model, valves.models):
+        # A direct connection is the user's own server, whatever its models are called.
+        if not model or metadata.get("direct") or not matches(model, valves.models):
             return
         look = await self.exporter.look(model, valves.routers)
         cause, task = cause_of(metadata)

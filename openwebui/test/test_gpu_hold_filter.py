@@ -61,6 +61,11 @@ async def test_never_holds_up_a_model_that_no_router_has(exporter: Running) -> N
     assert await why_not(a_filter(exporter.url), "gpt-5-cloud") is None
 
 
+async def test_never_holds_up_a_user_s_own_server(exporter: Running) -> None:
+    await exporter.hold()
+    assert await why_not(a_filter(exporter.url), SLOW, __metadata__={"direct": True, "chat_id": "1"}) is None
+
+
 async def test_knows_a_model_by_its_alias_by_its_prefix_and_by_what_it_stands_for(exporter: Running) -> None:
     await exporter.hold()
     assert await why_not(a_filter(exporter.url), "default") is not None
@@ -168,6 +173,25 @@ async def test_does_not_ask_an_exporter_again_at_once_that_hung() -> None:
         for _ in range(20):
             assert await why_not(made, SLOW) is None
         assert time.monotonic() - began < 0.1
+
+
+async def test_a_list_that_takes_longer_than_a_chat_waits_is_there_for_the_next() -> None:
+    listener = Listener(held=("gpu-box",))
+
+    async def slow_to_list(request: Any) -> Any:
+        if request.path == "/api/v1/models":
+            await asyncio.sleep(0.5)
+        return await listener(request)
+
+    async with serving(slow_to_list) as url:
+        made = a_filter(url)
+        began = time.monotonic()
+        together = await asyncio.gather(*(why_not(made, model) for model in ("qwen3-8b", "default", "both")))
+        assert time.monotonic() - began < 0.3
+        assert together == [None, None, None]
+        await asyncio.sleep(1)
+        assert await why_not(made, "qwen3-8b") is not None
+    assert listener.asked.count("/api/v1/models") == 1
 
 
 async def test_new_valves_count_for_the_next_chat(exporter: Running, nobody: str) -> None:
