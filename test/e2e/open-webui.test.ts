@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { startBrowser } from '../support/browser.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import {
   installOpenWebUi,
@@ -249,6 +250,41 @@ describe('the button', () => {
     const bob = await webui.addUser('bob@example.org');
     await press(bob);
     await isNow('tiny-a', 'loaded');
+  });
+});
+
+describe('somebody at a browser', () => {
+  it('unloads with the button, and then reads why a chat has to wait', async () => {
+    const browser = await startBrowser();
+    try {
+      const page = await browser.newPage();
+      await page.addInitScript({ content: `localStorage.setItem('token', '${webui.admin}')` });
+      await page.goto(`${webui.url}/?models=tiny-a`);
+      await page.locator('#chat-input').waitFor();
+      // What is new in this version, which is told once.
+      await page.keyboard.press('Escape');
+      const say = async (text: string) => {
+        await page.locator('#chat-input').click();
+        await page.keyboard.type(text);
+        await page.keyboard.press('Enter');
+      };
+      await say('hello');
+      await isNow('tiny-a', 'loaded');
+      await page.getByRole('button', { name: 'unload_models_action' }).click();
+      await page.getByText('Unload models?').waitFor();
+      await page.getByRole('button', { name: 'Confirm', exact: true }).click();
+      await page.getByText('1 model unloaded. Reload the page').waitFor();
+      await isNow('tiny-a', 'unloaded');
+
+      await hold();
+      await say('and now?');
+      await page
+        .getByText(/is kept free until .* for training \(asked by default\)/)
+        .first()
+        .waitFor();
+    } finally {
+      await browser.close();
+    }
   });
 });
 

@@ -60,6 +60,9 @@ export async function startOpenWebUi(connections: readonly Connection[]): Promis
       Object.fromEntries(connections.map(({ config }, index) => [index, config ?? { enable: true }])),
     ),
     ENABLE_OLLAMA_API: 'False',
+    // They would load a model again that a test has just unloaded. Titles are asked for by those who want some.
+    ENABLE_FOLLOW_UP_GENERATION: 'False',
+    ENABLE_TAGS_GENERATION: 'False',
     // It fetches nothing and tells nobody.
     OFFLINE_MODE: 'true',
     HF_HUB_OFFLINE: '1',
