@@ -1,0 +1,103 @@
+"""An exporter that behaves badly, and one that hears what it is told: the real one does neither on request."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def serving(answer: Answer) -> AsyncIterator[str]:
+    """A server that answers everything with this, on a free port; its address."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await answer(request)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.05)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def hangs(_: web.Request) -> web.StreamResponse:
+    """Takes the request, and says nothing."""
+    await asyncio.sleep(3600)
+    return web.Response()
+
+
+async def drips(request: web.Request) -> web.StreamResponse:
+    """Says 200 at once, and the rest never."""
+    answer = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await answer.prepare(request)
+    await answer.write(b'{"models": [')
+    await asyncio.sleep(3600)
+    return answer
+
+
+async def talks_html(_: web.Request) -> web.StreamResponse:
+    """Is some other server."""
+    return web.Response(text="<h1>It works!</h1>", content_type="text/html")
+
+
+async def talks_nonsense(_: web.Request) -> web.StreamResponse:
+    """Says JSON of a form that nobody expects."""
+    return web.json_response([1, "two", {"models": None}])
+
+
+def problem(status: int, detail: str) -> Answer:
+    """Says what is wrong, as the exporter does."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        body = {"type": "about:blank", "title": "No", "status": status, "detail": detail}
+        return web.json_response(body, status=status, content_type="application/problem+json")
+
+    return answer
+
+
+MODELS = [
+    {"router": "gpu-box", "id": "qwen3-8b", "aliases": ["default"]},
+    {"router": "gpu-box", "id": "both", "aliases": []},
+    {"router": "attic", "id": "both", "aliases": []},
+]
+
+
+class Listener:
+    """An exporter with two routers, of which some are held. It writes down what is reported and what is asked."""
+
+    def __init__(self, held: tuple[str, ...] = (), usage_status: int = 202) -> None:
+        self.held = held
+        self.usage_status = usage_status
+        self.reports: list[dict[str, Any]] = []
+        self.tokens: list[str | None] = []
+        self.asked: list[str] = []
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request.path)
+        match request.path:
+            case "/api/v1/models":
+                return web.json_response({"models": MODELS})
+            case "/api/v1/gate":
+                return self._gate(request.query["router"])
+            case "/api/v1/usage":
+                self.tokens.append(request.headers.get("Authorization"))
+                self.reports += (await request.json())["reports"]
+                return web.json_response({"accepted": 1, "ignored": []}, status=self.usage_status)
+            case _:
+                return web.Response(status=404)
+
+    def _gate(self, router: str) -> web.StreamResponse:
+        if router not in self.held:
+            return web.Response(status=204)
+        detail = f"GPU memory of {router} is kept free until 14:05 UTC for training (asked by alice)."
+        headers = {"X-Gate-Error": "{}", "Retry-After": "60"}
+        return web.json_response({"detail": detail}, status=503, headers=headers, content_type="application/problem+json")

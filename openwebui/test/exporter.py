@@ -1,0 +1,130 @@
+"""A real exporter with a simulated router, for tests: `node dist/main.js`, which `npm run build` makes."""
+
+import asyncio
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+
+ROOT = Path(__file__).parent.parent.parent
+TOKEN = "a-token-of-the-tests"
+ROUTER = "gpu-box"
+QUICK = "nomic-embed-text"
+"""Loads in 0.4 s."""
+
+SLOW = "qwen3-8b"
+"""Loads in 3 s, and says 70 tokens a second. Its alias is `default`."""
+
+
+class Running(NamedTuple):
+    """An exporter and its router."""
+
+    url: str
+    router_url: str
+
+    async def call(self, method: str, path: str, body: Any = None) -> Any:
+        """What the exporter answers; None when there is nothing to read."""
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.request(method, self.url + path, json=body) as answer,
+        ):
+            text = await answer.text()
+            return json.loads(text) if text else None
+
+    async def load(self, model: str, tokens: int = 1) -> None:
+        """Has the model say something, and waits until the exporter knows that it is loaded."""
+        await self.chat(model, tokens)
+        await self.until(model, "loaded")
+
+    async def chat(self, model: str, tokens: int) -> None:
+        """Has the model say so many words, as Open WebUI would."""
+        body = {"model": model, "max_tokens": tokens, "messages": [{"role": "user", "content": "hello"}]}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.router_url}/v1/chat/completions", json=body) as answer,
+        ):
+            await answer.read()
+
+    async def status(self, model: str) -> str:
+        """What the exporter believes of the model."""
+        models = (await self.call("GET", "/api/v1/models"))["models"]
+        return next(str(it["status"]) for it in models if it["id"] == model)
+
+    async def until(self, model: str, status: str) -> None:
+        """Resolves when the exporter believes it; fails after ten seconds."""
+        async with asyncio.timeout(10):
+            while await self.status(model) != status:
+                await asyncio.sleep(0.02)
+
+    async def hold(self, seconds: int = 600, reason: str = "training") -> None:
+        """Keeps the router's memory free."""
+        await self.call("PUT", "/api/v1/hold", {"seconds": seconds, "reason": reason})
+
+    async def calm(self) -> None:
+        """Nothing is held and nothing is loaded."""
+        await self.call("DELETE", "/api/v1/hold")
+        await self.call("POST", "/api/v1/unload-all", {"when_busy": "force", "wait": 30})
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Running]:
+    """Starts both, on free ports."""
+    port, router_port = free_port(), free_port()
+    running = Running(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{router_port}")
+    config = folder / "config.json"
+    config.write_text(
+        json.dumps(
+            {
+                "routers": [{"url": running.router_url, "name": ROUTER}],
+                "web": {"listen_address": f"127.0.0.1:{port}"},
+                "auth": {"tokens": [{"name": "tests", "token": TOKEN}]},
+            }
+        )
+    )
+    with (folder / "log").open("w") as log:
+        commands = [
+            ["simulate", "--port", str(router_port), "--models", "5", "--quiet"],
+            ["serve", f"--config.file={config}"],
+        ]
+        processes = [
+            subprocess.Popen(["node", str(ROOT / "dist/main.js"), *command], stdout=log, stderr=log) for command in commands
+        ]
+    try:
+        asyncio.run(ready(running, folder / "log"))
+        yield running
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(10)
+
+
+async def ready(running: Running, log: Path) -> None:
+    """Resolves when the exporter knows its router; fails with what both printed."""
+    try:
+        async with asyncio.timeout(20):
+            while not await knows_its_router(running):
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise RuntimeError(f"The exporter did not start:\n{log.read_text()}") from None
+
+
+async def knows_its_router(running: Running) -> bool:
+    """Whether its models are listed."""
+    try:
+        return bool((await running.call("GET", "/api/v1/models"))["models"])
+    except aiohttp.ClientError:
+        return False
+
+
+def free_port() -> int:
+    """One that nobody listens on at this moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -1,0 +1,276 @@
+"""The filter: who is held up, who is not, and that nobody waits for an exporter in trouble."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doubles import Answer, Listener, drips, hangs, problem, serving, talks_html, talks_nonsense
+from exporter import QUICK, SLOW, TOKEN, Running
+from loading import load
+
+USER = {"id": "1", "role": "user", "name": "Bob", "email": "bob@example.org"}
+ADMIN = {**USER, "role": "admin"}
+
+
+def a_filter(url: str, **valves: Any) -> Any:
+    made = load("gpu_hold_filter.py").Filter()
+    made.valves = made.Valves(exporter_url=url, **valves)
+    return made
+
+
+def a_chat(model: str) -> dict[str, Any]:
+    return {"model": model, "messages": [{"role": "user", "content": "hello"}]}
+
+
+async def why_not(made: Any, model: str, user: dict[str, Any] = USER, **more: Any) -> str | None:
+    """What the person is told; None when the chat goes on, as it was."""
+    body = a_chat(model)
+    try:
+        passed = await made.inlet(body, __user__=user, **more)
+    except Exception as error:
+        return str(error)
+    assert passed is body
+    assert body == a_chat(model)
+    return None
+
+
+async def test_says_who_holds_the_memory_why_and_until_when(exporter: Running) -> None:
+    await exporter.hold(reason="training")
+    said = await why_not(a_filter(exporter.url), SLOW)
+    assert said is not None
+    assert said.startswith("GPU memory of gpu-box is kept free until ")
+    assert said.endswith(" for training (asked by tests). Please try again after that.")
+
+
+async def test_lets_chats_pass_when_nothing_is_held(exporter: Running) -> None:
+    assert await why_not(a_filter(exporter.url), SLOW) is None
+
+
+async def test_a_model_that_stayed_in_memory_can_be_used_during_a_hold(exporter: Running) -> None:
+    await exporter.load(QUICK)
+    await exporter.hold()
+    made = a_filter(exporter.url)
+    assert await why_not(made, QUICK) is None
+    assert await why_not(made, SLOW) is not None
+
+
+async def test_never_holds_up_a_model_that_no_router_has(exporter: Running) -> None:
+    await exporter.hold()
+    assert await why_not(a_filter(exporter.url), "gpt-5-cloud") is None
+
+
+async def test_never_holds_up_a_user_s_own_server(exporter: Running) -> None:
+    await exporter.hold()
+    assert await why_not(a_filter(exporter.url), SLOW, __metadata__={"direct": True, "chat_id": "1"}) is None
+
+
+async def test_knows_a_model_by_its_alias_by_its_prefix_and_by_what_it_stands_for(exporter: Running) -> None:
+    await exporter.hold()
+    assert await why_not(a_filter(exporter.url), "default") is not None
+    prefixed = a_filter(exporter.url, connection_prefix="local")
+    assert await why_not(prefixed, f"local.{SLOW}") is not None
+    workspace = {"id": "my-tutor", "info": {"base_model_id": f"local.{SLOW}"}}
+    assert await why_not(prefixed, "my-tutor", __model__=workspace) is not None
+    # Of another connection, which has a model of the same name.
+    assert await why_not(prefixed, f"cloud.{SLOW}") is None
+
+
+async def test_a_hold_that_ends_lets_chats_pass_again_within_a_second(exporter: Running) -> None:
+    made = a_filter(exporter.url)
+    await exporter.hold()
+    assert await why_not(made, SLOW) is not None
+    await exporter.call("DELETE", "/api/v1/hold")
+    await asyncio.sleep(1.05)
+    assert await why_not(made, SLOW) is None
+
+
+async def test_administrators_pass_only_when_the_valve_says_so(exporter: Running) -> None:
+    await exporter.hold()
+    assert await why_not(a_filter(exporter.url), SLOW, ADMIN) is not None
+    lenient = a_filter(exporter.url, administrators_pass=True)
+    assert await why_not(lenient, SLOW, ADMIN) is None
+    assert await why_not(lenient, SLOW, USER) is not None
+
+
+async def test_valves_narrow_down_which_routers_and_models_it_is_for() -> None:
+    async with serving(Listener(held=("gpu-box",))) as url:
+        assert await why_not(a_filter(url), "qwen3-8b") is not None
+        assert await why_not(a_filter(url, routers="attic, cellar*"), "qwen3-8b") is None
+        assert await why_not(a_filter(url, routers="attic, gpu-*"), "qwen3-8b") is not None
+        assert await why_not(a_filter(url, models="gemma*"), "qwen3-8b") is None
+        assert await why_not(a_filter(url, models="gemma*, qwen*"), "qwen3-8b") is not None
+
+
+async def test_a_model_on_several_routers_is_held_up_when_all_are_held() -> None:
+    async with serving(Listener(held=("gpu-box",))) as url:
+        assert await why_not(a_filter(url), "both") is None
+        # Whoever knows which of them Open WebUI asks, says so.
+        assert await why_not(a_filter(url, routers="gpu-box"), "both") is not None
+    async with serving(Listener(held=("gpu-box", "attic"))) as url:
+        assert await why_not(a_filter(url), "both") is not None
+
+
+FAULTS = [hangs, drips, talks_html, talks_nonsense, problem(401, "No token."), problem(503, "Starting."), problem(500, "Oh.")]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_fails_open_within_300_ms_whatever_the_exporter_does(fault: Answer) -> None:
+    async with serving(fault) as url:
+        began = time.monotonic()
+        assert await why_not(a_filter(url, exporter_token=TOKEN), SLOW) is None
+        assert time.monotonic() - began < 0.3
+
+
+async def test_fails_open_at_once_when_the_exporter_is_down(nobody: str) -> None:
+    began = time.monotonic()
+    assert await why_not(a_filter(nobody), SLOW) is None
+    assert time.monotonic() - began < 0.3
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "http://", "http://no-such-host.invalid:10180", "http://192.0.2.1:10180"])
+async def test_fails_open_when_the_address_is_wrong(url: str) -> None:
+    began = time.monotonic()
+    assert await why_not(a_filter(url), SLOW) is None
+    assert time.monotonic() - began < 0.3
+
+
+async def test_a_hanging_exporter_delays_nobody_else() -> None:
+    """The filter shares its event loop with all of Open WebUI."""
+    longest = 0.0
+
+    async def heart() -> None:
+        nonlocal longest
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.005)
+            longest = max(longest, time.monotonic() - before)
+
+    async with serving(hangs) as url:
+        beating = asyncio.create_task(heart())
+        made = a_filter(url)
+        await asyncio.gather(*(why_not(made, f"model-{number}") for number in range(50)))
+        beating.cancel()
+    assert longest < 0.15
+
+
+async def test_asks_about_a_model_once_a_second_and_for_the_list_once_a_minute() -> None:
+    listener = Listener()
+    async with serving(listener) as url:
+        made = a_filter(url)
+        for _ in range(20):
+            assert await why_not(made, "qwen3-8b") is None
+        assert await why_not(made, "default") is None
+    assert listener.asked == ["/api/v1/models", "/api/v1/gate", "/api/v1/gate"]
+
+
+async def test_does_not_ask_an_exporter_again_at_once_that_hung() -> None:
+    async with serving(hangs) as url:
+        made = a_filter(url)
+        await why_not(made, SLOW)
+        began = time.monotonic()
+        for _ in range(20):
+            assert await why_not(made, SLOW) is None
+        assert time.monotonic() - began < 0.1
+
+
+async def test_a_list_that_takes_longer_than_a_chat_waits_is_there_for_the_next() -> None:
+    listener = Listener(held=("gpu-box",))
+
+    async def slow_to_list(request: Any) -> Any:
+        if request.path == "/api/v1/models":
+            await asyncio.sleep(0.5)
+        return await listener(request)
+
+    async with serving(slow_to_list) as url:
+        made = a_filter(url)
+        began = time.monotonic()
+        together = await asyncio.gather(*(why_not(made, model) for model in ("qwen3-8b", "default", "both")))
+        assert time.monotonic() - began < 0.3
+        assert together == [None, None, None]
+        await asyncio.sleep(1)
+        assert await why_not(made, "qwen3-8b") is not None
+    assert listener.asked.count("/api/v1/models") == 1
+
+
+async def test_new_valves_count_for_the_next_chat(exporter: Running, nobody: str) -> None:
+    await exporter.hold()
+    made = a_filter(nobody)
+    assert await why_not(made, SLOW) is None
+    made.valves = made.Valves(exporter_url=exporter.url)
+    assert await why_not(made, SLOW) is not None
+
+
+class TestReports:
+    async def reports_of(self, listener: Listener, **more: Any) -> list[dict[str, Any]]:
+        async with serving(listener) as url:
+            made = a_filter(url, exporter_token=TOKEN)
+            await why_not(made, more.pop("model", "default"), **more)
+            await made._exporter.settled()
+        return listener.reports
+
+    async def test_tells_what_a_model_is_used_for_by_its_id(self) -> None:
+        listener = Listener()
+        reports = await self.reports_of(listener, __metadata__={"chat_id": "1"})
+        assert reports == [{"model": "qwen3-8b", "router": "gpu-box", "cause": "chat"}]
+        assert listener.tokens == [f"Bearer {TOKEN}"]
+
+    async def test_somebody_s_program_is_no_chat(self) -> None:
+        reports = await self.reports_of(Listener(), __metadata__={"chat_id": ""})
+        assert reports == [{"model": "qwen3-8b", "router": "gpu-box", "cause": "api"}]
+
+    async def test_names_no_router_when_there_are_several(self) -> None:
+        reports = await self.reports_of(Listener(), model="both", __metadata__={"chat_id": "1"})
+        assert reports == [{"model": "both", "cause": "chat"}]
+
+    async def test_tells_nothing_of_refused_chats_and_of_others_models(self) -> None:
+        assert await self.reports_of(Listener(held=("gpu-box",))) == []
+        assert await self.reports_of(Listener(), model="gpt-5-cloud") == []
+
+    async def test_tells_nothing_without_a_token_or_when_told_not_to(self) -> None:
+        listener = Listener()
+        async with serving(listener) as url:
+            for valves in ({}, {"exporter_token": TOKEN, "report_usage": False}):
+                made = a_filter(url, **valves)
+                await why_not(made, "qwen3-8b")
+                await made._exporter.settled()
+        assert listener.reports == []
+
+    async def test_a_refused_report_is_not_tried_again_with_every_chat(self) -> None:
+        """Ten wrong tokens a minute, and the exporter shuts its door to this address."""
+        listener = Listener(usage_status=401)
+        async with serving(listener) as url:
+            made = a_filter(url, exporter_token="wrong")
+            for _ in range(5):
+                assert await why_not(made, "qwen3-8b") is None
+                await made._exporter.settled()
+        assert listener.asked.count("/api/v1/usage") == 1
+
+    async def test_nobody_waits_for_a_report(self) -> None:
+        listener = Listener()
+
+        async def slow_to_hear(request: Any) -> Any:
+            if request.path == "/api/v1/usage":
+                await asyncio.sleep(3600)
+            return await listener(request)
+
+        async with serving(slow_to_hear) as url:
+            made = a_filter(url, exporter_token=TOKEN)
+            began = time.monotonic()
+            for _ in range(50):
+                assert await why_not(made, "qwen3-8b") is None
+            assert time.monotonic() - began < 0.3
+            assert len(made._exporter._reports) == 20
+
+
+async def test_takes_address_and_token_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from-a-file\n")
+    listener = Listener()
+    async with serving(listener) as url:
+        monkeypatch.setenv("LLAMA_ROUTER_EXPORTER_URL", url)
+        monkeypatch.setenv("LLAMA_ROUTER_EXPORTER_TOKEN_FILE", str(tmp_path / "token"))
+        made = load("gpu_hold_filter.py").Filter()
+        assert await why_not(made, "qwen3-8b") is None
+        await made._exporter.settled()
+    assert listener.tokens == ["Bearer from-a-file"]

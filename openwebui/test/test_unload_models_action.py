@@ -1,0 +1,186 @@
+"""The button: what an administrator sees and what happens, against a real exporter."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from doubles import Answer, hangs, problem, serving, talks_html, talks_nonsense
+from exporter import QUICK, SLOW, TOKEN, Running
+from loading import load
+
+ADMIN = {"id": "1", "role": "admin", "name": "Ada"}
+
+
+class Person:
+    """Somebody before a screen, who answers when asked."""
+
+    def __init__(self, answer: Any = True) -> None:
+        self.answer = answer
+        self.seen: list[dict[str, Any]] = []
+        self.questions: list[str] = []
+
+    async def emit(self, event: dict[str, Any]) -> None:
+        self.seen.append(event)
+
+    async def call(self, event: dict[str, Any]) -> Any:
+        assert event["type"] == "confirmation"
+        self.questions.append(event["data"]["message"])
+        return self.answer
+
+    def statuses(self) -> list[tuple[str, bool]]:
+        return [(it["data"]["description"], it["data"]["done"]) for it in self.seen if it["type"] == "status"]
+
+    def notes(self) -> list[tuple[str, str]]:
+        return [(it["data"]["type"], it["data"]["content"]) for it in self.seen if it["type"] == "notification"]
+
+
+async def press(url: str, person: Person, user: dict[str, Any] | None = ADMIN, **valves: Any) -> None:
+    made = load("unload_models_action.py").Action()
+    made.valves = made.Valves(**{"exporter_url": url, "exporter_token": TOKEN, **valves})
+    body = {"model": SLOW, "messages": []}
+    assert await made.action(body, __user__=user, __event_emitter__=person.emit, __event_call__=person.call) is None
+
+
+RELOAD = "Reload the page to see it in the list of models."
+
+
+async def test_unloads_what_is_loaded_and_says_so(exporter: Running) -> None:
+    await exporter.load(QUICK)
+    person = Person()
+    await press(exporter.url, person)
+    assert await exporter.status(QUICK) == "unloaded"
+    assert len(person.questions) == 1
+    assert person.questions[0].startswith(f"To be unloaded: {QUICK}")
+    assert person.statuses()[0] == ("Looking what is loaded …", False)
+    assert person.statuses()[-1] == ("1 model unloaded.", True)
+    assert person.notes() == [("success", f"1 model unloaded. {RELOAD}")]
+    operation = (await exporter.call("GET", "/api/v1/operations"))["operations"][0]
+    assert operation["reason"] == "Open WebUI: button"
+    assert "Ada" not in str(operation)
+
+
+async def test_shows_what_is_being_waited_for_while_models_go(exporter: Running) -> None:
+    await exporter.load(SLOW)
+    answering = asyncio.create_task(exporter.chat(SLOW, tokens=140))
+    await asyncio.sleep(0.3)
+    person = Person()
+    await press(exporter.url, person)
+    await answering
+    assert f"To be unloaded: {SLOW} (it is generating" in person.questions[0]
+    assert any(text.startswith(f"0 of 1 models gone; waiting for {SLOW} (it is ") for text, _ in person.statuses())
+    assert person.statuses()[-1] == ("1 model unloaded.", True)
+    assert [done for _, done in person.statuses()].count(True) == 1
+
+
+async def test_leaves_alone_what_is_busy_and_what_is_kept(exporter: Running) -> None:
+    await exporter.load(QUICK)
+    await exporter.load(SLOW)
+    answering = asyncio.create_task(exporter.chat(SLOW, tokens=140))
+    await asyncio.sleep(0.3)
+    person = Person()
+    await press(exporter.url, person, when_busy="skip", keep=f" {QUICK}, nothing*")
+    await answering
+    assert person.questions == []
+    (kind, text) = person.notes()[0]
+    assert kind == "info"
+    assert text.startswith(f"There is nothing to unload. Busy, and left alone: {SLOW}")
+    assert f"Kept: {QUICK} (it is on the keep list)." in text
+    assert await exporter.status(QUICK) == "loaded"
+
+
+@pytest.mark.parametrize("answer", [False, None, {"error": "Client session disconnected."}, "yes"])
+async def test_only_a_yes_is_a_yes(exporter: Running, answer: Any) -> None:
+    await exporter.load(QUICK)
+    person = Person(answer)
+    await press(exporter.url, person)
+    assert person.statuses()[-1] == ("Nothing was unloaded.", True)
+    assert await exporter.status(QUICK) == "loaded"
+
+
+@pytest.mark.parametrize("user", [None, {}, {"role": "user"}, {"role": "pending"}])
+async def test_is_for_administrators(exporter: Running, user: dict[str, Any] | None) -> None:
+    await exporter.load(QUICK)
+    person = Person()
+    await press(exporter.url, person, user)
+    assert person.notes() == [("warning", "Only administrators can unload models. Please ask one.")]
+    assert person.questions == []
+    assert await exporter.status(QUICK) == "loaded"
+
+
+async def test_keeps_the_memory_free_afterwards(exporter: Running) -> None:
+    await exporter.load(QUICK)
+    person = Person()
+    await press(exporter.url, person, hold_minutes=30)
+    assert "The memory is kept free for 30 minutes." in person.questions[0]
+    (hold,) = (await exporter.call("GET", "/api/v1/hold"))["holds"]
+    assert hold["router"] == "gpu-box"
+
+
+async def test_says_when_nothing_is_loaded(exporter: Running) -> None:
+    person = Person()
+    await press(exporter.url, person)
+    assert person.notes() == [("info", "There is nothing to unload.")]
+    assert person.statuses()[-1] == ("There is nothing to unload.", True)
+
+
+async def test_says_when_a_router_is_none(exporter: Running) -> None:
+    person = Person()
+    await press(exporter.url, person, routers="attic")
+    ((kind, text),) = person.notes()
+    assert kind == "error"
+    assert text.startswith("The exporter says no. ")
+    assert "attic" in text
+
+
+async def test_says_when_the_token_is_wrong(exporter: Running) -> None:
+    person = Person()
+    await press(exporter.url, person, exporter_token="another-token-than-that")
+    told = "The exporter does not know this token: set exporter_token to one of its own."
+    assert person.notes() == [("error", told)]
+    assert person.statuses()[-1] == (told, True)
+
+
+async def test_says_when_the_exporter_is_down(nobody: str) -> None:
+    person = Person()
+    await press(nobody, person)
+    assert person.notes() == [("error", f"The exporter at {nobody} does not answer. Is it running?")]
+
+
+async def test_says_when_the_exporter_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(hangs) as url:
+        made = load("unload_models_action.py")
+        made.ANSWER_WITHIN_SECONDS = 0.1
+        with pytest.raises(made.Problem, match="does not answer"):
+            await made.Exporter(url, TOKEN).get("/api/v1/operations/1")
+
+
+NOT_OURS = "is not the exporter: look at exporter_url."
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (talks_html, NOT_OURS),
+        (talks_nonsense, NOT_OURS),
+        (problem(403, "This token may not act on gpu-box."), "does not allow this. This token may not act on gpu-box."),
+        (problem(429, "Too many."), "listens again in a minute"),
+        (problem(503, "Eight others wait."), "please try again soon. Eight others wait."),
+    ],
+)
+async def test_says_in_plain_words_what_else_went_wrong(answer: Answer, told: str) -> None:
+    person = Person()
+    async with serving(answer) as url:
+        await press(url, person)
+    ((kind, text),) = person.notes()
+    assert kind == "error"
+    assert told in text
+    assert person.statuses()[-1] == (text, True)
+
+
+async def test_can_do_without_a_screen(exporter: Running) -> None:
+    """An API client has none; without a yes nothing happens."""
+    await exporter.load(QUICK)
+    made = load("unload_models_action.py").Action()
+    made.valves = made.Valves(exporter_url=exporter.url, exporter_token=TOKEN)
+    await made.action({"model": QUICK}, __user__=ADMIN)
+    assert await exporter.status(QUICK) == "loaded"

@@ -1,0 +1,291 @@
+"""
+title: Unload models
+author: llama-router-exporter
+version: 0.1.0
+required_open_webui_version: 0.6.0
+license: MIT
+description: A button for administrators: unloads the models of llama.cpp's routers and waits until they are gone.
+icon_url: data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCAyNCAyNCIgZmlsbD0ibm9uZSIgc3Ryb2tlPSIjODA4MDgwIiBzdHJva2Utd2lkdGg9IjIiIHN0cm9rZS1saW5lY2FwPSJyb3VuZCIgc3Ryb2tlLWxpbmVqb2luPSJyb3VuZCI+PHBhdGggZD0iTTEyIDQgNSAxM2gxNHpNNSAxOWgxNCIvPjwvc3ZnPg==
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import aiohttp
+from pydantic import BaseModel, Field
+
+log = logging.getLogger(__name__)
+
+# Open WebUI imports single files, so what two of them need stands in both. A test holds that what has one name is the same.
+
+ANSWER_WITHIN_SECONDS = 10
+"""For one question. The exporter answers at once: what takes time is asked about again and again."""
+
+LOOK_EVERY_SECONDS = 0.5
+GIVE_UP_AFTER_SECONDS = 900
+"""How long the button watches. What is under way goes on without it."""
+
+
+def from_environment(name: str, otherwise: str = "") -> str:
+    """A setting of this process: NAME, or what stands in the file that NAME_FILE names."""
+    file = os.environ.get(f"{name}_FILE")
+    if not os.environ.get(name) and file:
+        try:
+            with open(file, encoding="utf-8") as opened:
+                return opened.read().strip()
+        except OSError as error:
+            log.warning("%s_FILE cannot be read: %s", name, error)
+    return os.environ.get(name) or otherwise
+
+
+URL = from_environment("LLAMA_ROUTER_EXPORTER_URL", "http://localhost:10180")
+TOKEN = from_environment("LLAMA_ROUTER_EXPORTER_TOKEN")
+
+Emit = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class Problem(Exception):
+    """Why it cannot go on, in words for whoever pressed the button."""
+
+
+class Screen(NamedTuple):
+    """What the person who pressed the button sees."""
+
+    emit: Emit | None
+    call: Emit | None
+
+    async def status(self, text: str, done: bool = False) -> None:
+        """The line above the message."""
+        if self.emit:
+            await self.emit({"type": "status", "data": {"description": text, "done": done}})
+
+    async def notify(self, kind: Literal["success", "info", "warning", "error"], text: str) -> None:
+        """A note in the corner, and the last word of the line above the message."""
+        if self.emit:
+            await self.emit({"type": "notification", "data": {"type": kind, "content": text}})
+
+    async def confirmed(self, title: str, message: str) -> bool:
+        """Whether the person said yes. Who is gone, or whose browser fails, did not."""
+        if not self.call:
+            return False
+        # A failure is a dictionary, which is true as well.
+        return await self.call({"type": "confirmation", "data": {"title": title, "message": message}}) is True
+
+
+class Action:
+    """A button below messages, for administrators: asks what would go, asks whether it shall, and shows it going."""
+
+    class Valves(BaseModel):
+        """What an administrator sets in Open WebUI."""
+
+        priority: int = Field(default=0, description="Of several buttons, the lowest comes first.")
+        exporter_url: str = Field(
+            default=URL, description="Where Open WebUI reaches llama-router-exporter, such as http://exporter:10180."
+        )
+        exporter_token: str = Field(
+            default="",
+            description="A token of the exporter, which decides what it may do. Empty: LLAMA_ROUTER_EXPORTER_TOKEN of Open "
+            "WebUI's environment, if there is one.",
+            json_schema_extra={"input": {"type": "password"}},
+        )
+        routers: str = Field(default="", description="Names of routers, separated by commas. Empty: all.")
+        keep: str = Field(
+            default="",
+            description="Models to leave alone, such as *embed*: globs, separated by commas. What the exporter's "
+            "configuration keeps is kept as well.",
+        )
+        when_busy: Literal["wait", "skip", "force"] = Field(
+            default="wait",
+            description="A model that is answering somebody: wait until it is done, skip it, or force it out, in which case "
+            "its answer is lost.",
+        )
+        hold_minutes: float = Field(
+            default=0, ge=0, description="Keep the memory free for so long afterwards. 0: do not. Needs the hold filter."
+        )
+
+    def __init__(self) -> None:
+        self.valves = self.Valves()
+
+    async def action(
+        self,
+        body: dict[str, Any],
+        __user__: dict[str, Any] | None = None,
+        __event_emitter__: Emit | None = None,
+        __event_call__: Emit | None = None,
+    ) -> None:
+        """What the button does. Open WebUI shows it to every user, so that who it is has to be looked at here."""
+        # Open WebUI sets them anew for every use, also while this one is under way.
+        valves = self.valves
+        screen = Screen(__event_emitter__, __event_call__)
+        if (__user__ or {}).get("role") != "admin":
+            await screen.notify("warning", "Only administrators can unload models. Please ask one.")
+            return
+        try:
+            await unload_all(Exporter(valves.exporter_url or URL, valves.exporter_token or TOKEN), valves, screen)
+        except Problem as problem:
+            await screen.status(str(problem), done=True)
+            await screen.notify("error", str(problem))
+
+
+async def unload_all(exporter: "Exporter", valves: Action.Valves, screen: Screen) -> None:
+    """Raises a problem when the exporter cannot be asked, or says no."""
+    wanted = wish_of(valves)
+    await screen.status("Looking what is loaded …")
+    plan = await exporter.post("/api/v1/unload-all", {**wanted, "dry_run": True})
+    if not models_with(plan, "would_unload") and not valves.hold_minutes:
+        text = f"There is nothing to unload. {question(plan, 0)}".strip()
+        await screen.status(text, done=True)
+        await screen.notify("warning" if troubles_of(plan) else "info", text)
+        return
+    if not await screen.confirmed("Unload models?", question(plan, valves.hold_minutes)):
+        await screen.status("Nothing was unloaded.", done=True)
+        return
+    hold = {"hold_seconds": round(valves.hold_minutes * 60)} if valves.hold_minutes else {}
+    operation = await exporter.post("/api/v1/unload-all", {**wanted, **hold, "wait": False})
+    await finish(screen, await watch(exporter, operation, screen))
+
+
+def wish_of(valves: Action.Valves) -> dict[str, Any]:
+    """What is asked of the exporter. It is not told who asks."""
+    wish = {"when_busy": valves.when_busy, "reason": "Open WebUI: button"}
+    return {**wish, "routers": names_in(valves.routers), "keep": names_in(valves.keep)}
+
+
+async def watch(exporter: "Exporter", operation: dict[str, Any], screen: Screen) -> dict[str, Any]:
+    """The operation when it has ended, or has taken too long to be watched. Shows what changes meanwhile."""
+    until = time.monotonic() + GIVE_UP_AFTER_SECONDS
+    shown = ""
+    while operation["outcome"] is None and time.monotonic() < until:
+        if (text := progress_of(operation)) != shown:
+            shown = text
+            await screen.status(text)
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        operation = await exporter.get(f"/api/v1/operations/{operation['id']}")
+    return operation
+
+
+async def finish(screen: Screen, operation: dict[str, Any]) -> None:
+    """The last words."""
+    text = outcome_of(operation)
+    good = operation["outcome"] in ("success", "noop")
+    await screen.status(text, done=True)
+    # Open WebUI marks the models that are loaded, and does not look again by itself.
+    await screen.notify("success" if good else "warning", f"{text} Reload the page to see it in the list of models.")
+
+
+def question(plan: Mapping[str, Any], hold_minutes: float) -> str:
+    """What the person is asked: what goes, and in which state it is, and what stays."""
+    lines = [f"{verb}: {', '.join(models)}." for verb, models in _fates(plan) if models]
+    lines += [f"{trouble}." for trouble in troubles_of(plan)]
+    lines += [f"The memory is kept free for {hold_minutes:g} minutes."] if hold_minutes else []
+    return "\n\n".join(lines)
+
+
+def _fates(plan: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    models = [it for router in plan["routers"] for it in router["models"]]
+
+    def named(*results: str) -> list[str]:
+        return [described(it) for it in models if it["result"] in results]
+
+    return [("To be unloaded", named("would_unload")), ("Busy, and left alone", named("busy")), ("Kept", named("kept"))]
+
+
+def described(model: Mapping[str, Any]) -> str:
+    """A model, and what there is to say of it."""
+    return f"{model['model']} ({model['detail']})" if model.get("detail") else str(model["model"])
+
+
+def progress_of(operation: Mapping[str, Any]) -> str:
+    """How far it is, and what is being waited for."""
+    going = [it for router in operation["routers"] for it in router["models"] if it["result"] is None]
+    gone = len(models_with(operation, "unloaded", "forced"))
+    if gone + len(going) == 0:
+        return "Asking the routers …"
+    waiting = ", ".join(described(it) for it in going)
+    return f"{gone} of {gone + len(going)} models gone" + (f"; waiting for {waiting}" if waiting else "") + " …"
+
+
+def outcome_of(operation: Mapping[str, Any]) -> str:
+    """An operation of the exporter's in a few short sentences."""
+    gone = operation["summary"]["unloaded"]
+    freed = sum((it.get("memory") or {}).get("freed_bytes", 0) for it in operation["routers"])
+    said = [f"{gone} model{'' if gone == 1 else 's'} unloaded" + (f", {freed / 2**30:.1f} GiB freed" if freed > 0 else "")]
+    for word, results in (("Kept", ["kept"]), ("Busy", ["busy"]), ("Failed", ["failed", "timeout"])):
+        if models := models_with(operation, *results):
+            said.append(f"{word}: {', '.join(models)}")
+    said += troubles_of(operation)
+    if operation["outcome"] is None:
+        said.append("It is still going on: the exporter's page shows how")
+    return ". ".join(said) + "."
+
+
+def troubles_of(operation: Mapping[str, Any]) -> list[str]:
+    """The routers on which nothing could be done, and why."""
+    said = [(it["router"], it["fault"]["message"]) for it in operation["routers"] if "fault" in it]
+    said += [(it["router"], it["refused"]["detail"]) for it in operation["routers"] if "refused" in it]
+    return [f"{router}: {why.rstrip('.')}" for router, why in said]
+
+
+def models_with(operation: Mapping[str, Any], *results: str | None) -> list[str]:
+    """The models of an operation that came to one of these results; None: they are still on their way."""
+    return [it["model"] for router in operation["routers"] for it in router["models"] if it["result"] in results]
+
+
+def names_in(text: str) -> list[str]:
+    """What stands between the commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+class Exporter:
+    """What is asked of the exporter. Everything that goes wrong is a problem in plain words."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url.rstrip("/")
+        # Without a token no header: an empty one would be a wrong one.
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """What stands there."""
+        return await self._ask("GET", path, None)
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What came of it: an operation."""
+        return await self._ask("POST", path, body)
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+        limit = aiohttp.ClientTimeout(total=ANSWER_WITHIN_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(headers=self.headers, timeout=limit) as session,
+                session.request(method, self.url + path, json=body) as answer,
+            ):
+                said = await answer.json(content_type=None)
+                status = answer.status
+        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+            log.warning("%s%s: %s %s", self.url, path, type(error).__name__, error)
+            raise Problem(f"The exporter at {self.url} does not answer. Is it running?") from error
+        except (aiohttp.ClientError, ValueError) as error:
+            raise Problem(f"What answers at {self.url} is not the exporter: look at exporter_url.") from error
+        if isinstance(said, dict) and "summary" in said and "routers" in said:
+            return said
+        raise Problem(words_for(status, said if isinstance(said, dict) else {}, self.url))
+
+
+def words_for(status: int, problem: Mapping[str, Any], url: str) -> str:
+    """What an answer means that is no operation."""
+    detail = str(problem.get("detail") or "")
+    if status == 401:
+        return "The exporter does not know this token: set exporter_token to one of its own."
+    if status == 403:
+        return f"The exporter does not allow this. {detail}".strip()
+    if status == 429:
+        return "The exporter saw too many wrong tokens, and listens again in a minute: set exporter_token to one of its own."
+    if status == 503:
+        return f"The exporter cannot do it now, please try again soon. {detail}".strip()
+    if detail:
+        return f"The exporter says no. {detail}"
+    return f"What answers at {url} is not the exporter: look at exporter_url."

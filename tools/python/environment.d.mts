@@ -1,0 +1,5 @@
+export function pythonEnvironment(
+  name: string,
+  requirements: string,
+  pipArguments?: readonly string[],
+): string;

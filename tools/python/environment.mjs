@@ -1,0 +1,66 @@
+// Python environments for tests, in the cache: made once for each list of packages.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cache } from '../install-real-servers/places.mjs';
+import { aptInstall, Missing, run, succeeds } from '../install-real-servers/shell.mjs';
+
+/**
+ * The `bin` folder of an environment with the packages that stand in the file; `pipArguments` for all of them. Throws a
+ * `Missing` that says what to do when it cannot be had.
+ */
+export function pythonEnvironment(name, requirements, pipArguments = []) {
+  const { command, version } = python();
+  const folder = join(cache, 'python', name);
+  const bin = join(folder, 'bin');
+  const stamp = join(folder, '.packages');
+  const wanted = createHash('sha256')
+    .update(`${version}\n${pipArguments.join(' ')}\n${readFileSync(requirements)}`)
+    .digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return bin;
+
+  console.error(`Installing the Python packages of ${name}…`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  if (!succeeds(command, ['-m', 'venv', folder])) {
+    // Debian keeps it in a package of its own.
+    aptInstall([`python${version}-venv`]);
+    run(command, ['-m', 'venv', folder]);
+  }
+  const quietly = ['--quiet', '--disable-pip-version-check', '--no-cache-dir'];
+  run(join(bin, 'python'), [
+    '-m',
+    'pip',
+    'install',
+    ...quietly,
+    ...pipArguments,
+    '--requirement',
+    requirements,
+  ]);
+  writeFileSync(stamp, wanted);
+  return bin;
+}
+
+/** Open WebUI runs on these. */
+const VERSIONS = ['3.12', '3.11'];
+
+function python() {
+  const found = lookForPython();
+  if (found) return found;
+  aptInstall(['python3', 'python3-venv']);
+  const installed = lookForPython();
+  if (installed) return installed;
+  throw new Missing(`Open WebUI's functions need Python ${VERSIONS.join(' or ')}, which is not here.`);
+}
+
+function lookForPython() {
+  for (const command of [...VERSIONS.map((version) => `python${version}`), 'python3']) {
+    const asked = spawnSync(command, ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], {
+      encoding: 'utf8',
+    });
+    const version = asked.status === 0 ? asked.stdout.trim() : '';
+    if (VERSIONS.includes(version)) return { command, version };
+  }
+  return undefined;
+}
