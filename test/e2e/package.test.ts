@@ -70,6 +70,7 @@ describe('the package', () => {
         'dist/',
         'docs/',
         'grafana/',
+        'openwebui/',
         'package.json',
         'prometheus/',
       ].toSorted(),
