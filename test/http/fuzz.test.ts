@@ -102,6 +102,7 @@ it('was not in vain: every route took something, and refused something', () => {
     'POST /api/v1/alertmanager',
     'POST /api/v1/unload',
     'POST /api/v1/unload-all',
+    'POST /api/v1/usage',
     'POST /unload-all',
     'POST /webhook/alertmanager',
     'PUT /api/v1/hold',

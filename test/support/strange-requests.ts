@@ -75,6 +75,21 @@ const holdBody = fc.record(
   { requiredKeys: ['seconds'] },
 );
 
+const usageBody = fc.record({
+  reports: fc.array(
+    fc.record(
+      {
+        model: fc.constantFrom(...MODELS),
+        cause: fc.constantFrom('chat', 'task', 'api'),
+        router: fc.constantFrom('attic', 'cellar', 'nobody'),
+        task: fc.constantFrom('title_generation', 'of its own'),
+      },
+      { requiredKeys: ['model', 'cause'] },
+    ),
+    { maxLength: 3 },
+  ),
+});
+
 const RECORDED = join(import.meta.dirname, '..', 'fixtures', 'alertmanager');
 const notifications = fc.constantFrom(
   ...['old', 'new'].flatMap((age) =>
@@ -235,6 +250,11 @@ const reading: fc.Arbitrary<Sent> = fc.oneof(
       fc.oneof(query, fc.constantFrom('?router=attic', '?router=cellar&model=qwen')),
     )
     .map(([path, asked]) => ({ method: 'GET', path: `${path}${asked}` })),
+  // Whatever is held, one that is loaded passes.
+  fc.constantFrom('attic', 'cellar').map((router) => ({
+    method: 'GET',
+    path: `/api/v1/gate?router=${router}&model=qwen`,
+  })),
   fc.constantFrom(...SEGMENT).map((id) => ({ method: 'GET', path: `/api/v1/operations/${id}` })),
 );
 
@@ -247,6 +267,7 @@ export const strangeRequest: fc.Arbitrary<Sent> = fc.oneof(
   acting('POST /webhook/alertmanager', notifications),
   acting('PUT /api/v1/hold', holdBody),
   acting('DELETE /api/v1/hold', fc.constant({})),
+  acting('POST /api/v1/usage', usageBody),
   acting('POST /-/reload', fc.constant({})),
   reading,
 );
