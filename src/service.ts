@@ -90,9 +90,9 @@ export async function startService({
   store.onTransition(telemetry.transition);
   store.onTransition(logTransitions(log, usage));
   store.onTransition((transition) => {
-    if (transition.kind === 'router' && transition.change !== 'up' && transition.change !== 'down') {
-      deeds.follow(store.routers().map(({ name }) => name));
-    }
+    if (transition.kind !== 'router') return;
+    if (transition.change === 'added') deeds.added(transition.router);
+    if (transition.change === 'removed') deeds.removed(transition.router);
   });
   fleet.onNotice(telemetry.notice);
   fleet.onEngineNews(logEngineNews(log));

@@ -8,8 +8,9 @@ import { createRetired } from './retired.ts';
 
 /** Counts what this exporter does, and what it refuses to do. */
 export interface Deeds {
-  /** Other routers are followed than before; the series of a new one begin at 0. */
-  follow(routers: readonly string[]): void;
+  /** A router is there from now on: its series begin at 0, or go on. */
+  added(router: string): void;
+  removed(router: string): void;
   operation(operation: Operation, request: Pick<UnloadRequest, 'enforcesHold'>): void;
   refusal(reason: RefusalReason): void;
   samples(): Promise<Samples[]>;
@@ -39,22 +40,21 @@ export function createDeeds(
   const retired = createRetired<string>(ROUTERS_KEPT, (router) => {
     for (const family of [duration, freed, enforced]) family.forget({ router });
   });
-  let followed: readonly string[] = [];
   for (const trigger of first.triggers) {
     for (const outcome of first.outcomes) operations.add({ trigger, outcome }, 0);
   }
   for (const reason of first.refusals) refusals.add({ reason }, 0);
 
   return {
-    follow(routers) {
+    added(router) {
+      retired.present(router);
+      freed.add({ router }, 0);
+      enforced.add({ router }, 0);
       for (const family of all) family.refresh();
-      for (const router of followed) if (!routers.includes(router)) retired.add(router);
-      followed = routers;
-      for (const router of routers) {
-        retired.present(router);
-        freed.add({ router }, 0);
-        enforced.add({ router }, 0);
-      }
+    },
+    removed(router) {
+      retired.add(router);
+      for (const family of all) family.refresh();
     },
     operation({ trigger, outcome, routers }, { enforcesHold = false }) {
       if (outcome !== null) operations.add({ trigger, outcome });
