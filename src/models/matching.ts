@@ -8,3 +8,11 @@ export function matchesModel(
 ): boolean {
   return patterns.some((pattern) => [id, ...aliases].some((name) => matchesGlob(pattern, name)));
 }
+
+/** The model that goes by this name: its id, else an alias. */
+export function modelNamed(models: ReadonlyMap<string, ModelBelief>, name: string): ModelBelief | undefined {
+  const byId = models.get(name);
+  if (byId) return byId;
+  for (const model of models.values()) if (model.aliases.includes(name)) return model;
+  return undefined;
+}

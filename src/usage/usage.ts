@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Cause, ReportedCause } from '../models/cause.ts';
+import { modelNamed } from '../models/matching.ts';
 import type { Store } from '../models/store.ts';
 
 /** A request that is about to go to a router. */
@@ -52,8 +53,7 @@ export function createUsage(store: Store, clock: Clock): Usage {
       const at = clock.now();
       const asked = store.routers().flatMap((belief): Asked[] => {
         if (router !== undefined && belief.name !== router) return [];
-        const models = [...belief.models.values()];
-        const named = models.find(({ id, aliases }) => id === model || aliases.includes(model));
+        const named = modelNamed(belief.models, model);
         return named ? [{ router: belief.name, model: named.id }] : [];
       });
       for (const each of asked) remembered.push({ ...each, cause, at });

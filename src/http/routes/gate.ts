@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Gate, gateOf } from '../../hold/gate.ts';
 import type { Holds } from '../../hold/holds.ts';
 import type { ModelBelief, RouterBelief } from '../../models/belief.ts';
+import { modelNamed } from '../../models/matching.ts';
 import type { Store } from '../../models/store.ts';
 import { namedRouter, routerNames } from '../named-router.ts';
 import { ProblemError } from '../problem.ts';
@@ -43,13 +44,9 @@ function routerOf(store: Store, names: readonly string[]): RouterBelief {
   });
 }
 
-/** By id or alias. Nothing is known now of the models of a router that is down. */
+/** Nothing is known now of the models of a router that is down. */
 function modelOf(router: RouterBelief, named: string | null): ModelBelief | undefined {
-  if (!named || !router.up) return undefined;
-  const byId = router.models.get(named);
-  if (byId) return byId;
-  for (const model of router.models.values()) if (model.aliases.includes(named)) return model;
-  return undefined;
+  return named && router.up ? modelNamed(router.models, named) : undefined;
 }
 
 function refuse(response: ServerResponse, { retryAfterSeconds, why }: Extract<Gate, { open: false }>): void {
