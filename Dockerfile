@@ -9,6 +9,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --include=dev --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
+COPY simulator ./simulator
 RUN npx tsc -p tsconfig.build.json
 
 FROM ${NODE_IMAGE} AS dependencies
@@ -40,5 +41,5 @@ EXPOSE 10180
 # Speaks HTTP on the port of the default; with TLS or another address, say another one where the container is started.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:10180/-/healthy').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/app/dist/main.js"]
+ENTRYPOINT ["node", "/app/dist/src/main.js"]
 CMD ["serve"]

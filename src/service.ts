@@ -1,6 +1,6 @@
-import { createAccess } from './access.ts';
+import { createAccess } from './http/access.ts';
 import { rulesOf } from './alerts/rules.ts';
-import { startBookkeeping } from './bookkeeping.ts';
+import { startBookkeeping } from './activity/activity-log.ts';
 import { collectAudit } from './collectors/audit.ts';
 import { collectDiscovery } from './collectors/discovery.ts';
 import { collectEngine, collectRelayed } from './collectors/engine.ts';
@@ -12,28 +12,28 @@ import { collectRouters } from './collectors/routers.ts';
 import { createScrape } from './collectors/scrape.ts';
 import { collectUnloads } from './collectors/unloads.ts';
 import type { ConfigSource } from './config/source.ts';
-import { createFleet, type Fleet } from './fleet.ts';
+import { createFleet, type Fleet } from './fleet/fleet.ts';
 import { createHolds } from './hold/holds.ts';
-import { holdAround } from './hold-around.ts';
+import { holdAround } from './hold/operation-holds.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/server.ts';
-import { createInForce } from './in-force.ts';
-import { keepState } from './keep-state.ts';
+import { createInForce } from './fleet/active-config.ts';
+import { keepState } from './state/keep-state.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { within } from './lib/within.ts';
 import type { Memory } from './memory/memory.ts';
-import { createDeeds } from './metrics/deeds.ts';
+import { createDeeds } from './activity/operation-metrics.ts';
 import { startProcessMetrics } from './metrics/process.ts';
-import { createTelemetry } from './metrics/telemetry.ts';
-import { logEngineNews, logLoop, logTransitions } from './news.ts';
-import { startSweeper } from './policy/sweeper.ts';
+import { createTelemetry } from './metrics/lifecycle-metrics.ts';
+import { logEngineNews, logLoop, logTransitions } from './activity/log-lines.ts';
+import { startSweeper } from './idle/scheduler.ts';
 import type { Operations } from './unload/operations.ts';
 import { OUTCOMES, REFUSAL_REASONS } from './unload/report.ts';
 import { TRIGGERS } from './unload/request.ts';
-import { createUnloading, defaultTerms, sweepRulesOf } from './unloading.ts';
-import { createUsage } from './usage/usage.ts';
-import { watchMemory } from './watch-memory.ts';
+import { createUnloading, defaultTerms, sweepRulesOf } from './unload/unloading.ts';
+import { createUsage } from './models/usage.ts';
+import { watchMemory } from './memory/watch.ts';
 
 /** The running service. */
 export interface Service {

@@ -11,7 +11,7 @@ import {
   createSimulatedRouter,
   type SimulatedRouter,
   type SimulatedRouterOptions,
-} from '../src/simulator/simulated-router.ts';
+} from '../simulator/simulated-router.ts';
 import { parseExposition } from './support/exposition.ts';
 import { freePort } from './support/free-port.ts';
 import { until } from './support/until.ts';

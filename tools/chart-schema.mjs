@@ -77,7 +77,7 @@ function typeOf(fallback) {
 
 /** The keys of the configuration file; one without a value means its default. What values mean is for the exporter to judge. */
 async function configShape() {
-  const built = (file) => import(new URL(`../dist/config/${file}.js`, import.meta.url).href);
+  const built = (file) => import(new URL(`../dist/src/config/${file}.js`, import.meta.url).href);
   const [{ nodesOf }, { configSchema }] = await Promise.all([built('options'), built('schema')]);
   return configMapping(nodesOf(configSchema), []);
 }

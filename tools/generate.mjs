@@ -9,9 +9,9 @@ const chart = 'deploy/helm/llama-router-exporter';
 
 /** Each export is a function without arguments that gives the whole text, the same one every time. */
 const GENERATED = [
-  { file: 'docs/configuration.md', module: '../dist/config/document.js', export: 'configurationDocument' },
-  { file: 'docs/openapi.json', module: '../dist/http/document.js', export: 'openapiDocument' },
-  { file: 'docs/metrics.md', module: '../dist/metrics/document.js', export: 'metricsDocument' },
+  { file: 'docs/configuration.md', module: '../dist/src/config/document.js', export: 'configurationDocument' },
+  { file: 'docs/openapi.json', module: '../dist/src/http/document.js', export: 'openapiDocument' },
+  { file: 'docs/metrics.md', module: '../dist/src/metrics/document.js', export: 'metricsDocument' },
   { file: 'docs/alerts.md', module: './alerts-document.mjs', export: 'alertsDocument' },
   ...['overview', 'model', 'memory', 'operations', 'exporter'].map((name) => ({
     file: `grafana/dashboards/${name}.json`,

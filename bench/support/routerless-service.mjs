@@ -1,6 +1,6 @@
-import { loadConfig } from '../../dist/config/load.js';
-import { systemClock } from '../../dist/lib/clock.js';
-import { startService } from '../../dist/service.js';
+import { loadConfig } from '../../dist/src/config/load.js';
+import { systemClock } from '../../dist/src/lib/clock.js';
+import { startService } from '../../dist/src/service.js';
 
 const silent = () => {};
 

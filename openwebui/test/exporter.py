@@ -1,4 +1,4 @@
-"""A real exporter with a simulated router, for tests: `node dist/main.js`, which `npm run build` makes."""
+"""A real exporter with a simulated router, for tests: `node dist/src/main.js`, which `npm run build` makes."""
 
 import asyncio
 import json
@@ -93,7 +93,7 @@ def running(folder: Path) -> Iterator[Running]:
             ["serve", f"--config.file={config}"],
         ]
         processes = [
-            subprocess.Popen(["node", str(ROOT / "dist/main.js"), *command], stdout=log, stderr=log) for command in commands
+            subprocess.Popen(["node", str(ROOT / "dist/src/main.js"), *command], stdout=log, stderr=log) for command in commands
         ]
     try:
         asyncio.run(ready(running, folder / "log"))

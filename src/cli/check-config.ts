@@ -2,7 +2,7 @@ import { loadConfig } from '../config/load.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { loadWebConfig } from '../config/web-config.ts';
-import { createDiscovery } from '../discovery/discovery.ts';
+import { createDiscovery } from '../fleet/discovery/discovery.ts';
 import { systemClock } from '../lib/clock.ts';
 import { ok } from '../lib/result.ts';
 import type { Command } from './command.ts';

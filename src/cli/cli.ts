@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { processEnvironment } from '../config/environment.ts';
 import { parseArgsOptions } from '../config/flags.ts';
 import { ConfigError } from '../config/problem.ts';
 import { createConfigSource } from '../config/source.ts';
 import { nearest } from '../lib/nearest.ts';
+import { packageVersion } from '../lib/version.ts';
 import type { Command } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import { helpOf, overview } from './help.ts';
@@ -24,7 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 
 /** Runs the program with these arguments and resolves to its exit code. Never throws. */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const version = packageVersion();
   const [first = '', ...others] = args;
   if (['help', '--help', '-h'].includes(first) && others.length === 0) {
     terminal.out(overview(await Promise.all(Object.values(COMMANDS).map((load) => load())), version));

@@ -3,10 +3,10 @@ import { systemClock } from '../lib/clock.ts';
 import { createLogger } from '../lib/logger.ts';
 import { startMemory } from '../memory/memory.ts';
 import { startService } from '../service.ts';
-import { liven } from '../simulator/liveliness.ts';
-import { createSeededRandom } from '../simulator/seeded-random.ts';
-import { createSimulatedMemory } from '../simulator/simulated-memory.ts';
-import { createSimulatedRouter, type SimulatedRouter } from '../simulator/simulated-router.ts';
+import { liven } from '../../simulator/liveliness.ts';
+import { createSeededRandom } from '../../simulator/seeded-random.ts';
+import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
+import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { castOf } from './cast.ts';
 import type { Call, Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
@@ -35,7 +35,7 @@ export const demo: Command = {
 
   Try       llama-router-exporter list --router ${url}
             llama-router-exporter unload-all --router ${url}
-  (in a checkout: node dist/main.js list …)
+  (in a checkout: node dist/src/main.js list …)
 
 Ctrl-C ends it. What happens to the models:
 `);

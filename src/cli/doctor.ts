@@ -9,7 +9,7 @@ import { examineMemory } from '../doctor/examine-memory.ts';
 import { examineState } from '../doctor/examine-state.ts';
 import type { Diagnosis } from '../doctor/finding.ts';
 import { conclude, formatDiagnosis, hasFailed, viewDiagnosis } from '../doctor/report.ts';
-import { SAVED_PARTS } from '../saved-parts.ts';
+import { SAVED_PARTS } from '../state/saved-parts.ts';
 import { type Command, textFlag } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { OUTPUT_FLAG, outputOf, withDiscovered } from './one-off.ts';

@@ -16,10 +16,10 @@ import { formatBytes } from '../lib/bytes.ts';
 import { systemClock } from '../lib/clock.ts';
 import { createLogger } from '../lib/logger.ts';
 import type { ModelMemory } from '../memory/reading.ts';
-import type { ModelBelief, RouterBelief } from '../models/belief.ts';
+import type { ModelBelief, RouterBelief } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 import type { Operation } from '../unload/report.ts';
-import { watchMemory } from '../watch-memory.ts';
+import { watchMemory } from '../memory/watch.ts';
 import { type Call, type Command, type CommandFlag, textFlag } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import {
@@ -30,7 +30,7 @@ import {
   withDiscovered,
   withFleet,
 } from './one-off.ts';
-import { beliefsOf } from './remote-belief.ts';
+import { beliefsOf } from './remote-state.ts';
 import { createRemoteExporter, UnreachableError } from './remote-exporter.ts';
 import { formatTable } from './table.ts';
 

@@ -1,8 +1,8 @@
 import type { Config } from '../config/schema.ts';
-import { createDiscovery } from '../discovery/discovery.ts';
-import { createFleet, type Fleet, type FleetOptions } from '../fleet.ts';
+import { createDiscovery } from '../fleet/discovery/discovery.ts';
+import { createFleet, type Fleet, type FleetOptions } from '../fleet/fleet.ts';
 import { systemClock } from '../lib/clock.ts';
-import type { RouterBelief } from '../models/belief.ts';
+import type { RouterBelief } from '../models/router-state.ts';
 import type { CommandFlag } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';

@@ -1,11 +1,11 @@
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../lib/clock.ts';
 import { parseDuration } from '../lib/duration.ts';
-import type { RouterBelief } from '../models/belief.ts';
+import type { RouterBelief } from '../models/router-state.ts';
 import { isRunning } from '../models/status.ts';
 import type { ModelResult, Operation } from '../unload/report.ts';
 import { type UnloadRequest, WHEN_BUSY, type WhenBusy } from '../unload/request.ts';
-import { createUnloading, defaultTerms } from '../unloading.ts';
+import { createUnloading, defaultTerms } from '../unload/unloading.ts';
 import { type Call, type Command, type CommandFlag, textFlag, textFlags } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import { OUTPUT_FLAG, outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';

@@ -1,4 +1,4 @@
-import type { Discovery } from '../discovery/discovery.ts';
+import type { Discovery } from '../fleet/discovery/discovery.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSheets, type Row, samplesOf } from '../metrics/family.ts';
 import { type Collector, whenChanged } from './collector.ts';

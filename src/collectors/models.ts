@@ -1,6 +1,6 @@
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSheets, type Family, type Samples } from '../metrics/family.ts';
-import type { ModelBelief } from '../models/belief.ts';
+import type { ModelBelief } from '../models/router-state.ts';
 import { STATUSES } from '../models/status.ts';
 import type { Store } from '../models/store.ts';
 import { type Collector, whenChanged } from './collector.ts';

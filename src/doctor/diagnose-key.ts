@@ -1,4 +1,4 @@
-import type { Said } from '../router/probe.ts';
+import type { Said } from '../backends/llama-server/probe.ts';
 import type { RouterEvidence } from './evidence.ts';
 import type { Finding } from './finding.ts';
 import { shorten } from './identify.ts';

@@ -1,4 +1,4 @@
-import type { Said } from '../router/probe.ts';
+import type { Said } from '../backends/llama-server/probe.ts';
 import type { RouterEvidence } from './evidence.ts';
 import type { Cause, Finding } from './finding.ts';
 import { type Server, shorten } from './identify.ts';

@@ -1,4 +1,4 @@
-import type { Why } from '../router/silence.ts';
+import type { Why } from '../backends/llama-server/silence.ts';
 import type { RouterEvidence } from './evidence.ts';
 import type { Cause, Finding } from './finding.ts';
 import { shorten } from './identify.ts';

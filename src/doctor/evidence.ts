@@ -1,4 +1,4 @@
-import type { Reply } from '../router/probe.ts';
+import type { Reply } from '../backends/llama-server/probe.ts';
 
 /** What one router answered. What was not asked is absent: each answer decides whether the next is of use. */
 export interface RouterEvidence {

@@ -1,5 +1,5 @@
 import type { Samples } from '../metrics/family.ts';
-import type { Activity } from '../models/belief.ts';
+import type { Activity } from '../models/router-state.ts';
 
 /** Gauges of requests: more than none is busy. */
 const REQUESTS = ['llamacpp:requests_processing', 'llamacpp:requests_deferred'];

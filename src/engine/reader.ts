@@ -3,10 +3,10 @@ import type { Clock } from '../lib/clock.ts';
 import { within } from '../lib/within.ts';
 import type { Samples } from '../metrics/family.ts';
 import { parseExposition } from '../metrics/parse.ts';
-import type { Transition } from '../models/belief.ts';
+import type { Transition } from '../models/router-state.ts';
 import type { Answer } from '../models/feed.ts';
-import type { RouterDesk } from '../models/router-desk.ts';
-import type { EngineMetrics } from '../router/client.ts';
+import type { RouterDesk } from '../models/router-entry.ts';
+import type { EngineMetrics } from '../backends/llama-server/client.ts';
 import { activityOf } from './activity.ts';
 
 /** What is known of one model's own metrics. Times in milliseconds since the epoch. */

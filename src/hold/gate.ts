@@ -1,4 +1,4 @@
-import type { ModelBelief } from '../models/belief.ts';
+import type { ModelBelief } from '../models/router-state.ts';
 import { describeHold, type Hold, isOver } from './hold.ts';
 
 /** Whether a request may go to a router now. */

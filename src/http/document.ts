@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { packageVersion } from '../lib/version.ts';
 import { openapi } from './openapi/openapi.ts';
 
-/** docs/openapi.json: the interface of this version, for whoever generates a client. */
+/** docs/openapi.json: the interface of this version, for client generators. */
 export function openapiDocument(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return `${JSON.stringify(openapi(version), null, 2)}\n`;
+  return `${JSON.stringify(openapi(packageVersion()), null, 2)}\n`;
 }

@@ -1,4 +1,4 @@
-import type { RouterBelief } from '../models/belief.ts';
+import type { RouterBelief } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 import { ProblemError } from './problem.ts';
 

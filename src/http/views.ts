@@ -6,7 +6,7 @@ import {
   type RouterBelief,
   STREAM_STATES,
   type Transition,
-} from '../models/belief.ts';
+} from '../models/router-state.ts';
 import { FAULT_KINDS } from '../models/feed.ts';
 import { STATUSES, type Status, UNLOAD_REASONS } from '../models/status.ts';
 

@@ -1,7 +1,7 @@
 import { formatBytes } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { ModelMemory } from '../memory/reading.ts';
-import type { ModelBelief, RouterBelief } from '../models/belief.ts';
+import type { ModelBelief, RouterBelief } from '../models/router-state.ts';
 import { isRunning } from '../models/status.ts';
 import type { Outcome, Result } from '../unload/report.ts';
 

@@ -1,4 +1,4 @@
-import type { ModelBelief } from './belief.ts';
+import type { ModelBelief } from './router-state.ts';
 
 /**
  * Since when a model in memory has served nothing, in milliseconds since the epoch; undefined when it is busy,

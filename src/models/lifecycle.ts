@@ -1,4 +1,4 @@
-import type { Change, Life, LifecycleRules, Sighting, Step } from './life.ts';
+import type { Change, Life, LifecycleRules, Sighting, Step } from './lifecycle-state.ts';
 import { isRunning, type Status, type UnloadReason } from './status.ts';
 
 /** How long an unload that we asked for may take before its end is no longer put down to us. */

@@ -1,5 +1,5 @@
 import { matchesGlob } from '../lib/glob.ts';
-import type { ModelBelief } from './belief.ts';
+import type { ModelBelief } from './router-state.ts';
 
 /** Whether one of these globs matches the model's id or an alias of it. */
 export function matchesModel(

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
 import { savedTime } from '../lib/saved-time.ts';
-import type { RouterBelief, Transition } from './belief.ts';
-import type { LifecycleRules } from './life.ts';
-import { createRouterDesk, type RouterDesk } from './router-desk.ts';
+import type { RouterBelief, Transition } from './router-state.ts';
+import type { LifecycleRules } from './lifecycle-state.ts';
+import { createRouterDesk, type RouterDesk } from './router-entry.ts';
 import { UNLOAD_REASONS } from './status.ts';
 
 /** The last unload of a model. `at` in milliseconds since the epoch. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
-import type { Transition } from '../models/belief.ts';
+import type { Transition } from '../models/router-state.ts';
 import { acted, cameBack, type GuardRules, guardState, judge, NOTHING_REMEMBERED } from './guard.ts';
 import type { Refusal } from './report.ts';
 import { isAutomatic, TRIGGERS, type Trigger, type UnloadRequest } from './request.ts';

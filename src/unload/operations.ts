@@ -1,9 +1,9 @@
 import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
-import { covers } from './covers.ts';
+import { covers } from './subsumes.ts';
 import type { Guards } from './guards.ts';
-import type { Hands } from './hands.ts';
-import { createLanes } from './lanes.ts';
+import type { Hands } from './router-control.ts';
+import { createLanes } from './queues.ts';
 import { beginOperation, type LiveOperation, type Progress } from './operation.ts';
 import { goneOf, type Operation, type Refusal } from './report.ts';
 import { isAutomatic, type UnloadRequest } from './request.ts';

@@ -1,5 +1,5 @@
 import { formatDuration } from '../lib/duration.ts';
-import type { ModelBelief } from '../models/belief.ts';
+import type { ModelBelief } from '../models/router-state.ts';
 import { idleSince } from '../models/idle.ts';
 import { matchesModel } from '../models/matching.ts';
 import type { Status } from '../models/status.ts';

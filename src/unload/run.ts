@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
-import { createLimit } from '../lib/limit.ts';
-import { createTurns } from '../lib/turns.ts';
-import type { ModelBelief } from '../models/belief.ts';
-import type { Hands } from './hands.ts';
+import { createLimit } from '../lib/concurrency-limit.ts';
+import { createTurns } from '../lib/mutex.ts';
+import type { ModelBelief } from '../models/router-state.ts';
+import type { Hands } from './router-control.ts';
 import { type MemoryReading, type Plan, planUnload, unmeasurable } from './plan.ts';
 import type { MemoryChange, ModelResult } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';

@@ -1,13 +1,13 @@
 import { createAlarm } from '../lib/alarm.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
-import type { Limit } from '../lib/limit.ts';
+import type { Limit } from '../lib/concurrency-limit.ts';
 import { ok } from '../lib/result.ts';
-import type { InTurn } from '../lib/turns.ts';
+import type { InTurn } from '../lib/mutex.ts';
 import type { Answer } from '../models/feed.ts';
 import { isRunning } from '../models/status.ts';
-import type { Asked } from '../router/client.ts';
-import type { Hands } from './hands.ts';
+import type { Asked } from '../backends/llama-server/client.ts';
+import type { Hands } from './router-control.ts';
 import { tooActive } from './plan.ts';
 import type { ModelResult } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
 import { isRunning } from '../models/status.ts';
-import type { Hands } from './hands.ts';
+import type { Hands } from './router-control.ts';
 
 /** How a model was seen to go; undefined: it was not. */
 export type Gone = 'marked failed' | 'unmarked' | undefined;

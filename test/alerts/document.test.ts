@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { decideOn } from '../../src/alerts/policy.ts';
 import { rulesOf } from '../../src/alerts/rules.ts';
-import { WISHES } from '../../src/alerts/wishes.ts';
+import { WISHES } from '../../src/alerts/alert-options.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { aNotification, anAlert } from '../support/notification.ts';
 import { yamlBlocks } from '../support/yaml-blocks.ts';

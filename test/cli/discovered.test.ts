@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { runProgram } from '../support/run-program.ts';
 
 let folder: string;

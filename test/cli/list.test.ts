@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { freePort } from '../support/free-port.ts';
 import { runProgram } from '../support/run-program.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { runProgram } from '../support/run-program.ts';

@@ -7,7 +7,7 @@ import {
   createSimulatedRouter,
   type SimulatedRouter,
   type SimulatedRouterOptions,
-} from '../../src/simulator/simulated-router.ts';
+} from '../../simulator/simulated-router.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { type Answers, type Consultation, consult, createServers, json } from './consult.ts';
 

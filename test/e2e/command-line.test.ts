@@ -134,7 +134,7 @@ describe('serve', () => {
 function start(...args: string[]) {
   const child: ChildProcessByStdio<null, Readable, Readable> = spawn(
     process.execPath,
-    ['dist/main.js', ...args],
+    ['dist/src/main.js', ...args],
     {
       env: { ...process.env, LLAMA_SERVER_URL: args.includes('--router') ? '' : router.url },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -115,7 +115,7 @@ describe('the image', () => {
     const { version } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8'));
     expect(image).toMatchObject({
       user: '1000:1000',
-      entrypoint: ['node', '/app/dist/main.js'],
+      entrypoint: ['node', '/app/dist/src/main.js'],
       command: ['serve'],
       environment: { NODE_ENV: 'production' },
       labels: {

@@ -77,7 +77,7 @@ describe('the package', () => {
     );
     const junk = /(^|\/)(test|tests|bench|src|build)\/(?!.*\.yml$)|\.(ts|map|tsbuildinfo|log)$|^deploy\/helm/;
     expect(paths.filter((path) => junk.test(path))).toEqual([]);
-    expect(packed.files.find(({ path }) => path === 'dist/main.js')).toBeDefined();
+    expect(packed.files.find(({ path }) => path === 'dist/src/main.js')).toBeDefined();
   });
 
   it('is installed with its own dependencies and theirs alone', () => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from '@jest/globals';
 import { activityOf } from '../../src/engine/activity.ts';
 import { parseExposition } from '../../src/metrics/parse.ts';
-import type { Activity } from '../../src/models/belief.ts';
+import type { Activity } from '../../src/models/router-state.ts';
 
 it.each<[string, { processing?: number; deferred?: number; work?: number }, Activity | undefined, Activity]>([
   [

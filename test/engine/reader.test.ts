@@ -2,10 +2,10 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type AskEngine, type EngineNews, type Reader, startReader } from '../../src/engine/reader.ts';
 import { failed, ok } from '../../src/lib/result.ts';
 import type { Answer } from '../../src/models/feed.ts';
-import type { RouterDesk } from '../../src/models/router-desk.ts';
+import type { RouterDesk } from '../../src/models/router-entry.ts';
 import type { Status } from '../../src/models/status.ts';
 import { createStore, type Store } from '../../src/models/store.ts';
-import type { EngineMetrics } from '../../src/router/client.ts';
+import type { EngineMetrics } from '../../src/backends/llama-server/client.ts';
 import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.ts';
 
 const INTERVAL_MS = 15_000;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { aRequest } from '../support/a-request.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { until } from '../support/until.ts';

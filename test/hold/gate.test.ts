@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { gateOf } from '../../src/hold/gate.ts';
 import type { Hold } from '../../src/hold/hold.ts';
-import type { ModelBelief } from '../../src/models/belief.ts';
+import type { ModelBelief } from '../../src/models/router-state.ts';
 import { aModel } from '../support/a-model.ts';
 
 const NOW = Date.parse('2026-08-14T13:00:00Z');

@@ -7,7 +7,7 @@ import { createStore } from '../../src/models/store.ts';
 import { appParts } from '../support/app-parts.ts';
 import { aNotification, anAlert } from '../support/notification.ts';
 import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
-import { createScriptedHands } from '../support/scripted-hands.ts';
+import { createScriptedHands } from '../support/scripted-control.ts';
 import { createSteppedClock, settled } from '../support/stepped-clock.ts';
 import { until } from '../support/until.ts';
 

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { createSimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { createSimulatedRouter } from '../../simulator/simulated-router.ts';
 import { startExporter } from '../support/exporter.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { until } from '../support/until.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Life, Sighting, Step } from '../../src/models/life.ts';
+import type { Life, Sighting, Step } from '../../src/models/lifecycle-state.ts';
 import { ask, see, settle, vanish, withdraw } from '../../src/models/lifecycle.ts';
 import type { Status } from '../../src/models/status.ts';
 import { aLife, inWords } from '../support/a-model.ts';

@@ -4,7 +4,7 @@ import { expect, it } from '@jest/globals';
 import type { ListedModel, RouterEvent } from '../../src/models/feed.ts';
 import type { Status } from '../../src/models/status.ts';
 import { createStore } from '../../src/models/store.ts';
-import { parseEvent } from '../../src/router/schemas.ts';
+import { parseEvent } from '../../src/backends/llama-server/schemas.ts';
 import { aListing, inWords, listed } from '../support/a-model.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 

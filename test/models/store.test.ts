@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Transition } from '../../src/models/belief.ts';
+import type { Transition } from '../../src/models/router-state.ts';
 import type { Fault } from '../../src/models/feed.ts';
 import { createStore } from '../../src/models/store.ts';
 import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';

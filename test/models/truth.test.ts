@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Listing, RouterEvent } from '../../src/models/feed.ts';
-import type { Change } from '../../src/models/life.ts';
-import type { RouterDesk } from '../../src/models/router-desk.ts';
+import type { Change } from '../../src/models/lifecycle-state.ts';
+import type { RouterDesk } from '../../src/models/router-entry.ts';
 import { createStore } from '../../src/models/store.ts';
 import {
   createTrueRouter,

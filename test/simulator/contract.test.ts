@@ -1,5 +1,5 @@
-import type { ModelDescription } from '../../src/simulator/description.ts';
-import { createSimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import type { ModelDescription } from '../../simulator/description.ts';
+import { createSimulatedRouter } from '../../simulator/simulated-router.ts';
 import { describeRouterContract } from '../contract/router-contract.ts';
 import type { StartRouter } from '../contract/router-under-test.ts';
 

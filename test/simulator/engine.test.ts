@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
-import { createEngine, type Generation } from '../../src/simulator/engine.ts';
-import { renderEngineMetrics } from '../../src/simulator/engine-metrics.ts';
+import { createEngine, type Generation } from '../../simulator/engine.ts';
+import { renderEngineMetrics } from '../../simulator/engine-metrics.ts';
 import { recorded } from '../contract/normal.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createSimulatedRouter, type SimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { createRouterClient } from '../contract/router-client.ts';
 
 let router: SimulatedRouter;

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
-import { liven } from '../../src/simulator/liveliness.ts';
-import { createSeededRandom } from '../../src/simulator/seeded-random.ts';
-import { createSimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { liven } from '../../simulator/liveliness.ts';
+import { createSeededRandom } from '../../simulator/seeded-random.ts';
+import { createSimulatedRouter } from '../../simulator/simulated-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 /** What happens to five models in that many hours. */

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
-import { createSimulatedMemory } from '../../src/simulator/simulated-memory.ts';
-import { createSimulatedRouter } from '../../src/simulator/simulated-router.ts';
+import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
+import { createSimulatedRouter } from '../../simulator/simulated-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 const GB = 1_000_000_000;

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { ModelDescription } from '../../src/simulator/description.ts';
+import type { ModelDescription } from '../../simulator/description.ts';
 import {
   createSimulatedRouter,
   type SimulatedRouter,
   type SimulatedRouterOptions,
-} from '../../src/simulator/simulated-router.ts';
+} from '../../simulator/simulated-router.ts';
 import { normalEvents } from '../contract/normal.ts';
 import { createRouterClient, type RouterClient } from '../contract/router-client.ts';
 

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { SAVED_PARTS } from '../../src/saved-parts.ts';
+import { SAVED_PARTS } from '../../src/state/saved-parts.ts';
 import { createStateFile, type SavedState } from '../../src/state/state-file.ts';
 import { asNobody } from '../support/as-nobody.ts';
 

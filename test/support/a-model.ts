@@ -1,6 +1,6 @@
-import type { ModelBelief, Transition } from '../../src/models/belief.ts';
+import type { ModelBelief, Transition } from '../../src/models/router-state.ts';
 import type { ListedModel, Listing, RouterEvent } from '../../src/models/feed.ts';
-import type { Change, Life } from '../../src/models/life.ts';
+import type { Change, Life } from '../../src/models/lifecycle-state.ts';
 import type { Status } from '../../src/models/status.ts';
 import type { Store } from '../../src/models/store.ts';
 

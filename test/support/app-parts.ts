@@ -9,11 +9,11 @@ import { createAuth } from '../../src/http/auth/auth.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { within } from '../../src/lib/within.ts';
 import { createGuards } from '../../src/unload/guards.ts';
-import type { Hands } from '../../src/unload/hands.ts';
+import type { Hands } from '../../src/unload/router-control.ts';
 import { createOperations } from '../../src/unload/operations.ts';
 import type { UnloadRequest } from '../../src/unload/request.ts';
-import { defaultTerms } from '../../src/unloading.ts';
-import { createUsage } from '../../src/usage/usage.ts';
+import { defaultTerms } from '../../src/unload/unloading.ts';
+import { createUsage } from '../../src/models/usage.ts';
 import type { Believed } from './fleets.ts';
 
 /** Guards as they are configured by default. */

@@ -7,7 +7,7 @@ import { aListing, ended, listed } from './a-model.ts';
 import { appParts } from './app-parts.ts';
 import { keptAlive, type Received, type Sent } from './kept-alive.ts';
 import { TIMEOUT, UNREACHABLE } from './scripted-feed.ts';
-import { createScriptedHands } from './scripted-hands.ts';
+import { createScriptedHands } from './scripted-control.ts';
 import { createSteppedClock, settled } from './stepped-clock.ts';
 
 /** What the routers do: `back` loads all models again, `down` lasts until then. */

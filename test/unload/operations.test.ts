@@ -7,7 +7,7 @@ import type { Operation } from '../../src/unload/report.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { aRequest } from '../support/a-request.ts';
 import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
-import { createScriptedHands } from '../support/scripted-hands.ts';
+import { createScriptedHands } from '../support/scripted-control.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 const RULES = {

@@ -6,7 +6,7 @@ import { runOnRouter } from '../../src/unload/run.ts';
 import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
 import { aRequest } from '../support/a-request.ts';
 import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
-import { createScriptedHands } from '../support/scripted-hands.ts';
+import { createScriptedHands } from '../support/scripted-control.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 /** A router with these models loaded, and what becomes of unloading them. */

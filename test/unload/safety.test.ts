@@ -7,7 +7,7 @@ import { createOperations, type Operations, type Started } from '../../src/unloa
 import { TRIGGERS, WHEN_BUSY } from '../../src/unload/request.ts';
 import { begun, ended, turned } from '../support/a-model.ts';
 import { aRequest } from '../support/a-request.ts';
-import { createScriptedHands } from '../support/scripted-hands.ts';
+import { createScriptedHands } from '../support/scripted-control.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 const ROUTERS = ['attic', 'cellar'];

@@ -2,7 +2,7 @@ import { describeEnd, type Hold } from '../../hold/hold.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import type { MemoryReading, ModelMemory } from '../../memory/reading.ts';
-import type { ModelBelief, RouterBelief } from '../../models/belief.ts';
+import type { ModelBelief, RouterBelief } from '../../models/router-state.ts';
 import { isRunning } from '../../models/status.ts';
 import {
   ago,

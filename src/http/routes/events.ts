@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import type { Transition } from '../../models/belief.ts';
+import type { Transition } from '../../models/router-state.ts';
 import { ProblemError } from '../problem.ts';
 import { viewTransition } from '../views.ts';
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Gate, gateOf } from '../../hold/gate.ts';
 import type { Holds } from '../../hold/holds.ts';
-import type { ModelBelief, RouterBelief } from '../../models/belief.ts';
+import type { ModelBelief, RouterBelief } from '../../models/router-state.ts';
 import { modelNamed } from '../../models/matching.ts';
 import type { Store } from '../../models/store.ts';
 import { namedRouter, routerNames } from '../named-router.ts';

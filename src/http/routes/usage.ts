@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { REPORTED_CAUSES, type ReportedCause, TASKS, type Task } from '../../models/cause.ts';
-import type { Usage } from '../../usage/usage.ts';
+import type { Usage } from '../../models/usage.ts';
 import { demandScope } from '../auth/permit.ts';
 import { parsed } from '../parsed.ts';
 

@@ -1,0 +1,141 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { MemoryReading, ModelMemory } from '../src/memory/reading.ts';
+import type { SimulatedRouter } from './simulated-router.ts';
+
+/** Everything that is begun here and shown only once it is whole. */
+const UNFINISHED = '.unfinished';
+
+/** Tells a folder of ours from one that somebody needs. */
+const MARK = 'simulated-machine';
+
+const CARD = {
+  pciAddress: '0000:03:00.0',
+  name: 'Simulated Radeon',
+  totalKiB: 65_536_000,
+  freeKiB: 40_000_000,
+};
+
+const ROUTER_PID = 100;
+
+/** The number of the socket on which the router listens. */
+const SOCKET = 4711;
+
+/** A model's process, as long as the model has one. */
+interface Process {
+  pid: number;
+  /** CPU time of the model's earlier processes. */
+  cpuSecondsBefore: number;
+}
+
+/**
+ * Shows what the models of a simulated router hold as a machine shows it: FOLDER/proc and FOLDER/sys, with a process
+ * for the router, which listens on this port, and for each model, and a card of AMD's. The exporter reads them like
+ * real ones (`--path.procfs`, `--path.sysfs`). Returns what writes a reading; throws when something else is there.
+ */
+export function createMachineFiles(
+  folder: string,
+  router: SimulatedRouter,
+  port: number,
+): (reading: MemoryReading) => void {
+  clear(folder);
+  const processes = new Map<string, Process>();
+  let lastPid = ROUTER_PID;
+
+  write('proc/meminfo', `MemTotal: ${CARD.totalKiB} kB\nMemAvailable: ${CARD.freeKiB} kB\n`);
+  write('proc/net/tcp', `0: 0:${port.toString(16)} 0:0 0A 0:0 0:0 0 0 0 ${SOCKET}\n`);
+  begin(ROUTER_PID, { stat: statLine(ROUTER_PID, 1, 0), cmdline: 'llama-server\0' });
+  mkdirSync(join(folder, `proc/${ROUTER_PID}/fd`));
+  symlinkSync(`socket:[${SOCKET}]`, join(folder, `proc/${ROUTER_PID}/fd/3`));
+  const device = 'sys/class/drm/card0/device';
+  write(`${device}/vendor`, '0x1002\n');
+  write(`${device}/uevent`, `DRIVER=amdgpu\nPCI_SLOT_NAME=${CARD.pciAddress}\n`);
+  write(`${device}/product_name`, `${CARD.name}\n`);
+
+  return ({ models, gpus }) => {
+    const running = new Map(models.map((model) => [processKey(model), model]));
+    for (const [key, { pid }] of processes) {
+      if (running.has(key)) continue;
+      rename(`proc/${pid}`, `${UNFINISHED}/${pid}`);
+      rmSync(join(folder, UNFINISHED, String(pid)), { recursive: true });
+      processes.delete(key);
+    }
+    for (const [key, model] of running) show(key, model);
+    for (const { uuid, totalBytes = 0, usedBytes = 0 } of gpus) {
+      write(`${device}/unique_id`, `${uuid}\n`);
+      write(`${device}/mem_info_vram_total`, `${totalBytes}\n`);
+      write(`${device}/mem_info_vram_used`, `${usedBytes}\n`);
+    }
+  };
+
+  /** A process is known by its port, as the router tells it: new at each load. */
+  function processKey({ model }: ModelMemory): string {
+    return `${router.model(model).port} ${model}`;
+  }
+
+  function show(key: string, { model, cpuSeconds, residentBytes = 0, gpus }: ModelMemory): void {
+    const before = processes.get(key);
+    const { pid, cpuSecondsBefore } = before ?? { pid: ++lastPid, cpuSecondsBefore: cpuSeconds };
+    const bytes = gpus.reduce((sum, gpu) => sum + gpu.bytes, 0);
+    const files = {
+      stat: statLine(pid, ROUTER_PID, cpuSeconds - cpuSecondsBefore),
+      status: `VmRSS:\t${kibibytes(residentBytes)} kB\n`,
+      'fdinfo/4': `drm-driver:\tamdgpu\ndrm-pdev:\t${CARD.pciAddress}\ndrm-client-id:\t${pid}\ndrm-memory-vram:\t${kibibytes(bytes)} KiB\n`,
+    };
+    if (before) {
+      for (const [name, text] of Object.entries(files)) write(`proc/${pid}/${name}`, text);
+      return;
+    }
+    processes.set(key, { pid, cpuSecondsBefore });
+    const port = String(router.model(model).port);
+    begin(pid, { ...files, cmdline: ['llama-server', '--port', port, '--alias', model, ''].join('\0') });
+  }
+
+  /** All of a process is there at once, or nothing. */
+  function begin(pid: number, files: Readonly<Record<string, string>>): void {
+    for (const [name, text] of Object.entries(files))
+      place(join(folder, UNFINISHED, String(pid), name), text);
+    rename(`${UNFINISHED}/${pid}`, `proc/${pid}`);
+  }
+
+  /** Whoever reads meanwhile finds the old text or the new one. */
+  function write(path: string, text: string): void {
+    place(join(folder, UNFINISHED, 'text'), text);
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    rename(`${UNFINISHED}/text`, path);
+  }
+
+  function rename(from: string, to: string): void {
+    renameSync(join(folder, from), join(folder, to));
+  }
+}
+
+/** What an earlier run left is of processes that are no more. */
+function clear(folder: string): void {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  if (names.length > 0 && !names.includes(MARK)) {
+    throw new Error(`${folder} holds other files: give it an empty folder`);
+  }
+  for (const name of ['proc', 'sys', UNFINISHED])
+    rmSync(join(folder, name), { recursive: true, force: true });
+  for (const name of ['proc', 'sys', UNFINISHED]) mkdirSync(join(folder, name), { recursive: true });
+  writeFileSync(join(folder, MARK), 'A /proc and a /sys that llama-router-exporter simulate writes.\n');
+}
+
+function place(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
+
+/** As /proc/PID/stat: of its fields only the parent, the CPU time and the start in ticks mean something here. */
+function statLine(pid: number, parentPid: number, cpuSeconds: number): string {
+  const fields = new Array<number>(50).fill(0);
+  fields[0] = parentPid;
+  fields[10] = Math.round(cpuSeconds * 100);
+  fields[18] = pid;
+  return `${pid} (llama-server) S ${fields.join(' ')}\n`;
+}
+
+function kibibytes(bytes: number): number {
+  return Math.round(bytes / 1024);
+}

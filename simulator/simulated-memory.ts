@@ -1,0 +1,91 @@
+import type { Clock } from '../src/lib/clock.ts';
+import type { MemoryReading, ModelMemory } from '../src/memory/reading.ts';
+import type { DescribedModel } from './description.ts';
+import type { ListedModel } from './listed-model.ts';
+import type { SimulatedRouter } from './simulated-router.ts';
+
+/** A card that holds two or three of the demo's models at once. */
+const CARD = {
+  gpu: '0',
+  uuid: 'GPU-51a71a7e-0000-4000-8000-000000000001',
+  name: 'Simulated RTX PRO 6000',
+  pool: 'vram',
+  totalBytes: 97_887 * 1024 * 1024,
+} as const;
+
+const MB = 1_000_000;
+
+/** CUDA's own, in each process. */
+const CONTEXT_BYTES = 420 * MB;
+
+/** What a sleeping process keeps on the card. */
+const ASLEEP_BYTES = 600 * MB;
+
+/** A desktop, always; and somebody who paints pictures, two minutes of every six. */
+const DESKTOP_BYTES = 850 * MB;
+const PAINTER_BYTES = 7200 * MB;
+
+/**
+ * Measures the memory that the models of a simulated router would hold: it rises while they load, falls when they
+ * sleep and when they go, and something else is on the card as well. `router` is its name where it is published.
+ */
+export function createSimulatedMemory(
+  simulated: SimulatedRouter,
+  router: string,
+  clock: Clock,
+): () => MemoryReading {
+  const loadingSince = new Map<string, number>();
+  const cpuSeconds = new Map<string, number>();
+  let lastAt = clock.now();
+
+  return () => {
+    const at = clock.now();
+    const elapsedSeconds = (at - lastAt) / 1000;
+    lastAt = at;
+    const running = simulated.models.filter(
+      ({ status }) => status !== 'unloaded' && status !== 'downloading',
+    );
+    for (const { description, status } of simulated.models) {
+      if (status !== 'loading') loadingSince.delete(description.id);
+    }
+    const models = running.map((model) => measure(model, at, elapsedSeconds));
+    const ownedBytes = models.reduce((sum, { gpus }) => sum + (gpus[0]?.bytes ?? 0), 0);
+    const unownedBytes = DESKTOP_BYTES + (isPainting(at) ? PAINTER_BYTES : 0);
+    return {
+      ...{ at, begunAt: at, models, here: [router], hidden: [] },
+      reports: [{ collector: 'simulator', seconds: 0 }],
+      gpus: [{ ...CARD, usedBytes: Math.min(CARD.totalBytes, ownedBytes + unownedBytes), unownedBytes }],
+    };
+  };
+
+  function measure(listed: ListedModel, at: number, elapsedSeconds: number): ModelMemory {
+    const { id, sizeBytes } = listed.description;
+    const isBusy = listed.status === 'loading' || simulated.model(id).engine.busy;
+    const seconds = (cpuSeconds.get(id) ?? 0) + (isBusy ? elapsedSeconds : 0);
+    cpuSeconds.set(id, seconds);
+    return {
+      ...{ router, model: id, cpuSeconds: seconds },
+      residentBytes: Math.round(300 * MB + 0.02 * sizeBytes),
+      gpus: [{ uuid: CARD.uuid, pool: CARD.pool, bytes: Math.round(heldBytes(listed, at)) }],
+    };
+  }
+
+  function heldBytes({ description, status, known }: ListedModel, at: number): number {
+    if (status === 'sleeping') return ASLEEP_BYTES;
+    if (status !== 'loading') return loadedBytes(description);
+    const { id, wakeSeconds, loadSeconds } = description;
+    const since = loadingSince.get(id) ?? at;
+    loadingSince.set(id, since);
+    const share = Math.min(1, (at - since) / 1000 / (known ? wakeSeconds : loadSeconds));
+    return CONTEXT_BYTES + share * (loadedBytes(description) - CONTEXT_BYTES);
+  }
+}
+
+/** Weights, the cache of its context (keys and values of eight heads, 16 bits each), and what CUDA takes. */
+function loadedBytes({ sizeBytes, contextTokens, embeddingLength }: DescribedModel): number {
+  return sizeBytes + contextTokens * embeddingLength * 32 + CONTEXT_BYTES;
+}
+
+function isPainting(at: number): boolean {
+  return at % 360_000 < 120_000;
+}

@@ -1,0 +1,125 @@
+import { failed, ok } from '../../lib/result.ts';
+import type { Answer, Fault, RouterFeed } from '../../models/feed.ts';
+import { followEvents } from './events.ts';
+import { faultOfStatus } from './fault.ts';
+import { createRouterHttp, type Endpoint, type Response } from './http.ts';
+import { parseJson, parseListing, parseProps, parseSlots } from './schemas.ts';
+
+/** What a router said to a request for a load or an unload. `accepted` is no outcome yet: it answers at once. */
+export type Asked = 'accepted' | 'not_running' | 'already_running' | 'unknown_model';
+
+/** A model's own metrics, or why there are none now. */
+export type EngineMetrics = { kind: 'text'; text: string } | { kind: 'not_loaded' } | { kind: 'disabled' };
+
+/** How many of a model's slots are generating, or why that cannot be told. */
+export type EngineSlots =
+  | { kind: 'slots'; processing: number }
+  | { kind: 'not_loaded' }
+  | { kind: 'disabled' };
+
+/** A llama.cpp router as typed calls. No call throws; each ends within the request timeout. */
+export interface RouterClient extends RouterFeed {
+  load(model: string, signal: AbortSignal): Promise<Answer<Asked>>;
+  /** `lastLook` is asked when it is this order's turn, right before it is sent; when it says no, it is not sent. */
+  unload(
+    model: string,
+    signal: AbortSignal,
+    lastLook?: () => Promise<boolean>,
+  ): Promise<Answer<Asked | 'not_sent'>>;
+  /** Never loads the model: `autoload=false` is always sent. */
+  metrics(model: string, signal: AbortSignal): Promise<Answer<EngineMetrics>>;
+  /** Never loads the model, but *keeps it awake and wakes it*: only for one that is loaded and about to go. */
+  slots(model: string, signal: AbortSignal): Promise<Answer<EngineSlots>>;
+  close(): Promise<void>;
+}
+
+/** Of an answer about one model. */
+const MAX_BYTES = 4 * 1024 * 1024;
+
+export function createRouterClient(endpoint: Endpoint): RouterClient {
+  const http = createRouterHttp(endpoint);
+  return {
+    async list(signal) {
+      const answer = await http.request('GET', '/models', { signal });
+      if (!answer.ok) return answer;
+      const { status, body, url } = answer.value;
+      if (status !== 200) return failed(faultOfStatus(status, url, body));
+      const listing = parseListing(parseJson(body));
+      return listing ? ok(listing) : failed(notAList(answer.value));
+    },
+    async props(signal) {
+      const answer = await http.request('GET', '/props', { signal });
+      if (!answer.ok) return answer;
+      const { status, body, url } = answer.value;
+      if (status !== 200) return failed(faultOfStatus(status, url, body));
+      const props = parseProps(parseJson(body));
+      return props ? ok(props) : failed(notARouter(url));
+    },
+    follow: (signal, opened, event) => followEvents(http, signal, opened, event),
+    load: (model, signal) => http.inTurn(() => ask('/models/load', model, signal)),
+    unload: (model, signal, lastLook = async () => true) =>
+      http.inTurn(async () => ((await lastLook()) ? ask('/models/unload', model, signal) : ok('not_sent'))),
+    metrics: (model, signal) =>
+      askModel('/metrics', model, signal, ({ body }) => ok({ kind: 'text', text: body })),
+    slots: (model, signal) =>
+      askModel('/slots', model, signal, ({ body, url }) => {
+        const processing = parseSlots(parseJson(body));
+        if (processing !== undefined) return ok({ kind: 'slots', processing });
+        return failed({ kind: 'bad_answer', message: `${url} answers JSON that is no list of slots` });
+      }),
+    close: http.close,
+  };
+
+  /** A question that the router passes on to the model, if it is loaded. */
+  async function askModel<T>(
+    path: string,
+    model: string,
+    signal: AbortSignal,
+    read: (response: Response) => Answer<T>,
+  ): Promise<Answer<T | { kind: 'not_loaded' | 'disabled' }>> {
+    const query = `?model=${encodeURIComponent(model)}&autoload=false`;
+    const answer = await http.request('GET', path + query, { signal, maxBytes: MAX_BYTES, passedOn: true });
+    if (!answer.ok) return answer;
+    const { status, body, url } = answer.value;
+    if (status === 200) return read(answer.value);
+    if (status === 501) return ok({ kind: 'disabled' });
+    if (status === 400 && errorMessage(body).includes('not loaded')) return ok({ kind: 'not_loaded' });
+    return failed(faultOfStatus(status, url, body));
+  }
+
+  async function ask(path: string, model: string, signal: AbortSignal): Promise<Answer<Asked>> {
+    const answer = await http.request('POST', path, { signal, json: { model } });
+    if (!answer.ok) return answer;
+    const { status, body, url } = answer.value;
+    if (status === 200) return ok('accepted');
+    const message = errorMessage(body);
+    if (message.includes('not running')) return ok('not_running');
+    if (message.includes('already running')) return ok('already_running');
+    if (message.includes('not found') && status === 400) return ok('unknown_model');
+    // b11669 answers a load of what it does not know with the 404 of its web server.
+    if (path === '/models/load' && status === 404) return ok('unknown_model');
+    return failed(faultOfStatus(status, url, body));
+  }
+}
+
+function errorMessage(body: string): string {
+  const parsed = parseJson(body) as { error?: { message?: unknown } } | undefined;
+  return typeof parsed?.error?.message === 'string' ? parsed.error.message : '';
+}
+
+const NO_LIST = 'JSON that is no list of models ({"data": […]})';
+
+function notAList({ body, url, contentType }: Response): Fault {
+  if (!contentType.includes('json') && !body.trimStart().startsWith('{')) {
+    return { kind: 'not_a_router', message: `${url} answers ${contentType || 'something'} instead of JSON` };
+  }
+  const what = parseJson(body) === undefined ? 'text that is not JSON, or only a part of it' : NO_LIST;
+  return { kind: 'bad_answer', message: `${url} answers ${what}` };
+}
+
+function notARouter(url: string): Fault {
+  return {
+    kind: 'not_a_router',
+    message: `${url} does not say "role":"router": a llama-server started with -m, an old build or another server`,
+  };
+}

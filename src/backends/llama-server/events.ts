@@ -1,0 +1,62 @@
+import { createParser } from 'eventsource-parser';
+import type { RouterEvent, StreamEnd } from '../../models/feed.ts';
+import { faultOf, faultOfStatus } from './fault.ts';
+import type { RouterHttp } from './http.ts';
+import { parseEvent } from './schemas.ts';
+
+/** More than this without the end of an event is no event stream. A `loaded` event takes about 500 bytes. */
+const MAX_EVENT_BYTES = 1024 * 1024;
+
+/**
+ * Follows `/models/sse` until it ends, breaks or the signal aborts. The router sends its headers at once, so
+ * `opened` is called before the first event (measured on b11669); it never sends a heartbeat, so silence
+ * says nothing: who needs to know asks for a listing.
+ */
+export async function followEvents(
+  http: RouterHttp,
+  signal: AbortSignal,
+  opened: () => void,
+  event: (event: RouterEvent) => void,
+): Promise<StreamEnd> {
+  const answer = await http.open('/models/sse', signal);
+  if (!answer.ok) return { kind: 'fault', fault: answer.fault };
+  const { status, contentType, url, chunks, close } = answer.value;
+  if (status === 401 || status === 403 || status >= 500) {
+    close();
+    return { kind: 'fault', fault: faultOfStatus(status, url, '') };
+  }
+  if (status !== 200 || !/^text\/event-stream\b/i.test(contentType)) {
+    close();
+    return { kind: 'unsupported' };
+  }
+
+  let unread = 0;
+  const parser = createParser({
+    onEvent: ({ data }) => {
+      unread = 0;
+      event(parseEvent(data));
+    },
+    onComment: () => {
+      unread = 0; // A proxy's heartbeat is the end of a line, if not of an event.
+    },
+  });
+  const decoder = new TextDecoder();
+  const reader = chunks[Symbol.asyncIterator]();
+  try {
+    opened();
+    for (;;) {
+      // Only reading may fail: an error of whoever hears the events is not the stream's.
+      const next = await reader.next().catch((error: unknown) => faultOf(error, url, undefined));
+      if ('kind' in next) return signal.aborted ? { kind: 'ended' } : { kind: 'fault', fault: next };
+      if (next.done) return { kind: 'ended' };
+      unread += next.value.length;
+      parser.feed(decoder.decode(next.value, { stream: true }));
+      if (unread > MAX_EVENT_BYTES) {
+        const message = `${url} sent ${MAX_EVENT_BYTES} bytes without the end of an event`;
+        return { kind: 'fault', fault: { kind: 'bad_answer', message } };
+      }
+    }
+  } finally {
+    close();
+  }
+}

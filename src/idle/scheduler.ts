@@ -1,0 +1,97 @@
+import { describeEnd, type Hold } from '../hold/hold.ts';
+import type { Clock } from '../lib/clock.ts';
+import { formatDuration } from '../lib/duration.ts';
+import type { RouterBelief } from '../models/router-state.ts';
+import type { Operation } from '../unload/report.ts';
+import type { UnloadRequest } from '../unload/request.ts';
+import { type IdleRule, idleTooLong } from './candidates.ts';
+
+export interface SweepRules {
+  intervalMs: number;
+  idle: readonly IdleRule[];
+  /** How long a model must have been idle for an enforced hold to unload it. */
+  holdGraceMs: number;
+}
+
+export interface SweeperParts {
+  routers(): readonly Readonly<RouterBelief>[];
+  holdOf(router: string): Hold | undefined;
+  /** What is never unloaded on a router. */
+  keep(router: string): readonly string[];
+  rules(): SweepRules;
+  /** What a request asks for when it does not say. */
+  terms(): Pick<UnloadRequest, 'busyTimeoutMs' | 'timeoutMs'>;
+  start(request: UnloadRequest): { done: Promise<Operation> };
+  clock: Clock;
+}
+
+/** Looks for models that nobody uses, and has them unloaded; models that are in use are never waited for. */
+export interface Sweeper {
+  stop(): void;
+}
+
+/** What a sweep wants done on one router, and by which rule. */
+type Wish = Pick<UnloadRequest, 'reason' | 'selection' | 'enforcesHold'>;
+
+export function startSweeper(parts: SweeperParts): Sweeper {
+  const { routers, holdOf, keep, rules, terms, start, clock } = parts;
+  /** Until when nothing is tried on a router: an operation is under way, or one was refused. */
+  const resting = new Map<string, number>();
+  let cancel = clock.after(rules().intervalMs, sweep);
+  return { stop: () => cancel() };
+
+  function sweep(): void {
+    for (const router of routers()) {
+      if (router.up && (resting.get(router.name) ?? 0) <= clock.now()) sweepRouter(router);
+    }
+    cancel = clock.after(rules().intervalMs, sweep);
+  }
+
+  function sweepRouter(router: Readonly<RouterBelief>): void {
+    for (const wish of wishesOf(router, holdOf(router.name), keep(router.name), rules(), clock.now())) {
+      resting.set(router.name, Number.POSITIVE_INFINITY);
+      const request: UnloadRequest = {
+        ...terms(),
+        ...wish,
+        trigger: 'policy',
+        caller: { name: 'policy' },
+        routers: [router.name],
+        whenBusy: 'skip',
+        verify: true,
+        dryRun: false,
+      };
+      void start(request).done.then((operation) => rest(router.name, operation));
+    }
+  }
+
+  /** After a refusal until it may be tried again, and after a failure for a while: else it would be every time. */
+  function rest(router: string, { routers: results, summary }: Operation): void {
+    const refused = results.find((result) => result.router === router)?.refused?.retry_after_seconds ?? 0;
+    const failed = summary.failed > 0 || results.some(({ fault }) => fault) ? AFTER_FAILURE_MS : 0;
+    resting.set(router, clock.now() + Math.max(refused * 1000, failed));
+  }
+}
+
+const AFTER_FAILURE_MS = 60_000;
+
+/** An enforced hold is for every model; without one, each rule is for those that it is due for. */
+function wishesOf(
+  router: Readonly<RouterBelief>,
+  hold: Hold | undefined,
+  keep: readonly string[],
+  { idle, holdGraceMs }: SweepRules,
+  now: number,
+): Wish[] {
+  if (hold?.enforce) {
+    const reason = `memory is kept free until ${describeEnd(hold, now)}`;
+    return idleTooLong(router, [{ models: [], afterMs: holdGraceMs }], keep, now).map(({ models }) => ({
+      reason,
+      selection: { models, keep: [], idleForMs: holdGraceMs },
+      enforcesHold: true,
+    }));
+  }
+  return idleTooLong(router, idle, keep, now).map(({ rule, models }) => ({
+    reason: `idle for ${formatDuration(rule.afterMs / 1000)}`,
+    selection: { models, keep: [], idleForMs: rule.afterMs },
+  }));
+}

@@ -1,0 +1,92 @@
+import { expect, it } from '@jest/globals';
+import { createDeeds } from '../../src/activity/operation-metrics.ts';
+import { render } from '../../src/metrics/render.ts';
+import { anOperation } from '../support/an-operation.ts';
+import { parseExposition } from '../support/exposition.ts';
+
+function aBook() {
+  const deeds = createDeeds((router) => router !== 'gone', {
+    triggers: ['api', 'alertmanager'],
+    outcomes: ['success', 'refused'],
+    refusals: ['cooldown', 'unauthorized'],
+  });
+  const text = async () => Buffer.concat(render(await deeds.samples(), 'text')).toString();
+  return {
+    deeds,
+    value: async (name: string, labels: Record<string, string>) =>
+      parseExposition(await text()).value(`llama_router_${name}`, labels),
+  };
+}
+
+it('begins at 0, so that the first increase is seen', async () => {
+  const { value } = aBook();
+  expect(await value('unload_operations_total', { trigger: 'api', outcome: 'refused' })).toBe(0);
+  expect(await value('unload_refusals_total', { reason: 'unauthorized' })).toBe(0);
+});
+
+it('counts what an operation came to, how long each model took, what became free and what was refused', async () => {
+  const { deeds, value } = aBook();
+  deeds.operation(
+    anOperation({
+      routers: [
+        {
+          router: 'box',
+          memory: { before_bytes: 9000, after_bytes: 2000, freed_bytes: 7000 },
+          models: [
+            { model: 'a', result: 'unloaded', seconds: 0.25 },
+            { model: 'b', result: 'forced', seconds: 10.5 },
+            { model: 'c', result: 'timeout', seconds: 60 },
+          ],
+        },
+        { router: 'attic', models: [], refused: { reason: 'cooldown', detail: '' } },
+        { router: 'gone', models: [{ model: 'x', result: 'unloaded', seconds: 1 }] },
+      ],
+    }),
+    {},
+  );
+  deeds.refusal('unauthorized');
+  expect(await value('unload_operations_total', { trigger: 'alertmanager', outcome: 'success' })).toBe(1);
+  expect(await value('unload_duration_seconds_count', { router: 'box' })).toBe(2);
+  expect(await value('unload_duration_seconds_sum', { router: 'box' })).toBe(10.75);
+  expect(await value('unload_duration_seconds_count', { router: 'gone' })).toBeUndefined();
+  expect(await value('unload_freed_bytes_total', { router: 'box' })).toBe(7000);
+  expect(await value('unload_refusals_total', { reason: 'cooldown' })).toBe(1);
+  expect(await value('unload_refusals_total', { reason: 'unauthorized' })).toBe(1);
+  expect(await value('hold_enforced_unloads_total', { router: 'box' })).toBeUndefined();
+});
+
+it('counts apart what an enforced hold unloads', async () => {
+  const { deeds, value } = aBook();
+  const models = [{ model: 'a', result: 'unloaded' as const, seconds: 1 }];
+  deeds.operation(anOperation({ routers: [{ router: 'box', models }] }), { enforcesHold: true });
+  expect(await value('hold_enforced_unloads_total', { router: 'box' })).toBe(1);
+});
+
+it('goes on in the next process', async () => {
+  const { deeds } = aBook();
+  deeds.operation(anOperation(), {});
+  deeds.refusal('cooldown');
+  const next = aBook();
+  next.deeds.restore(await deeds.snapshot());
+  expect(await next.value('unload_operations_total', { trigger: 'alertmanager', outcome: 'success' })).toBe(
+    1,
+  );
+  expect(await next.value('unload_refusals_total', { reason: 'cooldown' })).toBe(1);
+});
+
+it('keeps what it counted of a router that is gone, but not of every router that there ever was', async () => {
+  let there = new Set<string>();
+  const deeds = createDeeds((router) => there.has(router), { triggers: [], outcomes: [], refusals: [] });
+  const freed = async () =>
+    (await deeds.snapshot()).flatMap(({ name, labels }) => (name.includes('freed') ? [labels.router] : []));
+  for (let i = 0; i <= 1001; i += 1) {
+    for (const before of there) deeds.removed(before);
+    there = new Set([`r${i}`]);
+    deeds.added(`r${i}`);
+    const memory = { before_bytes: 2, after_bytes: 1, freed_bytes: 1 };
+    deeds.operation(anOperation({ routers: [{ router: `r${i}`, memory, models: [] }] }), {});
+  }
+  const left = await freed();
+  expect(left).toHaveLength(1001);
+  expect(left).not.toContain('r0');
+});

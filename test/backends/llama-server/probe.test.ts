@@ -1,0 +1,18 @@
+import { expect, it } from '@jest/globals';
+import { Secret } from '../../../src/lib/secret.ts';
+import { createProbe } from '../../../src/backends/llama-server/probe.ts';
+import { scriptHttp } from '../../support/scripted-server.ts';
+
+it('sends a key as the service does: its bytes are UTF-8', async () => {
+  let sent = '';
+  const server = await scriptHttp((request, response) => {
+    sent = request.headers.authorization ?? '';
+    response.end('{}');
+  });
+  const apiKey = new Secret('schlüssel-模');
+  const probe = createProbe({ url: server.url, apiKey, requestTimeoutMs: 1000, modelTimeoutMs: 1000 });
+  expect((await probe.ask('/props', new AbortController().signal)).kind).toBe('said');
+  expect(Buffer.from(sent, 'latin1').toString('utf8')).toBe('Bearer schlüssel-模');
+  await probe.close();
+  await server.stop();
+});

@@ -1,0 +1,184 @@
+import { mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { loadConfig } from '../../../src/config/load.ts';
+import type { Config, DiscoveryConfig } from '../../../src/config/schema.ts';
+import { createDiscovery, type Discovery, type DiscoveryNews } from '../../../src/fleet/discovery/discovery.ts';
+import type { Names } from '../../../src/fleet/discovery/names.ts';
+import { failed, ok } from '../../../src/lib/result.ts';
+import { aGroup } from '../../support/a-group.ts';
+import { createSteppedClock, type SteppedClock } from '../../support/stepped-clock.ts';
+import { until } from '../../support/until.ts';
+
+let folder: string;
+let clock: SteppedClock;
+let discovery: Discovery;
+let news: DiscoveryNews[];
+/** What the name servers answer: addresses, a fault, or nothing ever. */
+let zone: Map<string, string[] | 'SERVFAIL' | 'silence'>;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'discovery-'));
+  clock = createSteppedClock();
+  zone = new Map();
+  news = [];
+});
+
+afterEach(() => {
+  discovery.stop();
+  expect(clock.pending()).toBe(0);
+  rmSync(folder, { recursive: true });
+});
+
+const names = (): Names => ({
+  async addresses(name) {
+    const answer = zone.get(name) ?? [];
+    if (answer === 'silence') return new Promise(() => {});
+    return answer === 'SERVFAIL' ? failed(`no records of ${name}`) : ok(answer);
+  },
+  stop() {},
+});
+
+const configOf = (...groups: Partial<DiscoveryConfig>[]): Config => ({
+  ...loadConfig({ env: {}, flags: {} }),
+  routers: [],
+  discovery: groups.map(aGroup),
+});
+
+/** Follows, with as much time as it wants. */
+async function follow(config: Config): Promise<void> {
+  let done = false;
+  void discovery.follow(config).then(() => (done = true));
+  await until('the first look', () => done, { everyMs: 1 });
+}
+
+async function start(...groups: Partial<DiscoveryConfig>[]): Promise<void> {
+  const config = configOf(...groups);
+  discovery = createDiscovery(config, clock, names);
+  discovery.onNews((each) => news.push(each));
+  await follow(config);
+}
+
+/** Lets the next look pass: the files are real, and so is the time that reading them takes. */
+async function lookAgain(ms = 10_000): Promise<void> {
+  const before = discovery.version();
+  await clock.advance(ms);
+  await until('a look', () => discovery.version() > before, { everyMs: 1 });
+}
+
+const write = (name: string, ...targets: string[]) =>
+  writeFileSync(join(folder, name), JSON.stringify([{ targets }]));
+
+const followed = () => discovery.current.routers.map(({ name }) => name);
+
+describe('files', () => {
+  beforeEach(async () => {
+    write('a.json', 'one:1', 'two:2');
+    write('b.json', 'three:3');
+    write('other.txt', 'nobody:1');
+    await start({ files: [join(folder, '*.json')] });
+  });
+
+  it('are read at once, and again when they change', async () => {
+    expect(followed()).toEqual(['one:1', 'two:2', 'three:3']);
+    write('a.json', 'two:2', 'four:4');
+    await lookAgain();
+    expect(followed()).toEqual(['two:2', 'four:4', 'three:3']);
+    expect(news.map(({ state, changed }) => [state.found, changed])).toEqual([
+      [3, true],
+      [3, true],
+    ]);
+  });
+
+  it('that are deleted or added take their routers with them', async () => {
+    unlinkSync(join(folder, 'a.json'));
+    // As Kubernetes mounts the files of a ConfigMap.
+    symlinkSync(join(folder, 'other.txt'), join(folder, 'c.json'));
+    await lookAgain();
+    expect(followed()).toEqual(['three:3', 'nobody:1']);
+  });
+
+  it('that cannot be understood go on telling what they told, and say what is wrong', async () => {
+    writeFileSync(join(folder, 'a.json'), '[{"targets": ["on');
+    write('b.json');
+    await lookAgain();
+    expect(followed()).toEqual(['one:1', 'two:2']);
+    const [state] = discovery.groups();
+    expect(state?.faults).toEqual([expect.stringContaining('a.json 1:18: not valid YAML')]);
+    expect(state?.succeededAt).toBe(clock.now() - 10_000);
+    write('a.json', 'one:1');
+    await lookAgain();
+    expect(followed()).toEqual(['one:1']);
+    expect(discovery.groups()[0]).toMatchObject({ faults: [], succeededAt: clock.now() });
+  });
+
+  it('that say the same tell no news', async () => {
+    news = [];
+    write('a.json', 'one:1', 'two:2');
+    await lookAgain();
+    expect(news).toEqual([]);
+  });
+});
+
+describe('names', () => {
+  it('are asked again and again; one that exists no longer has no routers', async () => {
+    zone.set('a', ['one:1']).set('b', ['two:2']);
+    await start({ dns: ['a', 'b'], interval: 30 });
+    expect(followed()).toEqual(['one:1', 'two:2']);
+    zone.delete('a');
+    await clock.advance(29_999);
+    expect(followed()).toEqual(['one:1', 'two:2']);
+    await lookAgain(1);
+    expect(followed()).toEqual(['two:2']);
+  });
+
+  it('that nobody can tell of are as they were', async () => {
+    zone.set('a', ['one:1']).set('b', ['two:2']);
+    await start({ dns: ['a', 'b'] });
+    zone.set('a', 'SERVFAIL').set('b', ['three:3']);
+    await lookAgain();
+    expect(followed()).toEqual(['one:1', 'three:3']);
+    expect(discovery.groups()[0]?.faults).toEqual(['no records of a']);
+  });
+
+  it('that nobody answers for hold up a start for seconds, not for ever', async () => {
+    zone.set('a', 'silence').set('b', ['two:2']);
+    const config = configOf({ name: 'one', dns: ['a'] }, { name: 'other', dns: ['b'] });
+    discovery = createDiscovery(config, clock, names);
+    let done = false;
+    void discovery.follow(config).then(() => (done = true));
+    await clock.advance(5999);
+    expect(done).toBe(false);
+    await clock.advance(1);
+    expect(done).toBe(true);
+    expect(followed()).toEqual(['two:2']);
+    expect(discovery.groups().map(({ group }) => group)).toEqual(['other']);
+  });
+});
+
+it('follows no more than max_routers, and says so', async () => {
+  zone.set('a', ['one:1', 'two:2', 'three:3']);
+  await start({ dns: ['a'], max_routers: 2 });
+  expect(followed()).toEqual(['one:1', 'two:2']);
+  expect(discovery.groups()[0]?.faults).toEqual([
+    '3 routers are more than max_routers, 2: raise it if they are meant',
+  ]);
+});
+
+describe('another configuration', () => {
+  it('ends the groups that it lacks and leaves those that it has as they were', async () => {
+    zone.set('a', ['one:1']).set('b', ['two:2']);
+    await start({ name: 'one', dns: ['a'] }, { name: 'other', dns: ['b'] });
+    zone.set('b', 'silence'); // It is not asked again: it need not answer.
+    await follow(configOf({ name: 'other', dns: ['b'] }));
+    expect(followed()).toEqual(['two:2']);
+  });
+
+  it('gives routers another key at once', async () => {
+    zone.set('a', ['one:1']);
+    await start({ dns: ['a'] });
+    await follow(configOf({ dns: ['a'], keep: ['x'] }));
+    expect(discovery.current.routers).toMatchObject([{ name: 'one:1', keep: ['x'] }]);
+  });
+});

@@ -1,0 +1,61 @@
+import { expect, it } from '@jest/globals';
+import type { DiscoveryConfig, RouterConfig } from '../../../src/config/schema.ts';
+import { routersOf } from '../../../src/fleet/discovery/routers.ts';
+import { Secret } from '../../../src/lib/secret.ts';
+import { aGroup } from '../../support/a-group.ts';
+
+const aRouter = (name: string, url = `http://${name}`): RouterConfig => ({
+  name,
+  url,
+  keep: [],
+  local: 'auto',
+  labels: {},
+});
+
+const found = (group: Partial<DiscoveryConfig>, ...urls: [name: string, url?: string][]) => ({
+  group: aGroup(group),
+  targets: urls.map((each) => ({
+    name: each[0],
+    url: each[1] ?? `http://${each[0]}`,
+    labels: { rack: '7' },
+  })),
+});
+
+it('are those of the configuration, then those that were found, with what their group gives them', () => {
+  const key = new Secret('key');
+  const lab = found({ keep: ['x'], api_key: key, local: 'no', labels: { site: 'lab', rack: '1' } }, ['b']);
+  const { routers, ignored } = routersOf([aRouter('a')], [lab, found({}, ['c'])]);
+  expect(routers).toEqual([
+    aRouter('a'),
+    {
+      name: 'b',
+      url: 'http://b',
+      keep: ['x'],
+      api_key: key,
+      local: 'no',
+      labels: { site: 'lab', rack: '7' },
+    },
+    { ...aRouter('c'), labels: { rack: '7' } },
+  ]);
+  expect(ignored).toEqual([]);
+});
+
+it('that are found twice are one', () => {
+  const { routers, ignored } = routersOf([aRouter('a')], [found({}, ['a'], ['b'], ['b'])]);
+  expect(routers.map(({ name }) => name)).toEqual(['a', 'b']);
+  expect(ignored).toEqual([]);
+});
+
+it('leave out whose name or address another has, and say so', () => {
+  const lab = found({ name: 'lab' }, ['a', 'http://other'], ['again', 'http://a'], ['b'], ['b', 'http://c']);
+  const { routers, ignored } = routersOf([aRouter('a')], [lab]);
+  expect(routers.map(({ name, url }) => [name, url])).toEqual([
+    ['a', 'http://a'],
+    ['b', 'http://b'],
+  ]);
+  expect(ignored).toEqual([
+    { group: 'lab', target: 'a (http://other)', why: 'its name is that of the router at http://a' },
+    { group: 'lab', target: 'again (http://a)', why: 'it is the router a again' },
+    { group: 'lab', target: 'b (http://c)', why: 'its name is that of the router at http://b' },
+  ]);
+});

@@ -1,0 +1,91 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { targetAt, targetsOf } from '../../../src/fleet/discovery/targets.ts';
+
+const TERMS = { scheme: 'http', port: 8080 } as const;
+
+describe('a file of targets', () => {
+  it('is JSON or YAML as Prometheus has it', () => {
+    const json =
+      '[{"targets": ["a:1", "b:2"], "labels": {"site": "attic", "__meta_x": "y"}}, {"targets": ["c:3"]}]';
+    const yaml = '- targets: ["a:1", b:2]\n  labels: {site: attic, __meta_x: "y"}\n- targets:\n  - c:3\n';
+    const wanted = [
+      { name: 'a:1', url: 'http://a:1', labels: { site: 'attic' } },
+      { name: 'b:2', url: 'http://b:2', labels: { site: 'attic' } },
+      { name: 'c:3', url: 'http://c:3', labels: {} },
+    ];
+    expect(targetsOf(json, TERMS)).toEqual({ value: wanted });
+    expect(targetsOf(yaml, TERMS)).toEqual({ value: wanted });
+    expect(targetsOf('[]', TERMS)).toEqual({ value: [] });
+  });
+
+  it('may name a router and say how it is talked to', () => {
+    const text = '[{"targets": ["box:443"], "labels": {"router": "my box", "__scheme__": "https"}}]';
+    expect(targetsOf(text, TERMS)).toEqual({
+      value: [{ name: 'my box', url: 'https://box', labels: {} }],
+    });
+  });
+
+  it.each([
+    ['', 'is empty: write [] when there are none'],
+    [' \n', 'is empty: write [] when there are none'],
+    ['[{"targets": ["a"]', '1:19: not valid YAML: the indentation does not line up with the lines around it'],
+    ['targets: [a]', "is no list of mappings with 'targets' and 'labels', as file_sd has"],
+    ['[{"targets": "a"}]', "is no list of mappings with 'targets' and 'labels', as file_sd has"],
+    ['- targets: [a, b]\n  labels: {router: x}', "gives the name 'x' to 2 routers: one element for each"],
+    [
+      '- targets: [a]\n  labels: {rack: 7}',
+      "has labels of which 'rack' must be text, not a number: put it in quotes",
+    ],
+    [
+      '- targets: [a]\n  labels: {a-b: x}',
+      "has labels of which 'a-b' is no name of a label: letters, digits and underscores",
+    ],
+    [
+      '- targets: [""]',
+      "has the target '', of which 'http://:8080' is no URL: write it like http://localhost:8080",
+    ],
+    [
+      '- targets: [a]\n  labels: {router: " "}',
+      "has a target whose label 'router' is no visible text on one line",
+    ],
+    [
+      '- targets: ["user:word@a"]',
+      "has the target '…', of which the URL holds credentials: take them out and give the key as api_key or api_key_file",
+    ],
+  ])('that is wrong says so: %j', (text, wrong) => {
+    expect(targetsOf(text, TERMS)).toEqual({ wrong });
+  });
+
+  it('is understood or refused, whatever it holds', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.json(),
+          fc.json({ maxDepth: 3 }).map((json) => `[${json}]`),
+        ),
+        (text) => {
+          const read = targetsOf(text, TERMS);
+          if ('wrong' in read) return read.wrong !== '';
+          return read.value.every(({ name, url }) => name !== '' && URL.canParse(url));
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('a target', () => {
+  it.each([
+    ['box', 'box:8080', 'http://box:8080'],
+    ['box:80', 'box:80', 'http://box'],
+    ['box/llama', 'box:8080', 'http://box:8080/llama'],
+    ['box:81/llama/', 'box:81', 'http://box:81/llama'],
+    ['[::1]', '[::1]:8080', 'http://[::1]:8080'],
+    ['[::1]:9', '[::1]:9', 'http://[::1]:9'],
+    ['https://box/llama', 'box:443', 'https://box/llama'],
+  ])('%s is the router %s at %s', (address, name, url) => {
+    expect(targetAt(address, TERMS)).toEqual({ value: { name, url, labels: {} } });
+  });
+});

@@ -1,0 +1,108 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { until } from '../support/until.ts';
+
+const MANY = 200;
+
+let folder: string;
+let routers: SimulatedRouter[];
+let exporter: RunningExporter;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'many-routers-'));
+  routers = Array.from({ length: MANY }, () =>
+    createSimulatedRouter({ models: ['tiny-a', 'tiny-b'].map((id) => ({ id, loadSeconds: 0.01 })) }),
+  );
+  await Promise.all(routers.map((router) => router.listen()));
+  writeTargets(routers);
+  writeFileSync(
+    join(folder, 'config.yml'),
+    `
+discovery: [{ name: lab, files: ['targets-*.json'], interval: 1s, labels: { site: lab } }]
+memory: { nvidia_smi: '' }
+`,
+  );
+  exporter = await startExporter([], { 'config.file': join(folder, 'config.yml') });
+}, 60_000);
+
+afterAll(async () => {
+  await exporter?.stop();
+  await Promise.all(routers?.map(({ stop }) => stop()) ?? []);
+  rmSync(folder, { recursive: true });
+});
+
+/** In two files, as two people might keep them; each router with a label of its own. */
+function writeTargets(list: readonly SimulatedRouter[]): void {
+  const half = Math.ceil(list.length / 2);
+  for (const [name, part] of [
+    ['targets-1.json', list.slice(0, half)],
+    ['targets-2.json', list.slice(half)],
+  ] as const) {
+    const groups = part.map(({ url }) => ({
+      targets: [new URL(url).host],
+      labels: { rack: String(routers.findIndex((router) => router.url === url) % 8) },
+    }));
+    writeFileSync(join(folder, name), JSON.stringify(groups));
+  }
+}
+
+/** The scrape in which so many routers are up. */
+async function untilUp(count: number): Promise<string> {
+  return until(`${count} routers to be up`, async () => {
+    const scrape = await exporter.scrape();
+    return rows(scrape, 'up').filter((row) => row.endsWith(' 1')).length === count && scrape;
+  });
+}
+
+/** The lines of a family, without its name. */
+function rows(scrape: string, family: string): string[] {
+  const name = `llama_router_${family}`;
+  return scrape.split('\n').flatMap((line) => (line.startsWith(`${name}{`) ? [line.slice(name.length)] : []));
+}
+
+/** Both ends of each connection of this process. */
+const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
+
+it('are followed, each with its own series and labels', async () => {
+  const scrape = await untilUp(MANY);
+  expect(rows(scrape, 'discovered_routers')).toEqual([`{group="lab"} ${MANY}`]);
+  expect(rows(scrape, 'discovery_success')).toEqual(['{group="lab"} 1']);
+  const seventh = new URL(routers[7]?.url ?? '').host;
+  expect(rows(scrape, 'labels')).toHaveLength(MANY);
+  expect(rows(scrape, 'labels')).toContain(`{router="${seventh}",label_site="lab",label_rack="7"} 1`);
+  await until('every event stream', async () => {
+    const streams = rows(await exporter.scrape(), 'event_stream_connected');
+    return streams.filter((row) => row.endsWith(' 1')).length === MANY;
+  });
+  expect(openSockets()).toBeGreaterThan(2 * MANY);
+});
+
+it('leave nothing behind when they vanish, and go on counting when they come back', async () => {
+  const [first] = routers as [SimulatedRouter];
+  const router = new URL(first.url).host;
+  await first.load('tiny-a');
+  await exporter.untilValue('llama_router_model_loads_total', { router, model: 'tiny-a' }, 1);
+  first.unload('tiny-a');
+  const reason = { router, model: 'tiny-a', reason: 'external' };
+  await exporter.untilValue('llama_router_model_unloads_total', reason, 1);
+
+  writeTargets([]);
+  const without = await untilUp(0);
+  expect(rows(without, 'discovered_routers')).toEqual(['{group="lab"} 0']);
+  expect(without).not.toContain('router="');
+  // But those of the scrapes.
+  await until('the connections to be closed', () => openSockets() < 10);
+  await first.load('tiny-a');
+
+  writeTargets(routers);
+  await untilUp(MANY);
+  await exporter.untilValue('llama_router_model_unloads_total', reason, 1);
+  // Loaded while nobody looked: what is there when it comes back is no load of ours to count.
+  expect(await exporter.value('llama_router_model_loads_total', { router, model: 'tiny-a' })).toBe(1);
+  first.unload('tiny-a');
+  await exporter.untilValue('llama_router_model_unloads_total', reason, 2);
+}, 60_000);

@@ -1,0 +1,478 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { failed, ok } from '../../src/lib/result.ts';
+import type { Notice } from '../../src/models/router-state.ts';
+import type { RouterEvent } from '../../src/models/feed.ts';
+import { createStore } from '../../src/models/store.ts';
+import { startTracker, type Tracker } from '../../src/fleet/tracker.ts';
+import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
+import { createScriptedFeed, type ScriptedFeed, TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
+import { createSteppedClock } from '../support/stepped-clock.ts';
+
+const PACE = { listingMs: 30_000, pollingMs: 2000, reconnectMinMs: 1000, reconnectMaxMs: 8000 };
+const RELOADED: RouterEvent = { name: 'models_reload', kind: 'list_changed' };
+const MINUTE = 60_000;
+
+const started: Tracker[] = [];
+afterEach(async () => {
+  for (const tracker of started.splice(0)) await tracker.stop();
+});
+
+/** A router that is followed; without chance, back-off waits their whole time. */
+function follow(script: Partial<ScriptedFeed> = {}, random = () => 1) {
+  const clock = createSteppedClock();
+  const store = createStore(clock, { reloadWindowMs: 10 * MINUTE });
+  const desk = store.add('router', 'http://router');
+  const feed = Object.assign(createScriptedFeed(clock), script);
+  const notices: Notice[] = [];
+  const deeds = recordDeeds(store);
+  const tracker = startTracker(feed, desk, PACE, clock, (notice) => notices.push(notice), random);
+  started.push(tracker);
+  return { clock, store, desk, feed, notices, deeds, tracker };
+}
+
+const lists = (...models: Parameters<typeof aListing>) => ok(aListing(...models));
+
+describe('the first listing', () => {
+  it('follows at once when the stream stands', async () => {
+    const { clock, feed, desk } = follow({ listing: lists(listed('a', 'loaded')) });
+    await clock.advance(50);
+    expect(feed.listings).toEqual([0]);
+    expect(desk.belief).toMatchObject({ up: true, stream: 'connected' });
+    expect(desk.belief.models.get('a')?.life.status).toBe('loaded');
+  });
+
+  it('waits a second for a stream that does not answer, and no longer', async () => {
+    const { clock, feed } = follow({ stream: 'silent' });
+    await clock.advance(999);
+    expect(feed.listings).toEqual([]);
+    await clock.advance(1);
+    expect(feed.listings).toEqual([1000]);
+  });
+
+  it.each(['unsupported' as const, UNREACHABLE])(
+    'does not wait when the stream is refused: %j',
+    async (stream) => {
+      const { clock, feed } = follow({ stream });
+      await clock.advance(0);
+      expect(feed.listings).toEqual([0]);
+    },
+  );
+
+  it('makes the tracker ready, whether it succeeds or fails', async () => {
+    for (const listing of [lists(), failed(UNREACHABLE)]) {
+      const { clock, tracker } = follow({ listing, listingMs: 100 });
+      let ready = false;
+      void tracker.ready.then(() => {
+        ready = true;
+      });
+      await clock.advance(99);
+      expect(ready).toBe(false);
+      await clock.advance(51);
+      expect(ready).toBe(true);
+    }
+  });
+});
+
+describe('while events arrive', () => {
+  it('a full listing is asked for every 30 s and no more often', async () => {
+    const { clock, feed, deeds } = follow({ listing: lists(listed('a', 'unloaded')) });
+    await clock.advance(1000);
+    feed.say(begun('a'), turned('a', 'loaded'));
+    feed.listing = lists(listed('a', 'loaded'));
+    await clock.advance(10 * MINUTE);
+    expect(deeds).toEqual(['a appeared', 'a loaded in 0 s']);
+    expect(feed.listings).toHaveLength(21); // The first, and one in each 30 s.
+    const pauses = feed.listings.slice(1).map((at, index) => at - (feed.listings[index] ?? 0));
+    expect(Math.min(...pauses)).toBeGreaterThanOrEqual(30_000);
+    expect(feed.attempts).toEqual([0]);
+  });
+
+  it('each is counted by its name', async () => {
+    const { clock, feed, notices } = follow();
+    await clock.advance(1000);
+    feed.say(begun('a'), turned('a', 'loaded'), RELOADED, { name: 'other', kind: 'unknown' });
+    expect(notices.flatMap((notice) => (notice.kind === 'event' ? [notice.event] : []))).toEqual([
+      'model_status',
+      'status_change',
+      'models_reload',
+      'other',
+    ]);
+  });
+
+  it('a list that is announced is asked for at once, and a hundred announcements at most twice a second', async () => {
+    const { clock, feed } = follow();
+    await clock.advance(10_000);
+    feed.listings.length = 0;
+    feed.say(RELOADED);
+    await clock.advance(1);
+    expect(feed.listings).toEqual([10_000]);
+    for (let n = 0; n < 100; n += 1) {
+      feed.say(RELOADED);
+      await clock.advance(10);
+    }
+    await clock.advance(5000);
+    expect(feed.listings).toEqual([10_000, 10_550, 11_100]);
+  });
+
+  it('a list that is announced while one is under way is asked for again', async () => {
+    const { clock, feed } = follow({ listingMs: 300 });
+    await clock.advance(10);
+    feed.say(RELOADED);
+    await clock.advance(2000);
+    expect(feed.listings).toEqual([0, 850]);
+  });
+
+  it('an event that comes while a listing is under way is newer than it', async () => {
+    const { clock, feed, desk, deeds } = follow({ listing: lists(listed('a', 'loaded')) });
+    await clock.advance(1000);
+    feed.listingMs = 300;
+    feed.say(RELOADED);
+    await clock.advance(100);
+    feed.say(ended('a'));
+    await clock.advance(1000);
+    expect(desk.belief.models.get('a')?.life.status).toBe('unloaded');
+    expect(deeds).toEqual(['a appeared', 'a external while loaded']);
+  });
+
+  it('an event that comes 50 ms after the listing which shows it still tells how it was', async () => {
+    const { clock, feed, deeds } = follow({ listing: lists(listed('a', 'unloaded')) });
+    await clock.advance(1000);
+    feed.listing = lists(listed('a', 'loaded', { instance: 1 }));
+    feed.say(RELOADED);
+    await clock.advance(20);
+    feed.say(begun('a'));
+    await clock.advance(20);
+    feed.say(turned('a', 'loaded'));
+    await clock.advance(1000);
+    expect(deeds).toEqual(['a appeared', 'a loaded in 0.02 s']);
+  });
+
+  it('the progress of a download does not keep its listing from being believed', async () => {
+    const { clock, feed, desk } = follow({ listing: lists(listed('a', 'unloaded')) });
+    await clock.advance(1000);
+    feed.listing = lists(listed('a', 'downloading'));
+    feed.say(RELOADED);
+    await clock.advance(20);
+    feed.say({ name: 'download_progress', kind: 'download', model: 'a', doneBytes: 1, totalBytes: 2 });
+    await clock.advance(100);
+    expect(desk.belief.models.get('a')?.life.status).toBe('downloading');
+  });
+});
+
+describe('where there is no event stream', () => {
+  it('the router is polled every 2 s, and asked for a stream every 5 minutes', async () => {
+    const { clock, feed, desk } = follow({ stream: 'unsupported' });
+    await clock.advance(10_000);
+    expect(desk.belief.stream).toBe('unsupported');
+    expect(feed.listings).toEqual([0, 2000, 4000, 6000, 8000, 10_000]);
+    await clock.advance(10 * MINUTE);
+    expect(feed.attempts).toEqual([0, 5 * MINUTE, 10 * MINUTE]);
+  });
+
+  it('what polling sees is counted', async () => {
+    const { clock, feed, deeds, desk } = follow({
+      stream: 'unsupported',
+      listing: lists(listed('a', 'unloaded', { instance: 0 })),
+    });
+    await clock.advance(1000);
+    feed.listing = lists(listed('a', 'loading', { instance: 1 }));
+    await clock.advance(2000);
+    feed.listing = lists(listed('a', 'loaded', { instance: 1 }));
+    await clock.advance(2000);
+    desk.asking('a');
+    feed.listing = lists(listed('a', 'unloaded', { instance: 1, failed: true }));
+    await clock.advance(2000);
+    feed.listing = lists(listed('a', 'unloaded', { instance: 2, failed: true }));
+    await clock.advance(2000);
+    expect(deeds).toEqual(['a appeared', 'a loaded in 2 s', 'a requested while loaded', 'a failed to load']);
+  });
+
+  it('a stream that comes with a new build is found when the router comes back', async () => {
+    const { clock, feed, desk } = follow({ stream: 'unsupported' });
+    await clock.advance(1000);
+    feed.listing = failed(UNREACHABLE);
+    await clock.advance(2000);
+    expect(desk.belief.up).toBe(false);
+    feed.listing = lists();
+    feed.stream = 'opens';
+    await clock.advance(5000);
+    expect(desk.belief).toMatchObject({ up: true, stream: 'connected' });
+    expect(feed.attempts.length).toBe(2);
+  });
+});
+
+describe('a stream that breaks', () => {
+  it('is opened again, with a listing as soon as it was lost and one when it stands', async () => {
+    const { clock, feed, desk, notices } = follow();
+    await clock.advance(20_000);
+    feed.listings.length = 0;
+    feed.endStream();
+    await clock.advance(0);
+    expect(desk.belief.stream).toBe('connecting');
+    await clock.advance(2000);
+    expect(desk.belief.stream).toBe('connected');
+    expect(feed.attempts).toEqual([0, 21_000]);
+    expect(feed.listings).toEqual([20_000, 21_000]);
+    expect(notices.filter(({ kind }) => kind === 'reconnecting')).toHaveLength(1);
+  });
+
+  it('is tried again after waits that double, and after the shortest when it has stood', async () => {
+    const { clock, feed } = follow({ stream: TIMEOUT });
+    await clock.advance(32_000);
+    expect(feed.attempts).toEqual([0, 1000, 3000, 7000, 15_000, 23_000, 31_000]);
+    feed.stream = 'opens';
+    await clock.advance(20_000);
+    feed.attempts.length = 0;
+    feed.stream = TIMEOUT;
+    feed.endStream();
+    await clock.advance(4000);
+    expect(feed.attempts).toEqual([53_000, 55_000]);
+  });
+
+  it('is tried again after waits that still grow when it never stands for long', async () => {
+    const { clock, feed } = follow();
+    for (let n = 0; n < 4; n += 1) {
+      await clock.advance(9000);
+      feed.endStream();
+    }
+    await clock.advance(10_000);
+    expect(feed.attempts).toEqual([0, 10_000, 20_000, 31_000, 44_000]);
+  });
+
+  it('is tried again at half the wait at the earliest, so that many do not return together', async () => {
+    const { clock, feed } = follow({ stream: TIMEOUT }, () => 0);
+    await clock.advance(4000);
+    expect(feed.attempts).toEqual([0, 500, 1500, 3500]);
+  });
+
+  it('costs no status, no load and no unload: the listing after it tells', async () => {
+    const { clock, feed, deeds } = follow({
+      listing: lists(listed('a', 'loaded', { instance: 1 }), listed('b', 'unloaded', { instance: 0 })),
+    });
+    await clock.advance(20_000);
+    feed.listing = lists(listed('a', 'loaded', { instance: 3 }), listed('b', 'unloaded', { instance: 2 }));
+    feed.endStream();
+    await clock.advance(2000);
+    expect(deeds).toEqual([
+      'a appeared',
+      'b appeared',
+      'a external while loaded',
+      'a loaded, 0 s after it was external',
+      'b loaded',
+      'b external while loaded',
+    ]);
+  });
+
+  it('is no question of the wall clock: set back, listings go on', async () => {
+    const { clock, feed } = follow({ stream: 'unsupported' });
+    await clock.advance(2000);
+    feed.listings.length = 0;
+    clock.set(clock.now() - 3_600_000);
+    await clock.advance(6000);
+    expect(feed.listings).toHaveLength(3);
+  });
+});
+
+describe('a stream that is deaf', () => {
+  it('is noticed by a listing that shows what it did not tell, and dropped', async () => {
+    const { clock, feed, notices } = follow({ listing: lists(listed('a', 'loaded')) });
+    await clock.advance(20_000);
+    feed.listing = lists(listed('a', 'unloaded'));
+    await clock.advance(15_000);
+    expect(feed.attempts.length).toBe(2);
+    expect(notices.filter(({ kind }) => kind === 'reconnecting')).toHaveLength(1);
+    expect(feed.underway().streams).toBe(1);
+  });
+
+  it('is not one that has just been opened: what was before it, it could not tell', async () => {
+    const { clock, feed } = follow({ listing: lists(listed('a', 'loaded')) });
+    await clock.advance(20_000);
+    feed.endStream();
+    await clock.advance(900);
+    feed.listing = lists(listed('a', 'unloaded'));
+    await clock.advance(20_000);
+    expect(feed.attempts).toEqual([0, 21_000]);
+  });
+
+  it('is not one that opened while the listing before was under way', async () => {
+    const { clock, feed } = follow({
+      stream: 'silent',
+      listing: lists(listed('a', 'loaded')),
+      listingMs: 500,
+    });
+    await clock.advance(1200); // The listing is asked for after 1 s.
+    feed.openStream();
+    await clock.advance(500);
+    feed.listing = lists(listed('a', 'unloaded'));
+    await clock.advance(20_000);
+    expect(feed.listings).toHaveLength(2);
+    expect(feed.attempts).toEqual([0]);
+  });
+
+  it('is not one that is silent about downloads', async () => {
+    const { clock, feed } = follow({ listing: lists(listed('a', 'unloaded')) });
+    await clock.advance(20_000);
+    feed.listing = lists(listed('a', 'downloading'));
+    await clock.advance(30_000);
+    feed.listing = lists(listed('a', 'unloaded'));
+    await clock.advance(30_000);
+    expect(feed.attempts).toEqual([0]);
+  });
+
+  it('is one whose router does not answer a listing: the connection is half open', async () => {
+    const { clock, feed, desk } = follow();
+    await clock.advance(20_000);
+    feed.listing = failed(TIMEOUT);
+    feed.stream = 'silent';
+    await clock.advance(15_000);
+    expect(desk.belief).toMatchObject({ up: false, stream: 'connecting', fault: TIMEOUT });
+    expect(feed.attempts.length).toBeGreaterThan(1);
+  });
+});
+
+describe('a router that is down', () => {
+  it('is listed after waits that double, and at the usual pace when it is back', async () => {
+    const { clock, feed, desk } = follow({ stream: UNREACHABLE, listing: failed(UNREACHABLE) });
+    await clock.advance(24_000);
+    expect(feed.listings).toEqual([0, 1000, 3000, 7000, 15_000, 23_000]);
+    feed.listing = lists();
+    feed.stream = 'opens';
+    await clock.advance(8000);
+    expect(desk.belief).toMatchObject({ up: true, stream: 'connected' });
+    feed.listings.length = 0;
+    await clock.advance(MINUTE);
+    expect(feed.listings).toHaveLength(2);
+  });
+
+  it('has its stream tried again as soon as a listing succeeds', async () => {
+    const { clock, feed } = follow({ stream: UNREACHABLE, listing: failed(UNREACHABLE) });
+    await clock.advance(24_000);
+    feed.attempts.length = 0;
+    feed.listing = lists();
+    await clock.advance(7000);
+    expect(feed.attempts.slice(0, 2)).toEqual([31_000, 31_000]);
+  });
+
+  it('that was started anew has lost what it had in memory', async () => {
+    const { clock, feed, deeds } = follow({ listing: lists(listed('a', 'loaded', { instance: 7 })) });
+    await clock.advance(20_000);
+    feed.stream = UNREACHABLE;
+    feed.listing = failed(UNREACHABLE);
+    feed.endStream();
+    await clock.advance(5000);
+    feed.stream = 'opens';
+    feed.listing = lists(listed('a', 'unloaded', { instance: 0 }));
+    await clock.advance(10_000);
+    expect(deeds).toEqual(['a appeared', 'a external while loaded']);
+  });
+
+  it('is told with how long it took, and why', async () => {
+    const { clock, notices } = follow({ stream: UNREACHABLE, listing: failed(TIMEOUT), listingMs: 500 });
+    await clock.advance(600);
+    expect(notices.find(({ kind }) => kind === 'polled')).toMatchObject({ seconds: 0.5, fault: 'timeout' });
+  });
+
+  it('delays no other', async () => {
+    const clock = createSteppedClock();
+    const store = createStore(clock, { reloadWindowMs: 0 });
+    const hanging = Object.assign(createScriptedFeed(clock), { stream: 'silent', listingMs: 10 * MINUTE });
+    const healthy = Object.assign(createScriptedFeed(clock), { stream: 'unsupported' });
+    for (const [name, feed] of Object.entries({ hanging, healthy })) {
+      started.push(startTracker(feed, store.add(name, `http://${name}`), PACE, clock, () => {}));
+    }
+    await clock.advance(10_000);
+    expect(hanging.listings).toHaveLength(1);
+    expect(healthy.listings).toHaveLength(6);
+  });
+});
+
+describe('a refresh', () => {
+  it('is a listing that was asked for after it, also while one is under way', async () => {
+    const { clock, feed, desk, tracker } = follow({ stream: 'unsupported', listingMs: 1000 });
+    await clock.advance(500);
+    const refreshes = Promise.all([tracker.refresh(), tracker.refresh()]);
+    await clock.advance(600);
+    feed.listing = lists(listed('a', 'loaded'));
+    await clock.advance(1000);
+    await refreshes;
+    expect(feed.listings.slice(0, 2)).toEqual([0, 1000]);
+    expect(desk.belief.models.has('a')).toBe(true);
+  });
+
+  it('of a router that is down resolves too', async () => {
+    const { clock, tracker, desk } = follow({ stream: UNREACHABLE, listing: failed(UNREACHABLE) });
+    await clock.advance(100);
+    await tracker.refresh();
+    expect(desk.belief.up).toBe(false);
+  });
+
+  it('that finds the router down has it looked after at once, and seen as soon as it is back', async () => {
+    const { clock, feed, desk, tracker } = follow();
+    await clock.advance(10_000);
+    feed.listing = failed(TIMEOUT);
+    feed.stream = 'silent';
+    await tracker.refresh();
+    await clock.advance(500);
+    expect(desk.belief).toMatchObject({ up: false, stream: 'connecting' });
+    feed.listing = lists();
+    feed.stream = 'opens';
+    await clock.advance(2000);
+    expect(desk.belief).toMatchObject({ up: true, stream: 'connected' });
+  });
+});
+
+describe('props', () => {
+  it('are read with each listing, and kept when they cannot be had', async () => {
+    const { clock, feed, desk } = follow({ routerProps: ok({ modelsMax: 2, build: 'b1' }) });
+    await clock.advance(100);
+    expect(desk.belief.props).toEqual({ modelsMax: 2, build: 'b1' });
+    feed.routerProps = failed(TIMEOUT);
+    await clock.advance(MINUTE);
+    expect(desk.belief).toMatchObject({ up: true, props: { modelsMax: 2, build: 'b1' } });
+  });
+});
+
+describe('the end', () => {
+  const moments: [string, Partial<ScriptedFeed>, number][] = [
+    ['before the first listing', { stream: 'silent' }, 500],
+    ['while a listing is under way', { listingMs: 5000 }, 500],
+    ['while a listing waits for late events', {}, 20],
+    ['between listings', {}, 20_000],
+    ['between polls', { stream: 'unsupported' }, 3000],
+    ['between attempts', { stream: UNREACHABLE, listing: failed(UNREACHABLE) }, 20_000],
+  ];
+  it.each(moments)('%s leaves no timer, no request and no news', async (_, script, ms) => {
+    const { clock, store, feed, notices, tracker } = follow(script);
+    await clock.advance(ms);
+    const refresh = tracker.refresh();
+    await clock.advance(0);
+    const before = notices.length;
+    const version = store.version();
+    const stopping = tracker.stop();
+    await clock.advance(0);
+    await Promise.all([stopping, tracker.ready, refresh]);
+    expect(clock.pending()).toBe(0);
+    expect(feed.underway()).toEqual({ streams: 0, listings: 0 });
+    const asked = feed.listings.length + feed.attempts.length;
+    await clock.advance(10 * MINUTE);
+    expect(feed.listings.length + feed.attempts.length).toBe(asked);
+    expect({ notices: notices.length, version: store.version() }).toEqual({ notices: before, version });
+  });
+
+  it('makes a tracker ready that had not listed yet: nobody waits for ever', async () => {
+    const { clock, tracker } = follow({ stream: 'silent' });
+    await clock.advance(500);
+    await tracker.stop();
+    await expect(tracker.ready).resolves.toBeUndefined();
+  });
+
+  it('lets another tracker begin on the same belief, not yet connected', async () => {
+    const { clock, desk, tracker } = follow();
+    await clock.advance(1000);
+    await tracker.stop();
+    const silent = Object.assign(createScriptedFeed(clock), { stream: 'silent' });
+    started.push(startTracker(silent, desk, PACE, clock, () => {}));
+    await clock.advance(0);
+    expect(desk.belief.stream).toBe('connecting');
+  });
+});

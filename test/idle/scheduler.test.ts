@@ -1,0 +1,157 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Hold } from '../../src/hold/hold.ts';
+import { createStore } from '../../src/models/store.ts';
+import { startSweeper } from '../../src/idle/scheduler.ts';
+import { createGuards } from '../../src/unload/guards.ts';
+import { createOperations } from '../../src/unload/operations.ts';
+import type { UnloadRequest } from '../../src/unload/request.ts';
+import { begun, recordDeeds, turned } from '../support/a-model.ts';
+import { createScriptedHands } from '../support/scripted-control.ts';
+import { createSteppedClock } from '../support/stepped-clock.ts';
+
+const MINUTE = 60_000;
+
+/** A router with three idle models, and a sweeper that looks every five seconds. */
+function aRouter(afterMs: number | undefined, more: { keep?: string[]; hold?: Hold } = {}) {
+  const clock = createSteppedClock();
+  const store = createStore(clock, { reloadWindowMs: 10 * MINUTE });
+  const hands = createScriptedHands(clock, store, 'box', 'a', 'b', 'kept');
+  const deeds = recordDeeds(store);
+  const rules = {
+    cooldownMs: MINUTE,
+    windowMs: 10 * MINUTE,
+    loopCount: 3,
+    pauseMinMs: MINUTE,
+    pauseMaxMs: MINUTE,
+  };
+  const guards = createGuards(
+    clock,
+    () => rules,
+    () => {},
+  );
+  store.onTransition(guards.heed);
+  const keep = () => more.keep ?? ['kept'];
+  const operations = createOperations({ hands: () => [hands], keep, guards, clock });
+  const requests: UnloadRequest[] = [];
+  const sweeper = startSweeper({
+    routers: store.routers,
+    holdOf: () => more.hold,
+    keep,
+    rules: () => ({
+      intervalMs: 5000,
+      idle: afterMs === undefined ? [] : [{ models: [], afterMs }],
+      holdGraceMs: 10_000,
+    }),
+    terms: () => ({ busyTimeoutMs: 1000, timeoutMs: 60_000 }),
+    start(request) {
+      requests.push(request);
+      return operations.start(request);
+    },
+    clock,
+  });
+  const idle = (model: string) =>
+    hands.desk.activity(model, () => ({ busy: false, work: 1, watchedAt: clock.now() }));
+  for (const model of ['a', 'b', 'kept']) idle(model);
+  return { clock, hands, deeds, operations, requests, sweeper, idle };
+}
+
+const aHold: Hold = {
+  router: 'box',
+  since: 0,
+  until: 1_700_003_580_000,
+  reason: '',
+  by: 'me',
+  enforce: true,
+};
+
+describe('the idle policy', () => {
+  it('unloads what has been idle for too long, and nothing that is to be kept', async () => {
+    const { clock, deeds, operations, sweeper } = aRouter(2 * MINUTE);
+    await clock.advance(2 * MINUTE - 5000);
+    expect(deeds).toEqual([]);
+    await clock.advance(10_000);
+    expect(deeds).toEqual(['a requested while loaded', 'b requested while loaded']);
+    await clock.advance(60 * MINUTE);
+    sweeper.stop();
+    expect(operations.list()).toMatchObject([
+      {
+        trigger: 'policy',
+        caller: { name: 'policy' },
+        reason: 'idle for 2m',
+        outcome: 'success',
+        when_busy: 'skip',
+      },
+    ]);
+    expect(clock.pending()).toBe(0);
+  });
+
+  it('leaves alone what turns out to be in use', async () => {
+    const { clock, hands, deeds, sweeper } = aRouter(2 * MINUTE);
+    hands.doing.set('a', { kind: 'busy' });
+    await clock.advance(3 * MINUTE);
+    sweeper.stop();
+    expect(deeds).toEqual(['b requested while loaded']);
+  });
+
+  it('waits for the cooldown without asking again and again', async () => {
+    const { clock, hands, requests, sweeper, idle } = aRouter(10_000);
+    await clock.advance(15_000);
+    expect(requests).toHaveLength(1);
+    hands.desk.event(begun('a'));
+    hands.desk.event(turned('a', 'loaded'));
+    idle('a');
+    await clock.advance(20_000);
+    expect(requests).toHaveLength(2); // One refusal, which said when to come back.
+    await clock.advance(60_000);
+    sweeper.stop();
+    expect(requests).toHaveLength(3);
+    expect(hands.ordered).toEqual(['a', 'b', 'a']);
+  });
+
+  it('does nothing without a rule, and nothing on a router that is down', async () => {
+    const off = aRouter(undefined);
+    await off.clock.advance(60 * MINUTE);
+    off.sweeper.stop();
+    const down = aRouter(MINUTE);
+    down.hands.desk.failed({ kind: 'unreachable', message: 'gone' });
+    await down.clock.advance(60 * MINUTE);
+    down.sweeper.stop();
+    expect([off.requests, down.requests]).toEqual([[], []]);
+  });
+});
+
+describe('an enforced hold', () => {
+  it('unloads again what was loaded and is idle, soon and in spite of the cooldown', async () => {
+    const { clock, hands, requests, sweeper, idle } = aRouter(undefined, { hold: aHold });
+    await clock.advance(15_000);
+    expect(hands.ordered).toEqual(['a', 'b']);
+    hands.desk.event(begun('a'));
+    hands.desk.event(turned('a', 'loaded'));
+    idle('a');
+    await clock.advance(15_000);
+    sweeper.stop();
+    expect(hands.ordered).toEqual(['a', 'b', 'a']);
+    expect(requests.at(-1)).toMatchObject({
+      trigger: 'policy',
+      enforcesHold: true,
+      reason: 'memory is kept free until 23:13 UTC',
+      whenBusy: 'skip',
+    });
+  });
+
+  it('never unloads what is generating', async () => {
+    const { clock, hands, sweeper } = aRouter(undefined, { hold: aHold });
+    hands.desk.activity('a', () => ({ busy: true, work: 1, watchedAt: 0, lastAt: clock.now() }));
+    hands.doing.set('b', { kind: 'busy' });
+    await clock.advance(10 * MINUTE);
+    sweeper.stop();
+    expect(hands.ordered).toEqual([]);
+  });
+
+  it('that is not enforced unloads nothing', async () => {
+    const { clock, hands, sweeper } = aRouter(undefined, { hold: { ...aHold, enforce: false } });
+    await clock.advance(10 * MINUTE);
+    sweeper.stop();
+    expect(hands.ordered).toEqual([]);
+  });
+});

@@ -1,0 +1,346 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { CounterValue } from '../../src/metrics/counters.ts';
+import { render } from '../../src/metrics/render.ts';
+import { createTelemetry, type Telemetry } from '../../src/metrics/lifecycle-metrics.ts';
+import type { Cause } from '../../src/models/cause.ts';
+import { FAULT_KINDS } from '../../src/models/feed.ts';
+import type { Change } from '../../src/models/lifecycle-state.ts';
+import { UNLOAD_REASONS } from '../../src/models/status.ts';
+import { type Exposition, parseExposition } from '../support/exposition.ts';
+import { expectGolden } from '../support/golden.ts';
+
+/** What the store would say is there: the router, and models as `router/model`. */
+let present: Set<string>;
+let telemetry: Telemetry;
+/** What usage would say of the next reload. */
+let cause: Cause;
+
+beforeEach(() => {
+  present = new Set();
+  cause = 'unknown';
+  telemetry = aTelemetry();
+});
+
+const aTelemetry = () =>
+  createTelemetry(
+    (router, model) => present.has(model === undefined ? router : `${router}/${model}`),
+    () => cause,
+  );
+
+const at = 0;
+const tell = (router: string, model: string, change: Change) =>
+  telemetry.transition({ router, at, kind: 'model', model, change });
+
+function addRouter(router = 'r'): void {
+  present.add(router);
+  telemetry.transition({ router, at, kind: 'router', change: 'added' });
+}
+
+function removeRouter(router = 'r'): void {
+  for (const name of present) if (name === router || name.startsWith(`${router}/`)) present.delete(name);
+  telemetry.transition({ router, at, kind: 'router', change: 'removed' });
+}
+
+function appear(model: string, router = 'r'): void {
+  present.add(`${router}/${model}`);
+  tell(router, model, { kind: 'appeared' });
+}
+
+function vanish(model: string, router = 'r'): void {
+  present.delete(`${router}/${model}`);
+  tell(router, model, { kind: 'vanished' });
+}
+
+const textOf = async () => Buffer.concat(render(await telemetry.samples(), 'text')).toString();
+const scraped = async (): Promise<Exposition> => parseExposition(await textOf());
+const seriesValue = async (name: string, labels: Record<string, string>) =>
+  (await scraped()).value(`llama_router_${name}`, labels);
+
+describe('the counters', () => {
+  it('of a new router and a new model begin at 0', async () => {
+    addRouter();
+    appear('m');
+    expectGolden('telemetry-new.prom', await textOf());
+    const read = await scraped();
+    for (const reason of UNLOAD_REASONS) {
+      expect(read.value('llama_router_model_unloads_total', { router: 'r', model: 'm', reason })).toBe(0);
+    }
+    for (const fault of FAULT_KINDS)
+      expect(read.value('llama_router_poll_errors_total', { router: 'r', fault })).toBe(0);
+  });
+
+  it('count each deed once, under its own name', async () => {
+    addRouter();
+    appear('m');
+    tell('r', 'm', { kind: 'status', from: 'unloaded', to: 'loading' });
+    tell('r', 'm', { kind: 'loaded', durationSeconds: 3 });
+    tell('r', 'm', { kind: 'slept' });
+    tell('r', 'm', { kind: 'woke' });
+    for (const reason of UNLOAD_REASONS) tell('r', 'm', { kind: 'unloaded', reason, from: 'loaded' });
+    tell('r', 'm', { kind: 'load_failed' });
+    tell('r', 'm', { kind: 'loaded', reload: { reason: 'evicted', afterSeconds: 20 } });
+    telemetry.notice({ router: 'r', at, kind: 'event', event: 'status_change' });
+    telemetry.notice({ router: 'r', at, kind: 'event', event: 'other' });
+    telemetry.notice({ router: 'r', at, kind: 'reconnecting' });
+    telemetry.notice({ router: 'r', at, kind: 'polled', seconds: 0.002 });
+    telemetry.notice({ router: 'r', at, kind: 'polled', seconds: 5, fault: 'timeout' });
+    expectGolden('telemetry-busy.prom', await textOf());
+    parseExposition(await textOf());
+  });
+
+  it('of reloads name who asked, all causes beginning at 0 once one is reported', async () => {
+    addRouter();
+    appear('m');
+    const reloads = (cause: string) =>
+      seriesValue('model_reloads_after_unload_total', {
+        ...{ router: 'r', model: 'm', unload_reason: 'requested' },
+        cause,
+      });
+    expect([await reloads('unknown'), await reloads('task')]).toEqual([0, undefined]);
+    telemetry.reported('task', 'title_generation');
+    expect([await reloads('task'), await reloads('chat')]).toEqual([0, 0]);
+    cause = 'task';
+    tell('r', 'm', { kind: 'loaded', reload: { reason: 'requested', afterSeconds: 20 } });
+    expect([await reloads('unknown'), await reloads('task')]).toEqual([0, 1]);
+    const reports = (task: string) => seriesValue('usage_reports_total', { cause: 'task', task });
+    expect([await reports('title_generation'), await reports('other')]).toEqual([1, 0]);
+  });
+
+  it('of events are of so many kinds, whatever a router sends', async () => {
+    addRouter();
+    for (let i = 0; i < 45; i += 1) telemetry.notice({ router: 'r', at, kind: 'event', event: `e${i}` });
+    telemetry.notice({ router: 'r', at, kind: 'event', event: 'e7' });
+    const events = (event: string) => seriesValue('events_total', { router: 'r', event });
+    expect([await events('e7'), await events('e39'), await events('e40'), await events('other')]).toEqual([
+      2,
+      1,
+      undefined,
+      5,
+    ]);
+  });
+
+  it('are of one model and one router alone', async () => {
+    for (const router of ['r', 's']) {
+      addRouter(router);
+      for (const model of ['m', 'n']) appear(model, router);
+    }
+    tell('r', 'm', { kind: 'loaded' });
+    expect(await seriesValue('model_loads_total', { router: 'r', model: 'm' })).toBe(1);
+    expect(await seriesValue('model_loads_total', { router: 'r', model: 'n' })).toBe(0);
+    expect(await seriesValue('model_loads_total', { router: 's', model: 'm' })).toBe(0);
+  });
+
+  it('are the same samples until something is counted: nothing is written twice', async () => {
+    addRouter();
+    appear('m');
+    const before = await telemetry.samples();
+    expect(await telemetry.samples()).toEqual(before);
+    for (const [i, samples] of (await telemetry.samples()).entries()) expect(samples).toBe(before[i]);
+    tell('r', 'm', { kind: 'slept' });
+    const after = await telemetry.samples();
+    expect(after.filter((samples, i) => samples !== before[i]).map(({ family }) => family.name)).toEqual([
+      'llama_router_model_sleeps_total',
+    ]);
+  });
+
+  it('that change while they are read are read whole', async () => {
+    addRouter();
+    appear('m');
+    const reading = telemetry.samples();
+    tell('r', 'm', { kind: 'loaded', durationSeconds: 1 });
+    parseExposition(Buffer.concat(render(await reading, 'text')).toString());
+    expect(await seriesValue('model_loads_total', { router: 'r', model: 'm' })).toBe(1);
+  });
+});
+
+describe('a model that vanishes', () => {
+  it('takes its series with it, and they go on when it comes back', async () => {
+    addRouter();
+    appear('m');
+    appear('n');
+    tell('r', 'm', { kind: 'loaded', durationSeconds: 3 });
+    tell('r', 'm', { kind: 'unloaded', reason: 'external', from: 'loaded' });
+    const before = await textOf();
+    vanish('m');
+    expect(await textOf()).not.toContain('model="m"');
+    expect(await textOf()).toContain('model="n"');
+    appear('m');
+    expect(await textOf()).toBe(before);
+    tell('r', 'm', { kind: 'loaded' });
+    expect(await seriesValue('model_loads_total', { router: 'r', model: 'm' })).toBe(2);
+  });
+
+  it('as long as so many others have not vanished since: then it begins at 0', async () => {
+    addRouter();
+    for (const model of ['first', 'second']) {
+      appear(model);
+      tell('r', model, {
+        kind: 'loaded',
+        durationSeconds: 1,
+        reload: { reason: 'crashed', afterSeconds: 1 },
+      });
+      vanish(model);
+    }
+    for (let i = 0; i < 1999; i += 1) {
+      appear(`other-${i}`);
+      vanish(`other-${i}`);
+    }
+    for (const model of ['first', 'second']) appear(model);
+    expect(await seriesValue('model_loads_total', { router: 'r', model: 'first' })).toBe(0);
+    expect(
+      await seriesValue('model_load_duration_seconds_count', { router: 'r', model: 'first' }),
+    ).toBeUndefined();
+    expect(await seriesValue('model_loads_total', { router: 'r', model: 'second' })).toBe(1);
+    expect(
+      await seriesValue('model_reloads_after_unload_total', {
+        router: 'r',
+        model: 'second',
+        unload_reason: 'crashed',
+        cause: 'unknown',
+      }),
+    ).toBe(1);
+  });
+});
+
+describe('a router that is removed', () => {
+  it('takes its series with it, and they go on when it comes back', async () => {
+    addRouter();
+    addRouter('s');
+    appear('m');
+    tell('r', 'm', { kind: 'loaded' });
+    telemetry.notice({ router: 'r', at, kind: 'event', event: 'status_change' });
+    const before = await textOf();
+    removeRouter();
+    expect(await textOf()).not.toContain('router="r"');
+    expect(await textOf()).toContain('router="s"');
+    addRouter();
+    appear('m');
+    expect(await textOf()).toBe(before);
+  });
+
+  it('as long as so many others have not been removed since: then nothing of it is left', async () => {
+    for (let i = 0; i <= 1001; i += 1) {
+      addRouter(`r${i}`);
+      appear('m', `r${i}`);
+      tell(`r${i}`, 'm', { kind: 'loaded', reload: { reason: 'external', afterSeconds: 1 } });
+      telemetry.notice({ router: `r${i}`, at, kind: 'event', event: `of its own ${i}` });
+      telemetry.notice({ router: `r${i}`, at, kind: 'polled', seconds: 1, fault: 'timeout' });
+      removeRouter(`r${i}`);
+    }
+    const left = (router: string) => (saved: CounterValue) =>
+      saved.labels.router === router && !saved.labels.model;
+    const saved = await telemetry.snapshot();
+    expect(saved.filter(left('r1'))).toEqual([]);
+    expect(saved.filter(left('r2')).map(({ name, labels }) => [name, labels.event ?? labels.fault])).toEqual([
+      ['llama_router_events_total', 'of its own 2'],
+      ['llama_router_poll_errors_total', 'timeout'],
+    ]);
+    addRouter('r1');
+    expect(await textOf()).not.toContain('llama_router_poll_duration_seconds_count{router="r1"}');
+  });
+
+  it('goes on with all its models, however many they are, when all were lost at once', async () => {
+    addRouter();
+    for (let i = 0; i < 3000; i += 1) {
+      appear(`m${i}`);
+      tell('r', `m${i}`, { kind: 'loaded' });
+    }
+    removeRouter();
+    addRouter();
+    for (let i = 0; i < 3000; i += 1) appear(`m${i}`);
+    const loads = (await telemetry.snapshot()).filter(({ name }) => name.endsWith('model_loads_total'));
+    expect(loads).toHaveLength(3000);
+  });
+});
+
+describe('what is saved', () => {
+  const countSome = () => {
+    addRouter();
+    for (const model of ['m', 'gone', 'über "q"\n']) appear(model);
+    tell('r', 'm', { kind: 'loaded', durationSeconds: 3 });
+    tell('r', 'm', { kind: 'unloaded', reason: 'evicted', from: 'loaded' });
+    tell('r', 'gone', { kind: 'slept' });
+    tell('r', 'über "q"\n', { kind: 'load_failed' });
+    telemetry.notice({ router: 'r', at, kind: 'event', event: 'status_change' });
+    telemetry.notice({ router: 'r', at, kind: 'polled', seconds: 5, fault: 'timeout' });
+    vanish('gone');
+  };
+
+  it('is each counter above 0, of what has vanished too', async () => {
+    countSome();
+    expect(await telemetry.snapshot()).toEqual([
+      { name: 'llama_router_model_loads_total', labels: { router: 'r', model: 'm' }, value: 1 },
+      {
+        name: 'llama_router_model_load_failures_total',
+        labels: { router: 'r', model: 'über "q"\n' },
+        value: 1,
+      },
+      {
+        name: 'llama_router_model_unloads_total',
+        labels: { router: 'r', model: 'm', reason: 'evicted' },
+        value: 1,
+      },
+      { name: 'llama_router_model_sleeps_total', labels: { router: 'r', model: 'gone' }, value: 1 },
+      { name: 'llama_router_events_total', labels: { router: 'r', event: 'status_change' }, value: 1 },
+      { name: 'llama_router_poll_errors_total', labels: { router: 'r', fault: 'timeout' }, value: 1 },
+    ]);
+  });
+
+  it('goes on in the next process', async () => {
+    countSome();
+    const saved = JSON.parse(JSON.stringify(await telemetry.snapshot())) as CounterValue[];
+    present.clear();
+    telemetry = aTelemetry();
+    telemetry.restore(saved);
+    expect(await textOf()).not.toContain('router=');
+    addRouter();
+    for (const model of ['m', 'gone', 'über "q"\n']) appear(model);
+    tell('r', 'm', { kind: 'loaded' });
+    expect(await seriesValue('model_loads_total', { router: 'r', model: 'm' })).toBe(2);
+    expect(await seriesValue('model_sleeps_total', { router: 'r', model: 'gone' })).toBe(1);
+    expect(await seriesValue('model_load_failures_total', { router: 'r', model: 'über "q"\n' })).toBe(1);
+    expect(await seriesValue('poll_errors_total', { router: 'r', fault: 'timeout' })).toBe(1);
+  });
+
+  it.each<[string, CounterValue]>([
+    [
+      'a name that is not ours any more',
+      { name: 'llama_router_old_total', labels: { router: 'r' }, value: 1 },
+    ],
+    ['a label too few', { name: 'llama_router_model_loads_total', labels: { router: 'r' }, value: 1 }],
+    [
+      'a label too many',
+      { name: 'llama_router_model_loads_total', labels: { router: 'r', model: 'm', path: '/x' }, value: 1 },
+    ],
+    [
+      'another label',
+      { name: 'llama_router_model_loads_total', labels: { router: 'r', alias: 'm' }, value: 1 },
+    ],
+    ['a gauge', { name: 'llama_router_up', labels: { router: 'r' }, value: 1 }],
+    ['a histogram', { name: 'llama_router_poll_duration_seconds', labels: { router: 'r' }, value: 1 }],
+  ])('is left out when it has %s', async (_, value) => {
+    telemetry.restore([
+      value,
+      { name: 'llama_router_model_wakes_total', labels: { router: 'r', model: 'm' }, value: 2 },
+    ]);
+    expect(await telemetry.snapshot()).toEqual([
+      { name: 'llama_router_model_wakes_total', labels: { router: 'r', model: 'm' }, value: 2 },
+    ]);
+  });
+
+  it('does not grow for ever with models of long ago', async () => {
+    const loads = Array.from({ length: 3000 }, (_, i) => ({
+      name: 'llama_router_model_loads_total',
+      labels: { router: 'r', model: `m${i}` },
+      value: 1,
+    }));
+    telemetry.restore(loads);
+    addRouter();
+    for (let i = 0; i < 1500; i += 1) appear(`m${i}`);
+    appear('new');
+    expect(await telemetry.snapshot()).toHaveLength(3000);
+    for (let i = 0; i < 600; i += 1) vanish(`m${i}`);
+    // 2000 of those that are not there are kept: 1500 that never came, and 600 that went, but for the oldest 100.
+    expect(await telemetry.snapshot()).toHaveLength(2900);
+  });
+});

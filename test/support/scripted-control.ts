@@ -1,0 +1,65 @@
+import type { Doing } from '../../src/engine/activity-probe.ts';
+import { ok } from '../../src/lib/result.ts';
+import type { Answer, RouterEvent } from '../../src/models/feed.ts';
+import type { RouterDesk } from '../../src/models/router-entry.ts';
+import type { Store } from '../../src/models/store.ts';
+import type { Asked } from '../../src/backends/llama-server/client.ts';
+import type { Hands } from '../../src/unload/router-control.ts';
+import { aListing, ended, listed } from './a-model.ts';
+import type { SteppedClock } from './stepped-clock.ts';
+
+export interface ScriptedHands extends Hands {
+  /** The models whose unload was ordered, in order. */
+  ordered: string[];
+  /** The models that were asked what they are doing, in order. */
+  asked: string[];
+  /** How many listings were asked for. */
+  refreshes: number;
+  /** What a model is doing; idle when nothing is said. */
+  doing: Map<string, Doing>;
+  /** What the router does with an order. */
+  order(model: string): Promise<Answer<Asked>>;
+  /** The router tells of these after so many milliseconds. */
+  later(ms: number, ...events: RouterEvent[]): void;
+}
+
+/** Hands on a router with these models loaded, which unloads each within 50 ms; a test scripts it otherwise. */
+export function createScriptedHands(
+  clock: SteppedClock,
+  store: Store,
+  name: string,
+  ...loaded: string[]
+): ScriptedHands {
+  const desk: RouterDesk = store.add(name, `http://${name}`);
+  desk.listed(aListing(...loaded.map((id) => listed(id, 'loaded', { instance: 1 }))));
+  const hands: ScriptedHands = {
+    desk,
+    ordered: [],
+    asked: [],
+    refreshes: 0,
+    doing: new Map(),
+    later(ms, ...events) {
+      clock.after(ms, () => {
+        for (const event of events) desk.event(event);
+      });
+    },
+    async ask(model) {
+      hands.asked.push(model);
+      return hands.doing.get(model) ?? { kind: 'idle' };
+    },
+    async unload(model, lastLook) {
+      if (!(await lastLook())) return ok('not_sent');
+      hands.ordered.push(model);
+      return hands.order(model);
+    },
+    async order(model) {
+      hands.later(50, ended(model));
+      return ok('accepted');
+    },
+    async refresh() {
+      hands.refreshes += 1;
+    },
+    onTransition: store.onTransition,
+  };
+  return hands;
+}

@@ -1,0 +1,77 @@
+import { describe, expect, it } from '@jest/globals';
+import { createConfigSource } from '../../src/config/source.ts';
+import { startMemory } from '../../src/memory/memory.ts';
+import { createStore } from '../../src/models/store.ts';
+import { createUnloading } from '../../src/unload/unloading.ts';
+import { aReading } from '../support/a-reading.ts';
+import { aRequest } from '../support/a-request.ts';
+import { createScriptedHands } from '../support/scripted-control.ts';
+import { createSteppedClock } from '../support/stepped-clock.ts';
+
+const CONFIG = createConfigSource({
+  env: {},
+  flags: { router: ['http://box'], 'memory.interval': '5s', 'memory.timeout': '3s' },
+}).current;
+
+/** An unload of the one model of a machine whose driver takes so long to answer; 0 bytes are left then. */
+function unloadWhileReadingTakes(takesMs: number) {
+  const clock = createSteppedClock();
+  const store = createStore(clock, { reloadWindowMs: 600_000 });
+  const hands = createScriptedHands(clock, store, 'box', 'qwen');
+  const memory = startMemory(
+    {
+      async measure() {
+        const usedBytes = hands.desk.belief.models.get('qwen')?.life.status === 'loaded' ? 20 : 0;
+        await new Promise<void>((resolve) => clock.after(takesMs, resolve));
+        const gpu = { gpu: '0', uuid: 'a', name: 'RTX', pool: 'vram', totalBytes: 24, usedBytes } as const;
+        return aReading({ at: clock.now(), here: ['box'], gpus: [gpu] });
+      },
+      intervalMs: 5000,
+      timeoutMs: 3000,
+    },
+    clock,
+  );
+  const fleet = { hands: () => [hands], store };
+  const { operations } = createUnloading(fleet, () => CONFIG, clock, { memory });
+  const reportAfter = async (ms: number) => {
+    const { id } = operations.start(aRequest());
+    await clock.advance(ms);
+    return operations.get(id)?.routers[0];
+  };
+  return { clock, memory, operations, hands, reportAfter };
+}
+
+describe('what an unload freed', () => {
+  const freed = { before_bytes: 20, after_bytes: 0, freed_bytes: 20 };
+  const gone = { model: 'qwen', result: 'unloaded', seconds: 0.05 };
+
+  it('is measured right before and right after', async () => {
+    const { clock, reportAfter } = unloadWhileReadingTakes(100);
+    await clock.advance(1000);
+    expect(await reportAfter(250)).toEqual({ router: 'box', models: [gone], memory: freed });
+  });
+
+  it('is told of a slow driver as well: no model waits for it for long, and the report does', async () => {
+    const { clock, hands, reportAfter } = unloadWhileReadingTakes(2900);
+    await clock.advance(5000);
+    expect((await reportAfter(2100))?.models).toEqual([gone]);
+    expect(hands.ordered).toEqual(['qwen']);
+  });
+
+  it('is told when both readings of it are over', async () => {
+    const { clock, reportAfter } = unloadWhileReadingTakes(2900);
+    await clock.advance(5000);
+    expect(await reportAfter(7000)).toEqual({ router: 'box', models: [gone], memory: freed });
+  });
+
+  it('is not waited for by an exporter that ends', async () => {
+    const { clock, memory, operations, reportAfter } = unloadWhileReadingTakes(2900);
+    await clock.advance(5000);
+    expect((await reportAfter(2100))?.models).toEqual([gone]);
+    const ended = Promise.all([operations.stop(), memory.stop()]);
+    await clock.advance(2900);
+    await ended;
+    expect(operations.list()[0]).toMatchObject({ outcome: 'success', routers: [{ models: [gone] }] });
+    expect(operations.list()[0]?.routers[0]).not.toHaveProperty('memory');
+  });
+});
