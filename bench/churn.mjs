@@ -28,8 +28,8 @@ export async function run(args) {
   // Compressed: what the service remembers for its reload window must go when that time is over.
   let skipped = 0;
   const service = await startRouterlessService(() => Date.now() + skipped);
-  const desk = service.fleet.store.add(ROUTER, `http://${ROUTER}`);
-  desk.stream('connected');
+  const entry = service.fleet.store.add(ROUTER, `http://${ROUTER}`);
+  entry.stream('connected');
   let transitions = 0;
   service.fleet.store.onTransition((transition) => {
     if (transition.kind === 'model') transitions += 1;
@@ -39,9 +39,9 @@ export async function run(args) {
   const rows = [];
   for (let name = 0; name < names; name += 1) {
     models = [...models, `qwen2.5-7b-instruct-q4_k_m-${name}`].slice(-present);
-    desk.listed({ models: models.map((id) => listed(id, 'unloaded')), malformed: [] });
+    entry.listed({ models: models.map((id) => listed(id, 'unloaded')), malformed: [] });
     skipped += step;
-    for (const status of LIFE) desk.event(statusEvent(models.at(-1) ?? '', status));
+    for (const status of LIFE) entry.event(statusEvent(models.at(-1) ?? '', status));
     if (name % 20 === 0) await scrape(service.port);
     if ((name + 1) % Math.ceil(names / points) > 0) continue;
     const series = await scrape(service.port);

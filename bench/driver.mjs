@@ -26,29 +26,29 @@ export async function run(args) {
   const flags = readFlags(args, { rounds: 400, turn: 10 });
   const folder = mkdtempSync(join(tmpdir(), 'driver-'));
   try {
-    const lanes = [];
+    const queues = [];
     for (const [driver, program] of Object.entries(PROGRAMS)) {
       const file = join(folder, driver);
       writeFileSync(file, program);
       chmodSync(file, 0o755);
-      lanes.push(await open(driver, file));
+      queues.push(await open(driver, file));
     }
     for (let round = -20; round < flags.rounds; round += 1) {
-      for (const { client, times } of lanes) {
+      for (const { client, times } of queues) {
         for (let scrape = 0; scrape < flags.turn; scrape += 1) {
           const { milliseconds } = await client.get('identity');
           if (round >= 0) times.push(milliseconds);
         }
       }
     }
-    const p99 = lanes.map(({ times }) => quantile(times, 0.99));
+    const p99 = queues.map(({ times }) => quantile(times, 0.99));
     console.log(
-      `\nReadings of memory every second, ${lanes[0]?.times.length} scrapes of each, milliseconds:\n`,
+      `\nReadings of memory every second, ${queues[0]?.times.length} scrapes of each, milliseconds:\n`,
     );
     console.log(
       table(
         ['nvidia-smi', 'collector_success', 'p50', 'p99', 'longest'],
-        lanes.map(({ driver, success, times }, at) => [
+        queues.map(({ driver, success, times }, at) => [
           driver,
           success,
           quantile(times, 0.5).toFixed(3),
@@ -60,7 +60,7 @@ export async function run(args) {
     console.log(
       `\np99 while it hangs: ${((p99[1] ?? 0) / (p99[0] ?? 1)).toFixed(2)} × that of a healthy one.`,
     );
-    for (const { client, exporter } of lanes) {
+    for (const { client, exporter } of queues) {
       client.close();
       await exporter.stop();
     }

@@ -31,7 +31,7 @@ export async function run(args) {
   );
   const ports = [...exporters.map(({ port }) => port), ...ready.map((server) => server.ready.port)];
   const names = ['without', 'with', 'with, one hangs', 'bytes of without', 'bytes of with'];
-  const lanes = await Promise.all(
+  const queues = await Promise.all(
     ports.map(async (port, at) => ({
       name: names[at] ?? '',
       client: await openClient(port),
@@ -40,7 +40,7 @@ export async function run(args) {
     })),
   );
   for (let round = -flags.warmup; round < flags.rounds; round += 1) {
-    for (const lane of lanes) {
+    for (const lane of queues) {
       for (let scrape = 0; scrape < flags.turn; scrape += 1) {
         const answer = await lane.client.get('identity');
         if (round >= 0) lane.times.push(answer.milliseconds);
@@ -49,17 +49,17 @@ export async function run(args) {
     }
     await sleep(10);
   }
-  for (const { client } of lanes) client.close();
+  for (const { client } of queues) client.close();
   await Promise.all([...exporters, ...ready, healthy, hanging].map((server) => server.stop()));
-  report(flags, lanes);
+  report(flags, queues);
 }
 
 /**
  * @param {{ models: number, rounds: number, turn: number }} flags
  * @param {readonly { name: string, times: number[], bytes: number }[]} lanes
  */
-function report({ models, rounds, turn }, lanes) {
-  const rows = lanes.map(({ name, times, bytes }) => [
+function report({ models, rounds, turn }, queues) {
+  const rows = queues.map(({ name, times, bytes }) => [
     name,
     bytes,
     median(times).toFixed(3),
@@ -67,7 +67,7 @@ function report({ models, rounds, turn }, lanes) {
   ]);
   console.log(`\n${models} loaded models, ${rounds * turn} scrapes each, in turns, milliseconds:\n`);
   console.log(table(["the models' own metrics", 'bytes', 'p50', 'p99'], rows));
-  const [without, with_, hangs, readyWithout, readyWith] = lanes.map(({ times }) => times);
+  const [without, with_, hangs, readyWithout, readyWith] = queues.map(({ times }) => times);
   const p50 = (/** @type {number[] | undefined} */ times) => median(times ?? []);
   const allowed = p50(without) + Math.max(0, p50(readyWith) - p50(readyWithout));
   const p99 = (/** @type {number[] | undefined} */ times) => quantile(times ?? [], 0.99);

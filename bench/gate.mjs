@@ -21,7 +21,7 @@ export async function run(args) {
   const ready = await startModule('contestants/ready-string.mjs', { text: 'x'.repeat(200) });
   const gate = `/api/v1/gate?router=${encodeURIComponent(ROUTER)}&model=${MODEL}`;
   await placeHold(held.ready.port);
-  const lanes = await Promise.all(
+  const queues = await Promise.all(
     [
       { name: 'open: 204', port: exporter.ready.port, path: gate, status: 204 },
       { name: 'held: 503', port: held.ready.port, path: gate, status: 503 },
@@ -33,17 +33,17 @@ export async function run(args) {
     })),
   );
   for (let round = -flags.warmup; round < flags.rounds; round += 1) {
-    for (const { client, times } of lanes) {
+    for (const { client, times } of queues) {
       for (let question = 0; question < flags.turn; question += 1) {
         const { milliseconds } = await client.get('identity');
         if (round >= 0) times.push(milliseconds);
       }
     }
   }
-  for (const { client } of lanes) client.close();
+  for (const { client } of queues) client.close();
   await Promise.all([exporter, held, ready].map((server) => server.stop()));
-  const floor = median(lanes.at(-1)?.times ?? []);
-  const rows = lanes.map(({ name, times }) => [
+  const floor = median(queues.at(-1)?.times ?? []);
+  const rows = queues.map(({ name, times }) => [
     name,
     median(times).toFixed(3),
     quantile(times, 0.99).toFixed(3),

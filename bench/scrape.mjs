@@ -37,7 +37,7 @@ async function measure(size, { rounds, turn, warmup }) {
     startModule('contestants/prom-client.mjs', { text }),
   ]);
   const servers = [...exporters, ...others];
-  const lanes = await Promise.all(
+  const queues = await Promise.all(
     servers.flatMap(({ ready }, at) =>
       ENCODINGS.map(async (encoding) => ({
         contestant: CONTESTANTS[at] ?? '',
@@ -49,7 +49,7 @@ async function measure(size, { rounds, turn, warmup }) {
     ),
   );
   for (let round = -warmup; round < rounds; round += 1) {
-    for (const lane of lanes) {
+    for (const lane of queues) {
       for (let scrape = 0; scrape < turn; scrape += 1) {
         const answer = await lane.client.get(lane.encoding);
         if (round >= 0) lane.times.push(answer.milliseconds);
@@ -57,9 +57,9 @@ async function measure(size, { rounds, turn, warmup }) {
       }
     }
   }
-  for (const { client } of lanes) client.close();
+  for (const { client } of queues) client.close();
   await Promise.all(servers.map((server) => server.stop()));
-  report(series, rounds * turn, lanes);
+  report(series, rounds * turn, queues);
 }
 
 /**
@@ -67,10 +67,10 @@ async function measure(size, { rounds, turn, warmup }) {
  * @param {number} scrapes
  * @param {readonly { contestant: string, encoding: string, times: number[], bytes: number }[]} lanes
  */
-function report(series, scrapes, lanes) {
+function report(series, scrapes, queues) {
   console.log(`\n${series} series, ${scrapes} scrapes each, in turns, milliseconds:\n`);
   const rows = ENCODINGS.flatMap((encoding) => {
-    const own = lanes.filter((lane) => lane.encoding === encoding);
+    const own = queues.filter((lane) => lane.encoding === encoding);
     const p50Of = (/** @type {string} */ name) =>
       median(own.find((lane) => lane.contestant === name)?.times ?? []);
     const ready = p50Of('ready string');

@@ -49,7 +49,7 @@ export function liven(router: SimulatedRouter, liveliness: Liveliness): () => vo
   }
 
   function wait(): void {
-    const pause = -Math.log(1 - random()) / (requestsPerSecond * mood(clock.now()));
+    const pause = -Math.log(1 - random()) / (requestsPerSecond * mood(clock.wall()));
     cancel = clock.after(Math.min(pause, 120) * 1000, () => {
       if (underWay < mostAtOnce) void use();
       wait();

@@ -90,7 +90,7 @@ export function createModelRoutes(roster: Roster, rules: ModelRules, clock: Cloc
     const end = await roster.serve(model, generation, loads);
     switch (end) {
       case 'done':
-        return completionAnswer(path, model.description, generation, Math.floor(clock.now() / 1000));
+        return completionAnswer(path, model.description, generation, Math.floor(clock.wall() / 1000));
       case 'killed':
         return answers.proxyError('Failed to read connection');
       case 'refused':

@@ -35,7 +35,7 @@ export function createRoutes(roster: Roster, rules: RouterRules, clock: Clock): 
       case 'GET /models':
       case 'GET /v1/models':
         if (query.get('reload')) await roster.rescan();
-        return answers.jsonText(rules.renderListing(roster.all(), Math.floor(clock.now() / 1000)));
+        return answers.jsonText(rules.renderListing(roster.all(), Math.floor(clock.wall() / 1000)));
       case 'GET /models/sse':
         return rules.eventStream ? 'stream' : answers.notFound;
       case 'POST /models/load':

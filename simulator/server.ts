@@ -61,7 +61,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, parts:
   const { method = 'GET', url = '/' } = request;
   const { pathname: path, searchParams: query } = new URL(url, 'http://router');
   const model = query.get('model');
-  const logged = { method, path, query: url.split('?')[1] ?? '', at: clock.now() };
+  const logged = { method, path, query: url.split('?')[1] ?? '', at: clock.wall() };
   response.on('close', log.begin(logged, parts.find(model ?? '')));
   response.setHeader('Server', 'llama.cpp');
 

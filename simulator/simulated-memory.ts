@@ -50,7 +50,7 @@ export function createSimulatedMemory(
     }
     const models = running.map((model) => measure(model, at, elapsedSeconds));
     const ownedBytes = models.reduce((sum, { gpus }) => sum + (gpus[0]?.bytes ?? 0), 0);
-    const unownedBytes = DESKTOP_BYTES + (isPainting(at) ? PAINTER_BYTES : 0);
+    const unownedBytes = DESKTOP_BYTES + (isPainting(clock.wall(at)) ? PAINTER_BYTES : 0);
     return {
       ...{ at, begunAt: at, models, here: [router], hidden: [] },
       reports: [{ collector: 'simulator', seconds: 0 }],

@@ -149,7 +149,7 @@ export function createSimulatedModel(
           return;
         }
         progress(description.loadSeconds * 0.9, () => {
-          const nowSeconds = Math.floor(clock.now() / 1000);
+          const nowSeconds = Math.floor(clock.wall() / 1000);
           become({ status: 'loaded', known: true }, loaded(description, nowSeconds));
           rest();
         });

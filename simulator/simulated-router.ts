@@ -115,7 +115,7 @@ export function createSimulatedRouter(options: SimulatedRouterOptions = {}): Sim
   for (const model of options.models ?? []) disk.set(model.id, describeModel(model));
 
   const fails = (id: string) => doomed.delete(id) || disk.get(id)?.fails === true;
-  let life = begin();
+  let lifecycle = begin();
   let server: RunningServer | undefined;
   let port = 0;
   let host = '127.0.0.1';
@@ -135,13 +135,13 @@ export function createSimulatedRouter(options: SimulatedRouterOptions = {}): Sim
   async function open(): Promise<void> {
     if (server) throw new Error(`the simulated router listens on port ${port} already`);
     const parts = { apiKey: options.apiKey, clock, faults, log, stream };
-    const find = (name: string) => life.roster.find(name);
-    server = await openServer({ port, host }, { ...parts, routes: () => life.routes, find });
+    const find = (name: string) => lifecycle.roster.find(name);
+    server = await openServer({ port, host }, { ...parts, routes: () => lifecycle.routes, find });
     port = server.port;
   }
 
   function model(name: string): SimulatedModel {
-    const found = life.roster.find(name);
+    const found = lifecycle.roster.find(name);
     if (!found) throw new Error(`the simulated router has no model '${name}'`);
     return found;
   }
@@ -160,19 +160,19 @@ export function createSimulatedRouter(options: SimulatedRouterOptions = {}): Sim
       const closing = server;
       server = undefined;
       await closing?.destroy();
-      life.roster.vanish();
+      lifecycle.roster.vanish();
     },
     async start() {
-      life = begin();
+      lifecycle = begin();
       await open();
     },
 
     get models() {
-      return life.roster.all();
+      return lifecycle.roster.all();
     },
     model,
-    load: (name) => life.roster.load(name),
-    unload: (name) => life.roster.downloading(name)?.cancel() ?? model(name).stop(),
+    load: (name) => lifecycle.roster.load(name),
+    unload: (name) => lifecycle.roster.downloading(name)?.cancel() ?? model(name).stop(),
     crash: (name) => model(name).crash(),
     failNextLoad: (name) => doomed.add(model(name).description.id),
     async request(name, { tokens = 128, promptTokens = 32, seconds } = {}) {
@@ -184,12 +184,12 @@ export function createSimulatedRouter(options: SimulatedRouterOptions = {}): Sim
         tokens,
         seconds: seconds ?? tokens / tokensPerSecond,
       };
-      return life.roster.serve(target, generation, true);
+      return lifecycle.roster.serve(target, generation, true);
     },
     addModel: (added) => disk.set(added.id, describeModel(added)),
     removeModel: (id) => disk.delete(id),
-    rescan: () => life.roster.rescan(),
-    download: (id, plan = downloads) => life.roster.download(id, plan),
+    rescan: () => lifecycle.roster.rescan(),
+    download: (id, plan = downloads) => lifecycle.roster.download(id, plan),
 
     faults,
     stream,

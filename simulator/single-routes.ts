@@ -15,7 +15,7 @@ export function createSingleRoutes(
   clock: Clock,
 ): Routes {
   const engine = createEngine(clock, slots);
-  const nowSeconds = () => Math.floor(clock.now() / 1000);
+  const nowSeconds = () => Math.floor(clock.wall() / 1000);
 
   return async ({ method, path, body }) => {
     switch (`${method} ${path}`) {

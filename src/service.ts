@@ -1,6 +1,7 @@
-import { createAccess } from './http/access.ts';
+import { startActivityLog } from './activity/activity-log.ts';
+import { logDiscovery, logLoop, logReadingChanges, logTransitions } from './activity/log-lines.ts';
+import { createOperationMetrics } from './activity/operation-metrics.ts';
 import { rulesOf } from './alerts/rules.ts';
-import { startBookkeeping } from './activity/activity-log.ts';
 import { collectAudit } from './collectors/audit.ts';
 import { collectDiscovery } from './collectors/discovery.ts';
 import { collectEngine, collectRelayed } from './collectors/engine.ts';
@@ -12,28 +13,30 @@ import { collectRouters } from './collectors/routers.ts';
 import { createScrape } from './collectors/scrape.ts';
 import { collectUnloads } from './collectors/unloads.ts';
 import type { ConfigSource } from './config/source.ts';
+import { createActiveConfig } from './fleet/active-config.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
-import { createHolds } from './hold/holds.ts';
-import { holdAround } from './hold/operation-holds.ts';
+import { createHolds, holdsPart } from './hold/holds.ts';
+import { holdForOperations } from './hold/operation-holds.ts';
+import { createAccess } from './http/access.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/server.ts';
-import { createInForce } from './fleet/active-config.ts';
-import { keepState } from './state/keep-state.ts';
+import { idlePolicyOf, startIdleScheduler } from './idle/scheduler.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { within } from './lib/within.ts';
 import type { Memory } from './memory/memory.ts';
-import { createDeeds } from './activity/operation-metrics.ts';
+import { watchMemory } from './memory/watch.ts';
+import { countersPart } from './metrics/counters.ts';
+import { createLifecycleMetrics } from './metrics/lifecycle-metrics.ts';
 import { startProcessMetrics } from './metrics/process.ts';
-import { createTelemetry } from './metrics/lifecycle-metrics.ts';
-import { logEngineNews, logLoop, logTransitions } from './activity/log-lines.ts';
-import { startSweeper } from './idle/scheduler.ts';
-import type { Operations } from './unload/operations.ts';
+import { lastUnloadsPart } from './models/store.ts';
+import { createUsage } from './models/usage.ts';
+import { keepState } from './state/keep-state.ts';
+import { guardsPart } from './unload/guards.ts';
+import { type Operations, operationsPart } from './unload/operations.ts';
 import { OUTCOMES, REFUSAL_REASONS } from './unload/report.ts';
 import { TRIGGERS } from './unload/request.ts';
-import { createUnloading, defaultTerms, sweepRulesOf } from './unload/unloading.ts';
-import { createUsage } from './models/usage.ts';
-import { watchMemory } from './memory/watch.ts';
+import { createUnloading, defaultTerms } from './unload/unloading.ts';
 
 /** The running service. */
 export interface Service {
@@ -70,54 +73,64 @@ export async function startService({
   memory: givenMemory,
 }: ServiceParts): Promise<Service> {
   // Before anything that runs: it may refuse to start.
-  const access = createAccess(config, (refusal) => books.unauthorized(refusal), clock, log);
+  const access = createAccess(config, (refusal) => activityLog.unauthorized(refusal), clock, log);
   const closing = new AbortController();
   const started = config.current;
   const { web, engine } = started;
   const fleet = createFleet(clock, { readEngine: true });
-  const inForce = createInForce(config, fleet, clock, log);
+  const activeConfig = createActiveConfig(config, fleet, clock, log);
   const { store } = fleet;
   const holds = createHolds(clock);
-  const memory = givenMemory ?? watchMemory(inForce.current, store, clock, log);
-  const { operations, guards, keep } = createUnloading(fleet, inForce.current, clock, {
-    tellLoop: logLoop(log),
+  const memory = givenMemory ?? watchMemory(activeConfig.current, store, clock, log);
+  const { operations, guards, keep } = createUnloading(fleet, activeConfig.current, clock, {
+    tellLoop: logLoop(log, clock),
     memory,
   });
 
   const usage = createUsage(store, clock);
-  const telemetry = createTelemetry(isPresent, usage.causeOf);
-  const deeds = createDeeds(isPresent, { triggers: TRIGGERS, outcomes: OUTCOMES, refusals: REFUSAL_REASONS });
-  store.onTransition(telemetry.transition);
+  const lifecycleMetrics = createLifecycleMetrics(isPresent, usage.causeOf);
+  const operationMetrics = createOperationMetrics(isPresent, {
+    triggers: TRIGGERS,
+    outcomes: OUTCOMES,
+    refusals: REFUSAL_REASONS,
+  });
+  store.onTransition(lifecycleMetrics.transition);
   store.onTransition(logTransitions(log, usage));
   store.onTransition((transition) => {
     if (transition.kind !== 'router') return;
-    if (transition.change === 'added') deeds.added(transition.router);
-    if (transition.change === 'removed') deeds.removed(transition.router);
+    if (transition.change === 'added') operationMetrics.added(transition.router);
+    if (transition.change === 'removed') operationMetrics.removed(transition.router);
   });
-  fleet.onNotice(telemetry.notice);
-  fleet.onEngineNews(logEngineNews(log));
-  const books = startBookkeeping(started.audit.file, { operations, holds, deeds }, clock, log);
-  holdAround(operations, holds, () => inForce.current().hold, clock);
+  fleet.onNotice(lifecycleMetrics.notice);
+  activeConfig.discovery.onNews(logDiscovery(log));
+  fleet.onReadingChange(logReadingChanges(log));
+  const activityLog = startActivityLog(
+    started.audit.file,
+    { operations, holds, operationMetrics },
+    clock,
+    log,
+  );
+  holdForOperations(operations, holds, () => activeConfig.current().hold, clock);
 
   let ready = false;
-  const relayed = collectRelayed(fleet.engine, () => inForce.current().engine.max_series);
+  const relayed = collectRelayed(fleet.engine, () => activeConfig.current().engine.max_series);
   const processMetrics = startProcessMetrics(clock);
   const app = createApp({
     store,
     scrape: createScrape(
       [
-        collectRouters(store),
-        collectDiscovery(inForce.discovery),
-        collectModels(store),
-        collectHolds(store, holds),
+        collectRouters(store, clock),
+        collectDiscovery(activeConfig.discovery, clock),
+        collectModels(store, clock),
+        collectHolds(store, holds, clock),
         collectMemory(memory),
-        telemetry.samples,
+        lifecycleMetrics.samples,
         collectEngine(fleet.engine, relayed.dropped, clock.now),
         ...(engine.publish === 'together' ? [relayed.collect] : []),
         collectUnloads(store, operations, guards),
-        deeds.samples,
-        collectAudit(books.auditSucceeded),
-        collectExporter(version, inForce.loads),
+        operationMetrics.samples,
+        collectAudit(activityLog.auditSucceeded),
+        collectExporter(version, activeConfig.loads, clock),
         processMetrics.samples,
       ],
       fleet.freshen,
@@ -131,29 +144,29 @@ export async function startService({
     }),
     operations,
     terms: () => ({
-      ...defaultTerms(inForce.current()),
-      answerWithinMs: inForce.current().unload.answer_within * 1000,
+      ...defaultTerms(activeConfig.current()),
+      answerWithinMs: activeConfig.current().unload.answer_within * 1000,
     }),
-    joined: books.joined,
+    joined: activityLog.joined,
     within: (ms, work) => within(ms, work, clock),
-    alertRules: () => rulesOf(inForce.current().alerts),
-    ignored: (caller, why) => books.refused('not_matched', caller, 'POST /api/v1/alertmanager', why),
+    alertRules: () => rulesOf(activeConfig.current().alerts),
+    ignored: (caller, why) => activityLog.refused('not_matched', caller, 'POST /api/v1/alertmanager', why),
     usage,
-    reported: telemetry.reported,
+    reported: lifecycleMetrics.reported,
     holds,
-    holdRules: () => inForce.current().hold,
+    holdRules: () => activeConfig.current().hold,
     memory,
     auth: access.auth,
     isReady: () => ready && !closing.signal.aborted,
     async reload(caller) {
-      const result = await inForce.reload();
-      books.reloaded(caller, result.error ?? 'the configuration is in force');
+      const result = await activeConfig.reload();
+      activityLog.reloaded(caller, result.error ?? 'the configuration is in force');
       return result;
     },
     closing: closing.signal,
     log,
     version,
-    now: clock.now,
+    clock,
   });
   const server = await serve(app, web.listen_address, { tls: access.tls }).catch(async (error: unknown) => {
     processMetrics.stop();
@@ -163,37 +176,26 @@ export async function startService({
   // Not before the address is ours: another instance may run, and its state is not to be touched.
   const state = keepState(
     started.state,
-    {
-      counters: {
-        version: () => `${store.version()} ${operations.version()}`,
-        snapshot: async () => [...(await telemetry.snapshot()), ...(await deeds.snapshot())],
-        restore(saved) {
-          telemetry.restore(saved);
-          deeds.restore(saved);
-        },
-      },
-      lastUnloads: { version: store.version, snapshot: store.lastUnloads, restore: store.recall },
-      holds: { version: holds.version, snapshot: holds.all, restore: holds.restore },
-      operations: {
-        version: operations.version,
-        snapshot: () => operations.list().filter(({ outcome }) => outcome !== null),
-        restore: operations.restore,
-      },
-      guards: { version: guards.version, snapshot: guards.snapshot, restore: guards.restore },
-    },
+    [
+      countersPart([lifecycleMetrics, operationMetrics]),
+      lastUnloadsPart(store),
+      holdsPart(holds),
+      operationsPart(operations),
+      guardsPart(guards),
+    ],
     clock,
     log,
   );
-  await inForce.start();
+  await activeConfig.start();
   fleet.ready().then(() => {
     ready = true;
   });
-  const sweeper = startSweeper({
+  const idleScheduler = startIdleScheduler({
     routers: store.routers,
     holdOf: holds.of,
     keep,
-    rules: () => sweepRulesOf(inForce.current()),
-    terms: () => defaultTerms(inForce.current()),
+    rules: () => idlePolicyOf(activeConfig.current()),
+    terms: () => defaultTerms(activeConfig.current()),
     start: operations.start,
     clock,
   });
@@ -203,22 +205,22 @@ export async function startService({
     operations,
     memory,
     port: server.port,
-    reload: inForce.reload,
+    reload: activeConfig.reload,
     async stop() {
       closing.abort();
-      sweeper.stop();
-      await inForce.stop();
+      idleScheduler.stop();
+      await activeConfig.stop();
       await Promise.all([server.close(), operations.stop().then(fleet.stop), memory.stop()]);
       await access.auth.close();
       await state.stop();
-      await books.stop();
+      await activityLog.stop();
       holds.stop();
       processMetrics.stop();
     },
   };
 
   function isPresent(router: string, model?: string): boolean {
-    const models = store.desk(router)?.belief.models;
+    const models = store.entry(router)?.state.models;
     return models !== undefined && (model === undefined || models.has(model));
   }
 }

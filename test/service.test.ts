@@ -4,14 +4,14 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createConfigSource } from '../src/config/source.ts';
-import { createLogger } from '../src/lib/logger.ts';
-import { type Service, startService } from '../src/service.ts';
 import {
   createSimulatedRouter,
   type SimulatedRouter,
   type SimulatedRouterOptions,
 } from '../simulator/simulated-router.ts';
+import { createConfigSource } from '../src/config/source.ts';
+import { createLogger } from '../src/lib/logger.ts';
+import { type Service, startService } from '../src/service.ts';
 import { parseExposition } from './support/exposition.ts';
 import { freePort } from './support/free-port.ts';
 import { until } from './support/until.ts';

@@ -9,7 +9,11 @@ const chart = 'deploy/helm/llama-router-exporter';
 
 /** Each export is a function without arguments that gives the whole text, the same one every time. */
 const GENERATED = [
-  { file: 'docs/configuration.md', module: '../dist/src/config/document.js', export: 'configurationDocument' },
+  {
+    file: 'docs/configuration.md',
+    module: '../dist/src/config/document.js',
+    export: 'configurationDocument',
+  },
   { file: 'docs/openapi.json', module: '../dist/src/http/document.js', export: 'openapiDocument' },
   { file: 'docs/metrics.md', module: '../dist/src/metrics/document.js', export: 'metricsDocument' },
   { file: 'docs/alerts.md', module: './alerts-document.mjs', export: 'alertsDocument' },

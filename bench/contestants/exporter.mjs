@@ -40,13 +40,13 @@ async function start({ series, kind }) {
 function addModel(store, models) {
   const router = `gpu-box-${Math.floor(models.length / MODELS_A_ROUTER)}:8080`;
   const model = `qwen2.5-7b-instruct-q4_k_m-${models.length}`;
-  const desk = store.desk(router) ?? store.add(router, `http://${router}`);
+  const entry = store.entry(router) ?? store.add(router, `http://${router}`);
   models.push({ router, model });
   const ids = models.filter((each) => each.router === router).map((each) => each.model);
-  desk.props({ modelsMax: 4, autoload: true, build: 'b11669-0123abcd' });
-  desk.stream('connected');
-  desk.listed({ models: ids.map((id) => listed(id, 'unloaded')), malformed: [] });
-  for (const status of [...LIFE, ...LIFE]) desk.event(statusEvent(model, status));
+  entry.props({ modelsMax: 4, autoload: true, build: 'b11669-0123abcd' });
+  entry.stream('connected');
+  entry.listed({ models: ids.map((id) => listed(id, 'unloaded')), malformed: [] });
+  for (const status of [...LIFE, ...LIFE]) entry.event(statusEvent(model, status));
 }
 
 /**
@@ -57,7 +57,7 @@ function addModel(store, models) {
  */
 function changeOne(store, models, turn) {
   const { router = '', model = '' } = models[Math.floor(turn / LIFE.length) % models.length] ?? {};
-  store.desk(router).event(statusEvent(model, LIFE[turn % LIFE.length] ?? 'loading'));
+  store.entry(router).event(statusEvent(model, LIFE[turn % LIFE.length] ?? 'loading'));
 }
 
 /** @param {string} url */

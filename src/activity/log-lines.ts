@@ -1,11 +1,12 @@
-import type { DiscoveryNews } from '../fleet/discovery/discovery.ts';
-import type { EngineNews } from '../engine/reader.ts';
-import type { HoldNews } from '../hold/holds.ts';
+import type { ReadingChange } from '../engine/reader.ts';
+import type { DiscoveryChange } from '../fleet/discovery/discovery.ts';
+import type { HoldChange } from '../hold/holds.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Transition } from '../models/router-state.ts';
+import type { Usage } from '../models/usage.ts';
 import type { Loop } from '../unload/guards.ts';
 import type { Operation } from '../unload/report.ts';
-import type { Usage } from '../models/usage.ts';
 
 /** Writes to the log what an operator would want to find there; changes of status alone are for debugging. */
 export function logTransitions(log: Logger, usage: Usage): (transition: Transition) => void {
@@ -37,7 +38,7 @@ export function logTransitions(log: Logger, usage: Usage): (transition: Transiti
 }
 
 /** Writes to the log what is found of a group, what is not followed, and where nobody could look. */
-export function logDiscovery(log: Logger): (news: DiscoveryNews) => void {
+export function logDiscovery(log: Logger): (news: DiscoveryChange) => void {
   return ({ state: { group, found, ignored, faults }, changed }) => {
     if (changed) log.info('routers discovered', { group, found });
     for (const { target, why } of ignored)
@@ -48,7 +49,7 @@ export function logDiscovery(log: Logger): (news: DiscoveryNews) => void {
 }
 
 /** Writes to the log how reading the models' own metrics goes, when that changes. */
-export function logEngineNews(log: Logger): (news: EngineNews) => void {
+export function logReadingChanges(log: Logger): (news: ReadingChange) => void {
   return (news) => {
     const { router } = news;
     switch (news.kind) {
@@ -69,14 +70,14 @@ export function logEngineNews(log: Logger): (news: EngineNews) => void {
 }
 
 /** Writes to the log from when to when memory was kept free, and who asked for it. */
-export function logHolds(log: Logger): (news: HoldNews) => void {
+export function logHolds(log: Logger, clock: Clock): (news: HoldChange) => void {
   return (news) => {
     const { router, until, reason, by, enforce } = news.hold;
     switch (news.kind) {
       case 'placed':
         return log.info('memory is kept free', {
           router,
-          until: new Date(until).toISOString(),
+          until: new Date(clock.wall(until)).toISOString(),
           reason,
           by,
           enforce,
@@ -109,13 +110,13 @@ export function logOperation(log: Logger): (operation: Operation) => void {
 }
 
 /** Writes to the log that automatic unloads are stopped because what they unload comes back. */
-export function logLoop(log: Logger): (loop: Loop) => void {
+export function logLoop(log: Logger, clock: Clock): (loop: Loop) => void {
   return ({ router, trigger, models, until }) =>
     log.warn('reload loop: automatic unloads rest, find out who loads these models', {
       router,
       trigger,
       models: models.join(', '),
-      until: new Date(until).toISOString(),
+      until: new Date(clock.wall(until)).toISOString(),
     });
 }
 

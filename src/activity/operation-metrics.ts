@@ -1,13 +1,13 @@
-import type { Operation, RefusalReason } from '../unload/report.ts';
-import type { UnloadRequest } from '../unload/request.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { type CounterValue, restoreTo, snapshotOf } from '../metrics/counters.ts';
-import { createCountingRoom } from '../metrics/registry.ts';
 import type { Samples } from '../metrics/family.ts';
+import { createMetricRegistry } from '../metrics/registry.ts';
 import { createRetired } from '../metrics/retired.ts';
+import type { Operation, RefusalReason } from '../unload/report.ts';
+import type { UnloadRequest } from '../unload/request.ts';
 
 /** Counts what this exporter does, and what it refuses to do. */
-export interface Deeds {
+export interface OperationMetrics {
   /** A router is there from now on: its series begin at 0, or go on. */
   added(router: string): void;
   removed(router: string): void;
@@ -22,15 +22,15 @@ export interface Deeds {
 const ROUTERS_KEPT = 1000;
 
 /** `first` are the values that labels can have: their series begin at 0. */
-export function createDeeds(
+export function createOperationMetrics(
   isPresent: (router: string) => boolean,
   first: {
     triggers: readonly Operation['trigger'][];
     outcomes: readonly NonNullable<Operation['outcome']>[];
     refusals: readonly RefusalReason[];
   },
-): Deeds {
-  const counting = createCountingRoom(({ router }) => router === undefined || isPresent(router));
+): OperationMetrics {
+  const counting = createMetricRegistry(({ router }) => router === undefined || isPresent(router));
   const operations = counting(CATALOG.unloadOperations);
   const refusals = counting(CATALOG.unloadRefusals);
   const duration = counting(CATALOG.unloadDuration);

@@ -1,10 +1,10 @@
 import { formatMatcher, labelOf, matchesLabels } from '../lib/matcher.ts';
 import { oneLine } from '../lib/one-line.ts';
+import { wishesOf } from './alert-options.ts';
 import type { Alert, Notification } from './payload.ts';
 import { type AlertUnload, requestsOf, type Wanted } from './requests.ts';
 import { type NoRouter, routersOf } from './routers.ts';
 import type { AlertRules } from './rules.ts';
-import { wishesOf } from './alert-options.ts';
 
 /** Why nothing is done: every alert is over, or none may be acted on, the most telling reason of them all. */
 export type IgnoreReason = 'resolved' | 'malformed_wish' | NoRouter['reason'] | 'malformed' | 'not_matched';

@@ -1,7 +1,7 @@
 import { oneLine } from '../lib/one-line.ts';
 import type { UnloadRequest } from '../unload/request.ts';
-import type { Alert } from './payload.ts';
 import { STRENGTH, type Wishes } from './alert-options.ts';
+import type { Alert } from './payload.ts';
 
 /** An unload that alerts ask for, within what the rules allow. */
 export interface AlertUnload

@@ -1,12 +1,12 @@
+import { liven } from '../../simulator/liveliness.ts';
+import { createSeededRandom } from '../../simulator/seeded-random.ts';
+import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
+import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { createConfigSource } from '../config/source.ts';
 import { systemClock } from '../lib/clock.ts';
 import { createLogger } from '../lib/logger.ts';
 import { startMemory } from '../memory/memory.ts';
 import { startService } from '../service.ts';
-import { liven } from '../../simulator/liveliness.ts';
-import { createSeededRandom } from '../../simulator/seeded-random.ts';
-import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
-import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { castOf } from './cast.ts';
 import type { Call, Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';

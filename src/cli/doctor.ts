@@ -9,7 +9,6 @@ import { examineMemory } from '../doctor/examine-memory.ts';
 import { examineState } from '../doctor/examine-state.ts';
 import type { Diagnosis } from '../doctor/finding.ts';
 import { conclude, formatDiagnosis, hasFailed, viewDiagnosis } from '../doctor/report.ts';
-import { SAVED_PARTS } from '../state/saved-parts.ts';
 import { type Command, textFlag } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { OUTPUT_FLAG, outputOf, withDiscovered } from './one-off.ts';
@@ -40,7 +39,7 @@ export const doctor: Command = {
     const own = show({
       name: 'exporter',
       findings: [
-        diagnoseState(examineState(state.file, SAVED_PARTS)),
+        diagnoseState(examineState(state.file)),
         diagnoseAudit(examineAudit(audit.file)),
         ...diagnoseMemory(await examineMemory(config, examined)),
       ],

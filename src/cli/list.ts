@@ -16,10 +16,10 @@ import { formatBytes } from '../lib/bytes.ts';
 import { systemClock } from '../lib/clock.ts';
 import { createLogger } from '../lib/logger.ts';
 import type { ModelMemory } from '../memory/reading.ts';
-import type { ModelBelief, RouterBelief } from '../models/router-state.ts';
+import { watchMemory } from '../memory/watch.ts';
+import type { ModelState, RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 import type { Operation } from '../unload/report.ts';
-import { watchMemory } from '../memory/watch.ts';
 import { type Call, type Command, type CommandFlag, textFlag } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import {
@@ -30,8 +30,8 @@ import {
   withDiscovered,
   withFleet,
 } from './one-off.ts';
-import { beliefsOf } from './remote-state.ts';
 import { createRemoteExporter, UnreachableError } from './remote-exporter.ts';
+import { statesOf } from './remote-state.ts';
 import { formatTable } from './table.ts';
 
 /** The models' own metrics are asked for, but not waited for longer than this. */
@@ -67,7 +67,10 @@ async function listRouters(call: Call, output: 'text' | 'json'): Promise<number>
     const routers = store.routers();
     if (output === 'json') {
       await readAll(MOST_MS);
-      show(call, { routers: routers.map(viewRouter), models: routers.flatMap(viewModels) });
+      show(call, {
+        routers: routers.map((router) => viewRouter(router, systemClock)),
+        models: routers.flatMap((router) => viewModels(router, systemClock)),
+      });
     } else {
       const [memory] = await Promise.all([measure(found, store), readAll(MOST_MS)]);
       for (const router of routers.filter(({ up }) => up)) {
@@ -83,7 +86,7 @@ async function listExporter(url: string, call: Call, output: 'text' | 'json'): P
   const token = call.config().auth.tokens.find(({ name }) => name === 'default')?.token;
   try {
     const look = await createRemoteExporter(url, token).look();
-    const routers = beliefsOf(look.routers, look.models);
+    const routers = statesOf(look.routers, look.models);
     const now = systemClock.now();
     if (output === 'json') show(call, look);
     else {
@@ -91,7 +94,7 @@ async function listExporter(url: string, call: Call, output: 'text' | 'json'): P
         const hold = look.holds.find((each) => each.router === router.name);
         call.terminal.out(describe(router, { hold, memory: [], now }));
       }
-      call.terminal.out(describeLast(look.operations, now));
+      call.terminal.out(describeLast(look.operations, systemClock.wall()));
     }
     reportUnreachable(routers, call.terminal);
     return exitCodeOf(routers);
@@ -108,7 +111,7 @@ function show(call: Call, value: object): void {
 
 /** One reading of what the models hold; empty when there is none in time. Nobody is told of what cannot be read. */
 async function measure(config: Config, store: Store): Promise<readonly ModelMemory[]> {
-  const log = createLogger({ level: 'error', format: 'logfmt', write: () => {}, now: systemClock.now });
+  const log = createLogger({ level: 'error', format: 'logfmt', write: () => {}, now: Date.now });
   const memory = watchMemory(() => config, store, systemClock, log);
   try {
     return (await memory.fresh(MEASURE_MS))?.models ?? [];
@@ -124,12 +127,12 @@ interface Beside {
   now: number;
 }
 
-function describe(router: RouterBelief, { memory, hold, now }: Beside): string {
+function describe(router: RouterState, { memory, hold, now }: Beside): string {
   const models = inOrder(router.models);
   const own = new Map(memory.filter((held) => held.router === router.name).map((held) => [held.model, held]));
   const measures = measuresOf([...own.values()]);
   // Who has only just looked does not know.
-  const knowsSince = models.some(({ life }) => life.since !== undefined);
+  const knowsSince = models.some(({ lifecycle }) => lifecycle.since !== undefined);
   const head = [
     ...['STATUS', 'MODEL', ...(knowsSince ? ['FOR'] : []), 'ACTIVITY'],
     ...measures.map(({ label }) => label.toUpperCase()),
@@ -142,20 +145,20 @@ function describe(router: RouterBelief, { memory, hold, now }: Beside): string {
     ...factsOfModel(model),
   ]);
   const held = hold
-    ? `GPU memory is ${describeHold({ ...hold, until: Date.parse(hold.until) }, now)}.\n`
+    ? `GPU memory is ${describeHold({ ...hold, until: Date.parse(hold.until) }, systemClock.wall())}.\n`
     : '';
   return `${router.name}  ${factsOf(router).join(', ')}\n${held}${formatTable([head, ...rows])}\n`;
 }
 
-function describeSince({ life }: ModelBelief, now: number): string {
-  return life.since === undefined ? NOT_KNOWN : spanSince(life.since, now);
+function describeSince({ lifecycle }: ModelState, now: number): string {
+  return lifecycle.since === undefined ? NOT_KNOWN : spanSince(lifecycle.since, now);
 }
 
-function factsOfModel({ life, facts }: ModelBelief): string[] {
+function factsOfModel({ lifecycle, facts }: ModelState): string[] {
   return [
     facts.sizeBytes === undefined ? '' : formatBytes(facts.sizeBytes),
     facts.contextTokens === undefined ? '' : String(facts.contextTokens),
-    life.loadFailed ? LAST_LOAD_FAILED : '',
+    lifecycle.loadFailed ? LAST_LOAD_FAILED : '',
   ];
 }
 

@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { createDiscovery } from '../fleet/discovery/discovery.ts';
 import { createFleet, type Fleet, type FleetOptions } from '../fleet/fleet.ts';
 import { systemClock } from '../lib/clock.ts';
-import type { RouterBelief } from '../models/router-state.ts';
+import type { RouterState } from '../models/router-state.ts';
 import type { CommandFlag } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
@@ -63,7 +63,7 @@ export async function withFleet<T>(
 }
 
 /** Tells of each router that cannot be reached; answers whether there was one. */
-export function reportUnreachable(routers: readonly RouterBelief[], terminal: Terminal): boolean {
+export function reportUnreachable(routers: readonly RouterState[], terminal: Terminal): boolean {
   const down = routers.filter(({ up }) => !up);
   for (const { name, fault } of down) {
     terminal.err(`${name}: ${fault?.message ?? 'has not answered'}\n`);
@@ -73,6 +73,6 @@ export function reportUnreachable(routers: readonly RouterBelief[], terminal: Te
 }
 
 /** The exit code when nothing else went wrong. */
-export function exitCodeOf(routers: readonly RouterBelief[], missed = false): number {
+export function exitCodeOf(routers: readonly RouterState[], missed = false): number {
   return missed || routers.some(({ up }) => !up) ? EXIT.unreachable : EXIT.done;
 }

@@ -1,8 +1,9 @@
 import type { ModelView, RouterView } from '../http/views.ts';
-import type { ModelBelief, RouterBelief } from '../models/router-state.ts';
+import { systemClock } from '../lib/clock.ts';
+import type { ModelState, RouterState } from '../models/router-state.ts';
 
-/** What another exporter believes, from what it shows. */
-export function beliefsOf(routers: readonly RouterView[], models: readonly ModelView[]): RouterBelief[] {
+/** The observed state of another exporter, from what its API shows. */
+export function statesOf(routers: readonly RouterView[], models: readonly ModelView[]): RouterState[] {
   return routers.map((view) => {
     const own = models.filter(({ router }) => router === view.name);
     return {
@@ -13,17 +14,17 @@ export function beliefsOf(routers: readonly RouterView[], models: readonly Model
         ...(view.build !== null && { build: view.build }),
         ...(view.models_max !== null && { modelsMax: view.models_max }),
       },
-      models: new Map(own.map((model) => [model.id, beliefOf(model)])),
+      models: new Map(own.map((model) => [model.id, stateOf(model)])),
     };
   });
 }
 
-function beliefOf(view: ModelView): ModelBelief {
+function stateOf(view: ModelView): ModelState {
   const since = timeOf(view.since);
   const lastAt = timeOf(view.last_activity);
   return {
-    ...{ id: view.id, aliases: view.aliases, metAt: since ?? 0 },
-    life: {
+    ...{ id: view.id, aliases: view.aliases, firstSeenAt: since ?? 0 },
+    lifecycle: {
       ...{ status: view.status, loadFailed: view.load_failed, markedFailed: false },
       ...(since !== undefined && { since }),
       ...(view.load_progress !== null && { loading: { kind: 'load', progress: view.load_progress } }),
@@ -39,5 +40,5 @@ function beliefOf(view: ModelView): ModelBelief {
 }
 
 function timeOf(text: string | null): number | undefined {
-  return text === null ? undefined : Date.parse(text);
+  return text === null ? undefined : systemClock.fromWall(Date.parse(text));
 }

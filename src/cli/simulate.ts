@@ -1,9 +1,9 @@
-import { systemClock } from '../lib/clock.ts';
 import { liven } from '../../simulator/liveliness.ts';
 import { createMachineFiles } from '../../simulator/machine-files.ts';
 import { createSeededRandom } from '../../simulator/seeded-random.ts';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
+import { systemClock } from '../lib/clock.ts';
 import { castOf } from './cast.ts';
 import { type Call, type Command, textFlag } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../lib/clock.ts';
 import { parseDuration } from '../lib/duration.ts';
-import type { RouterBelief } from '../models/router-state.ts';
+import type { RouterState } from '../models/router-state.ts';
 import { isRunning } from '../models/status.ts';
 import type { ModelResult, Operation } from '../unload/report.ts';
 import { type UnloadRequest, WHEN_BUSY, type WhenBusy } from '../unload/request.ts';
@@ -187,11 +187,11 @@ function bodyOf({ selection, reason }: UnloadRequest, call: Call, hold: number |
   };
 }
 
-function inMemory(routers: readonly Readonly<RouterBelief>[]): string[] {
+function inMemory(routers: readonly Readonly<RouterState>[]): string[] {
   return routers.flatMap(({ up, models }) =>
     [...models.values()]
-      .filter(({ life }) => up && isRunning(life.known))
-      .map(({ id, life }) => `${id} (${life.status})`),
+      .filter(({ lifecycle }) => up && isRunning(lifecycle.known))
+      .map(({ id, lifecycle }) => `${id} (${lifecycle.status})`),
   );
 }
 

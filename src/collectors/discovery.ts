@@ -1,11 +1,12 @@
 import type { Discovery } from '../fleet/discovery/discovery.ts';
+import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSheets, type Row, samplesOf } from '../metrics/family.ts';
+import { createSampleCache, type Row, samplesOf } from '../metrics/family.ts';
 import { type Collector, whenChanged } from './collector.ts';
 
 /** How finding routers goes, and the labels of all. */
-export function collectDiscovery(discovery: Discovery): Collector {
-  const sheet = createSheets();
+export function collectDiscovery(discovery: Discovery, clock: Clock): Collector {
+  const sheet = createSampleCache();
   return whenChanged(discovery.version, () => {
     const groups = discovery.groups();
     return [
@@ -20,7 +21,7 @@ export function collectDiscovery(discovery: Discovery): Collector {
       }),
       sheet(CATALOG.discoveryLastSuccess, (row) => {
         for (const { group, succeededAt: at } of groups) {
-          row({ group }, at === undefined ? undefined : at / 1000);
+          row({ group }, at === undefined ? undefined : clock.wall(at) / 1000);
         }
       }),
       // No sheet: that keeps a row which differs only in labels that it had besides.

@@ -1,6 +1,6 @@
 import type { Reading } from '../engine/reader.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSheets, type Samples } from '../metrics/family.ts';
+import { createSampleCache, type Samples } from '../metrics/family.ts';
 import { type Dropped, mergeRelayed, type Relayed, relay } from '../metrics/relay.ts';
 import type { Collector } from './collector.ts';
 
@@ -40,7 +40,7 @@ export function collectRelayed(source: EngineSource, maxRows: () => number) {
 
 /** How the reading goes, and what is not passed on. */
 export function collectEngine(source: EngineSource, dropped: () => Dropped, now: () => number): Collector {
-  const sheet = createSheets();
+  const sheet = createSampleCache();
   return () => {
     const all = source
       .readings()

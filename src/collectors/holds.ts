@@ -1,6 +1,7 @@
 import type { Holds } from '../hold/holds.ts';
+import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSheets } from '../metrics/family.ts';
+import { createSampleCache } from '../metrics/family.ts';
 import type { Store } from '../models/store.ts';
 import type { Collector } from './collector.ts';
 
@@ -8,8 +9,8 @@ import type { Collector } from './collector.ts';
  * Whether each router is held, and until when. Looked up at every scrape: a hold ends by the time of day, which
  * changes no version until somebody looks.
  */
-export function collectHolds(store: Store, holds: Holds): Collector {
-  const sheet = createSheets();
+export function collectHolds(store: Store, holds: Holds, clock: Clock): Collector {
+  const sheet = createSampleCache();
   return () => {
     const all = store.routers().map(({ name }) => ({ router: name, hold: holds.of(name) }));
     return [
@@ -17,7 +18,7 @@ export function collectHolds(store: Store, holds: Holds): Collector {
         for (const { router, hold } of all) row({ router }, Number(hold !== undefined));
       }),
       sheet(CATALOG.holdUntil, (row) => {
-        for (const { router, hold } of all) row({ router }, hold && hold.until / 1000);
+        for (const { router, hold } of all) row({ router }, hold && clock.wall(hold.until) / 1000);
       }),
     ];
   };

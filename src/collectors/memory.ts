@@ -1,6 +1,6 @@
 import type { MemoryReading, ModelMemory } from '../memory/reading.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSheets } from '../metrics/family.ts';
+import { createSampleCache } from '../metrics/family.ts';
 import { type Collector, whenChanged } from './collector.ts';
 
 /** Where readings of memory come from; undefined while there is none, or none that is still true. */
@@ -10,7 +10,7 @@ export interface MemorySource {
 
 /** The memory of this machine's GPUs, and whose it is. Nothing is read for a scrape. */
 export function collectMemory(source: MemorySource): Collector {
-  const sheet = createSheets();
+  const sheet = createSampleCache();
   return whenChanged(source.reading, () => {
     const { gpus = [], models = [], reports = [] } = source.reading() ?? {};
     const pools = gpus.map((gpu) => ({

@@ -1,13 +1,14 @@
+import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSheets, type Family, type Samples } from '../metrics/family.ts';
-import type { ModelBelief } from '../models/router-state.ts';
+import { createSampleCache, type Family, type Samples } from '../metrics/family.ts';
+import type { ModelState } from '../models/router-state.ts';
 import { STATUSES } from '../models/status.ts';
 import type { Store } from '../models/store.ts';
 import { type Collector, whenChanged } from './collector.ts';
 
 /** The state of every model of the routers that can be reached: of the others nothing is known now. */
-export function collectModels(store: Store): Collector {
-  const sheet = createSheets();
+export function collectModels(store: Store, clock: Clock): Collector {
+  const sheet = createSampleCache();
   return whenChanged(store.version, () => {
     const models = store
       .routers()
@@ -16,7 +17,7 @@ export function collectModels(store: Store): Collector {
 
     function each(
       family: Family<'router' | 'model'>,
-      value: (model: ModelBelief) => number | undefined,
+      value: (model: ModelState) => number | undefined,
     ): Samples {
       return sheet(family, (row) => {
         for (const { router, model } of models) row({ router, model: model.id }, value(model));
@@ -27,7 +28,7 @@ export function collectModels(store: Store): Collector {
       sheet(CATALOG.modelStatus, (row) => {
         for (const { router, model } of models) {
           for (const status of STATUSES) {
-            row({ router, model: model.id, status }, model.life.status === status ? 1 : 0);
+            row({ router, model: model.id, status }, model.lifecycle.status === status ? 1 : 0);
           }
         }
       }),
@@ -40,18 +41,18 @@ export function collectModels(store: Store): Collector {
       each(CATALOG.modelParameters, ({ facts }) => facts.parameters),
       each(CATALOG.modelSize, ({ facts }) => facts.sizeBytes),
       each(CATALOG.modelContext, ({ facts }) => facts.contextTokens),
-      each(CATALOG.modelLoadFailed, ({ life }) => Number(life.loadFailed)),
-      each(CATALOG.modelLoadProgress, ({ life }) =>
-        life.status === 'loading' ? life.loading?.progress : undefined,
+      each(CATALOG.modelLoadFailed, ({ lifecycle }) => Number(lifecycle.loadFailed)),
+      each(CATALOG.modelLoadProgress, ({ lifecycle }) =>
+        lifecycle.status === 'loading' ? lifecycle.loading?.progress : undefined,
       ),
       each(CATALOG.modelDownload, ({ download }) => download?.doneBytes),
       each(CATALOG.modelDownloadTotal, ({ download }) => download?.totalBytes),
-      each(CATALOG.modelStatusSince, ({ life }) =>
-        life.since === undefined ? undefined : life.since / 1000,
+      each(CATALOG.modelStatusSince, ({ lifecycle }) =>
+        lifecycle.since === undefined ? undefined : clock.wall(lifecycle.since) / 1000,
       ),
       each(CATALOG.modelBusy, ({ activity }) => activity && Number(activity.busy)),
       each(CATALOG.modelLastActivity, ({ activity }) =>
-        activity?.lastAt === undefined ? undefined : activity.lastAt / 1000,
+        activity?.lastAt === undefined ? undefined : clock.wall(activity.lastAt) / 1000,
       ),
     ];
   });

@@ -1,12 +1,13 @@
+import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSheets } from '../metrics/family.ts';
+import { createSampleCache } from '../metrics/family.ts';
 import { STATUSES } from '../models/status.ts';
 import type { Store } from '../models/store.ts';
 import { type Collector, whenChanged } from './collector.ts';
 
 /** The state of every router. What a router that is down last said of itself is not published. */
-export function collectRouters(store: Store): Collector {
-  const sheet = createSheets();
+export function collectRouters(store: Store, clock: Clock): Collector {
+  const sheet = createSampleCache();
   return whenChanged(store.version, () => {
     const all = store.routers();
     const reached = all.filter((router) => router.up);
@@ -28,7 +29,7 @@ export function collectRouters(store: Store): Collector {
       sheet(CATALOG.models, (row) => {
         for (const { name, models } of reached) {
           const count = { downloading: 0, unloaded: 0, loading: 0, loaded: 0, sleeping: 0, other: 0 };
-          for (const { life } of models.values()) count[life.status] += 1;
+          for (const { lifecycle } of models.values()) count[lifecycle.status] += 1;
           for (const status of STATUSES) row({ router: name, status }, count[status]);
         }
       }),
@@ -40,7 +41,7 @@ export function collectRouters(store: Store): Collector {
       }),
       sheet(CATALOG.lastPoll, (row) => {
         for (const { name, listedAt } of all) {
-          row({ router: name }, listedAt === undefined ? undefined : listedAt / 1000);
+          row({ router: name }, listedAt === undefined ? undefined : clock.wall(listedAt) / 1000);
         }
       }),
     ];

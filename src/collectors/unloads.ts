@@ -1,5 +1,5 @@
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSheets } from '../metrics/family.ts';
+import { createSampleCache } from '../metrics/family.ts';
 import type { Store } from '../models/store.ts';
 import type { Guards } from '../unload/guards.ts';
 import type { Operations } from '../unload/operations.ts';
@@ -7,7 +7,7 @@ import type { Collector } from './collector.ts';
 
 /** What operations did last, and whether a loop stops them. Written anew each time: a pause ends without a word. */
 export function collectUnloads(store: Store, operations: Operations, guards: Guards): Collector {
-  const sheet = createSheets();
+  const sheet = createSampleCache();
   return () => [
     sheet(CATALOG.lastUnload, (row) => {
       for (const { name } of store.routers()) {

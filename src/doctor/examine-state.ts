@@ -1,15 +1,30 @@
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { savedHold } from '../hold/hold.ts';
 import { codeOf } from '../lib/error-code.ts';
+import { savedCounter } from '../metrics/counters.ts';
+import { savedUnload } from '../models/store.ts';
 import { createStateFile } from '../state/state-file.ts';
+import { guardRecord } from '../unload/guards.ts';
+import { operation } from '../unload/report.ts';
 import type { StateEvidence } from './evidence.ts';
 import { examinePlace, type Obstacle, obstacle } from './place.ts';
 
+/** What each part of the state file holds, as its owner defines it. */
+const STATE_SCHEMAS = {
+  counters: z.array(savedCounter),
+  lastUnloads: z.array(savedUnload),
+  holds: z.array(savedHold),
+  operations: z.array(operation),
+  guards: z.array(guardRecord),
+};
+
 /**
  * Tries what the service will do with the state file, on a copy in a folder of its own beside it, which is
- * removed again. The file itself is only read; `parts` says what it may hold.
+ * removed again. The file itself is only read.
  */
-export function examineState(path: string, parts: Parameters<typeof createStateFile>[1]): StateEvidence {
+export function examineState(path: string): StateEvidence {
   if (path === '') return { kind: 'not_kept' };
   const place = examinePlace(path);
   if (place.kind === 'obstacle') return unwritable(path, place);
@@ -32,7 +47,7 @@ export function examineState(path: string, parts: Parameters<typeof createStateF
       return { kind: 'unreadable', path, code: codeOf(error) };
     }
     // The very reader of the service: it sets a damaged file aside, and that is the copy.
-    return createStateFile(copy, parts).read().ok ? writable(path, true) : { kind: 'damaged', path };
+    return createStateFile(copy, STATE_SCHEMAS).read().ok ? writable(path, true) : { kind: 'damaged', path };
   } finally {
     rmSync(trial, { recursive: true, force: true });
   }

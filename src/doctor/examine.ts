@@ -1,5 +1,5 @@
-import type { RouterConfig } from '../config/schema.ts';
 import { createProbe, type Probe, type Reply } from '../backends/llama-server/probe.ts';
+import type { RouterConfig } from '../config/schema.ts';
 import type { RouterEvidence } from './evidence.ts';
 import { listingIn, routerPropsIn } from './listing.ts';
 

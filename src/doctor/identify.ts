@@ -1,6 +1,6 @@
-import type { RouterProps } from '../models/feed.ts';
 import type { Reply, Said } from '../backends/llama-server/probe.ts';
 import { parseJson } from '../backends/llama-server/schemas.ts';
+import type { RouterProps } from '../models/feed.ts';
 import type { RouterEvidence } from './evidence.ts';
 import { isLlamaCpp, listingIn, type ReadListing, routerPropsIn } from './listing.ts';
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { Listing, RouterProps } from '../models/feed.ts';
-import { STATUSES } from '../models/status.ts';
 import type { Reply, Said } from '../backends/llama-server/probe.ts';
 import { parseJson, parseListing, parseProps } from '../backends/llama-server/schemas.ts';
+import type { Listing, RouterProps } from '../models/feed.ts';
+import { STATUSES } from '../models/status.ts';
 
 /** A listing as the service reads it, and what only the doctor wants to know of it. */
 export interface ReadListing extends Listing {

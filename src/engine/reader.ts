@@ -1,12 +1,12 @@
+import type { EngineMetrics } from '../backends/llama-server/client.ts';
 import { createAlarm } from '../lib/alarm.ts';
 import type { Clock } from '../lib/clock.ts';
 import { within } from '../lib/within.ts';
 import type { Samples } from '../metrics/family.ts';
 import { parseExposition } from '../metrics/parse.ts';
-import type { Transition } from '../models/router-state.ts';
 import type { Answer } from '../models/feed.ts';
-import type { RouterDesk } from '../models/router-entry.ts';
-import type { EngineMetrics } from '../backends/llama-server/client.ts';
+import type { RouterEntry } from '../models/router-entry.ts';
+import type { Transition } from '../models/router-state.ts';
 import { activityOf } from './activity.ts';
 
 /** What is known of one model's own metrics. Times in milliseconds since the epoch. */
@@ -29,7 +29,7 @@ export interface ReaderPace {
 export type AskEngine = (model: string, signal: AbortSignal) => Promise<Answer<EngineMetrics>>;
 
 /** What is worth a line in the log. */
-export type EngineNews = { router: string } & (
+export type ReadingChange = { router: string } & (
   | { kind: 'disabled' }
   | { kind: 'failed'; model: string; why: string }
   | { kind: 'recovered'; model: string }
@@ -45,7 +45,7 @@ export interface Reader {
   /** Resolves when everything that can be read has been tried, at the latest after `budgetMs`. */
   readAll(budgetMs: number): Promise<void>;
   /**
-   * Resolves when no request for this model is under way, or soon. To be called after `desk.asking` and before
+   * Resolves when no request for this model is under way, or soon. To be called after `entry.asking` and before
    * its unload is asked for: a process that answers a question when it is told to exit may miss that (in 5 of 12
    * attempts on b11669) and is killed 10 s later. A model that is to go is not asked.
    */
@@ -65,7 +65,7 @@ const AT_ONCE = 3;
 /** Rounds are not closer than this, whatever the clock does. */
 const SHORTEST_PAUSE_MS = 50;
 
-interface Entry {
+interface Target {
   triedAt: number;
   /** Absent until the first attempt is over: nothing is claimed of it. */
   succeeded?: boolean;
@@ -79,16 +79,16 @@ interface Entry {
  * once for one model. A router without `--metrics` is asked once, and again when it has been away.
  */
 export function startReader(
-  desk: RouterDesk,
+  entry: RouterEntry,
   ask: AskEngine,
   pace: ReaderPace,
   clock: Clock,
   onTransition: (listener: (transition: Transition) => void) => () => void,
-  tell: (news: EngineNews) => void,
+  tell: (news: ReadingChange) => void,
 ): Reader {
-  const router = desk.belief.name;
+  const router = entry.state.name;
   const ending = new AbortController();
-  const entries = new Map<string, Entry>();
+  const targets = new Map<string, Target>();
   const nextRound = createAlarm(clock);
   let version = 0;
   const stopListening = onTransition((transition) => {
@@ -98,20 +98,20 @@ export function startReader(
 
   return {
     readings: () =>
-      [...entries].flatMap(([model, { succeeded, good }]) =>
+      [...targets].flatMap(([model, { succeeded, good }]) =>
         succeeded === undefined ? [] : [{ model, succeeded, ...(good && { good }) }],
       ),
     version: () => version,
     async freshen(budgetMs) {
       // A model that did not answer last time would hold up every scrape: the next round asks it again.
-      const stale = due().filter((model) => entries.get(model)?.succeeded !== false);
+      const stale = due().filter((model) => targets.get(model)?.succeeded !== false);
       if (stale.length > 0) await within(budgetMs, Promise.all(stale.map(read)), clock);
     },
     async readAll(budgetMs) {
       await within(budgetMs, Promise.all([...due().map(read), ...underWay()]), clock);
     },
     async release(model) {
-      await within(RELEASE_MS, entries.get(model)?.underWay ?? Promise.resolve(), clock);
+      await within(RELEASE_MS, targets.get(model)?.underWay ?? Promise.resolve(), clock);
     },
     async stop() {
       ending.abort();
@@ -135,7 +135,7 @@ export function startReader(
 
   function heed(transition: Transition): void {
     if (transition.kind === 'router' && transition.change === 'up') {
-      desk.engineMetrics('unknown'); // It may have been restarted, with --metrics this time.
+      entry.engineMetrics('unknown'); // It may have been restarted, with --metrics this time.
       nextRound.ring();
     } else if (transition.kind === 'model') {
       const { kind } = transition.change;
@@ -145,82 +145,84 @@ export function startReader(
   }
 
   function due(): string[] {
-    return [...desk.belief.models.keys()].filter(isDue);
+    return [...entry.state.models.keys()].filter(isDue);
   }
 
   function isDue(model: string): boolean {
-    const { belief } = desk;
-    if (belief.up !== true || belief.engineMetrics === 'disabled') return false;
-    const life = belief.models.get(model)?.life;
-    if (life?.status !== 'loaded' || life.askedAt !== undefined) return false;
-    const entry = entries.get(model);
-    return !entry || (!entry.underWay && clock.now() - entry.triedAt >= pace.intervalMs);
+    const { state } = entry;
+    if (state.up !== true || state.engineMetrics === 'disabled') return false;
+    const lifecycle = state.models.get(model)?.lifecycle;
+    if (lifecycle?.status !== 'loaded' || lifecycle.unloadRequestedAt !== undefined) return false;
+    const target = targets.get(model);
+    return !target || (!target.underWay && clock.now() - target.triedAt >= pace.intervalMs);
   }
 
   /** Until the first of the loaded models is due; one that is being asked is due later than that. */
   function untilDue(): number {
-    const waits = [...entries]
-      .filter(([model, { underWay }]) => !underWay && desk.belief.models.get(model)?.life.status === 'loaded')
+    const waits = [...targets]
+      .filter(
+        ([model, { underWay }]) => !underWay && entry.state.models.get(model)?.lifecycle.status === 'loaded',
+      )
       .map(([, { triedAt }]) => triedAt + pace.intervalMs - clock.now());
     return Math.max(SHORTEST_PAUSE_MS, Math.min(pace.intervalMs, ...waits));
   }
 
   function underWay(): Promise<void>[] {
-    return [...entries.values()].flatMap((entry) => entry.underWay ?? []);
+    return [...targets.values()].flatMap((target) => target.underWay ?? []);
   }
 
   function read(model: string): Promise<void> {
-    const entry: Entry = { ...entries.get(model), triedAt: clock.now() };
-    entries.set(model, entry);
-    entry.underWay = ask(model, ending.signal).then((answer) => {
-      delete entry.underWay;
+    const target: Target = { ...targets.get(model), triedAt: clock.now() };
+    targets.set(model, target);
+    target.underWay = ask(model, ending.signal).then((answer) => {
+      delete target.underWay;
       // It may have gone, or come back as another process, while we asked: then this is nobody's answer.
-      if (entries.get(model) === entry && !ending.signal.aborted) take(model, entry, answer);
+      if (targets.get(model) === target && !ending.signal.aborted) take(model, target, answer);
     });
-    return entry.underWay;
+    return target.underWay;
   }
 
-  function take(model: string, entry: Entry, answer: Answer<EngineMetrics>): void {
-    const isStillLoaded = desk.belief.models.get(model)?.life.status === 'loaded';
+  function take(model: string, target: Target, answer: Answer<EngineMetrics>): void {
+    const isStillLoaded = entry.state.models.get(model)?.lifecycle.status === 'loaded';
     if (answer.ok && answer.value.kind === 'disabled') {
-      if (desk.belief.engineMetrics !== 'disabled') tell({ kind: 'disabled', router });
-      desk.engineMetrics('disabled');
-      entries.clear();
+      if (entry.state.engineMetrics !== 'disabled') tell({ kind: 'disabled', router });
+      entry.engineMetrics('disabled');
+      targets.clear();
       version += 1;
     } else if (answer.ok && answer.value.kind === 'text') {
-      accept(model, entry, answer.value.text);
+      accept(model, target, answer.value.text);
     } else if (!answer.ok && isStillLoaded) {
-      fail(model, entry, answer.fault.message);
+      fail(model, target, answer.fault.message);
     } // Else it was unloaded or fell asleep between the decision and the answer: that is no failure.
   }
 
-  function accept(model: string, entry: Entry, text: string): void {
+  function accept(model: string, target: Target, text: string): void {
     const parsed = parseExposition(text);
-    if (!parsed.ok) return fail(model, entry, `its metrics are not as Prometheus has them, ${parsed.fault}`);
-    if (entry.succeeded === false) tell({ kind: 'recovered', router, model });
+    if (!parsed.ok) return fail(model, target, `its metrics are not as Prometheus has them, ${parsed.fault}`);
+    if (target.succeeded === false) tell({ kind: 'recovered', router, model });
     const at = clock.now();
-    entry.succeeded = true;
-    entry.good = { samples: parsed.value, at };
+    target.succeeded = true;
+    target.good = { samples: parsed.value, at };
     version += 1;
-    desk.engineMetrics('enabled');
-    desk.activity(model, (before) => activityOf(parsed.value, at, before));
+    entry.engineMetrics('enabled');
+    entry.activity(model, (before) => activityOf(parsed.value, at, before));
   }
 
-  function fail(model: string, entry: Entry, why: string): void {
-    if (entry.succeeded !== false) tell({ kind: 'failed', router, model, why });
-    entry.succeeded = false;
+  function fail(model: string, target: Target, why: string): void {
+    if (target.succeeded !== false) tell({ kind: 'failed', router, model, why });
+    target.succeeded = false;
     version += 1;
-    desk.activity(model, () => undefined); // Nobody knows now whether it is busy.
+    entry.activity(model, () => undefined); // Nobody knows now whether it is busy.
   }
 
   function forget(model: string): void {
-    if (entries.delete(model)) version += 1;
+    if (targets.delete(model)) version += 1;
   }
 
   function forgetOld(): void {
-    for (const entry of entries.values()) {
-      if (entry.good && clock.now() - entry.good.at > pace.keepMs) {
-        delete entry.good;
+    for (const target of targets.values()) {
+      if (target.good && clock.now() - target.good.at > pace.keepMs) {
+        delete target.good;
         version += 1;
       }
     }

@@ -1,14 +1,13 @@
+import { needsRestart } from '../config/needs-restart.ts';
 import type { Config } from '../config/schema.ts';
 import type { ConfigSource } from '../config/source.ts';
-import { createDiscovery, type Discovery } from './discovery/discovery.ts';
-import type { Fleet } from './fleet.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import { needsRestart } from '../config/needs-restart.ts';
-import { logDiscovery } from '../activity/log-lines.ts';
+import { createDiscovery, type Discovery } from './discovery/discovery.ts';
+import type { Fleet } from './fleet.ts';
 
 /** The configuration in force, and the fleet that is kept at it. */
-export interface InForce {
+export interface ActiveConfig {
   /** Its routers are also those that were found. */
   current(): Config;
   discovery: Discovery;
@@ -22,14 +21,18 @@ export interface InForce {
   stop(): Promise<void>;
 }
 
-export function createInForce(source: ConfigSource, fleet: Fleet, clock: Clock, log: Logger): InForce {
+export function createActiveConfig(
+  source: ConfigSource,
+  fleet: Fleet,
+  clock: Clock,
+  log: Logger,
+): ActiveConfig {
   const started = source.current;
   const discovery = createDiscovery(started, clock);
   const current = () => discovery.current;
   let loads = { successful: true, loadedAt: clock.now() };
   let stopped = false;
   let applying = Promise.resolve();
-  discovery.onNews(logDiscovery(log));
   discovery.onNews(({ changed }) => {
     if (changed) inTurn(() => fleet.apply(current()));
   });

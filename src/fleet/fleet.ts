@@ -1,22 +1,22 @@
 import { setMaxListeners } from 'node:events';
+import { createRouterClient, type RouterClient } from '../backends/llama-server/client.ts';
 import type { Config, RouterConfig } from '../config/schema.ts';
-import { askDoing } from '../engine/activity-probe.ts';
-import { type EngineNews, type Reader, type Reading, startReader } from '../engine/reader.ts';
+import { probeActivity } from '../engine/activity-probe.ts';
+import { type Reader, type Reading, type ReadingChange, startReader } from '../engine/reader.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
-import type { Notice } from '../models/router-state.ts';
 import type { LifecycleRules } from '../models/lifecycle-state.ts';
-import type { RouterDesk } from '../models/router-entry.ts';
+import type { RouterEntry } from '../models/router-entry.ts';
+import type { Notice } from '../models/router-state.ts';
 import { createStore, type Store } from '../models/store.ts';
+import type { RouterControl } from './router-control.ts';
 import { startTracker, type Tracker } from './tracker.ts';
-import { createRouterClient, type RouterClient } from '../backends/llama-server/client.ts';
-import type { Hands } from '../unload/router-control.ts';
 
 /** The configured routers, followed: what the service and the one-off commands share. */
 export interface Fleet {
   store: Store;
   onNotice(listener: (notice: Notice) => void): () => void;
-  onEngineNews(listener: (news: EngineNews) => void): () => void;
+  onReadingChange(listener: (news: ReadingChange) => void): () => void;
   /** What is known of the models' own metrics, by router; `version` changes when any of it does. */
   engine: { readings(): readonly RouterReadings[]; version(): number };
   /** Reads the models' own metrics where they are older than the interval, within `budgetMs`. */
@@ -30,7 +30,7 @@ export interface Fleet {
   /** Asks every router for a fresh listing. */
   refresh(): Promise<void>;
   /** What it takes to unload on each of the routers. */
-  hands(): Hands[];
+  hands(): RouterControl[];
   stop(): Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
   const rules: LifecycleRules = { reloadWindowMs: 0 };
   const store = createStore(clock, rules);
   const notices = createListeners<Notice>();
-  const engineNews = createListeners<EngineNews>();
+  const readingChanges = createListeners<ReadingChange>();
   const followed = new Map<string, Followed>();
   /** Grows by more than any reader's version when a reader comes or goes, so that no two sums are the same. */
   let changes = 0;
@@ -68,7 +68,7 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
   return {
     store,
     onNotice: notices.add,
-    onEngineNews: engineNews.add,
+    onReadingChange: readingChanges.add,
     engine: {
       readings: () =>
         [...followed].map(([router, { reader }]) => ({ router, readings: reader?.readings() ?? [] })),
@@ -99,20 +99,20 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
     },
     hands: () =>
       [...followed].flatMap(([name, router]) => {
-        const desk = store.desk(name);
-        return desk ? [handsOn(desk, router)] : [];
+        const entry = store.entry(name);
+        return entry ? [controlOf(entry, router)] : [];
       }),
     async stop() {
       await Promise.all([...followed].map(([name, router]) => end(name, router, router.url)));
     },
   };
 
-  function handsOn(desk: RouterDesk, { client, tracker, reader, ending }: Followed): Hands {
+  function controlOf(entry: RouterEntry, { client, tracker, reader, ending }: Followed): RouterControl {
     return {
-      desk,
+      entry,
       async ask(model) {
         await reader?.release(model);
-        return askDoing(model, desk, client, clock, ending.signal);
+        return probeActivity(model, entry, client, clock, ending.signal);
       },
       unload: (model, lastLook) =>
         client.unload(model, ending.signal, async () => {
@@ -133,17 +133,17 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
       modelTimeoutMs: config.engine.timeout * 1000,
       ...(router.api_key && { apiKey: router.api_key }),
     });
-    const desk = store.desk(name) ?? store.add(name, url);
+    const entry = store.entry(name) ?? store.add(name, url);
     const pace = {
       listingMs: config.follow.listing_interval * 1000,
       pollingMs: config.follow.polling_interval * 1000,
       reconnectMinMs: config.follow.reconnect_min * 1000,
       reconnectMaxMs: config.follow.reconnect_max * 1000,
     };
-    const tracker = startTracker(client, desk, pace, clock, notices.tell);
+    const tracker = startTracker(client, entry, pace, clock, notices.tell);
     const reading = { intervalMs: config.engine.interval * 1000, keepMs: config.engine.keep * 1000 };
     const reader = readEngine
-      ? startReader(desk, client.metrics, reading, clock, store.onTransition, engineNews.tell)
+      ? startReader(entry, client.metrics, reading, clock, store.onTransition, readingChanges.tell)
       : undefined;
     changes += 2 ** 32;
     const ending = new AbortController();

@@ -1,14 +1,14 @@
 import { createAlarm } from '../lib/alarm.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Notice } from '../models/router-state.ts';
 import type { RouterFeed } from '../models/feed.ts';
-import type { RouterDesk } from '../models/router-entry.ts';
+import type { RouterEntry } from '../models/router-entry.ts';
+import type { Notice } from '../models/router-state.ts';
 
 /** Full listings of one router, one at a time, applied to its belief. */
 export interface Lister {
   /** Resolves when the first listing has been applied, has failed, or will not come any more. */
   first: Promise<void>;
-  /** A listing asked for now or later; `corrected` as in RouterDesk.listed. */
+  /** A listing asked for now or later; `corrected` as in RouterEntry.listed. */
   list(): Promise<{ corrected: number }>;
   /** An event told of this model: a listing that is under way may be older. */
   heardOf(model: string): void;
@@ -19,12 +19,12 @@ const SETTLE_MS = 50;
 
 export function createLister(
   feed: RouterFeed,
-  desk: RouterDesk,
+  entry: RouterEntry,
   clock: Clock,
   notice: (notice: Notice) => void,
   signal: AbortSignal,
 ): Lister {
-  const router = desk.belief.name;
+  const router = entry.state.name;
   let newer = new Set<string>();
   let running: Promise<{ corrected: number }> | undefined;
   let queued: Promise<{ corrected: number }> | undefined;
@@ -73,15 +73,15 @@ export function createLister(
       ...(!answer.ok && { fault: answer.fault.kind }),
     });
     if (!answer.ok) {
-      desk.failed(answer.fault);
+      entry.failed(answer.fault);
       return { corrected: 0 };
     }
-    if (desk.belief.stream === 'connected') await settle();
+    if (entry.state.stream === 'connected') await settle();
     if (signal.aborted) return { corrected: 0 };
-    const result = desk.listed(answer.value, newer);
+    const result = entry.listed(answer.value, newer);
     // Last, because a router may be slow to tell them: the models do not wait for it.
     const props = await propsAsked;
-    if (props.ok && !signal.aborted) desk.props(props.value);
+    if (props.ok && !signal.aborted) entry.props(props.value);
     return result;
   }
 

@@ -1,10 +1,10 @@
 import { createAlarm } from '../lib/alarm.ts';
 import { createBackoff } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Notice } from '../models/router-state.ts';
 import type { RouterEvent, RouterFeed } from '../models/feed.ts';
+import type { RouterEntry } from '../models/router-entry.ts';
+import type { Notice } from '../models/router-state.ts';
 import { createLister } from './lister.ts';
-import type { RouterDesk } from '../models/router-entry.ts';
 
 /** How closely a router is followed. Times in milliseconds. */
 export interface TrackerPace {
@@ -43,15 +43,15 @@ const RELIST_MS = 500;
  */
 export function startTracker(
   feed: RouterFeed,
-  desk: RouterDesk,
+  entry: RouterEntry,
   pace: TrackerPace,
   clock: Clock,
   notice: (notice: Notice) => void,
   random: () => number = Math.random,
 ): Tracker {
-  const { belief } = desk;
+  const { state } = entry;
   const ending = new AbortController();
-  const lister = createLister(feed, desk, clock, notice, ending.signal);
+  const lister = createLister(feed, entry, clock, notice, ending.signal);
   const relisting = createAlarm(clock);
   const nextListing = createAlarm(clock);
   const nextStream = createAlarm(clock);
@@ -63,10 +63,10 @@ export function startTracker(
   return {
     ready: lister.first,
     async refresh() {
-      const wasUp = belief.up;
+      const wasUp = state.up;
       await lister.list();
       // It would stay down until the next listing is due; and its stream, which says nothing, would stand.
-      if (wasUp && !belief.up) nextListing.ring();
+      if (wasUp && !state.up) nextListing.ring();
     },
     async stop() {
       ending.abort();
@@ -78,7 +78,7 @@ export function startTracker(
 
   async function keepFollowing(): Promise<void> {
     const backoff = createBackoff(pace.reconnectMinMs, pace.reconnectMaxMs, random);
-    desk.stream('connecting'); // A tracker before us may have left it connected.
+    entry.stream('connecting'); // A tracker before us may have left it connected.
     while (!ending.signal.aborted) {
       stream = new AbortController();
       let openedAt: number | undefined;
@@ -86,14 +86,14 @@ export function startTracker(
         stream.signal,
         () => {
           openedAt = clock.now();
-          desk.stream('connected');
+          entry.stream('connected');
           streamTried.ring();
           if (listedOnce) nextListing.ring();
         },
         heard,
       );
       if (ending.signal.aborted) return;
-      desk.stream(end.kind === 'unsupported' ? 'unsupported' : 'connecting');
+      entry.stream(end.kind === 'unsupported' ? 'unsupported' : 'connecting');
       streamTried.ring();
       if (end.kind === 'unsupported') {
         await nextStream.sleep(STREAM_RETRY_MS);
@@ -105,15 +105,15 @@ export function startTracker(
       }
       await nextStream.sleep(backoff.next());
       if (ending.signal.aborted) return;
-      notice({ router: belief.name, at: clock.now(), kind: 'reconnecting' });
+      notice({ router: state.name, at: clock.now(), kind: 'reconnecting' });
     }
   }
 
   function heard(event: RouterEvent): void {
-    notice({ router: belief.name, at: clock.now(), kind: 'event', event: event.name });
+    notice({ router: state.name, at: clock.now(), kind: 'event', event: event.name });
     if (event.kind === 'status') lister.heardOf(event.model);
     if (event.kind === 'list_changed') nextListing.ring();
-    else desk.event(event);
+    else entry.event(event);
   }
 
   async function keepListing(): Promise<void> {
@@ -122,19 +122,19 @@ export function startTracker(
     listedOnce = true;
     let stoodBefore: AbortController | undefined;
     while (!ending.signal.aborted) {
-      const wasUp = belief.up;
-      const standing = belief.stream === 'connected' ? stream : undefined;
+      const wasUp = state.up;
+      const standing = state.stream === 'connected' ? stream : undefined;
       const { corrected } = await lister.list();
       if (ending.signal.aborted) return;
-      if (belief.up) backoff.reset();
+      if (state.up) backoff.reset();
       // It is back, perhaps as another build: what the stream waits for is over.
-      if (belief.up && wasUp === false) nextStream.ring();
+      if (state.up && wasUp === false) nextStream.ring();
       // The same stream stood before the last listing, so it should have told what this one corrected.
       const streamIsDeaf = corrected > 0 && stream === stoodBefore;
-      const routerIsGone = belief.up === false;
-      if (belief.stream === 'connected' && (streamIsDeaf || routerIsGone)) stream.abort();
+      const routerIsGone = state.up === false;
+      if (state.stream === 'connected' && (streamIsDeaf || routerIsGone)) stream.abort();
       stoodBefore = standing;
-      await pause(belief.up ? listingPause() : backoff.next());
+      await pause(state.up ? listingPause() : backoff.next());
     }
   }
 
@@ -145,6 +145,6 @@ export function startTracker(
   }
 
   function listingPause(): number {
-    return belief.stream === 'connected' ? pace.listingMs : pace.pollingMs;
+    return state.stream === 'connected' ? pace.listingMs : pace.pollingMs;
   }
 }

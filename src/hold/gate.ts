@@ -1,5 +1,6 @@
-import type { ModelBelief } from '../models/router-state.ts';
-import { describeHold, type Hold, isOver } from './hold.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { ModelState } from '../models/router-state.ts';
+import { describeHold, type Hold, isOver, onWall } from './hold.ts';
 
 /** Whether a request may go to a router now. */
 export type Gate =
@@ -18,11 +19,12 @@ const OPEN: Gate = { open: true };
  * The gate of a router, for a request to this model if that is known. A model that is in memory and awake needs
  * no memory that is not its own; waking a sleeper takes memory, and of an unknown model nobody knows.
  */
-export function gateOf(hold: Hold | undefined, model: ModelBelief | undefined, now: number): Gate {
-  if (hold === undefined || isOver(hold, now) || model?.life.status === 'loaded') return OPEN;
+export function gateOf(hold: Hold | undefined, model: ModelState | undefined, clock: Clock): Gate {
+  const now = clock.now();
+  if (hold === undefined || isOver(hold, now) || model?.lifecycle.status === 'loaded') return OPEN;
   return {
     open: false,
     retryAfterSeconds: Math.max(1, Math.ceil((hold.until - now) / 1000)),
-    why: `GPU memory of ${hold.router} is ${describeHold(hold, now)}`,
+    why: `GPU memory of ${hold.router} is ${describeHold(onWall(hold, clock), clock.wall())}`,
   };
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import type { Clock } from '../lib/clock.ts';
 import { savedTime } from '../lib/saved-time.ts';
 
-/** A router's memory is to stay free for a while. Times are milliseconds since the epoch. */
+/** A router's memory is to stay free for a while. Times are monotonic milliseconds, but wall time in the state file. */
 export const savedHold = z.object({
   router: z.string(),
   /** When it began; a hold that is lengthened keeps its beginning. */
@@ -20,7 +21,7 @@ export type Hold = z.infer<typeof savedHold>;
 /** What somebody wants held. */
 export type Wish = Omit<Hold, 'since'>;
 
-/** Whether the hold is over is decided by the time of day it names, whatever any timer says. */
+/** Decided by the time, not by a timer, which may be late. */
 export function isOver(hold: Hold, now: number): boolean {
   return hold.until <= now;
 }
@@ -38,15 +39,19 @@ export function placed(standing: Hold | undefined, wish: Wish, explicit: boolean
   return { ...wish, since, enforce: wish.enforce || standing.enforce };
 }
 
-/**
- * The hold after the clock was set back beyond its beginning: it keeps its length. Else a hold that was placed
- * while the clock was a year ahead would last that year.
- */
-export function righted(hold: Hold, now: number): Hold {
-  return now >= hold.since ? hold : { ...hold, since: now, until: now + (hold.until - hold.since) };
+/** The hold with its times as people and files see them: milliseconds since the epoch. */
+export function onWall(hold: Hold, clock: Clock): Hold {
+  return { ...hold, since: clock.wall(hold.since), until: clock.wall(hold.until) };
 }
 
-/** `kept free until 14:05 UTC for training (asked by alice)`. */
+/** A saved hold, in monotonic time. It never lasts longer than it was placed for, whatever happened to the clock. */
+export function fromSaved(saved: Hold, clock: Clock): Hold {
+  const now = clock.now();
+  const since = Math.min(now, clock.fromWall(saved.since));
+  return { ...saved, since, until: Math.min(clock.fromWall(saved.until), now + (saved.until - saved.since)) };
+}
+
+/** Of a hold on wall time: `kept free until 14:05 UTC for training (asked by alice)`. */
 export function describeHold(hold: Pick<Hold, 'until' | 'reason' | 'by'>, now: number): string {
   const { reason, by } = hold;
   return `kept free until ${describeEnd(hold, now)}${reason && ` for ${reason}`} (asked by ${by})`;

@@ -1,9 +1,11 @@
+import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
-import { type Hold, isOver, placed, righted, type Wish } from './hold.ts';
+import type { StatePart } from '../state/keep-state.ts';
+import { fromSaved, type Hold, isOver, onWall, placed, savedHold, type Wish } from './hold.ts';
 
 /** What became of a hold. One that is lengthened or shortened is placed anew. */
-export type HoldNews =
+export type HoldChange =
   | { kind: 'placed'; hold: Hold }
   | { kind: 'released'; hold: Hold; by: string }
   | { kind: 'expired'; hold: Hold };
@@ -16,24 +18,25 @@ export interface Holds {
   release(router: string, by: string): Hold | undefined;
   of(router: string): Hold | undefined;
   all(): Hold[];
+  /** All, with wall times, to be given to `restore` of a later process. */
+  snapshot(): Hold[];
   /** Another number after every change. */
   version(): number;
-  onChange(listener: (news: HoldNews) => void): () => void;
+  onChange(listener: (news: HoldChange) => void): () => void;
   /** Takes over what an earlier process held; what ended in the meantime is left out. Tells nobody. */
   restore(saved: readonly Hold[]): void;
   /** Waits for no end any more. */
   stop(): void;
 }
 
-/** So often the time of day is looked at while something is held: the clock may have been set. */
-const LOOK_MS = 60_000;
-
 export function createHolds(clock: Clock): Holds {
   const standing = new Map<string, Hold>();
-  const news = createListeners<HoldNews>();
+  const news = createListeners<HoldChange>();
   let version = 0;
   /** The one alarm: for the next end. */
   let cancel = () => {};
+
+  const all = () => [...standing.values()].filter((hold) => !isOver(hold, clock.now()));
 
   return {
     place(wish, explicit) {
@@ -60,29 +63,29 @@ export function createHolds(clock: Clock): Holds {
       const hold = standing.get(router);
       return hold === undefined || isOver(hold, clock.now()) ? undefined : hold;
     },
-    all: () => [...standing.values()].filter((hold) => !isOver(hold, clock.now())),
+    all,
+    snapshot: () => all().map((hold) => onWall(hold, clock)),
     version: () => version,
     onChange: news.add,
     restore(saved) {
-      for (const hold of saved) if (!isOver(hold, clock.now())) set(hold);
+      for (const hold of saved.map((each) => fromSaved(each, clock)))
+        if (!isOver(hold, clock.now())) set(hold);
       look();
     },
     stop: () => cancel(),
   };
 
-  /** Puts right what a set clock moved, tells of what is over, and sets the alarm for the next end. */
+  /** Tells of what is over, and sets the alarm for the next end. */
   function look(): void {
     const now = clock.now();
     for (const hold of [...standing.values()]) {
-      const right = righted(hold, now);
-      if (right !== hold) set(right);
-      if (!isOver(right, now)) continue;
-      drop(right);
-      news.tell({ kind: 'expired', hold: right });
+      if (!isOver(hold, now)) continue;
+      drop(hold);
+      news.tell({ kind: 'expired', hold });
     }
     cancel();
     const next = Math.min(...[...standing.values()].map(({ until }) => until - now));
-    cancel = standing.size === 0 ? () => {} : clock.after(Math.min(next, LOOK_MS), look);
+    cancel = standing.size === 0 ? () => {} : clock.after(next, look);
   }
 
   function set(hold: Hold): void {
@@ -94,4 +97,8 @@ export function createHolds(clock: Clock): Holds {
     standing.delete(router);
     version += 1;
   }
+}
+
+export function holdsPart(holds: Holds): StatePart<Hold[]> {
+  return { name: 'holds', schema: z.array(savedHold), snapshot: holds.snapshot, restore: holds.restore };
 }

@@ -1,11 +1,11 @@
+import type { AuthRefusal } from '../activity/activity-log.ts';
 import type { ConfigSource } from '../config/source.ts';
 import type { WebConfig } from '../config/web-config.ts';
 import { createWebSource } from '../config/web-source.ts';
 import type { WebTls } from '../config/web-tls.ts';
-import { type Auth, createAuth } from './auth/auth.ts';
-import type { Refusal } from './auth/refusal.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import { type Auth, createAuth } from './auth/auth.ts';
 
 /** Who is let in. */
 export interface Access {
@@ -20,7 +20,7 @@ export interface Access {
  */
 export function createAccess(
   config: ConfigSource,
-  onRefused: (refusal: Refusal) => void,
+  onRefused: (refusal: AuthRefusal) => void,
   clock: Clock,
   log: Logger,
 ): Access {

@@ -1,21 +1,22 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import express, { type Express } from 'express';
 import type { Holds } from '../hold/holds.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Exposition, Format } from '../metrics/render.ts';
-import type { Caller } from '../unload/request.ts';
 import type { Usage } from '../models/usage.ts';
+import type { Caller } from '../unload/request.ts';
 import type { Auth } from './auth/auth.ts';
 import { jsonBody, noBody } from './json-body.ts';
 import { type PageParts, pageRoute, scriptRoute, styleRoute } from './page/page.ts';
 import { methodNotAllowed, notFound, problemHandler } from './problem.ts';
 import { type AlertParts, alertmanagerRoute } from './routes/alertmanager.ts';
-import { modelsRoute, routersRoute } from './routes/models.ts';
 import { eventsRoute } from './routes/events.ts';
 import { gateRoute } from './routes/gate.ts';
 import { healthyRoute, readyRoute } from './routes/health.ts';
 import { type HoldRules, holdsRoute, placeHoldRoute, releaseHoldRoute } from './routes/hold.ts';
 import { metricsRoute } from './routes/metrics.ts';
+import { modelsRoute, routersRoute } from './routes/models.ts';
 import { openapiRoute } from './routes/openapi.ts';
 import { operationRoute, operationsRoute } from './routes/operations.ts';
 import { reloadRoute } from './routes/reload.ts';
@@ -43,7 +44,7 @@ export interface AppParts extends AlertParts {
   reload(caller: Caller): Promise<{ error?: string }>;
   log: Logger;
   version: string;
-  now(): number;
+  clock: Clock;
 }
 
 const GATE = '/api/v1/gate';
@@ -60,7 +61,7 @@ export function createApp(parts: AppParts): RequestListener {
   const app = createRoutes(parts);
   const scrapes = new Map([[parts.telemetryPath, metricsRoute(parts.scrape)]]);
   if (parts.engine) scrapes.set(parts.engine.telemetryPath, metricsRoute(parts.engine.scrape));
-  const gate = gateRoute(parts.store, parts.holds, parts.now);
+  const gate = gateRoute(parts.store, parts.holds, parts.clock);
   const answer: RequestListener = (request, response) => {
     const { method, url = '' } = request;
     const short = method !== 'GET' ? undefined : isGate(url) ? gate : scrapes.get(url);
@@ -90,7 +91,7 @@ async function attempt(
 
 /** All of them, for those that are answered before Express too. */
 export function createRoutes(parts: AppParts): Express {
-  const { store, holds, operations, closing, log, auth } = parts;
+  const { store, holds, operations, closing, log, auth, clock } = parts;
   const mayAct = auth.mayAct();
   const body = jsonBody();
   const telemetryPaths = [parts.telemetryPath, ...(parts.engine ? [parts.engine.telemetryPath] : [])];
@@ -117,14 +118,17 @@ export function createRoutes(parts: AppParts): Express {
     .route('/-/reload')
     .post(mayAct, noBody({ ignored: true }), reloadRoute(parts.reload))
     .all(methodNotAllowed('POST'));
-  app.route('/api/v1/routers').get(routersRoute(store)).all(methodNotAllowed('GET'));
-  app.route('/api/v1/models').get(modelsRoute(store)).all(methodNotAllowed('GET'));
-  app.route('/api/v1/events').get(eventsRoute(store.onTransition, closing)).all(methodNotAllowed('GET'));
+  app.route('/api/v1/routers').get(routersRoute(store, clock)).all(methodNotAllowed('GET'));
+  app.route('/api/v1/models').get(modelsRoute(store, clock)).all(methodNotAllowed('GET'));
+  app
+    .route('/api/v1/events')
+    .get(eventsRoute(store.onTransition, clock, closing))
+    .all(methodNotAllowed('GET'));
   app
     .route('/api/v1/hold')
-    .get(holdsRoute(store, holds))
-    .put(mayAct, body, placeHoldRoute(store, holds, parts.holdRules, parts.now))
-    .delete(mayAct, noBody(), releaseHoldRoute(store, holds))
+    .get(holdsRoute(store, holds, clock))
+    .put(mayAct, body, placeHoldRoute(store, holds, parts.holdRules, clock))
+    .delete(mayAct, noBody(), releaseHoldRoute(store, holds, clock))
     .all(methodNotAllowed('GET', 'PUT', 'DELETE'));
   const used = usageRoute(parts.usage, parts.reported);
   app.route('/api/v1/usage').post(mayAct, body, used).all(methodNotAllowed('POST'));
@@ -149,7 +153,7 @@ export function createRoutes(parts: AppParts): Express {
     .all(methodNotAllowed('GET'));
   app
     .route(GATE)
-    .get(gateRoute(store, holds, parts.now))
+    .get(gateRoute(store, holds, clock))
     .all(methodNotAllowed('GET'));
   app.use(notFound);
   app.use(problemHandler(log));

@@ -1,11 +1,11 @@
-import type { RouterBelief } from '../models/router-state.ts';
+import type { RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 import { ProblemError } from './problem.ts';
 
 /** The router that a request names; throws a 404 that says which there are. */
-export function namedRouter(store: Store, named: string): RouterBelief {
-  const belief = store.desk(named)?.belief;
-  if (belief) return belief;
+export function namedRouter(store: Store, named: string): RouterState {
+  const state = store.entry(named)?.state;
+  if (state) return state;
   throw new ProblemError({
     status: 404,
     title: 'Unknown router',

@@ -16,13 +16,13 @@ export function createSecureServer(
   handler: RequestListener,
   current: () => WebTls,
 ): Server {
-  let inForce = current();
+  let activeConfig = current();
   const server = createServer(
     {
       ...options,
-      ...secureContextOptions(inForce),
+      ...secureContextOptions(activeConfig),
       handshakeTimeout: HANDSHAKE_MS,
-      requestCert: inForce.client.asked,
+      requestCert: activeConfig.client.asked,
       // Decided below, for all kinds of rules in one place.
       rejectUnauthorized: false,
     },
@@ -30,14 +30,14 @@ export function createSecureServer(
   );
   server.prependListener('connection', () => {
     const tls = current();
-    if (tls === inForce) return;
-    inForce = tls;
+    if (tls === activeConfig) return;
+    activeConfig = tls;
     server.setSecureContext(secureContextOptions(tls));
     // Node has no method for this, and reads it at each connection; where it did not, `admits` would refuse.
     Object.assign(server, { requestCert: tls.client.asked });
   });
   server.prependListener('secureConnection', (socket) => {
-    if (!admits(inForce.client, certificateOf(socket))) socket.destroy();
+    if (!admits(activeConfig.client, certificateOf(socket))) socket.destroy();
   });
   return server;
 }

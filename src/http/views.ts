@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import type { Hold } from '../hold/hold.ts';
+import type { Clock } from '../lib/clock.ts';
+import { FAULT_KINDS } from '../models/feed.ts';
 import {
   ENGINE_METRICS_STATES,
-  type ModelBelief,
-  type RouterBelief,
+  type ModelState,
+  type RouterState,
   STREAM_STATES,
   type Transition,
 } from '../models/router-state.ts';
-import { FAULT_KINDS } from '../models/feed.ts';
 import { STATUSES, type Status, UNLOAD_REASONS } from '../models/status.ts';
 
 const time = z.iso.datetime().nullable();
@@ -80,14 +81,15 @@ export const holdView = z
 
 export type HoldView = z.infer<typeof holdView>;
 
-export function viewHold({ since, until, ...hold }: Hold): HoldView {
-  return { ...hold, since: new Date(since).toISOString(), until: new Date(until).toISOString() };
+export function viewHold({ since, until, ...hold }: Hold, clock: Clock): HoldView {
+  const isoTime = timesOf(clock);
+  return { ...hold, since: isoTime(since), until: isoTime(until) };
 }
 
-export function viewRouter(router: RouterBelief): RouterView {
+export function viewRouter(router: RouterState, clock: Clock): RouterView {
   const { name, url, up, fault, stream, props, malformed, models } = router;
   const counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Record<Status, number>;
-  for (const { life } of models.values()) counts[life.status] += 1;
+  for (const { lifecycle } of models.values()) counts[lifecycle.status] += 1;
   return {
     name,
     url,
@@ -98,45 +100,46 @@ export function viewRouter(router: RouterBelief): RouterView {
     build: props.build ?? null,
     models_max: props.modelsMax ?? null,
     models_autoload: props.autoload ?? null,
-    listed_at: isoTime(router.listedAt),
+    listed_at: router.listedAt === undefined ? null : timesOf(clock)(router.listedAt),
     malformed_models: malformed,
     models: counts,
   };
 }
 
-export function viewModels(router: RouterBelief): ModelView[] {
-  return [...router.models.values()].map((model) => viewModel(router, model));
+export function viewModels(router: RouterState, clock: Clock): ModelView[] {
+  const isoTime = timesOf(clock);
+  return [...router.models.values()].map((model) => viewModel(router, model, isoTime));
 }
 
-function viewModel(router: RouterBelief, model: ModelBelief): ModelView {
-  const { id, aliases, life, facts, activity, loadSeconds } = model;
+function viewModel(router: RouterState, model: ModelState, isoTime: (at: number) => string): ModelView {
+  const { id, aliases, lifecycle, facts, activity, loadSeconds } = model;
   return {
     router: router.name,
     id,
     aliases,
-    status: life.status,
+    status: lifecycle.status,
     current: router.up === true,
-    since: isoTime(life.since),
-    load_failed: life.loadFailed,
+    since: lifecycle.since === undefined ? null : isoTime(lifecycle.since),
+    load_failed: lifecycle.loadFailed,
     load_seconds: loadSeconds ?? null,
-    load_progress: (life.status === 'loading' ? life.loading?.progress : undefined) ?? null,
+    load_progress: (lifecycle.status === 'loading' ? lifecycle.loading?.progress : undefined) ?? null,
     source: facts.source ?? null,
     quantization: facts.quantization ?? null,
     parameters: facts.parameters ?? null,
     size_bytes: facts.sizeBytes ?? null,
     context_tokens: facts.contextTokens ?? null,
     busy: activity?.busy ?? null,
-    last_activity: isoTime(activity?.lastAt),
-    last_unload: life.lastUnload
-      ? { at: new Date(life.lastUnload.at).toISOString(), reason: life.lastUnload.reason }
+    last_activity: activity?.lastAt === undefined ? null : isoTime(activity.lastAt),
+    last_unload: lifecycle.lastUnload
+      ? { at: isoTime(lifecycle.lastUnload.at), reason: lifecycle.lastUnload.reason }
       : null,
   };
 }
 
 /** A transition as one JSON object of the event stream. */
-export function viewTransition(transition: Transition): Record<string, unknown> {
+export function viewTransition(transition: Transition, clock: Clock): Record<string, unknown> {
   const { router, at, kind } = transition;
-  const head = { at: new Date(at).toISOString(), router };
+  const head = { at: timesOf(clock)(at), router };
   switch (transition.kind) {
     case 'model': {
       const { kind: happened, ...details } = transition.change;
@@ -164,6 +167,7 @@ function snakeCase(value: object): Record<string, unknown> {
   );
 }
 
-function isoTime(at: number | undefined): string | null {
-  return at === undefined ? null : new Date(at).toISOString();
+/** Writes a monotonic instant as ISO 8601. */
+function timesOf(clock: Clock): (at: number) => string {
+  return (at) => new Date(clock.wall(at)).toISOString();
 }

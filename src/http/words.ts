@@ -1,7 +1,7 @@
 import { formatBytes } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { ModelMemory } from '../memory/reading.ts';
-import type { ModelBelief, RouterBelief } from '../models/router-state.ts';
+import type { ModelState, RouterState } from '../models/router-state.ts';
 import { isRunning } from '../models/status.ts';
 import type { Outcome, Result } from '../unload/report.ts';
 
@@ -48,8 +48,8 @@ export function describeOutcome(outcome: Outcome | null): string {
 }
 
 /** What there is to say of a router beside its name and its models. */
-export function factsOf({ props, models, engineMetrics }: RouterBelief): string[] {
-  const running = [...models.values()].filter(({ life }) => isRunning(life.status)).length;
+export function factsOf({ props, models, engineMetrics }: RouterState): string[] {
+  const running = [...models.values()].filter(({ lifecycle }) => isRunning(lifecycle.status)).length;
   const facts = [
     props.build && `llama.cpp ${props.build}`,
     `${models.size} model${models.size === 1 ? '' : 's'}, ${running} in memory`,
@@ -62,22 +62,22 @@ export function factsOf({ props, models, engineMetrics }: RouterBelief): string[
 const ORDER = ['loading', 'loaded', 'sleeping', 'downloading', 'other', 'unloaded'] as const;
 
 /** What is in memory first; else in the router's order. */
-export function inOrder(models: ReadonlyMap<string, ModelBelief>): ModelBelief[] {
-  const rank = ({ life }: ModelBelief) => ORDER.indexOf(life.status);
+export function inOrder(models: ReadonlyMap<string, ModelState>): ModelState[] {
+  const rank = ({ lifecycle }: ModelState) => ORDER.indexOf(lifecycle.status);
   return [...models.values()].sort((one, other) => rank(one) - rank(other));
 }
 
 /** `loaded`, `loading 25 %`. */
-export function describeStatus({ life }: ModelBelief): string {
-  const progress = life.status === 'loading' ? life.loading?.progress : undefined;
-  return progress === undefined ? life.status : `${life.status} ${Math.round(progress * 100)} %`;
+export function describeStatus({ lifecycle }: ModelState): string {
+  const progress = lifecycle.status === 'loading' ? lifecycle.loading?.progress : undefined;
+  return progress === undefined ? lifecycle.status : `${lifecycle.status} ${Math.round(progress * 100)} %`;
 }
 
 /** What a model in memory does: `busy`, `idle, active 5m ago`; empty for one that does nothing by its nature. */
-export function describeActivity({ life, activity }: ModelBelief, now: number): string {
+export function describeActivity({ lifecycle, activity }: ModelState, now: number): string {
   const last = activity?.lastAt === undefined ? '' : `active ${ago(activity.lastAt, now)}`;
-  if (life.status === 'sleeping') return last;
-  if (life.status !== 'loaded') return '';
+  if (lifecycle.status === 'sleeping') return last;
+  if (lifecycle.status !== 'loaded') return '';
   if (activity === undefined) return 'unknown';
   if (activity.busy) return 'busy';
   return last === '' ? 'idle' : `idle, ${last}`;

@@ -1,6 +1,6 @@
-import type { RouterBelief } from '../models/router-state.ts';
 import { idleSince } from '../models/idle.ts';
 import { matchesModel } from '../models/matching.ts';
+import type { RouterState } from '../models/router-state.ts';
 
 /** Models that are to go when they have served nothing for so long. */
 export interface IdleRule {
@@ -17,7 +17,7 @@ export interface Due {
 
 /** Which models have been idle for too long: the first rule that matches a model counts, and `keep` wins. Pure. */
 export function idleTooLong(
-  router: Pick<RouterBelief, 'models'>,
+  router: Pick<RouterState, 'models'>,
   rules: readonly IdleRule[],
   keep: readonly string[],
   now: number,

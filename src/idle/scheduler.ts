@@ -1,12 +1,13 @@
-import { describeEnd, type Hold } from '../hold/hold.ts';
+import type { Config } from '../config/schema.ts';
+import { describeEnd, type Hold, onWall } from '../hold/hold.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
-import type { RouterBelief } from '../models/router-state.ts';
+import type { RouterState } from '../models/router-state.ts';
 import type { Operation } from '../unload/report.ts';
 import type { UnloadRequest } from '../unload/request.ts';
 import { type IdleRule, idleTooLong } from './candidates.ts';
 
-export interface SweepRules {
+export interface IdlePolicy {
   intervalMs: number;
   idle: readonly IdleRule[];
   /** How long a model must have been idle for an enforced hold to unload it. */
@@ -14,11 +15,11 @@ export interface SweepRules {
 }
 
 export interface SweeperParts {
-  routers(): readonly Readonly<RouterBelief>[];
+  routers(): readonly Readonly<RouterState>[];
   holdOf(router: string): Hold | undefined;
   /** What is never unloaded on a router. */
   keep(router: string): readonly string[];
-  rules(): SweepRules;
+  rules(): IdlePolicy;
   /** What a request asks for when it does not say. */
   terms(): Pick<UnloadRequest, 'busyTimeoutMs' | 'timeoutMs'>;
   start(request: UnloadRequest): { done: Promise<Operation> };
@@ -26,14 +27,14 @@ export interface SweeperParts {
 }
 
 /** Looks for models that nobody uses, and has them unloaded; models that are in use are never waited for. */
-export interface Sweeper {
+export interface IdleScheduler {
   stop(): void;
 }
 
 /** What a sweep wants done on one router, and by which rule. */
 type Wish = Pick<UnloadRequest, 'reason' | 'selection' | 'enforcesHold'>;
 
-export function startSweeper(parts: SweeperParts): Sweeper {
+export function startIdleScheduler(parts: SweeperParts): IdleScheduler {
   const { routers, holdOf, keep, rules, terms, start, clock } = parts;
   /** Until when nothing is tried on a router: an operation is under way, or one was refused. */
   const resting = new Map<string, number>();
@@ -47,8 +48,8 @@ export function startSweeper(parts: SweeperParts): Sweeper {
     cancel = clock.after(rules().intervalMs, sweep);
   }
 
-  function sweepRouter(router: Readonly<RouterBelief>): void {
-    for (const wish of wishesOf(router, holdOf(router.name), keep(router.name), rules(), clock.now())) {
+  function sweepRouter(router: Readonly<RouterState>): void {
+    for (const wish of wishesOf(router, holdOf(router.name), keep(router.name), rules(), clock)) {
       resting.set(router.name, Number.POSITIVE_INFINITY);
       const request: UnloadRequest = {
         ...terms(),
@@ -76,22 +77,33 @@ const AFTER_FAILURE_MS = 60_000;
 
 /** An enforced hold is for every model; without one, each rule is for those that it is due for. */
 function wishesOf(
-  router: Readonly<RouterBelief>,
+  router: Readonly<RouterState>,
   hold: Hold | undefined,
   keep: readonly string[],
-  { idle, holdGraceMs }: SweepRules,
-  now: number,
+  { idle, holdGraceMs }: IdlePolicy,
+  clock: Clock,
 ): Wish[] {
   if (hold?.enforce) {
-    const reason = `memory is kept free until ${describeEnd(hold, now)}`;
-    return idleTooLong(router, [{ models: [], afterMs: holdGraceMs }], keep, now).map(({ models }) => ({
-      reason,
-      selection: { models, keep: [], idleForMs: holdGraceMs },
-      enforcesHold: true,
-    }));
+    const reason = `memory is kept free until ${describeEnd(onWall(hold, clock), clock.wall())}`;
+    return idleTooLong(router, [{ models: [], afterMs: holdGraceMs }], keep, clock.now()).map(
+      ({ models }) => ({
+        reason,
+        selection: { models, keep: [], idleForMs: holdGraceMs },
+        enforcesHold: true,
+      }),
+    );
   }
-  return idleTooLong(router, idle, keep, now).map(({ rule, models }) => ({
+  return idleTooLong(router, idle, keep, clock.now()).map(({ rule, models }) => ({
     reason: `idle for ${formatDuration(rule.afterMs / 1000)}`,
     selection: { models, keep: [], idleForMs: rule.afterMs },
   }));
+}
+
+/** What is unloaded because nobody uses it. */
+export function idlePolicyOf({ policy }: Config): IdlePolicy {
+  return {
+    intervalMs: policy.interval * 1000,
+    idle: policy.idle.map(({ models, after }) => ({ models, afterMs: after * 1000 })),
+    holdGraceMs: policy.hold_grace * 1000,
+  };
 }

@@ -1,8 +1,8 @@
 /** Runs pieces of work one after the other, unless one keeps the next waiting for too long. */
-export type InTurn = <T>(work: () => Promise<T>) => Promise<T>;
+export type Mutex = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** Each piece starts when the one before it has ended, at the latest `patienceMs` after it was handed in. */
-export function createTurns(patienceMs: number): InTurn {
+export function createMutex(patienceMs: number): Mutex {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
     let timer: NodeJS.Timeout | undefined;

@@ -1,12 +1,12 @@
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import { isRunning } from '../models/status.ts';
+import type { Store } from '../models/store.ts';
 import { createMachine } from './machine.ts';
 import { type Memory, startMemory } from './memory.ts';
 import type { RouterView } from './parents.ts';
 import type { MemoryReading } from './reading.ts';
-import { isRunning } from '../models/status.ts';
-import type { Store } from '../models/store.ts';
 
 /**
  * Measures the memory of this machine and of the models that the store believes in. `config` is asked at each
@@ -26,19 +26,19 @@ export function watchMemory(config: () => Config, store: Store, clock: Clock, lo
 /** What is believed of the configured routers, as far as it helps to find their processes. */
 function viewsOf({ routers }: Pick<Config, 'routers'>, store: Store): RouterView[] {
   return routers.map(({ name, url, local }) => {
-    const belief = store.desk(name)?.belief;
-    const models = [...(belief?.models.values() ?? [])];
+    const state = store.entry(name)?.state;
+    const models = [...(state?.models.values() ?? [])];
     return {
       name,
       url,
       local,
-      models: models.map(({ id, aliases, life }) => ({
+      models: models.map(({ id, aliases, lifecycle }) => ({
         id,
         aliases,
         // Of a router that is down nobody knows what still runs: its processes tell.
-        isRunning: belief?.up === true && isRunning(life.known),
+        isRunning: state?.up === true && isRunning(lifecycle.known),
         // 0 until its first load.
-        ...(life.instance && { port: life.instance }),
+        ...(lifecycle.instance && { port: lifecycle.instance }),
       })),
     };
   });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { StatePart } from '../state/keep-state.ts';
 import type { Family, Row } from './family.ts';
 
 /** A counter as it stands, to be saved. */
@@ -9,6 +10,12 @@ export const savedCounter = z.object({
 });
 
 export type CounterValue = z.infer<typeof savedCounter>;
+
+/** Counters that survive a restart. */
+interface CounterGroup {
+  snapshot(): Promise<CounterValue[]>;
+  restore(values: readonly CounterValue[]): void;
+}
 
 /** A family of any labels. */
 interface AnyCounting {
@@ -45,4 +52,16 @@ export function restoreTo(
     (counter.add as (labels: object, by: number) => void)(labels, value);
     restored(labels);
   }
+}
+
+/** The part of the state file that holds the counters of these groups. */
+export function countersPart(groups: readonly CounterGroup[]): StatePart<CounterValue[]> {
+  return {
+    name: 'counters',
+    schema: z.array(savedCounter),
+    snapshot: async () => (await Promise.all(groups.map((group) => group.snapshot()))).flat(),
+    restore(values) {
+      for (const group of groups) group.restore(values);
+    },
+  };
 }

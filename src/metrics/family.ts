@@ -60,14 +60,14 @@ type Fill<Label extends string> = (
 
 /** A sheet of rows, filled once. What is not known has no row: absent is not zero. */
 export function samplesOf<Label extends string>(family: Family<Label>, fill: Fill<Label>): Samples {
-  return createSheets()(family, fill);
+  return createSampleCache()(family, fill);
 }
 
 /**
  * Sheets that are filled again and again. A row that reads as it did in the same place last time is the same
  * object, and when all rows are, so are the samples: what has not changed is not written again (see render.ts).
  */
-export function createSheets() {
+export function createSampleCache() {
   const filled = new Map<Family, Samples>();
   return function sheet<Label extends string>(family: Family<Label>, fill: Fill<Label>): Samples {
     const before = filled.get(family)?.rows ?? [];

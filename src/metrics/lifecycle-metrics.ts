@@ -1,4 +1,3 @@
-import type { Notice, Transition } from '../models/router-state.ts';
 import {
   CAUSES,
   type Cause,
@@ -9,16 +8,17 @@ import {
 } from '../models/cause.ts';
 import { FAULT_KINDS } from '../models/feed.ts';
 import type { Change } from '../models/lifecycle-state.ts';
+import type { Notice, Transition } from '../models/router-state.ts';
 import { UNLOAD_REASONS } from '../models/status.ts';
 import type { Reload } from '../models/usage.ts';
 import { CATALOG } from './catalog.ts';
 import { type CounterValue, restoreTo, snapshotOf } from './counters.ts';
-import { createCountingRoom } from './registry.ts';
 import type { Samples } from './family.ts';
+import { createMetricRegistry } from './registry.ts';
 import { createRetired } from './retired.ts';
 
 /** Counts what happens. Series of a model that is not there are kept but not shown. */
-export interface Telemetry {
+export interface LifecycleMetrics {
   transition(transition: Transition): void;
   notice(notice: Notice): void;
   /** Somebody is about to ask for a model. */
@@ -40,11 +40,11 @@ const MOST_EVENTS = 40;
  * `isPresent` tells whether a router, or a model of it, is believed to be there now; `causeOf` who asked for a load
  * that ended now, after an unload.
  */
-export function createTelemetry(
+export function createLifecycleMetrics(
   isPresent: (router: string, model?: string) => boolean,
   causeOf: (reload: Reload) => Cause,
-): Telemetry {
-  const counting = createCountingRoom(
+): LifecycleMetrics {
+  const counting = createMetricRegistry(
     ({ router, model }) => router === undefined || isPresent(router, model),
   );
   const ofModels = {

@@ -1,5 +1,5 @@
 import { Counter, Histogram, Registry } from 'prom-client';
-import { createSheets, type Family, type Row, type Samples } from './family.ts';
+import { createSampleCache, type Family, type Row, type Samples } from './family.ts';
 
 type Labels<L extends string> = Readonly<Record<L, string>>;
 
@@ -29,7 +29,7 @@ export interface Counting<L extends string> {
  * Makes the counters and histograms of one registry. `isShown` says which rows belong into a scrape: those of
  * a model that has vanished are kept, so that they go on when it returns, but not shown.
  */
-export function createCountingRoom(isShown: (labels: Readonly<Record<string, string>>) => boolean) {
+export function createMetricRegistry(isShown: (labels: Readonly<Record<string, string>>) => boolean) {
   const registry = new Registry();
   return function counting<L extends string>(family: Family<L>): Counting<L> {
     const shared = { name: family.name, help: family.help, labelNames: family.labels, registers: [registry] };
@@ -37,7 +37,7 @@ export function createCountingRoom(isShown: (labels: Readonly<Record<string, str
       family.type === 'histogram'
         ? new Histogram<L>({ ...shared, buckets: [...(family.buckets ?? [])] })
         : new Counter<L>(shared);
-    const sheet = createSheets();
+    const sheet = createSampleCache();
     let shown: Promise<Samples> | undefined;
 
     const values = async (): Promise<Value[]> => (await metric.get()).values;

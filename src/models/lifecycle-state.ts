@@ -1,7 +1,7 @@
 import type { Status, UnloadReason } from './status.ts';
 
 /** What we believe of one model's life. Times are milliseconds since the epoch. */
-export interface Life {
+export interface Lifecycle {
   status: Status;
   /** When it entered its status; absent when it was in it already at first sight. */
   since?: number;
@@ -16,14 +16,14 @@ export interface Life {
   /** See ListedModel.instance; absent since an event told of a load, until the next listing. */
   instance?: number;
   /** We asked for its unload at this time and it has not gone yet. */
-  askedAt?: number;
+  unloadRequestedAt?: number;
   lastUnload?: { at: number; reason: UnloadReason };
   /** It went in good order while the router was full: the next event tells whether it was evicted. */
-  undecided?: { at: number; from: Status };
+  pendingReason?: { at: number; from: Status };
 }
 
 /** A look at a model: an event of the router's stream, or its entry in a full listing. */
-export type Sighting =
+export type Observation =
   | {
       via: 'event';
       status: Status;
@@ -57,7 +57,7 @@ export type Change =
 
 /** What we believe after a step, and what therefore happened. */
 export interface Step {
-  life: Life;
+  lifecycle: Lifecycle;
   changes: Change[];
 }
 

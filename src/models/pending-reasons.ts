@@ -7,15 +7,18 @@ import type { Clock } from '../lib/clock.ts';
 const EVICTION_WINDOW_MS = 250;
 
 /** Unloads on a full router that wait for their reason: the load of another model next makes one an eviction. */
-export interface Undecided {
-  /** Says of a model whether its unload is undecided now. One that is waits, once, until its time is up. */
+export interface PendingReasons {
+  /** Says of a model whether its unload is pendingReason now. One that is waits, once, until its time is up. */
   note(model: string, isUndecided: boolean): void;
   /** A model starts: the unload that has waited longest made room for it. */
   starts(model: string): void;
 }
 
 /** `decide` is called at most once for each unload that waits. */
-export function createUndecided(clock: Clock, decide: (model: string, evicted: boolean) => void): Undecided {
+export function createPendingReasons(
+  clock: Clock,
+  decide: (model: string, evicted: boolean) => void,
+): PendingReasons {
   /** The oldest first, each with what cancels its time limit. */
   const waiting = new Map<string, () => void>();
   return {

@@ -1,21 +1,21 @@
 import type { Clock } from '../lib/clock.ts';
+import type { Fault, ListedModel, Listing, ModelFacts, RouterEvent, RouterProps } from './feed.ts';
+import { ask, cancelUnloadRequest, see, settle, vanish } from './lifecycle.ts';
+import type { Change, Lifecycle, LifecycleRules, Observation } from './lifecycle-state.ts';
+import { createPendingReasons } from './pending-reasons.ts';
 import type {
   Activity,
   EngineMetricsState,
-  ModelBelief,
-  RouterBelief,
+  ModelState,
+  RouterState,
   StreamState,
   Transition,
 } from './router-state.ts';
-import type { Fault, ListedModel, Listing, ModelFacts, RouterEvent, RouterProps } from './feed.ts';
-import type { Change, Life, LifecycleRules, Sighting } from './lifecycle-state.ts';
-import { ask, see, settle, vanish, withdraw } from './lifecycle.ts';
 import { isRunning } from './status.ts';
-import { createUndecided } from './pending-reasons.ts';
 
 /** Where the news of one router are handed in: turns them into belief and tells what changed. */
-export interface RouterDesk {
-  readonly belief: Readonly<RouterBelief>;
+export interface RouterEntry {
+  readonly state: Readonly<RouterState>;
   /**
    * A full listing, which wins over events, except for the models in `newer`: they had an event since the
    * listing was asked for, so the listing may be the older of the two. Answers how many models it showed in
@@ -37,20 +37,20 @@ export interface RouterDesk {
 /** When models that are not there were last unloaded: of an earlier process, and of what vanished. */
 interface Absent {
   /** Once a model is there, its own belief remembers: it is taken out. */
-  take(model: string): Life['lastUnload'];
-  keep(model: string, unload: Life['lastUnload']): void;
+  take(model: string): Lifecycle['lastUnload'];
+  keep(model: string, unload: Lifecycle['lastUnload']): void;
 }
 
-export function createRouterDesk(
+export function createRouterEntry(
   name: string,
   url: string,
   clock: Clock,
   rules: LifecycleRules,
   changed: (transition?: Transition) => void,
   absent: Absent,
-): RouterDesk {
-  const models = new Map<string, ModelBelief>();
-  const belief: RouterBelief = {
+): RouterEntry {
+  const models = new Map<string, ModelState>();
+  const state: RouterState = {
     name,
     url,
     up: undefined,
@@ -60,10 +60,10 @@ export function createRouterDesk(
     props: {},
     models,
   };
-  const undecided = createUndecided(clock, decide);
+  const pendingReason = createPendingReasons(clock, decide);
 
   return {
-    belief,
+    state,
     listed(listing, newer = new Set()) {
       const at = clock.now();
       reached(listing, at);
@@ -75,16 +75,16 @@ export function createRouterDesk(
           hold({ ...before, aliases: model.aliases, facts: { ...before.facts, ...model.facts } });
           continue;
         }
-        const changes = sighted(model.id, { ...sightingOf(model), evicted }, at, model);
+        const changes = observe(model.id, { ...observationOf(model), evicted }, at, model);
         if (changes.some(isToldByEvents)) corrected += 1;
       }
       const listed = new Set(listing.models.map((model) => model.id));
       for (const [id, model] of models) {
         if (listed.has(id) || newer.has(id)) continue;
-        const { life, changes } = vanish(model.life, at);
-        hold({ ...model, life });
+        const { lifecycle, changes } = vanish(model.lifecycle, at);
+        hold({ ...model, lifecycle });
         models.delete(id);
-        absent.keep(id, life.lastUnload);
+        absent.keep(id, lifecycle.lastUnload);
         tell(id, at, changes);
       }
       changed();
@@ -99,9 +99,9 @@ export function createRouterDesk(
       }
       if (event.kind !== 'status') return;
       const { status, begins, exitCode, progress } = event;
-      if (begins) undecided.starts(event.model);
+      if (begins) pendingReason.starts(event.model);
       const full = isFull();
-      sighted(
+      observe(
         event.model,
         {
           via: 'event',
@@ -116,33 +116,33 @@ export function createRouterDesk(
       );
     },
     failed(fault) {
-      const news = belief.up !== false || belief.fault?.kind !== fault.kind;
-      belief.up = false;
-      belief.fault = fault;
+      const news = state.up !== false || state.fault?.kind !== fault.kind;
+      state.up = false;
+      state.fault = fault;
       changed(news ? { router: name, at: clock.now(), kind: 'router', change: 'down', fault } : undefined);
     },
     props(props) {
-      belief.props = props;
+      state.props = props;
       changed();
     },
-    stream(state) {
-      if (belief.stream === state) return;
-      belief.stream = state;
-      changed({ router: name, at: clock.now(), kind: 'stream', state });
+    stream(stream) {
+      if (state.stream === stream) return;
+      state.stream = stream;
+      changed({ router: name, at: clock.now(), kind: 'stream', state: stream });
     },
     asking(id) {
-      const before = models.get(id)?.life.askedAt;
-      alter(id, (life) => ask(life, clock.now()));
-      return () => alter(id, (life) => withdraw(life, before));
+      const before = models.get(id)?.lifecycle.unloadRequestedAt;
+      alter(id, (lifecycle) => ask(lifecycle, clock.now()));
+      return () => alter(id, (lifecycle) => cancelUnloadRequest(lifecycle, before));
     },
-    engineMetrics(state) {
-      if (belief.engineMetrics === state) return;
-      belief.engineMetrics = state;
+    engineMetrics(engineMetrics) {
+      if (state.engineMetrics === engineMetrics) return;
+      state.engineMetrics = engineMetrics;
       changed();
     },
     activity(id, after) {
       const model = models.get(id);
-      if (!model || !isRunning(model.life.known)) return;
+      if (!model || !isRunning(model.lifecycle.known)) return;
       const { activity: before, ...rest } = model;
       const activity = after(before);
       hold({ ...rest, ...(activity && { activity }) });
@@ -151,47 +151,47 @@ export function createRouterDesk(
   };
 
   function reached({ malformed }: Listing, at: number): void {
-    const news = belief.up !== true;
-    belief.up = true;
-    belief.listedAt = at;
-    delete belief.fault;
-    if (malformed.join() !== belief.malformed.join()) {
-      belief.malformed = malformed;
+    const news = state.up !== true;
+    state.up = true;
+    state.listedAt = at;
+    delete state.fault;
+    if (malformed.join() !== state.malformed.join()) {
+      state.malformed = malformed;
       changed({ router: name, at, kind: 'malformed', entries: malformed });
     }
     if (news) changed({ router: name, at, kind: 'router', change: 'up' });
   }
 
-  function sighted(
+  function observe(
     id: string,
-    sighting: Sighting,
+    observation: Observation,
     at: number,
     known: { aliases?: string[]; facts?: ModelFacts } = {},
   ): Change[] {
     const before = models.get(id);
     const lastUnload = before ? undefined : absent.take(id);
-    const { life, changes } = see(before?.life, sighting, at, rules, lastUnload);
+    const { lifecycle, changes } = see(before?.lifecycle, observation, at, rules, lastUnload);
     const { activity, ...rest } = before ?? {};
     const isSameProcess = !changes.some(({ kind }) => kind === 'loaded' || kind === 'unloaded');
     const loadSeconds = loadSecondsOf(changes);
     hold({
-      metAt: at,
+      firstSeenAt: at,
       ...rest,
       ...(activity && isSameProcess && { activity }),
       ...(loadSeconds !== undefined && { loadSeconds }),
       id,
       aliases: known.aliases ?? before?.aliases ?? [],
       facts: { ...before?.facts, ...known.facts },
-      life,
+      lifecycle,
     });
     tell(id, at, changes);
     return changes;
   }
 
   /** Keeps what is believed of a model, less what is over: a download, or the work of a process that ended. */
-  function hold({ download, activity, ...model }: ModelBelief): void {
-    undecided.note(model.id, model.life.undecided !== undefined);
-    const { status, known } = model.life;
+  function hold({ download, activity, ...model }: ModelState): void {
+    pendingReason.note(model.id, model.lifecycle.pendingReason !== undefined);
+    const { status, known } = model.lifecycle;
     models.set(model.id, {
       ...model,
       ...(download && status === 'downloading' && { download }),
@@ -200,9 +200,9 @@ export function createRouterDesk(
     });
   }
 
-  function alter(id: string, change: (life: Life) => Life): void {
+  function alter(id: string, change: (lifecycle: Lifecycle) => Lifecycle): void {
     const model = models.get(id);
-    if (model) hold({ ...model, life: change(model.life) });
+    if (model) hold({ ...model, lifecycle: change(model.lifecycle) });
   }
 
   function tell(model: string, at: number, changes: Change[]): void {
@@ -211,10 +211,10 @@ export function createRouterDesk(
   }
 
   function isFull(): boolean {
-    const places = belief.props.modelsMax ?? 0;
+    const places = state.props.modelsMax ?? 0;
     if (places <= 0) return false;
     let taken = 0;
-    for (const model of models.values()) if (isRunning(model.life.known)) taken += 1;
+    for (const model of models.values()) if (isRunning(model.lifecycle.known)) taken += 1;
     return taken >= places;
   }
 
@@ -224,17 +224,19 @@ export function createRouterDesk(
       isFull() &&
       listing.models.some(
         (model) =>
-          !newer.has(model.id) && isRunning(model.status) && !isRunning(models.get(model.id)?.life.known),
+          !newer.has(model.id) &&
+          isRunning(model.status) &&
+          !isRunning(models.get(model.id)?.lifecycle.known),
       )
     );
   }
 
   function decide(id: string, evicted: boolean): void {
     const model = models.get(id);
-    if (model?.life.undecided === undefined) return;
-    const { life, changes } = settle(model.life, evicted);
-    hold({ ...model, life });
-    tell(id, model.life.undecided.at, changes);
+    if (model?.lifecycle.pendingReason === undefined) return;
+    const { lifecycle, changes } = settle(model.lifecycle, evicted);
+    hold({ ...model, lifecycle });
+    tell(id, model.lifecycle.pendingReason.at, changes);
   }
 }
 
@@ -255,7 +257,7 @@ function loadSecondsOf(changes: readonly Change[]): number | undefined {
   return changes.find((change) => change.kind === 'loaded')?.durationSeconds;
 }
 
-function sightingOf(model: ListedModel): Sighting & { via: 'listing' } {
+function observationOf(model: ListedModel): Observation & { via: 'listing' } {
   return {
     via: 'listing',
     status: model.status,

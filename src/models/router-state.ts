@@ -1,14 +1,14 @@
 import type { Fault, FaultKind, ModelFacts, RouterProps } from './feed.ts';
-import type { Change, Life } from './lifecycle-state.ts';
+import type { Change, Lifecycle } from './lifecycle-state.ts';
 
 /** What we believe of one model of a router. */
-export interface ModelBelief {
+export interface ModelState {
   id: string;
   aliases: readonly string[];
-  life: Life;
+  lifecycle: Lifecycle;
   facts: ModelFacts;
   /** When we first saw it; milliseconds since the epoch. */
-  metAt: number;
+  firstSeenAt: number;
   /** How long its last load took, as far as it was seen from beginning to end. */
   loadSeconds?: number;
   download?: { doneBytes: number; totalBytes: number };
@@ -39,7 +39,7 @@ export const STREAM_STATES = ['connecting', 'connected', 'unsupported'] as const
 export type StreamState = (typeof STREAM_STATES)[number];
 
 /** What we believe of one router. */
-export interface RouterBelief {
+export interface RouterState {
   name: string;
   url: string;
   /** The last listing succeeded; undefined before the first. */
@@ -53,7 +53,7 @@ export interface RouterBelief {
   engineMetrics: EngineMetricsState;
   props: RouterProps;
   /** By id, in the router's order. Kept while the router is down: then it is what we last knew. */
-  models: ReadonlyMap<string, ModelBelief>;
+  models: ReadonlyMap<string, ModelState>;
 }
 
 /** Something that happened, as the world sees it: counters, the event stream and the log live on these. */

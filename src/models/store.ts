@@ -2,12 +2,13 @@ import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
 import { savedTime } from '../lib/saved-time.ts';
-import type { RouterBelief, Transition } from './router-state.ts';
+import type { StatePart } from '../state/keep-state.ts';
 import type { LifecycleRules } from './lifecycle-state.ts';
-import { createRouterDesk, type RouterDesk } from './router-entry.ts';
+import { createRouterEntry, type RouterEntry } from './router-entry.ts';
+import type { RouterState, Transition } from './router-state.ts';
 import { UNLOAD_REASONS } from './status.ts';
 
-/** The last unload of a model. `at` in milliseconds since the epoch. */
+/** The last unload of a model. `at` is wall time in the state file, else monotonic; milliseconds. */
 export const savedUnload = z.object({
   router: z.string(),
   model: z.string(),
@@ -20,10 +21,10 @@ export type LastUnload = z.infer<typeof savedUnload>;
 /** The belief about every router and model, and the news of its changes. */
 export interface Store {
   /** All routers, in the order in which they were added. */
-  routers(): readonly Readonly<RouterBelief>[];
-  desk(router: string): RouterDesk | undefined;
+  routers(): readonly Readonly<RouterState>[];
+  entry(router: string): RouterEntry | undefined;
   /** Starts to believe in a router. Throws when the name is taken: the configuration forbids it. */
-  add(router: string, url: string): RouterDesk;
+  add(router: string, url: string): RouterEntry;
   /** Ends the belief in a router: it and its models leave every scrape. */
   remove(router: string): void;
   /** Unloads after which a load would be a reload: also of models that are not there, or not seen yet. */
@@ -36,7 +37,7 @@ export interface Store {
 }
 
 export function createStore(clock: Clock, rules: LifecycleRules): Store {
-  const desks = new Map<string, RouterDesk>();
+  const entries = new Map<string, RouterEntry>();
   const transitions = createListeners<Transition>();
   /** Last unloads of models that are not there: they matter as long as a load would be a reload. */
   const absent = new Map<string, LastUnload>();
@@ -46,11 +47,11 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
     if (transition) transitions.tell(transition);
   };
   return {
-    routers: () => [...desks.values()].map((desk) => desk.belief),
-    desk: (router) => desks.get(router),
+    routers: () => [...entries.values()].map((entry) => entry.state),
+    entry: (router) => entries.get(router),
     add(router, url) {
-      if (desks.has(router)) throw new Error(`a router named ${router} is there already`);
-      const desk = createRouterDesk(router, url, clock, rules, changed, {
+      if (entries.has(router)) throw new Error(`a router named ${router} is there already`);
+      const entry = createRouterEntry(router, url, clock, rules, changed, {
         take(model) {
           const unload = absent.get(keyOf(router, model));
           absent.delete(keyOf(router, model));
@@ -58,28 +59,33 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
         },
         keep: (model, unload) => keep(router, model, unload),
       });
-      desks.set(router, desk);
+      entries.set(router, entry);
       changed({ router, at: clock.now(), kind: 'router', change: 'added' });
-      return desk;
+      return entry;
     },
     remove(router) {
-      const desk = desks.get(router);
-      if (desk === undefined) return;
+      const entry = entries.get(router);
+      if (entry === undefined) return;
       // A router that is lost for a minute, as by DNS, may come back with what was unloaded loaded again.
-      for (const { id, life } of desk.belief.models.values()) keep(router, id, life.lastUnload);
-      desks.delete(router);
+      for (const { id, lifecycle } of entry.state.models.values()) keep(router, id, lifecycle.lastUnload);
+      entries.delete(router);
       changed({ router, at: clock.now(), kind: 'router', change: 'removed' });
     },
     lastUnloads() {
-      const present = [...desks.values()].flatMap(({ belief }) =>
-        [...belief.models.values()].flatMap(({ id, life }) =>
-          life.lastUnload ? [{ router: belief.name, model: id, ...life.lastUnload }] : [],
+      const present = [...entries.values()].flatMap(({ state }) =>
+        [...state.models.values()].flatMap(({ id, lifecycle }) =>
+          lifecycle.lastUnload ? [{ router: state.name, model: id, ...lifecycle.lastUnload }] : [],
         ),
       );
-      return [...absent.values(), ...present].filter((unload) => !isOld(unload));
+      return [...absent.values(), ...present]
+        .filter((unload) => !isOld(unload))
+        .map((unload) => ({ ...unload, at: clock.wall(unload.at) }));
     },
     recall(unloads) {
-      for (const unload of unloads) absent.set(keyOf(unload.router, unload.model), unload);
+      for (const { at, ...of } of unloads) {
+        const unload = { ...of, at: Math.min(clock.fromWall(at), clock.now()) };
+        absent.set(keyOf(of.router, of.model), unload);
+      }
     },
     onTransition: transitions.add,
     version: () => version,
@@ -106,4 +112,13 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
 
 function keyOf(router: string, model: string): string {
   return JSON.stringify([router, model]);
+}
+
+export function lastUnloadsPart(store: Store): StatePart<LastUnload[]> {
+  return {
+    name: 'lastUnloads',
+    schema: z.array(savedUnload),
+    snapshot: store.lastUnloads,
+    restore: store.recall,
+  };
 }

@@ -51,10 +51,10 @@ export function createUsage(store: Store, clock: Clock): Usage {
   return {
     report({ router, model, cause }) {
       const at = clock.now();
-      const asked = store.routers().flatMap((belief): Asked[] => {
-        if (router !== undefined && belief.name !== router) return [];
-        const named = modelNamed(belief.models, model);
-        return named ? [{ router: belief.name, model: named.id }] : [];
+      const asked = store.routers().flatMap((state): Asked[] => {
+        if (router !== undefined && state.name !== router) return [];
+        const named = modelNamed(state.models, model);
+        return named ? [{ router: state.name, model: named.id }] : [];
       });
       for (const each of asked) remembered.push({ ...each, cause, at });
       if (remembered.length > MOST) remembered.splice(0, remembered.length - MOST);

@@ -24,7 +24,7 @@ const automaticUnload = z.object({
   returned: z.array(z.string()),
 });
 
-/** What is remembered of one automatic trigger on one router. Times in milliseconds since the epoch. */
+/** What is remembered of one automatic trigger on one router. Times are monotonic milliseconds, but wall time in the state file. */
 export const guardState = z.object({
   /** When an operation last unloaded something. */
   actedAt: savedTime.exactOptional(),
@@ -57,8 +57,7 @@ export function judge(
     };
   }
   const since = actedAt === undefined ? undefined : now - actedAt;
-  // Below 0 the wall clock was set back: nobody knows how long it has been.
-  if (enforcesHold || since === undefined || since < 0 || since >= rules.cooldownMs) return undefined;
+  if (enforcesHold || since === undefined || since >= rules.cooldownMs) return undefined;
   return {
     reason: 'cooldown',
     detail: `the last unload was ${formatDuration(since / 1000)} ago: what it did must show first`,
@@ -114,4 +113,14 @@ function isCalm({ automatic }: GuardState, now: number, { windowMs }: GuardRules
 
 function secondsUntil(until: number, now: number): number {
   return Math.max(1, Math.ceil((until - now) / 1000));
+}
+
+/** The state with each of its times as `convert` gives it: to wall time for the state file, and back. */
+export function withTimes(state: GuardState, convert: (at: number) => number): GuardState {
+  const { actedAt, automatic, pause } = state;
+  return {
+    ...(actedAt !== undefined && { actedAt: convert(actedAt) }),
+    automatic: automatic.map((unload) => ({ ...unload, at: convert(unload.at) })),
+    ...(pause && { pause: { ...pause, until: convert(pause.until) } }),
+  };
 }

@@ -1,11 +1,21 @@
 import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import type { Transition } from '../models/router-state.ts';
-import { acted, cameBack, type GuardRules, guardState, judge, NOTHING_REMEMBERED } from './guard.ts';
+import type { StatePart } from '../state/keep-state.ts';
+import {
+  acted,
+  cameBack,
+  type GuardRules,
+  type GuardState,
+  guardState,
+  judge,
+  NOTHING_REMEMBERED,
+  withTimes,
+} from './guard.ts';
 import type { Refusal } from './report.ts';
 import { isAutomatic, TRIGGERS, type Trigger, type UnloadRequest } from './request.ts';
 
-/** A trigger whose unloads on a router were undone again and again. Times in milliseconds since the epoch. */
+/** A trigger whose unloads on a router were undone again and again. Times are monotonic milliseconds. */
 export interface Loop {
   router: string;
   trigger: Trigger;
@@ -76,13 +86,26 @@ export function createGuards(clock: Clock, rules: () => GuardRules, tellLoop: (l
           : [],
       ),
     version: () => version,
-    snapshot: () => structuredClone([...records.values()]),
+    snapshot: () =>
+      [...records.values()].map(({ state, ...of }) => ({ ...of, state: withTimes(state, clock.wall) })),
     restore(saved) {
       for (const record of saved) {
-        if (isAutomatic(record.trigger)) remember(record);
+        const state = restored(record.state);
+        if (isAutomatic(record.trigger)) remember({ ...record, state });
       }
     },
   };
+
+  /** Nothing has happened later than now, and no pause is longer than it was meant to be. */
+  function restored(saved: GuardState): GuardState {
+    const state = withTimes(saved, (at) => Math.min(clock.fromWall(at), clock.now()));
+    const { pause } = saved;
+    if (!pause) return state;
+    return {
+      ...state,
+      pause: { ...pause, until: Math.min(clock.fromWall(pause.until), clock.now() + pause.ms) },
+    };
+  }
 
   function remember(record: GuardRecord): void {
     const key = keyOf(record.router, record.trigger);
@@ -99,4 +122,8 @@ export function createGuards(clock: Clock, rules: () => GuardRules, tellLoop: (l
 
 function keyOf(router: string, trigger: Trigger): string {
   return JSON.stringify([router, trigger]);
+}
+
+export function guardsPart(guards: Guards): StatePart<GuardRecord[]> {
+  return { name: 'guards', schema: z.array(guardRecord), snapshot: guards.snapshot, restore: guards.restore };
 }

@@ -10,7 +10,7 @@ import {
   summarize,
 } from './report.ts';
 import { isAutomatic, type UnloadRequest } from './request.ts';
-import type { RunEnd, RunNews } from './run.ts';
+import type { RunEnd, RunProgress } from './run.ts';
 
 /** Told of each model as its result is known. */
 export type Progress = (router: string, result: ModelResult) => void;
@@ -20,7 +20,7 @@ export interface LiveOperation {
   readonly id: string;
   readonly request: UnloadRequest;
   /** Where the run on this router tells how it goes. */
-  newsOf(router: string): RunNews;
+  newsOf(router: string): RunProgress;
   refused(router: string, refusal: Refusal): void;
   ended(router: string, end: RunEnd): void;
   /** The models of this router whose result is not known yet; undefined: nothing has been decided there yet. */
@@ -56,7 +56,7 @@ export function beginOperation(
     when_busy: request.whenBusy,
     outcome: null,
     dry_run: request.dryRun,
-    started_at: new Date(startedAt).toISOString(),
+    started_at: new Date(clock.wall(startedAt)).toISOString(),
     duration_seconds: 0,
     routers: [...results.values()],
     summary: summarize([]),

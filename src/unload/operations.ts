@@ -1,13 +1,15 @@
+import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
-import { covers } from './subsumes.ts';
+import type { StatePart } from '../state/keep-state.ts';
 import type { Guards } from './guards.ts';
-import type { Hands } from './router-control.ts';
-import { createLanes } from './queues.ts';
 import { beginOperation, type LiveOperation, type Progress } from './operation.ts';
-import { goneOf, type Operation, type Refusal } from './report.ts';
+import { createQueues } from './queues.ts';
+import { goneOf, type Operation, operation, type Refusal } from './report.ts';
 import { isAutomatic, type UnloadRequest } from './request.ts';
 import { runOnRouter } from './run.ts';
+import { subsumes } from './subsumes.ts';
+import type { UnloadControl } from './unload-control.ts';
 import type { Patience } from './unload-model.ts';
 
 /** An operation that was asked for. */
@@ -44,7 +46,7 @@ export interface Operations {
 
 export interface OperationsParts {
   /** The routers as they are followed now. */
-  hands(): readonly Hands[];
+  hands(): readonly UnloadControl[];
   /** What is never unloaded on this router, whoever asks. */
   keep(router: string): readonly string[];
   guards: Guards;
@@ -68,7 +70,7 @@ interface Running {
 }
 
 export function createOperations({ hands, keep, guards, clock }: OperationsParts): Operations {
-  const lanes = createLanes();
+  const queues = createQueues();
   const running = new Map<string, Running>();
   const finished: Operation[] = [];
   const lastUnloads = new Map<string, number>();
@@ -81,17 +83,17 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
   return {
     start(request, progress) {
       const wanted = hands().filter(
-        ({ desk }) => request.routers.length === 0 || request.routers.includes(desk.belief.name),
+        ({ entry }) => request.routers.length === 0 || request.routers.includes(entry.state.name),
       );
       const same = request.dryRun ? undefined : findSame(request, wanted);
       if (same) return started(same, true);
-      const names = wanted.map(({ desk }) => desk.belief.name);
+      const names = wanted.map(({ entry }) => entry.state.name);
       const live = beginOperation(request, names, clock, progress);
       const waiting = new Map(names.map((name) => [name, new AbortController()]));
       if (stopping !== undefined) for (const each of waiting.values()) each.abort(stopping);
-      if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) makeWay(names);
+      if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) preempt(names);
       // Now, and not when it is their turn: what belongs together does not stop itself.
-      const granted = wanted.filter((each) => grant(live, each.desk.belief.name) || request.dryRun);
+      const granted = wanted.filter((each) => grant(live, each.entry.state.name) || request.dryRun);
       const run: Running = { live, waiting, done: runAll(live, granted, waiting) };
       running.set(live.id, run);
       return started(run, false);
@@ -116,16 +118,16 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
     },
   };
 
-  function findSame(request: UnloadRequest, wanted: readonly Hands[]): Running | undefined {
-    const asked = wanted.map(({ desk: { belief } }) => ({
-      belief,
-      request: withKeep(request, belief.name),
+  function findSame(request: UnloadRequest, wanted: readonly UnloadControl[]): Running | undefined {
+    const asked = wanted.map(({ entry: { state } }) => ({
+      state,
+      request: withKeep(request, state.name),
     }));
-    return [...running.values()].find(({ live }) => covers(live, asked, clock.now()));
+    return [...running.values()].find(({ live }) => subsumes(live, asked, clock.now()));
   }
 
   /** A person who forces does not wait for operations that wait for busy models, or would. */
-  function makeWay(routers: readonly string[]): void {
+  function preempt(routers: readonly string[]): void {
     for (const { waiting } of running.values()) {
       for (const router of routers) waiting.get(router)?.abort('another request forces it');
     }
@@ -140,16 +142,16 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
 
   async function runAll(
     live: LiveOperation,
-    granted: readonly Hands[],
+    granted: readonly UnloadControl[],
     waiting: Running['waiting'],
   ): Promise<Operation> {
     await Promise.all(
       granted.map((each) => {
-        const busy = waiting.get(each.desk.belief.name)?.signal ?? ending.signal;
+        const busy = waiting.get(each.entry.state.name)?.signal ?? ending.signal;
         return runOne(live, each, { busy, gone: ending.signal });
       }),
     );
-    live.finish(hands().map(({ desk }) => desk.belief.name));
+    live.finish(hands().map(({ entry }) => entry.state.name));
     running.delete(live.id);
     const operation = live.report();
     finished.unshift(operation);
@@ -160,8 +162,8 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
     return operation;
   }
 
-  async function runOne(live: LiveOperation, each: Hands, patience: Patience): Promise<void> {
-    const { name } = each.desk.belief;
+  async function runOne(live: LiveOperation, each: UnloadControl, patience: Patience): Promise<void> {
+    const { name } = each.entry.state;
     const request = withKeep(live.request, name);
     const work = async () => {
       if (!request.dryRun) begun.tell([name, request]);
@@ -170,8 +172,8 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
       if (gone.length > 0) guards.acted(name, request, gone);
     };
     if (request.dryRun) return work();
-    if (lanes.length(name) > MOST_WAITING) return live.refused(name, TOO_MANY);
-    await lanes.run(name, work);
+    if (queues.length(name) > MOST_WAITING) return live.refused(name, TOO_MANY);
+    await queues.run(name, work);
   }
 
   function remember(operation: Operation): void {
@@ -195,4 +197,13 @@ const TOO_MANY: Refusal = {
 
 function started({ live, done }: Running, joined: boolean): Started {
   return { id: live.id, joined, report: live.report, done };
+}
+
+export function operationsPart(operations: Operations): StatePart<Operation[]> {
+  return {
+    name: 'operations',
+    schema: z.array(operation),
+    snapshot: () => operations.list().filter(({ outcome }) => outcome !== null),
+    restore: operations.restore,
+  };
 }

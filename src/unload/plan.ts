@@ -1,7 +1,7 @@
 import { formatDuration } from '../lib/duration.ts';
-import type { ModelBelief } from '../models/router-state.ts';
 import { idleSince } from '../models/idle.ts';
 import { matchesModel } from '../models/matching.ts';
+import type { ModelState } from '../models/router-state.ts';
 import type { Status } from '../models/status.ts';
 import { type Candidate, chooseEnough } from './enough.ts';
 import type { ModelResult } from './report.ts';
@@ -24,7 +24,7 @@ export interface Plan {
 
 /** Decides for each model of a router. Pure: the belief is handed in, nothing is asked. */
 export function planUnload(
-  models: readonly ModelBelief[],
+  models: readonly ModelState[],
   selection: Selection,
   now: number,
   memory?: MemoryReading,
@@ -52,9 +52,9 @@ type Decision = 'unload' | Pick<ModelResult, 'result' | 'detail'> | undefined;
 
 const KEPT: Decision = { result: 'kept', detail: 'it is on the keep list' };
 
-function decide(model: ModelBelief, selection: Selection, now: number): Decision {
+function decide(model: ModelState, selection: Selection, now: number): Decision {
   const named = selection.models.length > 0;
-  switch (model.life.status satisfies Status) {
+  switch (model.lifecycle.status satisfies Status) {
     case 'loaded':
     case 'sleeping':
     case 'loading': {
@@ -72,11 +72,11 @@ function decide(model: ModelBelief, selection: Selection, now: number): Decision
 }
 
 /** Why a model is not idle enough for this selection; undefined when it is. What nobody knows is not enough. */
-export function tooActive(model: ModelBelief, { idleForMs }: Selection, now: number): string | undefined {
+export function tooActive(model: ModelState, { idleForMs }: Selection, now: number): string | undefined {
   if (idleForMs === undefined) return undefined;
   const since = idleSince(model);
   if (since === undefined) {
-    return model.life.status === 'loading' || model.activity?.busy
+    return model.lifecycle.status === 'loading' || model.activity?.busy
       ? 'it is in use'
       : 'nobody knows for how long it has been idle';
   }
@@ -86,7 +86,7 @@ export function tooActive(model: ModelBelief, { idleForMs }: Selection, now: num
 
 function onlyEnough(
   { unload, settled, unmatched }: Plan,
-  models: readonly ModelBelief[],
+  models: readonly ModelState[],
   target: NonNullable<Selection['target']>,
   now: number,
   memory: MemoryReading | undefined,
@@ -110,9 +110,9 @@ function neededBytes(target: NonNullable<Selection['target']>, memory: MemoryRea
 }
 
 /** Without a measurement a model holds about its weights; a sleeper has given most of them back. */
-function candidateOf(model: ModelBelief, now: number, memory: MemoryReading | undefined): Candidate {
-  const { id, life, facts, loadSeconds } = model;
-  const bytes = memory?.ofModel(id) ?? (life.status === 'sleeping' ? undefined : facts.sizeBytes);
+function candidateOf(model: ModelState, now: number, memory: MemoryReading | undefined): Candidate {
+  const { id, lifecycle, facts, loadSeconds } = model;
+  const bytes = memory?.ofModel(id) ?? (lifecycle.status === 'sleeping' ? undefined : facts.sizeBytes);
   const since = idleSince(model);
   return {
     id,

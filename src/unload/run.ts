@@ -1,17 +1,17 @@
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../lib/clock.ts';
-import { formatDuration } from '../lib/duration.ts';
 import { createLimit } from '../lib/concurrency-limit.ts';
-import { createTurns } from '../lib/mutex.ts';
-import type { ModelBelief } from '../models/router-state.ts';
-import type { Hands } from './router-control.ts';
+import { formatDuration } from '../lib/duration.ts';
+import { createMutex } from '../lib/mutex.ts';
+import type { ModelState } from '../models/router-state.ts';
 import { type MemoryReading, type Plan, planUnload, unmeasurable } from './plan.ts';
 import type { MemoryChange, ModelResult } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';
+import type { UnloadControl } from './unload-control.ts';
 import { type Patience, type Setting, unloadModel } from './unload-model.ts';
 
 /** Told as it happens, by the run on one router. */
-export interface RunNews {
+export interface RunProgress {
   planned(models: readonly string[]): void;
   waiting(model: string, why: string): void;
   settled(result: ModelResult): void;
@@ -37,14 +37,14 @@ const PATIENCE_MS = 250;
  */
 export async function runOnRouter(
   request: UnloadRequest,
-  hands: Hands,
+  hands: UnloadControl,
   clock: Clock,
   patience: Patience,
-  news: RunNews,
+  news: RunProgress,
 ): Promise<RunEnd> {
-  const { belief } = hands.desk;
-  if (!belief.up) {
-    const fault = belief.fault ?? { kind: 'timeout', message: `${belief.url} has not answered yet` };
+  const { state } = hands.entry;
+  if (!state.up) {
+    const fault = state.fault ?? { kind: 'timeout', message: `${state.url} has not answered yet` };
     return { fault, unmatched: [] };
   }
   const before = await hands.memory?.('briefly');
@@ -52,7 +52,7 @@ export async function runOnRouter(
   if (why !== undefined) return { fault: { kind: 'unmeasured', message: why }, unmatched: [] };
   setMaxListeners(0, patience.busy, patience.gone); // One for every model.
   const limit = createLimit(AT_ONCE);
-  const askInTurn = createTurns(PATIENCE_MS);
+  const askInTurn = createMutex(PATIENCE_MS);
   const settingOf = (model: string): Setting => ({
     clock,
     limit,
@@ -71,19 +71,19 @@ export async function runOnRouter(
 /** All that the selection means; with a target, more models take the place of those that would not go. */
 async function act(
   request: UnloadRequest,
-  hands: Hands,
+  hands: UnloadControl,
   clock: Clock,
   before: MemoryReading | undefined,
-  news: RunNews,
+  news: RunProgress,
   settingOf: (model: string) => Setting,
 ): Promise<readonly string[]> {
-  const models = [...hands.desk.belief.models.values()];
+  const models = [...hands.entry.state.models.values()];
   const tried = new Set<string>();
   let memory = before;
   let freed = 0;
   let unmatched: readonly string[] | undefined;
   for (;;) {
-    const rest = models.filter(({ id }) => !tried.has(id)).map(({ id }) => hands.desk.belief.models.get(id));
+    const rest = models.filter(({ id }) => !tried.has(id)).map(({ id }) => hands.entry.state.models.get(id));
     const selection = remaining(request.selection, freed);
     const plan = planUnload(rest.filter(isThere), selection, clock.now(), memory);
     unmatched ??= plan.unmatched;
@@ -110,15 +110,15 @@ async function act(
 /** What would be done, by what is believed: nothing is asked. */
 function rehearse(
   request: UnloadRequest,
-  { desk }: Hands,
+  { entry }: UnloadControl,
   clock: Clock,
   memory: MemoryReading | undefined,
-  news: RunNews,
+  news: RunProgress,
 ): readonly string[] {
-  const models = [...desk.belief.models.values()];
+  const models = [...entry.state.models.values()];
   const plan: Plan = planUnload(models, request.selection, clock.now(), memory);
   for (const id of plan.unload) {
-    const model = desk.belief.models.get(id);
+    const model = entry.state.models.get(id);
     if (model) news.settled(wouldDo(model, request));
   }
   for (const result of plan.settled) news.settled(result);
@@ -126,11 +126,11 @@ function rehearse(
 }
 
 function wouldDo(
-  { id, life, activity }: ModelBelief,
+  { id, lifecycle, activity }: ModelState,
   { whenBusy, busyTimeoutMs }: UnloadRequest,
 ): ModelResult {
   const doing =
-    life.status === 'loading' ? 'it is still loading' : activity?.busy ? 'it is generating' : undefined;
+    lifecycle.status === 'loading' ? 'it is still loading' : activity?.busy ? 'it is generating' : undefined;
   if (doing === undefined) return { model: id, result: 'would_unload' };
   switch (whenBusy) {
     case 'skip':
@@ -156,7 +156,7 @@ function remaining(selection: Selection, freed: number): Selection {
 }
 
 function sumOfBytes(
-  models: readonly ModelBelief[],
+  models: readonly ModelState[],
   gone: readonly string[],
   memory: MemoryReading | undefined,
 ): number {
@@ -169,7 +169,7 @@ function isGone({ result }: ModelResult): boolean {
   return result === 'unloaded' || result === 'forced' || result === 'already_unloaded' || result === 'asked';
 }
 
-function isThere(model: ModelBelief | undefined): model is ModelBelief {
+function isThere(model: ModelState | undefined): model is ModelState {
   return model !== undefined;
 }
 

@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { RouterBelief } from '../models/router-state.ts';
+import type { RouterState } from '../models/router-state.ts';
 import type { LiveOperation } from './operation.ts';
 import { planUnload } from './plan.ts';
 import { isAutomatic, type UnloadRequest, WHEN_BUSY } from './request.ts';
 
 /** What somebody asks of one router, its configured keep list included. */
 export interface Asked {
-  belief: Readonly<RouterBelief>;
+  state: Readonly<RouterState>;
   request: UnloadRequest;
 }
 
@@ -14,16 +14,16 @@ export interface Asked {
  * Whether an operation that is under way does all that is asked, so that nothing is lost by joining it: on every
  * router it has yet to unload each model that would be unloaded now, and is at least as determined with busy ones.
  */
-export function covers(live: LiveOperation, asked: readonly Asked[], now: number): boolean {
+export function subsumes(live: LiveOperation, asked: readonly Asked[], now: number): boolean {
   if (live.finished || live.request.dryRun || asked.length === 0) return false;
-  return asked.every(({ belief, request }) => {
-    const isOnIt = live.request.routers.length === 0 || live.request.routers.includes(belief.name);
+  return asked.every(({ state, request }) => {
+    const isOnIt = live.request.routers.length === 0 || live.request.routers.includes(state.name);
     if (!isOnIt || !isAsDetermined(live.request, request)) return false;
-    const pending = live.pending(belief.name);
+    const pending = live.pending(state.name);
     // Not planned yet: it will plan on what is there then, and so would the other, if no guard refuses it.
     if (pending === undefined)
       return mayNotBeRefused(live.request, request) && sameWish(live.request, request);
-    return planUnload([...belief.models.values()], request.selection, now).unload.every((model) =>
+    return planUnload([...state.models.values()], request.selection, now).unload.every((model) =>
       pending.includes(model),
     );
   });

@@ -1,16 +1,16 @@
+import type { Asked } from '../backends/llama-server/client.ts';
 import { createAlarm } from '../lib/alarm.ts';
 import type { Clock } from '../lib/clock.ts';
-import { formatDuration } from '../lib/duration.ts';
 import type { Limit } from '../lib/concurrency-limit.ts';
+import { formatDuration } from '../lib/duration.ts';
+import type { Mutex } from '../lib/mutex.ts';
 import { ok } from '../lib/result.ts';
-import type { InTurn } from '../lib/mutex.ts';
 import type { Answer } from '../models/feed.ts';
 import { isRunning } from '../models/status.ts';
-import type { Asked } from '../backends/llama-server/client.ts';
-import type { Hands } from './router-control.ts';
 import { tooActive } from './plan.ts';
 import type { ModelResult } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';
+import type { UnloadControl } from './unload-control.ts';
 import { type Gone, watchForEnd } from './watch.ts';
 
 export type ModelTerms = Pick<UnloadRequest, 'whenBusy' | 'busyTimeoutMs' | 'timeoutMs' | 'verify'> & {
@@ -30,7 +30,7 @@ export interface Setting {
   /** At most so many processes are ending at once. */
   limit: Limit;
   /** Questions go one after the other, for a router that is asked much at once stalls; orders follow on their heels. */
-  askInTurn: InTurn;
+  askInTurn: Mutex;
   patience: Patience;
   /** Told what is being waited for. */
   onWaiting(why: string): void;
@@ -54,7 +54,7 @@ type Attempt =
 export async function unloadModel(
   model: string,
   terms: ModelTerms,
-  hands: Hands,
+  hands: UnloadControl,
   setting: Setting,
 ): Promise<ModelResult> {
   const wait = startWait(terms.busyTimeoutMs, setting);
@@ -76,36 +76,37 @@ export async function unloadModel(
 async function tryToUnload(
   model: string,
   terms: ModelTerms,
-  hands: Hands,
+  hands: UnloadControl,
   setting: Setting,
 ): Promise<Attempt> {
-  const { belief } = hands.desk;
-  if (!belief.up) return down(hands);
-  const { life } = belief.models.get(model) ?? {};
-  if (!isRunning(life?.known)) return settled({ result: 'already_unloaded', detail: 'it went by itself' });
+  const { state } = hands.entry;
+  if (!state.up) return down(hands);
+  const { lifecycle } = state.models.get(model) ?? {};
+  if (!isRunning(lifecycle?.known))
+    return settled({ result: 'already_unloaded', detail: 'it went by itself' });
   const force = terms.whenBusy === 'force';
-  if (life?.status === 'loading' && !force) return { kind: 'busy', why: 'it is still loading' };
+  if (lifecycle?.status === 'loading' && !force) return { kind: 'busy', why: 'it is still loading' };
   const attempt = await setting.limit(() => order(model, terms, hands, setting));
   if (attempt.kind === 'settled' || !attempt.unanswered) return attempt;
   // The model does not answer, or its router does not: nobody is busy behind a router that is down.
   await hands.refresh();
-  return hands.desk.belief.up ? attempt : down(hands);
+  return hands.entry.state.up ? attempt : down(hands);
 }
 
-function down({ desk: { belief } }: Hands): Attempt {
-  return settled({ result: 'failed', detail: belief.fault?.message ?? `${belief.url} is down` });
+function down({ entry: { state } }: UnloadControl): Attempt {
+  return settled({ result: 'failed', detail: state.fault?.message ?? `${state.url} is down` });
 }
 
 async function order(
   model: string,
   terms: ModelTerms,
-  hands: Hands,
+  hands: UnloadControl,
   { clock, patience, askInTurn }: Setting,
 ): Promise<Attempt> {
-  const { desk } = hands;
-  const wasLoading = desk.belief.models.get(model)?.life.status === 'loading';
+  const { entry } = hands;
+  const wasLoading = entry.state.models.get(model)?.lifecycle.status === 'loading';
   // Before the question, for nobody else asks then; and before the order, whose event may arrive before its answer.
-  const takeBack = desk.asking(model);
+  const takeBack = entry.asking(model);
   const look = async () => (terms.whenBusy === 'force' ? undefined : objectionTo(model, terms, hands, clock));
   let objection = await askInTurn(look);
   let sentAt = clock.now();
@@ -144,10 +145,10 @@ async function order(
 async function objectionTo(
   model: string,
   { selection }: ModelTerms,
-  { desk, ask }: Hands,
+  { entry, ask }: UnloadControl,
   clock: Clock,
 ): Promise<Attempt | undefined> {
-  if (desk.belief.models.get(model)?.life.status !== 'sleeping') {
+  if (entry.state.models.get(model)?.lifecycle.status !== 'sleeping') {
     const doing = await ask(model);
     if (doing.kind === 'busy') return { kind: 'busy', why: 'it is generating' };
     if (doing.kind === 'unknown') {
@@ -155,7 +156,7 @@ async function objectionTo(
     }
     if (doing.kind === 'gone') return settled({ result: 'already_unloaded', detail: 'it went by itself' });
   }
-  const believed = desk.belief.models.get(model);
+  const believed = entry.state.models.get(model);
   const active = believed && tooActive(believed, selection, clock.now());
   return active === undefined ? undefined : settled({ result: 'kept', detail: active });
 }
@@ -166,9 +167,13 @@ function howItEnded(gone: NonNullable<Gone>, wasLoading: boolean, seconds: numbe
     : { result: 'unloaded' as const, seconds };
 }
 
-function whyTimedOut({ desk: { belief } }: Hands, { timeoutMs }: ModelTerms, { gone }: Patience): string {
+function whyTimedOut(
+  { entry: { state } }: UnloadControl,
+  { timeoutMs }: ModelTerms,
+  { gone }: Patience,
+): string {
   if (gone.aborted) return `the router accepted, but ${String(gone.reason)}`;
-  if (belief.fault) return `the router accepted, and then could not be asked: ${belief.fault.message}`;
+  if (state.fault) return `the router accepted, and then could not be asked: ${state.fault.message}`;
   return `the router accepted, but it was still there after ${timeoutMs / 1000} s`;
 }
 

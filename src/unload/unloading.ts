@@ -2,11 +2,10 @@ import type { Config } from '../config/schema.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Memory } from '../memory/memory.ts';
-import type { SweepRules } from '../idle/scheduler.ts';
 import { createGuards, type Guards, type Loop } from './guards.ts';
-import type { Hands } from './router-control.ts';
 import { createOperations, type Operations } from './operations.ts';
 import type { UnloadRequest } from './request.ts';
+import type { UnloadControl } from './unload-control.ts';
 
 /** The operations on a fleet, by the rules of its configuration: what the service and the commands share. */
 export interface Unloading {
@@ -61,9 +60,9 @@ export function createUnloading(
   };
   const hands = () =>
     fleet.hands().map(
-      (each): Hands => ({
+      (each): UnloadControl => ({
         ...each,
-        memory: (how) => measure(each.desk.belief.name, how),
+        memory: (how) => measure(each.entry.state.name, how),
       }),
     );
   return { operations: createOperations({ hands, keep, guards, clock }), guards, keep };
@@ -79,14 +78,5 @@ export function defaultTerms({
     timeoutMs: unload.timeout * 1000,
     verify: true,
     dryRun: false,
-  };
-}
-
-/** What is unloaded because nobody uses it. */
-export function sweepRulesOf({ policy }: Config): SweepRules {
-  return {
-    intervalMs: policy.interval * 1000,
-    idle: policy.idle.map(({ models, after }) => ({ models, afterMs: after * 1000 })),
-    holdGraceMs: policy.hold_grace * 1000,
   };
 }

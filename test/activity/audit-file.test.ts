@@ -2,8 +2,8 @@ import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { createAuditFile } from '../../src/activity/audit-file.ts';
 import { type Entry, entryOfOperation } from '../../src/activity/audit-entry.ts';
+import { createAuditFile } from '../../src/activity/audit-file.ts';
 import { aRequest } from '../support/a-request.ts';
 
 let folder: string;

@@ -1,18 +1,18 @@
 import { expect, it } from '@jest/globals';
-import { createDeeds } from '../../src/activity/operation-metrics.ts';
+import { createOperationMetrics } from '../../src/activity/operation-metrics.ts';
 import { render } from '../../src/metrics/render.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { parseExposition } from '../support/exposition.ts';
 
 function aBook() {
-  const deeds = createDeeds((router) => router !== 'gone', {
+  const operationMetrics = createOperationMetrics((router) => router !== 'gone', {
     triggers: ['api', 'alertmanager'],
     outcomes: ['success', 'refused'],
     refusals: ['cooldown', 'unauthorized'],
   });
-  const text = async () => Buffer.concat(render(await deeds.samples(), 'text')).toString();
+  const text = async () => Buffer.concat(render(await operationMetrics.samples(), 'text')).toString();
   return {
-    deeds,
+    operationMetrics,
     value: async (name: string, labels: Record<string, string>) =>
       parseExposition(await text()).value(`llama_router_${name}`, labels),
   };
@@ -25,8 +25,8 @@ it('begins at 0, so that the first increase is seen', async () => {
 });
 
 it('counts what an operation came to, how long each model took, what became free and what was refused', async () => {
-  const { deeds, value } = aBook();
-  deeds.operation(
+  const { operationMetrics, value } = aBook();
+  operationMetrics.operation(
     anOperation({
       routers: [
         {
@@ -44,7 +44,7 @@ it('counts what an operation came to, how long each model took, what became free
     }),
     {},
   );
-  deeds.refusal('unauthorized');
+  operationMetrics.refusal('unauthorized');
   expect(await value('unload_operations_total', { trigger: 'alertmanager', outcome: 'success' })).toBe(1);
   expect(await value('unload_duration_seconds_count', { router: 'box' })).toBe(2);
   expect(await value('unload_duration_seconds_sum', { router: 'box' })).toBe(10.75);
@@ -56,18 +56,18 @@ it('counts what an operation came to, how long each model took, what became free
 });
 
 it('counts apart what an enforced hold unloads', async () => {
-  const { deeds, value } = aBook();
+  const { operationMetrics, value } = aBook();
   const models = [{ model: 'a', result: 'unloaded' as const, seconds: 1 }];
-  deeds.operation(anOperation({ routers: [{ router: 'box', models }] }), { enforcesHold: true });
+  operationMetrics.operation(anOperation({ routers: [{ router: 'box', models }] }), { enforcesHold: true });
   expect(await value('hold_enforced_unloads_total', { router: 'box' })).toBe(1);
 });
 
 it('goes on in the next process', async () => {
-  const { deeds } = aBook();
-  deeds.operation(anOperation(), {});
-  deeds.refusal('cooldown');
+  const { operationMetrics } = aBook();
+  operationMetrics.operation(anOperation(), {});
+  operationMetrics.refusal('cooldown');
   const next = aBook();
-  next.deeds.restore(await deeds.snapshot());
+  next.operationMetrics.restore(await operationMetrics.snapshot());
   expect(await next.value('unload_operations_total', { trigger: 'alertmanager', outcome: 'success' })).toBe(
     1,
   );
@@ -76,15 +76,21 @@ it('goes on in the next process', async () => {
 
 it('keeps what it counted of a router that is gone, but not of every router that there ever was', async () => {
   let there = new Set<string>();
-  const deeds = createDeeds((router) => there.has(router), { triggers: [], outcomes: [], refusals: [] });
+  const operationMetrics = createOperationMetrics((router) => there.has(router), {
+    triggers: [],
+    outcomes: [],
+    refusals: [],
+  });
   const freed = async () =>
-    (await deeds.snapshot()).flatMap(({ name, labels }) => (name.includes('freed') ? [labels.router] : []));
+    (await operationMetrics.snapshot()).flatMap(({ name, labels }) =>
+      name.includes('freed') ? [labels.router] : [],
+    );
   for (let i = 0; i <= 1001; i += 1) {
-    for (const before of there) deeds.removed(before);
+    for (const before of there) operationMetrics.removed(before);
     there = new Set([`r${i}`]);
-    deeds.added(`r${i}`);
+    operationMetrics.added(`r${i}`);
     const memory = { before_bytes: 2, after_bytes: 1, freed_bytes: 1 };
-    deeds.operation(anOperation({ routers: [{ router: `r${i}`, memory, models: [] }] }), {});
+    operationMetrics.operation(anOperation({ routers: [{ router: `r${i}`, memory, models: [] }] }), {});
   }
   const left = await freed();
   expect(left).toHaveLength(1001);

@@ -464,7 +464,7 @@ describe('whatever the alerts say', () => {
 
   it('what is asked for does not depend on how Alertmanager groups alerts', () => {
     /** Each request as what it does: to which models of which router, and how. */
-    const deeds = (decisions: AlertDecision[]) => {
+    const operationMetrics = (decisions: AlertDecision[]) => {
       const requests = decisions.flatMap((decision) => (decision.kind === 'unload' ? decision.requests : []));
       const each = requests.flatMap(({ routers, selection, whenBusy, holdMs }) => {
         const models = selection.target ? [selection.models] : selection.models.map((model) => [model]);
@@ -478,7 +478,9 @@ describe('whatever the alerts say', () => {
     };
     fc.assert(
       fc.property(alerts, bounds, (some, rules) => {
-        expect(deeds([decide(some, rules)])).toEqual(deeds(some.map((each) => decide([each], rules))));
+        expect(operationMetrics([decide(some, rules)])).toEqual(
+          operationMetrics(some.map((each) => decide([each], rules))),
+        );
       }),
       { numRuns: 1000 },
     );

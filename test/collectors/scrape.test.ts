@@ -6,16 +6,17 @@ import { collectModels } from '../../src/collectors/models.ts';
 import { collectRouters } from '../../src/collectors/routers.ts';
 import { createScrape } from '../../src/collectors/scrape.ts';
 import { createHolds } from '../../src/hold/holds.ts';
+import { createLifecycleMetrics } from '../../src/metrics/lifecycle-metrics.ts';
 import type { Format } from '../../src/metrics/render.ts';
-import { createTelemetry } from '../../src/metrics/lifecycle-metrics.ts';
 import { STATUSES } from '../../src/models/status.ts';
 import { createUsage } from '../../src/models/usage.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
 import { expectGolden } from '../support/golden.ts';
+import { createSteppedClock } from '../support/stepped-clock.ts';
 
-const LOADED_AT = 1_700_000_000_000;
+const LOADED_AT = createSteppedClock().now();
 
 /** Listens to the store from the beginning; then scrapes it as the service does, but for its own process. */
 function scraping(
@@ -23,17 +24,17 @@ function scraping(
   loads = () => ({ successful: true, loadedAt: LOADED_AT }),
   holds = createHolds(clock),
 ) {
-  const telemetry = createTelemetry((router, model) => {
-    const models = store.desk(router)?.belief.models;
+  const lifecycleMetrics = createLifecycleMetrics((router, model) => {
+    const models = store.entry(router)?.state.models;
     return models !== undefined && (model === undefined || models.has(model));
   }, createUsage(store, clock).causeOf);
-  store.onTransition(telemetry.transition);
+  store.onTransition(lifecycleMetrics.transition);
   const scrape = createScrape([
-    collectRouters(store),
-    collectModels(store),
-    collectHolds(store, holds),
-    telemetry.samples,
-    collectExporter('1.2.3', loads),
+    collectRouters(store, clock),
+    collectModels(store, clock),
+    collectHolds(store, holds, clock),
+    lifecycleMetrics.samples,
+    collectExporter('1.2.3', loads, clock),
   ]);
   return async (format: Format = 'text') =>
     Buffer.concat(await scrape(format))
@@ -126,7 +127,7 @@ describe('of a model', () => {
 
   it('that vanishes nothing is left', async () => {
     const { scrape, store } = aBusyScrape();
-    store.desk('attic')?.listed(aListing());
+    store.entry('attic')?.listed(aListing());
     expect(await scrape()).not.toContain('model="solo"');
   });
 
@@ -136,7 +137,7 @@ describe('of a model', () => {
     expect(parseExposition(await scrape()).value('llama_router_model_load_progress_ratio', labels)).toBe(
       0.25,
     );
-    store.desk('gpu-box')?.event(turned('llama-70b', 'loaded'));
+    store.entry('gpu-box')?.event(turned('llama-70b', 'loaded'));
     expect(
       parseExposition(await scrape()).value('llama_router_model_load_progress_ratio', labels),
     ).toBeUndefined();
@@ -144,7 +145,7 @@ describe('of a model', () => {
 });
 
 describe('of a hold', () => {
-  it('is what is true at that moment, also when the clock was set', async () => {
+  it('is what is true at that moment', async () => {
     const believed = nobody();
     const { store, clock } = believed;
     const holds = createHolds(clock);
@@ -161,8 +162,8 @@ describe('of a hold', () => {
     expect(await read()).toEqual([0, undefined]);
     const until = clock.now() + 600_500;
     holds.place({ router: 'gpu-box', until, reason: '', by: 'alice', enforce: false }, true);
-    expect(await read()).toEqual([1, until / 1000]);
-    clock.set(until);
+    expect(await read()).toEqual([1, clock.wall(until) / 1000]);
+    clock.jump(600_500);
     expect(await read()).toEqual([0, undefined]);
   });
 });
@@ -226,16 +227,16 @@ it('scrapes of whatever is believed read well in both formats, and overlapping o
     fc.asyncProperty(names, news, async (routers, all) => {
       const believed = nobody();
       const scrape = scraping(believed);
-      const desks = routers.map((name) => believed.store.add(name, 'http://router'));
+      const entries = routers.map((name) => believed.store.add(name, 'http://router'));
       for (const [index, one] of all) {
-        const desk = desks[index];
+        const entry = entries[index];
         believed.clock.jump(700);
         if (one.kind === 'listed')
-          desk?.listed(aListing(...one.models.map((m) => listed(m.id, m.status, m))));
-        else if (one.kind === 'failed') desk?.failed({ kind: 'unreachable', message: 'gone' });
-        else if (one.kind === 'begun') desk?.event(begun(one.id));
-        else if (one.kind === 'ended') desk?.event(ended(one.id, one.code));
-        else desk?.event(turned(one.id, one.status, { progress: one.progress }));
+          entry?.listed(aListing(...one.models.map((m) => listed(m.id, m.status, m))));
+        else if (one.kind === 'failed') entry?.failed({ kind: 'unreachable', message: 'gone' });
+        else if (one.kind === 'begun') entry?.event(begun(one.id));
+        else if (one.kind === 'ended') entry?.event(ended(one.id, one.code));
+        else entry?.event(turned(one.id, one.status, { progress: one.progress }));
         await scrape();
       }
       for (const format of ['text', 'openmetrics'] as const) {

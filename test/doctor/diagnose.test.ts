@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Reply } from '../../src/backends/llama-server/probe.ts';
 import { diagnoseRouter } from '../../src/doctor/diagnose.ts';
 import { diagnoseState } from '../../src/doctor/diagnose-state.ts';
 import type { RouterEvidence } from '../../src/doctor/evidence.ts';
-import type { Reply } from '../../src/backends/llama-server/probe.ts';
 
 const said = (status: number, body: unknown, more: Partial<Reply> = {}): Reply => ({
   ...{

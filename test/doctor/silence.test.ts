@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
-import { diagnoseSilence } from '../../src/doctor/diagnose-silence.ts';
 import { silenceOf } from '../../src/backends/llama-server/silence.ts';
+import { diagnoseSilence } from '../../src/doctor/diagnose-silence.ts';
 
 const anError = (code: string, more: object = {}) =>
   Object.assign(new Error(`it failed: ${code}`), { code }, more);

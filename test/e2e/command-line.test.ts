@@ -117,10 +117,10 @@ describe('serve', () => {
     expect(stream.ok).toBe(true);
     serve.child.kill('SIGHUP');
     await until('the reload', () => serve.err().includes('configuration reloaded'));
-    const askedAt = Date.now();
+    const unloadRequestedAt = Date.now();
     serve.child.kill('SIGTERM');
     expect(await serve.ended).toBe(0);
-    expect(Date.now() - askedAt).toBeLessThan(5000);
+    expect(Date.now() - unloadRequestedAt).toBeLessThan(5000);
     expect(await stream.text()).toContain('transitions');
   });
 

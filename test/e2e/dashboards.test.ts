@@ -1,10 +1,10 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { systemClock } from '../../src/lib/clock.ts';
-import { startMemory } from '../../src/memory/memory.ts';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { startMemory } from '../../src/memory/memory.ts';
 import { dashboardFiles, queriesOf, type Target } from '../support/dashboard-files.ts';
 import { type DrawnPanel, drawDashboards } from '../support/drawn-dashboards.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';

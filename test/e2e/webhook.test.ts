@@ -89,7 +89,7 @@ interface PostedAlert {
 
 const MINUTE = 60_000;
 
-/** Hands alerts to an Alertmanager, as Prometheus does. Those of one test never meet those of another. */
+/** RouterControl alerts to an Alertmanager, as Prometheus does. Those of one test never meet those of another. */
 async function post(alertmanager: Monitor, story: Story, ...alerts: PostedAlert[]): Promise<void> {
   const now = Date.now();
   const time = (ms: number) => new Date(ms).toISOString();

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type AskEngine, type EngineNews, type Reader, startReader } from '../../src/engine/reader.ts';
+import type { EngineMetrics } from '../../src/backends/llama-server/client.ts';
+import { type AskEngine, type Reader, type ReadingChange, startReader } from '../../src/engine/reader.ts';
 import { failed, ok } from '../../src/lib/result.ts';
 import type { Answer } from '../../src/models/feed.ts';
-import type { RouterDesk } from '../../src/models/router-entry.ts';
+import type { RouterEntry } from '../../src/models/router-entry.ts';
 import type { Status } from '../../src/models/status.ts';
 import { createStore, type Store } from '../../src/models/store.ts';
-import type { EngineMetrics } from '../../src/backends/llama-server/client.ts';
 import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.ts';
 
 const INTERVAL_MS = 15_000;
@@ -13,17 +13,17 @@ const KEEP_MS = 60_000;
 
 let clock: SteppedClock;
 let store: Store;
-let desk: RouterDesk;
+let entry: RouterEntry;
 let reader: Reader;
 let asked: string[];
 let underWay: Map<string, number>;
-let news: EngineNews[];
+let news: ReadingChange[];
 let answer: (model: string) => Answer<EngineMetrics> | Promise<Answer<EngineMetrics>>;
 
 beforeEach(() => {
   clock = createSteppedClock();
   store = createStore(clock, { reloadWindowMs: 600_000 });
-  desk = store.add('gpu', 'http://gpu');
+  entry = store.add('gpu', 'http://gpu');
   asked = [];
   underWay = new Map();
   news = [];
@@ -33,7 +33,7 @@ afterEach(() => reader.stop());
 
 /** Every request is checked: only loaded models, never two at once for one. */
 const ask: AskEngine = async (model, signal) => {
-  expect(desk.belief.models.get(model)?.life.status).toBe('loaded');
+  expect(entry.state.models.get(model)?.lifecycle.status).toBe('loaded');
   expect(underWay.get(model) ?? 0).toBe(0);
   asked.push(model);
   underWay.set(model, 1);
@@ -48,7 +48,7 @@ const ask: AskEngine = async (model, signal) => {
 function start(models: Record<string, Status>) {
   list(models);
   reader = startReader(
-    desk,
+    entry,
     ask,
     { intervalMs: INTERVAL_MS, keepMs: KEEP_MS },
     clock,
@@ -58,7 +58,7 @@ function start(models: Record<string, Status>) {
 }
 
 function list(models: Record<string, Status>) {
-  desk.listed({
+  entry.listed({
     models: Object.entries(models).map(([id, status]) => ({
       id,
       aliases: [],
@@ -71,7 +71,7 @@ function list(models: Record<string, Status>) {
 }
 
 function event(model: string, status: Status, begins = false) {
-  desk.event({ name: 'status_change', kind: 'status', model, status, begins });
+  entry.event({ name: 'status_change', kind: 'status', model, status, begins });
 }
 
 function metrics({ processing, work }: { processing: number; work: number }): Answer<EngineMetrics> {
@@ -79,7 +79,7 @@ function metrics({ processing, work }: { processing: number; work: number }): An
   return ok({ kind: 'text', text });
 }
 
-const activity = (model: string) => desk.belief.models.get(model)?.activity;
+const activity = (model: string) => entry.state.models.get(model)?.activity;
 const failure = failed({ kind: 'timeout', message: 'no answer' } as const);
 const never = new Promise<never>(() => {});
 
@@ -116,7 +116,7 @@ describe('who is asked', () => {
   it('is nobody while the router is down', async () => {
     start({ a: 'loaded' });
     await clock.advance(0);
-    desk.failed({ kind: 'unreachable', message: 'gone' });
+    entry.failed({ kind: 'unreachable', message: 'gone' });
     await clock.advance(INTERVAL_MS * 4);
     expect(asked).toEqual(['a']);
   });
@@ -257,18 +257,18 @@ describe('a router without --metrics', () => {
     await clock.advance(INTERVAL_MS * 5);
     expect(asked).toEqual(['a']);
     expect(news).toEqual([{ router: 'gpu', kind: 'disabled' }]);
-    expect(desk.belief.engineMetrics).toBe('disabled');
+    expect(entry.state.engineMetrics).toBe('disabled');
   });
 
   it('is asked again when it has been away', async () => {
     start({ a: 'loaded' });
     await clock.advance(INTERVAL_MS);
     answer = () => metrics({ processing: 0, work: 1 });
-    desk.failed({ kind: 'unreachable', message: 'restarting' });
+    entry.failed({ kind: 'unreachable', message: 'restarting' });
     list({ a: 'loaded' });
     await clock.advance(100);
     expect(asked).toEqual(['a', 'a']);
-    expect(desk.belief.engineMetrics).toBe('enabled');
+    expect(entry.state.engineMetrics).toBe('enabled');
   });
 });
 
@@ -295,7 +295,7 @@ describe('a model that is about to be unloaded', () => {
   it('is not asked any more', async () => {
     start({ a: 'loaded', b: 'loaded' });
     await clock.advance(0);
-    desk.asking('a');
+    entry.asking('a');
     await clock.advance(INTERVAL_MS + 100);
     expect(asked).toEqual(['a', 'b', 'b']);
   });

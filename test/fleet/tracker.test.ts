@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { failed, ok } from '../../src/lib/result.ts';
-import type { Notice } from '../../src/models/router-state.ts';
-import type { RouterEvent } from '../../src/models/feed.ts';
-import { createStore } from '../../src/models/store.ts';
 import { startTracker, type Tracker } from '../../src/fleet/tracker.ts';
+import { failed, ok } from '../../src/lib/result.ts';
+import type { RouterEvent } from '../../src/models/feed.ts';
+import type { Notice } from '../../src/models/router-state.ts';
+import { createStore } from '../../src/models/store.ts';
 import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
 import { createScriptedFeed, type ScriptedFeed, TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
@@ -21,24 +21,24 @@ afterEach(async () => {
 function follow(script: Partial<ScriptedFeed> = {}, random = () => 1) {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 10 * MINUTE });
-  const desk = store.add('router', 'http://router');
+  const entry = store.add('router', 'http://router');
   const feed = Object.assign(createScriptedFeed(clock), script);
   const notices: Notice[] = [];
-  const deeds = recordDeeds(store);
-  const tracker = startTracker(feed, desk, PACE, clock, (notice) => notices.push(notice), random);
+  const operationMetrics = recordDeeds(store);
+  const tracker = startTracker(feed, entry, PACE, clock, (notice) => notices.push(notice), random);
   started.push(tracker);
-  return { clock, store, desk, feed, notices, deeds, tracker };
+  return { clock, store, entry, feed, notices, operationMetrics, tracker };
 }
 
 const lists = (...models: Parameters<typeof aListing>) => ok(aListing(...models));
 
 describe('the first listing', () => {
   it('follows at once when the stream stands', async () => {
-    const { clock, feed, desk } = follow({ listing: lists(listed('a', 'loaded')) });
+    const { clock, feed, entry } = follow({ listing: lists(listed('a', 'loaded')) });
     await clock.advance(50);
     expect(feed.listings).toEqual([0]);
-    expect(desk.belief).toMatchObject({ up: true, stream: 'connected' });
-    expect(desk.belief.models.get('a')?.life.status).toBe('loaded');
+    expect(entry.state).toMatchObject({ up: true, stream: 'connected' });
+    expect(entry.state.models.get('a')?.lifecycle.status).toBe('loaded');
   });
 
   it('waits a second for a stream that does not answer, and no longer', async () => {
@@ -75,12 +75,12 @@ describe('the first listing', () => {
 
 describe('while events arrive', () => {
   it('a full listing is asked for every 30 s and no more often', async () => {
-    const { clock, feed, deeds } = follow({ listing: lists(listed('a', 'unloaded')) });
+    const { clock, feed, operationMetrics } = follow({ listing: lists(listed('a', 'unloaded')) });
     await clock.advance(1000);
     feed.say(begun('a'), turned('a', 'loaded'));
     feed.listing = lists(listed('a', 'loaded'));
     await clock.advance(10 * MINUTE);
-    expect(deeds).toEqual(['a appeared', 'a loaded in 0 s']);
+    expect(operationMetrics).toEqual(['a appeared', 'a loaded in 0 s']);
     expect(feed.listings).toHaveLength(21); // The first, and one in each 30 s.
     const pauses = feed.listings.slice(1).map((at, index) => at - (feed.listings[index] ?? 0));
     expect(Math.min(...pauses)).toBeGreaterThanOrEqual(30_000);
@@ -123,19 +123,19 @@ describe('while events arrive', () => {
   });
 
   it('an event that comes while a listing is under way is newer than it', async () => {
-    const { clock, feed, desk, deeds } = follow({ listing: lists(listed('a', 'loaded')) });
+    const { clock, feed, entry, operationMetrics } = follow({ listing: lists(listed('a', 'loaded')) });
     await clock.advance(1000);
     feed.listingMs = 300;
     feed.say(RELOADED);
     await clock.advance(100);
     feed.say(ended('a'));
     await clock.advance(1000);
-    expect(desk.belief.models.get('a')?.life.status).toBe('unloaded');
-    expect(deeds).toEqual(['a appeared', 'a external while loaded']);
+    expect(entry.state.models.get('a')?.lifecycle.status).toBe('unloaded');
+    expect(operationMetrics).toEqual(['a appeared', 'a external while loaded']);
   });
 
   it('an event that comes 50 ms after the listing which shows it still tells how it was', async () => {
-    const { clock, feed, deeds } = follow({ listing: lists(listed('a', 'unloaded')) });
+    const { clock, feed, operationMetrics } = follow({ listing: lists(listed('a', 'unloaded')) });
     await clock.advance(1000);
     feed.listing = lists(listed('a', 'loaded', { instance: 1 }));
     feed.say(RELOADED);
@@ -144,33 +144,33 @@ describe('while events arrive', () => {
     await clock.advance(20);
     feed.say(turned('a', 'loaded'));
     await clock.advance(1000);
-    expect(deeds).toEqual(['a appeared', 'a loaded in 0.02 s']);
+    expect(operationMetrics).toEqual(['a appeared', 'a loaded in 0.02 s']);
   });
 
   it('the progress of a download does not keep its listing from being believed', async () => {
-    const { clock, feed, desk } = follow({ listing: lists(listed('a', 'unloaded')) });
+    const { clock, feed, entry } = follow({ listing: lists(listed('a', 'unloaded')) });
     await clock.advance(1000);
     feed.listing = lists(listed('a', 'downloading'));
     feed.say(RELOADED);
     await clock.advance(20);
     feed.say({ name: 'download_progress', kind: 'download', model: 'a', doneBytes: 1, totalBytes: 2 });
     await clock.advance(100);
-    expect(desk.belief.models.get('a')?.life.status).toBe('downloading');
+    expect(entry.state.models.get('a')?.lifecycle.status).toBe('downloading');
   });
 });
 
 describe('where there is no event stream', () => {
   it('the router is polled every 2 s, and asked for a stream every 5 minutes', async () => {
-    const { clock, feed, desk } = follow({ stream: 'unsupported' });
+    const { clock, feed, entry } = follow({ stream: 'unsupported' });
     await clock.advance(10_000);
-    expect(desk.belief.stream).toBe('unsupported');
+    expect(entry.state.stream).toBe('unsupported');
     expect(feed.listings).toEqual([0, 2000, 4000, 6000, 8000, 10_000]);
     await clock.advance(10 * MINUTE);
     expect(feed.attempts).toEqual([0, 5 * MINUTE, 10 * MINUTE]);
   });
 
   it('what polling sees is counted', async () => {
-    const { clock, feed, deeds, desk } = follow({
+    const { clock, feed, operationMetrics, entry } = follow({
       stream: 'unsupported',
       listing: lists(listed('a', 'unloaded', { instance: 0 })),
     });
@@ -179,38 +179,43 @@ describe('where there is no event stream', () => {
     await clock.advance(2000);
     feed.listing = lists(listed('a', 'loaded', { instance: 1 }));
     await clock.advance(2000);
-    desk.asking('a');
+    entry.asking('a');
     feed.listing = lists(listed('a', 'unloaded', { instance: 1, failed: true }));
     await clock.advance(2000);
     feed.listing = lists(listed('a', 'unloaded', { instance: 2, failed: true }));
     await clock.advance(2000);
-    expect(deeds).toEqual(['a appeared', 'a loaded in 2 s', 'a requested while loaded', 'a failed to load']);
+    expect(operationMetrics).toEqual([
+      'a appeared',
+      'a loaded in 2 s',
+      'a requested while loaded',
+      'a failed to load',
+    ]);
   });
 
   it('a stream that comes with a new build is found when the router comes back', async () => {
-    const { clock, feed, desk } = follow({ stream: 'unsupported' });
+    const { clock, feed, entry } = follow({ stream: 'unsupported' });
     await clock.advance(1000);
     feed.listing = failed(UNREACHABLE);
     await clock.advance(2000);
-    expect(desk.belief.up).toBe(false);
+    expect(entry.state.up).toBe(false);
     feed.listing = lists();
     feed.stream = 'opens';
     await clock.advance(5000);
-    expect(desk.belief).toMatchObject({ up: true, stream: 'connected' });
+    expect(entry.state).toMatchObject({ up: true, stream: 'connected' });
     expect(feed.attempts.length).toBe(2);
   });
 });
 
 describe('a stream that breaks', () => {
   it('is opened again, with a listing as soon as it was lost and one when it stands', async () => {
-    const { clock, feed, desk, notices } = follow();
+    const { clock, feed, entry, notices } = follow();
     await clock.advance(20_000);
     feed.listings.length = 0;
     feed.endStream();
     await clock.advance(0);
-    expect(desk.belief.stream).toBe('connecting');
+    expect(entry.state.stream).toBe('connecting');
     await clock.advance(2000);
-    expect(desk.belief.stream).toBe('connected');
+    expect(entry.state.stream).toBe('connected');
     expect(feed.attempts).toEqual([0, 21_000]);
     expect(feed.listings).toEqual([20_000, 21_000]);
     expect(notices.filter(({ kind }) => kind === 'reconnecting')).toHaveLength(1);
@@ -246,14 +251,14 @@ describe('a stream that breaks', () => {
   });
 
   it('costs no status, no load and no unload: the listing after it tells', async () => {
-    const { clock, feed, deeds } = follow({
+    const { clock, feed, operationMetrics } = follow({
       listing: lists(listed('a', 'loaded', { instance: 1 }), listed('b', 'unloaded', { instance: 0 })),
     });
     await clock.advance(20_000);
     feed.listing = lists(listed('a', 'loaded', { instance: 3 }), listed('b', 'unloaded', { instance: 2 }));
     feed.endStream();
     await clock.advance(2000);
-    expect(deeds).toEqual([
+    expect(operationMetrics).toEqual([
       'a appeared',
       'b appeared',
       'a external while loaded',
@@ -320,25 +325,25 @@ describe('a stream that is deaf', () => {
   });
 
   it('is one whose router does not answer a listing: the connection is half open', async () => {
-    const { clock, feed, desk } = follow();
+    const { clock, feed, entry } = follow();
     await clock.advance(20_000);
     feed.listing = failed(TIMEOUT);
     feed.stream = 'silent';
     await clock.advance(15_000);
-    expect(desk.belief).toMatchObject({ up: false, stream: 'connecting', fault: TIMEOUT });
+    expect(entry.state).toMatchObject({ up: false, stream: 'connecting', fault: TIMEOUT });
     expect(feed.attempts.length).toBeGreaterThan(1);
   });
 });
 
 describe('a router that is down', () => {
   it('is listed after waits that double, and at the usual pace when it is back', async () => {
-    const { clock, feed, desk } = follow({ stream: UNREACHABLE, listing: failed(UNREACHABLE) });
+    const { clock, feed, entry } = follow({ stream: UNREACHABLE, listing: failed(UNREACHABLE) });
     await clock.advance(24_000);
     expect(feed.listings).toEqual([0, 1000, 3000, 7000, 15_000, 23_000]);
     feed.listing = lists();
     feed.stream = 'opens';
     await clock.advance(8000);
-    expect(desk.belief).toMatchObject({ up: true, stream: 'connected' });
+    expect(entry.state).toMatchObject({ up: true, stream: 'connected' });
     feed.listings.length = 0;
     await clock.advance(MINUTE);
     expect(feed.listings).toHaveLength(2);
@@ -354,7 +359,9 @@ describe('a router that is down', () => {
   });
 
   it('that was started anew has lost what it had in memory', async () => {
-    const { clock, feed, deeds } = follow({ listing: lists(listed('a', 'loaded', { instance: 7 })) });
+    const { clock, feed, operationMetrics } = follow({
+      listing: lists(listed('a', 'loaded', { instance: 7 })),
+    });
     await clock.advance(20_000);
     feed.stream = UNREACHABLE;
     feed.listing = failed(UNREACHABLE);
@@ -363,7 +370,7 @@ describe('a router that is down', () => {
     feed.stream = 'opens';
     feed.listing = lists(listed('a', 'unloaded', { instance: 0 }));
     await clock.advance(10_000);
-    expect(deeds).toEqual(['a appeared', 'a external while loaded']);
+    expect(operationMetrics).toEqual(['a appeared', 'a external while loaded']);
   });
 
   it('is told with how long it took, and why', async () => {
@@ -388,7 +395,7 @@ describe('a router that is down', () => {
 
 describe('a refresh', () => {
   it('is a listing that was asked for after it, also while one is under way', async () => {
-    const { clock, feed, desk, tracker } = follow({ stream: 'unsupported', listingMs: 1000 });
+    const { clock, feed, entry, tracker } = follow({ stream: 'unsupported', listingMs: 1000 });
     await clock.advance(500);
     const refreshes = Promise.all([tracker.refresh(), tracker.refresh()]);
     await clock.advance(600);
@@ -396,39 +403,39 @@ describe('a refresh', () => {
     await clock.advance(1000);
     await refreshes;
     expect(feed.listings.slice(0, 2)).toEqual([0, 1000]);
-    expect(desk.belief.models.has('a')).toBe(true);
+    expect(entry.state.models.has('a')).toBe(true);
   });
 
   it('of a router that is down resolves too', async () => {
-    const { clock, tracker, desk } = follow({ stream: UNREACHABLE, listing: failed(UNREACHABLE) });
+    const { clock, tracker, entry } = follow({ stream: UNREACHABLE, listing: failed(UNREACHABLE) });
     await clock.advance(100);
     await tracker.refresh();
-    expect(desk.belief.up).toBe(false);
+    expect(entry.state.up).toBe(false);
   });
 
   it('that finds the router down has it looked after at once, and seen as soon as it is back', async () => {
-    const { clock, feed, desk, tracker } = follow();
+    const { clock, feed, entry, tracker } = follow();
     await clock.advance(10_000);
     feed.listing = failed(TIMEOUT);
     feed.stream = 'silent';
     await tracker.refresh();
     await clock.advance(500);
-    expect(desk.belief).toMatchObject({ up: false, stream: 'connecting' });
+    expect(entry.state).toMatchObject({ up: false, stream: 'connecting' });
     feed.listing = lists();
     feed.stream = 'opens';
     await clock.advance(2000);
-    expect(desk.belief).toMatchObject({ up: true, stream: 'connected' });
+    expect(entry.state).toMatchObject({ up: true, stream: 'connected' });
   });
 });
 
 describe('props', () => {
   it('are read with each listing, and kept when they cannot be had', async () => {
-    const { clock, feed, desk } = follow({ routerProps: ok({ modelsMax: 2, build: 'b1' }) });
+    const { clock, feed, entry } = follow({ routerProps: ok({ modelsMax: 2, build: 'b1' }) });
     await clock.advance(100);
-    expect(desk.belief.props).toEqual({ modelsMax: 2, build: 'b1' });
+    expect(entry.state.props).toEqual({ modelsMax: 2, build: 'b1' });
     feed.routerProps = failed(TIMEOUT);
     await clock.advance(MINUTE);
-    expect(desk.belief).toMatchObject({ up: true, props: { modelsMax: 2, build: 'b1' } });
+    expect(entry.state).toMatchObject({ up: true, props: { modelsMax: 2, build: 'b1' } });
   });
 });
 
@@ -467,12 +474,12 @@ describe('the end', () => {
   });
 
   it('lets another tracker begin on the same belief, not yet connected', async () => {
-    const { clock, desk, tracker } = follow();
+    const { clock, entry, tracker } = follow();
     await clock.advance(1000);
     await tracker.stop();
     const silent = Object.assign(createScriptedFeed(clock), { stream: 'silent' });
-    started.push(startTracker(silent, desk, PACE, clock, () => {}));
+    started.push(startTracker(silent, entry, PACE, clock, () => {}));
     await clock.advance(0);
-    expect(desk.belief.stream).toBe('connecting');
+    expect(entry.state.stream).toBe('connecting');
   });
 });

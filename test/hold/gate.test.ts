@@ -1,10 +1,12 @@
 import { expect, it } from '@jest/globals';
 import { gateOf } from '../../src/hold/gate.ts';
 import type { Hold } from '../../src/hold/hold.ts';
-import type { ModelBelief } from '../../src/models/router-state.ts';
+import type { ModelState } from '../../src/models/router-state.ts';
 import { aModel } from '../support/a-model.ts';
+import { createSteppedClock } from '../support/stepped-clock.ts';
 
-const NOW = Date.parse('2026-08-14T13:00:00Z');
+const CLOCK = createSteppedClock(Date.parse('2026-08-14T13:00:00Z'));
+const NOW = CLOCK.now();
 const hold: Hold = {
   ...{ router: 'gpu-box', since: NOW - 1, until: NOW + 65 * 60_000 },
   ...{ reason: 'training', by: 'alice', enforce: false },
@@ -17,7 +19,7 @@ const closed = {
   why: 'GPU memory of gpu-box is kept free until 14:05 UTC for training (asked by alice)',
 };
 
-it.each<[string, Hold | undefined, ModelBelief | undefined, object]>([
+it.each<[string, Hold | undefined, ModelState | undefined, object]>([
   ['nothing is held', undefined, undefined, open],
   ['nothing is held, for a model', undefined, aModel({ status: 'sleeping' }), open],
   ['the hold is over', until(NOW), undefined, open],
@@ -30,7 +32,7 @@ it.each<[string, Hold | undefined, ModelBelief | undefined, object]>([
   ['it is held, and the model is being fetched', hold, aModel({ status: 'downloading' }), closed],
   ['it is held, and nobody knows what the model does', hold, aModel({ status: 'other' }), closed],
 ])('%s', (_, held, model, gate) => {
-  expect(gateOf(held, model, NOW)).toEqual(gate);
+  expect(gateOf(held, model, CLOCK)).toEqual(gate);
 });
 
 it.each<[number, number]>([
@@ -40,5 +42,5 @@ it.each<[number, number]>([
   [1001, 2],
   [59_999, 60],
 ])('%d ms before the end, who asks may come again in %d s', (left, seconds) => {
-  expect(gateOf(until(NOW + left), undefined, NOW)).toMatchObject({ retryAfterSeconds: seconds });
+  expect(gateOf(until(NOW + left), undefined, CLOCK)).toMatchObject({ retryAfterSeconds: seconds });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { describeEnd, describeHold, type Hold, isOver, placed, righted } from '../../src/hold/hold.ts';
+import { describeEnd, describeHold, type Hold, isOver, placed } from '../../src/hold/hold.ts';
 
 const NOW = Date.parse('2026-08-14T13:00:00Z');
 const MINUTE = 60_000;
@@ -63,18 +63,6 @@ it('is over at its end, and not a millisecond before', () => {
     true,
     true,
   ]);
-});
-
-it.each<[string, number, Partial<Hold>]>([
-  ['goes on while the clock does', NOW, {}],
-  ['stays when the clock is set back within it', NOW - MINUTE, {}],
-  [
-    'keeps its length when the clock is set back by a year',
-    NOW - 365 * 24 * 60 * MINUTE,
-    { since: NOW - 365 * 24 * 60 * MINUTE, until: NOW - 365 * 24 * 60 * MINUTE + 10 * MINUTE },
-  ],
-])('%s', (_, now, changed) => {
-  expect(righted(aHold(), now)).toEqual(aHold(changed));
 });
 
 it.each<[string, string]>([

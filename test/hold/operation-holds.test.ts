@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { createHolds } from '../../src/hold/holds.ts';
-import { holdAround } from '../../src/hold/operation-holds.ts';
+import { holdForOperations } from '../../src/hold/operation-holds.ts';
 import { createListeners } from '../../src/lib/listeners.ts';
 import type { Operations } from '../../src/unload/operations.ts';
 import type { Operation } from '../../src/unload/report.ts';
@@ -21,7 +21,7 @@ function aLongOperation() {
     onBegin: (listener) => begun.add((news) => listener(...news)),
     onEnd: (listener) => ended.add((news) => listener(...news)),
   };
-  holdAround(operations as Operations, holds, () => ({ max: 3600, enforce: false }), clock);
+  holdForOperations(operations as Operations, holds, () => ({ max: 3600, enforce: false }), clock);
   const request = { ...aRequest(), holdMs: 10 * MINUTE };
   const started_at = new Date(clock.now()).toISOString();
   begun.tell(['attic', request]);

@@ -13,7 +13,7 @@ import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.
 
 /** The whole service with its files on disk: who is let in, and how that changes while it runs. */
 
-const TLS = join(import.meta.dirname, 'fixtures', 'tls');
+const TLS = join(import.meta.dirname, '..', 'fixtures', 'tls');
 const HASH = '$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a';
 
 let folder: string;

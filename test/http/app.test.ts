@@ -20,7 +20,11 @@ function anApp(believed: Believed = aBusyFleet(), parts: Partial<AppParts> = {})
   const { store, clock } = believed;
   const app = createApp(
     appParts(believed, {
-      scrape: createScrape([collectRouters(store), collectModels(store), startProcessMetrics(clock).samples]),
+      scrape: createScrape([
+        collectRouters(store, clock),
+        collectModels(store, clock),
+        startProcessMetrics(clock).samples,
+      ]),
       log: createLogger({
         level: 'debug',
         format: 'logfmt',

@@ -31,7 +31,7 @@ beforeEach(async () => {
     };
   };
   const app = express();
-  app.get('/', eventsRoute(onTransition, closing.signal));
+  app.get('/', eventsRoute(onTransition, believed.clock, closing.signal));
   app.use(problemHandler(createLogger({ level: 'error', format: 'logfmt', write: () => {}, now: () => 0 })));
   server = createServer(app);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -88,24 +88,24 @@ const GREETING = ': transitions of models and routers follow\n\n';
 describe('the event stream', () => {
   it('tells every transition, from now on', async () => {
     const { store, clock } = believed;
-    const desk = store.add('gpu-box', 'http://gpu-box');
+    const entry = store.add('gpu-box', 'http://gpu-box');
     const ears = await listen();
     expect([ears.status, ears.headers['content-type'], ears.headers['cache-control']]).toEqual([
       200,
       'text/event-stream',
       'no-cache',
     ]);
-    desk.listed(aListing(listed('m', 'unloaded'), listed(HOSTILE_ID, 'unloaded')));
-    desk.stream('connected');
+    entry.listed(aListing(listed('m', 'unloaded'), listed(HOSTILE_ID, 'unloaded')));
+    entry.stream('connected');
     clock.jump(1000);
-    desk.event(begun('m'));
+    entry.event(begun('m'));
     clock.jump(3000);
-    desk.event(turned('m', 'loaded'));
+    entry.event(turned('m', 'loaded'));
     clock.jump(1000);
-    desk.event(ended('m', 1));
+    entry.event(ended('m', 1));
     clock.jump(1000);
-    desk.listed({ models: [], malformed: ['data[0]: it is no model'] });
-    desk.failed({ kind: 'timeout', message: 'slow' });
+    entry.listed({ models: [], malformed: ['data[0]: it is no model'] });
+    entry.failed({ kind: 'timeout', message: 'slow' });
     store.remove('gpu-box');
     await ears.heard(14);
     const of = (second: number) => ({ at: `2023-11-14T22:13:${20 + second}.000Z`, router: 'gpu-box' });
@@ -215,8 +215,8 @@ describe('who does not read', () => {
   /** A transition of half a megabyte, if not told otherwise. */
   function tellMuch(bytes = 512 * 1024): void {
     told += 1;
-    const desk = believed.store.desk('r') ?? believed.store.add('r', 'http://r');
-    desk.listed({ models: [], malformed: [`${told} `.padEnd(bytes, 'x')] });
+    const entry = believed.store.entry('r') ?? believed.store.add('r', 'http://r');
+    entry.listed({ models: [], malformed: [`${told} `.padEnd(bytes, 'x')] });
   }
 
   it('is let go when too much has piled up, and disturbs nobody', async () => {

@@ -71,7 +71,9 @@ describe('/api/v1/hold', () => {
   it('holds and releases all routers when none is named', async () => {
     const given = holding();
     await put(given, { until: '2023-11-14T23:00:00+00:00' });
-    expect(given.holds.all().map(({ router, until }) => [router, new Date(until).toISOString()])).toEqual([
+    expect(
+      given.holds.all().map(({ router, until }) => [router, new Date(given.clock.wall(until)).toISOString()]),
+    ).toEqual([
       ['gpu-box', '2023-11-14T23:00:00.000Z'],
       ['attic', '2023-11-14T23:00:00.000Z'],
     ]);
@@ -97,7 +99,7 @@ describe('/api/v1/hold', () => {
   it('is over when its time is, without anybody having told', async () => {
     const given = holding();
     await put(given, { seconds: 60 });
-    given.clock.set(given.clock.now() + 60_000);
+    given.clock.jump(60_000);
     expect((await given.http.get('/api/v1/hold')).body).toEqual({ holds: [] });
   });
 
@@ -235,7 +237,7 @@ describe('/api/v1/gate', () => {
   it('does not take the word of a router that is down for what is in memory', async () => {
     const given = holding(['gpu-box']);
     await put(given, { seconds: 600 });
-    given.store.desk('gpu-box')?.failed({ kind: 'unreachable', message: 'gone' });
+    given.store.entry('gpu-box')?.failed({ kind: 'unreachable', message: 'gone' });
     expect((await given.http.get('/api/v1/gate?model=awake')).status).toBe(503);
   });
 

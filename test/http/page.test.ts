@@ -197,9 +197,9 @@ describe('the page', () => {
   it('escapes what routers say, wherever it stands', async () => {
     const evil = '"><script>alert(1)</script>';
     const believed = nobody();
-    const desk = believed.store.add(evil, `http://r/${evil}`);
-    desk.props({ build: evil });
-    desk.listed({
+    const entry = believed.store.add(evil, `http://r/${evil}`);
+    entry.props({ build: evil });
+    entry.listed({
       models: [
         {
           ...{ id: evil, aliases: [evil], status: 'loaded', failed: false },

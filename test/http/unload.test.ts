@@ -6,8 +6,8 @@ import { failed, ok } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';
 import { appParts } from '../support/app-parts.ts';
 import { aNotification, anAlert } from '../support/notification.ts';
-import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createScriptedHands } from '../support/scripted-control.ts';
+import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock, settled } from '../support/stepped-clock.ts';
 import { until } from '../support/until.ts';
 
@@ -157,7 +157,7 @@ describe('an unload', () => {
 
   it('of a router that is down is answered by 502', async () => {
     const { post, attic } = aService();
-    attic.desk.failed(UNREACHABLE);
+    attic.entry.failed(UNREACHABLE);
     expect(await post('/api/v1/unload', { routers: ['attic'], models: ['qwen'] })).toMatchObject({
       status: 502,
       body: { routers: [{ fault: { kind: 'unreachable', message: UNREACHABLE.message } }] },
@@ -288,7 +288,7 @@ describe.each(['/api/v1/alertmanager', '/webhook/alertmanager'])('POST %s', (pat
 
   it('asks to be sent again when a router cannot be asked', async () => {
     const { post, attic } = aService();
-    attic.desk.failed(UNREACHABLE);
+    attic.entry.failed(UNREACHABLE);
     expect((await post(path, notify(pressure({ router: 'attic' })))).status).toBe(503);
   });
 

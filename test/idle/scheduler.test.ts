@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Hold } from '../../src/hold/hold.ts';
+import { startIdleScheduler } from '../../src/idle/scheduler.ts';
 import { createStore } from '../../src/models/store.ts';
-import { startSweeper } from '../../src/idle/scheduler.ts';
 import { createGuards } from '../../src/unload/guards.ts';
 import { createOperations } from '../../src/unload/operations.ts';
 import type { UnloadRequest } from '../../src/unload/request.ts';
@@ -16,7 +16,7 @@ function aRouter(afterMs: number | undefined, more: { keep?: string[]; hold?: Ho
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 10 * MINUTE });
   const hands = createScriptedHands(clock, store, 'box', 'a', 'b', 'kept');
-  const deeds = recordDeeds(store);
+  const operationMetrics = recordDeeds(store);
   const rules = {
     cooldownMs: MINUTE,
     windowMs: 10 * MINUTE,
@@ -33,7 +33,7 @@ function aRouter(afterMs: number | undefined, more: { keep?: string[]; hold?: Ho
   const keep = () => more.keep ?? ['kept'];
   const operations = createOperations({ hands: () => [hands], keep, guards, clock });
   const requests: UnloadRequest[] = [];
-  const sweeper = startSweeper({
+  const idleScheduler = startIdleScheduler({
     routers: store.routers,
     holdOf: () => more.hold,
     keep,
@@ -50,15 +50,15 @@ function aRouter(afterMs: number | undefined, more: { keep?: string[]; hold?: Ho
     clock,
   });
   const idle = (model: string) =>
-    hands.desk.activity(model, () => ({ busy: false, work: 1, watchedAt: clock.now() }));
+    hands.entry.activity(model, () => ({ busy: false, work: 1, watchedAt: clock.now() }));
   for (const model of ['a', 'b', 'kept']) idle(model);
-  return { clock, hands, deeds, operations, requests, sweeper, idle };
+  return { clock, hands, operationMetrics, operations, requests, idleScheduler, idle };
 }
 
 const aHold: Hold = {
   router: 'box',
   since: 0,
-  until: 1_700_003_580_000,
+  until: createSteppedClock().now() + 3_580_000,
   reason: '',
   by: 'me',
   enforce: true,
@@ -66,13 +66,13 @@ const aHold: Hold = {
 
 describe('the idle policy', () => {
   it('unloads what has been idle for too long, and nothing that is to be kept', async () => {
-    const { clock, deeds, operations, sweeper } = aRouter(2 * MINUTE);
+    const { clock, operationMetrics, operations, idleScheduler } = aRouter(2 * MINUTE);
     await clock.advance(2 * MINUTE - 5000);
-    expect(deeds).toEqual([]);
+    expect(operationMetrics).toEqual([]);
     await clock.advance(10_000);
-    expect(deeds).toEqual(['a requested while loaded', 'b requested while loaded']);
+    expect(operationMetrics).toEqual(['a requested while loaded', 'b requested while loaded']);
     await clock.advance(60 * MINUTE);
-    sweeper.stop();
+    idleScheduler.stop();
     expect(operations.list()).toMatchObject([
       {
         trigger: 'policy',
@@ -86,24 +86,24 @@ describe('the idle policy', () => {
   });
 
   it('leaves alone what turns out to be in use', async () => {
-    const { clock, hands, deeds, sweeper } = aRouter(2 * MINUTE);
+    const { clock, hands, operationMetrics, idleScheduler } = aRouter(2 * MINUTE);
     hands.doing.set('a', { kind: 'busy' });
     await clock.advance(3 * MINUTE);
-    sweeper.stop();
-    expect(deeds).toEqual(['b requested while loaded']);
+    idleScheduler.stop();
+    expect(operationMetrics).toEqual(['b requested while loaded']);
   });
 
   it('waits for the cooldown without asking again and again', async () => {
-    const { clock, hands, requests, sweeper, idle } = aRouter(10_000);
+    const { clock, hands, requests, idleScheduler, idle } = aRouter(10_000);
     await clock.advance(15_000);
     expect(requests).toHaveLength(1);
-    hands.desk.event(begun('a'));
-    hands.desk.event(turned('a', 'loaded'));
+    hands.entry.event(begun('a'));
+    hands.entry.event(turned('a', 'loaded'));
     idle('a');
     await clock.advance(20_000);
     expect(requests).toHaveLength(2); // One refusal, which said when to come back.
     await clock.advance(60_000);
-    sweeper.stop();
+    idleScheduler.stop();
     expect(requests).toHaveLength(3);
     expect(hands.ordered).toEqual(['a', 'b', 'a']);
   });
@@ -111,25 +111,25 @@ describe('the idle policy', () => {
   it('does nothing without a rule, and nothing on a router that is down', async () => {
     const off = aRouter(undefined);
     await off.clock.advance(60 * MINUTE);
-    off.sweeper.stop();
+    off.idleScheduler.stop();
     const down = aRouter(MINUTE);
-    down.hands.desk.failed({ kind: 'unreachable', message: 'gone' });
+    down.hands.entry.failed({ kind: 'unreachable', message: 'gone' });
     await down.clock.advance(60 * MINUTE);
-    down.sweeper.stop();
+    down.idleScheduler.stop();
     expect([off.requests, down.requests]).toEqual([[], []]);
   });
 });
 
 describe('an enforced hold', () => {
   it('unloads again what was loaded and is idle, soon and in spite of the cooldown', async () => {
-    const { clock, hands, requests, sweeper, idle } = aRouter(undefined, { hold: aHold });
+    const { clock, hands, requests, idleScheduler, idle } = aRouter(undefined, { hold: aHold });
     await clock.advance(15_000);
     expect(hands.ordered).toEqual(['a', 'b']);
-    hands.desk.event(begun('a'));
-    hands.desk.event(turned('a', 'loaded'));
+    hands.entry.event(begun('a'));
+    hands.entry.event(turned('a', 'loaded'));
     idle('a');
     await clock.advance(15_000);
-    sweeper.stop();
+    idleScheduler.stop();
     expect(hands.ordered).toEqual(['a', 'b', 'a']);
     expect(requests.at(-1)).toMatchObject({
       trigger: 'policy',
@@ -140,18 +140,18 @@ describe('an enforced hold', () => {
   });
 
   it('never unloads what is generating', async () => {
-    const { clock, hands, sweeper } = aRouter(undefined, { hold: aHold });
-    hands.desk.activity('a', () => ({ busy: true, work: 1, watchedAt: 0, lastAt: clock.now() }));
+    const { clock, hands, idleScheduler } = aRouter(undefined, { hold: aHold });
+    hands.entry.activity('a', () => ({ busy: true, work: 1, watchedAt: 0, lastAt: clock.now() }));
     hands.doing.set('b', { kind: 'busy' });
     await clock.advance(10 * MINUTE);
-    sweeper.stop();
+    idleScheduler.stop();
     expect(hands.ordered).toEqual([]);
   });
 
   it('that is not enforced unloads nothing', async () => {
-    const { clock, hands, sweeper } = aRouter(undefined, { hold: { ...aHold, enforce: false } });
+    const { clock, hands, idleScheduler } = aRouter(undefined, { hold: { ...aHold, enforce: false } });
     await clock.advance(10 * MINUTE);
-    sweeper.stop();
+    idleScheduler.stop();
     expect(hands.ordered).toEqual([]);
   });
 });

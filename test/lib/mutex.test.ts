@@ -1,8 +1,8 @@
 import { expect, it } from '@jest/globals';
-import { createTurns } from '../../src/lib/mutex.ts';
+import { createMutex } from '../../src/lib/mutex.ts';
 
 it('runs one piece of work at a time, in order, also after one that failed', async () => {
-  const inTurn = createTurns(10_000);
+  const inTurn = createMutex(10_000);
   const seen: string[] = [];
   const work = (name: string) => async () => {
     seen.push(`${name} begins`);
@@ -21,7 +21,7 @@ it('runs one piece of work at a time, in order, also after one that failed', asy
 });
 
 it('does not wait for ever for one that hangs', async () => {
-  const inTurn = createTurns(20);
+  const inTurn = createMutex(20);
   void inTurn(() => new Promise(() => {}));
   expect(await Promise.all([inTurn(async () => 'b'), inTurn(async () => 'c')])).toEqual(['b', 'c']);
 });

@@ -7,10 +7,11 @@ import { createSteppedClock, settled } from '../support/stepped-clock.ts';
 
 const INTERVAL_MS = 5000;
 const KEEP_MS = 20_000;
+const START = createSteppedClock().now();
 
 /** A reading takes `takesMs` and says when it began. */
 function reading({ takesMs = 100 } = {}) {
-  const clock = createSteppedClock(0);
+  const clock = createSteppedClock();
   const take = { ms: takesMs };
   let underWay = 0;
   let most = 0;
@@ -19,7 +20,7 @@ function reading({ takesMs = 100 } = {}) {
       intervalMs: INTERVAL_MS,
       keepMs: KEEP_MS,
       async read() {
-        const begunAt = clock.now();
+        const begunAt = clock.now() - START;
         underWay += 1;
         most = Math.max(most, underWay);
         await new Promise<void>((resolve) => clock.after(take.ms, resolve));
@@ -37,11 +38,11 @@ describe('a reader', () => {
     const { clock, reader } = reading();
     expect([reader.reading(), reader.version()]).toEqual([undefined, 0]);
     await clock.advance(100);
-    expect([reader.reading(), reader.version()]).toEqual([{ begunAt: 0, at: 100 }, 1]);
+    expect([reader.reading(), reader.version()]).toEqual([{ begunAt: 0, at: START + 100 }, 1]);
     await clock.advance(5000);
     expect(reader.version()).toBe(1);
     await clock.advance(100);
-    expect([reader.reading(), reader.version()]).toEqual([{ begunAt: 5100, at: 5200 }, 2]);
+    expect([reader.reading(), reader.version()]).toEqual([{ begunAt: 5100, at: START + 5200 }, 2]);
   });
 
   it('forgets a reading that no other follows: old is not new', async () => {
@@ -49,7 +50,7 @@ describe('a reader', () => {
     await clock.advance(100);
     take.ms = 1_000_000;
     await clock.advance(KEEP_MS);
-    expect(reader.reading()).toEqual({ begunAt: 0, at: 100 });
+    expect(reader.reading()).toEqual({ begunAt: 0, at: START + 100 });
     await clock.advance(1);
     expect(reader.reading()).toBeUndefined();
   });
@@ -59,8 +60,8 @@ describe('a reader', () => {
     await clock.advance(1000);
     const fresh = reader.fresh(3000);
     await clock.advance(100);
-    expect(await fresh).toEqual({ begunAt: 1000, at: 1100 });
-    expect(reader.reading()).toEqual({ begunAt: 1000, at: 1100 });
+    expect(await fresh).toEqual({ begunAt: 1000, at: START + 1100 });
+    expect(reader.reading()).toEqual({ begunAt: 1000, at: START + 1100 });
   });
 
   it('answers with nothing that was read before the question, and shares what follows', async () => {
@@ -69,8 +70,8 @@ describe('a reader', () => {
     const both = Promise.all([reader.fresh(3000), reader.fresh(3000)]);
     await clock.advance(150);
     expect(await both).toEqual([
-      { begunAt: 100, at: 200 },
-      { begunAt: 100, at: 200 },
+      { begunAt: 100, at: START + 200 },
+      { begunAt: 100, at: START + 200 },
     ]);
     expect(most()).toBe(1);
   });

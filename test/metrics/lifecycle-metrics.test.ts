@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { CounterValue } from '../../src/metrics/counters.ts';
+import { createLifecycleMetrics, type LifecycleMetrics } from '../../src/metrics/lifecycle-metrics.ts';
 import { render } from '../../src/metrics/render.ts';
-import { createTelemetry, type Telemetry } from '../../src/metrics/lifecycle-metrics.ts';
 import type { Cause } from '../../src/models/cause.ts';
 import { FAULT_KINDS } from '../../src/models/feed.ts';
 import type { Change } from '../../src/models/lifecycle-state.ts';
@@ -11,34 +11,34 @@ import { expectGolden } from '../support/golden.ts';
 
 /** What the store would say is there: the router, and models as `router/model`. */
 let present: Set<string>;
-let telemetry: Telemetry;
+let lifecycleMetrics: LifecycleMetrics;
 /** What usage would say of the next reload. */
 let cause: Cause;
 
 beforeEach(() => {
   present = new Set();
   cause = 'unknown';
-  telemetry = aTelemetry();
+  lifecycleMetrics = aTelemetry();
 });
 
 const aTelemetry = () =>
-  createTelemetry(
+  createLifecycleMetrics(
     (router, model) => present.has(model === undefined ? router : `${router}/${model}`),
     () => cause,
   );
 
 const at = 0;
 const tell = (router: string, model: string, change: Change) =>
-  telemetry.transition({ router, at, kind: 'model', model, change });
+  lifecycleMetrics.transition({ router, at, kind: 'model', model, change });
 
 function addRouter(router = 'r'): void {
   present.add(router);
-  telemetry.transition({ router, at, kind: 'router', change: 'added' });
+  lifecycleMetrics.transition({ router, at, kind: 'router', change: 'added' });
 }
 
 function removeRouter(router = 'r'): void {
   for (const name of present) if (name === router || name.startsWith(`${router}/`)) present.delete(name);
-  telemetry.transition({ router, at, kind: 'router', change: 'removed' });
+  lifecycleMetrics.transition({ router, at, kind: 'router', change: 'removed' });
 }
 
 function appear(model: string, router = 'r'): void {
@@ -51,7 +51,7 @@ function vanish(model: string, router = 'r'): void {
   tell(router, model, { kind: 'vanished' });
 }
 
-const textOf = async () => Buffer.concat(render(await telemetry.samples(), 'text')).toString();
+const textOf = async () => Buffer.concat(render(await lifecycleMetrics.samples(), 'text')).toString();
 const scraped = async (): Promise<Exposition> => parseExposition(await textOf());
 const seriesValue = async (name: string, labels: Record<string, string>) =>
   (await scraped()).value(`llama_router_${name}`, labels);
@@ -79,11 +79,11 @@ describe('the counters', () => {
     for (const reason of UNLOAD_REASONS) tell('r', 'm', { kind: 'unloaded', reason, from: 'loaded' });
     tell('r', 'm', { kind: 'load_failed' });
     tell('r', 'm', { kind: 'loaded', reload: { reason: 'evicted', afterSeconds: 20 } });
-    telemetry.notice({ router: 'r', at, kind: 'event', event: 'status_change' });
-    telemetry.notice({ router: 'r', at, kind: 'event', event: 'other' });
-    telemetry.notice({ router: 'r', at, kind: 'reconnecting' });
-    telemetry.notice({ router: 'r', at, kind: 'polled', seconds: 0.002 });
-    telemetry.notice({ router: 'r', at, kind: 'polled', seconds: 5, fault: 'timeout' });
+    lifecycleMetrics.notice({ router: 'r', at, kind: 'event', event: 'status_change' });
+    lifecycleMetrics.notice({ router: 'r', at, kind: 'event', event: 'other' });
+    lifecycleMetrics.notice({ router: 'r', at, kind: 'reconnecting' });
+    lifecycleMetrics.notice({ router: 'r', at, kind: 'polled', seconds: 0.002 });
+    lifecycleMetrics.notice({ router: 'r', at, kind: 'polled', seconds: 5, fault: 'timeout' });
     expectGolden('telemetry-busy.prom', await textOf());
     parseExposition(await textOf());
   });
@@ -97,7 +97,7 @@ describe('the counters', () => {
         cause,
       });
     expect([await reloads('unknown'), await reloads('task')]).toEqual([0, undefined]);
-    telemetry.reported('task', 'title_generation');
+    lifecycleMetrics.reported('task', 'title_generation');
     expect([await reloads('task'), await reloads('chat')]).toEqual([0, 0]);
     cause = 'task';
     tell('r', 'm', { kind: 'loaded', reload: { reason: 'requested', afterSeconds: 20 } });
@@ -108,8 +108,9 @@ describe('the counters', () => {
 
   it('of events are of so many kinds, whatever a router sends', async () => {
     addRouter();
-    for (let i = 0; i < 45; i += 1) telemetry.notice({ router: 'r', at, kind: 'event', event: `e${i}` });
-    telemetry.notice({ router: 'r', at, kind: 'event', event: 'e7' });
+    for (let i = 0; i < 45; i += 1)
+      lifecycleMetrics.notice({ router: 'r', at, kind: 'event', event: `e${i}` });
+    lifecycleMetrics.notice({ router: 'r', at, kind: 'event', event: 'e7' });
     const events = (event: string) => seriesValue('events_total', { router: 'r', event });
     expect([await events('e7'), await events('e39'), await events('e40'), await events('other')]).toEqual([
       2,
@@ -133,11 +134,11 @@ describe('the counters', () => {
   it('are the same samples until something is counted: nothing is written twice', async () => {
     addRouter();
     appear('m');
-    const before = await telemetry.samples();
-    expect(await telemetry.samples()).toEqual(before);
-    for (const [i, samples] of (await telemetry.samples()).entries()) expect(samples).toBe(before[i]);
+    const before = await lifecycleMetrics.samples();
+    expect(await lifecycleMetrics.samples()).toEqual(before);
+    for (const [i, samples] of (await lifecycleMetrics.samples()).entries()) expect(samples).toBe(before[i]);
     tell('r', 'm', { kind: 'slept' });
-    const after = await telemetry.samples();
+    const after = await lifecycleMetrics.samples();
     expect(after.filter((samples, i) => samples !== before[i]).map(({ family }) => family.name)).toEqual([
       'llama_router_model_sleeps_total',
     ]);
@@ -146,7 +147,7 @@ describe('the counters', () => {
   it('that change while they are read are read whole', async () => {
     addRouter();
     appear('m');
-    const reading = telemetry.samples();
+    const reading = lifecycleMetrics.samples();
     tell('r', 'm', { kind: 'loaded', durationSeconds: 1 });
     parseExposition(Buffer.concat(render(await reading, 'text')).toString());
     expect(await seriesValue('model_loads_total', { router: 'r', model: 'm' })).toBe(1);
@@ -208,7 +209,7 @@ describe('a router that is removed', () => {
     addRouter('s');
     appear('m');
     tell('r', 'm', { kind: 'loaded' });
-    telemetry.notice({ router: 'r', at, kind: 'event', event: 'status_change' });
+    lifecycleMetrics.notice({ router: 'r', at, kind: 'event', event: 'status_change' });
     const before = await textOf();
     removeRouter();
     expect(await textOf()).not.toContain('router="r"');
@@ -223,13 +224,13 @@ describe('a router that is removed', () => {
       addRouter(`r${i}`);
       appear('m', `r${i}`);
       tell(`r${i}`, 'm', { kind: 'loaded', reload: { reason: 'external', afterSeconds: 1 } });
-      telemetry.notice({ router: `r${i}`, at, kind: 'event', event: `of its own ${i}` });
-      telemetry.notice({ router: `r${i}`, at, kind: 'polled', seconds: 1, fault: 'timeout' });
+      lifecycleMetrics.notice({ router: `r${i}`, at, kind: 'event', event: `of its own ${i}` });
+      lifecycleMetrics.notice({ router: `r${i}`, at, kind: 'polled', seconds: 1, fault: 'timeout' });
       removeRouter(`r${i}`);
     }
     const left = (router: string) => (saved: CounterValue) =>
       saved.labels.router === router && !saved.labels.model;
-    const saved = await telemetry.snapshot();
+    const saved = await lifecycleMetrics.snapshot();
     expect(saved.filter(left('r1'))).toEqual([]);
     expect(saved.filter(left('r2')).map(({ name, labels }) => [name, labels.event ?? labels.fault])).toEqual([
       ['llama_router_events_total', 'of its own 2'],
@@ -248,7 +249,9 @@ describe('a router that is removed', () => {
     removeRouter();
     addRouter();
     for (let i = 0; i < 3000; i += 1) appear(`m${i}`);
-    const loads = (await telemetry.snapshot()).filter(({ name }) => name.endsWith('model_loads_total'));
+    const loads = (await lifecycleMetrics.snapshot()).filter(({ name }) =>
+      name.endsWith('model_loads_total'),
+    );
     expect(loads).toHaveLength(3000);
   });
 });
@@ -261,14 +264,14 @@ describe('what is saved', () => {
     tell('r', 'm', { kind: 'unloaded', reason: 'evicted', from: 'loaded' });
     tell('r', 'gone', { kind: 'slept' });
     tell('r', 'über "q"\n', { kind: 'load_failed' });
-    telemetry.notice({ router: 'r', at, kind: 'event', event: 'status_change' });
-    telemetry.notice({ router: 'r', at, kind: 'polled', seconds: 5, fault: 'timeout' });
+    lifecycleMetrics.notice({ router: 'r', at, kind: 'event', event: 'status_change' });
+    lifecycleMetrics.notice({ router: 'r', at, kind: 'polled', seconds: 5, fault: 'timeout' });
     vanish('gone');
   };
 
   it('is each counter above 0, of what has vanished too', async () => {
     countSome();
-    expect(await telemetry.snapshot()).toEqual([
+    expect(await lifecycleMetrics.snapshot()).toEqual([
       { name: 'llama_router_model_loads_total', labels: { router: 'r', model: 'm' }, value: 1 },
       {
         name: 'llama_router_model_load_failures_total',
@@ -288,10 +291,10 @@ describe('what is saved', () => {
 
   it('goes on in the next process', async () => {
     countSome();
-    const saved = JSON.parse(JSON.stringify(await telemetry.snapshot())) as CounterValue[];
+    const saved = JSON.parse(JSON.stringify(await lifecycleMetrics.snapshot())) as CounterValue[];
     present.clear();
-    telemetry = aTelemetry();
-    telemetry.restore(saved);
+    lifecycleMetrics = aTelemetry();
+    lifecycleMetrics.restore(saved);
     expect(await textOf()).not.toContain('router=');
     addRouter();
     for (const model of ['m', 'gone', 'über "q"\n']) appear(model);
@@ -319,11 +322,11 @@ describe('what is saved', () => {
     ['a gauge', { name: 'llama_router_up', labels: { router: 'r' }, value: 1 }],
     ['a histogram', { name: 'llama_router_poll_duration_seconds', labels: { router: 'r' }, value: 1 }],
   ])('is left out when it has %s', async (_, value) => {
-    telemetry.restore([
+    lifecycleMetrics.restore([
       value,
       { name: 'llama_router_model_wakes_total', labels: { router: 'r', model: 'm' }, value: 2 },
     ]);
-    expect(await telemetry.snapshot()).toEqual([
+    expect(await lifecycleMetrics.snapshot()).toEqual([
       { name: 'llama_router_model_wakes_total', labels: { router: 'r', model: 'm' }, value: 2 },
     ]);
   });
@@ -334,13 +337,13 @@ describe('what is saved', () => {
       labels: { router: 'r', model: `m${i}` },
       value: 1,
     }));
-    telemetry.restore(loads);
+    lifecycleMetrics.restore(loads);
     addRouter();
     for (let i = 0; i < 1500; i += 1) appear(`m${i}`);
     appear('new');
-    expect(await telemetry.snapshot()).toHaveLength(3000);
+    expect(await lifecycleMetrics.snapshot()).toHaveLength(3000);
     for (let i = 0; i < 600; i += 1) vanish(`m${i}`);
     // 2000 of those that are not there are kept: 1500 that never came, and 600 that went, but for the oldest 100.
-    expect(await telemetry.snapshot()).toHaveLength(2900);
+    expect(await lifecycleMetrics.snapshot()).toHaveLength(2900);
   });
 });

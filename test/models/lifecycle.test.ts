@@ -1,42 +1,42 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Life, Sighting, Step } from '../../src/models/lifecycle-state.ts';
-import { ask, see, settle, vanish, withdraw } from '../../src/models/lifecycle.ts';
+import { ask, cancelUnloadRequest, see, settle, vanish } from '../../src/models/lifecycle.ts';
+import type { Lifecycle, Observation, Step } from '../../src/models/lifecycle-state.ts';
 import type { Status } from '../../src/models/status.ts';
 import { aLife, inWords } from '../support/a-model.ts';
 
 const RULES = { reloadWindowMs: 600_000 };
 const SECOND = 1000;
 
-type Look = Sighting | 'ask' | 'withdraw' | 'evict' | 'settle' | 'vanish';
+type Look = Observation | 'ask' | 'cancelUnloadRequest' | 'evict' | 'settle' | 'vanish';
 
 /** What follows from these looks, a second apart; the first is the first sight. */
-function live(first: Look, ...looks: Look[]): { happened: string[]; life: Life } {
-  let { life } = take(undefined, first, 0);
+function live(first: Look, ...looks: Look[]): { happened: string[]; lifecycle: Lifecycle } {
+  let { lifecycle } = take(undefined, first, 0);
   const happened = looks.flatMap((look, index) => {
-    const step = take(life, look, (index + 1) * SECOND);
-    life = step.life;
+    const step = take(lifecycle, look, (index + 1) * SECOND);
+    lifecycle = step.lifecycle;
     return step.changes.map(inWords);
   });
-  return { happened, life };
+  return { happened, lifecycle };
 }
 
-function take(life: Life | undefined, look: Look, at: number): Step {
-  if (typeof look !== 'string') return see(life, look, at, RULES);
-  if (life === undefined) throw new Error('first there is a sight');
-  if (look === 'evict' || look === 'settle') return settle(life, look === 'evict');
-  if (look === 'vanish') return vanish(life, at);
-  return { life: look === 'ask' ? ask(life, at) : withdraw(life), changes: [] };
+function take(lifecycle: Lifecycle | undefined, look: Look, at: number): Step {
+  if (typeof look !== 'string') return see(lifecycle, look, at, RULES);
+  if (lifecycle === undefined) throw new Error('first there is a sight');
+  if (look === 'evict' || look === 'settle') return settle(lifecycle, look === 'evict');
+  if (look === 'vanish') return vanish(lifecycle, at);
+  return { lifecycle: look === 'ask' ? ask(lifecycle, at) : cancelUnloadRequest(lifecycle), changes: [] };
 }
 
 const happened = ([first, ...looks]: Look[]) => live(first ?? 'vanish', ...looks).happened;
-const beliefAfter = ([first, ...looks]: Look[]) => live(first ?? 'vanish', ...looks).life;
+const beliefAfter = ([first, ...looks]: Look[]) => live(first ?? 'vanish', ...looks).lifecycle;
 
-const lists = (status: Status, more: Partial<Sighting & { via: 'listing' }> = {}): Sighting => ({
+const lists = (status: Status, more: Partial<Observation & { via: 'listing' }> = {}): Observation => ({
   via: 'listing',
   status,
   ...more,
 });
-const tells = (status: Status, more: Partial<Sighting & { via: 'event' }> = {}): Sighting => ({
+const tells = (status: Status, more: Partial<Observation & { via: 'event' }> = {}): Observation => ({
   via: 'event',
   status,
   ...more,
@@ -91,7 +91,7 @@ describe('told by events', () => {
     ],
     [
       'an ask that was refused: what follows is not our doing',
-      [lists('loaded'), 'ask', 'withdraw', exits(0)],
+      [lists('loaded'), 'ask', 'cancelUnloadRequest', exits(0)],
       ['loaded → unloaded', 'external while loaded'],
     ],
     [
@@ -170,7 +170,7 @@ describe('told by events', () => {
       ],
     ],
     [
-      'an undecided unload twice, which stays undecided',
+      'an pendingReason unload twice, which stays pendingReason',
       [lists('loaded'), exits(0, true), exits(0, true), 'evict'],
       ['loaded → unloaded', 'evicted while loaded'],
     ],
@@ -420,12 +420,12 @@ describe('told by events, with some lost and a listing after', () => {
       ['unloaded → loading', 'loading → loaded', 'loaded in 2 s'],
     ],
     [
-      'an undecided unload that a listing shows still gone',
+      'an pendingReason unload that a listing shows still gone',
       [lists('loaded', { instance: 1 }), exits(0, true), lists('unloaded', { instance: 1 }), 'evict'],
       ['loaded → unloaded', 'evicted while loaded'],
     ],
     [
-      'an undecided unload that a listing shows loaded again',
+      'an pendingReason unload that a listing shows loaded again',
       [lists('loaded', { instance: 1 }), exits(0, true), lists('loaded', { instance: 2 })],
       [
         'loaded → unloaded',
@@ -439,7 +439,7 @@ describe('told by events, with some lost and a listing after', () => {
 });
 
 describe('at first sight', () => {
-  it.each<[string, Sighting, Life]>([
+  it.each<[string, Observation, Lifecycle]>([
     ['a listed model at rest', lists('unloaded', { instance: 0 }), aLife({ instance: 0 })],
     [
       'a listed model that ended badly',
@@ -465,8 +465,8 @@ describe('at first sight', () => {
     ['falling asleep', tells('sleeping'), aLife({ status: 'sleeping' })],
     ['an end', exits(0, true), aLife()],
     ['a bad end', exits(1), aLife({ markedFailed: true })],
-  ])('%s counts nothing', (_, look, life) =>
-    expect(see(undefined, look, 0, RULES)).toEqual({ life, changes: [{ kind: 'appeared' }] }),
+  ])('%s counts nothing', (_, look, lifecycle) =>
+    expect(see(undefined, look, 0, RULES)).toEqual({ lifecycle, changes: [{ kind: 'appeared' }] }),
   );
 
   it.each<[string, Look[], string[]]>([
@@ -485,14 +485,14 @@ describe('at first sight', () => {
     ['an unknown status that ends is no deed', [lists('other'), lists('unloaded')], ['other → unloaded']],
   ])('%s', (_, looks, changes) => expect(happened(looks)).toEqual(changes));
 
-  it.each<[string, Sighting, Life['lastUnload'] | undefined]>([
+  it.each<[string, Observation, Lifecycle['lastUnload'] | undefined]>([
     ['a model at rest', lists('unloaded'), { at: -60_000, reason: 'evicted' }],
     ['a start', begins, { at: -60_000, reason: 'evicted' }],
     ['a model that was loaded meanwhile', lists('loaded'), undefined],
     ['a load under way', progress(0), undefined],
   ])('an unload remembered from before is taken over by %s', (_, look, lastUnload) => {
-    const { life } = see(undefined, look, 0, RULES, { at: -60_000, reason: 'evicted' });
-    expect(life.lastUnload).toEqual(lastUnload);
+    const { lifecycle } = see(undefined, look, 0, RULES, { at: -60_000, reason: 'evicted' });
+    expect(lifecycle.lastUnload).toEqual(lastUnload);
   });
 });
 
@@ -507,7 +507,7 @@ describe('vanishing', () => {
       ['requested while loaded', 'vanished'],
     ],
     [
-      'while undecided',
+      'while pendingReason',
       [lists('loaded'), exits(0, true), 'vanish'],
       ['loaded → unloaded', 'external while loaded', 'vanished'],
     ],
@@ -521,16 +521,16 @@ describe('vanishing', () => {
 
 describe('what is believed', () => {
   it('of a load, from its first word to its end', () => {
-    const { life: loading } = live(lists('unloaded', { instance: 0 }), begins, progress(0.5));
+    const { lifecycle: loading } = live(lists('unloaded', { instance: 0 }), begins, progress(0.5));
     expect(loading).toEqual(
       aLife({ status: 'loading', since: 1000, loading: { kind: 'load', startedAt: 1000, progress: 0.5 } }),
     );
-    const { life: loaded } = live(lists('unloaded'), begins, progress(0.5), tells('loaded'));
+    const { lifecycle: loaded } = live(lists('unloaded'), begins, progress(0.5), tells('loaded'));
     expect(loaded).toEqual(aLife({ status: 'loaded', since: 3000 }));
   });
 
   it('of a wake', () =>
-    expect(live(lists('sleeping', { instance: 1 }), progress(0)).life).toEqual(
+    expect(live(lists('sleeping', { instance: 1 }), progress(0)).lifecycle).toEqual(
       aLife({
         status: 'loading',
         since: 1000,
@@ -540,22 +540,22 @@ describe('what is believed', () => {
     ));
 
   it('of an unload: when, and why', () =>
-    expect(live(lists('loaded', { instance: 1 }), exits(0)).life).toEqual(
+    expect(live(lists('loaded', { instance: 1 }), exits(0)).lifecycle).toEqual(
       aLife({ since: 1000, instance: 1, lastUnload: { at: 1000, reason: 'external' } }),
     ));
 
   it('of an eviction: when it went, not when that was understood', () =>
-    expect(live(lists('loaded'), exits(0, true), lists('unloaded'), 'evict').life).toEqual(
+    expect(live(lists('loaded'), exits(0, true), lists('unloaded'), 'evict').lifecycle).toEqual(
       aLife({ since: 1000, lastUnload: { at: 1000, reason: 'evicted' } }),
     ));
 
   it('of a status that nobody knows: the last one that is known', () =>
-    expect(live(lists('loaded'), tells('other')).life).toEqual(
+    expect(live(lists('loaded'), tells('other')).lifecycle).toEqual(
       aLife({ status: 'other', since: 1000, known: 'loaded' }),
     ));
 
   it('of a reload that no event told: it entered its status when that was seen', () =>
-    expect(live(lists('loaded', { instance: 1 }), lists('loaded', { instance: 2 })).life).toEqual(
+    expect(live(lists('loaded', { instance: 1 }), lists('loaded', { instance: 2 })).lifecycle).toEqual(
       aLife({ status: 'loaded', since: 1000, instance: 2 }),
     ));
 
@@ -577,12 +577,12 @@ describe('what is believed', () => {
   );
 
   it('of what we asked for: it ends with the model', () =>
-    expect(live(lists('loaded'), 'ask', exits(0)).life).not.toHaveProperty('askedAt'));
+    expect(live(lists('loaded'), 'ask', exits(0)).lifecycle).not.toHaveProperty('unloadRequestedAt'));
 
   it('of a second ask that is refused: the first still stands', () => {
     const twice = ask(ask(aLife({ status: 'loaded' }), 1), 2);
-    expect(withdraw(twice, 1)).toEqual(aLife({ status: 'loaded', askedAt: 1 }));
-    expect(withdraw(aLife(), 1)).toEqual(aLife());
+    expect(cancelUnloadRequest(twice, 1)).toEqual(aLife({ status: 'loaded', unloadRequestedAt: 1 }));
+    expect(cancelUnloadRequest(aLife(), 1)).toEqual(aLife());
   });
 });
 
@@ -600,15 +600,17 @@ describe('with time', () => {
   );
 
   it('a reload is counted once for each unload', () => {
-    const { life } = see(unloadedAt0, tells('loaded'), 1000, RULES);
-    expect(life).not.toHaveProperty('lastUnload');
+    const { lifecycle } = see(unloadedAt0, tells('loaded'), 1000, RULES);
+    expect(lifecycle).not.toHaveProperty('lastUnload');
   });
 
   it.each([
     [600_000, 'requested'],
     [600_001, 'external'],
   ])('an end %d ms after we asked is %s', (at, reason) =>
-    expect(see(aLife({ status: 'loaded', askedAt: 0 }), exits(0), at, RULES).changes).toContainEqual({
+    expect(
+      see(aLife({ status: 'loaded', unloadRequestedAt: 0 }), exits(0), at, RULES).changes,
+    ).toContainEqual({
       kind: 'unloaded',
       reason,
       from: 'loaded',

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
+import { parseEvent } from '../../src/backends/llama-server/schemas.ts';
 import type { ListedModel, RouterEvent } from '../../src/models/feed.ts';
 import type { Status } from '../../src/models/status.ts';
 import { createStore } from '../../src/models/store.ts';
-import { parseEvent } from '../../src/backends/llama-server/schemas.ts';
 import { aListing, inWords, listed } from '../support/a-model.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
@@ -100,17 +100,17 @@ it('every recording of the real router is here', () => {
 it.each(Object.entries(recordings))('%s is told exactly', (file, { before, asked, transitions }) => {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 0 });
-  const desk = store.add('router', 'http://router');
-  desk.props({ modelsMax: 2 });
-  desk.listed(aListing(...before));
+  const entry = store.add('router', 'http://router');
+  entry.props({ modelsMax: 2 });
+  entry.listed(aListing(...before));
   const told: string[] = [];
   store.onTransition((transition) => {
     if (transition.kind === 'model') told.push(`${transition.model} ${inWords(transition.change)}`);
   });
   for (const event of eventsOf(file)) {
-    desk.event(event);
+    entry.event(event);
     clock.jump(100);
-    if (asked && desk.belief.models.get(asked[0])?.life.status === asked[1]) desk.asking(asked[0]);
+    if (asked && entry.state.models.get(asked[0])?.lifecycle.status === asked[1]) entry.asking(asked[0]);
   }
   clock.jump(1000);
   expect(told).toEqual(transitions);

@@ -1,21 +1,23 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Transition } from '../../src/models/router-state.ts';
 import type { Fault } from '../../src/models/feed.ts';
+import type { Transition } from '../../src/models/router-state.ts';
 import { createStore } from '../../src/models/store.ts';
 import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
-const START = 1_700_000_000_000;
+/** Wall time, as in the state file. */
+const SAVED_START = 1_700_000_000_000;
+const START = createSteppedClock(SAVED_START).now();
 const MINUTE = 60_000;
 const timeout: Fault = { kind: 'timeout', message: 'http://router did not answer within 5 s' };
 const refused: Fault = { kind: 'unreachable', message: 'http://router refuses connections' };
 
 function aStore() {
-  const clock = createSteppedClock(START);
+  const clock = createSteppedClock(SAVED_START);
   const store = createStore(clock, { reloadWindowMs: 10 * MINUTE });
   const told: Transition[] = [];
   const stopListening = store.onTransition((transition) => told.push(transition));
-  return { clock, store, told, stopListening, deeds: recordDeeds(store) };
+  return { clock, store, told, stopListening, operationMetrics: recordDeeds(store) };
 }
 
 describe('routers', () => {
@@ -27,7 +29,7 @@ describe('routers', () => {
     store.remove('b');
     store.remove('b');
     expect(store.routers().map(({ name }) => name)).toEqual(['a']);
-    expect(store.desk('b')).toBeUndefined();
+    expect(store.entry('b')).toBeUndefined();
     expect(told).toEqual([
       { router: 'b', at: START, kind: 'router', change: 'added' },
       { router: 'a', at: START, kind: 'router', change: 'added' },
@@ -42,7 +44,7 @@ describe('routers', () => {
   });
 
   it('begin as nothing known', () =>
-    expect(aStore().store.add('a', 'http://a').belief).toEqual({
+    expect(aStore().store.add('a', 'http://a').state).toEqual({
       name: 'a',
       url: 'http://a',
       up: undefined,
@@ -55,17 +57,17 @@ describe('routers', () => {
 
   it('are told up and down once, and down again for another reason', () => {
     const { store, told, clock } = aStore();
-    const desk = store.add('router', 'http://router');
+    const entry = store.add('router', 'http://router');
     told.length = 0;
-    desk.failed(timeout);
-    desk.failed({ ...timeout, message: 'http://router did not answer within 6 s' });
+    entry.failed(timeout);
+    entry.failed({ ...timeout, message: 'http://router did not answer within 6 s' });
     clock.jump(1000);
-    desk.failed(refused);
-    expect(desk.belief).toMatchObject({ up: false, fault: refused });
-    desk.listed(aListing());
-    desk.listed(aListing());
-    expect(desk.belief).toMatchObject({ up: true, listedAt: START + 1000 });
-    expect(desk.belief).not.toHaveProperty('fault');
+    entry.failed(refused);
+    expect(entry.state).toMatchObject({ up: false, fault: refused });
+    entry.listed(aListing());
+    entry.listed(aListing());
+    expect(entry.state).toMatchObject({ up: true, listedAt: START + 1000 });
+    expect(entry.state).not.toHaveProperty('fault');
     expect(told).toEqual([
       { router: 'router', at: START, kind: 'router', change: 'down', fault: timeout },
       { router: 'router', at: START + 1000, kind: 'router', change: 'down', fault: refused },
@@ -75,14 +77,14 @@ describe('routers', () => {
 
   it('are told of their stream, and of malformed entries, when that changes', () => {
     const { store, told } = aStore();
-    const desk = store.add('router', 'http://router');
-    desk.listed(aListing());
+    const entry = store.add('router', 'http://router');
+    entry.listed(aListing());
     told.length = 0;
-    desk.stream('connecting');
-    desk.stream('connected');
-    desk.stream('connected');
-    desk.listed({ models: [], malformed: ['data[0]: it has no name'] });
-    desk.listed({ models: [], malformed: ['data[0]: it has no name'] });
+    entry.stream('connecting');
+    entry.stream('connected');
+    entry.stream('connected');
+    entry.listed({ models: [], malformed: ['data[0]: it has no name'] });
+    entry.listed({ models: [], malformed: ['data[0]: it has no name'] });
     expect(told).toEqual([
       { router: 'router', at: START, kind: 'stream', state: 'connected' },
       { router: 'router', at: START, kind: 'malformed', entries: ['data[0]: it has no name'] },
@@ -91,21 +93,21 @@ describe('routers', () => {
 
   it('keep what was known of their models while they are down', () => {
     const { store } = aStore();
-    const desk = store.add('router', 'http://router');
-    desk.listed(aListing(listed('a', 'loaded')));
-    desk.failed(timeout);
-    expect(desk.belief.models.get('a')?.life.status).toBe('loaded');
+    const entry = store.add('router', 'http://router');
+    entry.listed(aListing(listed('a', 'loaded')));
+    entry.failed(timeout);
+    expect(entry.state.models.get('a')?.lifecycle.status).toBe('loaded');
   });
 });
 
 describe('transitions', () => {
   it('of a model are told with their time, the change of status before the deed', () => {
     const { store, told, clock } = aStore();
-    const desk = store.add('router', 'http://router');
-    desk.listed(aListing(listed('a', 'loaded')));
+    const entry = store.add('router', 'http://router');
+    entry.listed(aListing(listed('a', 'loaded')));
     told.length = 0;
     clock.jump(1000);
-    desk.event(ended('a'));
+    entry.event(ended('a'));
     expect(told).toEqual(
       [
         { kind: 'status', from: 'loaded', to: 'unloaded' },
@@ -116,10 +118,10 @@ describe('transitions', () => {
 
   it('of an unload that was understood later have the time when it went', () => {
     const { store, told, clock } = aStore();
-    const desk = store.add('router', 'http://router');
-    desk.props({ modelsMax: 1 });
-    desk.listed(aListing(listed('a', 'loaded')));
-    desk.event(ended('a'));
+    const entry = store.add('router', 'http://router');
+    entry.props({ modelsMax: 1 });
+    entry.listed(aListing(listed('a', 'loaded')));
+    entry.event(ended('a'));
     told.length = 0;
     clock.jump(10_000);
     expect(told).toEqual([
@@ -135,12 +137,12 @@ describe('transitions', () => {
 
   it('see the belief that they tell of', () => {
     const { store } = aStore();
-    const desk = store.add('router', 'http://router');
-    desk.listed(aListing(listed('a', 'loaded')));
+    const entry = store.add('router', 'http://router');
+    entry.listed(aListing(listed('a', 'loaded')));
     const seen: unknown[] = [];
-    store.onTransition(() => seen.push(desk.belief.models.get('a')?.life.status));
-    desk.event(ended('a'));
-    desk.listed(aListing());
+    store.onTransition(() => seen.push(entry.state.models.get('a')?.lifecycle.status));
+    entry.event(ended('a'));
+    entry.listed(aListing());
     expect(seen).toEqual(['unloaded', 'unloaded', undefined]);
   });
 
@@ -156,22 +158,22 @@ it('the version changes with every change of anything that is believed', () => {
   const { store, clock } = aStore();
   const versions = [store.version()];
   const note = () => versions.push(store.version());
-  const desk = store.add('router', 'http://router');
+  const entry = store.add('router', 'http://router');
   note();
-  const deeds = [
-    () => desk.props({ modelsMax: 1 }),
-    () => desk.stream('connected'),
-    () => desk.listed(aListing(listed('a', 'loaded'))),
-    () => desk.listed(aListing(listed('a', 'loaded', { facts: { parameters: 1 } }))),
-    () => desk.event(turned('a', 'loading', { progress: 0.5 })),
-    () => desk.event(turned('a', 'loaded')),
-    () => desk.event(ended('a')),
+  const operationMetrics = [
+    () => entry.props({ modelsMax: 1 }),
+    () => entry.stream('connected'),
+    () => entry.listed(aListing(listed('a', 'loaded'))),
+    () => entry.listed(aListing(listed('a', 'loaded', { facts: { parameters: 1 } }))),
+    () => entry.event(turned('a', 'loading', { progress: 0.5 })),
+    () => entry.event(turned('a', 'loaded')),
+    () => entry.event(ended('a')),
     () => clock.jump(250),
-    () => desk.failed(timeout),
-    () => desk.failed({ ...timeout, message: 'still' }),
+    () => entry.failed(timeout),
+    () => entry.failed({ ...timeout, message: 'still' }),
     () => store.remove('router'),
   ];
-  for (const deed of deeds) {
+  for (const deed of operationMetrics) {
     deed();
     note();
   }
@@ -179,25 +181,25 @@ it('the version changes with every change of anything that is believed', () => {
 });
 
 describe('last unloads', () => {
-  const evicted = { router: 'router', model: 'a', at: START - 2 * MINUTE, reason: 'evicted' } as const;
+  const evicted = { router: 'router', model: 'a', at: SAVED_START - 2 * MINUTE, reason: 'evicted' } as const;
 
   it('are those after which a load would be a reload', () => {
     const { store, clock } = aStore();
-    const desk = store.add('router', 'http://router');
-    desk.listed(aListing(listed('a', 'loaded'), listed('b', 'loaded')));
-    desk.event(ended('a'));
+    const entry = store.add('router', 'http://router');
+    entry.listed(aListing(listed('a', 'loaded'), listed('b', 'loaded')));
+    entry.event(ended('a'));
     clock.jump(MINUTE);
-    desk.event(ended('b', 1));
+    entry.event(ended('b', 1));
     expect(store.lastUnloads()).toEqual([
-      { router: 'router', model: 'a', at: START, reason: 'external' },
-      { router: 'router', model: 'b', at: START + MINUTE, reason: 'crashed' },
+      { router: 'router', model: 'a', at: SAVED_START, reason: 'external' },
+      { router: 'router', model: 'b', at: SAVED_START + MINUTE, reason: 'crashed' },
     ]);
     clock.jump(9 * MINUTE + 1);
     expect(store.lastUnloads()).toEqual([
-      { router: 'router', model: 'b', at: START + MINUTE, reason: 'crashed' },
+      { router: 'router', model: 'b', at: SAVED_START + MINUTE, reason: 'crashed' },
     ]);
-    desk.event(begun('b'));
-    desk.event(turned('b', 'loaded'));
+    entry.event(begun('b'));
+    entry.event(turned('b', 'loaded'));
     expect(store.lastUnloads()).toEqual([]);
   });
 
@@ -205,13 +207,13 @@ describe('last unloads', () => {
     ['a listing shows it at rest and then it is loaded', [() => listed('a', 'unloaded')], 'a loaded in 0 s'],
     ['an event of its load is the first that is heard of it', [], 'a loaded in 0 s'],
   ])('of an earlier process make a reload when %s', (_, before, loaded) => {
-    const { store, deeds } = aStore();
+    const { store, operationMetrics } = aStore();
     store.recall([evicted]);
-    const desk = store.add('router', 'http://router');
-    desk.listed(aListing(...before.map((entry) => entry())));
-    desk.event(begun('a'));
-    desk.event(turned('a', 'loaded'));
-    expect(deeds).toEqual(['a appeared', `${loaded}, 120 s after it was evicted`]);
+    const entry = store.add('router', 'http://router');
+    entry.listed(aListing(...before.map((entry) => entry())));
+    entry.event(begun('a'));
+    entry.event(turned('a', 'loaded'));
+    expect(operationMetrics).toEqual(['a appeared', `${loaded}, 120 s after it was evicted`]);
   });
 
   it('of an earlier process are kept until the model is seen', () => {
@@ -223,18 +225,18 @@ describe('last unloads', () => {
   });
 
   it('are counted once: a model that was reloaded, vanished and came back has none', () => {
-    const { store, deeds } = aStore();
+    const { store, operationMetrics } = aStore();
     store.recall([evicted]);
-    const desk = store.add('router', 'http://router');
-    desk.listed(aListing(listed('a', 'unloaded')));
-    desk.listed(aListing(listed('a', 'loaded')));
+    const entry = store.add('router', 'http://router');
+    entry.listed(aListing(listed('a', 'unloaded')));
+    entry.listed(aListing(listed('a', 'loaded')));
     expect(store.lastUnloads()).toEqual([]);
-    deeds.length = 0;
-    desk.listed(aListing(listed('a', 'other')));
-    desk.listed(aListing());
-    desk.listed(aListing(listed('a', 'unloaded')));
-    desk.listed(aListing(listed('a', 'loaded')));
-    expect(deeds).toEqual([
+    operationMetrics.length = 0;
+    entry.listed(aListing(listed('a', 'other')));
+    entry.listed(aListing());
+    entry.listed(aListing(listed('a', 'unloaded')));
+    entry.listed(aListing(listed('a', 'loaded')));
+    expect(operationMetrics).toEqual([
       'a external while loaded',
       'a vanished',
       'a appeared',
@@ -243,43 +245,47 @@ describe('last unloads', () => {
   });
 
   it('of models that vanished are kept: they may come back', () => {
-    const { store, clock, deeds } = aStore();
-    const desk = store.add('router', 'http://router');
-    desk.listed(aListing(listed('a', 'loaded')));
-    desk.asking('a');
-    desk.event(ended('a'));
-    desk.listed(aListing());
-    expect(store.lastUnloads()).toEqual([{ router: 'router', model: 'a', at: START, reason: 'requested' }]);
+    const { store, clock, operationMetrics } = aStore();
+    const entry = store.add('router', 'http://router');
+    entry.listed(aListing(listed('a', 'loaded')));
+    entry.asking('a');
+    entry.event(ended('a'));
+    entry.listed(aListing());
+    expect(store.lastUnloads()).toEqual([
+      { router: 'router', model: 'a', at: SAVED_START, reason: 'requested' },
+    ]);
     clock.jump(MINUTE);
-    desk.listed(aListing(listed('a', 'unloaded')));
-    desk.event(begun('a'));
-    desk.event(turned('a', 'loaded'));
-    expect(deeds.at(-1)).toBe('a loaded in 0 s, 60 s after it was requested');
+    entry.listed(aListing(listed('a', 'unloaded')));
+    entry.event(begun('a'));
+    entry.event(turned('a', 'loaded'));
+    expect(operationMetrics.at(-1)).toBe('a loaded in 0 s, 60 s after it was requested');
   });
 
   it('of a router that was removed are kept: it may come back', () => {
-    const { store, clock, deeds } = aStore();
-    const desk = store.add('router', 'http://router');
-    desk.listed(aListing(listed('a', 'loaded')));
-    desk.event(ended('a'));
+    const { store, clock, operationMetrics } = aStore();
+    const entry = store.add('router', 'http://router');
+    entry.listed(aListing(listed('a', 'loaded')));
+    entry.event(ended('a'));
     store.remove('router');
-    expect(store.lastUnloads()).toEqual([{ router: 'router', model: 'a', at: START, reason: 'external' }]);
+    expect(store.lastUnloads()).toEqual([
+      { router: 'router', model: 'a', at: SAVED_START, reason: 'external' },
+    ]);
     clock.jump(MINUTE);
     const again = store.add('router', 'http://router');
     again.listed(aListing(listed('a', 'unloaded')));
     again.event(begun('a'));
     again.event(turned('a', 'loaded'));
-    expect(deeds.at(-1)).toBe('a loaded in 0 s, 60 s after it was external');
+    expect(operationMetrics.at(-1)).toBe('a loaded in 0 s, 60 s after it was external');
   });
 
   it('of models that vanished long ago are forgotten', () => {
     const { store, clock } = aStore();
-    const desk = store.add('router', 'http://router');
-    desk.listed(aListing(listed('a', 'loaded'), listed('b', 'unloaded')));
-    desk.listed(aListing(listed('b', 'unloaded')));
+    const entry = store.add('router', 'http://router');
+    entry.listed(aListing(listed('a', 'loaded'), listed('b', 'unloaded')));
+    entry.listed(aListing(listed('b', 'unloaded')));
     clock.jump(10 * MINUTE + 1);
-    desk.listed(aListing());
-    clock.set(START);
+    entry.listed(aListing());
+    clock.set(SAVED_START);
     expect(store.lastUnloads()).toEqual([]);
   });
 

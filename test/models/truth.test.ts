@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Listing, RouterEvent } from '../../src/models/feed.ts';
 import type { Change } from '../../src/models/lifecycle-state.ts';
-import type { RouterDesk } from '../../src/models/router-entry.ts';
+import type { RouterEntry } from '../../src/models/router-entry.ts';
 import { createStore } from '../../src/models/store.ts';
 import {
   createTrueRouter,
@@ -31,17 +31,17 @@ describe('told of everything, in order', () => {
   it('every counter is exactly the truth', () => {
     fc.assert(
       fc.property(modelsMax, fc.array(step, { maxLength: 60 }), (max, steps) => {
-        const { router, desk, clock, changes } = follow(max);
+        const { router, entry, clock, changes } = follow(max);
         for (const next of steps) {
           // What somebody does on a full router is told apart from an eviction by the time between the two.
           clock.jump(1000);
-          if (next === 'listing') desk.listed(router.listing());
-          else if (next === 'refused') for (const id of IDS) desk.asking(id)();
-          else deliver(desk, clock, happen(next, router, desk));
+          if (next === 'listing') entry.listed(router.listing());
+          else if (next === 'refused') for (const id of IDS) entry.asking(id)();
+          else deliver(entry, clock, happen(next, router, entry));
         }
         clock.jump(1000);
         for (const { id, process, done } of router.models) {
-          expect(desk.belief.models.get(id)?.life.status).toBe(statusOf(process));
+          expect(entry.state.models.get(id)?.lifecycle.status).toBe(statusOf(process));
           expect(tally(changes.get(id) ?? [])).toEqual(done);
         }
       }),
@@ -61,9 +61,9 @@ describe('with gaps in the stream, each followed by a listing', () => {
   it('the status is the truth, and no counter is more than it', () => {
     fc.assert(
       fc.property(modelsMax, gaps, (max, steps) => {
-        const { router, desk, changes } = followWithGaps(max, [...steps, 'listing']);
+        const { router, entry, changes } = followWithGaps(max, [...steps, 'listing']);
         for (const { id, process, done } of router.models) {
-          expect(desk.belief.models.get(id)?.life.status).toBe(statusOf(process));
+          expect(entry.state.models.get(id)?.lifecycle.status).toBe(statusOf(process));
           const counted = tally(changes.get(id) ?? []);
           expect(counted.loads).toBeLessThanOrEqual(done.loads);
           expect(unloads(counted)).toBeLessThanOrEqual(unloads(done));
@@ -98,7 +98,7 @@ describe('with gaps in the stream, each followed by a listing', () => {
 
   function followWithGaps(max: number, steps: readonly (Chance | 'lose' | 'restart' | 'listing')[]) {
     const followed = follow(max);
-    const { router, desk, clock } = followed;
+    const { router, entry, clock } = followed;
     let lost = false;
     for (const next of steps) {
       clock.jump(1000);
@@ -109,10 +109,10 @@ describe('with gaps in the stream, each followed by a listing', () => {
         router.restart();
       } else if (next === 'listing') {
         lost = false;
-        desk.listed(router.listing());
+        entry.listed(router.listing());
       } else {
-        const events = happen(next, router, desk);
-        if (!lost) deliver(desk, clock, events);
+        const events = happen(next, router, entry);
+        if (!lost) deliver(entry, clock, events);
       }
     }
     clock.jump(1000);
@@ -130,7 +130,7 @@ describe('with listings and events that overtake each other', () => {
   it('the status is the truth as soon as everything has arrived', () => {
     fc.assert(
       fc.property(modelsMax, fc.array(step, { maxLength: 80 }), (max, steps) => {
-        const { router, desk, clock } = follow(max);
+        const { router, entry, clock } = follow(max);
         const underway: RouterEvent[] = [];
         let answer: Listing | undefined;
         let newer = new Set<string>();
@@ -138,10 +138,10 @@ describe('with listings and events that overtake each other', () => {
           const event = underway.shift();
           if (event?.kind !== 'status') return;
           newer.add(event.model);
-          desk.event(event);
+          entry.event(event);
         };
         const apply = () => {
-          if (answer) desk.listed(answer, newer);
+          if (answer) entry.listed(answer, newer);
           answer = undefined;
         };
         for (const next of steps) {
@@ -154,18 +154,18 @@ describe('with listings and events that overtake each other', () => {
           } else if ('hear' in next) {
             for (let n = 0; n < next.hear; n += 1) hear();
           } else {
-            underway.push(...happen(next, router, desk));
+            underway.push(...happen(next, router, entry));
           }
         }
         apply();
         while (underway.length > 0) hear();
         expectTruth();
-        desk.listed(router.listing());
+        entry.listed(router.listing());
         expectTruth();
 
         function expectTruth() {
           for (const { id, process } of router.models) {
-            expect(desk.belief.models.get(id)?.life.status).toBe(statusOf(process));
+            expect(entry.state.models.get(id)?.lifecycle.status).toBe(statusOf(process));
           }
         }
       }),
@@ -179,28 +179,28 @@ function follow(max: number) {
   const clock = createSteppedClock();
   const router = createTrueRouter(IDS, max);
   const store = createStore(clock, { reloadWindowMs: 0 });
-  const desk = store.add('router', 'http://router');
-  desk.props({ modelsMax: max });
-  desk.listed(router.listing());
+  const entry = store.add('router', 'http://router');
+  entry.props({ modelsMax: max });
+  entry.listed(router.listing());
   const changes = new Map<string, Change[]>(IDS.map((id) => [id, []]));
   store.onTransition((transition) => {
     if (transition.kind === 'model') changes.get(transition.model)?.push(transition.change);
   });
-  return { clock, router, desk, changes };
+  return { clock, router, entry, changes };
 }
 
 /** Lets it happen; where it is our doing, our side knows. */
-function happen({ model, pick }: Chance, router: Router, desk: RouterDesk): RouterEvent[] {
-  const deeds = router.possible(model);
-  const deed = deeds[pick % deeds.length];
-  if (deed?.do === 'unload' && deed.by === 'us') desk.asking(IDS[model] ?? '');
+function happen({ model, pick }: Chance, router: Router, entry: RouterEntry): RouterEvent[] {
+  const operationMetrics = router.possible(model);
+  const deed = operationMetrics[pick % operationMetrics.length];
+  if (deed?.do === 'unload' && deed.by === 'us') entry.asking(IDS[model] ?? '');
   return deed ? router.act(deed) : [];
 }
 
 /** The events of one deed, a few milliseconds apart, as the router sends them. */
-function deliver(desk: RouterDesk, clock: SteppedClock, events: readonly RouterEvent[]): void {
+function deliver(entry: RouterEntry, clock: SteppedClock, events: readonly RouterEvent[]): void {
   for (const event of events) {
-    desk.event(event);
+    entry.event(event);
     clock.jump(17);
   }
 }

@@ -2,15 +2,17 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createHolds } from '../../src/hold/holds.ts';
-import { type Keepers, keepState } from '../../src/state/keep-state.ts';
+import { onWall } from '../../src/hold/hold.ts';
+import { createHolds, holdsPart } from '../../src/hold/holds.ts';
 import { createLogger } from '../../src/lib/logger.ts';
+import { countersPart } from '../../src/metrics/counters.ts';
+import { createLifecycleMetrics } from '../../src/metrics/lifecycle-metrics.ts';
 import { render } from '../../src/metrics/render.ts';
-import { createTelemetry } from '../../src/metrics/lifecycle-metrics.ts';
-import { createStore } from '../../src/models/store.ts';
-import { createGuards } from '../../src/unload/guards.ts';
-import { createOperations } from '../../src/unload/operations.ts';
+import { createStore, lastUnloadsPart } from '../../src/models/store.ts';
 import { createUsage } from '../../src/models/usage.ts';
+import { keepState } from '../../src/state/keep-state.ts';
+import { createGuards, guardsPart } from '../../src/unload/guards.ts';
+import { createOperations, operationsPart } from '../../src/unload/operations.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { aRequest } from '../support/a-request.ts';
 import { anOperation } from '../support/an-operation.ts';
@@ -37,11 +39,11 @@ function aProcess(clock: SteppedClock, path = file) {
     now: clock.now,
   });
   const store = createStore(clock, { reloadWindowMs: 600_000 });
-  const telemetry = createTelemetry((router, model) => {
-    const models = store.desk(router)?.belief.models;
+  const lifecycleMetrics = createLifecycleMetrics((router, model) => {
+    const models = store.entry(router)?.state.models;
     return models !== undefined && (model === undefined || models.has(model));
   }, createUsage(store, clock).causeOf);
-  store.onTransition(telemetry.transition);
+  store.onTransition(lifecycleMetrics.transition);
   const holds = createHolds(clock);
   const guards = createGuards(
     clock,
@@ -49,30 +51,26 @@ function aProcess(clock: SteppedClock, path = file) {
     () => {},
   );
   const operations = createOperations({ hands: () => [], keep: () => [], guards, clock });
-  const keepers: Keepers = {
-    counters: { version: store.version, snapshot: telemetry.snapshot, restore: telemetry.restore },
-    lastUnloads: { version: store.version, snapshot: store.lastUnloads, restore: store.recall },
-    holds: { version: holds.version, snapshot: holds.all, restore: holds.restore },
-    operations: {
-      version: operations.version,
-      snapshot: () => [...operations.list()],
-      restore: operations.restore,
-    },
-    guards: { version: guards.version, snapshot: guards.snapshot, restore: guards.restore },
-  };
-  const state = keepState({ file: path, interval: 30 }, keepers, clock, log);
-  const desk = () => store.desk('r') ?? store.add('r', 'http://r');
+  const parts = [
+    countersPart([lifecycleMetrics]),
+    lastUnloadsPart(store),
+    holdsPart(holds),
+    operationsPart(operations),
+    guardsPart(guards),
+  ];
+  const state = keepState({ file: path, interval: 30 }, parts, clock, log);
+  const entry = () => store.entry('r') ?? store.add('r', 'http://r');
   return {
-    ...{ lines, store, state, desk, holds, operations, guards },
+    ...{ lines, store, state, entry, holds, operations, guards },
     value: async (name: string, labels: Record<string, string>) =>
-      parseExposition(Buffer.concat(render(await telemetry.samples(), 'text')).toString()).value(
+      parseExposition(Buffer.concat(render(await lifecycleMetrics.samples(), 'text')).toString()).value(
         `llama_router_${name}`,
         { router: 'r', model: 'm', ...labels },
       ),
     load() {
-      desk().event(begun('m'));
+      entry().event(begun('m'));
       clock.jump(1000);
-      desk().event(turned('m', 'loaded'));
+      entry().event(turned('m', 'loaded'));
     },
   };
 }
@@ -84,15 +82,15 @@ describe('what was counted', () => {
   it('goes on in the next process, and so does the story of a model', async () => {
     const clock = createSteppedClock();
     const first = aProcess(clock);
-    first.desk().listed(aListing(listed('m', 'unloaded')));
+    first.entry().listed(aListing(listed('m', 'unloaded')));
     first.load();
-    first.desk().event(ended('m'));
+    first.entry().event(ended('m'));
     await first.state.stop();
 
     clock.jump(60_000);
     const second = aProcess(clock);
-    expect(second.lines.join()).toContain('level=info msg="state taken over"');
-    second.desk().listed(aListing(listed('m', 'unloaded')));
+    expect(second.lines.join()).toContain('level=info msg="state restored"');
+    second.entry().listed(aListing(listed('m', 'unloaded')));
     expect(await second.value('model_loads_total', {})).toBe(1);
     expect(await second.value('model_unloads_total', { reason: 'external' })).toBe(1);
     second.load();
@@ -103,26 +101,21 @@ describe('what was counted', () => {
     await second.state.stop();
   });
 
-  it('is saved while it runs, and only when something changed', async () => {
+  it('is saved at each interval while it runs', async () => {
     const clock = createSteppedClock();
-    const { state, desk } = aProcess(clock);
-    await clock.advance(30_000);
-    expect(readdirSync(folder)).toEqual([]);
-    desk().listed(aListing(listed('m', 'loaded')));
+    const { state, entry } = aProcess(clock);
+    entry().listed(aListing(listed('m', 'loaded')));
     await clock.advance(30_000);
     await written();
     const saved = JSON.parse(readFileSync(file, 'utf8'));
-    expect(saved.savedAt).toBe(clock.now());
-    await until('the next time to be set', () => clock.pending() === 1, { everyMs: 2 });
-    await clock.advance(90_000);
-    expect(JSON.parse(readFileSync(file, 'utf8')).savedAt).toBe(saved.savedAt);
+    expect(saved.savedAt).toBe(clock.wall());
     await state.stop();
   });
 
   it('is saved at the end, and nothing is left that keeps the process alive', async () => {
     const clock = createSteppedClock();
-    const { state, desk } = aProcess(clock);
-    desk().listed(aListing(listed('m', 'loaded')));
+    const { state, entry } = aProcess(clock);
+    entry().listed(aListing(listed('m', 'loaded')));
     clock.jump(30_000); // The end comes while the file is being written.
     await state.stop();
     expect(readdirSync(folder)).toEqual(['state.json']);
@@ -131,9 +124,9 @@ describe('what was counted', () => {
 
   it('is lost, and said to be, when the file is damaged; the file is kept', async () => {
     writeFileSync(file, '{"version":1,');
-    const { state, lines, desk, value } = aProcess(createSteppedClock());
-    expect(lines.join()).toMatch(/level=warn msg="state not taken over" error=.*set aside as/);
-    desk().listed(aListing(listed('m', 'loaded')));
+    const { state, lines, entry, value } = aProcess(createSteppedClock());
+    expect(lines.join()).toMatch(/level=warn msg="state not restored" error=.*set aside as/);
+    entry().listed(aListing(listed('m', 'loaded')));
     expect(await value('model_loads_total', {})).toBe(0);
     await state.stop();
     expect(readdirSync(folder).sort()).toEqual(['state.json', expect.stringContaining('damaged')]);
@@ -142,8 +135,8 @@ describe('what was counted', () => {
   it('that cannot be saved is said, and stops nothing', async () => {
     mkdirSync(file);
     const clock = createSteppedClock();
-    const { state, lines, desk } = aProcess(clock);
-    desk().listed(aListing(listed('m', 'loaded')));
+    const { state, lines, entry } = aProcess(clock);
+    entry().listed(aListing(listed('m', 'loaded')));
     await state.stop();
     expect(lines.filter((line) => line.includes('level=error'))).toEqual([
       expect.stringContaining('msg="state not saved" error='),
@@ -163,7 +156,9 @@ describe('a hold', () => {
     const long = first.holds.place(aWish('gpu-box', clock.now() + 600_000), true);
     await first.state.stop();
     first.holds.stop();
-    expect(JSON.parse(readFileSync(file, 'utf8')).holds).toEqual([short, long]);
+    expect(JSON.parse(readFileSync(file, 'utf8')).holds).toEqual(
+      [short, long].map((hold) => onWall(hold, clock)),
+    );
 
     clock.jump(120_000);
     const second = aProcess(clock);
@@ -181,7 +176,7 @@ describe('a hold', () => {
     const hold = holds.place(aWish('gpu-box', clock.now() + 600_000), true);
     await clock.advance(30_000);
     await written();
-    expect(JSON.parse(readFileSync(file, 'utf8')).holds).toEqual([hold]);
+    expect(JSON.parse(readFileSync(file, 'utf8')).holds).toEqual([onWall(hold, clock)]);
     await until('the next time to be set', () => clock.pending() === 2, { everyMs: 2 });
     holds.release('gpu-box', 'alice');
     await clock.advance(30_000);
@@ -194,15 +189,15 @@ describe('a hold', () => {
   it('is not missed in a file of before there were holds', async () => {
     writeFileSync(file, JSON.stringify({ version: 1, savedAt: 0, counters: [], lastUnloads: [] }));
     const { state, holds, lines } = aProcess(createSteppedClock());
-    expect([holds.all(), lines.join()]).toEqual([[], expect.stringContaining('state taken over')]);
+    expect([holds.all(), lines.join()]).toEqual([[], expect.stringContaining('state restored')]);
     await state.stop();
   });
 });
 
 it('without a file nothing is read, written or waited for', async () => {
   const clock = createSteppedClock();
-  const { state, lines, desk } = aProcess(clock, '');
-  desk().listed(aListing(listed('m', 'loaded')));
+  const { state, lines, entry } = aProcess(clock, '');
+  entry().listed(aListing(listed('m', 'loaded')));
   expect([clock.pending(), lines]).toEqual([0, []]);
   await state.stop();
   expect(readdirSync(folder)).toEqual([]);

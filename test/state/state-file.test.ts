@@ -12,7 +12,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { SAVED_PARTS } from '../../src/state/saved-parts.ts';
+import { z } from 'zod';
+import { savedHold } from '../../src/hold/hold.ts';
+import { savedCounter } from '../../src/metrics/counters.ts';
+import { savedUnload } from '../../src/models/store.ts';
 import { createStateFile, type SavedState } from '../../src/state/state-file.ts';
 import { asNobody } from '../support/as-nobody.ts';
 
@@ -26,6 +29,12 @@ afterEach(() => {
   chmodSync(folder, 0o700);
   rmSync(folder, { recursive: true });
 });
+
+const SCHEMAS = {
+  counters: z.array(savedCounter),
+  lastUnloads: z.array(savedUnload),
+  holds: z.array(savedHold),
+};
 
 const aState = (given: Partial<SavedState> = {}): SavedState => ({
   version: 1,
@@ -41,12 +50,12 @@ const aState = (given: Partial<SavedState> = {}): SavedState => ({
   ...given,
 });
 const text = JSON.stringify(aState());
-const read = () => createStateFile(path, SAVED_PARTS).read();
+const read = () => createStateFile(path, SCHEMAS).read();
 const set = (content: string) => writeFileSync(path, content);
 
 describe('a state', () => {
   it('is read as it was written', async () => {
-    expect(await createStateFile(path, SAVED_PARTS).write(aState())).toEqual({ ok: true, value: undefined });
+    expect(await createStateFile(path, SCHEMAS).write(aState())).toEqual({ ok: true, value: undefined });
     expect(read()).toEqual({ ok: true, value: aState() });
     expect(readdirSync(folder)).toEqual(['state.json']);
     expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -67,7 +76,7 @@ describe('a state', () => {
     );
     await fc.assert(
       fc.asyncProperty(counters, async (all) => {
-        await createStateFile(path, SAVED_PARTS).write(aState({ counters: all }));
+        await createStateFile(path, SCHEMAS).write(aState({ counters: all }));
         expect(read()).toEqual({ ok: true, value: aState({ counters: all }) });
       }),
       { numRuns: 25 },
@@ -76,7 +85,7 @@ describe('a state', () => {
 
   it('is written into a folder that is not there yet', async () => {
     path = join(folder, 'a', 'b', 'state.json');
-    expect((await createStateFile(path, SAVED_PARTS).write(aState())).ok).toBe(true);
+    expect((await createStateFile(path, SCHEMAS).write(aState())).ok).toBe(true);
     expect(read()).toMatchObject({ ok: true, value: { savedAt: 1_700_000_000_000 } });
   });
 
@@ -88,7 +97,7 @@ describe('a state', () => {
     set(text);
     writeFileSync(`${path}.partial`, text.slice(0, 50));
     expect(read()).toEqual({ ok: true, value: aState() });
-    await createStateFile(path, SAVED_PARTS).write(aState({ savedAt: 5 }));
+    await createStateFile(path, SCHEMAS).write(aState({ savedAt: 5 }));
     expect(read()).toMatchObject({ ok: true, value: { savedAt: 5 } });
     expect(readdirSync(folder)).toEqual(['state.json']);
   });
@@ -143,7 +152,7 @@ describe('a path that cannot be used is a fault, not an error', () => {
       ok: false,
       fault: `${path} cannot be read (EISDIR): counters start at 0; check its owner and mode`,
     });
-    expect(await createStateFile(path, SAVED_PARTS).write(aState())).toEqual({
+    expect(await createStateFile(path, SCHEMAS).write(aState())).toEqual({
       ok: false,
       fault: `${path} cannot be written (EISDIR): counters will start at 0 after a restart`,
     });
@@ -157,7 +166,7 @@ describe('a path that cannot be used is a fault, not an error', () => {
       ok: false,
       fault: `${path} cannot be read (ENOTDIR): counters start at 0; check its owner and mode`,
     });
-    expect(await createStateFile(path, SAVED_PARTS).write(aState())).toMatchObject({
+    expect(await createStateFile(path, SCHEMAS).write(aState())).toMatchObject({
       ok: false,
       fault: expect.stringMatching(/cannot be written \((ENOTDIR|EEXIST)\)/),
     });
@@ -172,7 +181,7 @@ describe('a path that cannot be used is a fault, not an error', () => {
         ok: false,
         fault: `${path} is damaged and cannot be set aside (EACCES): counters start at 0`,
       });
-      expect(await createStateFile(path, SAVED_PARTS).write(aState())).toEqual({
+      expect(await createStateFile(path, SCHEMAS).write(aState())).toEqual({
         ok: false,
         fault: `${path} cannot be written (EACCES): counters will start at 0 after a restart`,
       });

@@ -1,27 +1,27 @@
-import type { ModelBelief, Transition } from '../../src/models/router-state.ts';
 import type { ListedModel, Listing, RouterEvent } from '../../src/models/feed.ts';
-import type { Change, Life } from '../../src/models/lifecycle-state.ts';
+import type { Change, Lifecycle } from '../../src/models/lifecycle-state.ts';
+import type { ModelState, Transition } from '../../src/models/router-state.ts';
 import type { Status } from '../../src/models/status.ts';
 import type { Store } from '../../src/models/store.ts';
 
 /** A life as believed: a model at rest that nothing happened to, but for what is said. */
-export function aLife(life: Partial<Life> = {}): Life {
-  const status = life.status ?? 'unloaded';
+export function aLife(lifecycle: Partial<Lifecycle> = {}): Lifecycle {
+  const status = lifecycle.status ?? 'unloaded';
   return {
     status,
     ...(status !== 'other' && { known: status }),
     loadFailed: false,
     markedFailed: false,
-    ...life,
+    ...lifecycle,
   };
 }
 
 export function aModel({
   id = 'tiny',
   aliases = [],
-  ...life
-}: { id?: string; aliases?: string[] } & Partial<Life> = {}): ModelBelief {
-  return { id, aliases, facts: {}, metAt: 0, life: aLife(life) };
+  ...lifecycle
+}: { id?: string; aliases?: string[] } & Partial<Lifecycle> = {}): ModelState {
+  return { id, aliases, facts: {}, firstSeenAt: 0, lifecycle: aLife(lifecycle) };
 }
 
 /** A model as listed. */
@@ -52,12 +52,12 @@ export function ended(model: string, exitCode = 0): StatusEvent {
 
 /** The deeds among the transitions of models, in words: `tiny loaded in 3 s`. Changes of status alone are none. */
 export function recordDeeds(store: Store): string[] {
-  const deeds: string[] = [];
+  const operationMetrics: string[] = [];
   store.onTransition((transition) => {
     const deed = deedOf(transition);
-    if (deed !== undefined) deeds.push(deed);
+    if (deed !== undefined) operationMetrics.push(deed);
   });
-  return deeds;
+  return operationMetrics;
 }
 
 function deedOf(transition: Transition): string | undefined {

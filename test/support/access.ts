@@ -1,7 +1,7 @@
+import type { AuthRefusal } from '../../src/activity/activity-log.ts';
 import type { TokenConfig } from '../../src/config/schema.ts';
 import type { WebConfig } from '../../src/config/web-config.ts';
 import { type Auth, createAuth } from '../../src/http/auth/auth.ts';
-import type { Refusal } from '../../src/http/auth/refusal.ts';
 import { Secret } from '../../src/lib/secret.ts';
 
 /** `secret`, by crypt(3) at bcrypt's cheapest usual cost. */
@@ -32,7 +32,7 @@ export const aWebConfig = (users: string[] = [], more: Partial<WebConfig> = {}):
 
 export interface Access {
   auth: Auth;
-  refusals: Refusal[];
+  refusals: AuthRefusal[];
   /** May be changed, as by a reload. */
   tokens: TokenConfig[];
   web: WebConfig | undefined;

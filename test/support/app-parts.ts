@@ -8,12 +8,12 @@ import type { AppParts } from '../../src/http/app.ts';
 import { createAuth } from '../../src/http/auth/auth.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { within } from '../../src/lib/within.ts';
+import { createUsage } from '../../src/models/usage.ts';
 import { createGuards } from '../../src/unload/guards.ts';
-import type { Hands } from '../../src/unload/router-control.ts';
 import { createOperations } from '../../src/unload/operations.ts';
 import type { UnloadRequest } from '../../src/unload/request.ts';
+import type { UnloadControl } from '../../src/unload/unload-control.ts';
 import { defaultTerms } from '../../src/unload/unloading.ts';
-import { createUsage } from '../../src/models/usage.ts';
 import type { Believed } from './fleets.ts';
 
 /** Guards as they are configured by default. */
@@ -28,7 +28,7 @@ export const GUARD_RULES = {
 /** What an app is made of, on what is believed, with a default configuration and without a network. */
 export function appParts(
   { store, clock }: Believed,
-  { hands = [], ...parts }: Partial<AppParts> & { hands?: readonly Hands[] } = {},
+  { hands = [], ...parts }: Partial<AppParts> & { hands?: readonly UnloadControl[] } = {},
 ): AppParts & { joins: UnloadRequest[]; ignores: string[] } {
   const config = loadConfig({ env: {}, flags: {} });
   const joins: UnloadRequest[] = [];
@@ -40,7 +40,7 @@ export function appParts(
   );
   return {
     store,
-    scrape: createScrape([collectRouters(store), collectModels(store)]),
+    scrape: createScrape([collectRouters(store, clock), collectModels(store, clock)]),
     telemetryPath: '/metrics',
     operations: createOperations({ hands: () => hands, keep: () => [], guards, clock }),
     terms: () => ({ ...defaultTerms(config), answerWithinMs: config.unload.answer_within * 1000 }),
@@ -59,7 +59,7 @@ export function appParts(
     closing: new AbortController().signal,
     log: createLogger({ level: 'debug', format: 'logfmt', write: () => {}, now: () => 0 }),
     version: '1.2.3',
-    now: clock.now,
+    clock,
     joins,
     ignores,
     ...parts,

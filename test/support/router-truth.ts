@@ -153,19 +153,19 @@ function possibleDeeds(model: number, process: TrueModel['process']): Deed[] {
   const unloads = (['us', 'others'] as const).flatMap((by) =>
     [true, false].map((busy): Deed => ({ do: 'unload', model, by, busy })),
   );
-  const deeds = (...names: Exclude<Deed['do'], 'unload'>[]) =>
+  const operationMetrics = (...names: Exclude<Deed['do'], 'unload'>[]) =>
     names.map((name): Deed => ({ do: name, model }));
   switch (process) {
     case 'none':
-      return deeds('load');
+      return operationMetrics('load');
     case 'coming up':
-      return [...deeds('comeUp', 'comeUp', 'comeUp', 'comeUp', 'failLoad'), ...unloads];
+      return [...operationMetrics('comeUp', 'comeUp', 'comeUp', 'comeUp', 'failLoad'), ...unloads];
     case 'loaded':
-      return [...deeds('sleep', 'sleep', 'crash'), ...unloads];
+      return [...operationMetrics('sleep', 'sleep', 'crash'), ...unloads];
     case 'sleeping':
-      return [...deeds('wake', 'wake', 'crash'), ...unloads];
+      return [...operationMetrics('wake', 'wake', 'crash'), ...unloads];
     case 'waking':
-      return [...deeds('wokenUp', 'wokenUp', 'wokenUp', 'crash'), ...unloads];
+      return [...operationMetrics('wokenUp', 'wokenUp', 'wokenUp', 'crash'), ...unloads];
   }
 }
 

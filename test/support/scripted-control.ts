@@ -1,14 +1,14 @@
-import type { Doing } from '../../src/engine/activity-probe.ts';
+import type { Asked } from '../../src/backends/llama-server/client.ts';
+import type { ProbeResult } from '../../src/engine/activity-probe.ts';
 import { ok } from '../../src/lib/result.ts';
 import type { Answer, RouterEvent } from '../../src/models/feed.ts';
-import type { RouterDesk } from '../../src/models/router-entry.ts';
+import type { RouterEntry } from '../../src/models/router-entry.ts';
 import type { Store } from '../../src/models/store.ts';
-import type { Asked } from '../../src/backends/llama-server/client.ts';
-import type { Hands } from '../../src/unload/router-control.ts';
+import type { UnloadControl } from '../../src/unload/unload-control.ts';
 import { aListing, ended, listed } from './a-model.ts';
 import type { SteppedClock } from './stepped-clock.ts';
 
-export interface ScriptedHands extends Hands {
+export interface ScriptedControl extends UnloadControl {
   /** The models whose unload was ordered, in order. */
   ordered: string[];
   /** The models that were asked what they are doing, in order. */
@@ -16,31 +16,31 @@ export interface ScriptedHands extends Hands {
   /** How many listings were asked for. */
   refreshes: number;
   /** What a model is doing; idle when nothing is said. */
-  doing: Map<string, Doing>;
+  doing: Map<string, ProbeResult>;
   /** What the router does with an order. */
   order(model: string): Promise<Answer<Asked>>;
   /** The router tells of these after so many milliseconds. */
   later(ms: number, ...events: RouterEvent[]): void;
 }
 
-/** Hands on a router with these models loaded, which unloads each within 50 ms; a test scripts it otherwise. */
+/** UnloadControl on a router with these models loaded, which unloads each within 50 ms; a test scripts it otherwise. */
 export function createScriptedHands(
   clock: SteppedClock,
   store: Store,
   name: string,
   ...loaded: string[]
-): ScriptedHands {
-  const desk: RouterDesk = store.add(name, `http://${name}`);
-  desk.listed(aListing(...loaded.map((id) => listed(id, 'loaded', { instance: 1 }))));
-  const hands: ScriptedHands = {
-    desk,
+): ScriptedControl {
+  const entry: RouterEntry = store.add(name, `http://${name}`);
+  entry.listed(aListing(...loaded.map((id) => listed(id, 'loaded', { instance: 1 }))));
+  const hands: ScriptedControl = {
+    entry,
     ordered: [],
     asked: [],
     refreshes: 0,
     doing: new Map(),
     later(ms, ...events) {
       clock.after(ms, () => {
-        for (const event of events) desk.event(event);
+        for (const event of events) entry.event(event);
       });
     },
     async ask(model) {

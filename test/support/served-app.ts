@@ -6,8 +6,8 @@ import { createStore } from '../../src/models/store.ts';
 import { aListing, ended, listed } from './a-model.ts';
 import { appParts } from './app-parts.ts';
 import { keptAlive, type Received, type Sent } from './kept-alive.ts';
-import { TIMEOUT, UNREACHABLE } from './scripted-feed.ts';
 import { createScriptedHands } from './scripted-control.ts';
+import { TIMEOUT, UNREACHABLE } from './scripted-feed.ts';
 import { createSteppedClock, settled } from './stepped-clock.ts';
 
 /** What the routers do: `back` loads all models again, `down` lasts until then. */
@@ -42,9 +42,9 @@ export async function serveApp(more: Partial<AppParts> = {}, options: ServeOptio
           hands.later(50, ended(model));
           return ok('accepted');
         };
-        if (weather === 'down') hands.desk.failed(UNREACHABLE);
+        if (weather === 'down') hands.entry.failed(UNREACHABLE);
         if (weather !== 'back') continue;
-        hands.desk.listed(aListing(...models.map((id) => listed(id, 'loaded', { aliases: ['default'] }))));
+        hands.entry.listed(aListing(...models.map((id) => listed(id, 'loaded', { aliases: ['default'] }))));
       }
     },
     /** The answer; whenever nothing else happens, a second passes. */

@@ -11,13 +11,18 @@ export interface SteppedClock extends Clock {
   pending(): number;
 }
 
-/** Time that passes only when told to. Begins at `start`. */
+/** Not the wall time, so that a test fails where one clock is taken for the other. */
+const MONOTONIC_START = 5_000_000;
+
+/** Time that passes only when told to. The wall clock begins at `start`, the monotonic clock elsewhere. */
 export function createSteppedClock(start = 1_700_000_000_000): SteppedClock {
   let elapsed = 0;
   let epoch = start;
   const timers = new Set<{ at: number; action: () => void }>();
   return {
-    now: () => epoch + elapsed,
+    now: () => MONOTONIC_START + elapsed,
+    wall: (at = MONOTONIC_START + elapsed) => at - MONOTONIC_START + epoch,
+    fromWall: (time) => time - epoch + MONOTONIC_START,
     after(ms, action) {
       const timer = { at: elapsed + Math.max(0, ms), action };
       timers.add(timer);

@@ -50,12 +50,6 @@ describe('a request', () => {
       { automatic: [], pause: { until: NOW, ms: 1, models: [] } },
       undefined,
     ],
-    [
-      'of an alert after the clock was set back',
-      'alertmanager',
-      { automatic: [], actedAt: NOW + 1 },
-      undefined,
-    ],
   ])('%s', (_, trigger, state, refusal) => expect(judge(state, { trigger }, NOW, RULES)).toEqual(refusal));
 
   it.each(TRIGGERS.filter((trigger) => trigger !== 'alertmanager' && trigger !== 'policy'))(

@@ -6,8 +6,8 @@ import { createOperations, type Started } from '../../src/unload/operations.ts';
 import type { Operation } from '../../src/unload/report.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { aRequest } from '../support/a-request.ts';
-import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createScriptedHands } from '../support/scripted-control.ts';
+import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 const RULES = {
@@ -120,7 +120,7 @@ describe('an operation', () => {
 
   it('on nothing does nothing', async () => {
     const { operate, attic, cellar } = aFleet();
-    for (const { desk } of [attic, cellar]) desk.listed(aListing(listed('qwen', 'unloaded')));
+    for (const { entry } of [attic, cellar]) entry.listed(aListing(listed('qwen', 'unloaded')));
     expect((await operate()).operation).toMatchObject({
       outcome: 'noop',
       routers: [{ models: [] }, { models: [] }],
@@ -156,7 +156,7 @@ describe('a router that', () => {
 
   it('is down is a fault in the report, and is not asked', async () => {
     const { operate, attic } = aFleet();
-    attic.desk.failed(UNREACHABLE);
+    attic.entry.failed(UNREACHABLE);
     const { operation } = await operate();
     expect(operation.routers[0]).toEqual({ router: 'attic', models: [], fault: UNREACHABLE });
     expect(operation.outcome).toBe('partial');
@@ -165,7 +165,7 @@ describe('a router that', () => {
 
   it('has not been listed yet is a fault too: what it has is not known', async () => {
     const { operate, store, attic, followed } = aFleet();
-    followed.push({ ...attic, desk: store.add('new', 'http://new') });
+    followed.push({ ...attic, entry: store.add('new', 'http://new') });
     expect((await operate({ routers: ['new'] })).operation.routers).toEqual([
       { router: 'new', models: [], fault: { kind: 'timeout', message: 'http://new has not answered yet' } },
     ]);
@@ -210,14 +210,14 @@ describe('a pattern', () => {
 
   it('is told on the first router that could be asked', async () => {
     const { operate, attic } = aFleet();
-    attic.desk.failed(UNREACHABLE);
+    attic.entry.failed(UNREACHABLE);
     const { operation } = await operate({ models: ['lama'] });
     expect(operation.routers.map(({ models }) => models.length)).toEqual([0, 1]);
   });
 
   it('says nothing when no router could be asked', async () => {
     const { operate, attic, cellar } = aFleet();
-    for (const { desk } of [attic, cellar]) desk.failed(UNREACHABLE);
+    for (const { entry } of [attic, cellar]) entry.failed(UNREACHABLE);
     const { operation, progress } = await operate({ models: ['lama'] });
     expect(operation.routers.map(({ models }) => models.length)).toEqual([0, 0]);
     expect(progress).toEqual([]);
@@ -226,8 +226,8 @@ describe('a pattern', () => {
   it('of a model that vanished as it was unloaded did match', async () => {
     const { operate, cellar } = aFleet();
     cellar.order = async (model) => {
-      cellar.desk.event(ended(model));
-      cellar.desk.listed(aListing());
+      cellar.entry.event(ended(model));
+      cellar.entry.listed(aListing());
       return ok('accepted');
     };
     const { operation } = await operate({ models: ['llama'] });
@@ -270,7 +270,7 @@ describe('a second request', () => {
       underWay += 1;
       clock.after(500, () => {
         underWay -= 1;
-        attic.desk.event(ended(model));
+        attic.entry.event(ended(model));
       });
       return ok('accepted');
     };
@@ -389,9 +389,9 @@ describe('what a configuration keeps', () => {
 
 describe('an automatic request', () => {
   const alert = { trigger: 'alertmanager', routers: ['cellar'] } as const;
-  const reload = (desk: ReturnType<typeof aFleet>['cellar']['desk'], model: string) => {
-    desk.event(begun(model));
-    desk.event(turned(model, 'loaded'));
+  const reload = (entry: ReturnType<typeof aFleet>['cellar']['entry'], model: string) => {
+    entry.event(begun(model));
+    entry.event(turned(model, 'loaded'));
   };
 
   it('is refused soon after an unload, on that router only', async () => {
@@ -414,7 +414,7 @@ describe('an automatic request', () => {
     for (let round = 0; round < 3; round += 1) {
       expect((await operate(alert)).operation.outcome).toBe('success');
       await clock.advance(20_000);
-      reload(cellar.desk, 'llama');
+      reload(cellar.entry, 'llama');
       await clock.advance(100_000);
     }
     expect(loops).toEqual([
@@ -474,7 +474,7 @@ describe('operations', () => {
 
   it('tell when each router was last unloaded, of an earlier process too', async () => {
     const { operate, operations, clock } = aFleet();
-    const startedAt = clock.now();
+    const startedAt = clock.wall();
     await operate({ routers: ['attic'] });
     expect([operations.lastUnload('attic'), operations.lastUnload('cellar')]).toEqual([
       startedAt + 50,

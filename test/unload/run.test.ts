@@ -5,8 +5,8 @@ import type { ModelResult } from '../../src/unload/report.ts';
 import { runOnRouter } from '../../src/unload/run.ts';
 import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
 import { aRequest } from '../support/a-request.ts';
-import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createScriptedHands } from '../support/scripted-control.ts';
+import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 /** A router with these models loaded, and what becomes of unloading them. */
@@ -14,7 +14,7 @@ function aRouter(...loaded: string[]) {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 0 });
   const hands = createScriptedHands(clock, store, 'router', ...loaded);
-  const deeds = recordDeeds(store);
+  const operationMetrics = recordDeeds(store);
   const told: string[] = [];
   const waiting = new AbortController();
   const patience = { busy: waiting.signal, gone: new AbortController().signal };
@@ -31,10 +31,10 @@ function aRouter(...loaded: string[]) {
     clock,
     store,
     hands,
-    deeds,
+    operationMetrics,
     told,
     waiting,
-    desk: hands.desk,
+    entry: hands.entry,
     run,
     /** Runs for as long as it takes, within ten minutes, and leaves nothing behind. */
     async unload(models: string[] = loaded, wish: Wish = {}): Promise<ModelResult[]> {
@@ -56,73 +56,76 @@ type Wish = Parameters<typeof aRequest>[0];
 
 describe('a model', () => {
   it('is unloaded when its event comes, and not when the router says that it will', async () => {
-    const { hands, unload, deeds } = aRouter('a');
+    const { hands, unload, operationMetrics } = aRouter('a');
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 0.05 }]);
-    expect(deeds).toEqual(['a requested while loaded']);
+    expect(operationMetrics).toEqual(['a requested while loaded']);
     expect(hands.refreshes).toBe(0);
   });
 
   it('is unloaded when its event comes before the answer', async () => {
-    const { hands, unload, deeds, desk } = aRouter('a');
+    const { hands, unload, operationMetrics, entry } = aRouter('a');
     hands.order = async () => {
-      desk.event(ended('a'));
+      entry.event(ended('a'));
       return ok('accepted');
     };
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 0 }]);
-    expect(deeds).toEqual(['a requested while loaded']);
+    expect(operationMetrics).toEqual(['a requested while loaded']);
   });
 
   it('is unloaded when a listing shows it, asked for once a second while no event comes', async () => {
-    const { clock, hands, unload, desk, deeds } = aRouter('a');
+    const { clock, hands, unload, entry, operationMetrics } = aRouter('a');
     hands.order = async () => ok('accepted');
     const goneAt = clock.now() + 2500;
     hands.refresh = async () => {
       hands.refreshes += 1;
       const status = clock.now() < goneAt ? 'loaded' : 'unloaded';
-      desk.listed(aListing(listed('a', status, { instance: 1 })));
+      entry.listed(aListing(listed('a', status, { instance: 1 })));
     };
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 3 }]);
     expect(hands.refreshes).toBe(3);
-    expect(deeds).toEqual(['a requested while loaded']);
+    expect(operationMetrics).toEqual(['a requested while loaded']);
   });
 
   it('is unloaded when it vanishes', async () => {
-    const { clock, hands, unload, desk } = aRouter('a');
+    const { clock, hands, unload, entry } = aRouter('a');
     hands.order = async () => {
-      clock.after(100, () => desk.listed(aListing()));
+      clock.after(100, () => entry.listed(aListing()));
       return ok('accepted');
     };
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 0.1 }]);
   });
 
   it('is unloaded when it is loaded again at once', async () => {
-    const { hands, unload, deeds } = aRouter('a');
+    const { hands, unload, operationMetrics } = aRouter('a');
     hands.order = async () => {
       hands.later(50, ended('a'), begun('a'), turned('a', 'loaded'));
       return ok('accepted');
     };
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 0.05 }]);
-    expect(deeds).toEqual(['a requested while loaded', 'a loaded in 0 s, 0 s after it was requested']);
+    expect(operationMetrics).toEqual([
+      'a requested while loaded',
+      'a loaded in 0 s, 0 s after it was requested',
+    ]);
   });
 
   it('is unloaded when a listing shows that it was loaded again, in another process', async () => {
-    const { hands, unload, desk } = aRouter('a');
+    const { hands, unload, entry } = aRouter('a');
     hands.order = async () => ok('accepted');
     hands.refresh = async () => {
-      desk.listed(aListing(listed('a', 'loaded', { instance: 2 })));
+      entry.listed(aListing(listed('a', 'loaded', { instance: 2 })));
     };
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 1 }]);
   });
 
   const killed = { result: 'forced', detail: 'it did not stop by itself and was killed' };
   it('that does not stop is killed by the router: forced, requested, and no crash', async () => {
-    const { hands, unload, deeds } = aRouter('a');
+    const { hands, unload, operationMetrics } = aRouter('a');
     hands.order = async () => {
       hands.later(10_000, ended('a', 1));
       return ok('accepted');
     };
     expect(await unload()).toEqual([{ model: 'a', ...killed, seconds: 10 }]);
-    expect(deeds).toEqual(['a requested while loaded']);
+    expect(operationMetrics).toEqual(['a requested while loaded']);
   });
 
   it('that was killed and is loaded again at once was killed all the same', async () => {
@@ -135,8 +138,8 @@ describe('a model', () => {
   });
 
   it('whose load is ended is unloaded: a load has no other end', async () => {
-    const { hands, unload, desk, deeds } = aRouter();
-    desk.event(begun('a'));
+    const { hands, unload, entry, operationMetrics } = aRouter();
+    entry.event(begun('a'));
     hands.order = async () => {
       hands.later(20, ended('a', 1));
       return ok('accepted');
@@ -144,12 +147,12 @@ describe('a model', () => {
     expect(await unload(['a'], { whenBusy: 'force' })).toEqual([
       { model: 'a', result: 'unloaded', seconds: 0.02 },
     ]);
-    expect(deeds).toEqual(['a appeared', 'a requested while loading']);
-    expect(desk.belief.models.get('a')?.life.loadFailed).toBe(false);
+    expect(operationMetrics).toEqual(['a appeared', 'a requested while loading']);
+    expect(entry.state.models.get('a')?.lifecycle.loadFailed).toBe(false);
   });
 
   it('that never goes is a timeout, and its later end is still our doing', async () => {
-    const { hands, unload, desk, deeds } = aRouter('a');
+    const { hands, unload, entry, operationMetrics } = aRouter('a');
     hands.order = async () => ok('accepted');
     expect(await unload(['a'], { timeoutMs: 5000 })).toEqual([
       {
@@ -159,14 +162,14 @@ describe('a model', () => {
         detail: 'the router accepted, but it was still there after 5 s',
       },
     ]);
-    desk.event(ended('a', 1));
-    expect(deeds).toEqual(['a requested while loaded']);
+    entry.event(ended('a', 1));
+    expect(operationMetrics).toEqual(['a requested while loaded']);
   });
 
   it('of a router that goes down meanwhile is a timeout that says so', async () => {
-    const { hands, unload, desk } = aRouter('a');
+    const { hands, unload, entry } = aRouter('a');
     hands.order = async () => ok('accepted');
-    hands.refresh = async () => desk.failed(UNREACHABLE);
+    hands.refresh = async () => entry.failed(UNREACHABLE);
     expect(await unload(['a'], { timeoutMs: 5000 })).toEqual([
       {
         model: 'a',
@@ -183,46 +186,46 @@ describe('a model', () => {
   ] as const)(
     'that the router refuses to unload as %s is settled, and what follows is not our doing',
     async (answer, result) => {
-      const { hands, unload, desk, deeds } = aRouter('a');
+      const { hands, unload, entry, operationMetrics } = aRouter('a');
       hands.order = async () => ok(answer);
       expect(await unload()).toEqual([result]);
-      desk.event(ended('a'));
-      expect(deeds).toEqual(['a external while loaded']);
+      entry.event(ended('a'));
+      expect(operationMetrics).toEqual(['a external while loaded']);
     },
   );
 
   it('that nobody waits for is asked to go, and its end is still our doing', async () => {
-    const { hands, unload, desk, deeds } = aRouter('a');
+    const { hands, unload, entry, operationMetrics } = aRouter('a');
     hands.order = async () => ok('accepted');
     expect(await unload(['a'], { verify: false })).toEqual([{ model: 'a', result: 'asked' }]);
-    desk.event(ended('a'));
-    expect(deeds).toEqual(['a requested while loaded']);
+    entry.event(ended('a'));
+    expect(operationMetrics).toEqual(['a requested while loaded']);
   });
 });
 
 describe('without an answer', () => {
   it('it failed, and what follows is not our doing', async () => {
-    const { hands, unload, desk, deeds } = aRouter('a');
+    const { hands, unload, entry, operationMetrics } = aRouter('a');
     hands.order = async () => failed(UNREACHABLE);
     expect(await unload()).toEqual([{ model: 'a', result: 'failed', detail: UNREACHABLE.message }]);
-    desk.event(ended('a'));
-    expect(deeds).toEqual(['a external while loaded']);
+    entry.event(ended('a'));
+    expect(operationMetrics).toEqual(['a external while loaded']);
   });
 
   it('a look shows whether it was done all the same', async () => {
-    const { hands, unload, desk, deeds } = aRouter('a');
+    const { hands, unload, entry, operationMetrics } = aRouter('a');
     hands.order = async () => failed(TIMEOUT);
     hands.refresh = async () => {
-      desk.listed(aListing(listed('a', 'unloaded', { instance: 1 })));
+      entry.listed(aListing(listed('a', 'unloaded', { instance: 1 })));
     };
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 0 }]);
-    expect(deeds).toEqual(['a requested while loaded']);
+    expect(operationMetrics).toEqual(['a requested while loaded']);
   });
 
   it('its event shows that it was done all the same', async () => {
     const { hands, unload } = aRouter('a');
     hands.order = async () => {
-      hands.desk.event(ended('a'));
+      hands.entry.event(ended('a'));
       return failed(TIMEOUT);
     };
     expect(await unload(['a'], { verify: false })).toEqual([{ model: 'a', result: 'unloaded', seconds: 0 }]);
@@ -253,12 +256,12 @@ describe('a busy model', () => {
   });
 
   it('is given up when it never rests, and keeps its memory', async () => {
-    const { hands, unload, deeds } = aRouter('a');
+    const { hands, unload, operationMetrics } = aRouter('a');
     hands.doing.set('a', generating);
     expect(await unload(['a'], { busyTimeoutMs: 90_000 })).toEqual([
       { model: 'a', result: 'busy', detail: 'it is generating, still after 1m30s' },
     ]);
-    expect([hands.ordered, deeds]).toEqual([[], []]);
+    expect([hands.ordered, operationMetrics]).toEqual([[], []]);
   });
 
   it('is left alone when busy ones are to be skipped', async () => {
@@ -281,13 +284,13 @@ describe('a busy model', () => {
 
   it('costs the idle ones nothing', async () => {
     const busy = ['b1', 'b2', 'b3', 'b4', 'b5', 'b6', 'b7', 'b8', 'b9'];
-    const { hands, unload, deeds, clock } = aRouter(...busy, 'a');
+    const { hands, unload, operationMetrics, clock } = aRouter(...busy, 'a');
     for (const model of busy) hands.doing.set(model, generating);
     const startedAt = clock.now();
     hands.onTransition(({ at }) => expect(at).toBe(startedAt + 50));
     const results = await unload([...busy, 'a'], { busyTimeoutMs: 60_000 });
     expect(results.map(({ result }) => result)).toEqual([...busy.map(() => 'busy'), 'unloaded']);
-    expect(deeds).toEqual(['a requested while loaded']);
+    expect(operationMetrics).toEqual(['a requested while loaded']);
   });
 
   it('is no longer waited for when the service ends', async () => {
@@ -304,11 +307,11 @@ describe('a busy model', () => {
   });
 
   it('that ends by itself is not unloaded any more', async () => {
-    const { hands, unload, desk, clock, deeds } = aRouter('a');
+    const { hands, unload, entry, clock, operationMetrics } = aRouter('a');
     hands.doing.set('a', generating);
-    clock.after(5000, () => desk.event(ended('a')));
+    clock.after(5000, () => entry.event(ended('a')));
     expect(await unload()).toEqual([{ model: 'a', result: 'already_unloaded', detail: 'it went by itself' }]);
-    expect(deeds).toEqual(['a external while loaded']);
+    expect(operationMetrics).toEqual(['a external while loaded']);
   });
 });
 
@@ -336,9 +339,9 @@ describe('a model of which nobody knows whether it is busy', () => {
   it.each(['skip', 'wait'] as const)(
     'has failed when its router does not answer either (%s)',
     async (whenBusy) => {
-      const { hands, unload, desk } = aRouter('a');
+      const { hands, unload, entry } = aRouter('a');
       hands.doing.set('a', silent);
-      hands.refresh = async () => desk.failed(TIMEOUT);
+      hands.refresh = async () => entry.failed(TIMEOUT);
       expect(await unload(['a'], { whenBusy })).toEqual([
         { model: 'a', result: 'failed', detail: TIMEOUT.message },
       ]);
@@ -347,12 +350,12 @@ describe('a model of which nobody knows whether it is busy', () => {
   );
 
   it('has failed as soon as its router goes down, whatever it was waited for', async () => {
-    const { hands, run, desk, clock } = aRouter('a');
-    desk.event(begun('b'));
+    const { hands, run, entry, clock } = aRouter('a');
+    entry.event(begun('b'));
     hands.doing.set('a', { kind: 'busy' });
     const running = run(['a', 'b']);
     await clock.advance(1000);
-    desk.failed(UNREACHABLE);
+    entry.failed(UNREACHABLE);
     await clock.advance(250);
     const result = { result: 'failed', detail: UNREACHABLE.message };
     expect(await running).toEqual([
@@ -366,28 +369,28 @@ describe('a model of which nobody knows whether it is busy', () => {
 
 describe('a model that', () => {
   it('sleeps is idle and is asked nothing', async () => {
-    const { hands, unload, desk } = aRouter('a');
-    desk.event(turned('a', 'sleeping'));
+    const { hands, unload, entry } = aRouter('a');
+    entry.event(turned('a', 'sleeping'));
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 0.05 }]);
     expect(hands.asked).toEqual([]);
   });
 
   it('is loading is waited for, and goes when it is there and idle', async () => {
-    const { hands, unload, desk, clock, told } = aRouter();
-    desk.event(begun('a'));
-    clock.after(4000, () => desk.event(turned('a', 'loaded')));
+    const { hands, unload, entry, clock, told } = aRouter();
+    entry.event(begun('a'));
+    clock.after(4000, () => entry.event(turned('a', 'loaded')));
     expect(await unload(['a'])).toEqual([{ model: 'a', result: 'unloaded', seconds: 0.05 }]);
     expect(new Set(told)).toEqual(new Set(['a: it is still loading']));
     expect(hands.asked).toEqual(['a']);
   });
 
   it('served while it was thought idle is kept when only idle ones are meant', async () => {
-    const { hands, run, desk, clock } = aRouter('a');
+    const { hands, run, entry, clock } = aRouter('a');
     const reading = (lastAt: number) => ({ busy: false, watchedAt: 0, work: 1, lastAt });
-    desk.activity('a', () => reading(clock.now()));
+    entry.activity('a', () => reading(clock.now()));
     await clock.advance(600_000);
     hands.ask = async () => {
-      desk.activity('a', () => reading(clock.now() - 2000));
+      entry.activity('a', () => reading(clock.now() - 2000));
       return { kind: 'idle' };
     };
     expect(await run([], { idleForMs: 300_000 })).toEqual([
@@ -399,7 +402,7 @@ describe('a model that', () => {
 
 describe('two who ask for the same', () => {
   it('both see it go, and the refusal of one does not take the other’s word back', async () => {
-    const { clock, hands, desk, deeds, run } = aRouter('a');
+    const { clock, hands, entry, operationMetrics, run } = aRouter('a');
     let asked = 0;
     hands.order = async () => {
       asked += 1;
@@ -409,10 +412,10 @@ describe('two who ask for the same', () => {
     await clock.advance(0);
     const second = run(['a']);
     await clock.advance(0);
-    desk.event(ended('a'));
+    entry.event(ended('a'));
     expect(await first).toEqual([{ model: 'a', result: 'unloaded', seconds: 0 }]);
     expect(await second).toEqual([{ model: 'a', result: 'already_unloaded' }]);
-    expect(deeds).toEqual(['a requested while loaded']);
+    expect(operationMetrics).toEqual(['a requested while loaded']);
   });
 
   it('an event of another router’s model of that name is not this one’s', async () => {
@@ -421,7 +424,7 @@ describe('two who ask for the same', () => {
     hands.order = async () => ok('accepted');
     const running = run(['a'], { timeoutMs: 500 });
     await clock.advance(0);
-    other.desk.event(ended('a'));
+    other.entry.event(ended('a'));
     await clock.advance(500);
     expect(await running).toMatchObject([{ result: 'timeout' }]);
   });

@@ -63,7 +63,7 @@ it('no sequence of requests unloads a kept model, or a busy one without force, o
         clock,
       });
       for (const each of hands) {
-        const name = each.desk.belief.name;
+        const name = each.entry.state.name;
         each.order = async (ordered) => {
           expect(ordered).not.toBe('kept');
           const responsible = underWay(operations, name);
@@ -87,11 +87,11 @@ it('no sequence of requests unloads a kept model, or a busy one without force, o
           of?.doing.set(next.model, { kind: next.doing as 'busy' | 'idle' });
         } else if (next.kind === 'falls asleep' && isLoaded(of, next.model)) {
           of?.doing.delete(next.model);
-          of?.desk.event(turned(next.model, 'sleeping'));
+          of?.entry.event(turned(next.model, 'sleeping'));
         } else if (next.kind === 'comes back' && !isLoaded(of, next.model)) {
           of?.doing.delete(next.model); // Another process.
-          of?.desk.event(begun(next.model));
-          of?.desk.event(turned(next.model, 'loaded'));
+          of?.entry.event(begun(next.model));
+          of?.entry.event(turned(next.model, 'loaded'));
         }
         for (const name of ROUTERS) expect(underWay(operations, name).length).toBeLessThanOrEqual(1);
       }
@@ -124,5 +124,5 @@ function underWay(operations: Operations, router: string) {
 }
 
 function isLoaded(hands: ReturnType<typeof createScriptedHands> | undefined, id: string): boolean {
-  return hands?.desk.belief.models.get(id)?.life.status === 'loaded';
+  return hands?.entry.state.models.get(id)?.lifecycle.status === 'loaded';
 }

@@ -21,7 +21,7 @@ function unloadWhileReadingTakes(takesMs: number) {
   const memory = startMemory(
     {
       async measure() {
-        const usedBytes = hands.desk.belief.models.get('qwen')?.life.status === 'loaded' ? 20 : 0;
+        const usedBytes = hands.entry.state.models.get('qwen')?.lifecycle.status === 'loaded' ? 20 : 0;
         await new Promise<void>((resolve) => clock.after(takesMs, resolve));
         const gpu = { gpu: '0', uuid: 'a', name: 'RTX', pool: 'vram', totalBytes: 24, usedBytes } as const;
         return aReading({ at: clock.now(), here: ['box'], gpus: [gpu] });

@@ -3,14 +3,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createSeededRandom } from '../../dist/simulator/seeded-random.js';
+import { createSimulatedMemory } from '../../dist/simulator/simulated-memory.js';
+import { createSimulatedRouter } from '../../dist/simulator/simulated-router.js';
 import { castOf } from '../../dist/src/cli/cast.js';
 import { createConfigSource } from '../../dist/src/config/source.js';
 import { systemClock } from '../../dist/src/lib/clock.js';
 import { startMemory } from '../../dist/src/memory/memory.js';
 import { startService } from '../../dist/src/service.js';
-import { createSeededRandom } from '../../dist/simulator/seeded-random.js';
-import { createSimulatedMemory } from '../../dist/simulator/simulated-memory.js';
-import { createSimulatedRouter } from '../../dist/simulator/simulated-router.js';
 import { startPrometheus } from './prometheus.mjs';
 
 const GB = 1_000_000_000;

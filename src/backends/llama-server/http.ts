@@ -1,7 +1,7 @@
 import { Client, Pool } from 'undici';
+import { createMutex, type Mutex } from '../../lib/mutex.ts';
 import { failed, ok } from '../../lib/result.ts';
 import type { Secret } from '../../lib/secret.ts';
-import { createTurns, type InTurn } from '../../lib/mutex.ts';
 import type { Answer } from '../../models/feed.ts';
 import { authorizationOf } from './authorization.ts';
 import { faultOf } from './fault.ts';
@@ -39,7 +39,7 @@ export interface RouterHttp {
   /** An answer without end: resolves with its headers, within the request timeout. Ends with the signal. */
   open(path: string, signal: AbortSignal): Promise<Answer<OpenResponse>>;
   /** Runs orders one after the other, each with whatever must be true at the moment it is sent. */
-  inTurn: InTurn;
+  inTurn: Mutex;
   close(): Promise<void>;
 }
 
@@ -93,7 +93,7 @@ export function createRouterHttp(endpoint: Endpoint): RouterHttp {
 
   return {
     request: send,
-    inTurn: createTurns(PATIENCE_MS),
+    inTurn: createMutex(PATIENCE_MS),
     async open(path, signal) {
       const url = `${base.origin}${prefix}${path}`;
       const deadline = startDeadline(signal, endpoint.requestTimeoutMs);

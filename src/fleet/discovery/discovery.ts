@@ -15,7 +15,7 @@ export interface Discovery {
   /** Follows another configuration. Resolves when its groups have been looked for, or that takes too long. */
   follow(config: Config): Promise<void>;
   /** Hears of every look that came to something else than the one before it. */
-  onNews(listener: (news: DiscoveryNews) => void): () => void;
+  onNews(listener: (news: DiscoveryChange) => void): () => void;
   /** Another number after every look. */
   version(): number;
   stop(): void;
@@ -32,7 +32,7 @@ export interface GroupState {
   readonly succeededAt: number | undefined;
 }
 
-export interface DiscoveryNews {
+export interface DiscoveryChange {
   readonly state: GroupState;
   /** Whether `current` has other routers now. */
   readonly changed: boolean;
@@ -56,7 +56,7 @@ export function createDiscovery(
   clock: Clock,
   namesOf: (group: DiscoveryConfig) => Names = createNames,
 ): Discovery {
-  const news = createListeners<DiscoveryNews>();
+  const news = createListeners<DiscoveryChange>();
   let configured = config;
   let watched: readonly Watched[] = [];
   let version = 0;

@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http';
+import type { AuthRefusal } from '../../activity/activity-log.ts';
 import type { TokenConfig } from '../../config/schema.ts';
 import type { WebConfig } from '../../config/web-config.ts';
 import { createLimiter } from '../../lib/limiter.ts';
@@ -7,7 +8,6 @@ import { createGate } from './gate.ts';
 import { guard } from './guard.ts';
 import { createMayAct, type MayAct } from './may-act.ts';
 import { createPasswords } from './passwords.ts';
-import type { Refusal } from './refusal.ts';
 
 /** So many wrong credentials of one caller are free each minute. */
 const FAILURES = { most: 10, spanMs: 60_000, keys: 10_000 };
@@ -17,7 +17,7 @@ export interface AuthParts {
   tokens(): readonly TokenConfig[];
   /** As it is now; absent: there is no web configuration file. */
   web?: () => WebConfig;
-  onRefused(refusal: Refusal): void;
+  onRefused(refusal: AuthRefusal): void;
   now(): number;
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { TokenConfig } from '../../config/schema.ts';
+import { callerBlock } from '../../lib/address.ts';
 import type { Limiter } from '../../lib/limiter.ts';
-import { callerBlock } from './address.ts';
 import { type Credentials, readCredentials } from './credentials.ts';
 import type { Passwords, Users } from './passwords.ts';
 import type { Permit } from './permit.ts';

@@ -1,18 +1,19 @@
 import type { RequestListener } from 'node:http';
+import type { AuthRefusal } from '../../activity/activity-log.ts';
 import type { WebConfig } from '../../config/web-config.ts';
 import { createTokenBucket } from '../../lib/token-bucket.ts';
 import { sendProblem } from '../problem.ts';
 import { hasTokenInQuery } from './credentials.ts';
 import { deny, denyTokenInQuery } from './deny.ts';
 import type { Gate } from './gate.ts';
-import { type Refusal, refusalOf } from './refusal.ts';
+import { refusalOf } from './refusal.ts';
 
 export interface GuardParts {
   gate: Gate;
   web(): WebConfig;
   /** Paths whose callers never hear 429. */
   never429: readonly string[];
-  onRefused(refusal: Refusal): void;
+  onRefused(refusal: AuthRefusal): void;
   now(): number;
 }
 

@@ -1,4 +1,4 @@
-import { isLoopbackAddress } from './address.ts';
+import { isLoopbackAddress } from '../../lib/address.ts';
 
 /** What a request says of the machine it comes from. */
 export interface Whence {

@@ -1,4 +1,5 @@
 import type { NextFunction, Request, Response } from 'express';
+import type { AuthRefusal } from '../../activity/activity-log.ts';
 import { sendProblem } from '../problem.ts';
 import { hasTokenInQuery } from './credentials.ts';
 import { isCrossSite } from './cross-site.ts';
@@ -6,7 +7,7 @@ import { deny, denyTokenInQuery } from './deny.ts';
 import type { Gate, Unknown } from './gate.ts';
 import { FORWARDED, notLocal } from './loopback.ts';
 import type { Locals, Permit } from './permit.ts';
-import { type Refusal, refusalOf } from './refusal.ts';
+import { refusalOf } from './refusal.ts';
 
 export interface MayActOptions {
   /** Too many wrong credentials are answered by 401 too: Alertmanager does not soon send again what got a 429. */
@@ -26,7 +27,7 @@ type Verdict =
   | { kind: 'token_in_url'; why: string };
 
 /** Lets a request through that may change something, with its permit for the routes behind; answers all others. */
-export function createMayAct(gate: Gate, onRefused: (refusal: Refusal) => void): MayAct {
+export function createMayAct(gate: Gate, onRefused: (refusal: AuthRefusal) => void): MayAct {
   return ({ never429 = false } = {}) =>
     async (request, response, next) => {
       const refused = (why: string) => onRefused(refusalOf(request, why));

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Request, Response } from 'express';
 import type { Holds } from '../../hold/holds.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { MemoryReading } from '../../memory/reading.ts';
 import { isRunning } from '../../models/status.ts';
 import type { Store } from '../../models/store.ts';
@@ -21,7 +22,7 @@ export interface PageParts {
   memory: { reading(): MemoryReading | undefined };
   telemetryPath: string;
   version: string;
-  now(): number;
+  clock: Clock;
 }
 
 /** Our own style sheet, our own script, our own interface: nothing inline, no frame, no other site. */
@@ -63,10 +64,9 @@ export function scriptRoute(_request: Request, response: Response): void {
   response.type('js').send(SCRIPT);
 }
 
-function renderPage({ store, holds, operations, memory, telemetryPath, version, now }: PageParts): Html {
+function renderPage({ store, holds, operations, memory, telemetryPath, version, clock }: PageParts): Html {
   const routers = store.routers();
   const reading = memory.reading();
-  const at = now();
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -85,8 +85,8 @@ function renderPage({ store, holds, operations, memory, telemetryPath, version, 
 <main tabindex="-1" data-version="${version}">
 ${everywhere(routers)}
 ${memorySection(routers, reading)}
-${routers.map((router) => routerSection(router, { hold: holds.of(router.name), reading, now: at }))}
-${operationsSection(operations.list(), at)}
+${routers.map((router) => routerSection(router, { hold: holds.of(router.name), reading, clock }))}
+${operationsSection(operations.list(), clock.wall())}
 </main>
 <footer><nav aria-label="Interfaces">
 <a href="${telemetryPath}">Metrics</a>
@@ -106,7 +106,7 @@ ${DIALOG}
 /** One router has a button of its own. */
 function everywhere(routers: ReturnType<Store['routers']>): Html | string {
   const acting = routers.filter(
-    ({ up, models }) => up && [...models.values()].some(({ life }) => isRunning(life.status)),
+    ({ up, models }) => up && [...models.values()].some(({ lifecycle }) => isRunning(lifecycle.status)),
   );
   if (acting.length < 2) return '';
   return html`<p class="everywhere act"><button type="button" class="act" data-act="unload-all">Unload all, on every router</button></p>`;

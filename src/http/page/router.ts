@@ -1,8 +1,9 @@
-import { describeEnd, type Hold } from '../../hold/hold.ts';
+import { describeEnd, type Hold, onWall } from '../../hold/hold.ts';
 import { formatBytes } from '../../lib/bytes.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import type { MemoryReading, ModelMemory } from '../../memory/reading.ts';
-import type { ModelBelief, RouterBelief } from '../../models/router-state.ts';
+import type { ModelState, RouterState } from '../../models/router-state.ts';
 import { isRunning } from '../../models/status.ts';
 import {
   ago,
@@ -21,11 +22,11 @@ import { keyOf } from './memory.ts';
 export interface RouterParts {
   hold: Hold | undefined;
   reading: MemoryReading | undefined;
-  now: number;
+  clock: Clock;
 }
 
 /** One router: its state, its hold, and a table of its models. */
-export function routerSection(router: RouterBelief, { hold, reading, now }: RouterParts): Html {
+export function routerSection(router: RouterState, { hold, reading, clock }: RouterParts): Html {
   const { name, url, up, fault, stream, models } = router;
   const state = up === undefined ? 'not asked yet' : up ? 'up' : 'down';
   const events =
@@ -33,14 +34,14 @@ export function routerSection(router: RouterBelief, { hold, reading, now }: Rout
   const memory = new Map(
     reading?.models.filter((each) => each.router === name).map((each) => [each.model, each]),
   );
-  const running = [...models.values()].some(({ life }) => isRunning(life.status));
+  const running = [...models.values()].some(({ lifecycle }) => isRunning(lifecycle.status));
   return html`<section data-key="${name}">
 <div class="head"><h2>${name} <span class="badge ${state.split(' ')[0] ?? ''}">${state}</span></h2>
 ${up && running ? button('unload-all', 'Unload all', `Unload all models of ${name}`, name) : ''}</div>
 <p>${[url, ...factsOf(router), events].join(' · ')}</p>
 ${fault ? html`<p role="alert" class="fault">${fault.message}. What follows is what was last known.</p>` : ''}
-${hold ? holdLine(hold, now) : ''}
-${models.size === 0 ? html`<p>No models are listed.</p>` : table(router, memory, now)}
+${hold ? holdLine(onWall(hold, clock), clock.wall()) : ''}
+${models.size === 0 ? html`<p>No models are listed.</p>` : table(router, memory, clock)}
 </section>
 `;
 }
@@ -60,12 +61,12 @@ function button(act: string, words: string, label: string, router: string, model
 /** A column and its cell of each model; `label` names the cell where the table is too narrow for a head. */
 interface Column {
   label: string;
-  cell(model: ModelBelief): Html | string;
+  cell(model: ModelState): Html | string;
 }
 
-function table(router: RouterBelief, memory: ReadonlyMap<string, ModelMemory>, now: number): Html {
+function table(router: RouterState, memory: ReadonlyMap<string, ModelMemory>, clock: Clock): Html {
   const models = inOrder(router.models);
-  const columns = columnsOf(memory, now);
+  const columns = columnsOf(memory, clock);
   const acts = router.up === true;
   return html`<table role="table" aria-label="Models of ${router.name}">
 <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Model</th>${columns.map(({ label }) => html`<th scope="col" role="columnheader">${label}</th>`)}<th scope="col" role="columnheader" class="act"><span class="unseen">Unload</span></th></tr></thead>
@@ -74,22 +75,22 @@ ${models.map(
   (model) => html`<tr role="row" data-key="${keyOf(router.name, model.id)}">
 <th scope="row" role="rowheader">${model.id}</th>
 ${columns.map(({ label, cell }) => html`<td role="cell" data-label="${label}">${cell(model)}</td>`)}
-<td role="cell" class="act">${acts && isRunning(model.life.status) ? button('unload', 'Unload', `Unload ${model.id}`, router.name, model.id) : ''}</td>
+<td role="cell" class="act">${acts && isRunning(model.lifecycle.status) ? button('unload', 'Unload', `Unload ${model.id}`, router.name, model.id) : ''}</td>
 </tr>
 `,
 )}</tbody>
 </table>`;
 }
 
-function columnsOf(memory: ReadonlyMap<string, ModelMemory>, now: number): Column[] {
+function columnsOf(memory: ReadonlyMap<string, ModelMemory>, clock: Clock): Column[] {
   return [
     { label: 'Status', cell: statusCell },
-    { label: 'For', cell: ({ life }) => sinceCell(life.since, now) },
-    { label: 'Activity', cell: (model) => phrases(describeActivity(model, now)) },
+    { label: 'For', cell: ({ lifecycle }) => sinceCell(lifecycle.since, clock) },
+    { label: 'Activity', cell: (model) => phrases(describeActivity(model, clock.now())) },
     ...measuresOf([...memory.values()]).map(({ label, of }) => ({
       label,
       // The reading may be older than the unload.
-      cell: ({ id, life }: ModelBelief) => (isRunning(life.status) ? of(memory.get(id)) : ''),
+      cell: ({ id, lifecycle }: ModelState) => (isRunning(lifecycle.status) ? of(memory.get(id)) : ''),
     })),
     { label: 'Size', cell: ({ facts }) => sizeCell(facts) },
     {
@@ -98,20 +99,22 @@ function columnsOf(memory: ReadonlyMap<string, ModelMemory>, now: number): Colum
     },
     {
       label: 'Last unload',
-      cell: ({ life: { lastUnload } }) =>
-        lastUnload ? phrases(`${lastUnload.reason}, ${ago(lastUnload.at, now)}`) : '',
+      cell: ({ lifecycle: { lastUnload } }) =>
+        lastUnload ? phrases(`${lastUnload.reason}, ${ago(lastUnload.at, clock.now())}`) : '',
     },
   ];
 }
 
-function statusCell(model: ModelBelief): Html {
-  const failed = model.life.loadFailed ? html` <span class="badge failed">${LAST_LOAD_FAILED}</span>` : '';
-  return html`<span class="badge ${model.life.status}">${describeStatus(model)}</span>${failed}`;
+function statusCell(model: ModelState): Html {
+  const failed = model.lifecycle.loadFailed
+    ? html` <span class="badge failed">${LAST_LOAD_FAILED}</span>`
+    : '';
+  return html`<span class="badge ${model.lifecycle.status}">${describeStatus(model)}</span>${failed}`;
 }
 
-function sinceCell(since: number | undefined, now: number): Html | string {
+function sinceCell(since: number | undefined, clock: Clock): Html | string {
   if (since === undefined) return html`<small>${NOT_KNOWN}</small>`;
-  return html`<time datetime="${new Date(since).toISOString()}">${spanSince(since, now)}</time>`;
+  return html`<time datetime="${new Date(clock.wall(since)).toISOString()}">${spanSince(since, clock.now())}</time>`;
 }
 
 /** Lines are broken between phrases only. */
@@ -120,7 +123,7 @@ function phrases(text: string): Html | string {
   return second === undefined ? first : html`${first}, <span class="whole">${second}</span>`;
 }
 
-function sizeCell({ sizeBytes, quantization }: ModelBelief['facts']): Html | string {
+function sizeCell({ sizeBytes, quantization }: ModelState['facts']): Html | string {
   const size = sizeBytes === undefined ? '' : formatBytes(sizeBytes);
   return quantization ? html`${size} <small>${quantization}</small>` : size;
 }

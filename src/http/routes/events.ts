@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express';
+import type { Clock } from '../../lib/clock.ts';
 import type { Transition } from '../../models/router-state.ts';
 import { ProblemError } from '../problem.ts';
 import { viewTransition } from '../views.ts';
@@ -12,6 +13,7 @@ const MAX_UNREAD_BYTES = 1024 * 1024;
 /** `GET /api/v1/events`: every transition as a server-sent event, from now on. Ends with `closing`. */
 export function eventsRoute(
   onTransition: (listener: (t: Transition) => void) => () => void,
+  clock: Clock,
   closing: AbortSignal,
 ) {
   /** How to end each stream that is open. */
@@ -42,7 +44,7 @@ export function eventsRoute(
       response.destroy();
     };
     const stopListening = onTransition((transition) =>
-      send(`data: ${JSON.stringify(viewTransition(transition))}\n\n`),
+      send(`data: ${JSON.stringify(viewTransition(transition, clock))}\n\n`),
     );
     const heartbeat = setInterval(() => send(':\n\n'), HEARTBEAT_MS);
     // Before the response ends, not after: writing to one that has ended is an error that nobody catches.

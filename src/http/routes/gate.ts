@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Gate, gateOf } from '../../hold/gate.ts';
 import type { Holds } from '../../hold/holds.ts';
-import type { ModelBelief, RouterBelief } from '../../models/router-state.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { modelNamed } from '../../models/matching.ts';
+import type { ModelState, RouterState } from '../../models/router-state.ts';
 import type { Store } from '../../models/store.ts';
 import { namedRouter, routerNames } from '../named-router.ts';
 import { ProblemError } from '../problem.ts';
@@ -12,11 +13,11 @@ import { ProblemError } from '../problem.ts';
  * router is held. Reads nothing but memory: a proxy asks it before every request. Throws a problem when it is
  * not clear which router is meant.
  */
-export function gateRoute(store: Store, holds: Holds, now: () => number) {
+export function gateRoute(store: Store, holds: Holds, clock: Clock) {
   return (request: IncomingMessage, response: ServerResponse) => {
     const query = queryOf(request.url);
     const router = routerOf(store, query.getAll('router'));
-    const gate = gateOf(holds.of(router.name), modelOf(router, query.get('model')), now());
+    const gate = gateOf(holds.of(router.name), modelOf(router, query.get('model')), clock);
     if (gate.open) response.writeHead(204, { 'Cache-Control': 'no-store' }).end();
     else refuse(response, gate);
   };
@@ -28,7 +29,7 @@ function queryOf(url = ''): URLSearchParams {
 }
 
 /** The only router needs no name. An empty name is none: a proxy's variable may be empty. */
-function routerOf(store: Store, names: readonly string[]): RouterBelief {
+function routerOf(store: Store, names: readonly string[]): RouterState {
   const [named, another] = names;
   if (another !== undefined) {
     const detail = `It is given ${names.length} times: say which one is meant.`;
@@ -45,7 +46,7 @@ function routerOf(store: Store, names: readonly string[]): RouterBelief {
 }
 
 /** Nothing is known now of the models of a router that is down. */
-function modelOf(router: RouterBelief, named: string | null): ModelBelief | undefined {
+function modelOf(router: RouterState, named: string | null): ModelState | undefined {
   return named && router.up ? modelNamed(router.models, named) : undefined;
 }
 

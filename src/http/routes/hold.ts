@@ -2,6 +2,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { Hold } from '../../hold/hold.ts';
 import type { Holds } from '../../hold/holds.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import { oneLine } from '../../lib/one-line.ts';
 import type { Store } from '../../models/store.ts';
@@ -52,14 +53,14 @@ export const holdBody = z
   });
 
 /** `GET /api/v1/hold`, optionally of one `router`. */
-export function holdsRoute(store: Store, holds: Holds) {
+export function holdsRoute(store: Store, holds: Holds, clock: Clock) {
   return (request: Request, response: Response) => {
-    response.json({ holds: namedIn(request, store, holds).map(viewHold) });
+    response.json({ holds: namedIn(request, store, holds).map((hold) => viewHold(hold, clock)) });
   };
 }
 
 /** `PUT /api/v1/hold`: keeps the memory of these routers free, of all when none is named. */
-export function placeHoldRoute(store: Store, holds: Holds, rules: () => HoldRules, now: () => number) {
+export function placeHoldRoute(store: Store, holds: Holds, rules: () => HoldRules, clock: Clock) {
   return (request: Request, response: Response) => {
     const {
       routers,
@@ -69,23 +70,23 @@ export function placeHoldRoute(store: Store, holds: Holds, rules: () => HoldRule
     } = parsed(holdBody, request.body, 'Bad hold');
     for (const router of routers) namedRouter(store, router);
     demandScope(response, { routers, dryRun: false });
-    const until = endOf(span, rules().max, now());
+    const until = endOf(span, rules().max, clock);
     const names = routers.length > 0 ? routers : store.routers().map(({ name }) => name);
     const by = permitOf(response).caller.name;
     const placed = names.map((router) => holds.place({ router, until, reason, by, enforce }, true));
-    response.json({ holds: placed.map(viewHold) });
+    response.json({ holds: placed.map((hold) => viewHold(hold, clock)) });
   };
 }
 
 /** `DELETE /api/v1/hold`, optionally of one `router`: what is not held is left as it is. */
-export function releaseHoldRoute(store: Store, holds: Holds) {
+export function releaseHoldRoute(store: Store, holds: Holds, clock: Clock) {
   return (request: Request, response: Response) => {
     const by = permitOf(response).caller.name;
     const named = namedIn(request, store, holds);
     const { router } = request.query;
     demandScope(response, { routers: typeof router === 'string' ? [router] : [], dryRun: false });
     const released = named.flatMap((hold) => holds.release(hold.router, by) ?? []);
-    response.json({ released: released.map(viewHold) });
+    response.json({ released: released.map((hold) => viewHold(hold, clock)) });
   };
 }
 
@@ -97,10 +98,16 @@ function namedIn(request: Request, store: Store, holds: Holds): Hold[] {
   return hold ? [hold] : [];
 }
 
-function endOf(span: { seconds?: number | undefined; until?: string | undefined }, max: number, now: number) {
-  const until = span.seconds === undefined ? Date.parse(span.until ?? '') : now + span.seconds * 1000;
+function endOf(
+  span: { seconds?: number | undefined; until?: string | undefined },
+  max: number,
+  clock: Clock,
+) {
+  const now = clock.now();
+  const until =
+    span.seconds === undefined ? clock.fromWall(Date.parse(span.until ?? '')) : now + span.seconds * 1000;
   if (until <= now) {
-    const detail = `until is ${oneLine(span.until ?? '', 40)}, which is over: it is ${new Date(now).toISOString()} here.`;
+    const detail = `until is ${oneLine(span.until ?? '', 40)}, which is over: it is ${new Date(clock.wall()).toISOString()} here.`;
     throw new ProblemError({ status: 400, title: 'Bad hold', detail });
   }
   if (until - now > max * 1000) {

@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
+import type { Clock } from '../../lib/clock.ts';
 import { STATUSES } from '../../models/status.ts';
 import type { Store } from '../../models/store.ts';
 import { parsed } from '../parsed.ts';
@@ -8,20 +9,20 @@ import { viewModels, viewRouter } from '../views.ts';
 const modelsQuery = z.strictObject({ router: z.string().optional(), status: z.enum(STATUSES).optional() });
 
 /** `GET /api/v1/routers`. */
-export function routersRoute(store: Store) {
+export function routersRoute(store: Store, clock: Clock) {
   return (_request: Request, response: Response) => {
-    response.json({ routers: store.routers().map(viewRouter) });
+    response.json({ routers: store.routers().map((router) => viewRouter(router, clock)) });
   };
 }
 
 /** `GET /api/v1/models`, optionally of one `router` or in one `status`. */
-export function modelsRoute(store: Store) {
+export function modelsRoute(store: Store, clock: Clock) {
   return (request: Request, response: Response) => {
     const { router, status } = parsed(modelsQuery, request.query, 'Bad query');
     const models = store
       .routers()
       .filter(({ name }) => router === undefined || name === router)
-      .flatMap(viewModels)
+      .flatMap((each) => viewModels(each, clock))
       .filter((model) => status === undefined || model.status === status);
     response.json({ models });
   };

@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Secret } from '../../../src/lib/secret.ts';
-import { createRouterClient, type RouterClient } from '../../../src/backends/llama-server/client.ts';
 import { createSimulatedRouter } from '../../../simulator/simulated-router.ts';
+import { createRouterClient, type RouterClient } from '../../../src/backends/llama-server/client.ts';
+import { Secret } from '../../../src/lib/secret.ts';
 import { freePort } from '../../support/free-port.ts';
 import { type ScriptedServer, scriptHttp, scriptTcp } from '../../support/scripted-server.ts';
 
 const recorded = (name: string) =>
-  readFileSync(join(import.meta.dirname, '..', 'fixtures', 'router', name), 'utf8');
+  readFileSync(join(import.meta.dirname, '..', '..', 'fixtures', 'router', name), 'utf8');
 const LISTING = '{"data":[{"id":"a","status":{"value":"loaded"}}]}';
 
 const ends: (() => Promise<void>)[] = [];

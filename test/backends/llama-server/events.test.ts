@@ -4,17 +4,17 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { RouterEvent, StreamEnd } from '../../../src/models/feed.ts';
+import { createSimulatedRouter } from '../../../simulator/simulated-router.ts';
 import { createRouterClient } from '../../../src/backends/llama-server/client.ts';
 import { followEvents } from '../../../src/backends/llama-server/events.ts';
 import type { OpenResponse, RouterHttp } from '../../../src/backends/llama-server/http.ts';
-import { createSimulatedRouter } from '../../../simulator/simulated-router.ts';
+import type { RouterEvent, StreamEnd } from '../../../src/models/feed.ts';
 import { freePort } from '../../support/free-port.ts';
 import { type ScriptedServer, scriptHttp } from '../../support/scripted-server.ts';
 import { until } from '../../support/until.ts';
 
 const recorded = readFileSync(
-  join(import.meta.dirname, '..', 'fixtures', 'router', 'sse-sleep-and-wake.sse'),
+  join(import.meta.dirname, '..', '..', 'fixtures', 'router', 'sse-sleep-and-wake.sse'),
   'utf8',
 );
 

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
-import { Secret } from '../../../src/lib/secret.ts';
 import { createProbe } from '../../../src/backends/llama-server/probe.ts';
+import { Secret } from '../../../src/lib/secret.ts';
 import { scriptHttp } from '../../support/scripted-server.ts';
 
 it('sends a key as the service does: its bytes are UTF-8', async () => {

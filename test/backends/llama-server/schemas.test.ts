@@ -2,11 +2,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import {
+  parseEvent,
+  parseJson,
+  parseListing,
+  parseProps,
+} from '../../../src/backends/llama-server/schemas.ts';
 import { STATUSES } from '../../../src/models/status.ts';
-import { parseEvent, parseJson, parseListing, parseProps } from '../../../src/backends/llama-server/schemas.ts';
 
 const recorded = (name: string) =>
-  readFileSync(join(import.meta.dirname, '..', 'fixtures', 'router', name), 'utf8');
+  readFileSync(join(import.meta.dirname, '..', '..', 'fixtures', 'router', name), 'utf8');
 const listing = (name: string) => parseListing(parseJson(recorded(name)));
 const eventsOf = (name: string) =>
   recorded(name)

@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { loadConfig } from '../../../src/config/load.ts';
 import type { Config, DiscoveryConfig } from '../../../src/config/schema.ts';
-import { createDiscovery, type Discovery, type DiscoveryNews } from '../../../src/fleet/discovery/discovery.ts';
+import {
+  createDiscovery,
+  type Discovery,
+  type DiscoveryChange,
+} from '../../../src/fleet/discovery/discovery.ts';
 import type { Names } from '../../../src/fleet/discovery/names.ts';
 import { failed, ok } from '../../../src/lib/result.ts';
 import { aGroup } from '../../support/a-group.ts';
@@ -14,7 +18,7 @@ import { until } from '../../support/until.ts';
 let folder: string;
 let clock: SteppedClock;
 let discovery: Discovery;
-let news: DiscoveryNews[];
+let news: DiscoveryChange[];
 /** What the name servers answer: addresses, a fault, or nothing ever. */
 let zone: Map<string, string[] | 'SERVFAIL' | 'silence'>;
 

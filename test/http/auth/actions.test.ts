@@ -67,7 +67,7 @@ async function aService(access: Access) {
       for (const { router } of app.parts.holds.all()) app.parts.holds.release(router, 'test');
       app.parts.holds.place({ ...hold, until: app.clock.now() + 3_600_000 }, true);
     },
-    deeds: () => ({
+    operationMetrics: () => ({
       ordered: app.attic.ordered.length + app.cellar.ordered.length,
       done: app.parts.operations.list().filter(({ dry_run }) => !dry_run).length,
       holds: app.parts.holds.all().map(({ router, by }) => [router, by]),
@@ -346,50 +346,50 @@ describe.each<[string, () => typeof open, string | undefined, Row[]]>([
   ['where there are tokens', () => locked, SECRET, [...NEVER, ...LOCKED]],
 ])('%s', (_, given, secret, table) => {
   it.each(ACTS)('$route acts when it may', async ({ route, body }) => {
-    const { begin, deeds, app } = given();
+    const { begin, operationMetrics, app } = given();
     begin();
-    const before = deeds();
+    const before = operationMetrics();
     const [method = '', path = ''] = route.split(' ');
     const { status } = await app.ask({
       ...{ method, path, headers: secret === undefined ? {} : bearer('operator') },
       ...(body && { type: JSON_TYPE, body: Buffer.from(JSON.stringify(body)) }),
     });
     expect(status).toBe(200);
-    expect(deeds()).not.toEqual(before);
+    expect(operationMetrics()).not.toEqual(before);
     await app.clock.advance(600_000);
   });
 
   it.each(rows(table))('$route does nothing $name', async ({ act, trick, status, why }) => {
-    const { begin, deeds, app, access, log } = given();
+    const { begin, operationMetrics, app, access, log } = given();
     begin();
-    const before = deeds();
+    const before = operationMetrics();
     const answer = await sendRaw(app.port, textOf(trick(rightly(act, secret))));
     expect(answer.status).toBe(status);
     expect(answer.text.match(/HTTP\/1\.1 /g)).toHaveLength(1);
-    expect(deeds()).toEqual(before);
+    expect(operationMetrics()).toEqual(before);
     expect(access.refusals.map((refusal) => refusal.why)).toEqual(why ? [expect.stringMatching(why)] : []);
     expect(`${answer.text}${log()}${JSON.stringify(access.refusals)}`).not.toContain(SECRET);
   });
 });
 
 it.each(ACTS)('$route takes no request for its body, nor a body for a request', async (act) => {
-  const { begin, deeds, app } = locked;
+  const { begin, operationMetrics, app } = locked;
   begin();
-  const before = deeds();
+  const before = operationMetrics();
   const refused = textOf(
     all(withBody(HIDDEN), nobody, withHeader('Connection', 'keep-alive'))(rightly(act, SECRET)),
   );
   const next = textOf({ ...rightly({ route: 'GET /-/healthy' }, undefined) });
   const { text } = await sendRaw(app.port, `${refused}${next}`);
   expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 401', 'HTTP/1.1 200']);
-  expect(deeds()).toEqual(before);
+  expect(operationMetrics()).toEqual(before);
 });
 
 describe('a token that may only ask', () => {
   it.each(ACTS.slice(0, 5))('is told by $route what would happen', async (act) => {
-    const { begin, deeds, app, access } = locked;
+    const { begin, operationMetrics, app, access } = locked;
     begin();
-    const before = deeds();
+    const before = operationMetrics();
     const [method = '', path = ''] = act.route.split(' ');
     const body = isWebhook(act) ? act.body : { ...act.body, dry_run: true };
     const answer = await app.ask({
@@ -397,23 +397,23 @@ describe('a token that may only ask', () => {
       body: Buffer.from(JSON.stringify(body)),
     });
     expect([answer.status, JSON.parse(answer.body.toString()).outcome]).toEqual([200, 'dry_run']);
-    expect([deeds(), access.refusals]).toEqual([before, []]);
+    expect([operationMetrics(), access.refusals]).toEqual([before, []]);
   });
 });
 
 it.each(ACTS.filter(({ body }) => body !== undefined))(
   '$route acts on the routers that a token is for',
   async ({ route, body, limited = { ...body, routers: ['attic'] } }) => {
-    const { begin, deeds, app } = locked;
+    const { begin, operationMetrics, app } = locked;
     begin();
-    const before = deeds();
+    const before = operationMetrics();
     const [method = '', path = ''] = route.split(' ');
     const { status } = await app.ask({
       ...{ method, path, headers: bearer('limited'), type: JSON_TYPE },
       body: Buffer.from(JSON.stringify(limited)),
     });
     expect(status).toBe(200);
-    expect(deeds()).not.toEqual(before);
+    expect(operationMetrics()).not.toEqual(before);
     await app.clock.advance(600_000);
   },
 );

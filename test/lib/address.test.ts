@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { callerBlock, isLoopbackAddress } from '../../../src/http/auth/address.ts';
+import { callerBlock, isLoopbackAddress } from '../../src/lib/address.ts';
 
 it.each<[string | undefined, string]>([
   ['192.168.1.7', '192.168.1.7'],
