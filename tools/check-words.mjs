@@ -36,7 +36,8 @@ const ALLOWED = {
   'tools/check-words.mjs': Object.keys(WORDS),
 };
 
-const IGNORED = /(^|\/)(package-lock\.json|LICENSE|node_modules)|^test\/fixtures\/|^docs\/pictures\/|\.(png|pem|gguf|ico)$/;
+const IGNORED =
+  /(^|\/)(package-lock\.json|LICENSE|node_modules)|^test\/fixtures\/|^docs\/pictures\/|\.(png|pem|gguf|ico)$/;
 
 const patterns = Object.entries(WORDS).map(([words, instead]) => ({
   words,

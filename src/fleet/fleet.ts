@@ -29,8 +29,8 @@ export interface Fleet {
   ready(): Promise<void>;
   /** Asks every router for a fresh listing. */
   refresh(): Promise<void>;
-  /** What it takes to unload on each of the routers. */
-  hands(): RouterControl[];
+  /** The controls of all routers, for operations. */
+  controls(): RouterControl[];
   stop(): Promise<void>;
 }
 
@@ -97,7 +97,7 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
     async refresh() {
       await Promise.all([...followed.values()].map(({ tracker }) => tracker.refresh()));
     },
-    hands: () =>
+    controls: () =>
       [...followed].flatMap(([name, router]) => {
         const entry = store.entry(name);
         return entry ? [controlOf(entry, router)] : [];
@@ -109,17 +109,17 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
 
   function controlOf(entry: RouterEntry, { client, tracker, reader, ending }: Followed): RouterControl {
     return {
-      entry,
-      async ask(model) {
+      state: entry.state,
+      async probe(model) {
         await reader?.release(model);
         return probeActivity(model, entry, client, clock, ending.signal);
       },
-      unload: (model, lastLook) =>
-        client.unload(model, ending.signal, async () => {
-          const wanted = await lastLook();
-          if (wanted) await reader?.release(model);
-          return wanted;
-        }),
+      exclusive: client.exclusive,
+      async unload(model) {
+        await reader?.release(model);
+        return client.unload(model, ending.signal);
+      },
+      markUnloadPending: entry.asking,
       refresh: tracker.refresh,
       onTransition: store.onTransition,
     };

@@ -83,17 +83,17 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
   return {
     start(request, progress) {
       const wanted = hands().filter(
-        ({ entry }) => request.routers.length === 0 || request.routers.includes(entry.state.name),
+        ({ state }) => request.routers.length === 0 || request.routers.includes(state.name),
       );
       const same = request.dryRun ? undefined : findSame(request, wanted);
       if (same) return started(same, true);
-      const names = wanted.map(({ entry }) => entry.state.name);
+      const names = wanted.map(({ state }) => state.name);
       const live = beginOperation(request, names, clock, progress);
       const waiting = new Map(names.map((name) => [name, new AbortController()]));
       if (stopping !== undefined) for (const each of waiting.values()) each.abort(stopping);
       if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) preempt(names);
       // Now, and not when it is their turn: what belongs together does not stop itself.
-      const granted = wanted.filter((each) => grant(live, each.entry.state.name) || request.dryRun);
+      const granted = wanted.filter((each) => grant(live, each.state.name) || request.dryRun);
       const run: Running = { live, waiting, done: runAll(live, granted, waiting) };
       running.set(live.id, run);
       return started(run, false);
@@ -119,7 +119,7 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
   };
 
   function findSame(request: UnloadRequest, wanted: readonly UnloadControl[]): Running | undefined {
-    const asked = wanted.map(({ entry: { state } }) => ({
+    const asked = wanted.map(({ state }) => ({
       state,
       request: withKeep(request, state.name),
     }));
@@ -147,11 +147,11 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
   ): Promise<Operation> {
     await Promise.all(
       granted.map((each) => {
-        const busy = waiting.get(each.entry.state.name)?.signal ?? ending.signal;
+        const busy = waiting.get(each.state.name)?.signal ?? ending.signal;
         return runOne(live, each, { busy, gone: ending.signal });
       }),
     );
-    live.finish(hands().map(({ entry }) => entry.state.name));
+    live.finish(hands().map(({ state }) => state.name));
     running.delete(live.id);
     const operation = live.report();
     finished.unshift(operation);
@@ -163,7 +163,7 @@ export function createOperations({ hands, keep, guards, clock }: OperationsParts
   }
 
   async function runOne(live: LiveOperation, each: UnloadControl, patience: Patience): Promise<void> {
-    const { name } = each.entry.state;
+    const { name } = each.state;
     const request = withKeep(live.request, name);
     const work = async () => {
       if (!request.dryRun) begun.tell([name, request]);

@@ -42,7 +42,7 @@ export async function runOnRouter(
   patience: Patience,
   news: RunProgress,
 ): Promise<RunEnd> {
-  const { state } = hands.entry;
+  const { state } = hands;
   if (!state.up) {
     const fault = state.fault ?? { kind: 'timeout', message: `${state.url} has not answered yet` };
     return { fault, unmatched: [] };
@@ -77,13 +77,13 @@ async function act(
   news: RunProgress,
   settingOf: (model: string) => Setting,
 ): Promise<readonly string[]> {
-  const models = [...hands.entry.state.models.values()];
+  const models = [...hands.state.models.values()];
   const tried = new Set<string>();
   let memory = before;
   let freed = 0;
   let unmatched: readonly string[] | undefined;
   for (;;) {
-    const rest = models.filter(({ id }) => !tried.has(id)).map(({ id }) => hands.entry.state.models.get(id));
+    const rest = models.filter(({ id }) => !tried.has(id)).map(({ id }) => hands.state.models.get(id));
     const selection = remaining(request.selection, freed);
     const plan = planUnload(rest.filter(isThere), selection, clock.now(), memory);
     unmatched ??= plan.unmatched;
@@ -110,15 +110,15 @@ async function act(
 /** What would be done, by what is believed: nothing is asked. */
 function rehearse(
   request: UnloadRequest,
-  { entry }: UnloadControl,
+  { state }: UnloadControl,
   clock: Clock,
   memory: MemoryReading | undefined,
   news: RunProgress,
 ): readonly string[] {
-  const models = [...entry.state.models.values()];
+  const models = [...state.models.values()];
   const plan: Plan = planUnload(models, request.selection, clock.now(), memory);
   for (const id of plan.unload) {
-    const model = entry.state.models.get(id);
+    const model = state.models.get(id);
     if (model) news.settled(wouldDo(model, request));
   }
   for (const result of plan.settled) news.settled(result);

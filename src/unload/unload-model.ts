@@ -1,11 +1,8 @@
-import type { Asked } from '../backends/llama-server/client.ts';
 import { createAlarm } from '../lib/alarm.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Limit } from '../lib/concurrency-limit.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { Mutex } from '../lib/mutex.ts';
-import { ok } from '../lib/result.ts';
-import type { Answer } from '../models/feed.ts';
 import { isRunning } from '../models/status.ts';
 import { tooActive } from './plan.ts';
 import type { ModelResult } from './report.ts';
@@ -79,7 +76,7 @@ async function tryToUnload(
   hands: UnloadControl,
   setting: Setting,
 ): Promise<Attempt> {
-  const { state } = hands.entry;
+  const { state } = hands;
   if (!state.up) return down(hands);
   const { lifecycle } = state.models.get(model) ?? {};
   if (!isRunning(lifecycle?.known))
@@ -90,10 +87,10 @@ async function tryToUnload(
   if (attempt.kind === 'settled' || !attempt.unanswered) return attempt;
   // The model does not answer, or its router does not: nobody is busy behind a router that is down.
   await hands.refresh();
-  return hands.entry.state.up ? attempt : down(hands);
+  return state.up ? attempt : down(hands);
 }
 
-function down({ entry: { state } }: UnloadControl): Attempt {
+function down({ state }: UnloadControl): Attempt {
   return settled({ result: 'failed', detail: state.fault?.message ?? `${state.url} is down` });
 }
 
@@ -103,25 +100,27 @@ async function order(
   hands: UnloadControl,
   { clock, patience, askInTurn }: Setting,
 ): Promise<Attempt> {
-  const { entry } = hands;
-  const wasLoading = entry.state.models.get(model)?.lifecycle.status === 'loading';
+  const wasLoading = hands.state.models.get(model)?.lifecycle.status === 'loading';
   // Before the question, for nobody else asks then; and before the order, whose event may arrive before its answer.
-  const takeBack = entry.asking(model);
+  const cancelPending = hands.markUnloadPending(model);
   const look = async () => (terms.whenBusy === 'force' ? undefined : objectionTo(model, terms, hands, clock));
   let objection = await askInTurn(look);
   let sentAt = clock.now();
-  const lastLook = async () => {
-    if (clock.now() - sentAt > FRESH_MS) objection = await look();
-    sentAt = clock.now();
-    return objection === undefined;
-  };
   const watch = watchForEnd(model, hands, clock, terms.timeoutMs);
-  const answer: Answer<Asked | 'not_sent'> = objection ? ok('not_sent') : await hands.unload(model, lastLook);
-  if (objection || (answer.ok && answer.value !== 'accepted')) {
-    takeBack();
+  const answer = await hands.exclusive(async () => {
+    if (objection === undefined && clock.now() - sentAt > FRESH_MS) objection = await look();
+    sentAt = clock.now();
+    return objection === undefined ? hands.unload(model) : undefined;
+  });
+  if (objection || answer === undefined) {
+    cancelPending();
     watch.stop();
-    if (objection) return objection;
-    return answer.ok && answer.value === 'not_running'
+    return objection ?? settled({ result: 'failed' });
+  }
+  if (answer.ok && answer.value !== 'accepted') {
+    cancelPending();
+    watch.stop();
+    return answer.value === 'not_running'
       ? settled({ result: 'already_unloaded' })
       : settled({ result: 'failed', detail: 'the router does not know it any more' });
   }
@@ -134,7 +133,7 @@ async function order(
   const seconds = Math.max(0, clock.now() - sentAt) / 1000;
   if (gone) return settled(howItEnded(gone, wasLoading, seconds));
   if (!answer.ok) {
-    takeBack();
+    cancelPending();
     return settled({ result: 'failed', detail: answer.fault.message });
   }
   if (!terms.verify) return settled({ result: 'asked' });
@@ -145,18 +144,18 @@ async function order(
 async function objectionTo(
   model: string,
   { selection }: ModelTerms,
-  { entry, ask }: UnloadControl,
+  { state, probe }: UnloadControl,
   clock: Clock,
 ): Promise<Attempt | undefined> {
-  if (entry.state.models.get(model)?.lifecycle.status !== 'sleeping') {
-    const doing = await ask(model);
+  if (state.models.get(model)?.lifecycle.status !== 'sleeping') {
+    const doing = await probe(model);
     if (doing.kind === 'busy') return { kind: 'busy', why: 'it is generating' };
     if (doing.kind === 'unknown') {
       return { kind: 'busy', why: doing.why, lasting: doing.lasting, unanswered: !doing.lasting };
     }
     if (doing.kind === 'gone') return settled({ result: 'already_unloaded', detail: 'it went by itself' });
   }
-  const believed = entry.state.models.get(model);
+  const believed = state.models.get(model);
   const active = believed && tooActive(believed, selection, clock.now());
   return active === undefined ? undefined : settled({ result: 'kept', detail: active });
 }
@@ -167,11 +166,7 @@ function howItEnded(gone: NonNullable<Gone>, wasLoading: boolean, seconds: numbe
     : { result: 'unloaded' as const, seconds };
 }
 
-function whyTimedOut(
-  { entry: { state } }: UnloadControl,
-  { timeoutMs }: ModelTerms,
-  { gone }: Patience,
-): string {
+function whyTimedOut({ state }: UnloadControl, { timeoutMs }: ModelTerms, { gone }: Patience): string {
   if (gone.aborted) return `the router accepted, but ${String(gone.reason)}`;
   if (state.fault) return `the router accepted, and then could not be asked: ${state.fault.message}`;
   return `the router accepted, but it was still there after ${timeoutMs / 1000} s`;

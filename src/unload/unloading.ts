@@ -28,7 +28,7 @@ const BRIEFLY_MS = 2000;
 const TIMEOUTS_OF_A_READING = 4;
 
 export function createUnloading(
-  fleet: Pick<Fleet, 'hands' | 'store'>,
+  fleet: Pick<Fleet, 'controls' | 'store'>,
   config: () => Config,
   clock: Clock,
   { tellLoop = () => {}, memory }: UnloadingOptions = {},
@@ -59,10 +59,10 @@ export function createUnloading(
     return how === 'briefly' ? last : undefined;
   };
   const hands = () =>
-    fleet.hands().map(
+    fleet.controls().map(
       (each): UnloadControl => ({
         ...each,
-        memory: (how) => measure(each.entry.state.name, how),
+        memory: (how) => measure(each.state.name, how),
       }),
     );
   return { operations: createOperations({ hands, keep, guards, clock }), guards, keep };

@@ -17,7 +17,7 @@ const REFRESH_MS = 1000;
 /** Waits until the store has seen the model go, at most `timeoutMs`. */
 export function watchForEnd(
   model: string,
-  { entry, refresh, onTransition }: UnloadControl,
+  { state, refresh, onTransition }: UnloadControl,
   clock: Clock,
   timeoutMs: number,
 ): Watch {
@@ -27,7 +27,7 @@ export function watchForEnd(
     settle = resolve;
   });
   const stopListening = onTransition((transition) => {
-    if (transition.router !== entry.state.name || transition.kind !== 'model') return;
+    if (transition.router !== state.name || transition.kind !== 'model') return;
     const { kind } = transition.change;
     // A model that is loaded again at once was gone all the same: what is believed now counts, not later.
     if (transition.model === model && (kind === 'unloaded' || kind === 'vanished')) finish(howItWent());
@@ -39,14 +39,14 @@ export function watchForEnd(
   function look(): void {
     cancelRefresh = () => {};
     refresh().then(() => {
-      const lifecycle = entry.state.models.get(model)?.lifecycle;
-      if (entry.state.up && !isRunning(lifecycle?.known)) finish(howItWent());
+      const lifecycle = state.models.get(model)?.lifecycle;
+      if (state.up && !isRunning(lifecycle?.known)) finish(howItWent());
       else if (!ended) cancelRefresh = clock.after(REFRESH_MS, look);
     });
   }
 
   function howItWent(): Gone {
-    return entry.state.models.get(model)?.lifecycle.markedFailed ? 'marked failed' : 'unmarked';
+    return state.models.get(model)?.lifecycle.markedFailed ? 'marked failed' : 'unmarked';
   }
 
   function finish(how: Gone): void {

@@ -1,4 +1,4 @@
-import type { Asked } from '../../src/backends/llama-server/client.ts';
+import type { UnloadAnswer } from '../../src/backends/llama-server/client.ts';
 import type { ProbeResult } from '../../src/engine/activity-probe.ts';
 import { ok } from '../../src/lib/result.ts';
 import type { Answer, RouterEvent } from '../../src/models/feed.ts';
@@ -11,14 +11,16 @@ import type { SteppedClock } from './stepped-clock.ts';
 export interface ScriptedControl extends UnloadControl {
   /** The models whose unload was ordered, in order. */
   ordered: string[];
-  /** The models that were asked what they are doing, in order. */
+  /** Reports of the router, as its tracker would apply them. */
+  entry: RouterEntry;
+  /** The models that were probed, in order. */
   asked: string[];
   /** How many listings were asked for. */
   refreshes: number;
   /** What a model is doing; idle when nothing is said. */
   doing: Map<string, ProbeResult>;
   /** What the router does with an order. */
-  order(model: string): Promise<Answer<Asked>>;
+  order(model: string): Promise<Answer<UnloadAnswer>>;
   /** The router tells of these after so many milliseconds. */
   later(ms: number, ...events: RouterEvent[]): void;
 }
@@ -34,6 +36,7 @@ export function createScriptedHands(
   entry.listed(aListing(...loaded.map((id) => listed(id, 'loaded', { instance: 1 }))));
   const hands: ScriptedControl = {
     entry,
+    state: entry.state,
     ordered: [],
     asked: [],
     refreshes: 0,
@@ -43,12 +46,13 @@ export function createScriptedHands(
         for (const event of events) entry.event(event);
       });
     },
-    async ask(model) {
+    async probe(model) {
       hands.asked.push(model);
       return hands.doing.get(model) ?? { kind: 'idle' };
     },
-    async unload(model, lastLook) {
-      if (!(await lastLook())) return ok('not_sent');
+    exclusive: (work) => work(),
+    markUnloadPending: entry.asking,
+    async unload(model) {
       hands.ordered.push(model);
       return hands.order(model);
     },

@@ -165,7 +165,7 @@ describe('a router that', () => {
 
   it('has not been listed yet is a fault too: what it has is not known', async () => {
     const { operate, store, attic, followed } = aFleet();
-    followed.push({ ...attic, entry: store.add('new', 'http://new') });
+    followed.push({ ...attic, state: store.add('new', 'http://new').state });
     expect((await operate({ routers: ['new'] })).operation.routers).toEqual([
       { router: 'new', models: [], fault: { kind: 'timeout', message: 'http://new has not answered yet' } },
     ]);

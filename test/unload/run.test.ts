@@ -389,7 +389,7 @@ describe('a model that', () => {
     const reading = (lastAt: number) => ({ busy: false, watchedAt: 0, work: 1, lastAt });
     entry.activity('a', () => reading(clock.now()));
     await clock.advance(600_000);
-    hands.ask = async () => {
+    hands.probe = async () => {
       entry.activity('a', () => reading(clock.now() - 2000));
       return { kind: 'idle' };
     };

@@ -31,7 +31,7 @@ function unloadWhileReadingTakes(takesMs: number) {
     },
     clock,
   );
-  const fleet = { hands: () => [hands], store };
+  const fleet = { controls: () => [hands], store };
   const { operations } = createUnloading(fleet, () => CONFIG, clock, { memory });
   const reportAfter = async (ms: number) => {
     const { id } = operations.start(aRequest());

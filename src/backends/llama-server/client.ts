@@ -1,3 +1,4 @@
+import type { Mutex } from '../../lib/mutex.ts';
 import { failed, ok } from '../../lib/result.ts';
 import type { Answer, Fault, RouterFeed } from '../../models/feed.ts';
 import { followEvents } from './events.ts';
@@ -5,8 +6,9 @@ import { faultOfStatus } from './fault.ts';
 import { createRouterHttp, type Endpoint, type Response } from './http.ts';
 import { parseJson, parseListing, parseProps, parseSlots } from './schemas.ts';
 
-/** What a router said to a request for a load or an unload. `accepted` is no outcome yet: it answers at once. */
-export type Asked = 'accepted' | 'not_running' | 'already_running' | 'unknown_model';
+/** The router's answer to a load or unload order. `accepted` only acknowledges the order. */
+export type LoadAnswer = 'accepted' | 'already_running' | 'unknown_model';
+export type UnloadAnswer = 'accepted' | 'not_running' | 'unknown_model';
 
 /** A model's own metrics, or why there are none now. */
 export type EngineMetrics = { kind: 'text'; text: string } | { kind: 'not_loaded' } | { kind: 'disabled' };
@@ -19,13 +21,10 @@ export type EngineSlots =
 
 /** A llama.cpp router as typed calls. No call throws; each ends within the request timeout. */
 export interface RouterClient extends RouterFeed {
-  load(model: string, signal: AbortSignal): Promise<Answer<Asked>>;
-  /** `lastLook` is asked when it is this order's turn, right before it is sent; when it says no, it is not sent. */
-  unload(
-    model: string,
-    signal: AbortSignal,
-    lastLook?: () => Promise<boolean>,
-  ): Promise<Answer<Asked | 'not_sent'>>;
+  load(model: string, signal: AbortSignal): Promise<Answer<LoadAnswer>>;
+  unload(model: string, signal: AbortSignal): Promise<Answer<UnloadAnswer>>;
+  /** Runs one piece of work at a time: orders to a router go one after the other (see http.ts). */
+  exclusive: Mutex;
   /** Never loads the model: `autoload=false` is always sent. */
   metrics(model: string, signal: AbortSignal): Promise<Answer<EngineMetrics>>;
   /** Never loads the model, but *keeps it awake and wakes it*: only for one that is loaded and about to go. */
@@ -56,9 +55,26 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
       return props ? ok(props) : failed(notARouter(url));
     },
     follow: (signal, opened, event) => followEvents(http, signal, opened, event),
-    load: (model, signal) => http.inTurn(() => ask('/models/load', model, signal)),
-    unload: (model, signal, lastLook = async () => true) =>
-      http.inTurn(async () => ((await lastLook()) ? ask('/models/unload', model, signal) : ok('not_sent'))),
+    async load(model, signal) {
+      const answer = await order('/models/load', model, signal);
+      if (!answer.ok) return answer;
+      const { status, body, url } = answer.value;
+      if (status === 200) return ok('accepted');
+      if (errorMessage(body).includes('already running')) return ok('already_running');
+      // b11669 answers a load of an unknown model with its web server's 404.
+      if (status === 404 || isUnknownModel(answer.value)) return ok('unknown_model');
+      return failed(faultOfStatus(status, url, body));
+    },
+    async unload(model, signal) {
+      const answer = await order('/models/unload', model, signal);
+      if (!answer.ok) return answer;
+      const { status, body, url } = answer.value;
+      if (status === 200) return ok('accepted');
+      if (errorMessage(body).includes('not running')) return ok('not_running');
+      if (isUnknownModel(answer.value)) return ok('unknown_model');
+      return failed(faultOfStatus(status, url, body));
+    },
+    exclusive: http.exclusive,
     metrics: (model, signal) =>
       askModel('/metrics', model, signal, ({ body }) => ok({ kind: 'text', text: body })),
     slots: (model, signal) =>
@@ -87,19 +103,13 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
     return failed(faultOfStatus(status, url, body));
   }
 
-  async function ask(path: string, model: string, signal: AbortSignal): Promise<Answer<Asked>> {
-    const answer = await http.request('POST', path, { signal, json: { model } });
-    if (!answer.ok) return answer;
-    const { status, body, url } = answer.value;
-    if (status === 200) return ok('accepted');
-    const message = errorMessage(body);
-    if (message.includes('not running')) return ok('not_running');
-    if (message.includes('already running')) return ok('already_running');
-    if (message.includes('not found') && status === 400) return ok('unknown_model');
-    // b11669 answers a load of what it does not know with the 404 of its web server.
-    if (path === '/models/load' && status === 404) return ok('unknown_model');
-    return failed(faultOfStatus(status, url, body));
+  function order(path: string, model: string, signal: AbortSignal): Promise<Answer<Response>> {
+    return http.request('POST', path, { signal, json: { model } });
   }
+}
+
+function isUnknownModel({ status, body }: Response): boolean {
+  return status === 400 && errorMessage(body).includes('not found');
 }
 
 function errorMessage(body: string): string {

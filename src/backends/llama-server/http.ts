@@ -38,8 +38,8 @@ export interface RouterHttp {
   request(method: 'GET' | 'POST', path: string, options: RequestOptions): Promise<Answer<Response>>;
   /** An answer without end: resolves with its headers, within the request timeout. Ends with the signal. */
   open(path: string, signal: AbortSignal): Promise<Answer<OpenResponse>>;
-  /** Runs orders one after the other, each with whatever must be true at the moment it is sent. */
-  inTurn: Mutex;
+  /** Runs work with orders one piece after the other. */
+  exclusive: Mutex;
   close(): Promise<void>;
 }
 
@@ -66,7 +66,7 @@ const PATIENCE_MS = 500;
  * The connections to one router. No call throws: what goes wrong is a fault.
  *
  * There are three: one for questions, one for orders, one for the event stream. Orders go one after the other
- * (`inTurn`), but do not wait for one that is answered seconds late, as by a router that is stopping a busy model.
+ * (`exclusive`), but do not wait for one that is answered seconds late, as by a router that is stopping a busy model.
  * llama-server has few HTTP workers, each connection holds one, and several that are opened at the same moment
  * can leave one of them unserved for seconds (measured on b11669 with 2 cores: with one stream and ten listings
  * at once, one connection never took more than 18 ms; from two connections on some took 3 s and more).
@@ -93,7 +93,7 @@ export function createRouterHttp(endpoint: Endpoint): RouterHttp {
 
   return {
     request: send,
-    inTurn: createMutex(PATIENCE_MS),
+    exclusive: createMutex(PATIENCE_MS),
     async open(path, signal) {
       const url = `${base.origin}${prefix}${path}`;
       const deadline = startDeadline(signal, endpoint.requestTimeoutMs);
