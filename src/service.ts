@@ -1,5 +1,4 @@
-import { startActivityLog } from './activity/activity-log.ts';
-import { logDiscovery, logLoop, logReadingChanges, logTransitions } from './activity/log-lines.ts';
+import { createActivityLog } from './activity/activity-log.ts';
 import { createOperationMetrics } from './activity/operation-metrics.ts';
 import { rulesOf } from './alerts/rules.ts';
 import { collectAudit } from './collectors/audit.ts';
@@ -34,8 +33,6 @@ import { createUsage } from './models/usage.ts';
 import { keepState } from './state/keep-state.ts';
 import { guardsPart } from './unload/guards.ts';
 import { type Operations, operationsPart } from './unload/operations.ts';
-import { OUTCOMES, REFUSAL_REASONS } from './unload/report.ts';
-import { TRIGGERS } from './unload/request.ts';
 import { createUnloading, defaultTerms } from './unload/unloading.ts';
 
 /** The running service. */
@@ -82,34 +79,27 @@ export async function startService({
   const { store } = fleet;
   const holds = createHolds(clock);
   const memory = givenMemory ?? watchMemory(activeConfig.current, store, clock, log);
-  const { operations, guards, keep } = createUnloading(fleet, activeConfig.current, clock, {
-    tellLoop: logLoop(log, clock),
-    memory,
-  });
-
   const usage = createUsage(store, clock);
   const lifecycleMetrics = createLifecycleMetrics(isPresent, usage.causeOf);
-  const operationMetrics = createOperationMetrics(isPresent, {
-    triggers: TRIGGERS,
-    outcomes: OUTCOMES,
-    refusals: REFUSAL_REASONS,
-  });
-  store.onTransition(lifecycleMetrics.transition);
-  store.onTransition(logTransitions(log, usage));
-  store.onTransition((transition) => {
-    if (transition.kind !== 'router') return;
-    if (transition.change === 'added') operationMetrics.added(transition.router);
-    if (transition.change === 'removed') operationMetrics.removed(transition.router);
-  });
-  fleet.onNotice(lifecycleMetrics.notice);
-  activeConfig.discovery.onNews(logDiscovery(log));
-  fleet.onReadingChange(logReadingChanges(log));
-  const activityLog = startActivityLog(
-    started.audit.file,
-    { operations, holds, operationMetrics },
+  const operationMetrics = createOperationMetrics(isPresent);
+  const activityLog = createActivityLog({
+    auditFile: started.audit.file,
+    metrics: operationMetrics,
+    causeOf: usage.causeOf,
     clock,
     log,
-  );
+  });
+  const { operations, guards, keep } = createUnloading(fleet, activeConfig.current, clock, {
+    tellLoop: activityLog.loop,
+    memory,
+  });
+  store.onTransition(lifecycleMetrics.transition);
+  store.onTransition(activityLog.transition);
+  fleet.onNotice(lifecycleMetrics.notice);
+  fleet.onReadingChange(activityLog.reading);
+  activeConfig.discovery.onNews(activityLog.discovery);
+  operations.onEnd(activityLog.operation);
+  holds.onChange(activityLog.hold);
   holdForOperations(operations, holds, () => activeConfig.current().hold, clock);
 
   let ready = false;
@@ -160,7 +150,7 @@ export async function startService({
     isReady: () => ready && !closing.signal.aborted,
     async reload(caller) {
       const result = await activeConfig.reload();
-      activityLog.reloaded(caller, result.error ?? 'the configuration is in force');
+      activityLog.reloaded(caller, result.error);
       return result;
     },
     closing: closing.signal,

@@ -404,7 +404,7 @@ describe('a hold', () => {
       ...(body && { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
     });
 
-  it('outlives the process, and is told of in the log when it begins and ends', async () => {
+  it('outlives the process, and is logged when it is placed, released and expired', async () => {
     const router = await aRouter();
     configure({ box: router.url }, 'state: { file: state.json }\nhold: { max: 2h }\n');
     const first = await start();
@@ -421,16 +421,16 @@ describe('a hold', () => {
     expect((await hold(second, 'PUT', { seconds: 1 })).status).toBe(200);
     await soon('its end', async () => (await active(second)) === 0 && (await gate(second)) === 204);
     const told = lines
-      .filter((line) => line.includes('kept free'))
+      .filter((line) => line.includes('msg="hold '))
       .map((line) => line.replace(/^.*? msg=/, ''));
     const until = expect.stringMatching(
-      /^"memory is kept free" router=box until=\S+Z reason=\S+ by=loopback enforce=false\n$/,
+      /^"hold placed" router=box until=\S+Z reason=\S+ by=loopback enforce=false\n$/,
     );
     expect(told).toEqual([
       until,
-      '"memory is kept free no longer: released" router=box by=loopback\n',
+      '"hold released" router=box by=loopback\n',
       until,
-      '"memory is kept free no longer: the time is over" router=box\n',
+      '"hold expired" router=box\n',
     ]);
   });
 

@@ -1,14 +1,18 @@
-import type { HoldChange, Holds } from '../hold/holds.ts';
+import type { ReadingChange } from '../engine/reader.ts';
+import type { DiscoveryChange } from '../fleet/discovery/discovery.ts';
+import type { HoldChange } from '../hold/holds.ts';
 import { callerBlock } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createLimiter } from '../lib/limiter.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Operations, Started } from '../unload/operations.ts';
-import type { RefusalReason } from '../unload/report.ts';
+import type { Transition } from '../models/router-state.ts';
+import type { Usage } from '../models/usage.ts';
+import type { Loop } from '../unload/guards.ts';
+import type { Started } from '../unload/operations.ts';
+import type { Operation, RefusalReason } from '../unload/report.ts';
 import type { Caller, UnloadRequest } from '../unload/request.ts';
-import { type Entry, entryOfOperation } from './audit-entry.ts';
-import { createAuditFile } from './audit-file.ts';
-import { logHolds, logOperation } from './log-lines.ts';
+import { createAuditFile, operationEntry } from './audit.ts';
+import { logDiscovery, logHold, logLoop, logOperation, logReading, logTransition } from './log-lines.ts';
 import type { OperationMetrics } from './operation-metrics.ts';
 
 /** A request without valid credentials or without permission. */
@@ -21,82 +25,95 @@ export interface AuthRefusal {
   readonly why: string;
 }
 
-/** Every deed and refusal, counted, logged and written to the audit: here and nowhere else. */
+/** Log lines, audit entries and operation metrics of what happens: one method per source. */
 export interface ActivityLog {
-  /** Somebody asked for what was under way already. */
+  transition(transition: Transition): void;
+  discovery(change: DiscoveryChange): void;
+  reading(change: ReadingChange): void;
+  hold(change: HoldChange): void;
+  loop(loop: Loop): void;
+  /** A finished operation. */
+  operation(operation: Operation, request: UnloadRequest): void;
+  /** A request that was already covered by a running operation. */
   joined(started: Started, request: UnloadRequest): void;
-  /** Something was not done at all: `request` is `POST /api/v1/unload` or the like. */
+  /** A request that was not carried out at all; `request` is `POST /api/v1/unload` or similar. */
   refused(reason: RefusalReason, caller: Caller, request: string, detail: string): void;
-  /** Somebody was not let in. All are counted; of one caller only some a minute are written down. */
   unauthorized(refusal: AuthRefusal): void;
-  reloaded(caller: Caller, detail: string): void;
+  /** A configuration reload on request; `error` when it failed. */
+  reloaded(caller: Caller, error: string | undefined): void;
+  /** Whether the last audit entry was written; undefined before the first, and without a file. */
   auditSucceeded(): boolean | undefined;
-  /** Resolves when everything is written. */
+  /** Resolves when the audit is written, or after two seconds. */
   stop(): Promise<void>;
 }
 
-/** Refusals of one caller that are written down each minute: somebody could fill the disk with them. */
-const WRITTEN = { most: 10, spanMs: 60_000, keys: 10_000 };
+export interface ActivityLogParts {
+  /** Path of the audit file; empty: no audit. */
+  auditFile: string;
+  metrics: OperationMetrics;
+  causeOf: Usage['causeOf'];
+  clock: Clock;
+  log: Logger;
+}
 
-export function startActivityLog(
-  file: string,
-  {
-    operations,
-    holds,
-    operationMetrics,
-  }: { operations: Operations; holds: Holds; operationMetrics: OperationMetrics },
-  clock: Clock,
-  log: Logger,
-): ActivityLog {
-  const failed = (why: string) => log.error('the audit is not written', { error: why });
-  const audit = file === '' ? undefined : createAuditFile(file, failed);
+/** Refusals per reason and caller that are written each minute, so that a client cannot fill the disk; all are counted. */
+const REFUSALS_WRITTEN = { most: 10, spanMs: 60_000, keys: 10_000 };
+
+export function createActivityLog(parts: ActivityLogParts): ActivityLog {
+  const { auditFile, metrics, causeOf, clock, log } = parts;
+  const audit = auditFile === '' ? undefined : createAuditFile(auditFile, clock, log);
+  const refusalsWritten = createLimiter({ ...REFUSALS_WRITTEN, now: clock.now });
   const time = () => new Date(clock.wall()).toISOString();
-  const write = (entry: Entry) => audit?.append(entry);
-  const tell = logOperation(log);
 
-  operations.onEnd((operation, request) => {
-    operationMetrics.operation(operation, request);
-    tell(operation);
-    write(entryOfOperation(operation, request, clock.wall()));
-  });
-  holds.onChange(logHolds(log, clock));
-  holds.onChange((news) => write({ time: time(), kind: 'hold', ...heldBy(news, clock) }));
-
-  const written = createLimiter({ ...WRITTEN, now: clock.now });
   const refused: ActivityLog['refused'] = (reason, caller, request, detail) => {
-    operationMetrics.refusal(reason);
-    const block = `${reason} ${callerBlock(caller.address)}`;
-    if (written.waitMs(block) > 0) return;
-    written.count(block);
-    log.warn('refused', { reason, caller: caller.name, address: caller.address, request, detail });
-    write({ time: time(), kind: 'refusal', reason, caller, request, detail });
+    metrics.refusal(reason);
+    const key = `${reason} ${callerBlock(caller.address)}`;
+    if (refusalsWritten.waitMs(key) > 0) return;
+    refusalsWritten.count(key);
+    log.warn('request refused', { reason, caller: caller.name, address: caller.address, request, detail });
+    audit?.append({ time: time(), kind: 'refusal', reason, caller, request, detail });
   };
 
   return {
+    transition(transition) {
+      metrics.transition(transition);
+      logTransition(log, transition, causeOf);
+    },
+    discovery: (change) => logDiscovery(log, change),
+    reading: (change) => logReading(log, change),
+    hold(change) {
+      logHold(log, change, clock);
+      audit?.append({ time: time(), kind: 'hold', ...holdDetail(change, clock) });
+    },
+    loop: (loop) => logLoop(log, loop, clock),
+    operation(operation, request) {
+      metrics.operation(operation, request);
+      logOperation(log, operation);
+      audit?.append(operationEntry(operation, request, time()));
+    },
     joined({ id }, { trigger, caller, reason }) {
-      log.info('joined an operation that is under way', { operation: id, trigger, caller: caller.name });
-      write({ time: time(), kind: 'joined', operation: id, trigger, caller, reason });
+      log.info('request joined a running operation', { operation: id, trigger, caller: caller.name });
+      audit?.append({ time: time(), kind: 'joined', operation: id, trigger, caller, reason });
     },
     refused,
-    unauthorized: ({ reason, address, method, path, why }) =>
-      refused(
-        reason,
-        { name: 'unknown', ...(address !== undefined && { address }) },
-        `${method} ${path}`,
-        why,
-      ),
-    reloaded: (caller, detail) => write({ time: time(), kind: 'reload', caller, detail }),
+    unauthorized({ reason, address, method, path, why }) {
+      const caller = address === undefined ? { name: 'unknown' } : { name: 'unknown', address };
+      refused(reason, caller, `${method} ${path}`, why);
+    },
+    reloaded(caller, error) {
+      audit?.append({ time: time(), kind: 'reload', caller, detail: error ?? 'configuration reloaded' });
+    },
     auditSucceeded: () => audit?.succeeded(),
     stop: async () => audit?.stop(),
   };
 }
 
-function heldBy(news: HoldChange, clock: Clock): { caller: Caller; detail: string } {
-  const { hold, kind } = news;
-  const name = kind === 'released' ? news.by : hold.by;
+function holdDetail(change: HoldChange, clock: Clock): { caller: Caller; detail: string } {
+  const { hold, kind } = change;
   const until = new Date(clock.wall(hold.until)).toISOString();
+  const reason = hold.reason === '' ? '' : `: ${hold.reason}`;
   return {
-    caller: { name },
-    detail: `${kind} on ${hold.router} until ${until}${hold.reason && `: ${hold.reason}`}`,
+    caller: { name: kind === 'released' ? change.by : hold.by },
+    detail: `${kind} on ${hold.router} until ${until}${reason}`,
   };
 }

@@ -8,147 +8,56 @@ import type { Usage } from '../models/usage.ts';
 import type { Loop } from '../unload/guards.ts';
 import type { Operation } from '../unload/report.ts';
 
-/** Writes to the log what an operator would want to find there; changes of status alone are for debugging. */
-export function logTransitions(log: Logger, usage: Usage): (transition: Transition) => void {
-  return (transition) => {
-    const { router } = transition;
-    switch (transition.kind) {
-      case 'router':
-        if (transition.change === 'down') {
-          const { kind, message } = transition.fault;
-          log.warn('router is down', { router, fault: kind, error: message });
-        } else {
-          log.info(`router ${transition.change}`, { router });
-        }
-        return;
-      case 'stream':
-        return transition.state === 'unsupported'
-          ? log.info('no event stream on this router: polling instead', { router })
-          : log.info(`event stream ${transition.state}`, { router });
-      case 'malformed':
-        return log.warn('entries of the listing could not be understood', {
-          router,
-          count: transition.entries.length,
-          first: transition.entries[0],
-        });
-      case 'model':
-        return logModel(log, usage, router, transition.model, transition.change);
-    }
-  };
-}
+type ModelTransition = Extract<Transition, { kind: 'model' }>;
 
-/** Writes to the log what is found of a group, what is not followed, and where nobody could look. */
-export function logDiscovery(log: Logger): (news: DiscoveryChange) => void {
-  return ({ state: { group, found, ignored, faults }, changed }) => {
-    if (changed) log.info('routers discovered', { group, found });
-    for (const { target, why } of ignored)
-      log.warn('a discovered router is not followed', { group, target, why });
-    for (const error of faults)
-      log.warn('discovery failed, what was found before is followed', { group, error });
-  };
-}
-
-/** Writes to the log how reading the models' own metrics goes, when that changes. */
-export function logReadingChanges(log: Logger): (news: ReadingChange) => void {
-  return (news) => {
-    const { router } = news;
-    switch (news.kind) {
-      case 'disabled':
-        return log.warn('this router runs without --metrics: nobody can tell which models are busy', {
-          router,
-        });
-      case 'failed':
-        return log.warn("a model's own metrics could not be read", {
-          router,
-          model: news.model,
-          error: news.why,
-        });
-      case 'recovered':
-        return log.info("a model's own metrics can be read again", { router, model: news.model });
-    }
-  };
-}
-
-/** Writes to the log from when to when memory was kept free, and who asked for it. */
-export function logHolds(log: Logger, clock: Clock): (news: HoldChange) => void {
-  return (news) => {
-    const { router, until, reason, by, enforce } = news.hold;
-    switch (news.kind) {
-      case 'placed':
-        return log.info('memory is kept free', {
-          router,
-          until: new Date(clock.wall(until)).toISOString(),
-          reason,
-          by,
-          enforce,
-        });
-      case 'released':
-        return log.info('memory is kept free no longer: released', { router, by: news.by });
-      case 'expired':
-        return log.info('memory is kept free no longer: the time is over', { router });
-    }
-  };
-}
-
-/** Writes to the log what an operation came to; each model that stayed with its reason. */
-export function logOperation(log: Logger): (operation: Operation) => void {
-  return ({ id, trigger, caller, reason, outcome, duration_seconds, routers, summary }) => {
-    const who = { operation: id, trigger, caller: caller.name, address: caller.address };
-    const said = { outcome: outcome ?? undefined, reason: reason || undefined, seconds: duration_seconds };
-    const isBad = outcome === 'failed' || outcome === 'partial';
-    log[isBad ? 'warn' : 'info']('unload operation', { ...who, ...said, ...summary });
-    for (const { router, fault, refused, models } of routers) {
-      if (fault) log.warn('not unloaded', { operation: id, router, error: fault.message });
-      if (refused)
-        log.info('not unloaded', { operation: id, router, refused: refused.reason, why: refused.detail });
-      for (const { model, result, detail } of models) {
-        if (detail !== undefined)
-          log.info('unload', { operation: id, router, model, result: String(result), detail });
+export function logTransition(log: Logger, transition: Transition, causeOf: Usage['causeOf']): void {
+  const { router } = transition;
+  switch (transition.kind) {
+    case 'router':
+      if (transition.change === 'down') {
+        const { kind, message } = transition.fault;
+        log.warn('router down', { router, fault: kind, error: message });
+      } else {
+        log.info(`router ${transition.change}`, { router });
       }
+      return;
+    case 'stream':
+      return transition.state === 'unsupported'
+        ? log.info('router has no event stream; polling instead', { router })
+        : log.info(`event stream ${transition.state}`, { router });
+    case 'malformed': {
+      const { entries } = transition;
+      return log.warn('malformed entries in the listing', {
+        router,
+        count: entries.length,
+        first: entries[0],
+      });
     }
-  };
+    case 'model':
+      return logModel(log, transition, causeOf);
+  }
 }
 
-/** Writes to the log that automatic unloads are stopped because what they unload comes back. */
-export function logLoop(log: Logger, clock: Clock): (loop: Loop) => void {
-  return ({ router, trigger, models, until }) =>
-    log.warn('reload loop: automatic unloads rest, find out who loads these models', {
-      router,
-      trigger,
-      models: models.join(', '),
-      until: new Date(clock.wall(until)).toISOString(),
-    });
-}
-
-function logModel(
-  log: Logger,
-  usage: Usage,
-  router: string,
-  model: string,
-  change: Extract<Transition, { kind: 'model' }>['change'],
-): void {
+function logModel(log: Logger, transition: ModelTransition, causeOf: Usage['causeOf']): void {
+  const { router, model, change } = transition;
   switch (change.kind) {
     case 'loaded':
       log.info('model loaded', { router, model, seconds: change.durationSeconds });
       if (change.reload) {
+        const { durationSeconds } = change;
         const { reason, afterSeconds } = change.reload;
-        const reload = {
-          router,
-          model,
-          durationSeconds: change.durationSeconds,
-          sinceUnloadSeconds: afterSeconds,
-        };
-        log.info('model was loaded again after an unload', {
+        const cause = causeOf({ router, model, durationSeconds, sinceUnloadSeconds: afterSeconds });
+        log.info('model reloaded after unload', {
           router,
           model,
           reason,
           after_seconds: afterSeconds,
-          cause: usage.causeOf(reload),
+          cause,
         });
       }
       return;
     case 'load_failed':
-      return log.warn('model failed to load', { router, model });
+      return log.warn('model load failed', { router, model });
     case 'unloaded':
       return change.reason === 'crashed'
         ? log.warn('model crashed', { router, model, was: change.from })
@@ -158,9 +67,78 @@ function logModel(
     case 'woke':
       return log.info('model woke', { router, model });
     case 'status':
-      return log.debug('status changed', { router, model, from: change.from, to: change.to });
+      return log.debug('model status changed', { router, model, from: change.from, to: change.to });
     case 'appeared':
     case 'vanished':
       return log.debug(`model ${change.kind}`, { router, model });
+  }
+}
+
+export function logDiscovery(log: Logger, { state, changed }: DiscoveryChange): void {
+  const { group, found, ignored, faults } = state;
+  if (changed) log.info('routers discovered', { group, found });
+  for (const { target, why } of ignored) log.warn('discovered router ignored', { group, target, why });
+  for (const error of faults)
+    log.warn('discovery failed; keeping the routers found before', { group, error });
+}
+
+export function logReading(log: Logger, change: ReadingChange): void {
+  const { router } = change;
+  switch (change.kind) {
+    case 'disabled':
+      return log.warn('router runs without --metrics; busy and idle models cannot be told apart', { router });
+    case 'failed':
+      return log.warn('model metrics not read', { router, model: change.model, error: change.why });
+    case 'recovered':
+      return log.info('model metrics read again', { router, model: change.model });
+  }
+}
+
+export function logHold(log: Logger, change: HoldChange, clock: Clock): void {
+  const { router, reason, by, enforce } = change.hold;
+  switch (change.kind) {
+    case 'placed': {
+      const until = new Date(clock.wall(change.hold.until)).toISOString();
+      return log.info('hold placed', { router, until, reason, by, enforce });
+    }
+    case 'released':
+      return log.info('hold released', { router, by: change.by });
+    case 'expired':
+      return log.info('hold expired', { router });
+  }
+}
+
+export function logLoop(log: Logger, { router, trigger, models, until }: Loop, clock: Clock): void {
+  log.warn('reload loop detected; automatic unloads paused', {
+    router,
+    trigger,
+    models: models.join(', '),
+    until: new Date(clock.wall(until)).toISOString(),
+  });
+}
+
+/** One line for the operation, and one for each router or model that needs an explanation. */
+export function logOperation(log: Logger, operation: Operation): void {
+  const { id, trigger, caller, reason, outcome, duration_seconds, routers, summary } = operation;
+  const level = outcome === 'failed' || outcome === 'partial' ? 'warn' : 'info';
+  log[level]('unload finished', {
+    operation: id,
+    trigger,
+    caller: caller.name,
+    address: caller.address,
+    outcome: outcome ?? undefined,
+    reason: reason || undefined,
+    seconds: duration_seconds,
+    ...summary,
+  });
+  for (const { router, fault, refused, models } of routers) {
+    if (fault) log.warn('unload failed', { operation: id, router, error: fault.message });
+    if (refused) {
+      log.info('unload refused', { operation: id, router, refused: refused.reason, why: refused.detail });
+    }
+    for (const { model, result, detail } of models) {
+      if (detail === undefined) continue;
+      log.info('unload result', { operation: id, router, model, result: String(result), detail });
+    }
   }
 }

@@ -3,14 +3,14 @@ import { type CounterValue, restoreTo, snapshotOf } from '../metrics/counters.ts
 import type { Samples } from '../metrics/family.ts';
 import { createMetricRegistry } from '../metrics/registry.ts';
 import { createRetired } from '../metrics/retired.ts';
-import type { Operation, RefusalReason } from '../unload/report.ts';
-import type { UnloadRequest } from '../unload/request.ts';
+import type { Transition } from '../models/router-state.ts';
+import { type Operation, OUTCOMES, REFUSAL_REASONS, type RefusalReason } from '../unload/report.ts';
+import { TRIGGERS, type UnloadRequest } from '../unload/request.ts';
 
-/** Counts what this exporter does, and what it refuses to do. */
+/** Counters of operations and refused requests. */
 export interface OperationMetrics {
-  /** A router is there from now on: its series begin at 0, or go on. */
-  added(router: string): void;
-  removed(router: string): void;
+  /** The series of a router appear when it is added and disappear when it is removed. */
+  transition(transition: Transition): void;
   operation(operation: Operation, request: Pick<UnloadRequest, 'enforcesHold'>): void;
   refusal(reason: RefusalReason): void;
   samples(): Promise<Samples[]>;
@@ -18,18 +18,10 @@ export interface OperationMetrics {
   restore(values: readonly CounterValue[]): void;
 }
 
-/** Counters of at least so many routers that are gone are kept for their return. */
-const ROUTERS_KEPT = 1000;
+/** Removed routers whose counters are kept in case they return. */
+const RETIRED_ROUTERS = 1000;
 
-/** `first` are the values that labels can have: their series begin at 0. */
-export function createOperationMetrics(
-  isPresent: (router: string) => boolean,
-  first: {
-    triggers: readonly Operation['trigger'][];
-    outcomes: readonly NonNullable<Operation['outcome']>[];
-    refusals: readonly RefusalReason[];
-  },
-): OperationMetrics {
+export function createOperationMetrics(isPresent: (router: string) => boolean): OperationMetrics {
   const counting = createMetricRegistry(({ router }) => router === undefined || isPresent(router));
   const operations = counting(CATALOG.unloadOperations);
   const refusals = counting(CATALOG.unloadRefusals);
@@ -37,23 +29,28 @@ export function createOperationMetrics(
   const freed = counting(CATALOG.unloadFreed);
   const enforced = counting(CATALOG.holdEnforced);
   const all = [operations, refusals, duration, freed, enforced];
-  const retired = createRetired<string>(ROUTERS_KEPT, (router) => {
+  const retired = createRetired<string>(RETIRED_ROUTERS, (router) => {
     for (const family of [duration, freed, enforced]) family.forget({ router });
   });
-  for (const trigger of first.triggers) {
-    for (const outcome of first.outcomes) operations.add({ trigger, outcome }, 0);
+  // A series that starts at 0 lets increase() see its first increment.
+  for (const trigger of TRIGGERS) {
+    for (const outcome of OUTCOMES) operations.add({ trigger, outcome }, 0);
   }
-  for (const reason of first.refusals) refusals.add({ reason }, 0);
+  for (const reason of REFUSAL_REASONS) refusals.add({ reason }, 0);
 
   return {
-    added(router) {
-      retired.present(router);
-      freed.add({ router }, 0);
-      enforced.add({ router }, 0);
-      for (const family of all) family.refresh();
-    },
-    removed(router) {
-      retired.add(router);
+    transition(transition) {
+      if (transition.kind !== 'router') return;
+      const { router, change } = transition;
+      if (change === 'added') {
+        retired.present(router);
+        freed.add({ router }, 0);
+        enforced.add({ router }, 0);
+      } else if (change === 'removed') {
+        retired.add(router);
+      } else {
+        return;
+      }
       for (const family of all) family.refresh();
     },
     operation({ trigger, outcome, routers }, { enforcesHold = false }) {
@@ -62,9 +59,9 @@ export function createOperationMetrics(
         if (refused) refusals.add({ reason: refused.reason });
         if (memory) freed.add({ router }, memory.freed_bytes);
         for (const model of models) {
-          const isGone = model.result === 'unloaded' || model.result === 'forced';
-          if (isGone && model.seconds !== undefined) duration.add({ router }, model.seconds);
-          if (isGone && enforcesHold) enforced.add({ router });
+          if (model.result !== 'unloaded' && model.result !== 'forced') continue;
+          if (model.seconds !== undefined) duration.add({ router }, model.seconds);
+          if (enforcesHold) enforced.add({ router });
         }
       }
     },

@@ -70,7 +70,7 @@ export function createActiveConfig(
     const result = source.reload();
     if (!result.ok) {
       loads = { ...loads, successful: false };
-      log.error('the configuration was not reloaded, the old one is in force', {
+      log.error('configuration reload failed; keeping the previous configuration', {
         error: result.error.message,
       });
       return { error: result.error.message };

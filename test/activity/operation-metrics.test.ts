@@ -4,12 +4,8 @@ import { render } from '../../src/metrics/render.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { parseExposition } from '../support/exposition.ts';
 
-function aBook() {
-  const operationMetrics = createOperationMetrics((router) => router !== 'gone', {
-    triggers: ['api', 'alertmanager'],
-    outcomes: ['success', 'refused'],
-    refusals: ['cooldown', 'unauthorized'],
-  });
+function theMetrics() {
+  const operationMetrics = createOperationMetrics((router) => router !== 'gone');
   const text = async () => Buffer.concat(render(await operationMetrics.samples(), 'text')).toString();
   return {
     operationMetrics,
@@ -18,14 +14,14 @@ function aBook() {
   };
 }
 
-it('begins at 0, so that the first increase is seen', async () => {
-  const { value } = aBook();
+it('series start at 0, so that the first increase is seen', async () => {
+  const { value } = theMetrics();
   expect(await value('unload_operations_total', { trigger: 'api', outcome: 'refused' })).toBe(0);
   expect(await value('unload_refusals_total', { reason: 'unauthorized' })).toBe(0);
 });
 
-it('counts what an operation came to, how long each model took, what became free and what was refused', async () => {
-  const { operationMetrics, value } = aBook();
+it('an operation counts its outcome, durations, freed memory and refusals', async () => {
+  const { operationMetrics, value } = theMetrics();
   operationMetrics.operation(
     anOperation({
       routers: [
@@ -55,18 +51,18 @@ it('counts what an operation came to, how long each model took, what became free
   expect(await value('hold_enforced_unloads_total', { router: 'box' })).toBeUndefined();
 });
 
-it('counts apart what an enforced hold unloads', async () => {
-  const { operationMetrics, value } = aBook();
+it('unloads that enforce a hold are counted separately', async () => {
+  const { operationMetrics, value } = theMetrics();
   const models = [{ model: 'a', result: 'unloaded' as const, seconds: 1 }];
   operationMetrics.operation(anOperation({ routers: [{ router: 'box', models }] }), { enforcesHold: true });
   expect(await value('hold_enforced_unloads_total', { router: 'box' })).toBe(1);
 });
 
-it('goes on in the next process', async () => {
-  const { operationMetrics } = aBook();
+it('counters continue in the next process', async () => {
+  const { operationMetrics } = theMetrics();
   operationMetrics.operation(anOperation(), {});
   operationMetrics.refusal('cooldown');
-  const next = aBook();
+  const next = theMetrics();
   next.operationMetrics.restore(await operationMetrics.snapshot());
   expect(await next.value('unload_operations_total', { trigger: 'alertmanager', outcome: 'success' })).toBe(
     1,
@@ -74,21 +70,19 @@ it('goes on in the next process', async () => {
   expect(await next.value('unload_refusals_total', { reason: 'cooldown' })).toBe(1);
 });
 
-it('keeps what it counted of a router that is gone, but not of every router that there ever was', async () => {
-  let there = new Set<string>();
-  const operationMetrics = createOperationMetrics((router) => there.has(router), {
-    triggers: [],
-    outcomes: [],
-    refusals: [],
-  });
+it('counters of removed routers are kept for the last thousand', async () => {
+  let present = new Set<string>();
+  const operationMetrics = createOperationMetrics((router) => present.has(router));
+  const change = (router: string, change: 'added' | 'removed') =>
+    operationMetrics.transition({ kind: 'router', router, change, at: 0 });
   const freed = async () =>
     (await operationMetrics.snapshot()).flatMap(({ name, labels }) =>
       name.includes('freed') ? [labels.router] : [],
     );
   for (let i = 0; i <= 1001; i += 1) {
-    for (const before of there) operationMetrics.removed(before);
-    there = new Set([`r${i}`]);
-    operationMetrics.added(`r${i}`);
+    for (const before of present) change(before, 'removed');
+    present = new Set([`r${i}`]);
+    change(`r${i}`, 'added');
     const memory = { before_bytes: 2, after_bytes: 1, freed_bytes: 1 };
     operationMetrics.operation(anOperation({ routers: [{ router: `r${i}`, memory, models: [] }] }), {});
   }

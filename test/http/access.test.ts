@@ -143,7 +143,7 @@ describe('the service with a web configuration file', () => {
     expect(await reload('the-first-of-its-kind')).toEqual([401, 'deny']);
     expect(await reload('the-second-of-its-kind')).toEqual([200, 'deny']);
     for (let i = 0; i < 20; i++) await reload('the-first-of-its-kind');
-    const refusals = lines.filter((line) => line.includes('msg=refused'));
+    const refusals = lines.filter((line) => line.includes('msg="request refused"'));
     expect(refusals).toHaveLength(10);
     expect(refusals[0]).toContain(
       'reason=unauthorized caller=unknown address=127.0.0.1 request="POST /-/reload" detail="the token is none of ours"',

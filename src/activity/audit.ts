@@ -1,0 +1,126 @@
+import { appendFile, mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Clock } from '../lib/clock.ts';
+import { codeOf } from '../lib/error-code.ts';
+import type { Logger } from '../lib/logger.ts';
+import { within } from '../lib/within.ts';
+import type { Operation } from '../unload/report.ts';
+import type { Caller, UnloadRequest } from '../unload/request.ts';
+
+/** A line of the audit file. Times are ISO 8601. */
+export type AuditEntry = { time: string } & (
+  | ({ kind: 'operation'; operation: string; request: AuditedRequest } & Pick<
+      Operation,
+      'trigger' | 'caller' | 'reason' | 'outcome' | 'dry_run' | 'duration_seconds' | 'routers'
+    >)
+  /** The request was already covered by a running operation. */
+  | { kind: 'joined'; operation: string; trigger: string; caller: Caller; reason: string }
+  | { kind: 'refusal'; reason: string; caller: Caller; request: string; detail: string }
+  | { kind: 'hold' | 'reload'; caller: Caller; detail: string }
+);
+
+/** The request in the API's fields. */
+interface AuditedRequest {
+  routers: readonly string[];
+  models: readonly string[];
+  keep: readonly string[];
+  when_busy: UnloadRequest['whenBusy'];
+  idle_for_seconds?: number | undefined;
+  free_bytes?: number | undefined;
+  until_ratio?: number | undefined;
+  hold_seconds?: number | undefined;
+}
+
+/** An append-only file of JSON lines. */
+export interface AuditFile {
+  /** Never throws. Entries are written in order; those that exceed the queue are dropped. */
+  append(entry: AuditEntry): void;
+  /** Whether the last entry was written; undefined before the first. */
+  succeeded(): boolean | undefined;
+  /** Resolves when the queue is written or two seconds have passed. */
+  stop(): Promise<void>;
+}
+
+/** Entries that wait for a slow disk. */
+const MAX_QUEUED = 1000;
+
+/** A stalled disk must not keep the process from exiting. */
+const STOP_TIMEOUT_MS = 2000;
+
+/** `write` appends lines to the file. Failures are logged once, until a write succeeds again. */
+export function createAuditFile(path: string, clock: Clock, log: Logger, write = appendTo(path)): AuditFile {
+  const queue: string[] = [];
+  let writing: Promise<void> | undefined;
+  let succeeded: boolean | undefined;
+  let lost = 0;
+
+  return {
+    append(entry) {
+      if (queue.length >= MAX_QUEUED) {
+        return fail(1, `${path} has not accepted a write while ${MAX_QUEUED} entries queued: check its disk`);
+      }
+      queue.push(`${JSON.stringify(entry)}\n`);
+      writing ??= writeQueued().finally(() => {
+        writing = undefined;
+      });
+    },
+    succeeded: () => succeeded,
+    stop: () => within(STOP_TIMEOUT_MS, writing ?? Promise.resolve(), clock),
+  };
+
+  async function writeQueued(): Promise<void> {
+    while (queue.length > 0) {
+      const lines = queue.splice(0);
+      await write(lines.join('')).then(recover, (error: unknown) => {
+        fail(lines.length, `cannot write ${path} (${codeOf(error)}): check its owner, mode and disk`);
+      });
+    }
+  }
+
+  function fail(entries: number, error: string): void {
+    if (lost === 0) log.error('audit entries lost', { error });
+    lost += entries;
+    succeeded = false;
+  }
+
+  function recover(): void {
+    if (lost > 0) log.warn('audit file is written again', { file: path, lost });
+    lost = 0;
+    succeeded = true;
+  }
+}
+
+/** Opens the file for each write, so that log rotation by renaming needs no signal. */
+function appendTo(path: string) {
+  return async (lines: string): Promise<void> => {
+    await mkdir(dirname(path), { recursive: true });
+    await appendFile(path, lines, { mode: 0o640 });
+  };
+}
+
+export function operationEntry(operation: Operation, request: UnloadRequest, time: string): AuditEntry {
+  const { selection, holdMs } = request;
+  const { models, keep, idleForMs, target } = selection;
+  return {
+    time,
+    kind: 'operation',
+    operation: operation.id,
+    trigger: operation.trigger,
+    caller: operation.caller,
+    reason: operation.reason,
+    outcome: operation.outcome,
+    dry_run: operation.dry_run,
+    duration_seconds: operation.duration_seconds,
+    request: {
+      routers: request.routers,
+      models,
+      keep,
+      when_busy: request.whenBusy,
+      idle_for_seconds: idleForMs === undefined ? undefined : idleForMs / 1000,
+      free_bytes: target && 'freeBytes' in target ? target.freeBytes : undefined,
+      until_ratio: target && 'untilRatio' in target ? target.untilRatio : undefined,
+      hold_seconds: holdMs === undefined ? undefined : holdMs / 1000,
+    },
+    routers: operation.routers,
+  };
+}
