@@ -1,9 +1,10 @@
+import { compareWhenBusy, parseWhenBusy, type WhenBusy } from '../config/when-busy.ts';
 import { parseBytes } from '../lib/bytes.ts';
 import { formatDuration, parseDuration } from '../lib/duration.ts';
 import { type Labels, labelOf } from '../lib/matcher.ts';
 import { nearest } from '../lib/nearest.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
-import type { Selection, WhenBusy } from '../unload/request.ts';
+import type { Selection } from '../unload/request.ts';
 import type { Alert } from './payload.ts';
 import type { AlertRules } from './rules.ts';
 
@@ -26,9 +27,6 @@ export const WISHES = [
 ] as const;
 
 type Name = (typeof WISHES)[number];
-
-/** How gentle each word is: an alert may be held to a gentler one. */
-export const STRENGTH: Readonly<Record<WhenBusy, number>> = { skip: 0, wait: 1, force: 2 };
 
 /** What alerts about our own metrics carry: a label of llama_router_model_reloads_after_unload_total. */
 const NO_WISHES = ['unload_reason'];
@@ -57,7 +55,7 @@ export function wishesOf({ annotations, labels }: Alert, rules: AlertRules): Res
   };
   const models = read('unload_models', patternsOf);
   const keep = read('unload_keep', patternsOf);
-  const whenBusy = read('unload_when_busy', whenBusyOf);
+  const whenBusy = read('unload_when_busy', parseWhenBusy);
   const idleForSeconds = read('unload_idle_for', parseDuration);
   const freeBytes = read('unload_free_bytes', (text) => parseBytes(text) || undefined);
   const untilRatio = read('unload_until_ratio', ratioOf);
@@ -79,7 +77,7 @@ export function wishesOf({ annotations, labels }: Alert, rules: AlertRules): Res
 function bound(selection: Selection, whenBusy: WhenBusy, holdMs: number, rules: AlertRules): Bounded {
   const { whenBusyLimit, holdLimitMs } = rules;
   const cuts: string[] = [];
-  const tooStrong = STRENGTH[whenBusy] > STRENGTH[whenBusyLimit];
+  const tooStrong = compareWhenBusy(whenBusy, whenBusyLimit) > 0;
   if (tooStrong)
     cuts.push(`unload_when_busy ${whenBusy} was cut to alerts.when_busy_limit, ${whenBusyLimit}`);
   if (holdMs > holdLimitMs) {
@@ -129,11 +127,6 @@ function suggestion(name: string): string {
 function patternsOf(text: string): string[] | undefined {
   const patterns = text.split(',').flatMap((part) => part.trim() || []);
   return patterns.length > 0 ? [...new Set(patterns)].sort() : undefined;
-}
-
-function whenBusyOf(text: string): WhenBusy | undefined {
-  const word = text.trim();
-  return word === 'skip' || word === 'wait' || word === 'force' ? word : undefined;
 }
 
 function ratioOf(text: string): number | undefined {

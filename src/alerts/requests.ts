@@ -1,6 +1,7 @@
+import { compareWhenBusy } from '../config/when-busy.ts';
 import { oneLine } from '../lib/one-line.ts';
-import type { UnloadRequest } from '../unload/request.ts';
-import { STRENGTH, type Wishes } from './alert-options.ts';
+import { REASON_LENGTH, type UnloadRequest } from '../unload/request.ts';
+import type { Wishes } from './alert-options.ts';
 import type { Alert } from './payload.ts';
 
 /** An unload that alerts ask for, within what the rules allow. */
@@ -73,6 +74,8 @@ function union(one: readonly string[], other: readonly string[]): string[] {
  * too, for the same alerts must always ask for the same.
  */
 function gentlestFirst(one: Joined, other: Joined): number {
+  const byWhenBusy = compareWhenBusy(one.whenBusy, other.whenBusy);
+  if (byWhenBusy !== 0) return byWhenBusy;
   const [a, b] = [harshness(one), harshness(other)];
   const index = a.findIndex((part, i) => part !== b[i]);
   if (index >= 0) return (a[index] ?? 0) - (b[index] ?? 0);
@@ -80,9 +83,8 @@ function gentlestFirst(one: Joined, other: Joined): number {
   return textOf(wanted) < textOf(otherwise) ? -1 : 1;
 }
 
-function harshness({ whenBusy, selection, holdMs }: Joined): number[] {
+function harshness({ selection, holdMs }: Joined): number[] {
   return [
-    STRENGTH[whenBusy],
     selection.target === undefined ? 1 : 0,
     selection.models.length > 0 ? 0 : 1,
     -(selection.idleForMs ?? 0),
@@ -96,13 +98,11 @@ function requestOf({ alerts, ...wanted }: Joined): AlertUnload {
   return { ...wanted, reason: reasonOf(alerts), fingerprints: [...new Set(fingerprints)].sort() };
 }
 
-const LONGEST_REASON = 200;
-
 /** `GpuMemoryHighWithIdleModels: GPU memory is high`, and how many more there are. */
 function reasonOf(alerts: readonly Alert[]): string {
   const [first = '', ...more] = [...new Set(alerts.map(nameOf))].sort();
   const rest = more.length > 0 ? ` (and ${more.length} more)` : '';
-  return `${oneLine(first, LONGEST_REASON - rest.length)}${rest}`;
+  return `${oneLine(first, REASON_LENGTH - rest.length)}${rest}`;
 }
 
 function nameOf({ labels, annotations }: Alert): string {

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
+import type { WhenBusy } from '../config/when-busy.ts';
 import type { Matcher } from '../lib/matcher.ts';
-import type { WhenBusy } from '../unload/request.ts';
 
 /** Which alerts are acted on, what they are about, and the most that they may ask for. */
 export interface AlertRules {

@@ -1,10 +1,11 @@
 import type { Config } from '../config/schema.ts';
+import { parseWhenBusy, WHEN_BUSY, type WhenBusy } from '../config/when-busy.ts';
 import { systemClock } from '../lib/clock.ts';
 import { parseDuration } from '../lib/duration.ts';
 import type { RouterState } from '../models/router-state.ts';
 import { isRunning } from '../models/status.ts';
 import type { ModelResult, Operation } from '../unload/report.ts';
-import { type UnloadRequest, WHEN_BUSY, type WhenBusy } from '../unload/request.ts';
+import { reasonText, type UnloadRequest } from '../unload/request.ts';
 import { createUnloading, defaultTerms } from '../unload/unloading.ts';
 import { type Call, type Command, type CommandFlag, textFlag, textFlags } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
@@ -22,7 +23,7 @@ const FLAGS: readonly CommandFlag[] = [
   },
   {
     name: 'when-busy',
-    value: 'skip|wait|force',
+    value: WHEN_BUSY.join('|'),
     description:
       'What happens to a model that is generating or loading: it is left alone, waited for, or unloaded ' +
       'all the same. Default: unload.when_busy, which is wait.',
@@ -204,7 +205,7 @@ function requestOf(call: Call, models: readonly string[], config: Config): Unloa
     ...terms,
     trigger: 'cli',
     caller: { name: 'shell' },
-    reason: textFlag(call, 'reason') ?? '',
+    reason: reasonFlag(call),
     routers: [],
     selection: {
       models,
@@ -221,9 +222,16 @@ function requestOf(call: Call, models: readonly string[], config: Config): Unloa
 
 function whenBusyFlag(call: Call): WhenBusy | undefined {
   const text = textFlag(call, 'when-busy');
-  const word = WHEN_BUSY.find((each) => each === text);
-  if (text === undefined || word) return word;
+  if (text === undefined) return undefined;
+  const word = parseWhenBusy(text);
+  if (word) return word;
   throw new UsageError(`--when-busy is ${WHEN_BUSY.join(', ')}, not '${text}'`);
+}
+
+function reasonFlag(call: Call): string {
+  const reason = reasonText.safeParse(textFlag(call, 'reason') ?? '');
+  if (reason.success) return reason.data;
+  throw new UsageError(`--reason ${reason.error.issues[0]?.message}`);
 }
 
 function durationFlag(call: Call, name: string): number | undefined {

@@ -1,10 +1,6 @@
 import { z } from 'zod';
 import { choice, duration, matchers, options, requiredText, section, texts, visibleText } from './fields.ts';
-
-/** What may happen to a busy model, the gentlest first. */
-const WHEN_BUSY = ['skip', 'wait', 'force'] as const;
-
-type WhenBusy = (typeof WHEN_BUSY)[number];
+import { compareWhenBusy, WHEN_BUSY, type WhenBusy } from './when-busy.ts';
 
 const target = z
   .strictObject({
@@ -50,7 +46,7 @@ export interface AlertBounds {
 /** Compared even when either is wrong, so that all is reported at once: what is no such word is not stronger. */
 export function checkAlerts({ when_busy, when_busy_limit }: AlertBounds, ctx: z.core.$RefinementCtx): void {
   if (!WHEN_BUSY.includes(when_busy_limit)) return;
-  if (WHEN_BUSY.indexOf(when_busy) <= WHEN_BUSY.indexOf(when_busy_limit)) return;
+  if (compareWhenBusy(when_busy, when_busy_limit) <= 0) return;
   const message = `is ${when_busy}, more than when_busy_limit, ${when_busy_limit}: lower the one or raise the other`;
   ctx.addIssue({ code: 'custom', path: ['alerts', 'when_busy'], message });
 }

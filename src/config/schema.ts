@@ -18,6 +18,7 @@ import { isTree } from './layer.ts';
 import { idleRules } from './policy.ts';
 import { routers } from './routers.ts';
 import { tokens } from './tokens.ts';
+import { WHEN_BUSY } from './when-busy.ts';
 
 /** Every option there is, with its default, its description and its unit. Durations load as seconds. */
 export const configSchema = z
@@ -84,7 +85,7 @@ export const configSchema = z
       ),
       when_busy: choice(
         'wait',
-        ['skip', 'wait', 'force'],
+        WHEN_BUSY,
         'What happens to a model that is generating, when a request does not say.',
       ),
       busy_timeout: duration('5m', '0s', 'How long a busy model is waited for.'),

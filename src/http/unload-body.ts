@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Selection, UnloadRequest } from '../unload/request.ts';
-import { WHEN_BUSY } from '../unload/request.ts';
+import { WHEN_BUSY } from '../config/when-busy.ts';
+import { reasonText, type Selection, type UnloadRequest } from '../unload/request.ts';
 import { LONGEST_LIST } from './parsed.ts';
 
 /** No file has a longer one, nor has a model of a hub; a report holds each that fits nothing. */
@@ -36,11 +36,7 @@ const common = {
         'false at once; a number at the latest after so many seconds. What is under way then goes on.',
     }),
   dry_run: z.boolean().optional().meta({ description: 'Tell what would be unloaded, and touch nothing.' }),
-  reason: z
-    .string()
-    .max(500)
-    .optional()
-    .meta({ description: 'Why, for whoever reads the report, the page or the audit.' }),
+  reason: reasonText.optional().meta({ description: 'The reason, for the report, the page and the audit.' }),
   hold_seconds: seconds(30 * DAY, 'Keep the memory of these routers free for so long afterwards.'),
   idle_for_seconds: seconds(30 * DAY, 'Only models that have served nothing for so long.'),
   free_bytes: z.number().int().positive().optional().meta({

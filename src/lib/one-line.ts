@@ -1,3 +1,6 @@
+/** No control characters, line separators or characters that change the writing direction of what follows. */
+export const ONE_LINE = /^[^\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]*$/u;
+
 /**
  * Text that somebody else wrote, fit for a log, a table or an answer: on one line, without control characters and
  * without those that turn the direction of what follows, at most `longest` characters with `…` where it was cut.

@@ -45,7 +45,7 @@ export function planUnload(
 /** Why `until_ratio` cannot be aimed at; undefined when it can. */
 export function unmeasurable({ target }: Selection, memory: MemoryReading | undefined): string | undefined {
   if (target === undefined || 'freeBytes' in target || memory) return undefined;
-  return "nothing measures the memory of this router's host, so no ratio can be aimed at: ask for free_bytes";
+  return 'the GPU memory of this router is not measured, which until_ratio needs: use free_bytes, or run the exporter on its host';
 }
 
 type Decision = 'unload' | Pick<ModelResult, 'result' | 'detail'> | undefined;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { caller, TRIGGERS, type UnloadRequest, WHEN_BUSY } from './request.ts';
+import { WHEN_BUSY } from '../config/when-busy.ts';
+import { caller, TRIGGERS, type UnloadRequest } from './request.ts';
 
 /** What became of one model. */
 export const RESULTS = [
@@ -134,6 +135,15 @@ export function goneOf({ models }: RouterResult): string[] {
   return models.flatMap(({ model: id, result }) =>
     result === 'unloaded' || result === 'forced' || result === 'asked' ? [id] : [],
   );
+}
+
+/** The fault of a router where the request's target needs measured GPU memory and none is measured. */
+export const NOT_MEASURED = 'unmeasured';
+
+/** Whether the operation failed only because its target needs measured memory: a mistake in the request. */
+export function needsMeasurement({ outcome, routers, summary }: Operation): boolean {
+  const faults = routers.flatMap(({ fault }) => fault?.kind ?? []);
+  return outcome === 'failed' && summary.failed === 0 && faults.every((kind) => kind === NOT_MEASURED);
 }
 
 /**

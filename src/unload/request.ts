@@ -1,22 +1,16 @@
 import { z } from 'zod';
+import type { WhenBusy } from '../config/when-busy.ts';
+import { ONE_LINE } from '../lib/one-line.ts';
 
 /** What sets an unload off: a person, or something that acts by itself. */
 export const TRIGGERS = ['alertmanager', 'api', 'cli', 'page', 'policy'] as const;
 
 export type Trigger = (typeof TRIGGERS)[number];
 
-/**
- * What happens to a model that is generating or loading: it is left alone, waited for, or unloaded all the same.
- * The weakest first.
- */
-export const WHEN_BUSY = ['skip', 'wait', 'force'] as const;
-
 /** Nobody asked for it at that moment: guards may refuse it. */
 export function isAutomatic(trigger: Trigger): boolean {
   return trigger === 'alertmanager' || trigger === 'policy';
 }
-
-export type WhenBusy = (typeof WHEN_BUSY)[number];
 
 /** Who asked, for the report and the audit. */
 export const caller = z
@@ -29,6 +23,20 @@ export const caller = z
   .meta({ id: 'Caller' });
 
 export type Caller = z.infer<typeof caller>;
+
+/** In characters. A reason is one line of a log, a table, a header and the page. */
+export const REASON_LENGTH = 200;
+
+/** The reason of an unload or a hold, as a request states it. */
+export const reasonText = z
+  .string()
+  .trim()
+  .max(REASON_LENGTH)
+  .regex(ONE_LINE, 'must be one line without control characters')
+  // The control characters again, without the classes that JSON Schema validators need not support.
+  .meta({
+    pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]*$',
+  });
 
 /** How much is enough. */
 export type Target =

@@ -5,7 +5,7 @@ import { formatDuration } from '../lib/duration.ts';
 import { createMutex } from '../lib/mutex.ts';
 import type { ModelState } from '../models/router-state.ts';
 import { type MemoryReading, type Plan, planUnload, unmeasurable } from './plan.ts';
-import type { MemoryChange, ModelResult } from './report.ts';
+import { type MemoryChange, type ModelResult, NOT_MEASURED } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';
 import type { UnloadControl } from './unload-control.ts';
 import { type Patience, type Setting, unloadModel } from './unload-model.ts';
@@ -49,7 +49,7 @@ export async function runOnRouter(
   }
   const before = await hands.memory?.('briefly');
   const why = unmeasurable(request.selection, before);
-  if (why !== undefined) return { fault: { kind: 'unmeasured', message: why }, unmatched: [] };
+  if (why !== undefined) return { fault: { kind: NOT_MEASURED, message: why }, unmatched: [] };
   setMaxListeners(0, patience.busy, patience.gone); // One for every model.
   const limit = createLimit(AT_ONCE);
   const askInTurn = createMutex(PATIENCE_MS);

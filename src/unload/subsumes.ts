@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
+import { compareWhenBusy } from '../config/when-busy.ts';
 import type { RouterState } from '../models/router-state.ts';
 import type { LiveOperation } from './operation.ts';
 import { planUnload } from './plan.ts';
-import { isAutomatic, type UnloadRequest, WHEN_BUSY } from './request.ts';
+import { isAutomatic, type UnloadRequest } from './request.ts';
 
 /** What somebody asks of one router, its configured keep list included. */
 export interface Asked {
@@ -31,7 +32,7 @@ export function subsumes(live: LiveOperation, asked: readonly Asked[], now: numb
 
 function isAsDetermined(live: UnloadRequest, asked: UnloadRequest): boolean {
   return (
-    WHEN_BUSY.indexOf(live.whenBusy) >= WHEN_BUSY.indexOf(asked.whenBusy) &&
+    compareWhenBusy(live.whenBusy, asked.whenBusy) >= 0 &&
     live.verify >= asked.verify &&
     (live.holdMs ?? 0) >= (asked.holdMs ?? 0)
   );

@@ -5,8 +5,8 @@ import { type AlertDecision, decideOn, type IgnoreReason } from '../../src/alert
 import type { AlertUnload } from '../../src/alerts/requests.ts';
 import { type AlertRules, rulesOf } from '../../src/alerts/rules.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { compareWhenBusy, WHEN_BUSY } from '../../src/config/when-busy.ts';
 import { matchesGlob } from '../../src/lib/glob.ts';
-import { WHEN_BUSY } from '../../src/unload/request.ts';
 import { aNotification, anAlert, recordedNotification } from '../support/notification.ts';
 
 const RULES = rulesOf(loadConfig({ env: {}, flags: {} }).alerts);
@@ -433,9 +433,7 @@ describe('whatever the alerts say', () => {
       fc.property(alerts, bounds, (some, rules) => {
         const decision = decide(some, rules);
         for (const request of decision.kind === 'unload' ? decision.requests : []) {
-          expect(WHEN_BUSY.indexOf(request.whenBusy)).toBeLessThanOrEqual(
-            WHEN_BUSY.indexOf(rules.whenBusyLimit),
-          );
+          expect(compareWhenBusy(request.whenBusy, rules.whenBusyLimit)).toBeLessThanOrEqual(0);
           expect(request.holdMs ?? 0).toBeLessThanOrEqual(rules.holdLimitMs);
           expect(request.routers).not.toEqual([]);
           for (const router of request.routers) {

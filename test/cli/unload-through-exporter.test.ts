@@ -138,6 +138,7 @@ describe('without an exporter', () => {
       '--idle-for needs --exporter: only who watches',
     ],
     [['unload-all', '--when-busy', 'kill'], "--when-busy is skip, wait, force, not 'kill'"],
+    [['unload-all', '--reason', 'two\nlines'], '--reason must be one line without control characters'],
     [['unload-all', '--idle-for', 'long'], "--idle-for is a duration such as 30s, not 'long'"],
   ])('%j is a slip of the pen', async (args, words) => {
     const { code, err } = await runAlone(...args);

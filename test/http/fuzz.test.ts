@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-const STATUSES = [200, 202, 204, 400, 403, 404, 413, 415, 502, 503];
+const STATUSES = [200, 202, 204, 400, 403, 404, 409, 413, 415, 502, 503];
 /** No answer is long, whatever is sent: it would fill memories and logs of others. The list is of a hundred. */
 const LONGEST_ANSWER = 512 * 1024;
 const TYPE = /^(application\/(?:problem\+)?json; charset=utf-8|text\/plain; charset=utf-8)$/;

@@ -113,7 +113,7 @@ describe('/api/v1/hold', () => {
     [{ until: 'tomorrow' }, 400, 'Bad hold', '✖ Invalid ISO datetime\n  → at until'],
     [
       { seconds: 60, reason: 'two\nlines' },
-      ...([400, 'Bad hold', '✖ must be one line, without control characters\n  → at reason'] as const),
+      ...([400, 'Bad hold', '✖ must be one line without control characters\n  → at reason'] as const),
     ],
     [
       { until: '2023-11-14T22:13:20Z' },

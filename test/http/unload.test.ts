@@ -155,6 +155,22 @@ describe('an unload', () => {
     });
   });
 
+  it('until a ratio of memory that is not measured is answered by 409, and nothing is unloaded', async () => {
+    const { post, attic } = aService();
+    const { status, body } = await post('/api/v1/unload-all', { routers: ['attic'], until_ratio: 0.5 });
+    expect([status, body]).toEqual([
+      409,
+      {
+        type: 'about:blank',
+        title: 'GPU memory not measured',
+        status: 409,
+        detail:
+          'Nothing was unloaded. attic: the GPU memory of this router is not measured, which until_ratio needs: use free_bytes, or run the exporter on its host.',
+      },
+    ]);
+    expect(attic.ordered).toEqual([]);
+  });
+
   it('of a router that is down is answered by 502', async () => {
     const { post, attic } = aService();
     attic.entry.failed(UNREACHABLE);
@@ -194,6 +210,15 @@ describe('a request is refused, and nothing is unloaded,', () => {
     ['with a misspelt key', '/api/v1/unload-all', { modells: ['q'] }, 400, /Unrecognized key: "modells"/],
     ['with a word that is none', '/api/v1/unload-all', { when_busy: 'kill' }, 400, /"skip"\|"wait"\|"force"/],
     ['with a time that has passed', '/api/v1/unload-all', { timeout_seconds: -1 }, 400, /at timeout_seconds/],
+    [
+      'with terminal escapes in its reason',
+      '/api/v1/unload-all',
+      { reason: '\u001b[31mred' },
+      400,
+      /must be one line without control characters\n {2}→ at reason/,
+    ],
+    ['with a newline in its reason', '/api/v1/unload-all', { reason: 'two\nlines' }, 400, /at reason/],
+    ['with a long reason', '/api/v1/unload-all', { reason: 'x'.repeat(201) }, 400, /at reason/],
     ['with two targets', '/api/v1/unload-all', { free_bytes: 1, until_ratio: 0.5 }, 400, /keep one/],
     [
       'for an unknown router',

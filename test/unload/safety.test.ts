@@ -1,10 +1,11 @@
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { WHEN_BUSY } from '../../src/config/when-busy.ts';
 import { matchesGlob } from '../../src/lib/glob.ts';
 import { createStore } from '../../src/models/store.ts';
 import { createGuards } from '../../src/unload/guards.ts';
 import { createOperations, type Operations, type Started } from '../../src/unload/operations.ts';
-import { TRIGGERS, WHEN_BUSY } from '../../src/unload/request.ts';
+import { TRIGGERS } from '../../src/unload/request.ts';
 import { begun, ended, turned } from '../support/a-model.ts';
 import { aRequest } from '../support/a-request.ts';
 import { createScriptedHands } from '../support/scripted-control.ts';

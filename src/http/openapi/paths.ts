@@ -110,6 +110,7 @@ const unloads = (operationId: string, summary: string, body: string) => ({
     '202': reported('It is under way.'),
     ...BODY_REFUSALS,
     '404': problemOf('There is no such router, or no such model on any of them. Nothing was unloaded.'),
+    '409': problemOf('until_ratio was given and GPU memory is not measured. Nothing was unloaded.'),
     '502': reported('Nothing could be unloaded: the report says why.'),
     '503': {
       description: 'Not now: too many other requests wait on the router, or too many passwords are compared.',

@@ -6,6 +6,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import { oneLine } from '../../lib/one-line.ts';
 import type { Store } from '../../models/store.ts';
+import { reasonText } from '../../unload/request.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
 import { namedRouter } from '../named-router.ts';
 import { parsed } from '../parsed.ts';
@@ -19,9 +20,6 @@ export interface HoldRules {
   enforce: boolean;
 }
 
-/** Longer ones do not fit into a log line, a header or the page. */
-const LONGEST_REASON = 200;
-
 const routerQuery = z.strictObject({ router: z.string().min(1).optional() });
 
 /** The body of `PUT /api/v1/hold`. */
@@ -33,14 +31,7 @@ export const holdBody = z
       .datetime({ offset: true })
       .optional()
       .meta({ description: 'Instead of seconds: a time still to come, at most hold.max from now.' }),
-    reason: z
-      .string()
-      .trim()
-      .max(LONGEST_REASON)
-      .regex(/^\P{Cc}*$/u, 'must be one line, without control characters')
-      // The same, as those read it who do not know classes of characters.
-      .meta({ pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$' })
-      .default(''),
+    reason: reasonText.default(''),
     enforce: z.boolean().optional(),
   })
   .refine(({ seconds, until }) => (seconds === undefined) !== (until === undefined), {

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { nearest } from '../../lib/nearest.ts';
 import type { Store } from '../../models/store.ts';
 import type { Operations, Started } from '../../unload/operations.ts';
+import { needsMeasurement } from '../../unload/report.ts';
 import type { UnloadRequest } from '../../unload/request.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
 import { namedRouter } from '../named-router.ts';
@@ -58,6 +59,10 @@ function sendOperation(response: Response, { report }: Started): void {
   const operation = report();
   const { id, outcome, routers } = operation;
   response.location(`/api/v1/operations/${id}`);
+  if (needsMeasurement(operation)) {
+    const detail = `Nothing was unloaded. ${routers.map(({ router, fault }) => `${router}: ${fault?.message}`).join('; ')}.`;
+    throw new ProblemError({ status: 409, title: 'GPU memory not measured', detail });
+  }
   if (outcome === 'refused') {
     const waits = routers.map(({ refused }) => refused?.retry_after_seconds ?? 0);
     response.set('Retry-After', String(Math.max(1, ...waits)));
