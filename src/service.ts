@@ -100,7 +100,7 @@ export async function startService({
   activeConfig.discovery.onNews(activityLog.discovery);
   operations.onEnd(activityLog.operation);
   holds.onChange(activityLog.hold);
-  holdForOperations(operations, holds, () => activeConfig.current().hold, clock);
+  holdForOperations(operations, holds, store, () => activeConfig.current().hold, clock);
 
   let ready = false;
   const relayed = collectRelayed(fleet.engine, () => activeConfig.current().engine.max_series);

@@ -434,6 +434,22 @@ describe('a hold', () => {
     ]);
   });
 
+  it('of an unload of less than a second is placed once', async () => {
+    const router = await aRouter();
+    configure({ box: router.url });
+    const service = await start();
+    await ready(service);
+    await router.load('tiny-a');
+    const answer = await fetch(url(service, '/api/v1/unload-all'), {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ hold_seconds: 60 }),
+    });
+    expect(await answer.json()).toMatchObject({ outcome: 'success' });
+    expect(await active(service)).toBe(1);
+    expect(lines.filter((line) => line.includes('msg="hold placed"'))).toHaveLength(1);
+  });
+
   it('may last as long as the configuration says now', async () => {
     const router = await aRouter();
     configure({ box: router.url });

@@ -98,6 +98,6 @@ class Listener:
     def _gate(self, router: str) -> web.StreamResponse:
         if router not in self.held:
             return web.Response(status=204)
-        detail = f"GPU memory of {router} is kept free until 14:05 UTC for training (asked by alice)."
+        detail = f"GPU memory of {router} is kept free until 14:05 UTC for training (requested by alice)."
         headers = {"X-Gate-Error": "{}", "Retry-After": "60"}
         return web.json_response({"detail": detail}, status=503, headers=headers, content_type="application/problem+json")

@@ -41,7 +41,7 @@ async def test_says_who_holds_the_memory_why_and_until_when(exporter: Running) -
     said = await why_not(a_filter(exporter.url), SLOW)
     assert said is not None
     assert said.startswith("GPU memory of gpu-box is kept free until ")
-    assert said.endswith(" for training (asked by tests). Please try again after that.")
+    assert said.endswith(" for training (requested by tests). Please try again after that.")
 
 
 async def test_lets_chats_pass_when_nothing_is_held(exporter: Running) -> None:

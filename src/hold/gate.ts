@@ -1,27 +1,26 @@
 import type { Clock } from '../lib/clock.ts';
 import type { ModelState } from '../models/router-state.ts';
-import { describeHold, type Hold, isOver, onWall } from './hold.ts';
+import { describeHold, type Hold, isExpired, onWall } from './hold.ts';
 
-/** Whether a request may go to a router now. */
+/** Whether a client's request may go to a router now. */
 export type Gate =
   | { open: true }
   | {
       open: false;
       /** Whole seconds until it opens, at least 1. */
       retryAfterSeconds: number;
-      /** A sentence for whoever sent the request. */
+      /** Without a full stop. */
       why: string;
     };
 
-const OPEN: Gate = { open: true };
-
 /**
- * The gate of a router, for a request to this model if that is known. A model that is in memory and awake needs
- * no memory that is not its own; waking a sleeper takes memory, and of an unknown model nobody knows.
+ * The gate of a router, for a request to this model if it is known. Only a loaded model passes during a hold:
+ * waking a sleeping model takes memory, and what an unknown model needs is unknown.
  */
 export function gateOf(hold: Hold | undefined, model: ModelState | undefined, clock: Clock): Gate {
   const now = clock.now();
-  if (hold === undefined || isOver(hold, now) || model?.lifecycle.status === 'loaded') return OPEN;
+  const isHeld = hold !== undefined && !isExpired(hold, now);
+  if (!isHeld || model?.lifecycle.status === 'loaded') return { open: true };
   return {
     open: false,
     retryAfterSeconds: Math.max(1, Math.ceil((hold.until - now) / 1000)),

@@ -2,64 +2,70 @@ import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { savedTime } from '../lib/saved-time.ts';
 
-/** A router's memory is to stay free for a while. Times are monotonic milliseconds, but wall time in the state file. */
+/** A hold in the state file, with wall times. */
 export const savedHold = z.object({
   router: z.string(),
-  /** When it began; a hold that is lengthened keeps its beginning. */
+  /** When it began; extending a hold does not change it. */
   since: savedTime,
   until: savedTime,
-  /** What the memory is wanted for, in somebody's words; may be empty. */
+  /** What the memory is needed for; may be empty. */
   reason: z.string(),
-  /** Who asked for it. */
+  /** The name of the caller who requested it. */
   by: z.string(),
-  /** A model that is loaded all the same, and is idle, is to be unloaded again. */
+  /** Whether idle models that are loaded during the hold are unloaded again. */
   enforce: z.boolean(),
 });
 
+/** Keeps the GPU memory of a router free until a time. Times are monotonic milliseconds. */
 export type Hold = z.infer<typeof savedHold>;
 
-/** What somebody wants held. */
-export type Wish = Omit<Hold, 'since'>;
+export type HoldRequest = Omit<Hold, 'since'>;
 
-/** Decided by the time, not by a timer, which may be late. */
-export function isOver(hold: Hold, now: number): boolean {
+/** Compares times: a timer may be late. */
+export function isExpired(hold: Hold, now: number): boolean {
   return hold.until <= now;
 }
 
 /**
- * The hold that is in force once somebody has wished for one. Nobody weakens what another relies on: a wish that
- * ends earlier changes nothing, one that ends later keeps the enforcement. Only who placed a hold, and says so
- * himself (`explicit`: not as a side effect of an unload), also shortens it or takes its enforcement back.
+ * The hold of a router after a request. No caller weakens a hold that another one relies on: an earlier end changes
+ * nothing, and a later one keeps the enforcement. Only an `explicit` request (not the side effect of an unload) of
+ * the caller who placed the hold may shorten it or end its enforcement.
  */
-export function placed(standing: Hold | undefined, wish: Wish, explicit: boolean, now: number): Hold {
-  if (standing === undefined || isOver(standing, now)) return { ...wish, since: now };
-  const { since } = standing;
-  if (explicit && wish.by === standing.by) return { ...wish, since };
-  if (wish.until <= standing.until) return standing;
-  return { ...wish, since, enforce: wish.enforce || standing.enforce };
+export function placed(
+  current: Hold | undefined,
+  request: HoldRequest,
+  explicit: boolean,
+  now: number,
+): Hold {
+  if (current === undefined || isExpired(current, now)) return { ...request, since: now };
+  const { since } = current;
+  if (explicit && request.by === current.by) return { ...request, since };
+  if (request.until <= current.until) return current;
+  return { ...request, since, enforce: request.enforce || current.enforce };
 }
 
-/** The hold with its times as people and files see them: milliseconds since the epoch. */
+/** The hold with wall times, for people and files. */
 export function onWall(hold: Hold, clock: Clock): Hold {
   return { ...hold, since: clock.wall(hold.since), until: clock.wall(hold.until) };
 }
 
-/** A saved hold, in monotonic time. It never lasts longer than it was placed for, whatever happened to the clock. */
+/** A saved hold in monotonic time. It never lasts longer than requested, even if the wall clock was set since. */
 export function fromSaved(saved: Hold, clock: Clock): Hold {
   const now = clock.now();
   const since = Math.min(now, clock.fromWall(saved.since));
-  return { ...saved, since, until: Math.min(clock.fromWall(saved.until), now + (saved.until - saved.since)) };
+  const longest = now + (saved.until - saved.since);
+  return { ...saved, since, until: Math.min(clock.fromWall(saved.until), longest) };
 }
 
-/** Of a hold on wall time: `kept free until 14:05 UTC for training (asked by alice)`. */
+/** `kept free until 14:05 UTC for training (requested by alice)`, of a hold with wall times. */
 export function describeHold(hold: Pick<Hold, 'until' | 'reason' | 'by'>, now: number): string {
-  const { reason, by } = hold;
-  return `kept free until ${describeEnd(hold, now)}${reason && ` for ${reason}`} (asked by ${by})`;
+  const purpose = hold.reason === '' ? '' : ` for ${hold.reason}`;
+  return `kept free until ${describeEnd(hold, now)}${purpose} (requested by ${hold.by})`;
 }
 
-/** `14:05 UTC`, with the date when that is another day; rounded up, so that nobody comes too early. */
+/** `14:05 UTC`, with the date unless that is today. Rounded up to a minute, so that a retry is never too early. */
 export function describeEnd({ until }: Pick<Hold, 'until'>, now: number): string {
   const [day = '', time = ''] = new Date(Math.ceil(until / 60_000) * 60_000).toISOString().split('T');
-  const today = new Date(now).toISOString().startsWith(day);
-  return `${today ? '' : `${day} `}${time.slice(0, 5)} UTC`;
+  const isToday = new Date(now).toISOString().startsWith(day);
+  return `${isToday ? '' : `${day} `}${time.slice(0, 5)} UTC`;
 }

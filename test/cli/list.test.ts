@@ -82,7 +82,7 @@ it('asks an exporter for what only that knows: since when, who holds memory free
   const [first, held, head, ...rest] = lines;
   expect(code).toBe(0);
   expect(first).toBe(`${host}  llama.cpp b11669-simulated, 4 models, 1 in memory, at most 4 in memory`);
-  expect(held).toMatch(/^GPU memory is kept free until .* UTC for training \(asked by loopback\)\.$/);
+  expect(held).toMatch(/^GPU memory is kept free until .* UTC for training \(requested by loopback\)\.$/);
   expect(head).toMatch(/^STATUS +MODEL +FOR +ACTIVITY +SIZE +CONTEXT +NOTE$/);
   expect(rest.map((line) => line.split(/ {2,}/).slice(0, 3))).toEqual([
     ['loaded', 'coder', 'T'],

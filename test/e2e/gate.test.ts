@@ -140,7 +140,7 @@ describe('while the router is held', () => {
       error: {
         code: 503,
         message: expect.stringMatching(
-          /^GPU memory of 127\.0\.0\.1:\d+ is kept free until .*\d\d:\d\d UTC for a "training" \(asked by loopback\)\.$/,
+          /^GPU memory of 127\.0\.0\.1:\d+ is kept free until .*\d\d:\d\d UTC for a "training" \(requested by loopback\)\.$/,
         ),
         type: 'unavailable_error',
       },

@@ -150,7 +150,7 @@ describe('a chat', () => {
     const { status, body } = await complete('tiny-a');
     expect(status).toBeGreaterThanOrEqual(400);
     expect(body.detail).toMatch(
-      /^GPU memory of 127\.0\.0\.1:\d+ is kept free until \d\d:\d\d UTC for training \(asked by default\)\. Please try again after that\.$/,
+      /^GPU memory of 127\.0\.0\.1:\d+ is kept free until \d\d:\d\d UTC for training \(requested by default\)\. Please try again after that\.$/,
     );
     expect(errorIn(await startChat('tiny-a', 'hello'))).toBe(body.detail);
     await isNow('tiny-a', 'unloaded');
@@ -279,7 +279,7 @@ describe('somebody at a browser', () => {
       await hold();
       await say('and now?');
       await page
-        .getByText(/is kept free until .* for training \(asked by default\)/)
+        .getByText(/is kept free until .* for training \(requested by default\)/)
         .first()
         .waitFor();
     } finally {

@@ -1,52 +1,86 @@
 import { expect, it } from '@jest/globals';
 import { createHolds } from '../../src/hold/holds.ts';
 import { holdForOperations } from '../../src/hold/operation-holds.ts';
-import { createListeners } from '../../src/lib/listeners.ts';
-import type { Operations } from '../../src/unload/operations.ts';
-import type { Operation } from '../../src/unload/report.ts';
-import type { UnloadRequest } from '../../src/unload/request.ts';
+import { createStore } from '../../src/models/store.ts';
+import { createGuards } from '../../src/unload/guards.ts';
+import { createOperations } from '../../src/unload/operations.ts';
 import { aRequest } from '../support/a-request.ts';
-import { anOperation } from '../support/an-operation.ts';
+import { GUARD_RULES } from '../support/app-parts.ts';
+import { createScriptedHands } from '../support/scripted-control.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 const MINUTE = 60_000;
 
-/** An operation that waits two minutes for a busy model on `attic`, and asks for ten minutes of hold. */
-function aLongOperation() {
+/** A router with one model, and operations that ask for a hold of ten minutes. */
+function aRouter() {
   const clock = createSteppedClock();
+  const store = createStore(clock, { reloadWindowMs: 0 });
+  const control = createScriptedHands(clock, store, 'attic', 'qwen');
+  const guards = createGuards(
+    clock,
+    () => GUARD_RULES,
+    () => {},
+  );
+  const operations = createOperations({ hands: () => [control], keep: () => [], guards, clock });
   const holds = createHolds(clock);
-  const begun = createListeners<[string, UnloadRequest]>();
-  const ended = createListeners<[Operation, UnloadRequest]>();
-  const operations: Pick<Operations, 'onBegin' | 'onEnd'> = {
-    onBegin: (listener) => begun.add((news) => listener(...news)),
-    onEnd: (listener) => ended.add((news) => listener(...news)),
+  holdForOperations(operations, holds, store, () => ({ max: 3600, enforce: false }), clock);
+  const changes: string[] = [];
+  holds.onChange(({ kind }) => changes.push(kind));
+  return {
+    clock,
+    store,
+    control,
+    holds,
+    changes,
+    heldFor: () => (holds.of('attic')?.until ?? clock.now()) - clock.now(),
+    unload: () => operations.start(aRequest({ holdMs: 10 * MINUTE })).done,
+    generate: () => control.doing.set('qwen', { kind: 'busy' }),
+    finishGenerating: () => control.doing.delete('qwen'),
   };
-  holdForOperations(operations as Operations, holds, () => ({ max: 3600, enforce: false }), clock);
-  const request = { ...aRequest(), holdMs: 10 * MINUTE };
-  const started_at = new Date(clock.now()).toISOString();
-  begun.tell(['attic', request]);
-  const end = () => {
-    clock.jump(MINUTE);
-    ended.tell([
-      anOperation({ started_at, duration_seconds: 120, routers: [{ router: 'attic', models: [] }] }),
-      request,
-    ]);
-  };
-  clock.jump(MINUTE);
-  return { clock, holds, end };
 }
 
-it('holds from the beginning, and for the whole time from the end on', () => {
-  const { clock, holds, end } = aLongOperation();
-  expect(holds.of('attic')?.until).toBe(clock.now() + 9 * MINUTE);
-  end();
-  expect(holds.of('attic')?.until).toBe(clock.now() + 10 * MINUTE);
-  holds.stop();
+it('the hold starts with the operation and lasts its full time from the end', async () => {
+  const { clock, unload, heldFor, generate, finishGenerating } = aRouter();
+  generate();
+  const heldAtEnd = unload().then(heldFor);
+  await clock.advance(2 * MINUTE);
+  expect(heldFor()).toBe(8 * MINUTE);
+  finishGenerating();
+  await clock.advance(1000);
+  expect(await heldAtEnd).toBe(10 * MINUTE);
 });
 
-it('a hold that was released while its operation was under way does not come back at the end', () => {
-  const { holds, end } = aLongOperation();
-  holds.release('attic', 'somebody');
-  end();
-  expect(holds.of('attic')).toBeUndefined();
+it('an operation of less than a second places its hold once', async () => {
+  const { clock, unload, heldFor, changes } = aRouter();
+  const done = unload();
+  await clock.advance(100);
+  expect(await done).toMatchObject({ outcome: 'success', duration_seconds: 0.05 });
+  expect([heldFor(), changes]).toEqual([10 * MINUTE - 100, ['placed']]);
+});
+
+it('a hold that was released during the operation is not placed again', async () => {
+  const { clock, unload, holds, heldFor, generate, finishGenerating } = aRouter();
+  generate();
+  const done = unload();
+  await clock.advance(MINUTE);
+  holds.release('attic', 'alice');
+  finishGenerating();
+  await clock.advance(1000);
+  expect([(await done).outcome, heldFor()]).toEqual(['success', 0]);
+  const again = unload();
+  await clock.advance(100);
+  expect([(await again).outcome, heldFor()]).toEqual(['noop', 10 * MINUTE - 100]);
+});
+
+it('a release is forgotten when its router is removed', async () => {
+  const { clock, store, unload, holds, heldFor, generate, finishGenerating } = aRouter();
+  generate();
+  const done = unload();
+  await clock.advance(MINUTE);
+  holds.release('attic', 'alice');
+  store.remove('attic');
+  finishGenerating();
+  await clock.advance(1000);
+  await done;
+  expect(heldFor()).toBeGreaterThan(0);
 });

@@ -185,7 +185,7 @@ describe('/api/v1/hold', () => {
 });
 
 describe('/api/v1/gate', () => {
-  const WHY = 'GPU memory of gpu-box is kept free until 22:24 UTC for training (asked by loopback).';
+  const WHY = 'GPU memory of gpu-box is kept free until 22:24 UTC for training (requested by loopback).';
 
   it('is open with nothing to say', async () => {
     const { status, text, headers } = await holding(['gpu-box']).http.get('/api/v1/gate');
@@ -275,7 +275,7 @@ describe('the page', () => {
     await put(given, { routers: ['gpu-box'], seconds: 600, reason: 'a <b>old</b> run', enforce: true });
     const { text } = await given.http.get('/');
     expect(text.match(/<p class="hold">.*<\/p>/g)).toEqual([
-      '<p class="hold">GPU memory is <strong>kept free</strong> until <time datetime="2023-11-14T22:23:20.000Z">22:24 UTC</time> for a &#60;b&#62;old&#60;/b&#62; run, asked by loopback. Idle models that are loaded meanwhile are unloaded again. <button type="button" class="act" data-act="release" data-router="gpu-box" aria-label="Release the hold on gpu-box">Release</button></p>',
+      '<p class="hold">GPU memory is <strong>kept free</strong> until <time datetime="2023-11-14T22:23:20.000Z">22:24 UTC</time> for a &#60;b&#62;old&#60;/b&#62; run, requested by loopback. Idle models that are loaded meanwhile are unloaded again. <button type="button" class="act" data-act="release" data-router="gpu-box" aria-label="Release the hold on gpu-box">Release</button></p>',
     ]);
     await given.http.delete('/api/v1/hold');
     expect((await given.http.get('/')).text).not.toContain('class="hold"');

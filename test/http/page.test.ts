@@ -190,7 +190,7 @@ describe('the page', () => {
     parts.holds.place({ router: 'attic', until, reason: 'training', by: 'alice', enforce: false }, true);
     const { text } = await supertest(createApp(parts)).get('/');
     expect(textOf(text)).toContain(
-      'GPU memory is kept free until 23:15 UTC for training, asked by alice. Release',
+      'GPU memory is kept free until 23:15 UTC for training, requested by alice. Release',
     );
   });
 

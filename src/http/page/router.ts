@@ -49,7 +49,7 @@ ${models.size === 0 ? html`<p>No models are listed.</p>` : table(router, memory,
 function holdLine(hold: Hold, now: number): Html {
   const { router, until, reason, by, enforce } = hold;
   const end = html`<time datetime="${new Date(until).toISOString()}">${describeEnd(hold, now)}</time>`;
-  return html`<p class="hold">GPU memory is <strong>kept free</strong> until ${end}${reason && ` for ${reason}`}, asked by ${by}.${enforce ? ' Idle models that are loaded meanwhile are unloaded again.' : ''} ${button('release', 'Release', `Release the hold on ${router}`, router)}</p>`;
+  return html`<p class="hold">GPU memory is <strong>kept free</strong> until ${end}${reason && ` for ${reason}`}, requested by ${by}.${enforce ? ' Idle models that are loaded meanwhile are unloaded again.' : ''} ${button('release', 'Release', `Release the hold on ${router}`, router)}</p>`;
 }
 
 /** Hidden where no script could follow it. */
