@@ -1,6 +1,5 @@
 import { createActivityLog } from './activity/activity-log.ts';
 import { createOperationMetrics } from './activity/operation-metrics.ts';
-import { rulesOf } from './alerts/rules.ts';
 import { collectAudit } from './collectors/audit.ts';
 import { collectDiscovery } from './collectors/discovery.ts';
 import { collectEngine, collectRelayed } from './collectors/engine.ts';
@@ -18,11 +17,11 @@ import { createHolds, holdsPart } from './hold/holds.ts';
 import { holdForOperations } from './hold/operation-holds.ts';
 import { createAccess } from './http/access.ts';
 import { createApp } from './http/app.ts';
+import type { AppParts } from './http/parts.ts';
 import { serve } from './http/server.ts';
 import { idlePolicyOf, startIdleScheduler } from './idle/scheduler.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
-import { within } from './lib/within.ts';
 import type { Memory } from './memory/memory.ts';
 import { watchMemory } from './memory/watch.ts';
 import { countersPart } from './metrics/counters.ts';
@@ -53,28 +52,33 @@ export interface ServiceParts {
   log: Logger;
   version: string;
   clock?: Clock;
-  /** Instead of this machine's. */
-  memory?: Memory;
+  /** For tests: replaces the memory of this machine, or the fleet. */
+  memory?: Memory | undefined;
+  fleet?: Fleet | undefined;
+}
+
+/** Builds everything and starts it: see `start` of `createService`. */
+export function startService(parts: ServiceParts): Promise<Service> {
+  return createService(parts).start();
 }
 
 /**
- * Builds and connects everything, and listens. Rejects when the address cannot be had, and with a ConfigError when
- * the web configuration file cannot be used. Routers that cannot be
- * reached are no reason to fail: they are what we are here to tell about.
+ * Builds and connects everything; nothing listens or follows a router before `start`. Throws a ConfigError when the
+ * web configuration file is invalid.
  */
-export async function startService({
+export function createService({
   config,
   log,
   version,
   clock = systemClock,
   memory: givenMemory,
-}: ServiceParts): Promise<Service> {
+  fleet = createFleet(clock, { readEngine: true }),
+}: ServiceParts) {
   // Before anything that runs: it may refuse to start.
   const access = createAccess(config, (refusal) => activityLog.unauthorized(refusal), clock, log);
   const closing = new AbortController();
   const started = config.current;
   const { web, engine } = started;
-  const fleet = createFleet(clock, { readEngine: true });
   const activeConfig = createActiveConfig(config, fleet, clock, log);
   const { store } = fleet;
   const holds = createHolds(clock);
@@ -105,109 +109,106 @@ export async function startService({
   let ready = false;
   const relayed = collectRelayed(fleet.engine, () => activeConfig.current().engine.max_series);
   const processMetrics = startProcessMetrics(clock);
-  const app = createApp({
+  const scrapes = new Map([
+    [
+      web.telemetry_path,
+      createScrape(
+        [
+          collectRouters(store, clock),
+          collectDiscovery(activeConfig.discovery, clock),
+          collectModels(store, clock),
+          collectHolds(store, holds, clock),
+          collectMemory(memory),
+          lifecycleMetrics.samples,
+          collectEngine(fleet.engine, relayed.dropped, clock.now),
+          ...(engine.publish === 'together' ? [relayed.collect] : []),
+          collectUnloads(store, operations, guards),
+          operationMetrics.samples,
+          collectAudit(activityLog.auditSucceeded),
+          collectExporter(version, activeConfig.loads, clock),
+          processMetrics.samples,
+        ],
+        fleet.freshen,
+      ),
+    ],
+  ]);
+  if (engine.publish === 'apart') {
+    scrapes.set(engine.telemetry_path, createScrape([relayed.collect], fleet.freshen));
+  }
+  const parts: AppParts = {
     store,
-    scrape: createScrape(
-      [
-        collectRouters(store, clock),
-        collectDiscovery(activeConfig.discovery, clock),
-        collectModels(store, clock),
-        collectHolds(store, holds, clock),
-        collectMemory(memory),
-        lifecycleMetrics.samples,
-        collectEngine(fleet.engine, relayed.dropped, clock.now),
-        ...(engine.publish === 'together' ? [relayed.collect] : []),
-        collectUnloads(store, operations, guards),
-        operationMetrics.samples,
-        collectAudit(activityLog.auditSucceeded),
-        collectExporter(version, activeConfig.loads, clock),
-        processMetrics.samples,
-      ],
-      fleet.freshen,
-    ),
-    telemetryPath: web.telemetry_path,
-    ...(engine.publish === 'apart' && {
-      engine: {
-        telemetryPath: engine.telemetry_path,
-        scrape: createScrape([relayed.collect], fleet.freshen),
-      },
-    }),
     operations,
-    terms: () => ({
-      ...defaultTerms(activeConfig.current()),
-      answerWithinMs: activeConfig.current().unload.answer_within * 1000,
-    }),
-    joined: activityLog.joined,
-    within: (ms, work) => within(ms, work, clock),
-    alertRules: () => rulesOf(activeConfig.current().alerts),
-    ignored: (caller, why) => activityLog.refused('not_matched', caller, 'POST /api/v1/alertmanager', why),
-    usage,
-    reported: lifecycleMetrics.reported,
     holds,
-    holdRules: () => activeConfig.current().hold,
+    usage,
     memory,
+    activeConfig,
+    activityLog,
+    lifecycleMetrics,
     auth: access.auth,
+    scrapes,
     isReady: () => ready && !closing.signal.aborted,
-    async reload(caller) {
-      const result = await activeConfig.reload();
-      activityLog.reloaded(caller, result.error);
-      return result;
-    },
     closing: closing.signal,
+    clock,
     log,
     version,
-    clock,
-  });
-  const server = await serve(app, web.listen_address, { tls: access.tls }).catch(async (error: unknown) => {
-    processMetrics.stop();
-    await memory.stop();
-    throw error;
-  });
-  // Not before the address is ours: another instance may run, and its state is not to be touched.
-  const state = keepState(
-    started.state,
-    [
-      countersPart([lifecycleMetrics, operationMetrics]),
-      lastUnloadsPart(store),
-      holdsPart(holds),
-      operationsPart(operations),
-      guardsPart(guards),
-    ],
-    clock,
-    log,
-  );
-  await activeConfig.start();
-  fleet.ready().then(() => {
-    ready = true;
-  });
-  const idleScheduler = startIdleScheduler({
-    routers: store.routers,
-    holdOf: holds.of,
-    keep,
-    rules: () => idlePolicyOf(activeConfig.current()),
-    terms: () => defaultTerms(activeConfig.current()),
-    start: operations.start,
-    clock,
-  });
-
-  return {
-    fleet,
-    operations,
-    memory,
-    port: server.port,
-    reload: activeConfig.reload,
-    async stop() {
-      closing.abort();
-      idleScheduler.stop();
-      await activeConfig.stop();
-      await Promise.all([server.close(), operations.stop().then(fleet.stop), memory.stop()]);
-      await access.auth.close();
-      await state.stop();
-      await activityLog.stop();
-      holds.stop();
-      processMetrics.stop();
-    },
   };
+  return { parts, start };
+
+  /** Listens and begins to follow the routers, reachable or not. Rejects when it cannot listen on the address. */
+  async function start(): Promise<Service> {
+    const server = await serve(createApp(parts), web.listen_address, { tls: access.tls }).catch(
+      async (error: unknown) => {
+        processMetrics.stop();
+        await memory.stop();
+        throw error;
+      },
+    );
+    // Not before the address is ours: another instance may run, and its state is not to be touched.
+    const state = keepState(
+      started.state,
+      [
+        countersPart([lifecycleMetrics, operationMetrics]),
+        lastUnloadsPart(store),
+        holdsPart(holds),
+        operationsPart(operations),
+        guardsPart(guards),
+      ],
+      clock,
+      log,
+    );
+    await activeConfig.start();
+    fleet.ready().then(() => {
+      ready = true;
+    });
+    const idleScheduler = startIdleScheduler({
+      routers: store.routers,
+      holdOf: holds.of,
+      keep,
+      rules: () => idlePolicyOf(activeConfig.current()),
+      terms: () => defaultTerms(activeConfig.current()),
+      start: operations.start,
+      clock,
+    });
+
+    return {
+      fleet,
+      operations,
+      memory,
+      port: server.port,
+      reload: activeConfig.reload,
+      async stop() {
+        closing.abort();
+        idleScheduler.stop();
+        await activeConfig.stop();
+        await Promise.all([server.close(), operations.stop().then(fleet.stop), memory.stop()]);
+        await access.auth.close();
+        await state.stop();
+        await activityLog.stop();
+        holds.stop();
+        processMetrics.stop();
+      },
+    };
+  }
 
   function isPresent(router: string, model?: string): boolean {
     const models = store.entry(router)?.state.models;

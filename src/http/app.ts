@@ -1,161 +1,100 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import express, { type Express } from 'express';
-import type { Holds } from '../hold/holds.ts';
-import type { Clock } from '../lib/clock.ts';
-import type { Logger } from '../lib/logger.ts';
-import type { Exposition, Format } from '../metrics/render.ts';
-import type { Usage } from '../models/usage.ts';
-import type { Caller } from '../unload/request.ts';
-import type { Auth } from './auth/auth.ts';
+import express, { type Express, type RequestHandler } from 'express';
 import { jsonBody, noBody } from './json-body.ts';
-import { type PageParts, pageRoute, scriptRoute, styleRoute } from './page/page.ts';
+import { pageRoute, scriptRoute, styleRoute } from './page/page.ts';
+import type { AppParts } from './parts.ts';
 import { methodNotAllowed, notFound, problemHandler } from './problem.ts';
-import { type AlertParts, alertmanagerRoute } from './routes/alertmanager.ts';
+import { alertmanagerRoute } from './routes/alertmanager.ts';
 import { eventsRoute } from './routes/events.ts';
 import { gateRoute } from './routes/gate.ts';
-import { healthyRoute, readyRoute } from './routes/health.ts';
-import { type HoldRules, holdsRoute, placeHoldRoute, releaseHoldRoute } from './routes/hold.ts';
+import { holdsRoute, placeHoldRoute, releaseHoldRoute } from './routes/hold.ts';
 import { metricsRoute } from './routes/metrics.ts';
-import { modelsRoute, routersRoute } from './routes/models.ts';
-import { openapiRoute } from './routes/openapi.ts';
 import { operationRoute, operationsRoute } from './routes/operations.ts';
-import { reloadRoute } from './routes/reload.ts';
+import { healthyRoute, openapiRoute, readyRoute, reloadRoute } from './routes/service.ts';
+import { modelsRoute, routersRoute } from './routes/state.ts';
 import { unloadRoute } from './routes/unload.ts';
-import { type CountReport, usageRoute } from './routes/usage.ts';
+import { usageRoute } from './routes/usage.ts';
 import { unloadAllBody, unloadBody } from './unload-body.ts';
 
-/** What the routes are made of. */
-export interface AppParts extends AlertParts {
-  scrape(format: Format, budgetMs: number): Promise<Exposition>;
-  telemetryPath: string;
-  /** The models' own metrics, where they are published on a path of their own. */
-  engine?: { telemetryPath: string; scrape(format: Format, budgetMs: number): Promise<Exposition> };
-  usage: Usage;
-  /** Counts a report of usage. */
-  reported: CountReport;
-  holds: Holds;
-  holdRules(): HoldRules;
-  /** What is known of memory on this machine. */
-  memory: PageParts['memory'];
-  isReady(): boolean;
-  /** Who may act, and who may ask at all. */
-  auth: Auth;
-  /** Reads the configuration anew; `error` says what is wrong with it. */
-  reload(caller: Caller): Promise<{ error?: string }>;
-  log: Logger;
-  version: string;
-  clock: Clock;
+export interface Route {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  path: string;
+  /** `alerts` is write access whose refusals are never 429, which Alertmanager does not send again. */
+  permission: 'read' | 'write' | 'alerts';
+  /** `ignored` bodies of writes are awaited but not used; `none` refuses one. */
+  body: 'json' | 'none' | 'ignored';
+  handler: RequestHandler;
 }
 
-const GATE = '/api/v1/gate';
-
-/** Alertmanager never sends again what was answered by 429. */
-const ALERTMANAGER_PATHS = ['/api/v1/alertmanager', '/webhook/alertmanager'];
-
-/**
- * Every route of the service. A plain scrape, which comes all day, and the gate, which a proxy asks before every
- * request of its own, are answered before Express sees them: Express alone takes longer than the whole of either
- * (0.12 of 0.25 ms for a scrape of 1,300 series).
- */
-export function createApp(parts: AppParts): RequestListener {
-  const app = createRoutes(parts);
-  const scrapes = new Map([[parts.telemetryPath, metricsRoute(parts.scrape)]]);
-  if (parts.engine) scrapes.set(parts.engine.telemetryPath, metricsRoute(parts.engine.scrape));
-  const gate = gateRoute(parts.store, parts.holds, parts.clock);
-  const answer: RequestListener = (request, response) => {
-    const { method, url = '' } = request;
-    const short = method !== 'GET' ? undefined : isGate(url) ? gate : scrapes.get(url);
-    if (!short) return app(request, response);
-    // The same route stands in Express, with everything that belongs to a failure.
-    return attempt(short, request, response, app);
-  };
-  return parts.auth.guard(answer, ALERTMANAGER_PATHS);
+/** Every route of the service. */
+export function routesOf(parts: AppParts): Route[] {
+  const unloadAll = unloadRoute(parts, unloadAllBody);
+  const alertmanager = alertmanagerRoute(parts);
+  return [
+    ...[...parts.scrapes].map(([path, scrape]) =>
+      route('GET', path, 'read', 'ignored', metricsRoute(scrape)),
+    ),
+    route('GET', '/', 'read', 'ignored', pageRoute(parts)),
+    route('GET', '/style.css', 'read', 'ignored', styleRoute),
+    route('GET', '/page.js', 'read', 'ignored', scriptRoute),
+    route('GET', '/-/healthy', 'read', 'ignored', healthyRoute),
+    route('GET', '/-/ready', 'read', 'ignored', readyRoute(parts)),
+    route('POST', '/-/reload', 'write', 'ignored', reloadRoute(parts)),
+    route('GET', '/api/v1/routers', 'read', 'ignored', routersRoute(parts)),
+    route('GET', '/api/v1/models', 'read', 'ignored', modelsRoute(parts)),
+    route('GET', '/api/v1/events', 'read', 'ignored', eventsRoute(parts)),
+    route('GET', '/api/v1/hold', 'read', 'ignored', holdsRoute(parts)),
+    route('PUT', '/api/v1/hold', 'write', 'json', placeHoldRoute(parts)),
+    route('DELETE', '/api/v1/hold', 'write', 'none', releaseHoldRoute(parts)),
+    route('GET', '/api/v1/gate', 'read', 'ignored', gateRoute(parts)),
+    route('POST', '/api/v1/usage', 'write', 'json', usageRoute(parts)),
+    route('POST', '/api/v1/unload', 'write', 'json', unloadRoute(parts, unloadBody)),
+    route('POST', '/api/v1/unload-all', 'write', 'json', unloadAll),
+    route('POST', '/unload-all', 'write', 'json', unloadAll),
+    route('POST', '/api/v1/alertmanager', 'alerts', 'json', alertmanager),
+    route('POST', '/webhook/alertmanager', 'alerts', 'json', alertmanager),
+    route('GET', '/api/v1/operations', 'read', 'ignored', operationsRoute(parts)),
+    route('GET', '/api/v1/operations/:id', 'read', 'ignored', operationRoute(parts)),
+    route('GET', '/api/v1/openapi.json', 'read', 'ignored', openapiRoute(parts)),
+  ];
 }
 
-function isGate(url: string): boolean {
-  return url.startsWith(GATE) && (url.length === GATE.length || url[GATE.length] === '?');
+function route(
+  method: Route['method'],
+  path: string,
+  permission: Route['permission'],
+  body: Route['body'],
+  handler: RequestHandler,
+): Route {
+  return { method, path, permission, body, handler };
 }
 
-async function attempt(
-  route: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>,
-  request: IncomingMessage,
-  response: ServerResponse,
-  otherwise: RequestListener,
-): Promise<void> {
-  try {
-    await route(request, response);
-  } catch {
-    otherwise(request, response);
-  }
-}
-
-/** All of them, for those that are answered before Express too. */
-export function createRoutes(parts: AppParts): Express {
-  const { store, holds, operations, closing, log, auth, clock } = parts;
-  const mayAct = auth.mayAct();
-  const body = jsonBody();
-  const telemetryPaths = [parts.telemetryPath, ...(parts.engine ? [parts.engine.telemetryPath] : [])];
+export function createApp(parts: AppParts): Express {
+  const { auth, log } = parts;
+  const routes = routesOf(parts);
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
   app.set('query parser', 'simple');
-
-  app.route(parts.telemetryPath).get(metricsRoute(parts.scrape)).all(methodNotAllowed('GET'));
-  if (parts.engine) {
-    const { telemetryPath, scrape } = parts.engine;
-    app.route(telemetryPath).get(metricsRoute(scrape)).all(methodNotAllowed('GET'));
-  }
   app.use((_request, response, next) => {
     response.set({ 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store' });
     next();
   });
-  app.route('/').get(pageRoute(parts)).all(methodNotAllowed('GET'));
-  app.route('/style.css').get(styleRoute).all(methodNotAllowed('GET'));
-  app.route('/page.js').get(scriptRoute).all(methodNotAllowed('GET'));
-  app.route('/-/healthy').get(healthyRoute).all(methodNotAllowed('GET'));
-  app.route('/-/ready').get(readyRoute(parts.isReady)).all(methodNotAllowed('GET'));
-  app
-    .route('/-/reload')
-    .post(mayAct, noBody({ ignored: true }), reloadRoute(parts.reload))
-    .all(methodNotAllowed('POST'));
-  app.route('/api/v1/routers').get(routersRoute(store, clock)).all(methodNotAllowed('GET'));
-  app.route('/api/v1/models').get(modelsRoute(store, clock)).all(methodNotAllowed('GET'));
-  app
-    .route('/api/v1/events')
-    .get(eventsRoute(store.onTransition, clock, closing))
-    .all(methodNotAllowed('GET'));
-  app
-    .route('/api/v1/hold')
-    .get(holdsRoute(store, holds, clock))
-    .put(mayAct, body, placeHoldRoute(store, holds, parts.holdRules, clock))
-    .delete(mayAct, noBody(), releaseHoldRoute(store, holds, clock))
-    .all(methodNotAllowed('GET', 'PUT', 'DELETE'));
-  const used = usageRoute(parts.usage, parts.reported);
-  app.route('/api/v1/usage').post(mayAct, body, used).all(methodNotAllowed('POST'));
-  const named = unloadRoute(parts, unloadBody);
-  const all = unloadRoute(parts, unloadAllBody);
-  app.route('/api/v1/unload').post(mayAct, body, named).all(methodNotAllowed('POST'));
-  for (const path of ['/api/v1/unload-all', '/unload-all']) {
-    app.route(path).post(mayAct, body, all).all(methodNotAllowed('POST'));
+  app.use(auth.guard(routes.filter(({ permission }) => permission === 'alerts').map(({ path }) => path)));
+  for (const path of new Set(routes.map((each) => each.path))) {
+    const own = routes.filter((each) => each.path === path);
+    const served = app.route(path);
+    for (const each of own) served[METHODS[each.method]](handlersOf(each, auth));
+    served.all(methodNotAllowed(...own.map(({ method }) => method)));
   }
-  const alert = alertmanagerRoute(parts);
-  for (const path of ALERTMANAGER_PATHS) {
-    app
-      .route(path)
-      .post(auth.mayAct({ never429: true }), body, alert)
-      .all(methodNotAllowed('POST'));
-  }
-  app.route('/api/v1/operations').get(operationsRoute(operations)).all(methodNotAllowed('GET'));
-  app.route('/api/v1/operations/:id').get(operationRoute(operations)).all(methodNotAllowed('GET'));
-  app
-    .route('/api/v1/openapi.json')
-    .get(openapiRoute(parts.version, telemetryPaths))
-    .all(methodNotAllowed('GET'));
-  app
-    .route(GATE)
-    .get(gateRoute(store, holds, clock))
-    .all(methodNotAllowed('GET'));
   app.use(notFound);
   app.use(problemHandler(log));
   return app;
+}
+
+const METHODS = { GET: 'get', POST: 'post', PUT: 'put', DELETE: 'delete' } as const;
+
+function handlersOf({ permission, body, handler }: Route, { mayAct }: AppParts['auth']): RequestHandler[] {
+  if (permission === 'read') return [handler];
+  const readBody = body === 'json' ? jsonBody() : noBody({ ignored: body === 'ignored' });
+  return [mayAct({ never429: permission === 'alerts' }), readBody, handler];
 }

@@ -1,13 +1,9 @@
 import { gunzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import supertest from 'supertest';
-import { collectModels } from '../../src/collectors/models.ts';
-import { collectRouters } from '../../src/collectors/routers.ts';
-import { createScrape } from '../../src/collectors/scrape.ts';
-import { type AppParts, createApp } from '../../src/http/app.ts';
+import { createApp } from '../../src/http/app.ts';
 import { createLogger } from '../../src/lib/logger.ts';
-import { startProcessMetrics } from '../../src/metrics/process.ts';
-import { appParts } from '../support/app-parts.ts';
+import { type AppOptions, appParts } from '../support/app-parts.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
 
@@ -16,15 +12,9 @@ afterEach(() => {
   logged.length = 0;
 });
 
-function anApp(believed: Believed = aBusyFleet(), parts: Partial<AppParts> = {}) {
-  const { store, clock } = believed;
+function anApp(believed: Believed = aBusyFleet(), parts: AppOptions = {}) {
   const app = createApp(
     appParts(believed, {
-      scrape: createScrape([
-        collectRouters(store, clock),
-        collectModels(store, clock),
-        startProcessMetrics(clock).samples,
-      ]),
       log: createLogger({
         level: 'debug',
         format: 'logfmt',
@@ -100,7 +90,8 @@ describe('/metrics', () => {
   });
 
   it('may be elsewhere', async () => {
-    const app = anApp(undefined, { telemetryPath: '/llama/metrics' });
+    const scrape = async () => [Buffer.from('llama_router_up 1\n')];
+    const app = anApp(undefined, { scrapes: new Map([['/llama/metrics', scrape]]) });
     expect((await app.get('/llama/metrics')).text).toContain('llama_router_up');
     expect((await app.get('/metrics')).status).toBe(404);
     expect((await app.get('/')).text).toContain('<a href="/llama/metrics">');
@@ -108,7 +99,9 @@ describe('/metrics', () => {
 
   it('that fails is a problem, and only the log knows why', async () => {
     const scrape = async () => Promise.reject(new Error('a bug of ours'));
-    const { status, text } = await anApp(undefined, { scrape }).get('/metrics');
+    const { status, text } = await anApp(undefined, { scrapes: new Map([['/metrics', scrape]]) }).get(
+      '/metrics',
+    );
     expect([status, JSON.parse(text)]).toEqual([
       500,
       { type: 'about:blank', title: 'Internal error', status: 500, detail: 'See the log.' },
@@ -190,7 +183,7 @@ describe('health', () => {
     const before = await app.get('/-/ready');
     expect([before.status, JSON.parse(before.text)]).toEqual([
       503,
-      { type: 'about:blank', title: 'Not ready', status: 503, detail: 'Starting, or shutting down.' },
+      { type: 'about:blank', title: 'Not ready', status: 503, detail: 'Starting or shutting down.' },
     ]);
     ready = true;
     const after = await app.get('/-/ready');

@@ -31,7 +31,8 @@ beforeEach(async () => {
     };
   };
   const app = express();
-  app.get('/', eventsRoute(onTransition, believed.clock, closing.signal));
+  const store = { ...believed.store, onTransition };
+  app.get('/', eventsRoute({ store, clock: believed.clock, closing: closing.signal }));
   app.use(problemHandler(createLogger({ level: 'error', format: 'logfmt', write: () => {}, now: () => 0 })));
   server = createServer(app);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

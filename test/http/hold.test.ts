@@ -25,7 +25,7 @@ function holding(routers: readonly string[] = ['gpu-box', 'attic'], rules = { ma
       { store, clock },
       {
         holds,
-        holdRules: () => rules,
+        hold: rules,
         log: createLogger({
           level: 'debug',
           format: 'logfmt',
@@ -243,15 +243,21 @@ describe('/api/v1/gate', () => {
 
   it.each<[string[], string, number, string, string]>([
     [['gpu-box'], '?router=celler', 404, 'Unknown router', 'No router is named celler; there is gpu-box.'],
-    [['gpu-box', 'attic'], '', 400, 'Which router?', 'Say ?router=NAME: there are gpu-box, attic.'],
+    [['gpu-box', 'attic'], '', 400, 'Which router?', 'Add ?router=NAME. The routers are gpu-box, attic.'],
     [
       ['gpu-box'],
       '?router=attic&router=gpu-box',
       400,
       'Which router?',
-      'It is given 2 times: say which one is meant.',
+      'The query names more than one router: name one.',
     ],
-    [['gpu-box', 'attic'], '?router=', 400, 'Which router?', 'Say ?router=NAME: there are gpu-box, attic.'],
+    [
+      ['gpu-box', 'attic'],
+      '?router=',
+      400,
+      'Which router?',
+      'Add ?router=NAME. The routers are gpu-box, attic.',
+    ],
     [[], '', 400, 'Which router?', 'No router is configured.'],
   ])('of %j with %j is a problem', async (routers, query, ...problem) => {
     const given = holding(routers);

@@ -1,18 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
-import { type AppParts, createApp } from '../../src/http/app.ts';
+import { createApp } from '../../src/http/app.ts';
 import { STYLE } from '../../src/http/page/style.ts';
 import type { Operations } from '../../src/unload/operations.ts';
 import type { Operation } from '../../src/unload/report.ts';
 import { aListing, listed } from '../support/a-model.ts';
 import { aReading } from '../support/a-reading.ts';
 import { anOperation } from '../support/an-operation.ts';
-import { appParts } from '../support/app-parts.ts';
+import { type AppOptions, appParts } from '../support/app-parts.ts';
 import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
 
 const GB = 1024 ** 3;
 
-async function thePage(believed: Believed = aBusyFleet(), parts: Partial<AppParts> = {}) {
+async function thePage(believed: Believed = aBusyFleet(), parts: AppOptions = {}) {
   return supertest(createApp(appParts(believed, parts))).get('/');
 }
 

@@ -12,7 +12,7 @@ function reporting() {
   store.add('attic', 'http://attic').listed(aListing(listed('qwen', 'loaded'), listed('gemma', 'loaded')));
   const counted: unknown[] = [];
   const reported = (...report: unknown[]) => counted.push(report);
-  const http = supertest(createApp(appParts({ store, clock }, { reported })));
+  const http = supertest(createApp(appParts({ store, clock }, { lifecycleMetrics: { reported } })));
   return { counted, report: (body: object) => http.post('/api/v1/usage').send(body) };
 }
 

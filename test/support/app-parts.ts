@@ -1,19 +1,10 @@
-import { rulesOf } from '../../src/alerts/rules.ts';
-import { collectModels } from '../../src/collectors/models.ts';
-import { collectRouters } from '../../src/collectors/routers.ts';
-import { createScrape } from '../../src/collectors/scrape.ts';
-import { loadConfig } from '../../src/config/load.ts';
-import { createHolds } from '../../src/hold/holds.ts';
-import type { AppParts } from '../../src/http/app.ts';
-import { createAuth } from '../../src/http/auth/auth.ts';
+import { createConfigSource } from '../../src/config/source.ts';
+import { createFleet } from '../../src/fleet/fleet.ts';
+import type { AppParts } from '../../src/http/parts.ts';
 import { createLogger } from '../../src/lib/logger.ts';
-import { within } from '../../src/lib/within.ts';
-import { createUsage } from '../../src/models/usage.ts';
-import { createGuards } from '../../src/unload/guards.ts';
-import { createOperations } from '../../src/unload/operations.ts';
-import type { UnloadRequest } from '../../src/unload/request.ts';
+import type { Memory } from '../../src/memory/memory.ts';
+import { createService } from '../../src/service.ts';
 import type { UnloadControl } from '../../src/unload/unload-control.ts';
-import { defaultTerms } from '../../src/unload/unloading.ts';
 import type { Believed } from './fleets.ts';
 
 /** Guards as they are configured by default. */
@@ -25,43 +16,43 @@ export const GUARD_RULES = {
   pauseMaxMs: 3_600_000,
 };
 
-/** What an app is made of, on what is believed, with a default configuration and without a network. */
+const NO_MEMORY: Memory = {
+  reading: () => undefined,
+  version: () => 0,
+  fresh: async () => undefined,
+  ofRouter: () => undefined,
+  stop: async () => {},
+};
+
+export interface AppOptions extends Partial<AppParts> {
+  hands?: readonly UnloadControl[];
+  /** Instead of loading the configuration again. */
+  reload?: () => Promise<{ error?: string }>;
+  /** Instead of the default section `hold`. */
+  hold?: { max: number; enforce: boolean };
+}
+
+/**
+ * The parts of a service that is built but not started, with the default configuration, on routers whose state and
+ * controls are the test's. `more` replaces single parts.
+ */
 export function appParts(
   { store, clock }: Believed,
-  { hands = [], ...parts }: Partial<AppParts> & { hands?: readonly UnloadControl[] } = {},
-): AppParts & { joins: UnloadRequest[]; ignores: string[] } {
-  const config = loadConfig({ env: {}, flags: {} });
-  const joins: UnloadRequest[] = [];
-  const ignores: string[] = [];
-  const guards = createGuards(
+  { hands = [], reload, hold, ...more }: AppOptions = {},
+): AppParts {
+  const fleet = createFleet(clock, { readEngine: false });
+  const { parts } = createService({
+    config: createConfigSource({ env: {}, flags: {} }),
+    log: more.log ?? createLogger({ level: 'error', format: 'logfmt', write: () => {}, now: () => 0 }),
+    version: more.version ?? '1.2.3',
     clock,
-    () => GUARD_RULES,
-    () => {},
-  );
-  return {
-    store,
-    scrape: createScrape([collectRouters(store, clock), collectModels(store, clock)]),
-    telemetryPath: '/metrics',
-    operations: createOperations({ hands: () => hands, keep: () => [], guards, clock }),
-    terms: () => ({ ...defaultTerms(config), answerWithinMs: config.unload.answer_within * 1000 }),
-    joined: (_started, request) => joins.push(request),
-    within: (ms, work) => within(ms, work, clock),
-    alertRules: () => rulesOf(config.alerts),
-    ignored: (_caller, why) => ignores.push(why),
-    usage: createUsage(store, clock),
-    reported: () => {},
-    holds: createHolds(clock),
-    holdRules: () => config.hold,
-    memory: { reading: () => undefined },
-    auth: createAuth({ tokens: () => [], onRefused: () => {}, now: clock.now }),
-    isReady: () => true,
-    reload: async () => ({}),
-    closing: new AbortController().signal,
-    log: createLogger({ level: 'debug', format: 'logfmt', write: () => {}, now: () => 0 }),
-    version: '1.2.3',
-    clock,
-    joins,
-    ignores,
-    ...parts,
+    memory: NO_MEMORY,
+    fleet: { ...fleet, store, controls: () => [...hands] },
+  });
+  const { current } = parts.activeConfig;
+  const activeConfig = {
+    current: () => ({ ...current(), ...(hold && { hold }) }),
+    reload: reload ?? parts.activeConfig.reload,
   };
+  return { ...parts, isReady: () => true, activeConfig, ...more };
 }

@@ -1,10 +1,9 @@
-import { createHolds } from '../../src/hold/holds.ts';
-import { type AppParts, createApp } from '../../src/http/app.ts';
+import { createApp } from '../../src/http/app.ts';
 import { type ServeOptions, serve } from '../../src/http/server.ts';
 import { failed, ok } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';
 import { aListing, ended, listed } from './a-model.ts';
-import { appParts } from './app-parts.ts';
+import { type AppOptions, appParts } from './app-parts.ts';
 import { keptAlive, type Received, type Sent } from './kept-alive.ts';
 import { createScriptedHands } from './scripted-control.ts';
 import { TIMEOUT, UNREACHABLE } from './scripted-feed.ts';
@@ -21,12 +20,12 @@ const MODELS = { attic: ['qwen', 'bge'], cellar: ['llama'] };
  * The whole app on a port of loopback, with two routers whose models are all called `default` as well. Its time passes
  * as its answers need it.
  */
-export async function serveApp(more: Partial<AppParts> = {}, options: ServeOptions = {}) {
+export async function serveApp(more: AppOptions = {}, options: ServeOptions = {}) {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 600_000 });
   const attic = createScriptedHands(clock, store, 'attic', ...MODELS.attic);
   const cellar = createScriptedHands(clock, store, 'cellar', ...MODELS.cellar);
-  const parts = appParts({ store, clock }, { hands: [attic, cellar], holds: createHolds(clock), ...more });
+  const parts = appParts({ store, clock }, { hands: [attic, cellar], ...more });
   const server = await serve(createApp(parts), { host: '127.0.0.1', port: 0 }, options);
   const client = keptAlive(server.port);
   return {

@@ -1,11 +1,11 @@
-import type { RequestListener } from 'node:http';
+import type { RequestHandler } from 'express';
 import type { AuthRefusal } from '../../activity/activity-log.ts';
 import type { TokenConfig } from '../../config/schema.ts';
 import type { WebConfig } from '../../config/web-config.ts';
 import { createLimiter } from '../../lib/limiter.ts';
 import { createComparer } from './compare.ts';
 import { createGate } from './gate.ts';
-import { guard } from './guard.ts';
+import { createGuard } from './guard.ts';
 import { createMayAct, type MayAct } from './may-act.ts';
 import { createPasswords } from './passwords.ts';
 
@@ -24,8 +24,8 @@ export interface AuthParts {
 /** Who may act, and who may ask at all. */
 export interface Auth {
   mayAct: MayAct;
-  /** Puts what the web configuration file asks for before a listener; without one, the listener as it is. */
-  guard(answer: RequestListener, never429: readonly string[]): RequestListener;
+  /** Makes the handler that applies the web configuration file to every request. */
+  guard(never429: readonly string[]): RequestHandler;
   close(): Promise<void>;
 }
 
@@ -40,7 +40,8 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts): Auth {
   });
   return {
     mayAct: createMayAct(gate, onRefused),
-    guard: (answer, never429) => (web ? guard(answer, { gate, web, never429, onRefused, now }) : answer),
+    guard: (never429) =>
+      web ? createGuard({ gate, web, never429, onRefused, now }) : (_request, _response, next) => next(),
     close: passwords.close,
   };
 }

@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http';
+import type { RequestHandler } from 'express';
 import type { AuthRefusal } from '../../activity/activity-log.ts';
 import type { WebConfig } from '../../config/web-config.ts';
 import { createTokenBucket } from '../../lib/token-bucket.ts';
@@ -11,37 +11,31 @@ import { refusalOf } from './refusal.ts';
 export interface GuardParts {
   gate: Gate;
   web(): WebConfig;
-  /** Paths whose callers never hear 429. */
+  /** Paths that are never answered by 429. */
   never429: readonly string[];
   onRefused(refusal: AuthRefusal): void;
   now(): number;
 }
 
-/**
- * What the web configuration file asks of every request, before anything else sees it: its headers on the answer,
- * no more requests than its limit, and credentials when it has users.
- */
-export function guard(answer: RequestListener, parts: GuardParts): RequestListener {
-  const { gate, web, never429, onRefused, now } = parts;
+/** Applies the web configuration file to every request: its headers, its rate limit, and its users. */
+export function createGuard({ gate, web, never429, onRefused, now }: GuardParts): RequestHandler {
   const bucket = createTokenBucket(now);
-  return (request, response) => {
+  return async (request, response, next) => {
     const { headers, rateLimit, users } = web();
     for (const [name, value] of headers) response.setHeader(name, value);
-    const [path = ''] = (request.url ?? '').split('?');
-    const spared = never429.includes(path);
+    const spared = never429.includes(request.path);
     if (rateLimit !== undefined && !bucket.take(rateLimit)) {
       response.setHeader('Retry-After', String(Math.ceil(rateLimit.intervalMs / 1000)));
       return sendProblem(response, { status: spared ? 503 : 429, title: 'Too many requests' });
     }
-    if (users.size === 0) return answer(request, response);
-    if (hasTokenInQuery(request.url ?? '')) {
+    if (users.size === 0) return next();
+    if (hasTokenInQuery(request.originalUrl)) {
       onRefused(refusalOf(request, 'a token in the URL'));
       return denyTokenInQuery(response);
     }
-    gate.identify(request).then((identity) => {
-      if (identity.known) return answer(request, response);
-      onRefused(refusalOf(request, identity.why));
-      deny(response, gate, identity, spared);
-    });
+    const identity = await gate.identify(request);
+    if (identity.known) return next();
+    onRefused(refusalOf(request, identity.why));
+    deny(response, gate, identity, spared);
   };
 }

@@ -1,29 +1,15 @@
 import { readFileSync } from 'node:fs';
 import type { Request, Response } from 'express';
-import type { Holds } from '../../hold/holds.ts';
-import type { Clock } from '../../lib/clock.ts';
 import type { MemoryReading } from '../../memory/reading.ts';
 import { isRunning } from '../../models/status.ts';
 import type { Store } from '../../models/store.ts';
-import type { Operations } from '../../unload/operations.ts';
+import type { AppParts } from '../parts.ts';
 import { DIALOG } from './dialog.ts';
 import { type Html, html } from './html.ts';
 import { keyOf, memoryBars } from './memory.ts';
 import { operationsSection } from './operations.ts';
 import { routerSection } from './router.ts';
 import { STYLE } from './style.ts';
-
-/** What the page shows. */
-export interface PageParts {
-  store: Store;
-  holds: Holds;
-  operations: Pick<Operations, 'list'>;
-  /** The memory of this machine; undefined where there is no reading that is still true. */
-  memory: { reading(): MemoryReading | undefined };
-  telemetryPath: string;
-  version: string;
-  clock: Clock;
-}
 
 /** Our own style sheet, our own script, our own interface: nothing inline, no frame, no other site. */
 const POLICY = [
@@ -45,7 +31,7 @@ const SCRIPT = readFileSync(new URL('./script.js', import.meta.url), 'utf8');
  * `GET /`: routers and models for people. Without a script it is plain tables, loaded anew every five seconds; with
  * one it follows the events, and can act.
  */
-export function pageRoute(parts: PageParts) {
+export function pageRoute(parts: AppParts) {
   return (_request: Request, response: Response) => {
     response
       .set({ 'Content-Security-Policy': POLICY, 'Referrer-Policy': 'no-referrer' })
@@ -64,7 +50,8 @@ export function scriptRoute(_request: Request, response: Response): void {
   response.type('js').send(SCRIPT);
 }
 
-function renderPage({ store, holds, operations, memory, telemetryPath, version, clock }: PageParts): Html {
+function renderPage({ store, holds, operations, memory, scrapes, version, clock }: AppParts): Html {
+  const [telemetryPath = ''] = scrapes.keys();
   const routers = store.routers();
   const reading = memory.reading();
   return html`<!doctype html>

@@ -1,6 +1,5 @@
 import type { Request, Response } from 'express';
-import type { Clock } from '../../lib/clock.ts';
-import type { Transition } from '../../models/router-state.ts';
+import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
 import { viewTransition } from '../views.ts';
 
@@ -11,11 +10,7 @@ const MAX_LISTENERS = 100;
 const MAX_UNREAD_BYTES = 1024 * 1024;
 
 /** `GET /api/v1/events`: every transition as a server-sent event, from now on. Ends with `closing`. */
-export function eventsRoute(
-  onTransition: (listener: (t: Transition) => void) => () => void,
-  clock: Clock,
-  closing: AbortSignal,
-) {
+export function eventsRoute({ store, clock, closing }: Pick<AppParts, 'store' | 'clock' | 'closing'>) {
   /** How to end each stream that is open. */
   const open = new Set<() => void>();
   closing.addEventListener('abort', () => {
@@ -43,7 +38,7 @@ export function eventsRoute(
       leave();
       response.destroy();
     };
-    const stopListening = onTransition((transition) =>
+    const stopListening = store.onTransition((transition) =>
       send(`data: ${JSON.stringify(viewTransition(transition, clock))}\n\n`),
     );
     const heartbeat = setInterval(() => send(':\n\n'), HEARTBEAT_MS);

@@ -1,72 +1,56 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Request, Response } from 'express';
 import { type Gate, gateOf } from '../../hold/gate.ts';
-import type { Holds } from '../../hold/holds.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { modelNamed } from '../../models/matching.ts';
-import type { ModelState, RouterState } from '../../models/router-state.ts';
+import type { RouterState } from '../../models/router-state.ts';
 import type { Store } from '../../models/store.ts';
 import { namedRouter, routerNames } from '../named-router.ts';
-import { ProblemError } from '../problem.ts';
+import type { AppParts } from '../parts.ts';
+import { ProblemError, sendProblem } from '../problem.ts';
 
 /**
  * `GET /api/v1/gate`, optionally of one `router` and for one `model`: 204 when requests may pass, 503 while the
- * router is held. Reads nothing but memory: a proxy asks it before every request. Throws a problem when it is
- * not clear which router is meant.
+ * router is held. Reads only memory: a proxy asks it before every request.
  */
-export function gateRoute(store: Store, holds: Holds, clock: Clock) {
-  return (request: IncomingMessage, response: ServerResponse) => {
-    const query = queryOf(request.url);
-    const router = routerOf(store, query.getAll('router'));
-    const gate = gateOf(holds.of(router.name), modelOf(router, query.get('model')), clock);
-    if (gate.open) response.writeHead(204, { 'Cache-Control': 'no-store' }).end();
+export function gateRoute({ store, holds, clock }: AppParts) {
+  return (request: Request, response: Response) => {
+    const router = routerOf(store, namesIn(request.query.router));
+    const [model] = namesIn(request.query.model);
+    // The models of a router that is down are unknown.
+    const known = model !== undefined && router.up ? modelNamed(router.models, model) : undefined;
+    const gate = gateOf(holds.of(router.name), known, clock);
+    if (gate.open) response.status(204).end();
     else refuse(response, gate);
   };
 }
 
-function queryOf(url = ''): URLSearchParams {
-  const at = url.indexOf('?');
-  return new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
+/** Empty names are left out: the variable of a proxy may be empty. */
+function namesIn(value: unknown): string[] {
+  const values: unknown[] = Array.isArray(value) ? value : [value];
+  return values.filter((each) => typeof each === 'string' && each !== '') as string[];
 }
 
-/** The only router needs no name. An empty name is none: a proxy's variable may be empty. */
-function routerOf(store: Store, names: readonly string[]): RouterState {
-  const [named, another] = names;
+function routerOf(store: Store, [named, another]: readonly string[]): RouterState {
+  const title = 'Which router?';
   if (another !== undefined) {
-    const detail = `It is given ${names.length} times: say which one is meant.`;
-    throw new ProblemError({ status: 400, title: 'Which router?', detail });
+    throw new ProblemError({ status: 400, title, detail: 'The query names more than one router: name one.' });
   }
-  if (named) return namedRouter(store, named);
+  if (named !== undefined) return namedRouter(store, named);
   const [first, second] = store.routers();
   if (first && !second) return first;
-  throw new ProblemError({
-    status: 400,
-    title: 'Which router?',
-    detail: first ? `Say ?router=NAME: there are ${routerNames(store)}.` : 'No router is configured.',
-  });
+  const detail = first
+    ? `Add ?router=NAME. The routers are ${routerNames(store)}.`
+    : 'No router is configured.';
+  throw new ProblemError({ status: 400, title, detail });
 }
 
-/** Nothing is known now of the models of a router that is down. */
-function modelOf(router: RouterState, named: string | null): ModelState | undefined {
-  return named && router.up ? modelNamed(router.models, named) : undefined;
-}
-
-function refuse(response: ServerResponse, { retryAfterSeconds, why }: Extract<Gate, { open: false }>): void {
-  const title = 'Memory is kept free';
-  const body = JSON.stringify({ type: 'about:blank', title, status: 503, detail: `${why}.` });
-  response
-    .writeHead(503, {
-      'Content-Type': 'application/problem+json; charset=utf-8',
-      'Content-Length': Buffer.byteLength(body),
-      'Cache-Control': 'no-store',
-      'Retry-After': retryAfterSeconds,
-      'X-Gate-Error': openAiError(`${why}.`),
-    })
-    .end(body);
+function refuse(response: Response, { retryAfterSeconds, why }: Extract<Gate, { open: false }>): void {
+  response.set({ 'Retry-After': String(retryAfterSeconds), 'X-Gate-Error': openAiError(`${why}.`) });
+  sendProblem(response, { status: 503, title: 'Memory is kept free', detail: `${why}.` });
 }
 
 /**
- * The answer that clients of llama-server show to people, as llama-server writes errors itself. It comes as a
- * header because a proxy throws the body away; in ASCII, which is all that a header holds.
+ * The error as llama-server writes it, for the client. It is a header because a proxy discards the body, and ASCII
+ * because headers are.
  */
 function openAiError(message: string): string {
   const error = { error: { code: 503, message, type: 'unavailable_error' } };

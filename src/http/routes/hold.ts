@@ -1,24 +1,17 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { Hold } from '../../hold/hold.ts';
-import type { Holds } from '../../hold/holds.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import { oneLine } from '../../lib/one-line.ts';
-import type { Store } from '../../models/store.ts';
 import { reasonText } from '../../unload/request.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
 import { namedRouter } from '../named-router.ts';
 import { parsed } from '../parsed.ts';
+import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
 import { names } from '../unload-body.ts';
 import { viewHold } from '../views.ts';
-
-/** What the configuration says of holds: `max` in seconds. */
-export interface HoldRules {
-  max: number;
-  enforce: boolean;
-}
 
 const routerQuery = z.strictObject({ router: z.string().min(1).optional() });
 
@@ -44,24 +37,21 @@ export const holdBody = z
   });
 
 /** `GET /api/v1/hold`, optionally of one `router`. */
-export function holdsRoute(store: Store, holds: Holds, clock: Clock) {
+export function holdsRoute(parts: AppParts) {
   return (request: Request, response: Response) => {
-    response.json({ holds: namedIn(request, store, holds).map((hold) => viewHold(hold, clock)) });
+    response.json({ holds: namedIn(request, parts).map((hold) => viewHold(hold, parts.clock)) });
   };
 }
 
 /** `PUT /api/v1/hold`: keeps the memory of these routers free, of all when none is named. */
-export function placeHoldRoute(store: Store, holds: Holds, rules: () => HoldRules, clock: Clock) {
+export function placeHoldRoute({ store, holds, activeConfig, clock }: AppParts) {
   return (request: Request, response: Response) => {
-    const {
-      routers,
-      reason,
-      enforce = rules().enforce,
-      ...span
-    } = parsed(holdBody, request.body, 'Bad hold');
+    const rules = activeConfig.current().hold;
+    const body = parsed(holdBody, request.body, 'Bad hold');
+    const { routers, reason, enforce = rules.enforce } = body;
     for (const router of routers) namedRouter(store, router);
     demandScope(response, { routers, dryRun: false });
-    const until = endOf(span, rules().max, clock);
+    const until = endOf(body, rules.max, clock);
     const names = routers.length > 0 ? routers : store.routers().map(({ name }) => name);
     const by = permitOf(response).caller.name;
     const placed = names.map((router) => holds.place({ router, until, reason, by, enforce }, true));
@@ -70,10 +60,11 @@ export function placeHoldRoute(store: Store, holds: Holds, rules: () => HoldRule
 }
 
 /** `DELETE /api/v1/hold`, optionally of one `router`: what is not held is left as it is. */
-export function releaseHoldRoute(store: Store, holds: Holds, clock: Clock) {
+export function releaseHoldRoute(parts: AppParts) {
+  const { holds, clock } = parts;
   return (request: Request, response: Response) => {
     const by = permitOf(response).caller.name;
-    const named = namedIn(request, store, holds);
+    const named = namedIn(request, parts);
     const { router } = request.query;
     demandScope(response, { routers: typeof router === 'string' ? [router] : [], dryRun: false });
     const released = named.flatMap((hold) => holds.release(hold.router, by) ?? []);
@@ -81,7 +72,7 @@ export function releaseHoldRoute(store: Store, holds: Holds, clock: Clock) {
   };
 }
 
-function namedIn(request: Request, store: Store, holds: Holds): Hold[] {
+function namedIn(request: Request, { store, holds }: AppParts): Hold[] {
   const { router } = parsed(routerQuery, request.query, 'Bad query');
   if (router === undefined) return holds.all();
   namedRouter(store, router);

@@ -1,60 +1,55 @@
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import { nearest } from '../../lib/nearest.ts';
+import { within } from '../../lib/within.ts';
 import type { Store } from '../../models/store.ts';
-import type { Operations, Started } from '../../unload/operations.ts';
+import type { Started } from '../../unload/operations.ts';
 import { needsMeasurement } from '../../unload/report.ts';
 import type { UnloadRequest } from '../../unload/request.ts';
+import { defaultTerms } from '../../unload/unloading.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
 import { namedRouter } from '../named-router.ts';
 import { parsed } from '../parsed.ts';
+import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
 import { requestOf, type UnloadBody } from '../unload-body.ts';
 
-/** What the routes that unload are made of. */
-export interface UnloadParts {
-  store: Store;
-  operations: Operations;
-  /** What a request asks for when it does not say, and when one that waits is answered at the latest. */
-  terms(): Pick<UnloadRequest, 'whenBusy' | 'busyTimeoutMs' | 'timeoutMs' | 'verify' | 'dryRun'> & {
-    answerWithinMs: number;
-  };
-  /** Told of everybody who asked for what was under way already. */
-  joined(started: Started, request: UnloadRequest): void;
-  /** Resolves after so long, or when the work is done. */
-  within(ms: number, work: Promise<unknown>): Promise<void>;
-}
-
 /** `POST /api/v1/unload` and `/api/v1/unload-all`, by the schema of their bodies. */
-export function unloadRoute(parts: UnloadParts, schema: z.ZodType<UnloadBody>) {
-  const { store, operations, terms, joined, within } = parts;
+export function unloadRoute(parts: AppParts, schema: z.ZodType<UnloadBody>) {
+  const { store, activeConfig, clock } = parts;
   return async (request: Request, response: Response) => {
     const body = parsed(schema, request.body, 'Bad request');
+    const config = activeConfig.current();
     const { caller } = permitOf(response);
-    const { answerWithinMs, ...silent } = terms();
-    const wanted = requestOf(body, silent, { trigger: triggerOf(request), caller });
+    const wanted = requestOf(body, defaultTerms(config), { trigger: triggerOf(request), caller });
     for (const router of wanted.routers) namedRouter(store, router);
     demandScope(response, { routers: wanted.routers, dryRun: wanted.dryRun });
     demandModels(store, wanted);
-    const started = operations.start(wanted);
-    if (started.joined) joined(started, wanted);
-    await within(waitOf(body.wait, answerWithinMs), started.done);
+    const started = startOrJoin(parts, wanted);
+    await within(waitMsOf(body.wait, config.unload.answer_within), started.done, clock);
     sendOperation(response, started);
   };
 }
 
-/** Our own page and command say that it was them; all are persons who ask, so that nothing hangs on it. */
+/** Starts an operation, or joins one that does the same and logs that. */
+export function startOrJoin({ operations, activityLog }: AppParts, request: UnloadRequest): Started {
+  const started = operations.start(request);
+  if (started.joined) activityLog.joined(started, request);
+  return started;
+}
+
+/** The page and the command line name themselves. Guards treat all three alike, so a wrong name gains nothing. */
 function triggerOf(request: Request): 'api' | 'cli' | 'page' {
   const said = request.get('x-trigger');
   return said === 'cli' || said === 'page' ? said : 'api';
 }
 
-function waitOf(wait: UnloadBody['wait'], answerWithinMs: number): number {
+function waitMsOf(wait: UnloadBody['wait'], answerWithin: number): number {
   if (typeof wait === 'number') return wait * 1000;
-  return wait === false ? 0 : answerWithinMs;
+  return wait === false ? 0 : answerWithin * 1000;
 }
 
-/** 202 and where to look while it is under way; else what it came to, which `curl --fail` can tell too. */
+/** 202 while the operation runs; then its outcome as a status that `curl --fail` understands. */
 function sendOperation(response: Response, { report }: Started): void {
   const operation = report();
   const { id, outcome, routers } = operation;
@@ -83,7 +78,7 @@ function statusOf(outcome: ReturnType<Started['report']>['outcome']): number {
   }
 }
 
-/** A plain name that no model has is a slip of the pen: it is told before anything is unloaded. */
+/** Throws a 404 for a plain name that no model has: most likely a typing error. */
 function demandModels(store: Store, { routers, selection }: UnloadRequest): void {
   const reached = store
     .routers()
@@ -95,10 +90,11 @@ function demandModels(store: Store, { routers, selection }: UnloadRequest): void
   const unknown = selection.models.find((name) => !/[*?]/.test(name) && !known.includes(name));
   if (unknown === undefined) return;
   const meant = nearest(unknown, known);
+  const hint = meant === undefined ? '' : `: did you mean '${meant}'?`;
   const where = reached.map(({ name }) => name).join(', ');
   throw new ProblemError({
     status: 404,
     title: 'No such model',
-    detail: `No model is named '${unknown}' on ${where}${meant === undefined ? '' : `: did you mean '${meant}'?`}. Nothing was unloaded.`,
+    detail: `No model is named '${unknown}' on ${where}${hint}. Nothing was unloaded.`,
   });
 }

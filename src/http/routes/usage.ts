@@ -1,9 +1,9 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { REPORTED_CAUSES, type ReportedCause, TASKS, type Task } from '../../models/cause.ts';
-import type { Usage } from '../../models/usage.ts';
+import { REPORTED_CAUSES, TASKS, type Task } from '../../models/cause.ts';
 import { demandScope } from '../auth/permit.ts';
 import { parsed } from '../parsed.ts';
+import type { AppParts } from '../parts.ts';
 
 const MOST_REPORTS = 100;
 
@@ -36,19 +36,16 @@ export const usageAnswer = z
   })
   .meta({ id: 'UsageAnswer' });
 
-/** Counts a report. */
-export type CountReport = (cause: ReportedCause, task?: Task) => void;
-
-/** `POST /api/v1/usage`: who is about to ask for which model. What is about no model here is no error: models come and go. */
-export function usageRoute(usage: Usage, count: CountReport) {
+/** `POST /api/v1/usage`. A report about an unknown model is ignored, not an error: models come and go. */
+export function usageRoute({ usage, lifecycleMetrics }: AppParts) {
   return (request: Request, response: Response) => {
     const { reports } = parsed(usageBody, request.body, 'Bad usage');
     const named = reports.flatMap(({ router }) => router ?? []);
-    // One that names no router is about any of them.
+    // A report without a router may concern any router.
     demandScope(response, { routers: named.length === reports.length ? named : [], dryRun: false });
     const ignored: z.infer<typeof usageAnswer>['ignored'] = [];
     for (const { task, ...each } of reports) {
-      if (usage.report(each).length > 0) count(each.cause, taskOf(each.cause, task));
+      if (usage.report(each).length > 0) lifecycleMetrics.reported(each.cause, taskOf(each.cause, task));
       else ignored.push({ model: each.model, why: whyNot(each.router) });
     }
     response.json({ accepted: reports.length - ignored.length, ignored });

@@ -28,7 +28,6 @@ let server: Awaited<ReturnType<typeof serve>>;
 beforeAll(async () => {
   const app = createApp(
     appParts(aBusyFleet(), {
-      scrape: async () => [Buffer.from('# scraped\n')],
       auth: access.auth,
       reload: async () => {
         reloads += 1;

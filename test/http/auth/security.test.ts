@@ -32,7 +32,6 @@ function theApp(access: Access) {
   return supertest(
     createApp(
       appParts(aBusyFleet(), {
-        scrape: async () => [Buffer.from('# scraped\n')],
         auth: access.auth,
         reload: async () => {
           reloads += 1;
@@ -242,13 +241,6 @@ describe('with users', () => {
     access.web = aWebConfig([]);
     expect(await statuses()).toEqual([200, 200, 200]);
   });
-});
-
-it('nothing stands before a scrape where there is no web configuration file', () => {
-  const answer = () => {};
-  const access = anAccess(tokens());
-  open.push(access);
-  expect(access.auth.guard(answer, [])).toBe(answer);
 });
 
 it('the headers of the web configuration are on every answer', async () => {

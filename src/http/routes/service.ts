@@ -1,0 +1,38 @@
+import type { Request, Response } from 'express';
+import { demandScope, permitOf } from '../auth/permit.ts';
+import { openapi } from '../openapi/openapi.ts';
+import type { AppParts } from '../parts.ts';
+import { sendProblem } from '../problem.ts';
+
+/** `GET /-/healthy`: this process answers, whatever state its routers are in. */
+export function healthyRoute(_request: Request, response: Response): void {
+  response.type('text/plain').send('llama-router-exporter is healthy.\n');
+}
+
+/** `GET /-/ready`. */
+export function readyRoute({ isReady }: AppParts) {
+  return (_request: Request, response: Response) => {
+    if (isReady()) response.type('text/plain').send('llama-router-exporter is ready.\n');
+    else sendProblem(response, { status: 503, title: 'Not ready', detail: 'Starting or shutting down.' });
+  };
+}
+
+/** `POST /-/reload`: loads the configuration again. Tokens with a limited scope may not. */
+export function reloadRoute({ activeConfig, activityLog }: AppParts) {
+  return async (_request: Request, response: Response) => {
+    demandScope(response, { routers: [], dryRun: false });
+    const { error } = await activeConfig.reload();
+    activityLog.reloaded(permitOf(response).caller, error);
+    if (error === undefined) response.type('text/plain').send('Configuration reloaded.\n');
+    else sendProblem(response, { status: 400, title: 'Configuration not reloaded', detail: error });
+  };
+}
+
+/** `GET /api/v1/openapi.json`, built at the first request. */
+export function openapiRoute({ version, scrapes }: AppParts) {
+  let document: string | undefined;
+  return (_request: Request, response: Response) => {
+    document ??= JSON.stringify(openapi(version, [...scrapes.keys()]));
+    response.type('json').send(document);
+  };
+}
