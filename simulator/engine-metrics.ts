@@ -7,7 +7,7 @@ interface EngineFamily {
   value(readings: EngineReadings): number;
 }
 
-/** llama-server's own metrics, in its words and its order. */
+/** llama-server's metrics with its HELP texts, in its order. */
 const FAMILIES: readonly EngineFamily[] = [
   counter(
     'prompt_tokens_total',
@@ -48,7 +48,7 @@ const FAMILIES: readonly EngineFamily[] = [
   ),
 ];
 
-/** The text a loaded or sleeping model answers `/metrics` with. */
+/** The answer of a loaded or sleeping model to `/metrics`. */
 export function renderEngineMetrics(readings: EngineReadings): string {
   return FAMILIES.map(
     ({ name, help, type, value }) =>
@@ -56,7 +56,7 @@ export function renderEngineMetrics(readings: EngineReadings): string {
   ).join('');
 }
 
-/** llama-server prints six significant digits of a fraction, and counts in full. */
+/** llama-server prints fractions with six significant digits, counts in full. */
 function sixDigits(value: number): string {
   return String(Number.isInteger(value) ? value : Number(value.toPrecision(6)));
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../src/lib/clock.ts';
 
-/** One request as the engine sees it. */
+/** One request. */
 export interface Generation {
   readonly promptTokens: number;
   /** Time spent on the prompt, in seconds. */
@@ -10,7 +10,7 @@ export interface Generation {
   readonly seconds: number;
 }
 
-/** Everything the engine has counted since its process started, and what it is doing now. */
+/** Counters since the start of the process, and the current work. */
 export interface EngineReadings {
   promptTokens: number;
   promptSeconds: number;
@@ -29,19 +29,19 @@ export interface EngineReadings {
 export interface Slot {
   readonly task: number;
   readonly generation: Generation;
-  /** Undefined once it has nothing to do. */
+  /** Undefined when it is idle. */
   readonly decoded: number | undefined;
 }
 
-/** What a loaded model's process does: requests in slots, more of them waiting behind. */
+/** A loaded model's process: requests in slots, and a queue. */
 export interface Engine {
   readonly busy: boolean;
-  /** Resolves when the answer is there, or when the process was killed under it. */
+  /** Resolves when the answer is complete or the process is killed. */
   generate(generation: Generation): Promise<'done' | 'killed'>;
-  /** A process that was told to exit decodes no more, and its requests get no answer: they only die with it. */
+  /** A process told to exit stops decoding; its requests end when it is gone. */
   freeze(): void;
   kill(): void;
-  /** Taking the readings starts the recent rates anew: two who take them see half each. */
+  /** Resets the recent rates, as llama-server does. */
   read(): EngineReadings;
   slots(): (Slot | undefined)[];
 }
@@ -59,7 +59,7 @@ export function createEngine(clock: Clock, slotCount: number): Engine {
   const slots: (Running | undefined)[] = new Array(slotCount).fill(undefined);
   const idle: (Slot | undefined)[] = new Array(slotCount).fill(undefined);
   const waiting: { generation: Generation; settle: Running['settle'] }[] = [];
-  const alarms = new Set<() => void>();
+  const timers = new Set<() => void>();
   const total = { promptTokens: 0, promptSeconds: 0, predictedTokens: 0, predictedSeconds: 0 };
   const work = { decodes: 0, decodedTokens: 0, longestSequence: 0 };
   let taken = { ...total };
@@ -83,11 +83,11 @@ export function createEngine(clock: Clock, slotCount: number): Engine {
       settle,
     };
     slots[free] = started;
-    const alarm = clock.after((generation.promptSeconds + generation.seconds) * 1000, () => {
-      alarms.delete(alarm);
+    const timer = clock.after((generation.promptSeconds + generation.seconds) * 1000, () => {
+      timers.delete(timer);
       finish(free, started);
     });
-    alarms.add(alarm);
+    timers.add(timer);
   }
 
   function finish(place: number, done: Running): void {
@@ -101,32 +101,32 @@ export function createEngine(clock: Clock, slotCount: number): Engine {
     done.settle('done');
   }
 
-  /** The engine counts the prompt when it is through, decodes as they come, predicted tokens at the end. */
-  function count(one: Running, elapsedSeconds: number): void {
-    const { promptTokens, promptSeconds, tokens, seconds } = one.generation;
+  /** llama-server counts a prompt when it is processed, decodes as they happen, predicted tokens at the end. */
+  function count(request: Running, elapsedSeconds: number): void {
+    const { promptTokens, promptSeconds, tokens, seconds } = request.generation;
     if (elapsedSeconds < promptSeconds) return;
-    if (!one.promptCounted) {
-      one.promptCounted = true;
+    if (!request.promptCounted) {
+      request.promptCounted = true;
       total.promptTokens += promptTokens;
       total.promptSeconds += promptSeconds;
     }
     const through = seconds === 0 ? 1 : Math.min(1, (elapsedSeconds - promptSeconds) / seconds);
-    const fresh = Math.floor(tokens * through) - one.decoded;
-    one.decoded += fresh;
+    const fresh = Math.floor(tokens * through) - request.decoded;
+    request.decoded += fresh;
     work.decodedTokens += fresh;
     work.decodes += fresh / running().length;
-    work.longestSequence = Math.max(work.longestSequence, promptTokens + one.decoded - 1);
+    work.longestSequence = Math.max(work.longestSequence, promptTokens + request.decoded - 1);
   }
 
   function catchUp(): void {
-    for (const one of running()) count(one, (clock.now() - one.startedAt) / 1000);
+    for (const each of running()) count(each, (clock.now() - each.startedAt) / 1000);
   }
 
   function freeze(): void {
     catchUp();
     frozen = true;
-    for (const cancel of alarms) cancel();
-    alarms.clear();
+    for (const cancel of timers) cancel();
+    timers.clear();
   }
 
   return {
@@ -143,17 +143,22 @@ export function createEngine(clock: Clock, slotCount: number): Engine {
     },
     read() {
       catchUp();
-      const recentPromptRate = rate(
-        total.promptTokens - taken.promptTokens,
-        total.promptSeconds - taken.promptSeconds,
-      );
-      const recentPredictedRate = rate(
-        total.predictedTokens - taken.predictedTokens,
-        total.predictedSeconds - taken.predictedSeconds,
-      );
+      const before = taken;
       taken = { ...total };
-      const load = { processing: running().length, deferred: waiting.length };
-      return { ...total, ...work, recentPromptRate, recentPredictedRate, ...load };
+      return {
+        ...total,
+        ...work,
+        recentPromptRate: rate(
+          total.promptTokens - before.promptTokens,
+          total.promptSeconds - before.promptSeconds,
+        ),
+        recentPredictedRate: rate(
+          total.predictedTokens - before.predictedTokens,
+          total.predictedSeconds - before.predictedSeconds,
+        ),
+        processing: running().length,
+        deferred: waiting.length,
+      };
     },
     slots() {
       catchUp();

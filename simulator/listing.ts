@@ -1,20 +1,14 @@
-import { type DescribedModel, metaOf } from './description.ts';
-import type { ListedModel } from './listed-model.ts';
+import { type DescribedModel, fileOf, metaOf } from './model-description.ts';
+import type { ListedModel } from './simulated-model.ts';
 
-/**
- * Which build's listing: `current`, or one that prints the status as a string, the id as `name`, no status
- * at all, or what builds of December 2025 did.
- */
-export type Shape = 'current' | 'plain-status' | 'name-only' | 'no-status' | 'december-2025';
-
-/** How the router was started, as far as its models' command lines show it. */
+/** The router's command line, as far as the listing shows it for each model. */
 export interface Launch {
   readonly metrics: boolean;
   readonly slots: boolean;
   readonly sleepIdleSeconds: number;
 }
 
-/** The text of a listing. `created` is the time of asking, in seconds since the epoch, for every model. */
+/** The text of a listing. `created` is the time of the request, in seconds since the epoch, for every model. */
 export type RenderListing = (models: readonly ListedModel[], nowSeconds: number) => string;
 
 interface Piece {
@@ -25,14 +19,14 @@ interface Piece {
 
 const TIME = '"created":0';
 
-/** Keeps every model's text until it changes: thousands of models are listed in a few milliseconds. */
-export function createListing(shape: Shape, launch: Launch): RenderListing {
+/** Keeps the text of each model until it changes: a listing of thousands of models takes a few milliseconds. */
+export function createListing(launch: Launch): RenderListing {
   const kept = new WeakMap<ListedModel, Piece>();
 
   function pieceOf(model: ListedModel): Piece {
     const known = kept.get(model);
     if (known?.revision === model.revision) return known;
-    const text = JSON.stringify(entryOf(model, shape, launch));
+    const text = JSON.stringify(entryOf(model, launch));
     const at = text.indexOf(TIME) + TIME.length - 1;
     const piece = { revision: model.revision, beforeTime: text.slice(0, at), afterTime: text.slice(at + 1) };
     kept.set(model, piece);
@@ -48,28 +42,7 @@ export function createListing(shape: Shape, launch: Launch): RenderListing {
   };
 }
 
-function entryOf(model: ListedModel, shape: Shape, launch: Launch): Record<string, unknown> {
-  const entry = currentEntry(model, launch);
-  const { id, status, ...rest } = entry;
-  switch (shape) {
-    case 'current':
-      return entry;
-    case 'plain-status':
-      return { ...entry, status: model.status };
-    case 'name-only':
-      return { name: id, status, ...rest };
-    case 'no-status':
-      return { id, ...rest };
-    case 'december-2025': {
-      const { preset, ...older } = statusOf(model, launch);
-      const path = fileOf(model.description);
-      const common = { object: 'model', owned_by: 'llamacpp', created: 0 };
-      return { id, in_cache: model.description.source === 'cache', path, ...common, status: older };
-    }
-  }
-}
-
-function currentEntry(model: ListedModel, launch: Launch) {
+function entryOf(model: ListedModel, launch: Launch): Record<string, unknown> {
   const { description } = model;
   return {
     id: description.id,
@@ -82,9 +55,9 @@ function currentEntry(model: ListedModel, launch: Launch) {
     architecture: { input_modalities: ['text'], output_modalities: ['text'] },
     source: description.source,
     can_remove: description.source === 'cache',
-    // A file that cannot be read does not tell its context either.
-    ...(!description.fails && { context_length: description.trainedContextTokens }),
-    ...(model.known && { meta: metaOf(description) }),
+    // The context length of a file that cannot be read is unknown.
+    context_length: description.fails ? undefined : description.trainedContextTokens,
+    meta: model.known ? metaOf(description) : undefined,
   };
 }
 
@@ -94,7 +67,8 @@ function statusOf(model: ListedModel, launch: Launch) {
     value: model.status,
     args: commandLine(model, launch),
     preset: preset(model.description, launch),
-    ...(failed && { exit_code: model.exitCode, failed: true }),
+    exit_code: failed ? model.exitCode : undefined,
+    failed: failed ? true : undefined,
   };
 }
 
@@ -102,31 +76,22 @@ function commandLine(
   { description, port }: ListedModel,
   { metrics, slots, sleepIdleSeconds }: Launch,
 ): string[] {
-  return [
-    ...['/usr/bin/llama-server', '--host', '127.0.0.1', '--log-colors', 'off'],
-    ...(metrics ? ['--metrics'] : []),
-    ...['--port', String(port)],
-    ...(sleepIdleSeconds > 0 ? ['--sleep-idle-seconds', String(sleepIdleSeconds)] : []),
-    ...(slots ? [] : ['--no-slots']),
-    ...(description.tags.length > 0 ? ['--tags', description.tags.join(',')] : []),
-    ...['--alias', description.id, '--ctx-size', String(description.contextTokens)],
-    ...['--model', fileOf(description)],
-  ];
+  const args = ['/usr/bin/llama-server', '--host', '127.0.0.1', '--log-colors', 'off'];
+  if (metrics) args.push('--metrics');
+  args.push('--port', String(port));
+  if (sleepIdleSeconds > 0) args.push('--sleep-idle-seconds', String(sleepIdleSeconds));
+  if (!slots) args.push('--no-slots');
+  if (description.tags.length > 0) args.push('--tags', description.tags.join(','));
+  args.push('--alias', description.id, '--ctx-size', String(description.contextTokens));
+  args.push('--model', fileOf(description));
+  return args;
 }
 
 function preset(description: DescribedModel, { metrics, slots, sleepIdleSeconds }: Launch): string {
-  const lines = [
-    `[${description.id}]`,
-    'log-colors = off',
-    ...(metrics ? ['metrics = 1'] : []),
-    ...(sleepIdleSeconds > 0 ? [`sleep-idle-seconds = ${sleepIdleSeconds}`] : []),
-    ...(slots ? [] : ['slots = 0']),
-    `ctx-size = ${description.contextTokens}`,
-    `model = ${fileOf(description)}`,
-  ];
+  const lines = [`[${description.id}]`, 'log-colors = off'];
+  if (metrics) lines.push('metrics = 1');
+  if (sleepIdleSeconds > 0) lines.push(`sleep-idle-seconds = ${sleepIdleSeconds}`);
+  if (!slots) lines.push('slots = 0');
+  lines.push(`ctx-size = ${description.contextTokens}`, `model = ${fileOf(description)}`);
   return `${lines.join('\n')}\n\n`;
-}
-
-export function fileOf({ id }: DescribedModel): string {
-  return `/srv/models/${id}.gguf`;
 }

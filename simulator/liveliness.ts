@@ -2,22 +2,22 @@ import { type Clock, systemClock } from '../src/lib/clock.ts';
 import type { SimulatedRouter } from './simulated-router.ts';
 
 export interface Liveliness {
-  /** Below 1 and at least 0. Seed it and the life is the same each time. */
+  /** From 0 to below 1. A seeded generator makes the run repeatable. */
   readonly random: () => number;
   readonly clock?: Clock;
   /** Requests a second, on average. Default 0.5. */
   readonly requestsPerSecond?: number;
-  /** Requests under way at once; more are not sent. Default 6. */
+  /** The most requests at once. Default 6. */
   readonly mostAtOnce?: number;
-  /** Of a hundred requests, how many find their model crash under them. Default 1. */
+  /** Share of requests whose model crashes, in percent. Default 1. */
   readonly crashPercent?: number;
-  /** Of a hundred requests, how many ask for a load that fails (if the model is not loaded). Default 2. */
+  /** Share of loads that fail, in percent. Default 2. */
   readonly failPercent?: number;
 }
 
 /**
- * Lets people use the router: a few favourites and the odd other model, in bursts and with quiet minutes, so
- * that there are loads, evictions, sleeps, and now and then a mishap. Goes on until the returned function is called.
+ * Sends requests as clients do: mostly for a few models, in busy and quiet phases, so that models are loaded,
+ * evicted, put to sleep, and sometimes crash. Ends when the returned function is called.
  */
 export function liven(router: SimulatedRouter, liveliness: Liveliness): () => void {
   const { random, clock = systemClock, requestsPerSecond = 0.5, mostAtOnce = 6 } = liveliness;
@@ -28,9 +28,7 @@ export function liven(router: SimulatedRouter, liveliness: Liveliness): () => vo
   let cancel = () => {};
 
   async function use(): Promise<void> {
-    const ids = router.models
-      .filter(({ status }) => status !== 'downloading')
-      .map(({ description }) => description.id);
+    const ids = router.models.map(({ description }) => description.id);
     const id = ids[favourite(ids.length, random)];
     if (id === undefined) return;
     if (router.model(id).status === 'unloaded' && chance(failPercent)) router.failNextLoad(id);
@@ -49,14 +47,14 @@ export function liven(router: SimulatedRouter, liveliness: Liveliness): () => vo
   }
 
   function wait(): void {
-    const pause = -Math.log(1 - random()) / (requestsPerSecond * mood(clock.wall()));
+    const pause = -Math.log(1 - random()) / (requestsPerSecond * phase(clock.wall()));
     cancel = clock.after(Math.min(pause, 120) * 1000, () => {
       if (underWay < mostAtOnce) void use();
       wait();
     });
   }
 
-  // Whoever looks on need not wait for the first one.
+  // A demo shows something at once.
   void use();
   wait();
   return () => {
@@ -70,7 +68,21 @@ function favourite(models: number, random: () => number): number {
   return Math.min(Math.floor(-Math.log2(1 - random())), models - 1);
 }
 
-/** From 0.1, hardly anybody there, to 1.9: a quiet spell and a busy one every six minutes. */
-function mood(nowMs: number): number {
+/** From 0.1, quiet, to 1.9, busy, in a cycle of six minutes. */
+function phase(nowMs: number): number {
   return 1 + 0.9 * Math.sin((nowMs / 360_000) * 2 * Math.PI);
+}
+
+/** The same numbers from 0 to below 1 for the same seed: Lehmer's generator, modulus 2³¹ − 1. */
+export function createSeededRandom(seed: number): () => number {
+  const modulus = 2_147_483_647;
+  let state = (Math.abs(Math.trunc(seed)) % (modulus - 1)) + 1;
+  const step = () => {
+    state = (state * 48_271) % modulus;
+    return (state - 1) / (modulus - 1);
+  };
+  // The first numbers of small seeds are small.
+  step();
+  step();
+  return step;
 }

@@ -3,10 +3,10 @@ import { dirname, join } from 'node:path';
 import type { MemoryReading, ModelMemory } from '../src/memory/reading.ts';
 import type { SimulatedRouter } from './simulated-router.ts';
 
-/** Everything that is begun here and shown only once it is whole. */
+/** Files are written here and renamed when they are complete. */
 const UNFINISHED = '.unfinished';
 
-/** Tells a folder of ours from one that somebody needs. */
+/** Marks a folder that this program may clear. */
 const MARK = 'simulated-machine';
 
 const CARD = {
@@ -18,10 +18,9 @@ const CARD = {
 
 const ROUTER_PID = 100;
 
-/** The number of the socket on which the router listens. */
+/** Inode of the router's listening socket. */
 const SOCKET = 4711;
 
-/** A model's process, as long as the model has one. */
 interface Process {
   pid: number;
   /** CPU time of the model's earlier processes. */
@@ -29,9 +28,9 @@ interface Process {
 }
 
 /**
- * Shows what the models of a simulated router hold as a machine shows it: FOLDER/proc and FOLDER/sys, with a process
- * for the router, which listens on this port, and for each model, and a card of AMD's. The exporter reads them like
- * real ones (`--path.procfs`, `--path.sysfs`). Returns what writes a reading; throws when something else is there.
+ * Writes the /proc and /sys of a machine with an AMD card, the router's process (listening on `port`) and a process
+ * per model to FOLDER/proc and FOLDER/sys, for `--path.procfs` and `--path.sysfs`. Returns the function that writes
+ * a reading. Throws when the folder holds other files.
  */
 export function createMachineFiles(
   folder: string,
@@ -68,7 +67,7 @@ export function createMachineFiles(
     }
   };
 
-  /** A process is known by its port, as the router tells it: new at each load. */
+  /** The port identifies a process: it is new at each load. */
   function processKey({ model }: ModelMemory): string {
     return `${router.model(model).port} ${model}`;
   }
@@ -91,14 +90,14 @@ export function createMachineFiles(
     begin(pid, { ...files, cmdline: ['llama-server', '--port', port, '--alias', model, ''].join('\0') });
   }
 
-  /** All of a process is there at once, or nothing. */
+  /** A process appears with all its files. */
   function begin(pid: number, files: Readonly<Record<string, string>>): void {
     for (const [name, text] of Object.entries(files))
       place(join(folder, UNFINISHED, String(pid), name), text);
     rename(`${UNFINISHED}/${pid}`, `proc/${pid}`);
   }
 
-  /** Whoever reads meanwhile finds the old text or the new one. */
+  /** Readers see the old text or the new one. */
   function write(path: string, text: string): void {
     place(join(folder, UNFINISHED, 'text'), text);
     mkdirSync(dirname(join(folder, path)), { recursive: true });
@@ -110,7 +109,7 @@ export function createMachineFiles(
   }
 }
 
-/** What an earlier run left is of processes that are no more. */
+/** Removes what an earlier run left. */
 function clear(folder: string): void {
   const names = existsSync(folder) ? readdirSync(folder) : [];
   if (names.length > 0 && !names.includes(MARK)) {
@@ -127,7 +126,7 @@ function place(path: string, text: string): void {
   writeFileSync(path, text);
 }
 
-/** As /proc/PID/stat: of its fields only the parent, the CPU time and the start in ticks mean something here. */
+/** A line of /proc/PID/stat with parent, CPU time and start time in ticks; the other fields are 0. */
 function statLine(pid: number, parentPid: number, cpuSeconds: number): string {
   const fields = new Array<number>(50).fill(0);
   fields[0] = parentPid;

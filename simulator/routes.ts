@@ -1,31 +1,56 @@
 import type { Clock } from '../src/lib/clock.ts';
 import type { Answer } from './answer.ts';
 import * as answers from './answer.ts';
-import type { DownloadPlan } from './download.ts';
-import type { RenderListing } from './listing.ts';
-import { routerPropsAnswer } from './model-answers.ts';
-import { type Asked, type Body, createModelRoutes, type ModelRules, modelOf } from './model-routes.ts';
+import { renderEngineMetrics } from './engine-metrics.ts';
+import type { Launch, RenderListing } from './listing.ts';
+import {
+  completionAnswer,
+  generationOf,
+  modelPropsAnswer,
+  routerPropsAnswer,
+  slotsAnswer,
+} from './model-answers.ts';
 import type { Roster } from './roster.ts';
+import type { SimulatedModel } from './simulated-model.ts';
 
-/** `stream`: the asker wants to hear the events. */
-export type Routes = (asked: Asked) => Promise<Answer | 'stream'>;
+export interface RouterRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly body: string;
+}
 
-export interface RouterRules extends ModelRules {
+/** `stream`: the request is for the event stream. */
+export type Routes = (request: RouterRequest) => Promise<Answer | 'stream'>;
+
+export interface RouterOptions {
+  readonly launch: Launch;
   readonly modelsMax: number;
-  readonly eventStream: boolean;
-  /** What `POST /models` downloads turn out to be. */
-  readonly downloads: DownloadPlan;
+  /** Whether a request loads its model when it does not say. */
+  readonly autoload: boolean;
   readonly renderListing: RenderListing;
 }
 
-/** What a router answers to what. */
-export function createRoutes(roster: Roster, rules: RouterRules, clock: Clock): Routes {
-  const ofModel = createModelRoutes(roster, rules, clock);
+type Body = Record<string, unknown>;
 
-  return async (asked) => {
-    const { method, path, query } = asked;
+/** GET paths that the router forwards to the model's process. */
+const MODEL_QUERIES = new Set(['/metrics', '/slots', '/props', '/lora-adapters']);
+
+const COMPLETIONS = new Set([
+  '/completion',
+  '/completions',
+  '/v1/completions',
+  '/chat/completions',
+  '/v1/chat/completions',
+]);
+
+export function createRoutes(roster: Roster, options: RouterOptions, clock: Clock): Routes {
+  const { launch } = options;
+  const nowSeconds = () => Math.floor(clock.wall() / 1000);
+
+  return async (request) => {
+    const { method, path, query } = request;
     if (method === 'OPTIONS') return answers.page('');
-    await roster.refresh();
     switch (`${method === 'HEAD' ? 'GET' : method} ${path}`) {
       case 'GET /':
         return answers.page('<!DOCTYPE html>\n<title>A simulated llama.cpp router</title>\n');
@@ -35,34 +60,28 @@ export function createRoutes(roster: Roster, rules: RouterRules, clock: Clock): 
       case 'GET /models':
       case 'GET /v1/models':
         if (query.get('reload')) await roster.rescan();
-        return answers.jsonText(rules.renderListing(roster.all(), Math.floor(clock.wall() / 1000)));
+        return answers.jsonText(options.renderListing(roster.all(), nowSeconds()));
       case 'GET /models/sse':
-        return rules.eventStream ? 'stream' : answers.notFound;
+        return 'stream';
       case 'POST /models/load':
-        return withBody(asked, load);
+        return withBody(request, load);
       case 'POST /models/unload':
-        return withBody(asked, unload);
-      case 'POST /models':
-        return withBody(asked, download);
-      case 'DELETE /models':
-        return remove(query.get('model') ?? '');
+        return withBody(request, unload);
       case 'GET /props':
-        if (!query.get('model')) return routerPropsAnswer(rules.modelsMax, rules.autoload);
-        return ofModel.ask(asked);
+        if (!query.get('model')) return routerPropsAnswer(options.modelsMax, options.autoload);
+        return queryModel(request);
       default:
-        if (method === 'GET' && ofModel.questions.has(path)) return ofModel.ask(asked);
-        if (method === 'POST' && ofModel.completions.has(path)) {
-          return withBody(asked, (body) => ofModel.complete(asked, body));
-        }
+        if (method === 'GET' && MODEL_QUERIES.has(path)) return queryModel(request);
+        if (method === 'POST' && COMPLETIONS.has(path))
+          return withBody(request, (body) => complete(request, body));
         return answers.notFound;
     }
   };
 
   async function load(body: Body): Promise<Answer> {
-    const end = await roster.load(modelOf(body));
-    switch (end) {
+    switch (await roster.load(modelOf(body))) {
       case 'started':
-        return answers.success;
+        return answers.json({ success: true });
       case 'unknown':
         return answers.notFound;
       case 'running':
@@ -73,42 +92,74 @@ export function createRoutes(roster: Roster, rules: RouterRules, clock: Clock): 
   }
 
   function unload(body: Body): Answer {
-    const name = modelOf(body);
-    const download = roster.downloading(name);
+    const model = roster.find(modelOf(body));
+    if (!model) return answers.invalid('model is not found');
+    if (!model.running) return answers.invalid('model is not running');
+    model.stop();
+    return answers.json({ success: true });
+  }
+
+  async function queryModel({ path, query }: RouterRequest): Promise<Answer> {
+    const loads = mayLoad(query);
+    const model = target(query.get('model') ?? '', loads);
+    if ('body' in model) return model;
+    const ready = loads ? await roster.ready(model) : 'ready';
+    if (ready !== 'ready') return notReady(model, ready);
+    if (!model.listening) return answers.proxyError('Could not establish connection');
+    switch (path) {
+      case '/metrics':
+        return launch.metrics
+          ? answers.exposition(renderEngineMetrics(model.engine.read()))
+          : answers.unsupported('metrics');
+      case '/slots':
+        if (!launch.slots) return answers.unsupported('slots');
+        // Of all queries, only this one wakes a sleeping model and keeps the others awake.
+        await model.wake();
+        return slotsAnswer(model.description, model.engine.slots());
+      case '/props':
+        return modelPropsAnswer(model.description, launch, model.status === 'sleeping');
+      default:
+        return answers.json([]);
+    }
+  }
+
+  async function complete({ path, query }: RouterRequest, body: Body): Promise<Answer> {
+    const loads = mayLoad(query);
+    const model = target(modelOf(body), loads);
+    if ('body' in model) return model;
+    const generation = generationOf(body, model.description);
+    const end = await roster.serve(model, generation, loads);
+    switch (end) {
+      case 'done':
+        return completionAnswer(path, model.description, generation, nowSeconds());
+      case 'killed':
+        return answers.proxyError('Failed to read connection');
+      case 'refused':
+        return answers.proxyError('Could not establish connection');
+      default:
+        return notReady(model, end);
+    }
+  }
+
+  /** The model a request is for, or the error. */
+  function target(name: string, loads: boolean): SimulatedModel | Answer {
+    if (name === '') return answers.invalid('model name is missing from the request');
     const model = roster.find(name);
-    if (download) download.cancel();
-    else if (!model) return answers.invalid('model is not found');
-    else if (!model.running) return answers.invalid('model is not running');
-    else model.stop();
-    return answers.success;
+    if (!model) return answers.invalid(`model '${name}' not found`);
+    return loads || model.running ? model : answers.invalid('model is not loaded');
   }
 
-  function download(body: Body): Answer {
-    const id = modelOf(body);
-    if (id === '') return answers.invalid('model must be a non-empty string');
-    if (!/^[^/]+\/[^/]+$/.test(id)) {
-      return answers.invalid('error: invalid HF repo format, expected <user>/<model>[:quant]\n');
-    }
-    if (roster.find(id) || roster.downloading(id)) return answers.invalid(`model '${id}' already exists`);
-    roster.download(id, rules.downloads);
-    return answers.success;
-  }
-
-  async function remove(id: string): Promise<Answer> {
-    if (id === '') return answers.invalid('model must be a non-empty string');
-    const listed = roster.downloading(id) ?? roster.find(id);
-    if (!listed) return answers.serverError(`model name=${id} is not found`);
-    if (listed.description.source !== 'cache') {
-      return answers.serverError(`model name=${id} is not removable (not from cache)`);
-    }
-    await roster.remove(id);
-    return answers.success;
+  function mayLoad(query: URLSearchParams): boolean {
+    const autoload = query.get('autoload');
+    return autoload ? autoload === 'true' || autoload === '1' : options.autoload;
   }
 }
 
-function withBody(asked: Asked, answer: (body: Body) => Answer | Promise<Answer>): Answer | Promise<Answer> {
-  const body = parsed(asked.body);
-  if (body === undefined) {
+function withBody(request: RouterRequest, answer: (body: Body) => Answer | Promise<Answer>) {
+  let body: unknown;
+  try {
+    body = JSON.parse(request.body);
+  } catch {
     return answers.invalid(
       '[json.exception.parse_error.101] parse error at line 1, column 1: syntax error while parsing value',
     );
@@ -116,10 +167,12 @@ function withBody(asked: Asked, answer: (body: Body) => Answer | Promise<Answer>
   return answer(typeof body === 'object' && body !== null ? (body as Body) : {});
 }
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+function modelOf(body: Body): string {
+  return typeof body.model === 'string' ? body.model : '';
+}
+
+function notReady({ description }: SimulatedModel, end: 'failed' | 'gone'): Answer {
+  return answers.serverError(
+    `model name=${description.id} ${end === 'gone' ? 'is not found' : 'failed to load'}`,
+  );
 }

@@ -1,43 +1,40 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Clock } from '../src/lib/clock.ts';
-import { type Answer, unauthorized } from './answer.ts';
-import { suffer, type TakeableFaults, write } from './faults.ts';
-import type { ListedModel } from './listed-model.ts';
-import type { WritableRequestLog } from './request-log.ts';
-import type { Routes } from './routes.ts';
-import type { AttachableStream } from './stream.ts';
+import type { Answer } from './answer.ts';
+import type { EventStream } from './events.ts';
+import type { RouterRequest, Routes } from './routes.ts';
+
+/**
+ * Stands between a request and its answer: tests let servers misbehave with it. It answers by itself and returns
+ * nothing, or returns the answer to send: `answer()` is the simulator's own.
+ */
+export type Intercept = (
+  request: RouterRequest & Pick<IncomingMessage, 'headers'>,
+  response: ServerResponse,
+  answer: () => Promise<Answer | 'stream'>,
+) => Promise<Answer | 'stream' | undefined>;
 
 export interface ServerParts {
-  readonly apiKey: string | undefined;
-  readonly clock: Clock;
-  readonly faults: TakeableFaults;
-  readonly log: WritableRequestLog;
-  readonly stream: AttachableStream;
+  readonly intercept: Intercept | undefined;
+  readonly stream: EventStream;
   routes(): Routes;
-  find(name: string): ListedModel | undefined;
 }
 
-/** The listening socket of a router, and everybody connected to it. */
+/** The listening socket of a router, and its connections. */
 export interface RunningServer {
   readonly port: number;
-  /** Stops listening and breaks every connection, as the end of the process would. */
+  /** Stops listening and breaks every connection, as the end of the process does. */
   destroy(): Promise<void>;
 }
 
-const PUBLIC = new Set(['/', '/health', '/v1/health']);
-
-/** Port 0 is any free one. */
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** Rejects when the port is taken. */
-export async function openServer(address: ListenAddress, parts: ServerParts): Promise<RunningServer> {
+/** Port 0 is any free port. Rejects when the port is taken. */
+export async function openServer(
+  address: { readonly host: string; readonly port: number },
+  parts: ServerParts,
+): Promise<RunningServer> {
   const sockets = new Set<Socket>();
   const server = createServer((request, response) => {
-    // Whoever has gone in the meantime cannot be answered, and need not be.
+    // A client that has gone needs no answer.
     response.on('error', () => {});
     answer(request, response, parts).catch((error: unknown) => response.destroy(error as Error));
   });
@@ -56,46 +53,30 @@ export async function openServer(address: ListenAddress, parts: ServerParts): Pr
   };
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, parts: ServerParts): Promise<void> {
-  const { clock, faults, log, stream } = parts;
-  const { method = 'GET', url = '/' } = request;
+async function answer(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  { intercept, stream, routes }: ServerParts,
+): Promise<void> {
+  const { method = 'GET', url = '/', headers } = incoming;
   const { pathname: path, searchParams: query } = new URL(url, 'http://router');
-  const model = query.get('model');
-  const logged = { method, path, query: url.split('?')[1] ?? '', at: clock.wall() };
-  response.on('close', log.begin(logged, parts.find(model ?? '')));
   response.setHeader('Server', 'llama.cpp');
-
-  const body = await bodyOf(request);
-  const respond = async (): Promise<Answer | 'stream'> => {
-    if (!PUBLIC.has(path) && !isAuthorized(request, parts.apiKey)) return unauthorized;
-    return parts.routes()({ method, path, query, body });
-  };
-  const fault = faults.take(path, model);
-  if (fault) {
-    return suffer(fault, response, () => respond().then(withoutStream), clock);
-  }
-  const answer = await respond();
-  if (answer === 'stream') stream.attach(response);
-  else write(response, answer);
-}
-
-/** A fault that ends in the right answer has none to end in on the stream: it stays silent. */
-function withoutStream(answer: Answer | 'stream'): Answer {
-  return answer === 'stream' ? { status: 200, type: 'text/event-stream', body: '' } : answer;
-}
-
-function isAuthorized({ headers }: IncomingMessage, apiKey: string | undefined): boolean {
-  const given = headers.authorization ?? headers['x-api-key'] ?? '';
-  return apiKey === undefined || String(given).replace(/^Bearer /, '') === apiKey;
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk);
-  return Buffer.concat(chunks).toString('utf8');
+  for await (const chunk of incoming) chunks.push(chunk);
+  const request = { method, path, query, body: Buffer.concat(chunks).toString('utf8'), headers };
+  const own = () => routes()(request);
+  const result = intercept ? await intercept(request, response, own) : await own();
+  if (result === 'stream') stream.attach(response);
+  else if (result) write(response, result);
 }
 
-function listening(server: Server, { host, port }: ListenAddress): Promise<void> {
+export function write(response: ServerResponse, { status, type, body }: Answer): void {
+  if (response.destroyed) return;
+  response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) });
+  response.end(body);
+}
+
+function listening(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {

@@ -1,10 +1,10 @@
 import type { Clock } from '../src/lib/clock.ts';
 import type { MemoryReading, ModelMemory } from '../src/memory/reading.ts';
-import type { DescribedModel } from './description.ts';
-import type { ListedModel } from './listed-model.ts';
+import type { DescribedModel } from './model-description.ts';
+import type { ListedModel } from './simulated-model.ts';
 import type { SimulatedRouter } from './simulated-router.ts';
 
-/** A card that holds two or three of the demo's models at once. */
+/** A card with room for two or three of the demo's models. */
 const CARD = {
   gpu: '0',
   uuid: 'GPU-51a71a7e-0000-4000-8000-000000000001',
@@ -15,19 +15,19 @@ const CARD = {
 
 const MB = 1_000_000;
 
-/** CUDA's own, in each process. */
+/** CUDA context of each process. */
 const CONTEXT_BYTES = 420 * MB;
 
-/** What a sleeping process keeps on the card. */
-const ASLEEP_BYTES = 600 * MB;
+/** GPU memory of a sleeping process. */
+const SLEEPING_BYTES = 600 * MB;
 
-/** A desktop, always; and somebody who paints pictures, two minutes of every six. */
+/** Other processes: a desktop, and image generation in two minutes of every six. */
 const DESKTOP_BYTES = 850 * MB;
-const PAINTER_BYTES = 7200 * MB;
+const IMAGES_BYTES = 7200 * MB;
 
 /**
- * Measures the memory that the models of a simulated router would hold: it rises while they load, falls when they
- * sleep and when they go, and something else is on the card as well. `router` is its name where it is published.
+ * Readings of the memory that the models of a simulated router would hold: it rises during a load and falls when a
+ * model sleeps or is unloaded. `router` is the router's name in the readings.
  */
 export function createSimulatedMemory(
   simulated: SimulatedRouter,
@@ -42,15 +42,13 @@ export function createSimulatedMemory(
     const at = clock.now();
     const elapsedSeconds = (at - lastAt) / 1000;
     lastAt = at;
-    const running = simulated.models.filter(
-      ({ status }) => status !== 'unloaded' && status !== 'downloading',
-    );
+    const running = simulated.models.filter(({ status }) => status !== 'unloaded');
     for (const { description, status } of simulated.models) {
       if (status !== 'loading') loadingSince.delete(description.id);
     }
     const models = running.map((model) => measure(model, at, elapsedSeconds));
     const ownedBytes = models.reduce((sum, { gpus }) => sum + (gpus[0]?.bytes ?? 0), 0);
-    const unownedBytes = DESKTOP_BYTES + (isPainting(clock.wall(at)) ? PAINTER_BYTES : 0);
+    const unownedBytes = DESKTOP_BYTES + (isGeneratingImages(clock.wall(at)) ? IMAGES_BYTES : 0);
     return {
       ...{ at, begunAt: at, models, here: [router], hidden: [] },
       reports: [{ collector: 'simulator', seconds: 0 }],
@@ -71,7 +69,7 @@ export function createSimulatedMemory(
   }
 
   function heldBytes({ description, status, known }: ListedModel, at: number): number {
-    if (status === 'sleeping') return ASLEEP_BYTES;
+    if (status === 'sleeping') return SLEEPING_BYTES;
     if (status !== 'loading') return loadedBytes(description);
     const { id, wakeSeconds, loadSeconds } = description;
     const since = loadingSince.get(id) ?? at;
@@ -81,11 +79,11 @@ export function createSimulatedMemory(
   }
 }
 
-/** Weights, the cache of its context (keys and values of eight heads, 16 bits each), and what CUDA takes. */
+/** Weights, KV cache (eight heads, 16 bits per value) and CUDA context. */
 function loadedBytes({ sizeBytes, contextTokens, embeddingLength }: DescribedModel): number {
   return sizeBytes + contextTokens * embeddingLength * 32 + CONTEXT_BYTES;
 }
 
-function isPainting(at: number): boolean {
+function isGeneratingImages(at: number): boolean {
   return at % 360_000 < 120_000;
 }

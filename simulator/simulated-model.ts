@@ -1,212 +1,192 @@
 import type { Clock } from '../src/lib/clock.ts';
-import { type Bell, createBell } from './bell.ts';
-import type { DescribedModel } from './description.ts';
+import { createChangeSignal } from './change-signal.ts';
 import { createEngine, type Engine, type Generation } from './engine.ts';
-import { asleep, beginning, loaded, progressing, type RouterEvent, unloaded, woken } from './event.ts';
-import type { ListedModel, ModelStatus } from './listed-model.ts';
+import { asleep, loaded, progressing, type RouterEvent, started, unloaded, woken } from './events.ts';
+import type { DescribedModel } from './model-description.ts';
 
-/** What became of a request: `refused` found nobody listening, `killed` lost its process on the way. */
+export type ModelStatus = 'unloaded' | 'loading' | 'loaded' | 'sleeping';
+
+/** What a listing shows of a model. */
+export interface ListedModel {
+  readonly description: DescribedModel;
+  readonly status: ModelStatus;
+  /** Port of its last process; 0 before the first. */
+  readonly port: number;
+  /** Exit code of its last process; 0 before the first, and again after a rescan. */
+  readonly exitCode: number;
+  /** Its process has reported the model's data. A model that wakes is `loading` and known. */
+  readonly known: boolean;
+  /** Changes with each of the above. */
+  readonly revision: number;
+}
+
+/** `refused`: no process listens. `killed`: the process ended during the request. */
 export type RequestEnd = 'done' | 'killed' | 'refused';
 
-/** One model of the router, and the process it may have. */
+/** One model of the router, with the process it may have. */
 export interface SimulatedModel extends ListedModel {
   readonly running: boolean;
-  /** Told to exit and not gone yet. It listens no more, and the router still lists what it was. */
+  /** Told to exit and not gone yet: it no longer listens, and the listing is unchanged. */
   readonly stopping: boolean;
-  /** Whether its process takes requests. One that has just begun to load does not. */
+  /** Its process accepts requests. A process that has just started does not. */
   readonly listening: boolean;
   readonly engine: Engine;
-  /** When a load or a POST last chose it, in ms since the epoch. GETs and ends of requests do not count. */
+  /** When a load or a POST last used it; monotonic milliseconds. */
   usedAt: number;
-  /** Starts its process. `fails` makes this one load fail. */
+  /** Starts its process. `fails` makes this load fail. */
   start(port: number, fails: boolean): void;
-  /** Asks its process to exit. Loading: killed at once. Busy: killed after the stop timeout, with its requests. */
+  /** Tells its process to exit. Loading: killed at once. Busy: killed after the stop timeout. */
   stop(): void;
-  /** Its process is gone, without anybody having asked for it. */
+  /** Ends its process as a crash does. */
   crash(): void;
-  /** SIGTERM from outside: its process listens no more but stays, and the router lists it as before. */
-  deafen(): void;
   /** Wakes it if it sleeps, and resolves when it is neither waking nor loading. */
   wake(): Promise<void>;
   generate(generation: Generation): Promise<RequestEnd>;
   /** Forgets the last exit code, as a rescan does. */
-  forgive(): void;
-  /** Ends all of it without a word: the router itself is gone. */
+  clearFailure(): void;
+  /** Ends everything without an event: the router itself is gone. */
   vanish(): void;
 }
 
-export interface Habits {
+export interface ModelTiming {
   readonly slots: number;
   readonly stopTimeoutSeconds: number;
   /** How long an idle process takes to exit. */
   readonly exitSeconds: number;
-  /** Below or at 0: never sleeps. */
+  /** 0 or less: never sleeps. */
   readonly sleepIdleSeconds: number;
 }
 
 export function createSimulatedModel(
   description: DescribedModel,
   clock: Clock,
-  habits: Habits,
-  tell: (event: RouterEvent) => void,
+  timing: ModelTiming,
+  publish: (event: RouterEvent) => void,
 ): SimulatedModel {
   const { id } = description;
-  const settled: Bell = createBell();
-  const seen = { status: 'unloaded' as ModelStatus, port: 0, exitCode: 0, known: false, revision: 0 };
-  let engine = createEngine(clock, habits.slots);
-  let usedAt = 0;
-  let stopping = false;
-  let deaf = false;
+  const settled = createChangeSignal();
   let cancelNext = () => {};
   let cancelSleep = () => {};
 
-  function become(change: Partial<typeof seen>, event?: RouterEvent): void {
-    Object.assign(seen, change, { revision: seen.revision + 1 });
-    if (event) tell(event);
-    if (seen.status !== 'loading') settled.ring();
-  }
-
-  function next(seconds: number, action: () => void): void {
-    cancelNext = clock.after(seconds * 1000, action);
-  }
-
-  /** Long loads report in tenths, short ones only their beginning and their end. */
-  function progress(seconds: number, done: () => void): void {
-    const steps = seconds >= 1 ? 10 : 1;
-    const report = (step: number) => {
-      tell(progressing(id, step / steps));
-      if (step === steps) return done();
-      next(seconds / steps, () => report(step + 1));
-    };
-    report(0);
-  }
-
-  function rest(): void {
-    cancelSleep();
-    if (habits.sleepIdleSeconds <= 0 || seen.status !== 'loaded' || stopping || engine.busy) return;
-    cancelSleep = clock.after(habits.sleepIdleSeconds * 1000, () =>
-      become({ status: 'sleeping' }, asleep(id)),
-    );
-  }
-
-  function end(exitCode: number, event: RouterEvent | undefined): void {
-    cancelNext();
-    cancelSleep();
-    stopping = false;
-    deaf = false;
-    engine.kill();
-    become({ status: 'unloaded', exitCode, known: false }, event);
-  }
-
-  const running = () => seen.status !== 'unloaded';
-  const listening = () => running() && !stopping && !deaf && (seen.status !== 'loading' || seen.known);
-
-  return {
+  type Listed = { -readonly [Key in keyof ListedModel]: ListedModel[Key] };
+  const model: Listed & Omit<SimulatedModel, keyof ListedModel> & { engine: Engine; stopping: boolean } = {
     description,
-    get status() {
-      return seen.status;
-    },
-    get port() {
-      return seen.port;
-    },
-    get exitCode() {
-      return seen.exitCode;
-    },
-    get known() {
-      return seen.known;
-    },
-    get revision() {
-      return seen.revision;
-    },
+    status: 'unloaded',
+    port: 0,
+    exitCode: 0,
+    known: false,
+    revision: 0,
+    engine: createEngine(clock, timing.slots),
+    usedAt: 0,
+    stopping: false,
     get running() {
-      return running();
-    },
-    get stopping() {
-      return stopping;
+      return model.status !== 'unloaded';
     },
     get listening() {
-      return listening();
-    },
-    get engine() {
-      return engine;
-    },
-    get usedAt() {
-      return usedAt;
-    },
-    set usedAt(at) {
-      usedAt = at;
+      return model.running && !model.stopping && (model.status !== 'loading' || model.known);
     },
 
     start(port, fails) {
-      engine = createEngine(clock, habits.slots);
-      usedAt = clock.now();
-      become({ status: 'loading', port, known: false }, beginning(id, 'loading'));
-      // The process needs a moment before it can say anything, which is why an unload soon after meets no progress.
-      next(description.loadSeconds * 0.1, () => {
-        if (fails) {
-          tell(progressing(id, 0));
-          next(description.loadSeconds * 0.1, () => end(1, unloaded(id, 1)));
-          return;
-        }
-        progress(description.loadSeconds * 0.9, () => {
-          const nowSeconds = Math.floor(clock.wall() / 1000);
-          become({ status: 'loaded', known: true }, loaded(description, nowSeconds));
-          rest();
-        });
-      });
+      model.engine = createEngine(clock, timing.slots);
+      model.usedAt = clock.now();
+      change({ status: 'loading', port, known: false }, started(id));
+      // A process needs a moment before it reports progress.
+      next(description.loadSeconds * 0.1, () => (fails ? failLoad() : finishLoad()));
     },
 
     stop() {
-      if (!running() || stopping) return;
-      if (seen.status === 'loading') return end(1, unloaded(id, 1));
-      stopping = true;
+      if (!model.running || model.stopping) return;
+      if (model.status === 'loading') return end(1, unloaded(id, 1));
+      model.stopping = true;
       cancelSleep();
-      const killed = engine.busy && !deaf;
-      engine.freeze();
-      next(killed ? habits.stopTimeoutSeconds : habits.exitSeconds, () => {
+      const killed = model.engine.busy;
+      model.engine.freeze();
+      next(killed ? timing.stopTimeoutSeconds : timing.exitSeconds, () => {
         const exitCode = killed ? 1 : 0;
         end(exitCode, unloaded(id, exitCode));
       });
     },
 
     crash() {
-      if (running()) end(1, unloaded(id, 1));
-    },
-
-    deafen() {
-      deaf = true;
-      cancelSleep();
-      engine.kill();
+      if (model.running) end(1, unloaded(id, 1));
     },
 
     async wake() {
-      if (seen.status === 'sleeping' && !stopping && !deaf) {
-        become({ status: 'loading' });
-        progress(description.wakeSeconds, () => {
-          become({ status: 'loaded' }, woken(id));
-          rest();
+      if (model.status === 'sleeping' && !model.stopping) {
+        change({ status: 'loading' });
+        reportProgress(description.wakeSeconds, () => {
+          change({ status: 'loaded' }, woken(id));
+          startIdleTimer();
         });
       }
-      while (seen.status === 'loading') await settled.heard();
-      rest();
+      while (model.status === 'loading') await settled.changed();
+      startIdleTimer();
     },
 
     async generate(generation) {
-      if (!listening()) return 'refused';
-      await this.wake();
-      if (seen.status !== 'loaded' || stopping) return 'killed';
+      if (!model.listening) return 'refused';
+      await model.wake();
+      if (model.status !== 'loaded' || model.stopping) return 'killed';
       cancelSleep();
-      const result = await engine.generate(generation);
-      rest();
+      const result = await model.engine.generate(generation);
+      startIdleTimer();
       return result;
     },
 
-    forgive() {
-      if (!running()) become({ exitCode: 0 });
+    clearFailure() {
+      if (!model.running) change({ exitCode: 0 });
     },
 
-    vanish() {
-      end(0, undefined);
-    },
+    vanish: () => end(0, undefined),
   };
+  return model;
+
+  function change(fields: Partial<ListedModel>, event?: RouterEvent): void {
+    Object.assign(model, fields, { revision: model.revision + 1 });
+    if (event) publish(event);
+    if (model.status !== 'loading') settled.notify();
+  }
+
+  function next(seconds: number, action: () => void): void {
+    cancelNext = clock.after(seconds * 1000, action);
+  }
+
+  function failLoad(): void {
+    publish(progressing(id, 0));
+    next(description.loadSeconds * 0.1, () => end(1, unloaded(id, 1)));
+  }
+
+  function finishLoad(): void {
+    reportProgress(description.loadSeconds * 0.9, () => {
+      const nowSeconds = Math.floor(clock.wall() / 1000);
+      change({ status: 'loaded', known: true }, loaded(description, nowSeconds));
+      startIdleTimer();
+    });
+  }
+
+  /** Long loads report in tenths, short ones only their start and end. */
+  function reportProgress(seconds: number, done: () => void): void {
+    const steps = seconds >= 1 ? 10 : 1;
+    const report = (step: number) => {
+      publish(progressing(id, step / steps));
+      if (step === steps) return done();
+      next(seconds / steps, () => report(step + 1));
+    };
+    report(0);
+  }
+
+  function startIdleTimer(): void {
+    cancelSleep();
+    const { sleepIdleSeconds } = timing;
+    if (sleepIdleSeconds <= 0 || model.status !== 'loaded' || model.stopping || model.engine.busy) return;
+    cancelSleep = clock.after(sleepIdleSeconds * 1000, () => change({ status: 'sleeping' }, asleep(id)));
+  }
+
+  function end(exitCode: number, event: RouterEvent | undefined): void {
+    cancelNext();
+    cancelSleep();
+    model.stopping = false;
+    model.engine.kill();
+    change({ status: 'unloaded', exitCode, known: false }, event);
+  }
 }

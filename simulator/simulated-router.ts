@@ -1,53 +1,39 @@
 import { type Clock, systemClock } from '../src/lib/clock.ts';
-import { type DescribedModel, describeModel, type ModelDescription } from './description.ts';
-import type { DownloadPlan } from './download.ts';
-import type { RouterEvent } from './event.ts';
-import { createFaults, type Faults } from './faults.ts';
-import type { ListedModel } from './listed-model.ts';
-import { createListing, type Shape } from './listing.ts';
-import { createRequestLog, type RequestLog } from './request-log.ts';
-import { createRoster, type LoadEnd, type Roster, type ServeEnd } from './roster.ts';
-import { createRoutes, type Routes } from './routes.ts';
-import { openServer, type RunningServer } from './server.ts';
-import type { SimulatedModel } from './simulated-model.ts';
-import { createSingleRoutes } from './single-routes.ts';
-import { createEventStream, type EventStream } from './stream.ts';
+import { createEventStream, type EventStream } from './events.ts';
+import { createListing } from './listing.ts';
+import { type DescribedModel, describeModel, type ModelDescription } from './model-description.ts';
+import { createRoster, type LoadEnd, type ServeEnd } from './roster.ts';
+import { createRoutes } from './routes.ts';
+import { type Intercept, openServer, type RunningServer } from './server.ts';
+import type { ListedModel, SimulatedModel } from './simulated-model.ts';
 
 export interface SimulatedRouterOptions {
-  /** What lies in its models folder. Default: none. */
-  readonly models?: readonly ModelDescription[];
-  /** How many may have a process at once; 0 is no limit. Default 4. */
-  readonly modelsMax?: number;
-  /** Asked for by everything but `/health`. Default: none. */
-  readonly apiKey?: string;
-  /** Below or at 0, models never sleep. Default -1. */
-  readonly sleepIdleSeconds?: number;
+  /** The models folder. Default: empty. */
+  readonly models?: readonly ModelDescription[] | undefined;
+  /** How many may have a process; 0: no limit. Default 4. */
+  readonly modelsMax?: number | undefined;
+  /** 0 or less: models never sleep. Default -1. */
+  readonly sleepIdleSeconds?: number | undefined;
   /** How long a busy model is given before it is killed. Default 10. */
-  readonly stopTimeoutSeconds?: number;
+  readonly stopTimeoutSeconds?: number | undefined;
   /** How long an idle model takes to exit. Default 0.02. */
-  readonly exitSeconds?: number;
+  readonly exitSeconds?: number | undefined;
   /** Requests a model serves at once. Default 4. */
-  readonly slotsPerModel?: number;
-  /** As `--metrics` does. Default true. */
-  readonly metrics?: boolean;
+  readonly slotsPerModel?: number | undefined;
+  /** `--metrics`. Default true. */
+  readonly metrics?: boolean | undefined;
   /** `false` is `--no-slots`. Default true. */
-  readonly slots?: boolean;
+  readonly slots?: boolean | undefined;
   /** `false` is `--no-models-autoload`. Default true. */
-  readonly autoload?: boolean;
-  /** `false`: 404 on `/models/sse`, as builds of December 2025. Default: true, unless the shape says otherwise. */
-  readonly eventStream?: boolean;
-  readonly shape?: Shape;
-  /** `single` is a llama-server with one model and no router. Default `router`. */
-  readonly role?: 'router' | 'single';
-  /** What `POST /models` downloads turn out to be. */
-  readonly downloads?: DownloadPlan;
-  readonly clock?: Clock;
-  readonly random?: () => number;
-  /** A model's life has changed, and nobody has been told yet. */
-  onChange?(): void;
+  readonly autoload?: boolean | undefined;
+  readonly clock?: Clock | undefined;
+  readonly random?: (() => number) | undefined;
+  /** Called when a model changes, before the event is sent. */
+  readonly onChange?: (() => void) | undefined;
+  readonly intercept?: Intercept | undefined;
 }
 
-/** A request for a model, as a client of the router would send it. */
+/** A request for a model, as a client of the router sends it. */
 export interface SimulatedRequest {
   /** Time of generating. Default: what `tokens` take. */
   readonly seconds?: number;
@@ -57,13 +43,13 @@ export interface SimulatedRequest {
   readonly promptTokens?: number;
 }
 
-/** A llama.cpp router that behaves, or misbehaves on request. */
+/** A simulated llama.cpp router. */
 export interface SimulatedRouter {
   /** Throws before the first `listen`. */
   readonly url: string;
-  /** Port 0, the default, is any free one; without a host, on loopback only. */
+  /** Port 0, the default, is any free port; the default host is loopback. */
   listen(port?: number, host?: string): Promise<{ url: string }>;
-  /** The router is killed: every connection breaks, every model is gone. Harmless when it is not running. */
+  /** Kills the router: every connection breaks, every model is gone. Harmless when it does not run. */
   stop(): Promise<void>;
   /** Starts it again on the same port, with nothing loaded. */
   start(): Promise<void>;
@@ -76,75 +62,34 @@ export interface SimulatedRouter {
   crash(name: string): void;
   /** Its next load fails. */
   failNextLoad(name: string): void;
-  /** Loads the model if need be and resolves with what became of the request. */
+  /** Loads the model if needed and resolves with the end of the request. */
   request(name: string, request?: SimulatedRequest): Promise<ServeEnd>;
-  /** Puts a file into the models folder; the router sees it at the next rescan. */
+  /** Adds a file to the models folder; the router sees it at the next rescan. */
   addModel(model: ModelDescription): void;
-  /** Takes the file away; the router sees it at the next rescan. */
+  /** Removes the file; the router sees it at the next rescan. */
   removeModel(id: string): void;
   rescan(): Promise<void>;
-  download(id: string, plan?: DownloadPlan): void;
-
-  readonly faults: Faults;
   readonly stream: EventStream;
-  readonly requests: RequestLog['requests'];
-  readonly violations: RequestLog['violations'];
-  /** How often the path was asked. */
-  count(path: string): number;
 }
 
 export function createSimulatedRouter(options: SimulatedRouterOptions = {}): SimulatedRouter {
-  const { clock = systemClock, random = Math.random, shape = 'current', downloads = {} } = options;
-  const { modelsMax = 4, autoload = true, slotsPerModel = 4, sleepIdleSeconds = -1 } = options;
+  const { clock = systemClock, random = Math.random } = options;
+  const { modelsMax = 4, autoload = true, sleepIdleSeconds = -1 } = options;
   const launch = { metrics: options.metrics ?? true, slots: options.slots ?? true, sleepIdleSeconds };
-  const habits = {
-    slots: slotsPerModel,
+  const timing = {
+    slots: options.slotsPerModel ?? 4,
     stopTimeoutSeconds: options.stopTimeoutSeconds ?? 10,
     exitSeconds: options.exitSeconds ?? 0.02,
     sleepIdleSeconds,
   };
   const disk = new Map<string, DescribedModel>();
-  const doomed = new Set<string>();
-  const faults = createFaults();
-  const log = createRequestLog();
-  const stream = createEventStream();
-  const tell = (event: RouterEvent) => {
-    options.onChange?.();
-    stream.send(event);
-  };
   for (const model of options.models ?? []) disk.set(model.id, describeModel(model));
-
-  const fails = (id: string) => doomed.delete(id) || disk.get(id)?.fails === true;
-  let lifecycle = begin();
+  const failing = new Set<string>();
+  const stream = createEventStream();
+  let run = begin();
   let server: RunningServer | undefined;
   let port = 0;
   let host = '127.0.0.1';
-
-  /** One run of the router's process: what it knows is gone when it is. */
-  function begin(): { roster: Roster; routes: Routes } {
-    const roster = createRoster({ habits, modelsMax, disk, fails, random }, clock, tell);
-    const eventStream = options.eventStream ?? shape !== 'december-2025';
-    const renderListing = createListing(shape, launch);
-    const rules = { launch, modelsMax, autoload, eventStream, downloads, renderListing };
-    const [only] = disk.values();
-    if (options.role !== 'single') return { roster, routes: createRoutes(roster, rules, clock) };
-    if (!only) throw new Error('a single-model server needs a model: give `models` one');
-    return { roster, routes: createSingleRoutes(only, launch, slotsPerModel, clock) };
-  }
-
-  async function open(): Promise<void> {
-    if (server) throw new Error(`the simulated router listens on port ${port} already`);
-    const parts = { apiKey: options.apiKey, clock, faults, log, stream };
-    const find = (name: string) => lifecycle.roster.find(name);
-    server = await openServer({ port, host }, { ...parts, routes: () => lifecycle.routes, find });
-    port = server.port;
-  }
-
-  function model(name: string): SimulatedModel {
-    const found = lifecycle.roster.find(name);
-    if (!found) throw new Error(`the simulated router has no model '${name}'`);
-    return found;
-  }
 
   const router: SimulatedRouter = {
     get url() {
@@ -160,23 +105,27 @@ export function createSimulatedRouter(options: SimulatedRouterOptions = {}): Sim
       const closing = server;
       server = undefined;
       await closing?.destroy();
-      lifecycle.roster.vanish();
+      run.roster.vanish();
     },
     async start() {
-      lifecycle = begin();
+      run = begin();
       await open();
     },
 
     get models() {
-      return lifecycle.roster.all();
+      return run.roster.all();
     },
-    model,
-    load: (name) => lifecycle.roster.load(name),
-    unload: (name) => lifecycle.roster.downloading(name)?.cancel() ?? model(name).stop(),
-    crash: (name) => model(name).crash(),
-    failNextLoad: (name) => doomed.add(model(name).description.id),
-    async request(name, { tokens = 128, promptTokens = 32, seconds } = {}) {
-      const target = model(name);
+    model(name) {
+      const found = run.roster.find(name);
+      if (!found) throw new Error(`the simulated router has no model '${name}'`);
+      return found;
+    },
+    load: (name) => run.roster.load(name),
+    unload: (name) => router.model(name).stop(),
+    crash: (name) => router.model(name).crash(),
+    failNextLoad: (name) => failing.add(router.model(name).description.id),
+    request(name, { tokens = 128, promptTokens = 32, seconds } = {}) {
+      const target = router.model(name);
       const { tokensPerSecond, promptTokensPerSecond } = target.description;
       const generation = {
         promptTokens,
@@ -184,18 +133,30 @@ export function createSimulatedRouter(options: SimulatedRouterOptions = {}): Sim
         tokens,
         seconds: seconds ?? tokens / tokensPerSecond,
       };
-      return lifecycle.roster.serve(target, generation, true);
+      return run.roster.serve(target, generation, true);
     },
     addModel: (added) => disk.set(added.id, describeModel(added)),
     removeModel: (id) => disk.delete(id),
-    rescan: () => lifecycle.roster.rescan(),
-    download: (id, plan = downloads) => lifecycle.roster.download(id, plan),
-
-    faults,
+    rescan: () => run.roster.rescan(),
     stream,
-    requests: log.requests,
-    violations: log.violations,
-    count: log.count,
   };
   return router;
+
+  /** One run of the router's process: its state ends with it. */
+  function begin() {
+    const fails = (id: string) => failing.delete(id) || disk.get(id)?.fails === true;
+    const roster = createRoster({ timing, modelsMax, disk, fails, random }, clock, (event) => {
+      options.onChange?.();
+      stream.send(event);
+    });
+    const renderListing = createListing(launch);
+    return { roster, routes: createRoutes(roster, { launch, modelsMax, autoload, renderListing }, clock) };
+  }
+
+  async function open(): Promise<void> {
+    if (server) throw new Error(`the simulated router listens on port ${port} already`);
+    const { intercept } = options;
+    server = await openServer({ port, host }, { intercept, stream, routes: () => run.routes });
+    port = server.port;
+  }
 }

@@ -4,16 +4,16 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import {
-  createSimulatedRouter,
-  type SimulatedRouter,
-  type SimulatedRouterOptions,
-} from '../simulator/simulated-router.ts';
 import { createConfigSource } from '../src/config/source.ts';
 import { createLogger } from '../src/lib/logger.ts';
 import { type Service, startService } from '../src/service.ts';
 import { parseExposition } from './support/exposition.ts';
 import { freePort } from './support/free-port.ts';
+import {
+  createTestRouter,
+  type TestRouter,
+  type TestRouterOptions,
+} from './support/simulator/test-router.ts';
 import { until } from './support/until.ts';
 
 let folder: string;
@@ -31,9 +31,9 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function aRouter(options: SimulatedRouterOptions = {}): Promise<SimulatedRouter> {
+async function aRouter(options: TestRouterOptions = {}): Promise<TestRouter> {
   const models = ['tiny-a', 'tiny-b'].map((id) => ({ id, loadSeconds: 0.01 }));
-  const router = createSimulatedRouter({ models, exitSeconds: 0.001, ...options });
+  const router = createTestRouter({ models, exitSeconds: 0.001, ...options });
   await router.listen();
   ends.push(router.stop);
   return router;

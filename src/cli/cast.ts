@@ -1,4 +1,4 @@
-import type { ModelDescription } from '../../simulator/description.ts';
+import type { ModelDescription } from '../../simulator/model-description.ts';
 
 const GB = 1_000_000_000;
 

@@ -1,5 +1,4 @@
-import { liven } from '../../simulator/liveliness.ts';
-import { createSeededRandom } from '../../simulator/seeded-random.ts';
+import { createSeededRandom, liven } from '../../simulator/liveliness.ts';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { createConfigSource } from '../config/source.ts';

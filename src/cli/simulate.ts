@@ -1,6 +1,5 @@
-import { liven } from '../../simulator/liveliness.ts';
+import { createSeededRandom, liven } from '../../simulator/liveliness.ts';
 import { createMachineFiles } from '../../simulator/machine-files.ts';
-import { createSeededRandom } from '../../simulator/seeded-random.ts';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { systemClock } from '../lib/clock.ts';

@@ -2,17 +2,17 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { runProgram } from '../support/run-program.ts';
+import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 
 let folder: string;
 let config: string;
-let router: SimulatedRouter;
+let router: TestRouter;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'discovered-'));
   config = join(folder, 'config.yml');
-  router = createSimulatedRouter({ models: [{ id: 'chat', loadSeconds: 0.01 }], exitSeconds: 0.001 });
+  router = createTestRouter({ models: [{ id: 'chat', loadSeconds: 0.01 }], exitSeconds: 0.001 });
   const { url } = await router.listen();
   writeFileSync(config, 'discovery: [{ name: lab, files: ["*.json"] }]\n');
   writeFileSync(join(folder, 'good.json'), JSON.stringify([{ targets: [new URL(url).host] }]));

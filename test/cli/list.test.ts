@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { freePort } from '../support/free-port.ts';
 import { runProgram } from '../support/run-program.ts';
+import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
-let router: SimulatedRouter;
+let router: TestRouter;
 let exporter: RunningExporter;
 beforeAll(async () => {
-  router = createSimulatedRouter({
+  router = createTestRouter({
     models: ['broken', 'chat', 'coder', 'rest'].map((id) => ({ id, loadSeconds: 0.02, sizeBytes: 5e9 })),
   });
   const { url } = await router.listen();

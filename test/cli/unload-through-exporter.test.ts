@@ -2,18 +2,18 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { runProgram } from '../support/run-program.ts';
+import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
 const TOKEN = 'the-token-of-the-shell';
 
-let router: SimulatedRouter;
+let router: TestRouter;
 let exporter: RunningExporter;
 beforeAll(async () => {
-  router = createSimulatedRouter({
+  router = createTestRouter({
     models: ['chat', 'coder'].map((id) => ({ id, loadSeconds: 0.02 })),
     stopTimeoutSeconds: 0.5,
   });

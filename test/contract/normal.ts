@@ -93,10 +93,3 @@ function blot(meta: object): object {
     ]),
   );
 }
-
-/** Keys, their order and the kinds of their values, but no values. */
-export function shapeOf(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(shapeOf);
-  if (typeof value !== 'object' || value === null) return typeof value;
-  return Object.entries(value).map(([key, inner]) => [key, shapeOf(inner)]);
-}

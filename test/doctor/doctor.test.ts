@@ -3,25 +3,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
-import {
-  createSimulatedRouter,
-  type SimulatedRouter,
-  type SimulatedRouterOptions,
-} from '../../simulator/simulated-router.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
+import {
+  createTestRouter,
+  type TestRouter,
+  type TestRouterOptions,
+} from '../support/simulator/test-router.ts';
 import { type Answers, type Consultation, consult, createServers, json } from './consult.ts';
 
 const servers = createServers();
-const routers: SimulatedRouter[] = [];
+const routers: TestRouter[] = [];
 
 afterEach(async () => {
   servers.close();
   await Promise.all(routers.splice(0).map((router) => router.stop()));
 });
 
-async function aRouter(options: SimulatedRouterOptions = {}, loaded?: string): Promise<SimulatedRouter> {
+async function aRouter(options: TestRouterOptions = {}, loaded?: string): Promise<TestRouter> {
   const models = ['qwen', 'gemma'].map((id) => ({ id, loadSeconds: 0, tokensPerSecond: 10_000 }));
-  const router = createSimulatedRouter({ models, exitSeconds: 0, ...options });
+  const router = createTestRouter({ models, exitSeconds: 0, ...options });
   routers.push(router);
   await router.listen();
   if (loaded) await router.request(loaded, { tokens: 1 });
@@ -121,7 +121,7 @@ it('is asked each question on a connection of its own: routers hang up unannounc
 });
 
 describe('a router that works, but not fully', () => {
-  const lineOf = async (check: string, options: SimulatedRouterOptions, loaded?: string) => {
+  const lineOf = async (check: string, options: TestRouterOptions, loaded?: string) => {
     const told = await of((await aRouter(options, loaded)).url);
     return told.slice(told.indexOf(check) - 8).split(/\n {2}(?=\S)/)[0];
   };

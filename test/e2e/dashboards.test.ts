@@ -2,7 +2,6 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
-import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { startMemory } from '../../src/memory/memory.ts';
 import { dashboardFiles, queriesOf, type Target } from '../support/dashboard-files.ts';
@@ -11,6 +10,7 @@ import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { type PairVersion, type Prometheus, pairVersions, startPrometheus } from '../support/prometheus.ts';
 import { rulesFolder } from '../support/rule-files.ts';
 import { makeRunFolder } from '../support/run-folder.ts';
+import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
 const TOKEN = 'token-of-the-dashboards';
@@ -19,8 +19,8 @@ const GB = 1_000_000_000;
 /** Drawn, and 0 from end to end: no guard trips here, and the simulator reads its memory in no time. */
 const ALWAYS_ZERO = ['operations.json: 11. Loops, A', 'exporter.json: 12. Time of a reading of memory, A'];
 
-let main: SimulatedRouter;
-let attic: SimulatedRouter;
+let main: TestRouter;
+let attic: TestRouter;
 let exporter: RunningExporter;
 let folder: string;
 /** Seconds since the epoch: when Prometheus began, and when somebody looks at what is there now. */
@@ -30,7 +30,7 @@ const monitors = new Map<PairVersion, Prometheus>();
 
 beforeAll(async () => {
   folder = makeRunFolder('dashboards');
-  main = createSimulatedRouter({
+  main = createTestRouter({
     models: [
       { id: 'chat', sizeBytes: 5 * GB, loadSeconds: 0.4, tokensPerSecond: 200 },
       { id: 'code', sizeBytes: 16 * GB, loadSeconds: 0.8, tokensPerSecond: 100 },
@@ -40,7 +40,7 @@ beforeAll(async () => {
     slotsPerModel: 1,
     sleepIdleSeconds: 3,
   });
-  attic = createSimulatedRouter({ models: [{ id: 'embed', loadSeconds: 0.2 }] });
+  attic = createTestRouter({ models: [{ id: 'embed', loadSeconds: 0.2 }] });
   const [{ url }, { url: other }] = await Promise.all([main.listen(), attic.listen()]);
   const measure = createSimulatedMemory(main, new URL(url).host, systemClock);
   exporter = await startExporter(

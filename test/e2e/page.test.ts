@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { startBrowser } from '../support/browser.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
 /** Anything of it that ran would be heard of: as an element, or as a title. */
@@ -10,7 +10,7 @@ const HOSTILE = '<img src=x onerror="document.title=\'owned\'">"\'&';
 const TOKEN = 'the-right-token-0123456789';
 
 let browser: Browser;
-let router: SimulatedRouter;
+let router: TestRouter;
 let exporter: RunningExporter;
 /** What a browser complained of, and what it asked of others than the exporter. */
 let complaints: string[];
@@ -22,7 +22,7 @@ afterAll(() => browser?.close());
 
 beforeEach(async () => {
   complaints = [];
-  router = createSimulatedRouter({
+  router = createTestRouter({
     models: ['tiny-a', 'tiny-b', HOSTILE].map((id) => ({ id, loadSeconds: 0.05, sizeBytes: 5e9 })),
   });
   await router.listen();

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { aRequest } from '../support/a-request.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
-let router: SimulatedRouter;
+let router: TestRouter;
 let exporter: RunningExporter;
 
 beforeEach(async () => {
-  router = createSimulatedRouter({
+  router = createTestRouter({
     models: ['a', 'b', 'c', 'd'].map((id) => ({
       id,
       loadSeconds: 0.02,

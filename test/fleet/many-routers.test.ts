@@ -2,20 +2,20 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
 const MANY = 200;
 
 let folder: string;
-let routers: SimulatedRouter[];
+let routers: TestRouter[];
 let exporter: RunningExporter;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'many-routers-'));
   routers = Array.from({ length: MANY }, () =>
-    createSimulatedRouter({ models: ['tiny-a', 'tiny-b'].map((id) => ({ id, loadSeconds: 0.01 })) }),
+    createTestRouter({ models: ['tiny-a', 'tiny-b'].map((id) => ({ id, loadSeconds: 0.01 })) }),
   );
   await Promise.all(routers.map((router) => router.listen()));
   writeTargets(routers);
@@ -36,7 +36,7 @@ afterAll(async () => {
 });
 
 /** In two files, as two people might keep them; each router with a label of its own. */
-function writeTargets(list: readonly SimulatedRouter[]): void {
+function writeTargets(list: readonly TestRouter[]): void {
   const half = Math.ceil(list.length / 2);
   for (const [name, part] of [
     ['targets-1.json', list.slice(0, half)],
@@ -82,7 +82,7 @@ it('are followed, each with its own series and labels', async () => {
 });
 
 it('leave nothing behind when they vanish, and go on counting when they come back', async () => {
-  const [first] = routers as [SimulatedRouter];
+  const [first] = routers as [TestRouter];
   const router = new URL(first.url).host;
   await first.load('tiny-a');
   await exporter.untilValue('llama_router_model_loads_total', { router, model: 'tiny-a' }, 1);

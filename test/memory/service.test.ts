@@ -1,12 +1,12 @@
 import { expect, it } from '@jest/globals';
-import { createSimulatedRouter } from '../../simulator/simulated-router.ts';
 import { startExporter } from '../support/exporter.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
+import { createTestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
 /** The service on a machine whose nvidia-smi is this recording, and on which no simulated model has a process. */
 async function exporterWith(recording: string, timeout = '10s') {
-  const router = createSimulatedRouter();
+  const router = createTestRouter();
   await router.listen();
   const exporter = await startExporter([router.url], {
     'memory.interval': '200ms',

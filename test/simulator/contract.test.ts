@@ -1,7 +1,7 @@
-import type { ModelDescription } from '../../simulator/description.ts';
-import { createSimulatedRouter } from '../../simulator/simulated-router.ts';
+import type { ModelDescription } from '../../simulator/model-description.ts';
 import { describeRouterContract } from '../contract/router-contract.ts';
 import type { StartRouter } from '../contract/router-under-test.ts';
+import { createTestRouter } from '../support/simulator/test-router.ts';
 
 const tiny = {
   ...{ sizeBytes: 311_040, parameters: 77_760, contextTokens: 256, vocabularyTokens: 286 },
@@ -15,7 +15,7 @@ const models: ModelDescription[] = [
 ];
 
 const start: StartRouter = async ({ aliases = [], tags = [], ...options }) => {
-  const router = createSimulatedRouter({
+  const router = createTestRouter({
     ...options,
     models: [{ id: 'tiny-a', ...tiny, aliases, tags }, ...models],
     exitSeconds: 0.002,

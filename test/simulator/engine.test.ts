@@ -17,7 +17,7 @@ function anEngine(slots = 4) {
   return { clock, engine: createEngine(clock, slots) };
 }
 
-it('counts the prompt when it is through, decodes as they come, and predicted tokens at the end', async () => {
+it('counts the prompt when it is processed, decodes as they happen, and predicted tokens at the end', async () => {
   const { clock, engine } = anEngine();
   const end = engine.generate(aGeneration());
   await clock.advance(0.5 * 1000);
@@ -39,7 +39,7 @@ it('counts the prompt when it is through, decodes as they come, and predicted to
   });
 });
 
-it('serves as many requests as it has slots and lets the others wait', async () => {
+it('serves one request per slot and queues the others', async () => {
   const { clock, engine } = anEngine(2);
   const ends: number[] = [];
   for (const seconds of [1, 2, 3]) {
@@ -54,7 +54,7 @@ it('serves as many requests as it has slots and lets the others wait', async () 
   expect(engine.busy).toBe(false);
 });
 
-it('answers nobody once it is frozen, until it is killed', async () => {
+it('answers no request between freeze and kill', async () => {
   const { clock, engine } = anEngine(1);
   const ends: string[] = [];
   for (const _ of [1, 2]) void engine.generate(aGeneration()).then((end) => ends.push(end));
@@ -67,7 +67,7 @@ it('answers nobody once it is frozen, until it is killed', async () => {
   expect(ends).toEqual(['killed', 'killed']);
 });
 
-it('takes its rates from what happened since they were last read', async () => {
+it('computes rates since the last read', async () => {
   const { clock, engine } = anEngine();
   void engine.generate(aGeneration());
   await clock.advance(20 * 1000);
@@ -75,7 +75,7 @@ it('takes its rates from what happened since they were last read', async () => {
   expect(engine.read()).toMatchObject({ recentPromptRate: 0, recentPredictedRate: 0 });
 });
 
-it('says how many slots were busy at each decode', async () => {
+it('reports busy slots per decode', async () => {
   const { clock, engine } = anEngine();
   for (const _ of [1, 2]) void engine.generate(aGeneration());
   await clock.advance(5 * 1000);
@@ -83,7 +83,7 @@ it('says how many slots were busy at each decode', async () => {
   expect(decodedTokens / decodes).toBe(2);
 });
 
-it('prints what llama-server prints', () => {
+it('prints the text of llama-server', () => {
   const { engine } = anEngine();
   const idle = engine.read();
   expect(renderEngineMetrics(idle)).toBe(recorded('metrics-loaded-idle.prom'));

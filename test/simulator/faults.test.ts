@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { createRouterClient } from '../contract/router-client.ts';
+import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 
-let router: SimulatedRouter;
+let router: TestRouter;
 let url: string;
 
 beforeEach(async () => {
-  router = createSimulatedRouter({ models: [{ id: 'a', loadSeconds: 0.01 }] });
+  router = createTestRouter({ models: [{ id: 'a', loadSeconds: 0.01 }] });
   ({ url } = await router.listen());
 });
 
@@ -20,7 +20,7 @@ async function answersWell(): Promise<boolean> {
 }
 
 describe('a planned fault', () => {
-  it('hits the next request of its path, and no other', async () => {
+  it('affects the next request for its path, and no other', async () => {
     router.faults.next({ on: '/models', kind: 'status', status: 503, body: 'busy' });
     expect((await fetch(`${url}/health`)).status).toBe(200);
     const answer = await listing();
@@ -28,7 +28,7 @@ describe('a planned fault', () => {
     expect(await answersWell()).toBe(true);
   });
 
-  it('hits as often as planned, in the order of planning', async () => {
+  it('affects the planned number of requests, in the order of planning', async () => {
     router.faults.next({ on: '*', kind: 'status', status: 500, times: 2 });
     router.faults.next({ on: '/models', kind: 'status', status: 502 });
     const statuses = [];
@@ -36,7 +36,7 @@ describe('a planned fault', () => {
     expect(statuses).toEqual([500, 500, 502, 200]);
   });
 
-  it('may be for one model only, and may be forgotten', async () => {
+  it('can be limited to one model, and can be cleared', async () => {
     router.faults.next({ on: '/metrics', model: 'b', kind: 'status', status: 500 });
     expect((await fetch(`${url}/metrics?model=a&autoload=false`)).status).toBe(400);
     router.faults.clear();
@@ -55,14 +55,14 @@ it('resets the connection', async () => {
   await expect(listing()).rejects.toMatchObject({ cause: { code: 'ECONNRESET' } });
 });
 
-it('answers garbage, or nothing', async () => {
+it('answers garbage or an empty body', async () => {
   router.faults.next({ on: '/models', kind: 'garbage' });
   await expect((await listing()).json()).rejects.toThrow('JSON');
   router.faults.next({ on: '/models', kind: 'empty' });
   expect(await (await listing()).text()).toBe('');
 });
 
-it('answers late, or dribbles', async () => {
+it('answers late or slowly', async () => {
   for (const kind of ['late', 'slow_body'] as const) {
     router.faults.next({ on: '/models', kind, seconds: 0.06 });
     const asked = performance.now();
@@ -71,7 +71,7 @@ it('answers late, or dribbles', async () => {
   }
 });
 
-it('answers more than anybody wants, for as long as somebody reads', async () => {
+it('answers a huge body while the client reads', async () => {
   router.faults.next({ on: '/models', kind: 'huge_body', bytes: 1_000_000 });
   expect((await (await listing()).text()).length).toBe(1_000_000);
 });
@@ -87,7 +87,7 @@ describe('the stream', () => {
     expect(ears.text).toBe('data: {"model":"half","event":"status_ch');
   });
 
-  it('drops everybody, and serves who comes again', async () => {
+  it('drops its connections and serves new ones', async () => {
     const { until, listen } = client();
     const dropped = await listen();
     router.stream.drop();
@@ -97,7 +97,7 @@ describe('the stream', () => {
     await again.status('a', 'loaded');
   });
 
-  it('freezes: who listens hears nothing any more and is not told', async () => {
+  it('freezes: open connections stay open and silent', async () => {
     const { listen } = client();
     const frozen = await listen();
     router.stream.freeze();
@@ -107,7 +107,7 @@ describe('the stream', () => {
     expect([frozen.text, frozen.ended]).toEqual(['', false]);
   });
 
-  it('says anything it is told to', async () => {
+  it('sends raw text', async () => {
     const { listen, until } = client();
     const ears = await listen();
     router.stream.sendRaw('data: {"model":"a"\n\n: a comment\n\n');

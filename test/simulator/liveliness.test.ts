@@ -1,7 +1,6 @@
 import { expect, it } from '@jest/globals';
-import { liven } from '../../simulator/liveliness.ts';
-import { createSeededRandom } from '../../simulator/seeded-random.ts';
-import { createSimulatedRouter } from '../../simulator/simulated-router.ts';
+import { createSeededRandom, liven } from '../../simulator/liveliness.ts';
+import { createTestRouter } from '../support/simulator/test-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 /** What happens to five models in that many hours. */
@@ -9,7 +8,7 @@ async function live(seed: number, hours: number) {
   const clock = createSteppedClock();
   const random = createSeededRandom(seed);
   const models = ['a', 'b', 'c', 'd', 'e'].map((id) => ({ id }));
-  const router = createSimulatedRouter({ models, modelsMax: 2, sleepIdleSeconds: 60, clock, random });
+  const router = createTestRouter({ models, modelsMax: 2, sleepIdleSeconds: 60, clock, random });
   const stopLiving = liven(router, { random, clock, mostAtOnce: 3 });
   const seen = new Map<string, number>();
   let most = 0;
@@ -31,7 +30,7 @@ async function live(seed: number, hours: number) {
   return { seen, most, restless };
 }
 
-it('has models loaded, evicted, put to sleep, crashed; favourites more often; and ends when told to', async () => {
+it('loads, evicts, crashes and puts models to sleep, favourites more often, until it is ended', async () => {
   const { seen, most, restless } = await live(7, 3);
   const times = (what: string) => seen.get(what) ?? 0;
   expect(times('a loaded')).toBeGreaterThan(times('d loaded'));
@@ -43,6 +42,6 @@ it('has models loaded, evicted, put to sleep, crashed; favourites more often; an
   expect(restless).toBe(false);
 });
 
-it('is the same life for the same seed', async () => {
+it('repeats with the same seed', async () => {
   expect(await live(3, 0.5)).toEqual(await live(3, 0.5));
 });

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { createMachineFiles } from '../../simulator/machine-files.ts';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
-import { createSimulatedRouter } from '../../simulator/simulated-router.ts';
 import { startExporter } from '../support/exporter.ts';
+import { createTestRouter } from '../support/simulator/test-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 import { until } from '../support/until.ts';
 
@@ -15,14 +15,14 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-it('shows an exporter of its own whose memory it is, at the moment of each event', async () => {
+it('shows the memory of each model to an exporter, at the moment of each event', async () => {
   const clock = createSteppedClock(120_000);
   const models = [
     { id: 'qwen', sizeBytes: 16e9, contextTokens: 8192, loadSeconds: 10 },
     { id: 'org/gemma:Q4', loadSeconds: 1 },
   ];
   let show = () => {};
-  const router = createSimulatedRouter({ models, clock, onChange: () => show() });
+  const router = createTestRouter({ models, clock, onChange: () => show() });
   const measure = createSimulatedMemory(router, '', clock);
   const { url } = await router.listen();
   const write = createMachineFiles(folder, router, Number(new URL(url).port));
@@ -67,8 +67,8 @@ it('shows an exporter of its own whose memory it is, at the moment of each event
   }
 });
 
-it('begins anew where it was before, and touches no folder of somebody else', () => {
-  const router = createSimulatedRouter({ models: [{ id: 'qwen' }] });
+it('reuses its own folder and refuses a folder with other files', () => {
+  const router = createTestRouter({ models: [{ id: 'qwen' }] });
   createMachineFiles(folder, router, 8080);
   createMachineFiles(folder, router, 8080);
   expect(readdirSync(join(folder, 'proc')).sort()).toEqual(['100', 'meminfo', 'net']);

@@ -1,14 +1,14 @@
 import { expect, it } from '@jest/globals';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
-import { createSimulatedRouter } from '../../simulator/simulated-router.ts';
+import { createTestRouter } from '../support/simulator/test-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 const GB = 1_000_000_000;
 
-it('rises with a load, falls with sleep and unload, and is never all that is on the card', async () => {
+it('rises with a load, falls with sleep and unload, next to the memory of other processes', async () => {
   const clock = createSteppedClock(120_000);
   const models = [{ id: 'qwen', sizeBytes: 16 * GB, contextTokens: 8192, loadSeconds: 10 }];
-  const router = createSimulatedRouter({ models, sleepIdleSeconds: 60, clock });
+  const router = createTestRouter({ models, sleepIdleSeconds: 60, clock });
   const measure = createSimulatedMemory(router, 'box', clock);
   const read = async () => {
     const { gpus, models } = await measure();
@@ -38,7 +38,7 @@ it('rises with a load, falls with sleep and unload, and is never all that is on 
 
 it('is attributed to the router by its name, with CPU time while it works', async () => {
   const clock = createSteppedClock();
-  const router = createSimulatedRouter({ models: [{ id: 'qwen', loadSeconds: 2 }], clock });
+  const router = createTestRouter({ models: [{ id: 'qwen', loadSeconds: 2 }], clock });
   const measure = createSimulatedMemory(router, 'box', clock);
   await router.load('qwen');
   await measure();

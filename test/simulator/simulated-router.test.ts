@@ -1,14 +1,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { ModelDescription } from '../../simulator/description.ts';
-import {
-  createSimulatedRouter,
-  type SimulatedRouter,
-  type SimulatedRouterOptions,
-} from '../../simulator/simulated-router.ts';
-import { normalEvents } from '../contract/normal.ts';
+import type { ModelDescription } from '../../simulator/model-description.ts';
 import { createRouterClient, type RouterClient } from '../contract/router-client.ts';
+import {
+  createTestRouter,
+  type TestRouter,
+  type TestRouterOptions,
+} from '../support/simulator/test-router.ts';
 
-let router: SimulatedRouter;
+let router: TestRouter;
 
 const aModel = (id: string, given: Partial<ModelDescription> = {}): ModelDescription => ({
   id,
@@ -17,8 +16,8 @@ const aModel = (id: string, given: Partial<ModelDescription> = {}): ModelDescrip
   ...given,
 });
 
-async function given(options: SimulatedRouterOptions = {}): Promise<RouterClient> {
-  router = createSimulatedRouter({ models: [aModel('a'), aModel('b')], exitSeconds: 0.001, ...options });
+async function given(options: TestRouterOptions = {}): Promise<RouterClient> {
+  router = createTestRouter({ models: [aModel('a'), aModel('b')], exitSeconds: 0.001, ...options });
   await router.listen();
   return createRouterClient(router as never, 2);
 }
@@ -26,7 +25,7 @@ async function given(options: SimulatedRouterOptions = {}): Promise<RouterClient
 afterEach(() => router.stop());
 
 describe("other builds' listings", () => {
-  const first = async (options: SimulatedRouterOptions) => {
+  const first = async (options: TestRouterOptions) => {
     const { get } = await given(options);
     return JSON.parse((await get('/models')).text).data[0];
   };
@@ -45,7 +44,7 @@ describe("other builds' listings", () => {
     expect(await first({ shape: 'no-status' })).not.toHaveProperty('status');
   });
 
-  it('of December 2025 know paths, and no event stream', async () => {
+  it('of December 2025 have paths and no event stream', async () => {
     const entry = await first({ shape: 'december-2025' });
     expect(Object.keys(entry)).toEqual(['id', 'in_cache', 'path', 'object', 'owned_by', 'created', 'status']);
     expect(Object.keys(entry.status)).toEqual(['value', 'args']);
@@ -67,7 +66,7 @@ describe('a server with one model', () => {
 });
 
 describe('options', () => {
-  it('autoload: false loads nothing for a request, unless it says so itself', async () => {
+  it('autoload: false loads a model only for a request with autoload=true', async () => {
     const { complete, post } = await given({ autoload: false });
     expect((await complete('a')).text).toContain('model is not loaded');
     const body = { model: 'a', messages: [], max_tokens: 2 };
@@ -83,7 +82,7 @@ describe('options', () => {
     expect(text).toContain('Start it with `--slots`');
   });
 
-  it('ids may hold anything', async () => {
+  it('accepts any id', async () => {
     const id = 'unsloth/Qwen3 "8B":Ünïcode';
     const { load, get, until } = await given({ models: [aModel(id)] });
     await load(id);
@@ -93,7 +92,7 @@ describe('options', () => {
 });
 
 describe('the killed router', () => {
-  it('breaks every connection and forgets every model; started again, it is where it was', async () => {
+  it('breaks every connection and forgets every model; it starts again on the same port', async () => {
     const { listen, until, status } = await given();
     const url = router.url;
     const ears = await listen();
@@ -115,7 +114,7 @@ describe('the killed router', () => {
 });
 
 describe('control', () => {
-  it('sends requests and says what became of them', async () => {
+  it('sends requests and returns how they ended', async () => {
     const { until } = await given({ stopTimeoutSeconds: 0.02 });
     expect(await router.request('a', { tokens: 5 })).toBe('done');
     const long = router.request('a', { seconds: 100 });
@@ -127,82 +126,15 @@ describe('control', () => {
     expect(await router.request('a')).toBe('done');
   });
 
-  it('leaves a process that was told to exit by somebody else in the list, deaf', async () => {
-    const { get, until, status } = await given();
-    await router.request('a');
-    router.model('a').deafen();
-    expect(await status('a')).toBe('loaded');
-    expect((await get('/metrics?model=a&autoload=false')).text).toBe(
-      'proxy error: Could not establish connection',
-    );
-    router.unload('a');
-    await until('the unload', () => router.model('a').status === 'unloaded');
-    expect(router.model('a').exitCode).toBe(0);
-  });
-
-  it('knows no model that does not exist', async () => {
+  it('rejects an unknown model', async () => {
     await given();
-    expect(() => router.crash('nobody')).toThrow("no model 'nobody'");
-    expect(await router.load('nobody')).toBe('unknown');
-  });
-});
-
-describe('downloads', () => {
-  const downloads = { bytes: 1000, seconds: 0.02 };
-
-  it('tell how far they are; the model is there after the next look', async () => {
-    const { post, listen, get, status } = await given({ downloads });
-    const ears = await listen();
-    expect((await post('/models', { model: 'user/repo' })).text).toBe('{"success":true}');
-    expect(await status('user/repo')).toBe('downloading');
-    await ears.heard('the end', ({ event }) => event === 'download_finished');
-    expect(await status('user/repo')).toBe('unloaded');
-    await ears.heard('the rescan', ({ event }) => event === 'models_reload');
-    const url = 'https://models.example/user/repo/model.gguf';
-    const progress = (done: number) => ({ progress: { [url]: { done, total: 1000 } } });
-    expect(ears.events.slice(0, 2)).toEqual([
-      { model: 'user/repo', event: 'model_status', data: { status: 'downloading' } },
-      { model: 'user/repo', event: 'download_progress', data: progress(0) },
-    ]);
-    expect(ears.events.slice(-3)).toEqual([
-      { model: 'user/repo', event: 'download_progress', data: progress(1000) },
-      { model: 'user/repo', event: 'download_finished' },
-      { model: '*', event: 'models_reload' },
-    ]);
-    expect(JSON.parse((await get('/models')).text).data[2]).toMatchObject({
-      source: 'cache',
-      can_remove: true,
-    });
-  });
-
-  it('are cancelled by an unload', async () => {
-    const { post, unload, listen, status } = await given({ downloads: { seconds: 100 } });
-    const ears = await listen();
-    await post('/models', { model: 'user/repo' });
-    await unload('user/repo');
-    await ears.heard('the end', ({ event }) => event === 'download_failed');
-    expect(await status('user/repo')).toBe('none');
-  });
-
-  it('can be removed, other models cannot', async () => {
-    const { listen, status, complete } = await given({
-      models: [aModel('u/r', { source: 'cache' }), aModel('a')],
-    });
-    await complete('u/r');
-    const ears = await listen();
-    const remove = (id: string) => fetch(`${router.url}/models?model=${id}`, { method: 'DELETE' });
-    expect(await (await remove('u/r')).text()).toBe('{"success":true}');
-    expect(await status('u/r')).toBe('none');
-    expect(normalEvents(ears.events)).toEqual([
-      '{"model":"u/r","event":"status_change","data":{"status":"unloaded","exit_code":0}}',
-      '{"model":"u/r","event":"model_remove"}',
-    ]);
-    expect(await (await remove('a')).text()).toContain('model name=a is not removable (not from cache)');
+    expect(() => router.crash('missing')).toThrow("no model 'missing'");
+    expect(await router.load('missing')).toBe('unknown');
   });
 });
 
 describe('the request log', () => {
-  it('knows who asked what, and how often', async () => {
+  it('records and counts requests', async () => {
     const { get } = await given();
     await get('/models');
     await get('/models?reload=1');
@@ -214,7 +146,7 @@ describe('the request log', () => {
     ]);
   });
 
-  it('records what a watcher must not do', async () => {
+  it('records requests that a monitoring client must not send', async () => {
     const { get, until } = await given({ sleepIdleSeconds: 0.5 });
     await get('/metrics?model=a&autoload=false');
     await router.request('a');
@@ -227,7 +159,7 @@ describe('the request log', () => {
     expect(router.violations).toEqual([
       'GET /metrics?model=a&autoload=false while a is unloaded',
       'GET /metrics?model=a without autoload=false',
-      'GET /slots?model=a&autoload=false while the last one is under way',
+      'GET /slots?model=a&autoload=false while the previous one is running',
       'GET /metrics?model=a&autoload=false while a is sleeping',
     ]);
   });

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createSeededRandom } from '../../dist/simulator/seeded-random.js';
+import { createSeededRandom } from '../../dist/simulator/liveliness.js';
 import { createSimulatedMemory } from '../../dist/simulator/simulated-memory.js';
 import { createSimulatedRouter } from '../../dist/simulator/simulated-router.js';
 import { castOf } from '../../dist/src/cli/cast.js';

@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { createSimulatedRouter } from '../../../simulator/simulated-router.ts';
 import { createRouterClient, type RouterClient } from '../../../src/backends/llama-server/client.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { freePort } from '../../support/free-port.ts';
 import { type ScriptedServer, scriptHttp, scriptTcp } from '../../support/scripted-server.ts';
+import { createTestRouter } from '../../support/simulator/test-router.ts';
 
 const recorded = (name: string) =>
   readFileSync(join(import.meta.dirname, '..', '..', 'fixtures', 'router', name), 'utf8');
@@ -207,7 +207,7 @@ describe('a listing that cannot be had', () => {
   });
 
   it('because it is longer than any listing, without reading it all', async () => {
-    const router = createSimulatedRouter();
+    const router = createTestRouter();
     await router.listen();
     ends.push(router.stop);
     router.faults.next({ on: '/metrics', kind: 'huge_body' });
@@ -224,7 +224,7 @@ describe('a listing that cannot be had', () => {
 
 describe('after a fault', () => {
   it('the next question is answered', async () => {
-    const router = createSimulatedRouter({ models: [{ id: 'a' }] });
+    const router = createTestRouter({ models: [{ id: 'a' }] });
     await router.listen();
     ends.push(router.stop);
     const client = aClient(router.url, { requestTimeoutMs: 60 });
@@ -236,7 +236,7 @@ describe('after a fault', () => {
   });
 
   it('a slow answer within the time is as good as any', async () => {
-    const router = createSimulatedRouter({ models: [{ id: 'a' }] });
+    const router = createTestRouter({ models: [{ id: 'a' }] });
     await router.listen();
     ends.push(router.stop);
     router.faults.next({ on: '/models', kind: 'slow_body', seconds: 0.04 });

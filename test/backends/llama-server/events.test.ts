@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { createSimulatedRouter } from '../../../simulator/simulated-router.ts';
 import { createRouterClient } from '../../../src/backends/llama-server/client.ts';
 import { followEvents } from '../../../src/backends/llama-server/events.ts';
 import type { OpenResponse, RouterHttp } from '../../../src/backends/llama-server/http.ts';
 import type { RouterEvent, StreamEnd } from '../../../src/models/feed.ts';
 import { freePort } from '../../support/free-port.ts';
 import { type ScriptedServer, scriptHttp } from '../../support/scripted-server.ts';
+import { createTestRouter } from '../../support/simulator/test-router.ts';
 import { until } from '../../support/until.ts';
 
 const recorded = readFileSync(
@@ -78,7 +78,7 @@ describe('a stream that stands', () => {
   });
 
   it('tells the events of a simulated router in their order', async () => {
-    const router = createSimulatedRouter({
+    const router = createTestRouter({
       models: [{ id: 'über/a b:"q"', loadSeconds: 0.005 }],
       exitSeconds: 0.001,
     });

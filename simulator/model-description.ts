@@ -1,16 +1,14 @@
-export type ModelSource = 'models_dir' | 'cache' | 'preset';
-
-/** A model as its owner would describe it. Only the id is needed. */
+/** A model to simulate. Only the id is required. */
 export interface ModelDescription {
   readonly id: string;
   readonly aliases?: readonly string[];
   readonly tags?: readonly string[];
-  /** Of the weights, in bytes. Default 4.7 GB. */
+  /** Size of the weights in bytes. Default 4.7 GB. */
   readonly sizeBytes?: number;
   readonly parameters?: number;
-  /** The context it runs with (`n_ctx`). Default 8192. */
+  /** Context size it runs with (`n_ctx`). Default 8192. */
   readonly contextTokens?: number;
-  /** The longest context it was trained for (`n_ctx_train`, `context_length`). Default: contextTokens. */
+  /** Context size it was trained with (`n_ctx_train`). Default: contextTokens. */
   readonly trainedContextTokens?: number;
   readonly vocabularyTokens?: number;
   readonly embeddingLength?: number;
@@ -24,14 +22,14 @@ export interface ModelDescription {
   readonly tokensPerSecond?: number;
   /** Default: ten times tokensPerSecond. */
   readonly promptTokensPerSecond?: number;
-  /** Every load of it fails. */
+  /** Every load fails. */
   readonly fails?: boolean;
-  readonly source?: ModelSource;
+  readonly source?: 'models_dir' | 'cache' | 'preset';
 }
 
 export type DescribedModel = Required<ModelDescription>;
 
-/** The description with every blank filled in. */
+/** The description with its defaults. */
 export function describeModel(given: ModelDescription): DescribedModel {
   const sizeBytes = given.sizeBytes ?? 4_700_000_000;
   const contextTokens = given.contextTokens ?? 8192;
@@ -41,7 +39,7 @@ export function describeModel(given: ModelDescription): DescribedModel {
     aliases: [],
     tags: [],
     sizeBytes,
-    // Some 4.7 bits a weight, as the default quantization has.
+    // About 4.7 bits per weight, as the default quantization has.
     parameters: Math.round(sizeBytes / 0.59),
     contextTokens,
     trainedContextTokens: contextTokens,
@@ -58,7 +56,7 @@ export function describeModel(given: ModelDescription): DescribedModel {
   };
 }
 
-/** What the router knows of a model's weights while it has a process: `meta` of listings and `loaded` events. */
+/** `meta` of listings and `loaded` events. */
 export function metaOf(model: DescribedModel): Record<string, string | number> {
   return {
     vocab_type: 1,
@@ -70,4 +68,8 @@ export function metaOf(model: DescribedModel): Record<string, string | number> {
     size: model.sizeBytes,
     ftype: model.quantization,
   };
+}
+
+export function fileOf({ id }: DescribedModel): string {
+  return `/srv/models/${id}.gguf`;
 }

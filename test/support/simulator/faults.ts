@@ -1,50 +1,48 @@
 import type { ServerResponse } from 'node:http';
-import type { Clock } from '../src/lib/clock.ts';
-import type { Answer } from './answer.ts';
+import type { Answer } from '../../../simulator/answer.ts';
+import { write } from '../../../simulator/server.ts';
+import type { Clock } from '../../../src/lib/clock.ts';
 
-/** What may go wrong with an answer. */
-export type Fault =
+/** What can go wrong with an answer. */
+export type AnswerFault =
   /** No answer, ever. */
   | { readonly kind: 'hang' }
   /** The connection is reset. */
   | { readonly kind: 'reset' }
   /** Another status; `body` is plain text. */
   | { readonly kind: 'status'; readonly status: number; readonly body?: string }
-  /** 200, and the beginning of something that is no JSON. */
+  /** 200 and text that is not JSON. */
   | { readonly kind: 'garbage'; readonly body?: string }
-  /** The right answer, after a while. */
+  /** The right answer, `seconds` later. */
   | { readonly kind: 'late'; readonly seconds: number }
-  /** The right answer, its body dribbling for `seconds`. */
+  /** The right answer, its body in pieces over `seconds`. */
   | { readonly kind: 'slow_body'; readonly seconds: number }
-  /** 200 and `bytes` of blanks, 64 MiB if not said otherwise. */
+  /** 200 and `bytes` of blanks, default 64 MiB. */
   | { readonly kind: 'huge_body'; readonly bytes?: number }
   /** An event stream that ends in the middle of its first event. */
   | { readonly kind: 'half_event' }
-  /** 200 and no body. */
+  /** 200 without a body. */
   | { readonly kind: 'empty' };
 
-export type PlannedFault = Fault & {
-  /** The exact path, or `*` for every one. */
+export type PlannedFault = AnswerFault & {
+  /** The exact path, or `*` for every path. */
   readonly on: string;
-  /** Only requests with `?model=` of it. */
+  /** Only requests with this `?model=`. */
   readonly model?: string;
-  /** How many requests suffer. Default 1. */
+  /** How many requests fail. Default 1. */
   readonly times?: number;
 };
 
 export interface Faults {
-  /** Lets the next requests fail; what was planned first comes first. */
+  /** Makes the next requests fail, in the order of planning. */
   next(fault: PlannedFault): void;
-  /** Forgets what was planned. */
+  /** Removes all planned faults. */
   clear(): void;
+  /** The fault for this request, which uses it up. */
+  take(path: string, model: string | null): AnswerFault | undefined;
 }
 
-export interface TakeableFaults extends Faults {
-  /** The fault this request must suffer, used up by asking. */
-  take(path: string, model: string | null): Fault | undefined;
-}
-
-export function createFaults(): TakeableFaults {
+export function createFaults(): Faults {
   const planned: { fault: PlannedFault; left: number }[] = [];
   return {
     next: (fault) => planned.push({ fault, left: fault.times ?? 1 }),
@@ -63,12 +61,12 @@ export function createFaults(): TakeableFaults {
   };
 }
 
-const DRIBBLES = 20;
+const PIECES = 20;
 const BLANKS = Buffer.alloc(64 * 1024, ' ');
 
-/** Makes the response suffer `fault`. `answer` is asked only by faults that end in the right answer. */
-export async function suffer(
-  fault: Fault,
+/** Sends the faulty answer. `answer` is called only for faults that end in the right answer. */
+export async function sendFault(
+  fault: AnswerFault,
   response: ServerResponse,
   answer: () => Promise<Answer>,
   clock: Clock,
@@ -101,10 +99,10 @@ export async function suffer(
     case 'slow_body': {
       const { status, type, body } = await answer();
       start(status, type);
-      const size = Math.ceil(body.length / DRIBBLES);
+      const size = Math.ceil(body.length / PIECES);
       for (let at = 0; at < body.length && !response.destroyed; at += size) {
         response.write(body.slice(at, at + size));
-        await pause(fault.seconds / DRIBBLES);
+        await pause(fault.seconds / PIECES);
       }
       response.end();
       return;
@@ -116,21 +114,14 @@ export async function suffer(
         left > 0 && !response.destroyed;
         left -= BLANKS.length
       ) {
-        const more = response.write(BLANKS.subarray(0, left));
-        if (!more) await drained(response);
+        if (!response.write(BLANKS.subarray(0, left))) await drained(response);
       }
       response.end();
       return;
   }
 }
 
-export function write(response: ServerResponse, { status, type, body }: Answer): void {
-  if (response.destroyed) return;
-  response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) });
-  response.end(body);
-}
-
-/** Resolves when there is room again, or nobody left to read. */
+/** Resolves when there is room again, or the connection is closed. */
 function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

@@ -1,0 +1,98 @@
+import type { ServerResponse } from 'node:http';
+import { type DescribedModel, metaOf } from './model-description.ts';
+
+/** One event of `/models/sse`. Some events carry no `data`. */
+export interface RouterEvent {
+  readonly model: string;
+  readonly event: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+const statusChange = (model: string, data: Record<string, unknown>): RouterEvent => ({
+  model,
+  event: 'status_change',
+  data,
+});
+
+/** A process was started for the model. */
+export function started(model: string): RouterEvent {
+  return { model, event: 'model_status', data: { status: 'loading' } };
+}
+
+/** `value` from 0 to 1. */
+export function progressing(model: string, value: number): RouterEvent {
+  const progress = { stages: ['text_model'], current: 'text_model', value };
+  return statusChange(model, { status: 'loading', progress });
+}
+
+/** The end of a load. The end of a wake carries no `info`: see `woken`. */
+export function loaded(model: DescribedModel, nowSeconds: number): RouterEvent {
+  const info = {
+    id: model.id,
+    aliases: [model.id],
+    tags: model.tags.toSorted(),
+    object: 'model',
+    architecture: { input_modalities: ['text'], output_modalities: ['text'] },
+    created: nowSeconds,
+    owned_by: 'llamacpp',
+    meta: metaOf(model),
+  };
+  return statusChange(model.id, { status: 'loaded', info });
+}
+
+export const woken = (model: string) => statusChange(model, { status: 'loaded' });
+export const asleep = (model: string) => statusChange(model, { status: 'sleeping' });
+export const unloaded = (model: string, exitCode: number) =>
+  statusChange(model, { status: 'unloaded', exit_code: exitCode });
+export const listReloaded: RouterEvent = { model: '*', event: 'models_reload' };
+
+/** The connections to `/models/sse`, and ways to break them. */
+export interface EventStream {
+  readonly listeners: number;
+  send(event: RouterEvent): void;
+  /** Sends any text to every connection, as it is. */
+  sendRaw(text: string): void;
+  /** Breaks every connection. New connections are served. */
+  drop(): void;
+  /** Leaves the open connections open but silent. New connections are served. */
+  freeze(): void;
+  attach(response: ServerResponse): void;
+}
+
+export function createEventStream(): EventStream {
+  const connected = new Set<ServerResponse>();
+  const frozen = new Set<ServerResponse>();
+
+  function sendRaw(text: string): void {
+    for (const response of connected) response.write(text);
+  }
+
+  return {
+    get listeners() {
+      return connected.size;
+    },
+    attach(response) {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
+      response.flushHeaders();
+      connected.add(response);
+      response.on('close', () => {
+        connected.delete(response);
+        frozen.delete(response);
+      });
+    },
+    send: (event) => sendRaw(render(event)),
+    sendRaw,
+    drop() {
+      for (const response of [...connected, ...frozen]) response.destroy();
+    },
+    freeze() {
+      for (const response of connected) frozen.add(response);
+      connected.clear();
+    },
+  };
+}
+
+/** The router writes a whole progress as `1.0`, which JSON.stringify cannot. */
+function render(event: RouterEvent): string {
+  return `data: ${JSON.stringify(event).replace(/"value":(\d)(?=}}}$)/, '"value":$1.0')}\n\n`;
+}
