@@ -54,12 +54,19 @@ export function parseRouterUrl(value: unknown): Parsed<string> {
   if (/[?#]/.test(written)) {
     return { wrong: 'the URL has a query or fragment: end it before the ? or #' };
   }
-  const path = url.pathname.replace(/\/+$/, '');
+  const path = withoutTrailingSlashes(url.pathname);
   if (path.endsWith('/v1')) {
     const base = `${url.origin}${path.slice(0, -'/v1'.length)}`;
     return { wrong: `${shown} is the address for OpenAI clients: the router's own is '${base}'` };
   }
   return { value: `${url.origin}${path}` };
+}
+
+/** A loop, because /\/+$/ takes quadratic time. */
+function withoutTrailingSlashes(path: string): string {
+  let end = path.length;
+  while (path[end - 1] === '/') end -= 1;
+  return path.slice(0, end);
 }
 
 /** `host:port` of a URL, the port always written. */

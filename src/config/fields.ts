@@ -7,6 +7,7 @@ import {
   type Parsed,
   parseChoice,
   parseCount,
+  parseHeaderValue,
   parseLabels,
   parseMatchers,
   parseSeconds,
@@ -51,6 +52,9 @@ export const requiredDuration = (min: string, description: string) =>
 /** Free text. */
 export const text = (fallback: string, description: string) =>
   scalar(fallback, 'text', description, parseText);
+
+/** The value of an HTTP header; numbers count as text. */
+export const headerValue = (description: string) => scalar('', 'text', description, parseHeaderValue);
 
 /** One of a few words, the default first given. */
 export const choice = <const C extends string>(fallback: C, choices: readonly C[], description: string) =>

@@ -20,7 +20,7 @@ export function fileLayer(file: string, example = 'routers:'): { layer: Layer; p
   const document = documentOf(text.value, lines);
   if (document === undefined)
     return failed({ message: 'is nested far too deeply: this is no configuration' });
-  const faults = syntaxFaults(document, text.value, lines);
+  const faults = syntaxFaults(document, lines);
   if (faults.length > 0) return failed(...faults);
   const tree = treeOf(document, example);
   if ('wrong' in tree) return failed({ message: tree.wrong });

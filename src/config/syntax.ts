@@ -1,4 +1,9 @@
-import type { Document, ErrorCode, LineCounter, YAMLError } from 'yaml';
+import { type Document, type ErrorCode, isScalar, type LineCounter, visit, type YAMLError } from 'yaml';
+
+interface Fault {
+  readonly offset: number;
+  readonly message: string;
+}
 
 /** Our own words for the faults of YAML: the library's repeat the text, and that may be a secret. */
 const ADVICE: Partial<Record<ErrorCode, string>> = {
@@ -18,22 +23,35 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
 
 /** What is wrong with the syntax of a document: the first fault of each line, with `:line:column`. */
 export function syntaxFaults(
-  { errors, warnings }: Document.Parsed,
-  text: string,
+  document: Document.Parsed,
   lines: LineCounter,
 ): { at: string; message: string }[] {
+  const all = [...[...document.errors, ...document.warnings].map(syntaxFault), ...duplicateKeys(document)];
   const faults = new Map<number, { at: string; message: string }>();
-  for (const fault of [...errors, ...warnings].sort((a, b) => a.pos[0] - b.pos[0])) {
-    const { line, col } = lines.linePos(fault.pos[0]);
-    if (!faults.has(line)) faults.set(line, { at: `:${line}:${col}`, message: adviceOn(fault, text) });
+  for (const { offset, message } of all.sort((a, b) => a.offset - b.offset)) {
+    const { line, col } = lines.linePos(offset);
+    if (!faults.has(line)) faults.set(line, { at: `:${line}:${col}`, message });
   }
   return [...faults.values()];
 }
 
-function adviceOn({ code, pos }: YAMLError, text: string): string {
-  if (code === 'DUPLICATE_KEY') {
-    const key = /^[\w-]+/.exec(text.slice(pos[0]))?.[0] ?? 'the key';
-    return `'${key}' is given twice: keep one`;
-  }
-  return `not valid YAML: ${ADVICE[code] ?? 'this cannot be understood'}`;
+function syntaxFault({ code, pos }: YAMLError): Fault {
+  return { offset: pos[0], message: `not valid YAML: ${ADVICE[code] ?? 'this cannot be understood'}` };
+}
+
+/** Every key that its mapping already has. */
+function duplicateKeys(document: Document.Parsed): Fault[] {
+  const faults: Fault[] = [];
+  visit(document, {
+    Map(_, { items }) {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        const message = `'${key.value}' is given twice: keep one`;
+        if (seen.has(key.value)) faults.push({ offset: key.range?.[0] ?? 0, message });
+        seen.add(key.value);
+      }
+    },
+  });
+  return faults;
 }

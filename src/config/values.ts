@@ -1,3 +1,4 @@
+import { validateHeaderValue } from 'node:http';
 import { parseDuration } from '../lib/duration.ts';
 import { type Matcher, parseMatcher, splitMatchers } from '../lib/matcher.ts';
 import { nearest } from '../lib/nearest.ts';
@@ -18,6 +19,23 @@ export function parseText(value: unknown): Parsed<string> {
   if (typeof value === 'string') return { value };
   const remedy = typeof value === 'object' ? '' : ': put it in quotes';
   return { wrong: `must be text, not ${kindOf(value)}${remedy}` };
+}
+
+/** A value that Node sends in a header: an invalid one would throw at every request. Numbers count as text. */
+export function parseHeaderValue(value: unknown): Parsed<string> {
+  const text = parseText(typeof value === 'number' ? String(value) : value);
+  if ('wrong' in text) return text;
+  try {
+    validateHeaderValue('X', text.value);
+    return text;
+  } catch {
+    const isBroken = /[\r\n]/.test(text.value);
+    return {
+      wrong: isBroken
+        ? 'has a line break: write the value on one line, in quotes and without | or >'
+        : 'has a character that a header cannot hold: keep to printable ASCII',
+    };
+  }
 }
 
 /** Seconds of `30s`, `1h30m`, `500ms` or of a plain number of seconds, within the bounds (as durations). */

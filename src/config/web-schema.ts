@@ -4,6 +4,7 @@ import {
   choice,
   count,
   duration,
+  headerValue,
   optionalChoice,
   path,
   section,
@@ -44,11 +45,11 @@ const tls = section('How connections are encrypted; empty: not at all.', {
 });
 
 const headers = section('Headers of every answer; empty: not sent.', {
-  'Strict-Transport-Security': text('', 'Its value.'),
+  'Strict-Transport-Security': headerValue('Its value.'),
   'X-Content-Type-Options': optionalChoice(['nosniff'], 'Its value.'),
   'X-Frame-Options': optionalChoice(['deny', 'sameorigin'], 'Its value.'),
-  'X-XSS-Protection': text('', 'Its value.'),
-  'Content-Security-Policy': text('', 'Its value.'),
+  'X-XSS-Protection': headerValue('Its value.'),
+  'Content-Security-Policy': headerValue('Its value.'),
 });
 
 /** The web configuration file of Prometheus' exporter-toolkit, every key of it. */

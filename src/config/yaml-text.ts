@@ -8,15 +8,16 @@ export function parseYaml(text: string): Parsed<unknown> {
   const lines = new LineCounter();
   const document = documentOf(text, lines);
   if (document === undefined) return { wrong: 'is nested far too deeply' };
-  const [fault] = syntaxFaults(document, text, lines);
+  const [fault] = syntaxFaults(document, lines);
   return fault === undefined ? plainOf(document) : { wrong: `${fault.at.slice(1)}: ${fault.message}` };
 }
 
 /** The document with its faults as values; undefined when it is nested too deeply to be read. */
 export function documentOf(text: string, lineCounter: LineCounter): Document.Parsed | undefined {
   try {
-    // No pretty errors: they repeat the text around the fault, which may hold a secret.
-    return parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: true });
+    // No pretty errors: they repeat the text around the fault, which may hold a secret. The library's check of unique keys takes
+    // quadratic time: see syntaxFaults.
+    return parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: true, uniqueKeys: false });
   } catch {
     // What is wrong with a text it reports as a value; only the stack overflows.
     return undefined;

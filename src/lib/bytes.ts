@@ -1,4 +1,4 @@
-/** Bytes for people: `811 B`, `303.8 KiB`, `4.7 GiB`. */
+/** Bytes as text: `811 B`, `303.8 KiB`, `4.7 GiB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let value = bytes;
@@ -24,11 +24,11 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
 };
 
 /**
- * Whole bytes of `8589934592`, `8GiB`, `1.5 GB` or `8.589934592e+09`, as Prometheus' templates write a number;
- * undefined when it is no amount: neither is one with `G` alone, which some read as 1000³ and some as 1024³.
+ * Whole bytes of `8589934592`, `8GiB`, `1.5 GB` or `8.589934592e+09` (a number in a Prometheus template); undefined
+ * for anything else, also for `8G`, which may mean 1000³ or 1024³.
  */
 export function parseBytes(text: string): number | undefined {
-  const [, amount = '', unit = ''] = /^\s*(\d+(?:\.\d+)?(?:e\+?\d{1,2})?)\s*([a-z]*)\s*$/i.exec(text) ?? [];
+  const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?(?:e\+?\d{1,2})?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
   const factor = Object.hasOwn(UNIT_BYTES, unit.toLowerCase()) ? UNIT_BYTES[unit.toLowerCase()] : undefined;
   if (amount === '' || factor === undefined) return undefined;
   const bytes = Math.ceil(Number(amount) * factor);

@@ -1,11 +1,16 @@
+/** Longer words are not compared: the time grows with the product of the lengths. */
+const LONGEST_WORD = 200;
+
 /**
- * The candidate that a misspelt word most likely meant: the one with the fewest edits, if these are at most
- * a third of the word; the first of equals; undefined when nothing is near.
+ * The candidate that a misspelt word most likely means: the one with the fewest edits, if these are at most a third
+ * of the word; the first of equals; undefined when none is near or the word is longer than 200 characters.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  if (word.length > LONGEST_WORD) return undefined;
   let best: string | undefined;
   let limit = Math.ceil(word.length / 3);
   for (const candidate of candidates) {
+    if (Math.abs(candidate.length - word.length) > limit) continue;
     const distance = editDistance(word, candidate);
     if (distance > limit || (best !== undefined && distance === limit)) continue;
     best = candidate;

@@ -57,6 +57,15 @@ it('refuses aliases that multiply', () => {
   );
 });
 
+it('reads many keys, and many slashes in a URL, in linear time', () => {
+  const keys = Array.from({ length: 15_000 }, (_, i) => `      k${i}: v\n`).join('');
+  const url = `http://a${'/'.repeat(100_000)}x`;
+  const file = write(`routers:\n  - url: ${url}\n    labels:\n${keys}`);
+  const startedAt = performance.now();
+  messageOf(file);
+  expect(performance.now() - startedAt).toBeLessThan(3000);
+});
+
 it('takes an empty file, and one of comments, for the defaults', () => {
   for (const text of ['', '# nothing yet\n', '---\n', 'web:\nrouters:\n']) {
     expect(messageOf(write(text))).toBe('nothing is wrong');

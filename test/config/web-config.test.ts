@@ -102,6 +102,19 @@ rate_limit: { interval: 1s, burst: 20 }
   }
 });
 
+it('takes a number for the value of a header', () => {
+  const file = write('http_server_config: { headers: { X-XSS-Protection: 1 } }\n');
+  expect(loadWebConfig(file).headers).toEqual([['X-XSS-Protection', '1']]);
+});
+
+it('refuses a header value that ends in a newline, which would end the process at the first request', () => {
+  const value = "|\n      default-src 'self'\n";
+  const file = write(`http_server_config:\n  headers:\n    Content-Security-Policy: ${value}`);
+  expect(messageOf(file)).toBe(
+    'web.yml:3: http_server_config.headers.Content-Security-Policy: has a line break: write the value on one line, in quotes and without | or >',
+  );
+});
+
 it('takes certificate and key from the file itself', () => {
   const indented = (file: string) => readFileSync(join(TLS, file), 'utf8').replace(/^/gm, '    ');
   const text = `tls_server_config:\n  cert: |\n${indented('server.pem')}\n  key: |\n${indented('server-key.pem')}\n`;

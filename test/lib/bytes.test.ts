@@ -44,3 +44,9 @@ it.each([
   '.5GB',
   '8constructor',
 ])('%j is no amount of bytes', (text) => expect(parseBytes(text)).toBeUndefined());
+
+it('parsing takes linear time: blanks', () => {
+  const startedAt = performance.now();
+  expect(parseBytes(`1${' '.repeat(100_000)}!`)).toBeUndefined();
+  expect(performance.now() - startedAt).toBeLessThan(1000);
+});

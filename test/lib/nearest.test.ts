@@ -38,3 +38,15 @@ it('suggests what was most likely meant, the first of equals, nothing rather tha
   expect(nearest('warning', ['debug', 'info', 'warn', 'error'])).toBe('warn');
   expect(nearest('reconnect_mix', ['reconnect_min', 'reconnect_max'])).toBe('reconnect_min');
 });
+
+it('suggests nothing for a very long word, without comparing it', () => {
+  const long = 'x'.repeat(50_000);
+  const startedAt = performance.now();
+  expect(
+    nearest(
+      long,
+      Array.from({ length: 100 }, (_, i) => `${long}${i}`),
+    ),
+  ).toBeUndefined();
+  expect(performance.now() - startedAt).toBeLessThan(1000);
+});

@@ -26,6 +26,8 @@ export const MATCHER_CASES: readonly (readonly [matcher: string, labels: Labels,
   ['a=~"(?i)CRIT"', { a: 'crit' }, true],
   [String.raw`a=~"\d\\d"`, { a: '77' }, true],
   [String.raw`a=~"gpu\-[0-9\-]+\_\."`, { a: 'gpu-1-2_.' }, true],
+  ['a=~"[[:alpha:]]+"', { a: 'abc' }, true],
+  ['a=~"(?is)B."', { a: 'b\n' }, true],
   ['constructor=""', {}, true],
   ['toString=~".+"', {}, false],
 ];
