@@ -7,7 +7,7 @@ import { freePort } from './support/free-port.mjs';
 import { openClient } from './support/keep-alive-client.mjs';
 import { startExporter } from './support/processes.mjs';
 
-export const usage = `driver: what scrapes take while nvidia-smi hangs, beside one that answers; in turn.
+export const usage = `driver: scrape time while nvidia-smi hangs and while it answers, in turn.
   --rounds 400   turns of each
   --turn 10      scrapes in one turn`;
 

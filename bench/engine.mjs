@@ -31,7 +31,7 @@ export async function run(args) {
   );
   const ports = [...exporters.map(({ port }) => port), ...ready.map((server) => server.ready.port)];
   const names = ['without', 'with', 'with, one hangs', 'bytes of without', 'bytes of with'];
-  const queues = await Promise.all(
+  const results = await Promise.all(
     ports.map(async (port, at) => ({
       name: names[at] ?? '',
       client: await openClient(port),
@@ -40,26 +40,26 @@ export async function run(args) {
     })),
   );
   for (let round = -flags.warmup; round < flags.rounds; round += 1) {
-    for (const lane of queues) {
+    for (const each of results) {
       for (let scrape = 0; scrape < flags.turn; scrape += 1) {
-        const answer = await lane.client.get('identity');
-        if (round >= 0) lane.times.push(answer.milliseconds);
-        lane.bytes = answer.bytes;
+        const answer = await each.client.get('identity');
+        if (round >= 0) each.times.push(answer.milliseconds);
+        each.bytes = answer.bytes;
       }
     }
     await sleep(10);
   }
-  for (const { client } of queues) client.close();
+  for (const { client } of results) client.close();
   await Promise.all([...exporters, ...ready, healthy, hanging].map((server) => server.stop()));
-  report(flags, queues);
+  report(flags, results);
 }
 
 /**
  * @param {{ models: number, rounds: number, turn: number }} flags
- * @param {readonly { name: string, times: number[], bytes: number }[]} lanes
+ * @param {readonly { name: string, times: number[], bytes: number }[]} results
  */
-function report({ models, rounds, turn }, queues) {
-  const rows = queues.map(({ name, times, bytes }) => [
+function report({ models, rounds, turn }, results) {
+  const rows = results.map(({ name, times, bytes }) => [
     name,
     bytes,
     median(times).toFixed(3),
@@ -67,7 +67,7 @@ function report({ models, rounds, turn }, queues) {
   ]);
   console.log(`\n${models} loaded models, ${rounds * turn} scrapes each, in turns, milliseconds:\n`);
   console.log(table(["the models' own metrics", 'bytes', 'p50', 'p99'], rows));
-  const [without, with_, hangs, readyWithout, readyWith] = queues.map(({ times }) => times);
+  const [without, with_, hangs, readyWithout, readyWith] = results.map(({ times }) => times);
   const p50 = (/** @type {number[] | undefined} */ times) => median(times ?? []);
   const allowed = p50(without) + Math.max(0, p50(readyWith) - p50(readyWithout));
   const p99 = (/** @type {number[] | undefined} */ times) => quantile(times ?? [], 0.99);

@@ -3,7 +3,7 @@ import { readFlags } from './support/flags.mjs';
 import { openClient } from './support/keep-alive-client.mjs';
 import { startModule } from './support/processes.mjs';
 
-export const usage = `gate: p50 and p99 of an answer of the gate over one keep-alive connection, beside a ready string.
+export const usage = `gate: p50 and p99 of an answer of the gate over one keep-alive connection, compared with a ready string.
   --series 1000         about how many series the exporter has, 30 models a router
   --rounds 200          turns of each contestant
   --turn 10             questions in one turn

@@ -62,7 +62,7 @@ export async function run(args) {
 }
 
 /**
- * Loads and unloads the model in turn, and times every status that the stream tells of.
+ * Loads and unloads the model in turn, and measures each status change of the stream.
  * @param {string} url
  * @param {Client} client
  * @param {string} model

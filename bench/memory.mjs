@@ -8,7 +8,7 @@ import { startMemory } from '../dist/src/memory/memory.js';
 import { median, quantile, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 
-export const usage = `memory: what reading the memory of this machine costs beside thousands of processes. Linux only.
+export const usage = `memory: cost of a memory reading on a machine with thousands of processes. Linux only.
   --processes 2000      started for it, all asleep
   --readings 50         after the first`;
 

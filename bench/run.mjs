@@ -3,17 +3,17 @@ import { existsSync } from 'node:fs';
 
 /** By name; each module exports `run(args)` and says in `usage` which flags it takes. */
 const MEASUREMENTS = {
-  scrape: 'what a scrape takes, beside a ready string and beside prom-client + express',
-  latency: "from a router's event to its visibility in /metrics, and the listings it cost",
-  idle: 'memory and CPU with 10 routers of 50 models when nothing happens',
-  engine: "what the models' own metrics add to a scrape, and one that hangs",
-  memory: 'what reading the memory of the machine costs beside thousands of processes',
-  soak: 'ten minutes beside a real router: nothing is loaded, woken or kept awake',
-  gate: 'what an answer of the gate takes, which a proxy asks before every request',
-  driver: 'what scrapes take while nvidia-smi hangs',
-  unload: 'all idle models unloaded and gone, beside the shell loop that people write',
-  scale: 'one exporter and 10, 50 and 200 routers: start, memory, CPU, scrape',
-  churn: 'memory while thousands of models come and go',
+  scrape: 'scrape time, compared with a ready string and with prom-client + express',
+  latency: "time from a router's event to its visibility in /metrics, and the listings requested",
+  idle: 'memory and CPU with 10 idle routers of 50 models',
+  engine: "cost of the models' own metrics in a scrape, with a model that hangs",
+  memory: 'cost of a memory reading on a machine with thousands of processes',
+  soak: 'ten minutes with a real router: nothing is loaded, woken or kept awake',
+  gate: 'response time of the gate',
+  driver: 'scrape time while nvidia-smi hangs',
+  unload: 'time until all idle models are gone, compared with a curl and jq loop',
+  scale: 'start, memory, CPU and scrape time with 10, 50 and 200 routers',
+  churn: 'memory while thousands of models appear and vanish',
 };
 
 const [name = '', ...args] = process.argv.slice(2);
@@ -26,7 +26,7 @@ else await run(args);
 
 async function overview() {
   const lines = Object.entries(MEASUREMENTS).map(([each, what]) => `  ${each.padEnd(9)}${what}`);
-  return `Usage: node bench/run.mjs NAME [flags]; NAME --help tells its flags\n${lines.join('\n')}`;
+  return `Usage: node bench/run.mjs NAME [flags]; NAME --help lists its flags\n${lines.join('\n')}`;
 }
 
 /** @param {string} message */

@@ -37,7 +37,7 @@ async function measure(size, { rounds, turn, warmup }) {
     startModule('contestants/prom-client.mjs', { text }),
   ]);
   const servers = [...exporters, ...others];
-  const queues = await Promise.all(
+  const results = await Promise.all(
     servers.flatMap(({ ready }, at) =>
       ENCODINGS.map(async (encoding) => ({
         contestant: CONTESTANTS[at] ?? '',
@@ -49,30 +49,30 @@ async function measure(size, { rounds, turn, warmup }) {
     ),
   );
   for (let round = -warmup; round < rounds; round += 1) {
-    for (const lane of queues) {
+    for (const each of results) {
       for (let scrape = 0; scrape < turn; scrape += 1) {
-        const answer = await lane.client.get(lane.encoding);
-        if (round >= 0) lane.times.push(answer.milliseconds);
-        lane.bytes = answer.bytes;
+        const answer = await each.client.get(each.encoding);
+        if (round >= 0) each.times.push(answer.milliseconds);
+        each.bytes = answer.bytes;
       }
     }
   }
-  for (const { client } of queues) client.close();
+  for (const { client } of results) client.close();
   await Promise.all(servers.map((server) => server.stop()));
-  report(series, rounds * turn, queues);
+  report(series, rounds * turn, results);
 }
 
 /**
  * @param {number} series
  * @param {number} scrapes
- * @param {readonly { contestant: string, encoding: string, times: number[], bytes: number }[]} lanes
+ * @param {readonly { contestant: string, encoding: string, times: number[], bytes: number }[]} results
  */
-function report(series, scrapes, queues) {
+function report(series, scrapes, results) {
   console.log(`\n${series} series, ${scrapes} scrapes each, in turns, milliseconds:\n`);
   const rows = ENCODINGS.flatMap((encoding) => {
-    const own = queues.filter((lane) => lane.encoding === encoding);
+    const own = results.filter((each) => each.encoding === encoding);
     const p50Of = (/** @type {string} */ name) =>
-      median(own.find((lane) => lane.contestant === name)?.times ?? []);
+      median(own.find((each) => each.contestant === name)?.times ?? []);
     const ready = p50Of('ready string');
     const promClient = p50Of('prom-client');
     return own.map(({ contestant, times, bytes }) => {

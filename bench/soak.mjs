@@ -10,7 +10,7 @@ it needs, as npm run test:e2e does: it is a test of that suite, for longer.
 export async function run(args) {
   const { seconds } = readFlags(args, { seconds: 600 });
   const test = ['tools/jest.mjs', '--config', 'jest.e2e.config.js', 'test/e2e/engine.test.ts'];
-  const jest = spawn(process.execPath, [...test, '--testNamePattern', 'beside'], {
+  const jest = spawn(process.execPath, [...test, '--testNamePattern', 'soak'], {
     stdio: 'inherit',
     env: { ...process.env, SOAK_SECONDS: String(seconds) },
   });

@@ -6,7 +6,7 @@ import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { startExporter } from './support/processes.mjs';
 
-export const usage = `unload: all idle models of a real router unloaded and gone, beside the shell loop that people write.
+export const usage = `unload: time until all idle models of a real router are gone, compared with a curl and jq loop.
   LLAMA_SERVER_URL   the router, with curl and jq on this machine; --models-max must allow as many
   --models 4         how many models
   --match tiny       only models with this in their name
@@ -45,7 +45,7 @@ export async function run(args) {
   const times = Object.fromEntries(Object.keys(ways).map((way) => [way, { answered: [], gone: [] }]));
   try {
     while (!(await fetch(`http://127.0.0.1:${port}/-/ready`)).ok) await sleep(20);
-    await post(unloadAll); // Whatever was loaded before.
+    await post(unloadAll); // Models left by the previous run.
     for (let round = 0; round < flags.rounds; round += 1) {
       for (const [way, go] of Object.entries(ways)) {
         await loadAll(url, models);
@@ -101,12 +101,12 @@ async function listed(url) {
 async function loadAll(url, models) {
   for (const model of models) await post(`${url}/models/load`, { model });
   await until(url, models, 'loaded', 20);
-  // A process that has just become ready may miss that it is told to exit.
+  // A process that has just become ready may miss an order to exit.
   await sleep(500);
 }
 
 /**
- * Resolves when the router's stream has told of the end of each: whoever listed all the time would slow it down.
+ * Resolves when the router's stream has reported the end of each: repeated listings would slow it down.
  * @param {string} url @param {readonly string[]} models
  */
 async function watchGone(url, models) {

@@ -1,4 +1,4 @@
-// The real service, filled with models until it shows as many series as it is told. `kind` says what happens
+// The real service, filled with models until it shows as many series as requested. `kind` says what happens
 // after every scrape: nothing (quiet), or one change of one model (lively).
 import { subscribe } from 'node:diagnostics_channel';
 import { listed, startRouterlessService, statusEvent } from '../support/routerless-service.mjs';

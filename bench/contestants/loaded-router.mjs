@@ -21,7 +21,7 @@ async function start({ models, hanging }) {
     });
   }
   for (const id of ids) await router.load(id);
-  // Every tenth of a second somebody asks one of them something.
+  // Every tenth of a second a client sends one of them a request.
   let turn = 0;
   setInterval(() => {
     turn += 1;

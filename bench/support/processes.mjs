@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
  * A module of bench/ in a process of its own; resolves when it has sent its first message, which it must send
  * when it is ready. It ends with us.
  * @param {string} module relative to bench/
- * @param {unknown} task what it is told first
+ * @param {unknown} task the first message it receives
  */
 export async function startModule(module, task) {
   const child = fork(fileURLToPath(new URL(`../${module}`, import.meta.url)), { serialization: 'advanced' });

@@ -64,14 +64,14 @@ const STORIES: Record<string, { steps: PostedAlert[][]; recorded: string[] }> = 
 /** A route and a receiver for each story; a wait in which all alerts of a step come together. */
 const configOf = (url: string) => `
 route:
-  receiver: nobody
+  receiver: none
   group_wait: 500ms
   group_interval: 1s
   group_by: [alertname]
   routes:
 ${Object.keys(STORIES).map(routeOf).join('\n')}
 receivers:
-  - name: nobody
+  - name: none
 ${Object.keys(STORIES)
   .map((story) => receiverOf(story, url))
   .join('\n')}

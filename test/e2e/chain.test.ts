@@ -20,7 +20,7 @@ import { makeRunFolder } from '../support/run-folder.ts';
 import { type Substitution, substitute } from '../support/substitute.ts';
 import { until } from '../support/until.ts';
 
-/** The fake card counts every process with such a model on this machine: nobody else's tests may have them. */
+/** The fake card counts every process with such a model on this machine: no other test may use them. */
 const nameHere = (name: string) => `${name}-${process.pid}`;
 const BUSY = nameHere('mid');
 const [ASKED_FOR, ...OTHERS] = ['tiny-a', 'tiny-b', 'tiny-c'].map(nameHere) as [string, string, string];
@@ -41,7 +41,7 @@ const BUSY_SECONDS = 15;
 /** Everybody starts in time, on a machine that others use as well. */
 const PATIENTLY = { timeoutMs: 40_000, everyMs: 100 };
 
-/** What is shorter than it is shipped. Whatever is 5 s there is 1 s here, and what is 10 min is 3 s. */
+/** Shorter times than the shipped ones: 1 s instead of 5 s, 3 s instead of 10 min. */
 const FASTER: Readonly<Record<string, readonly Substitution[]>> = {
   'alerts.yml': [
     { of: 'interval: 5s', by: 'interval: 1s' },
@@ -181,7 +181,7 @@ describe.each(pairVersions)('a full GPU, on the way through Prometheus and Alert
     expect(await answer.json()).toMatchObject({ outcome: 'success', summary: { unloaded: 1 } });
   }
 
-  it('fires when models that nobody uses hold a part of it, and tells the exporter and the people', async () => {
+  it('fires when idle models hold a part of it, and notifies the exporter and the people', async () => {
     ({ answer: inFlight } = await generate(router, BUSY, busyTokens));
     await load(router, ...IDLE);
     // Side by side: it does not last.
@@ -238,7 +238,7 @@ describe.each(pairVersions)('a full GPU, on the way through Prometheus and Alert
     expect(await exporter.value('llama_router_unload_operations_total', { outcome: 'success' })).toBe(1);
   });
 
-  it('would have told of these models, had nothing become free', async () => {
+  it('would have fired for these models if no memory had become free', async () => {
     const { expr = '' } = allRules().find(({ alert }) => alert === 'LlamaRouterMemoryNotFreed') ?? {};
     const soon = substitute(expr, [
       { of: '[16m]', by: '[5m]' },

@@ -23,7 +23,7 @@ let main: TestRouter;
 let attic: TestRouter;
 let exporter: RunningExporter;
 let folder: string;
-/** Seconds since the epoch: when Prometheus began, and when somebody looks at what is there now. */
+/** Seconds since the epoch: the start of Prometheus, and the time of the queries. */
 let startedAt: number;
 let glanceAt: number;
 const monitors = new Map<PairVersion, Prometheus>();
@@ -125,7 +125,7 @@ async function live(): Promise<void> {
   await post('/api/v1/alertmanager', notification(router));
   await main.load('draw');
   await post('/api/v1/alertmanager', notification(router));
-  await post('/api/v1/alertmanager', notification('nobody'));
+  await post('/api/v1/alertmanager', notification('missing'));
   for (const _ of [1, 2, 3]) await post('/api/v1/unload-all', {}, 'token-of-a-stranger');
 
   // A look at it while one router is down and the other is held, with a busy model and an idle one.

@@ -8,7 +8,7 @@ const INTERVAL_SECONDS = 1;
 const SOAK_SECONDS = Number(process.env.SOAK_SECONDS ?? 12);
 const SLEEP_SECONDS = 4;
 
-describe('beside models that are asleep, unloaded, idle and generating', () => {
+describe('soak: models that are asleep, unloaded, idle and generating', () => {
   let router: RealRouter;
   /** Its models never sleep. */
   let wakeful: RealRouter;
@@ -112,7 +112,7 @@ describe('beside models that are asleep, unloaded, idle and generating', () => {
         .split('\n')
         .filter((line) => line.startsWith('llamacpp:') && line.includes('model="tiny-used"'))
         .map((line) => line.replace(/\{.*\}/, ''))
-        // Averages over the time since somebody last asked: two who ask take from each other.
+        // Averages since the last read: two readers take from each other.
         .filter((line) => !/^llamacpp:(prompt|predicted)_tokens_seconds /.test(line));
       const own = direct
         .split('\n')

@@ -354,7 +354,7 @@ it('says what to mend when the gate does not know which router is meant', async 
   });
   try {
     expect(await through(text)).toMatchObject({ status: 500, body: { error: mend(400) } });
-    expect(await through(naming('nobody'))).toMatchObject({ status: 500, body: { error: mend(404) } });
+    expect(await through(naming('missing'))).toMatchObject({ status: 500, body: { error: mend(404) } });
     expect(await through(naming(`127.0.0.1:${router.port}`))).toMatchObject({ status: 200, tokens: 1 });
   } finally {
     await two.stop();

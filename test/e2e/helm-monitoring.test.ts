@@ -86,7 +86,7 @@ describe('Prometheus Operator', () => {
 });
 
 describe('a real Prometheus, with the rules of the ServiceMonitor for labels', () => {
-  // Nobody listens there: what an exporter says of a router that is down is enough.
+  // No router listens there: the metrics of a router that is down are enough.
   const [near, far] = ['127.0.0.1:9', '127.0.0.1:19'];
   let exporter: RunningExporter;
   let prometheus: Prometheus;

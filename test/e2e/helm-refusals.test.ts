@@ -39,7 +39,7 @@ describe('what cannot work is refused', () => {
     ],
     ['TLS out of nothing', ['webConfig.tls=true'], 'name it in webConfig.existingSecret'],
     [
-      'a sidecar of nobody',
+      'a sidecar without a pod',
       ['mode=sidecar'],
       "sidecar.podLabels: empty: write the labels of llama-server's pods",
     ],
@@ -48,7 +48,7 @@ describe('what cannot work is refused', () => {
       [...sidecar, 'networkPolicy.enabled=true'],
       'in mode sidecar it would cut off llama-server',
     ],
-    ['a pod that is not ours', [...sidecar, 'hostPID=true'], 'shareProcessNamespace: true'],
+    ['the pod of another chart', [...sidecar, 'hostPID=true'], 'shareProcessNamespace: true'],
     [
       'a policy that lets everybody in',
       ['networkPolicy.enabled=true', 'networkPolicy.ingressFrom=null'],

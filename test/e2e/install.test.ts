@@ -10,7 +10,7 @@ import { runRooted } from '../support/rooted-process.ts';
 import { makeRunFolder } from '../support/run-folder.ts';
 import { until } from '../support/until.ts';
 
-/** What somebody who installs it has: the checkout, without what is only there for development. */
+/** What an installation contains: the checkout without development files. */
 const SHIPPED = ['docker-compose.yml', 'deploy', 'prometheus', 'alertmanager', 'grafana'];
 
 const PATIENTLY = { timeoutMs: 60_000, everyMs: 250 };
@@ -111,7 +111,7 @@ function query(containers: Containers, promql: string): number[] {
 }
 
 describe('the image', () => {
-  it('says what it is, belongs to nobody and holds nothing to build with', () => {
+  it('has labels, runs without an owner and contains no build tools', () => {
     const { version } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8'));
     expect(image).toMatchObject({
       user: '1000:1000',
@@ -130,7 +130,7 @@ describe('the image', () => {
   });
 });
 
-/** What whoever has the token of this file is answered when they try. */
+/** The answers to a client with the token of this file. */
 function tryUnload(containers: Containers, tokenFile: string): unknown {
   const token = readFileSync(tokenFile, 'utf8').trim();
   return containers.ask(
@@ -169,7 +169,7 @@ describe('the stack, as prepare.sh prepares it', () => {
     expect(known.activeAlertmanagers).toMatchObject([{ url: 'http://alertmanager:9093/api/v2/alerts' }]);
   });
 
-  it('lets nobody act, and nobody chat, without the token and the key', () => {
+  it('requires the token for actions and the key for chats', () => {
     expect(stack.ask(`${exporter}/api/v1/unload-all`, '-X', 'POST')).toMatchObject({ status: 401 });
     expect(stack.ask('http://127.0.0.1:8080/models')).toMatchObject({ error: { code: 401 } });
     expect(tryUnload(stack, secretFile('operator_token'))).toMatchObject({ outcome: 'dry_run' });

@@ -44,7 +44,7 @@ it('counts a load and how long it took', async () => {
   expect(await exporter.value('llama_router_model_load_duration_seconds_count', { model: 'tiny-b' })).toBe(1);
 });
 
-it('counts an unload by somebody else as external, and the load after it as a reload', async () => {
+it('counts an unload by another client as external, and the load after it as a reload', async () => {
   await order('unload', 'tiny-b');
   happened('unloads', 'tiny-b', { reason: 'external' });
   await agrees();
@@ -54,7 +54,7 @@ it('counts an unload by somebody else as external, and the load after it as a re
   await agrees();
 });
 
-it('names who asked for a load after an unload, where that was reported', async () => {
+it('attributes a reload to the reported cause', async () => {
   await order('unload', 'tiny-b');
   happened('unloads', 'tiny-b', { reason: 'external' });
   await agrees();
@@ -96,7 +96,7 @@ it('counts a crash', async () => {
   expect(await exporter.value('llama_router_model_load_failed', { model: 'tiny-c' })).toBe(0);
 });
 
-it('counts an unload that we asked for as requested', async () => {
+it('counts our own unload as requested', async () => {
   await order('load', 'tiny-a');
   happened('loads', 'tiny-a');
   happened('reloads_after_unload', 'tiny-a', { unload_reason: 'evicted', cause: 'unknown' });
@@ -169,7 +169,7 @@ it('counts what happened while the event stream was lost', async () => {
   await agrees();
 });
 
-it('counts what a killed router took with it, once', async () => {
+it('counts the models of a killed router as unloaded once', async () => {
   await router.kill();
   await exporter.untilValue('llama_router_up', { router: `127.0.0.1:${proxy.port}` }, 0);
   await router.restart();
@@ -268,7 +268,7 @@ function unload(model: string): Promise<Operation> {
 }
 
 /**
- * A process that is told to exit within 2 ms of becoming ready misses the order (5 of 60 in the same millisecond, on
+ * A process that is ordered to exit within 2 ms of becoming ready misses the order (5 of 60 in the same millisecond, on
  * b11669). It is killed after 10 s and ends like a crash, so an unload waits.
  */
 const READY_MS = 20;

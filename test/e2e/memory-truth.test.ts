@@ -96,7 +96,7 @@ async function startAs(pid: number): Promise<ChildProcess> {
     const child = spawn(process.execPath, args, { stdio: 'ignore' });
     await once(child, 'spawn');
     if (child.pid === pid) return child;
-    child.kill('SIGKILL'); // Somebody else was faster.
+    child.kill('SIGKILL'); // Another process was faster.
     await once(child, 'exit');
   }
   throw new Error(`the process ID ${pid} was not to be had in 200 attempts`);

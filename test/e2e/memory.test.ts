@@ -16,7 +16,7 @@ const WITHIN = { timeoutMs: 4 * INTERVAL_MS, everyMs: 50 };
 const MEBIBYTE = 1024 * 1024;
 const UUID = 'GPU-00000000-0000-0000-0000-00000000fa4e';
 const BASE_MIB = 500;
-/** The fake card counts every process with such a model on this machine: nobody else's tests may have them. */
+/** The fake card counts every process with such a model on this machine: no other test may use them. */
 const [MID, TINY_A, TINY_B] = ['mid', 'tiny-a', 'tiny-b'].map((name) => `${name}-${process.pid}`) as [
   string,
   string,
@@ -142,11 +142,11 @@ describe('the memory of models of two routers on one machine', () => {
     const wanted = before - MIB_OF_TINY * MEBIBYTE;
     await until('its memory to be free', async () => (await gpu('used')) === wanted, WITHIN);
     await exporter.untilValue('llama_router_up', { router: labelsOf(other, '').router }, 0);
-    await until('it to be nobody’s', async () => (await gpu('unowned')) === BASE_MIB * MEBIBYTE, WITHIN);
+    await until('it to be unattributed', async () => (await gpu('unowned')) === BASE_MIB * MEBIBYTE, WITHIN);
     expect(await resident(other, TINY_A)).toBeUndefined();
   });
 
-  it('is found anew after a restart of the router', async () => {
+  it('is found again after a restart of the router', async () => {
     await other.restart();
     await complete(other, TINY_B, { tokens: 1 });
     await until('tiny-b to show', async () => (await resident(other, TINY_B)) !== undefined, WITHIN);
@@ -155,7 +155,7 @@ describe('the memory of models of two routers on one machine', () => {
   });
 });
 
-it('finds a router behind a port of somebody else by the ports of its models, as one in a container', async () => {
+it('finds a router behind the port of another process by the ports of its models, as in a container', async () => {
   const router = await startRealRouter({ models: ['tiny-a', 'tiny-b'] });
   const proxy = await startTcpProxy(router.port);
   const url = `http://127.0.0.1:${proxy.port}`;

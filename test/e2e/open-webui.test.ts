@@ -20,7 +20,7 @@ import { until } from '../support/until.ts';
 const TOKEN = 'a-token-of-the-tests';
 /** As long as the filters remember what the gate said. */
 const REMEMBERED_MS = 1_100;
-/** What Open WebUI 0.12.4 makes of whatever a Pipelines filter says. */
+/** What Open WebUI 0.12.4 shows instead of a Pipelines filter's message. */
 const SAID_BY_PIPELINES = 'Internal Server Error';
 
 let router: RealRouter;
@@ -145,7 +145,7 @@ describe('a chat', () => {
     await isNow('tiny-a', 'loaded');
   });
 
-  it('is told who holds the memory, why and until when, and loads nothing', async () => {
+  it('gets the holder, reason and end of the hold, and loads nothing', async () => {
     await hold();
     const { status, body } = await complete('tiny-a');
     expect(status).toBeGreaterThanOrEqual(400);
@@ -244,7 +244,7 @@ describe('the button', () => {
     await isNow('tiny-b', 'unloaded');
   });
 
-  it('does nothing for somebody who is no administrator', async () => {
+  it('does nothing for a user who is not an administrator', async () => {
     await complete('tiny-a');
     await isNow('tiny-a', 'loaded');
     const bob = await webui.addUser('bob@example.org');
@@ -253,7 +253,7 @@ describe('the button', () => {
   });
 });
 
-describe('somebody at a browser', () => {
+describe('a browser', () => {
   it('unloads with the button, and then reads why a chat has to wait', async () => {
     const browser = await startBrowser();
     try {
@@ -261,7 +261,7 @@ describe('somebody at a browser', () => {
       await page.addInitScript({ content: `localStorage.setItem('token', '${webui.admin}')` });
       await page.goto(`${webui.url}/?models=tiny-a`);
       await page.locator('#chat-input').waitFor();
-      // What is new in this version, which is told once.
+      // The release notes, shown once.
       await page.keyboard.press('Escape');
       const say = async (text: string) => {
         await page.locator('#chat-input').click();
@@ -302,7 +302,7 @@ describe('the command', () => {
 });
 
 describe("Open WebUI's own Eject", () => {
-  it('is somebody else to the exporter', async () => {
+  it('is an external client to the exporter', async () => {
     await complete('tiny-a');
     await isNow('tiny-a', 'loaded');
     const ejected = () =>

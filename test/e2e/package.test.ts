@@ -128,7 +128,7 @@ describe('the package', () => {
 
 it('the chart of a release has the image of that release', () => {
   const helm = { ...process.env, HELM: join(goPrograms, 'helm') };
-  const image = 'registry.example/somebody/llama-router-exporter';
+  const image = 'registry.example/owner/llama-router-exporter';
   const args = [join(CHECKOUT, 'tools', 'package-chart.mjs'), image, folder];
   expect(spawnSync(process.execPath, args, { env: helm, encoding: 'utf8' })).toMatchObject({ status: 0 });
   const chart = join(folder, `${name}-${version}.tgz`);

@@ -75,7 +75,7 @@ describe('the page', () => {
     const startedAt = Date.now();
     await router.load('tiny-a');
     await rowOf(page, 'tiny-a').getByText('loaded', { exact: true }).waitFor();
-    // An event prompts it: nobody waited for the next look, which is after five seconds.
+    // An event triggers the refresh: the next poll would be five seconds later.
     expect(Date.now() - startedAt).toBeLessThan(3000);
     expect(await button.evaluate((element) => element === element.ownerDocument.activeElement)).toBe(true);
     router.unload('tiny-a');
@@ -99,7 +99,7 @@ describe('the page', () => {
     await page.keyboard.press('Enter');
     const dialog = page.getByRole('dialog', { name: `${name}?` });
     await dialog.getByRole('button', { name: 'Unload 3 models' }).waitFor();
-    // Their order is nobody's promise.
+    // Their order is not guaranteed.
     const lines = (await listOf(page)).map((line) => line.replace(/\s+/g, ' ').trim());
     expect(lines.toSorted()).toEqual(
       ['would unload tiny-a', 'would unload tiny-b', `would unload ${HOSTILE}`].toSorted(),
@@ -110,7 +110,7 @@ describe('the page', () => {
     await dialog.waitFor({ state: 'hidden' });
     expect(loaded()).toHaveLength(3);
 
-    // Whoever gives up is where he was.
+    // Cancelling returns to the previous state.
     await page.keyboard.press('Enter');
     const confirm = dialog.getByRole('button', { name: 'Unload 3 models' });
     await confirm.waitFor();
@@ -164,7 +164,7 @@ describe('the page', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('unloads a model whatever it is called', async () => {
+  it('unloads a model with any name', async () => {
     await router.load(HOSTILE);
     const page = await openPage();
     await page.getByRole('button', { name: `Unload ${HOSTILE}` }).click();
@@ -218,7 +218,7 @@ describe('the page', () => {
     expect(await rowOf(page, 'tiny-a').innerText()).toMatch(/tiny-a\s+loaded/);
     expect(await page.getByRole('button').count()).toBe(0);
     router.unload('tiny-a');
-    await until('the page to load itself anew', async () =>
+    await until('the page to reload itself', async () =>
       /tiny-a\s+unloaded/.test(await rowOf(page, 'tiny-a').innerText()),
     );
     expect(complaints).toEqual([]);
@@ -240,7 +240,7 @@ function isFocused(element: { ownerDocument: { activeElement: unknown } }): bool
   return element === element.ownerDocument.activeElement;
 }
 
-/** What lies in the storage of the session, and in the one that stays. */
+/** The contents of session storage and local storage. */
 function stored(page: Page): Promise<unknown> {
   return page.evaluate('[{ ...sessionStorage }, { ...localStorage }]');
 }

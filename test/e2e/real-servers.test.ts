@@ -50,7 +50,7 @@ describe('a real router', () => {
     expect(router.childPid('tiny-a')).toBeGreaterThan(router.pid);
   });
 
-  test('opens its event stream before there is an event, and tells of a load', async () => {
+  test('opens its event stream before there is an event, and sends the events of a load', async () => {
     const stream = await fetch(`${router.url}/models/sse`);
     expect(stream.headers.get('content-type')).toBe('text/event-stream');
     const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
@@ -206,7 +206,7 @@ describe.each(pairVersions)('the %s pair', (version) => {
   });
 
   test('Alertmanager is ready', async () => {
-    const config = 'route: { receiver: nobody }\nreceivers: [{ name: nobody }]';
+    const config = 'route: { receiver: none }\nreceivers: [{ name: none }]';
     const alertmanager = await startAlertmanager({ version, config });
     expect(await alertmanager.api('/api/v2/alerts')).toEqual([]);
     await alertmanager.stop();
@@ -230,7 +230,7 @@ describe('the Debian archive to install from', () => {
   afterEach(() => rmSync(etc, { recursive: true }));
   const source = (name: string, text: string) => writeFileSync(join(etc, 'apt', name), text);
 
-  test('is the one that offers this release, in one-line sources', () => {
+  test('offers this release, in one-line sources', () => {
     source(
       'sources.list',
       'deb-src http://src.example/debian bookworm main\n#deb http://off.example/debian bookworm main\n',
@@ -244,7 +244,7 @@ describe('the Debian archive to install from', () => {
     expect(debianMirror(etc, '')).toBe('http://our.example/debian');
   });
 
-  test('is the one that offers this release, in deb822 sources', () => {
+  test('offers this release, in deb822 sources', () => {
     source(
       'sources.list.d/debian.sources',
       'Types: deb\nURIs: http://our.example/debian-security\nSuites: bookworm-security\nComponents: main\n\n' +

@@ -129,7 +129,7 @@ describe('with-free-gpu.sh', () => {
     expect(await holds()).toEqual([]);
   });
 
-  it('leaves a longer hold of somebody else as it is', async () => {
+  it('leaves a longer hold of another client as it is', async () => {
     await changeHold('PUT', { seconds: 86_000, reason: 'mine' });
     expect(await withFreeGpu('true')).toMatchObject({ code: 0 });
     expect(await holds()).toMatchObject([{ reason: 'mine' }]);
@@ -182,7 +182,7 @@ it('the suspend hook unloads before the machine sleeps, and only then', async ()
   expect(await statuses()).toEqual(NONE_LOADED);
 });
 
-/** Whatever stands for the reader's own machine, as it is called here. */
+/** The placeholders of the documents, and their values here. */
 function here(text: string): string {
   return text
     .replaceAll(/http:\/\/(?:localhost|gpu-box):10180/g, exporter.url)

@@ -100,7 +100,7 @@ describe('on what a real exporter says of a real router', () => {
       expect(idle[0]?.value).toBeGreaterThan(0);
     });
 
-    it('is told of nothing else that is wrong', async () => {
+    it('fires no other alert', async () => {
       const alerts = await prometheus.query('count by (alertname) (ALERTS{alertname=~"LlamaRouter.+"})');
       expect(alerts.map(({ metric }) => metric.alertname)).toEqual(['LlamaRouterMemoryNotMeasured']);
     });

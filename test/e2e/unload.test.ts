@@ -45,7 +45,7 @@ function ended(exporter: RunningExporter, { id }: Operation): Promise<Operation>
 
 const modelsOf = ({ routers }: Operation) => routers.flatMap(({ models }) => models);
 
-async function believes(exporter: RunningExporter, status: string, ...models: string[]): Promise<void> {
+async function statusIs(exporter: RunningExporter, status: string, ...models: string[]): Promise<void> {
   for (const model of models) await exporter.untilValue('llama_router_model_status', { model, status }, 1);
 }
 
@@ -83,7 +83,7 @@ describe('unloading everything', () => {
 
   it('unloads idle models, and answers when they are gone', async () => {
     await load(router, ...FOUR);
-    await believes(exporter, 'loaded', ...FOUR);
+    await statusIs(exporter, 'loaded', ...FOUR);
     const processes = FOUR.map((model) => router.childPid(model) ?? 0);
     const { status, operation } = await unloadAll(exporter, { reason: 'a training job' });
     expect(processes.filter(isAlive)).toEqual([]);
@@ -174,7 +174,7 @@ describe('unloading everything', () => {
     await order(router, 'load', model);
     const pid = await until('its process', () => router.childPid(model), { everyMs: 1 });
     process.kill(pid, 'SIGSTOP');
-    await believes(exporter, 'loading', model);
+    await statusIs(exporter, 'loading', model);
     expect(await statusesOf(router)).toMatchObject({ [model]: 'loading' });
     // It may have been killed meanwhile, which is what stops it for good.
     return () => void (isAlive(pid) && process.kill(pid, 'SIGCONT'));
@@ -197,7 +197,7 @@ describe('where llama-server runs without --metrics', () => {
   it('unloads only by force where the slots cannot be asked either, and says why', async () => {
     const { router, exporter } = await aPair({ models: ['tiny-a'], metrics: false, args: ['--no-slots'] });
     await load(router, 'tiny-a');
-    await believes(exporter, 'loaded', 'tiny-a');
+    await statusIs(exporter, 'loaded', 'tiny-a');
     const { status, operation } = await unloadAll(exporter);
     expect(status).toBe(502);
     const detail =
@@ -213,7 +213,7 @@ describe('where llama-server runs without --metrics', () => {
 it('unloads a sleeping model without waking it', async () => {
   const { router, exporter } = await aPair({ models: ['tiny-a'], sleepIdleSeconds: 1 });
   await load(router, 'tiny-a');
-  await believes(exporter, 'sleeping', 'tiny-a');
+  await statusIs(exporter, 'sleeping', 'tiny-a');
   const before = router.log().length;
   const { status, operation } = await unloadAll(exporter);
   expect(status).toBe(200);
@@ -223,7 +223,7 @@ it('unloads a sleeping model without waking it', async () => {
   expect(await exporter.value('llama_router_model_wakes_total', { model: 'tiny-a' })).toBe(0);
 });
 
-describe('beside a router that hangs', () => {
+describe('next to a router that hangs', () => {
   it.each(['wait', 'force'])('unloads what it can at once (%s)', async (whenBusy) => {
     const hanging = await startRealRouter({ models: ['tiny-a'] });
     ends.push(hanging.stop);
@@ -233,7 +233,7 @@ describe('beside a router that hangs', () => {
     ends.push(exporter.stop);
     await load(hanging, 'tiny-a');
     await load(live, ...FOUR);
-    await believes(exporter, 'loaded', ...FOUR);
+    await statusIs(exporter, 'loaded', ...FOUR);
     process.kill(hanging.pid, 'SIGSTOP');
     try {
       const { operation } = await unloadAll(exporter, { when_busy: whenBusy, wait: 0.5 });
@@ -258,7 +258,7 @@ it('remembers what it did when it is started again', async () => {
   const flags = { 'state.file': join(folder, 'state.json') };
   const { router, exporter: first } = await aPair({ models: FOUR }, flags);
   await load(router, ...FOUR);
-  await believes(first, 'loaded', ...FOUR);
+  await statusIs(first, 'loaded', ...FOUR);
   const { operation } = await unloadAll(first);
   const remembered = async (exporter: RunningExporter) => ({
     operations: (await (await fetch(`${exporter.url}/api/v1/operations`)).json()) as object,

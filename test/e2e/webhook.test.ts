@@ -54,7 +54,7 @@ afterEach(async () => {
 
 const configOf = (urls: Record<Story, string>) => `
 route:
-  receiver: nobody
+  receiver: none
   group_by: [story, test, round]
   group_wait: 300ms
   group_interval: 1s
@@ -66,7 +66,7 @@ ${STORIES.map(
       repeat_interval: ${story === 'repeat' ? '1s' : '4h'}`,
 ).join('')}
 receivers:
-  - name: nobody
+  - name: none
 ${STORIES.map(
   (story) => `
   - name: ${story}

@@ -192,12 +192,12 @@ function follow(max: number) {
 /** Lets it happen; where it is our doing, our side knows. */
 function happen({ model, pick }: Chance, router: Router, entry: RouterEntry): RouterEvent[] {
   const operationMetrics = router.possible(model);
-  const deed = operationMetrics[pick % operationMetrics.length];
-  if (deed?.do === 'unload' && deed.by === 'us') entry.asking(IDS[model] ?? '');
-  return deed ? router.act(deed) : [];
+  const action = operationMetrics[pick % operationMetrics.length];
+  if (action?.do === 'unload' && action.by === 'us') entry.asking(IDS[model] ?? '');
+  return action ? router.act(action) : [];
 }
 
-/** The events of one deed, a few milliseconds apart, as the router sends them. */
+/** The events of one action, a few milliseconds apart, as the router sends them. */
 function deliver(entry: RouterEntry, clock: SteppedClock, events: readonly RouterEvent[]): void {
   for (const event of events) {
     entry.event(event);

@@ -10,7 +10,7 @@ export function aRequest({
 }: Partial<Omit<UnloadRequest, 'selection'> & Selection> = {}): UnloadRequest {
   return {
     trigger: 'api',
-    caller: { name: 'somebody' },
+    caller: { name: 'alice' },
     reason: 'memory is needed',
     routers: [],
     selection: {

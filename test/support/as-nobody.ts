@@ -1,4 +1,4 @@
-/** Does this work as somebody whom file modes bind: root reads and writes everything. */
+/** Runs this as an unprivileged user: root ignores file modes. */
 export async function asNobody<T>(work: () => T | Promise<T>): Promise<T> {
   const isRoot = process.geteuid?.() === 0;
   if (isRoot) process.seteuid?.(65_534);

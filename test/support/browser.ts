@@ -3,7 +3,7 @@ import { type Browser, chromium } from 'playwright-core';
 /** Debian's; the only browser that the tests use. */
 const CHROMIUM = '/usr/bin/chromium';
 
-/** A browser that talks to nobody but the pages it is given, with a profile of its own. */
+/** A browser without background traffic, with its own profile. */
 export function startBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM,

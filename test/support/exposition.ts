@@ -1,4 +1,4 @@
-/** A strict reader of the two exposition formats: throws, with the line, at whatever a scraper might stumble over. */
+/** A strict reader of the two exposition formats: throws, with the line, at anything a scraper could reject. */
 export interface Exposition {
   families: ParsedFamily[];
   /** The value of one series; undefined when there is none. Labels in any order. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Plays nvidia-smi: `--play FOLDER/NAME` a recording of test/fixtures/memory/nvidia-smi, or `--living JSON` a card
 // whose used memory follows the models that really live: each process with `--alias MODEL --port P` in its command
-// line holds `perModelMiB[MODEL]` (or `perModelMiB['*']`), beside `baseMiB` that nobody of ours holds.
+// line holds `perModelMiB[MODEL]` (or `perModelMiB['*']`), plus `baseMiB` held by other processes.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 const [mode, what = '', ...args] = process.argv.slice(2);

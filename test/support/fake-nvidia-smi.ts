@@ -17,7 +17,7 @@ export interface LivingCard {
   uuid?: string;
 }
 
-/** An executable that plays this recording, whatever the environment; its path. */
+/** An executable that plays this recording in any environment; its path. */
 export function playRecording(name: string): string {
   return executable(['--play', join(RECORDINGS, name)]);
 }
@@ -30,7 +30,7 @@ export function playLivingCard(card: LivingCard): string {
 function executable(args: readonly string[]): string {
   const file = join(mkdtempSync(join(tmpdir(), 'fake-nvidia-smi-')), 'nvidia-smi');
   const words = [process.execPath, PLAYER, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
-  // exec, so that whoever kills it kills the player.
+  // exec, so that killing it kills the player.
   writeFileSync(file, `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`, { mode: 0o755 });
   return file;
 }

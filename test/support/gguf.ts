@@ -188,7 +188,7 @@ function bytesOf(tensor: Tensor): number {
 function writeWeights(file: number, tensor: Tensor, noise: () => number): void {
   const isNorm = tensor.dimensions.length === 1;
   const count = bytesOf(tensor) / 4;
-  // The same noise again and again: a large model is written in a second, and nobody will read what it says.
+  // The same noise again and again: a large model is written in a second, and its output does not matter.
   const chunk = new Float32Array(Math.min(count, 1 << 16));
   for (let index = 0; index < chunk.length; index++) chunk[index] = isNorm ? 1 : noise();
   for (let written = 0; written < count; written += chunk.length) {

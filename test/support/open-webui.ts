@@ -27,7 +27,7 @@ export interface OpenWebUi {
   readonly url: string;
   /** The bearer token of the administrator who signed up first. */
   readonly admin: string;
-  /** Asks as the administrator, or as whoever has this token. */
+  /** Sends a request as the administrator, or with this token. */
   ask(method: string, path: string, body?: unknown, token?: string): Promise<Answer>;
   /** Creates an account of role `user` and answers its token. */
   addUser(email: string): Promise<string>;
@@ -63,7 +63,7 @@ export async function startOpenWebUi(connections: readonly Connection[]): Promis
     // They would load a model again that a test has just unloaded. Titles are asked for by those who want some.
     ENABLE_FOLLOW_UP_GENERATION: 'False',
     ENABLE_TAGS_GENERATION: 'False',
-    // It fetches nothing and tells nobody.
+    // No downloads, no analytics.
     OFFLINE_MODE: 'true',
     HF_HUB_OFFLINE: '1',
     RAG_EMBEDDING_ENGINE: 'openai',
@@ -125,7 +125,7 @@ export async function startOpenWebUi(connections: readonly Connection[]): Promis
 /** A browser tab, as Open WebUI knows it. */
 export interface Tab {
   readonly sessionId: string;
-  /** All that it was told, the oldest first. */
+  /** All messages it received, the oldest first. */
   readonly events: readonly { type: string; data: Record<string, unknown> }[];
   close(): void;
 }

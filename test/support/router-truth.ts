@@ -34,17 +34,17 @@ export interface TrueModel {
   done: Tally;
 }
 
-/** Somebody's deed. */
-export type Deed =
+/** One action on a model, by us or by others. */
+export type Action =
   | { do: 'load' | 'comeUp' | 'failLoad' | 'sleep' | 'wake' | 'wokenUp' | 'crash'; model: number }
   | { do: 'unload'; model: number; by: 'us' | 'others'; busy: boolean };
 
 export interface Router {
   models: TrueModel[];
   /** What may happen to this model now. */
-  possible(model: number): Deed[];
-  /** Does it, unless the router is full of what cannot be evicted, and answers the events that tell of it. */
-  act(deed: Deed): RouterEvent[];
+  possible(model: number): Action[];
+  /** Performs it, unless the router is full of models that cannot be evicted, and returns its events. */
+  act(action: Action): RouterEvent[];
   /** Its processes end, its events too, and it has forgotten every port and failure. */
   restart(): void;
   listing(): Listing;
@@ -63,10 +63,10 @@ export function createTrueRouter(ids: readonly string[], modelsMax: number): Rou
   const running = () => models.filter(({ process }) => process !== 'none');
   return {
     models,
-    possible: (model) => possibleDeeds(model, models[model]?.process ?? 'none'),
-    act(deed) {
-      const model = models[deed.model];
-      return model ? act(model, deed) : [];
+    possible: (model) => possibleActions(model, models[model]?.process ?? 'none'),
+    act(action) {
+      const model = models[action.model];
+      return model ? act(model, action) : [];
     },
     restart() {
       for (const model of models) {
@@ -82,9 +82,9 @@ export function createTrueRouter(ids: readonly string[], modelsMax: number): Rou
       ),
   };
 
-  function act(model: TrueModel, deed: Deed): RouterEvent[] {
+  function act(model: TrueModel, action: Action): RouterEvent[] {
     const { id, done } = model;
-    switch (deed.do) {
+    switch (action.do) {
       case 'load':
         return load(model);
       case 'comeUp':
@@ -109,7 +109,7 @@ export function createTrueRouter(ids: readonly string[], modelsMax: number): Rou
         done.crashed += 1;
         return end(model, 1);
       case 'unload':
-        return unload(model, deed);
+        return unload(model, action);
     }
   }
 
@@ -133,7 +133,7 @@ export function createTrueRouter(ids: readonly string[], modelsMax: number): Rou
   }
 
   /** A kill by others looks like what ends by itself: as such it is counted. */
-  function unload(model: TrueModel, { by, busy }: Deed & { do: 'unload' }): RouterEvent[] {
+  function unload(model: TrueModel, { by, busy }: Action & { do: 'unload' }): RouterEvent[] {
     const killed = busy || !isUp(model);
     if (by === 'us') model.done.requested += 1;
     else if (!killed) model.done.external += 1;
@@ -149,23 +149,23 @@ export function createTrueRouter(ids: readonly string[], modelsMax: number): Rou
   }
 }
 
-function possibleDeeds(model: number, process: TrueModel['process']): Deed[] {
+function possibleActions(model: number, process: TrueModel['process']): Action[] {
   const unloads = (['us', 'others'] as const).flatMap((by) =>
-    [true, false].map((busy): Deed => ({ do: 'unload', model, by, busy })),
+    [true, false].map((busy): Action => ({ do: 'unload', model, by, busy })),
   );
-  const operationMetrics = (...names: Exclude<Deed['do'], 'unload'>[]) =>
-    names.map((name): Deed => ({ do: name, model }));
+  const actions = (...names: Exclude<Action['do'], 'unload'>[]) =>
+    names.map((name): Action => ({ do: name, model }));
   switch (process) {
     case 'none':
-      return operationMetrics('load');
+      return actions('load');
     case 'coming up':
-      return [...operationMetrics('comeUp', 'comeUp', 'comeUp', 'comeUp', 'failLoad'), ...unloads];
+      return [...actions('comeUp', 'comeUp', 'comeUp', 'comeUp', 'failLoad'), ...unloads];
     case 'loaded':
-      return [...operationMetrics('sleep', 'sleep', 'crash'), ...unloads];
+      return [...actions('sleep', 'sleep', 'crash'), ...unloads];
     case 'sleeping':
-      return [...operationMetrics('wake', 'wake', 'crash'), ...unloads];
+      return [...actions('wake', 'wake', 'crash'), ...unloads];
     case 'waking':
-      return [...operationMetrics('wokenUp', 'wokenUp', 'wokenUp', 'crash'), ...unloads];
+      return [...actions('wokenUp', 'wokenUp', 'wokenUp', 'crash'), ...unloads];
   }
 }
 

@@ -5,7 +5,7 @@ import { cache } from '../../tools/install-real-servers/places.mjs';
 const runs = join(cache, 'run');
 
 /**
- * A fresh folder for one server's files. It is beside the cached models, so that they can be hard-linked,
+ * A fresh folder for one server's files. It is next to the cached models, so that they can be hard-linked,
  * and it carries our process id: what a killed test run left behind is swept by the next one.
  */
 export function makeRunFolder(name: string): string {

@@ -1,6 +1,6 @@
 import { runCli } from '../../src/cli/cli.ts';
 
-/** Runs the program in this process: its exit code, and what it writes where nobody watches. */
+/** Runs the program in this process and returns its exit code and output. */
 export async function runProgram(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   const out: string[] = [];
   const err: string[] = [];

@@ -10,7 +10,7 @@ export interface ScriptedServer {
   readonly connections: number;
   /** Connections that were made, ever. */
   readonly accepted: number;
-  /** Resolves when nobody is connected any more. */
+  /** Resolves when the last connection is closed. */
   emptied(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -26,7 +26,7 @@ export function scriptHttp(
   return started(server);
 }
 
-/** Speaks whatever the script writes, once something was asked. */
+/** Sends the text of the script after a request. */
 export function scriptTcp(script: (socket: Socket, request: string) => void): Promise<ScriptedServer> {
   const server = createTcpServer((socket) => {
     socket.on('data', (chunk) => script(socket, chunk.toString('latin1')));

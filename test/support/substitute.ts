@@ -7,7 +7,7 @@ export interface Substitution {
 
 /**
  * A shipped file with other names and numbers in it. Throws when one is not there exactly as often as told: a test
- * that replaced nothing would wait for the times of the file, or ask somebody else's server.
+ * that replaced nothing would wait for the times of the file, or send requests to another server.
  */
 export function substitute(text: string, substitutions: readonly Substitution[]): string {
   return substitutions.reduce((result, { of, by, times = 1 }) => {

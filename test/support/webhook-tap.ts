@@ -14,7 +14,7 @@ export interface WebhookTap {
   readonly url: string;
   /** Since the last `passTo`, in the order in which they were given. */
   readonly answers: readonly TappedAnswer[];
-  /** The exporter that notifications go to from now on; undefined: nobody, connections break. */
+  /** The exporter that notifications go to from now on; undefined: connections break. */
   passTo(exporter: string | undefined): void;
   stop(): Promise<void>;
 }
@@ -31,7 +31,7 @@ export async function startWebhookTap(): Promise<WebhookTap> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     try {
-      if (exporter === undefined) throw new Error('nobody is there');
+      if (exporter === undefined) throw new Error('no exporter');
       const startedAt = performance.now();
       const answer = await fetch(exporter + PATH, {
         method: request.method ?? '',

@@ -78,7 +78,7 @@ describe('an operation', () => {
     expect(operation).toEqual({
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       trigger: 'api',
-      caller: { name: 'somebody' },
+      caller: { name: 'alice' },
       reason: 'memory is needed',
       when_busy: 'wait',
       outcome: 'success',
