@@ -1,4 +1,4 @@
-// docs/alerts.md: the alerts and thresholds of prometheus/rules, for people who run them.
+// Generates docs/alerts.md from the alerts and thresholds of prometheus/rules.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse, parseDocument } from 'yaml';
@@ -10,55 +10,52 @@ export function alertsDocument() {
   return `<!-- Generated from prometheus/rules by \`npm run generate\`: edit tools/alerts-document.mjs or the rules. -->
 # Alerts
 
-Ready to use, in \`prometheus/rules\`; [prometheus.yml](../prometheus/prometheus.yml) and
-[alertmanager.yml](../alertmanager/alertmanager.yml) load and route them. What each means and what to do:
-[runbook.md](runbook.md). Every one has a test that it fires and one that it stays quiet, in \`prometheus/tests\`
-(\`promtool test rules prometheus/tests/*.yml\`, with Prometheus 2.42 and 3.5).
+Load the alerts and recording rules of \`prometheus/rules\` into Prometheus. [prometheus.yml](../prometheus/prometheus.yml) and
+[alertmanager.yml](../alertmanager/alertmanager.yml) show how to load and route them. The [runbook](runbook.md) says what to do
+about each alert.
 
-| alert | severity | | after | compares with |
+\`\`\`yaml
+rule_files:
+  - rules/*.yml
+\`\`\`
+
+| Alert | Severity | | After | Threshold |
 |---|---|---|---|---|
 ${alertRows(read('alerts.yml')).join('\n')}
 
-\`critical\`: nothing is served, or nobody is watching. \`warning\`: somebody should look today. \`info\`: good to know.
+\`critical\`: requests are not served, or monitoring is down. \`warning\`: look at it today. \`info\`: for information.
+
+\`promtool test rules prometheus/tests/*.yml\` tests when each alert fires and when it does not (Prometheus 2.42 and 3.5).
 
 ## Thresholds
 
-All in [thresholds.yml](../prometheus/rules/thresholds.yml); change them there and reload Prometheus. They are series,
-so that a graph can show its limit. How long something must hold is the \`for\` of its alert.
+Change them in [thresholds.yml](../prometheus/rules/thresholds.yml) and reload Prometheus. They are series, so graphs can show them.
 
-| series | | |
+| Series | Default | |
 |---|---|---|
 ${thresholdRows(read('thresholds.yml')).join('\n')}
 
-## What is sent to the exporter
+## The alert that unloads models
 
-Memory that is full is how an inference machine should be; "full, so unload everything" only makes clients load it all
-again. \`LlamaRouterMemoryHeldByIdleModels\` therefore needs both: a full GPU, and a model on that host that has had
-nothing to do for a while. It has the label \`action="unload"\`, which Alertmanager routes to
-\`POST /api/v1/alertmanager\`, the label \`router\`, and the annotation \`unload_idle_for\` from the same threshold, so
-that only idle models go. When they are gone nothing is idle, and the alert ends; the earliest next time is when
-another model has become idle. If clients do load again at once what was unloaded, the exporter rests
-(\`LlamaRouterUnloadPaused\`).
+\`LlamaRouterMemoryHeldByIdleModels\` fires when a GPU is full and models on its host are idle. Its label \`action="unload"\` routes it
+to \`POST /api/v1/alertmanager\`, and its annotation \`unload_idle_for\` limits the unload to idle models. The alert ends when they are
+gone. If clients load the same models again at once, automatic unloads are paused (\`LlamaRouterUnloadPaused\`).
 
-How soon: 34 to 40 s from the moment when a GPU is full and a model has been idle for long enough, until its memory is
-free; 3 to 9 s later the alert is over. 30 s of that are the alert's \`for\`, 0.7 to 2.4 s the operation with its two readings
-of memory; the rest are readings, scrapes and three groups of rules, each every 5 s, which may add up to a minute in all.
-Measured on two busy cores, twice with each pair of versions: the chain of \`test/e2e/chain.test.ts\` with the times as
-shipped, but for the idle time, which comes before; llama-server, Prometheus and Alertmanager were real, nvidia-smi a fake.
-With 1 s for every 5 s, and a \`for\` of 2 s, it was 3 and 5 s.
+Memory is free 34 to 40 s after a GPU is full and a model is idle long enough, and the alert ends 3 to 9 s later. 30 s of that are
+the alert's \`for\`, 0.7 to 2.4 s the operation, and the rest readings, scrapes and rule evaluations every 5 s (measured by
+\`test/e2e/chain.test.ts\` with a simulated nvidia-smi).
 
-Who is idle is known where llama-server runs with \`--metrics\`, or puts models to sleep (\`--sleep-idle-seconds\`).
+Idle times need llama-server with \`--metrics\` or \`--sleep-idle-seconds\`.
 
-Your own alert can do the same: give it \`action: unload\` and \`router\`, and narrow it down with labels or annotations
-such as \`unload_models\`, \`unload_keep\`, \`unload_idle_for\`, \`unload_when_busy\` and \`unload_hold\`.
+Your own alerts can do the same: add \`action: unload\`, \`router\` and [options](alertmanager.md#options-of-an-alert).
 
-## Which GPU belongs to which router
+## Which GPU belongs to which router?
 
-GPU memory has no router. What the two share is the **host**: the label \`host\` of the target if you set one, else its
-\`instance\` without the port. So nothing is to be done where the exporter runs beside its routers and is scraped by the
-machine's name, also when another exporter measures the GPU: \`gpu-1:10180\` and \`gpu-1:9400\` are the same host. Else:
+GPUs and routers are joined by **host**: the target's label \`host\`, otherwise its \`instance\` without the port. If an exporter runs
+on the machine of its routers and is scraped by the machine's name, this works without configuration: \`gpu-1:10180\` and
+\`gpu-1:9400\` are the same host. Otherwise:
 
-- **Targets with other names**, such as containers (\`exporter:10180\`, \`dcgm:9400\`) or pods: give both the same label.
+- **Targets with other names**, such as containers (\`exporter:10180\`, \`dcgm:9400\`): give them the same label.
 
   \`\`\`yaml
   static_configs:
@@ -66,40 +63,35 @@ machine's name, also when another exporter measures the GPU: \`gpu-1:10180\` and
       labels: { host: gpu-box }
   \`\`\`
 
-  The Helm chart does, with the name of the node: [kubernetes.md](kubernetes.md#memory-of-the-node).
+  The Helm chart sets the [node name](kubernetes.md#memory-of-the-node).
 
-- **A router on another machine than its exporter** would be taken for a neighbour of the exporter's GPUs, and its idle
-  models unloaded for nothing. Say where it is:
+- **A router on another machine than its exporter**: set its host, or its idle models are unloaded when the exporter's GPU is full.
 
   \`\`\`yaml
   metric_relabel_configs:
     - { source_labels: [router], regex: attic, target_label: host, replacement: attic }
   \`\`\`
 
-- **Several exporters**: each knows its own routers only, so each needs a route and a receiver of its own in
-  Alertmanager, with one more matcher such as \`host="gpu-box"\`.
+- **Several exporters**: give each its own route and receiver in Alertmanager, with another matcher such as \`host="gpu-box"\`.
 
-The host is all that is looked at: on a machine with several GPUs, one full GPU is enough for idle models to go, whichever
-GPU they are on. Where that is too much, narrow it down with \`unload_models\` or \`unload_keep\`.
+On a host with several GPUs, one full GPU is enough to unload idle models on all of them. Use \`unload_models\` or \`unload_keep\` to
+limit that.
 
-## GPU memory, whoever measures it
+## GPU memory from any exporter
 
-\`gpu:memory_used:bytes\`, \`gpu:memory_total:bytes\` and \`gpu:memory_used:ratio\` come from
-[gpu-memory.yml](../prometheus/rules/gpu-memory.yml), with \`gpu_uuid\` (without the prefix \`GPU-\`), \`pool\` where it is
-told, and \`source\`:
+[gpu-memory.yml](../prometheus/rules/gpu-memory.yml) records \`gpu:memory_used:bytes\`, \`gpu:memory_total:bytes\` and
+\`gpu:memory_used:ratio\` with \`gpu_uuid\` (without the prefix \`GPU-\`), \`pool\` and \`source\`:
 
-| \`source\` | reads |
+| \`source\` | Series |
 |---|---|
 ${sourceRows(read('gpu-memory.yml')).join('\n')}
 
-\`host:gpu_memory_used:ratio\` is the fullest GPU of each host. Of an AMD APU the pool \`gtt\` counts, where its models
-are; of all others \`vram\`. A GPU that several exporters measure has one series for each.
-
-The rules are written after what those exporters' documentation and tests show; none of them has been run with them.
+\`host:gpu_memory_used:ratio\` is the fullest GPU of each host. For an AMD APU the pool \`gtt\` counts, otherwise \`vram\`. A GPU measured
+by several exporters has a series for each.
 
 ## Links to the runbook
 
-\`runbook_url\` is a path within this project. Where you keep a copy that can be opened:
+\`runbook_url\` is a path within this project. Point it to your copy:
 
 \`\`\`sh
 sed -i 's|docs/runbook.md|https://git.example/llama-router-exporter/docs/runbook.md|' prometheus/rules/alerts.yml
@@ -108,7 +100,7 @@ sed -i 's|docs/runbook.md|https://git.example/llama-router-exporter/docs/runbook
 }
 
 function alertRows(text) {
-  return rulesOf(text).map(({ alert, expr, for: after = 'at once', labels, annotations }) => {
+  return rulesOf(text).map(({ alert, expr, for: after = '-', labels, annotations }) => {
     const thresholds = [...expr.matchAll(/llama_router:threshold:(\w+)/g)].map(([, name]) => `\`${name}\``);
     const link = `[${alert}](runbook.md#${alert.toLowerCase()})`;
     return `| ${link} | ${labels.severity} | ${annotations.summary} | ${after} | ${[...new Set(thresholds)].join(', ')} |`;
@@ -119,7 +111,7 @@ function thresholdRows(text) {
   const rules = parseDocument(text).getIn(['groups', 0, 'rules']);
   return rules.items.map((rule, i) => {
     const [record, value] = [rule.get('record'), /^vector\((.+)\)$/.exec(rule.get('expr'))?.[1]];
-    // The comment above the first of a list belongs to the list, as yaml reads it.
+    // yaml attaches the comment above the first item to the list.
     const comment = i === 0 ? rules.commentBefore : rule.commentBefore;
     if (value === undefined || !comment)
       throw new Error(`${record} in thresholds.yml: no vector(…), or no comment`);
