@@ -7,40 +7,36 @@ import { systemClock } from '../lib/clock.ts';
 import { ok } from '../lib/result.ts';
 import type { Command } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
+import { printable } from './text.ts';
 
-/** `check-config FILE`: what `serve --config.file FILE` would say of it, and of the files that it names. */
 export const checkConfig: Command = {
   name: 'check-config',
-  summary: 'Checks a configuration file.',
+  summary: 'Check a configuration file and the files it names.',
   words: 'FILE',
   flags: [],
   configured: false,
   async run({ words, terminal }) {
     const [file, ...more] = words;
-    if (file === undefined || more.length > 0) throw new UsageError('check-config takes one FILE');
+    if (file === undefined || more.length > 0) throw new UsageError('check-config needs exactly one FILE');
     const config = loadConfig({ file, env: {}, flags: {} });
-    const { config_file } = config.web;
-    if (config_file !== '') loadWebConfig(config_file);
-    const { routers } = await lookIntoFiles(config);
-    const count = routers.length;
+    if (config.web.config_file !== '') loadWebConfig(config.web.config_file);
+    const count = await countRouters(config);
     terminal.out(`${file}: valid, ${count} router${count === 1 ? '' : 's'}\n`);
     return EXIT.done;
   },
 };
 
-/** The configuration with the routers in its files of discovery; nobody is asked for names. Throws a ConfigError. */
-async function lookIntoFiles(config: Config): Promise<Config> {
-  const silent = { addresses: async () => ok([]), stop() {} };
-  const discovery = createDiscovery(config, systemClock, () => silent);
+/** Reads the discovery files, but asks no name server. Throws a ConfigError. */
+async function countRouters(config: Config): Promise<number> {
+  const noNames = { addresses: async () => ok([]), stop() {} };
+  const discovery = createDiscovery(config, systemClock, () => noNames);
   await discovery.follow(config);
-  const groups = discovery.groups();
+  const groups = printable(discovery.groups());
   discovery.stop();
   const problems = groups.flatMap(({ group, faults, ignored }) => {
-    const key = `discovery of ${group}`;
-    return [...faults, ...ignored.map(({ target, why }) => `${target} is not followed: ${why}`)].map(
-      (message) => ({ source: '', key, message }),
-    );
+    const messages = [...faults, ...ignored.map(({ target, why }) => `${target} is ignored: ${why}`)];
+    return messages.map((message) => ({ source: '', key: `discovery of ${group}`, message }));
   });
   if (problems.length > 0) throw new ConfigError(problems);
-  return discovery.current;
+  return discovery.current.routers.length;
 }

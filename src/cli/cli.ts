@@ -6,11 +6,11 @@ import { createConfigSource } from '../config/source.ts';
 import { nearest } from '../lib/nearest.ts';
 import { packageVersion } from '../lib/version.ts';
 import type { Command } from './command.ts';
-import { EXIT, UsageError } from './exit-codes.ts';
+import { EXIT, UnreachableError, UsageError } from './exit-codes.ts';
 import { helpOf, overview } from './help.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Loaded by name: a service that runs for months need not carry the simulator and the doctor. */
+/** Imported on demand: `serve` does not need the simulator and the doctor in memory. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./serve.ts')).serveCommand,
   list: async () => (await import('./list.ts')).list,
@@ -22,7 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'check-config': async () => (await import('./check-config.ts')).checkConfig,
 };
 
-/** Runs the program with these arguments and resolves to its exit code. Never throws. */
+/** Runs the program and resolves with its exit code. Rejects only on a programming error. */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
   const version = packageVersion();
   const [first = '', ...others] = args;
@@ -58,6 +58,10 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
       terminal.err(`llama-router-exporter: ${error.message}\n`);
       return EXIT.usage;
     }
+    if (error instanceof UnreachableError) {
+      terminal.err(`${error.message}\n`);
+      return EXIT.unreachable;
+    }
     throw error;
   }
 }
@@ -67,7 +71,7 @@ function commandNamed(name: string): Promise<Command> {
   if (load) return load();
   const hint = nearest(name, Object.keys(COMMANDS));
   throw new UsageError(
-    `there is no command '${name}'${hint ? `: did you mean '${hint}'?` : ''}. See llama-router-exporter help.`,
+    `unknown command '${name}'${hint ? `: did you mean '${hint}'?` : '.'} See llama-router-exporter help.`,
   );
 }
 
@@ -80,7 +84,9 @@ function parse(command: Command, args: readonly string[]) {
   try {
     const parsed = parseArgs({ args: [...args], options, allowPositionals: true, allowNegative: true });
     if (command.words === undefined && parsed.positionals.length > 0) {
-      throw new UsageError(`${command.name} takes no '${parsed.positionals[0]}'`);
+      throw new UsageError(
+        `${command.name} takes no argument '${parsed.positionals[0]}'. See llama-router-exporter ${command.name} --help.`,
+      );
     }
     return parsed;
   } catch (error) {
@@ -89,7 +95,7 @@ function parse(command: Command, args: readonly string[]) {
     const unknown = /Unknown option '--?([^']+)'/.exec(message)?.[1];
     const hint = unknown === undefined ? undefined : nearest(unknown, Object.keys(options));
     throw new UsageError(
-      `${hint ? `there is no flag --${unknown}: did you mean --${hint}?` : message} See llama-router-exporter ${command.name} --help.`,
+      `${hint ? `unknown flag --${unknown}: did you mean --${hint}?` : message} See llama-router-exporter ${command.name} --help.`,
     );
   }
 }

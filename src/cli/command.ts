@@ -2,20 +2,21 @@ import type { Config } from '../config/schema.ts';
 import type { ConfigSource } from '../config/source.ts';
 import type { Terminal } from './terminal.ts';
 
-/** A flag of one command, beside those that set options of the configuration. */
+/** A flag of one command, in addition to those of the configuration. */
 export interface CommandFlag {
   name: string;
   description: string;
-  /** What a value is called in the help; absent: the flag takes none. */
+  /** Name of its value in the help; absent: the flag takes no value. */
   value?: string;
   repeatable?: boolean;
-  /** It is on unless `--no-NAME` is given: then its value is false. */
+  /** True unless `--no-NAME` is given. */
   negated?: boolean;
 }
 
-/** What a command is given: its own flags, its words, and the configuration. */
+/** The arguments of a command, and what it works with. */
 export interface Call {
   flags: Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+  /** Arguments that are not flags. */
   words: readonly string[];
   /** Loads the configuration from file, environment and flags; throws a ConfigError. */
   configSource(): ConfigSource;
@@ -24,11 +25,11 @@ export interface Call {
   version: string;
 }
 
-/** One command of the program; `cli.ts` has the list. */
+/** One command of the program. */
 export interface Command {
   name: string;
   summary: string;
-  /** What comes after the name, for the help: `MODEL…`. */
+  /** Arguments after the name, for the help: `MODEL…`; absent: none are allowed. */
   words?: string;
   flags: readonly CommandFlag[];
   /** Whether it takes the flags of the configuration. */
@@ -37,13 +38,13 @@ export interface Command {
   run(call: Call): Promise<number>;
 }
 
-/** The text of a flag that was given, undefined when it was not. */
+/** The value of a flag; undefined when it is not given. */
 export function textFlag(call: Call, name: string): string | undefined {
   const value = call.flags[name];
   return typeof value === 'string' ? value : undefined;
 }
 
-/** All texts of a repeatable flag. */
+/** All values of a repeatable flag. */
 export function textFlags(call: Call, name: string): string[] {
   return [call.flags[name] ?? []].flat().filter((value) => typeof value === 'string');
 }

@@ -6,25 +6,29 @@ import { systemClock } from '../lib/clock.ts';
 import { createLogger } from '../lib/logger.ts';
 import { startMemory } from '../memory/memory.ts';
 import { startService } from '../service.ts';
-import { castOf } from './cast.ts';
 import type { Call, Command } from './command.ts';
+import { demoModels } from './demo-models.ts';
 import { EXIT } from './exit-codes.ts';
-import { untilSignal } from './signals.ts';
+import { untilSignal } from './process.ts';
 
-/** `demo`: a simulated router whose models are in use, and the exporter that watches it, in one process. */
 export const demo: Command = {
   name: 'demo',
-  summary: 'Runs the exporter on a simulated router with lively models.',
+  summary: 'Run the exporter with a simulated router whose models are in use; no GPU needed.',
   flags: [],
   configured: false,
   async run(call) {
     const random = createSeededRandom(Date.now());
-    const router = createSimulatedRouter({ models: castOf(6), modelsMax: 3, sleepIdleSeconds: 45, random });
+    const router = createSimulatedRouter({
+      models: demoModels(6),
+      modelsMax: 3,
+      sleepIdleSeconds: 45,
+      random,
+    });
     const { url } = await router.listen();
-    const calm = liven(router, { random });
+    const stopRequests = liven(router, { random });
     const service = await startOnFreePort(call, url, router);
     const page = `http://localhost:${service.port}`;
-    call.terminal.out(`The demo is running: a simulated router whose models are loaded, used, evicted and put to sleep.
+    call.terminal.out(`The demo is running. Models of a simulated router are loaded, used, evicted and put to sleep.
 
   Page      ${page}/
   Metrics   ${page}/metrics
@@ -36,17 +40,17 @@ export const demo: Command = {
             llama-router-exporter unload-all --router ${url}
   (in a checkout: node dist/src/main.js list …)
 
-Ctrl-C ends it. What happens to the models:
+Press Ctrl-C to stop. Log of the exporter:
 `);
     await untilSignal();
-    calm();
+    stopRequests();
     await service.stop();
     await router.stop();
     return EXIT.done;
   },
 };
 
-/** The usual port, or any free one when somebody has it: a demo should just start. */
+/** Listens on the default port, or on a free one when it is in use. */
 async function startOnFreePort(call: Call, url: string, router: SimulatedRouter) {
   const log = createLogger({ level: 'info', format: 'logfmt', write: call.terminal.err, now: Date.now });
   const start = (port: number) =>

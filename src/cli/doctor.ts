@@ -9,7 +9,7 @@ import { examineMemory } from '../doctor/examine-memory.ts';
 import { examineState } from '../doctor/examine-state.ts';
 import type { Diagnosis } from '../doctor/finding.ts';
 import { conclude, formatDiagnosis, hasFailed, viewDiagnosis } from '../doctor/report.ts';
-import { type Command, textFlag } from './command.ts';
+import type { Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { OUTPUT_FLAG, outputOf, withDiscovered } from './one-off.ts';
 
@@ -20,7 +20,7 @@ export const doctor: Command = {
   flags: [OUTPUT_FLAG],
   configured: true,
   async run(call) {
-    const output = outputOf(textFlag(call, 'output'));
+    const output = outputOf(call);
     const { found: config, missed } = await withDiscovered(call.config(), call.terminal);
     const { routers, follow, state, audit } = config;
     const show = (diagnosis: Diagnosis) => {

@@ -1,13 +1,16 @@
 /** What a command's exit code means to a script. */
 export const EXIT = {
   done: 0,
-  /** A model was not unloaded; doctor found something wrong. */
+  /** A model was not unloaded, or doctor found a failure of the exporter itself. */
   notDone: 1,
-  /** The command line or the configuration is wrong. */
+  /** The command line or the configuration is invalid. */
   usage: 2,
-  /** A router could not be reached, or is none. */
+  /** A router or the exporter cannot be reached, or is something else. */
   unreachable: 3,
 } as const;
 
-/** The command line is wrong; the message says how. */
+/** The command line is invalid, or an exporter rejects the request. */
 export class UsageError extends Error {}
+
+/** The exporter cannot be reached, or the address belongs to another program. */
+export class UnreachableError extends Error {}

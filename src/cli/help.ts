@@ -1,27 +1,27 @@
 import { optionFlags } from '../config/flags.ts';
 import type { Command } from './command.ts';
 
-/** The program's help. */
+/** Help of the program. */
 export function overview(commands: readonly Command[], version: string): string {
   const width = Math.max(...commands.map(({ name }) => name.length));
   return `llama-router-exporter ${version}
-Prometheus exporter and operations service for llama.cpp's router mode.
+Prometheus exporter and VRAM manager for llama.cpp's router mode.
 
 Usage: llama-router-exporter [COMMAND] [FLAGS]
 
 Commands:
 ${commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join('\n')}
 
-llama-router-exporter COMMAND --help tells a command's flags.
-The router is http://localhost:8080 unless --router, LLAMA_SERVER_URL or a configuration file says otherwise.
+Run llama-router-exporter COMMAND --help for the flags of a command.
+Default router: http://localhost:8080. Change it with --router, LLAMA_SERVER_URL or a configuration file.
 `;
 }
 
-/** A command's help: its own flags, then those of the configuration. */
+/** Help of one command: its own flags, then those of the configuration. */
 export function helpOf(command: Command): string {
   const own = command.flags.map(({ name, value, description, repeatable, negated }) => ({
     flag: `--${negated ? 'no-' : ''}${name}${value === undefined ? '' : ` ${value}`}`,
-    text: `${description}${repeatable ? ' May be repeated.' : ''}`,
+    text: `${description}${repeatable ? ' Repeatable.' : ''}`,
   }));
   const configured = (command.configured ? optionFlags() : []).map((option) => ({
     flag: `--${option.flag}${option.boolean ? '' : ' VALUE'}`,

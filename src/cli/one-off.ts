@@ -2,27 +2,26 @@ import type { Config } from '../config/schema.ts';
 import { createDiscovery } from '../fleet/discovery/discovery.ts';
 import { createFleet, type Fleet, type FleetOptions } from '../fleet/fleet.ts';
 import { systemClock } from '../lib/clock.ts';
-import type { RouterState } from '../models/router-state.ts';
-import type { CommandFlag } from './command.ts';
-import { EXIT, UsageError } from './exit-codes.ts';
+import { type Call, type CommandFlag, textFlag } from './command.ts';
+import { UsageError } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
+import { printable } from './text.ts';
 
 export const OUTPUT_FLAG: CommandFlag = {
   name: 'output',
   value: 'text|json',
-  description: 'How the result is written. Default: text.',
+  description: 'Output format. Default: text.',
 };
 
-/** Reads `--output`. */
-export function outputOf(value: string | undefined): 'text' | 'json' {
-  if (value === undefined || value === 'text') return 'text';
-  if (value === 'json') return 'json';
-  throw new UsageError(`--output is text or json, not '${value}'`);
+export function outputOf(call: Call): 'text' | 'json' {
+  const value = textFlag(call, 'output') ?? 'text';
+  if (value === 'text' || value === 'json') return value;
+  throw new UsageError(`--output must be text or json, not '${value}'`);
 }
 
 /**
- * The configuration with the routers that a look finds now. `missed`: it could not look everywhere, which it has told;
- * there may be more routers than it knows.
+ * The configuration with the routers that discovery finds now. `missed`: discovery failed in part, which has been
+ * reported, so there may be more routers.
  */
 export async function withDiscovered(
   config: Config,
@@ -30,23 +29,21 @@ export async function withDiscovered(
 ): Promise<{ found: Config; missed: boolean }> {
   const discovery = createDiscovery(config, systemClock);
   await discovery.follow(config);
-  const groups = discovery.groups();
+  const groups = printable(discovery.groups());
   discovery.stop();
+  const report = (group: string, message: string) => terminal.err(`discovery of ${group}: ${message}\n`);
+  let missed = false;
   for (const { name } of config.discovery) {
-    if (!groups.some(({ group }) => group === name)) {
-      terminal.err(`discovery of ${name}: nobody answered in time\n`);
-    }
+    const state = groups.find(({ group }) => group === name);
+    const faults = state?.faults ?? ['no answer in time'];
+    if (faults.length > 0) missed = true;
+    for (const fault of faults) report(name, fault);
+    for (const { target, why } of state?.ignored ?? []) report(name, `${target} is ignored: ${why}`);
   }
-  for (const { group, faults, ignored } of groups) {
-    for (const fault of faults) terminal.err(`discovery of ${group}: ${fault}\n`);
-    for (const { target, why } of ignored)
-      terminal.err(`discovery of ${group}: ${target} is left out: ${why}\n`);
-  }
-  const missed = groups.length < config.discovery.length || groups.some(({ faults }) => faults.length > 0);
   return { found: discovery.current, missed };
 }
 
-/** Follows the configured routers for as long as `work` takes: events included, as the service does. */
+/** Follows the configured routers while `work` runs, with events, as the service does. */
 export async function withFleet<T>(
   config: Config,
   options: FleetOptions,
@@ -62,17 +59,11 @@ export async function withFleet<T>(
   }
 }
 
-/** Tells of each router that cannot be reached; answers whether there was one. */
-export function reportUnreachable(routers: readonly RouterState[], terminal: Terminal): boolean {
-  const down = routers.filter(({ up }) => !up);
-  for (const { name, fault } of down) {
-    terminal.err(`${name}: ${fault?.message ?? 'has not answered'}\n`);
-  }
-  if (down.length > 0) terminal.err('Run `llama-router-exporter doctor` for what to do.\n');
-  return down.length > 0;
-}
-
-/** The exit code when nothing else went wrong. */
-export function exitCodeOf(routers: readonly RouterState[], missed = false): number {
-  return missed || routers.some(({ up }) => !up) ? EXIT.unreachable : EXIT.done;
+/** Prints why each of these routers could not be used. */
+export function reportUnreachable(
+  faults: readonly { router: string; message: string }[],
+  terminal: Terminal,
+): void {
+  for (const { router, message } of printable(faults)) terminal.err(`${router}: ${message}\n`);
+  if (faults.length > 0) terminal.err('Run `llama-router-exporter doctor` to find out what to do.\n');
 }

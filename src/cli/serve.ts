@@ -1,39 +1,40 @@
-import { ConfigError } from '../config/problem.ts';
-import { codeOf } from '../lib/error-code.ts';
 import { createLogger } from '../lib/logger.ts';
-import { startService } from '../service.ts';
+import { type Service, startService } from '../service.ts';
 import type { Call, Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
-import { untilSignal } from './signals.ts';
+import { listenFaultOf, untilSignal } from './process.ts';
 
-/** `serve`: watches the routers and serves HTTP until it is told to end. */
 export const serveCommand: Command = {
   name: 'serve',
-  summary: 'Watches the routers and serves metrics, API and page (the default).',
+  summary: 'Follow the routers and serve metrics, API and web page (default command).',
   flags: [],
   configured: true,
-  run: async (call) => serveUntilSignal(call),
+  run: serveUntilSignal,
 };
 
-/** Serves until SIGTERM or SIGINT; SIGHUP reloads the configuration. */
+/**
+ * Serves until SIGTERM or SIGINT; SIGHUP reloads the configuration. Throws errors other than an address that cannot
+ * be listened on.
+ */
 export async function serveUntilSignal(call: Call): Promise<number> {
   const config = call.configSource();
   const { level, format } = config.current.log;
   const log = createLogger({ level, format, write: call.terminal.err, now: Date.now });
-  const { host, port } = config.current.web.listen_address;
-  const address = `${host ?? ''}:${port}`;
-  let service: Awaited<ReturnType<typeof startService>>;
+  const { host = '', port } = config.current.web.listen_address;
+  let service: Service;
   try {
     service = await startService({ config, log, version: call.version });
   } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    const code = codeOf(error);
-    const hint = code === 'EADDRINUSE' ? 'something listens there already' : code;
-    log.error('cannot listen', { address, error: `${hint}: choose another --web.listen-address` });
+    const fault = listenFaultOf(error);
+    if (fault === undefined) throw error;
+    log.error('cannot listen', {
+      address: `${host}:${port}`,
+      error: `${fault}: choose another --web.listen-address`,
+    });
     return EXIT.usage;
   }
   log.info('listening', {
-    address: `${host ?? ''}:${service.port}`,
+    address: `${host}:${service.port}`,
     routers: service.fleet.store.routers().length,
   });
   const reload = () => void service.reload();

@@ -3,64 +3,73 @@ import { createMachineFiles } from '../../simulator/machine-files.ts';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { systemClock } from '../lib/clock.ts';
-import { castOf } from './cast.ts';
 import { type Call, type Command, textFlag } from './command.ts';
+import { demoModels } from './demo-models.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
-import { untilSignal } from './signals.ts';
+import { listenFaultOf, untilSignal } from './process.ts';
 
-/** `simulate`: a simulated router, to try things on without a model or a GPU. */
+/** The memory of a loading model grows without an event. */
+const WRITE_INTERVAL_MS = 500;
+
 export const simulate: Command = {
   name: 'simulate',
-  summary: 'Runs a simulated router, to try things without a model or a GPU.',
+  summary: 'Run a simulated router; no llama-server, model or GPU needed.',
   flags: [
-    { name: 'host', value: 'HOST', description: 'Where it listens. Default: 127.0.0.1.' },
-    { name: 'port', value: 'PORT', description: 'Its port. Default: 8080.' },
-    { name: 'models', value: 'COUNT', description: 'How many models it has. Default: 6.' },
-    { name: 'models-max', value: 'COUNT', description: 'As of llama-server; 0 is unlimited. Default: 3.' },
-    { name: 'sleep-idle-seconds', value: 'SECONDS', description: 'As of llama-server. Default: 45.' },
-    { name: 'quiet', description: 'Nobody uses the models: they do only what you ask for.' },
+    { name: 'host', value: 'HOST', description: 'Listen address. Default: 127.0.0.1.' },
+    { name: 'port', value: 'PORT', description: 'Port. Default: 8080.' },
+    { name: 'models', value: 'COUNT', description: 'Number of models. Default: 6.' },
+    {
+      name: 'models-max',
+      value: 'COUNT',
+      description: "As llama-server's --models-max; 0 is unlimited. Default: 3.",
+    },
+    {
+      name: 'sleep-idle-seconds',
+      value: 'SECONDS',
+      description: "As llama-server's --sleep-idle-seconds. Default: 45.",
+    },
+    { name: 'quiet', description: 'Send no requests to the models: they change only when you ask.' },
     {
       name: 'machine',
       value: 'FOLDER',
-      description: 'Shows its GPU memory there, to serve --path.procfs FOLDER/proc --path.sysfs FOLDER/sys.',
+      description:
+        'Write its GPU memory there as /proc and /sys files; ' +
+        'read them with serve --path.procfs FOLDER/proc --path.sysfs FOLDER/sys.',
     },
   ],
   configured: false,
   async run(call) {
-    let showMemory = () => {};
+    let writeMemory = () => {};
     const router = createSimulatedRouter({
-      models: castOf(countFlag(call, 'models', 6)),
+      models: demoModels(countFlag(call, 'models', 6)),
       modelsMax: countFlag(call, 'models-max', 3),
       sleepIdleSeconds: countFlag(call, 'sleep-idle-seconds', 45),
-      onChange: () => showMemory(),
+      onChange: () => writeMemory(),
     });
     const port = countFlag(call, 'port', 8080);
     const folder = textFlag(call, 'machine');
-    if (folder !== undefined) showMemory = showIn(folder, router, port);
-    const { url } = await router
-      .listen(port, textFlag(call, 'host'))
-      .catch((error: NodeJS.ErrnoException) => {
-        throw new UsageError(`cannot listen on port ${port} (${error.code}): choose another --port`);
-      });
-    const stopShowing = every(SHOW_EVERY_MS, () => showMemory());
-    const calm =
+    if (folder !== undefined) writeMemory = memoryWriter(folder, router, port);
+    const { url } = await router.listen(port, textFlag(call, 'host')).catch((error: unknown) => {
+      const fault = listenFaultOf(error);
+      if (fault === undefined) throw error;
+      throw new UsageError(`cannot listen on port ${port}: ${fault}. Choose another --port or --host.`);
+    });
+    const timer = setInterval(() => writeMemory(), WRITE_INTERVAL_MS);
+    const stopRequests =
       call.flags.quiet === true ? () => {} : liven(router, { random: createSeededRandom(Date.now()) });
-    call.terminal.out(`A simulated llama.cpp router is at ${url} (Ctrl-C ends it).\n`);
+    call.terminal.out(`Simulated llama.cpp router listening on ${url} (press Ctrl-C to stop)\n`);
     await untilSignal();
-    calm();
-    stopShowing();
+    stopRequests();
+    clearInterval(timer);
     await router.stop();
     return EXIT.done;
   },
 };
 
-/** What a load has taken so far changes without any news of it. */
-const SHOW_EVERY_MS = 500;
-
-function showIn(folder: string, router: SimulatedRouter, port: number): () => void {
+function memoryWriter(folder: string, router: SimulatedRouter, port: number): () => void {
   try {
     const write = createMachineFiles(folder, router, port);
-    // Its name does not matter: whose models they are is found out from the files.
+    // The name is not in the files.
     const measure = createSimulatedMemory(router, '', systemClock);
     return () => write(measure());
   } catch (error) {
@@ -68,17 +77,10 @@ function showIn(folder: string, router: SimulatedRouter, port: number): () => vo
   }
 }
 
-function every(milliseconds: number, action: () => void): () => void {
-  const timer = setInterval(action, milliseconds);
-  return () => clearInterval(timer);
-}
-
 function countFlag(call: Call, name: string, fallback: number): number {
   const text = textFlag(call, name);
   if (text === undefined) return fallback;
   const count = Number(text);
-  if (!Number.isInteger(count) || count < 0 || count > 65_535) {
-    throw new UsageError(`--${name} is a whole number from 0 to 65535, not '${text}'`);
-  }
-  return count;
+  if (Number.isInteger(count) && count >= 0 && count <= 65_535) return count;
+  throw new UsageError(`--${name} must be a whole number from 0 to 65535, not '${text}'`);
 }

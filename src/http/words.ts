@@ -1,11 +1,10 @@
 import { formatBytes } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { ModelMemory } from '../memory/reading.ts';
-import type { ModelState, RouterState } from '../models/router-state.ts';
-import { isRunning } from '../models/status.ts';
+import { isRunning, STATUSES, type Status } from '../models/status.ts';
 import type { Outcome, Result } from '../unload/report.ts';
+import type { RouterView } from './views.ts';
 
-/** Why nobody knows what the models of a router do. */
 const ACTIVITY_UNKNOWN = 'activity unknown: runs without --metrics';
 
 export const LAST_LOAD_FAILED = 'last load failed';
@@ -47,39 +46,40 @@ export function describeOutcome(outcome: Outcome | null): string {
   }
 }
 
-/** What there is to say of a router beside its name and its models. */
-export function factsOf({ props, models, engineMetrics }: RouterState): string[] {
-  const running = [...models.values()].filter(({ lifecycle }) => isRunning(lifecycle.status)).length;
-  const facts = [
-    props.build && `llama.cpp ${props.build}`,
-    `${models.size} model${models.size === 1 ? '' : 's'}, ${running} in memory`,
-    props.modelsMax ? `at most ${props.modelsMax} in memory` : undefined,
-    engineMetrics === 'disabled' ? ACTIVITY_UNKNOWN : undefined,
-  ];
-  return facts.filter((fact): fact is string => typeof fact === 'string');
+/** What the page and the CLI show of a router next to its name. */
+export function factsOf({ build, models_max, models, engine_metrics }: RouterView): string[] {
+  const count = (statuses: readonly Status[]) => statuses.reduce((sum, status) => sum + models[status], 0);
+  const all = count(STATUSES);
+  const facts = [`${all} model${all === 1 ? '' : 's'}, ${count(STATUSES.filter(isRunning))} in memory`];
+  if (build) facts.unshift(`llama.cpp ${build}`);
+  if (models_max) facts.push(`at most ${models_max} in memory`);
+  if (engine_metrics === 'disabled') facts.push(ACTIVITY_UNKNOWN);
+  return facts;
 }
 
 const ORDER = ['loading', 'loaded', 'sleeping', 'downloading', 'other', 'unloaded'] as const;
 
-/** What is in memory first; else in the router's order. */
-export function inOrder(models: ReadonlyMap<string, ModelState>): ModelState[] {
-  const rank = ({ lifecycle }: ModelState) => ORDER.indexOf(lifecycle.status);
-  return [...models.values()].sort((one, other) => rank(one) - rank(other));
+/** Models in memory first; otherwise in the given order. */
+export function inOrder<T>(models: Iterable<T>, statusOf: (model: T) => Status): T[] {
+  return [...models].sort((one, other) => ORDER.indexOf(statusOf(one)) - ORDER.indexOf(statusOf(other)));
 }
 
 /** `loaded`, `loading 25 %`. */
-export function describeStatus({ lifecycle }: ModelState): string {
-  const progress = lifecycle.status === 'loading' ? lifecycle.loading?.progress : undefined;
-  return progress === undefined ? lifecycle.status : `${lifecycle.status} ${Math.round(progress * 100)} %`;
+export function describeStatus(status: Status, loadProgress: number | null | undefined): string {
+  if (status !== 'loading' || loadProgress == null) return status;
+  return `${status} ${Math.round(loadProgress * 100)} %`;
 }
 
-/** What a model in memory does: `busy`, `idle, active 5m ago`; empty for one that does nothing by its nature. */
-export function describeActivity({ lifecycle, activity }: ModelState, now: number): string {
-  const last = activity?.lastAt === undefined ? '' : `active ${ago(activity.lastAt, now)}`;
-  if (lifecycle.status === 'sleeping') return last;
-  if (lifecycle.status !== 'loaded') return '';
-  if (activity === undefined) return 'unknown';
-  if (activity.busy) return 'busy';
+/** `busy`, `idle, active 5m ago`; empty for a model that is not in memory. `busy` is null when unknown. */
+export function describeActivity(
+  { status, busy, lastAt }: { status: Status; busy: boolean | null; lastAt: number | undefined },
+  now: number,
+): string {
+  const last = lastAt === undefined ? '' : `active ${ago(lastAt, now)}`;
+  if (status === 'sleeping') return last;
+  if (status !== 'loaded') return '';
+  if (busy === null) return 'unknown';
+  if (busy) return 'busy';
   return last === '' ? 'idle' : `idle, ${last}`;
 }
 

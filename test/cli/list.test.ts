@@ -1,4 +1,8 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { anOperation } from '../support/an-operation.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { freePort } from '../support/free-port.ts';
 import { runProgram } from '../support/run-program.ts';
@@ -21,7 +25,7 @@ afterAll(async () => {
 
 const list = (...args: string[]) => runProgram('list', ...args);
 
-/** What the page says of the router, then of each model, cell by cell. */
+/** The facts of the router on the page, and the cells of each of its models. */
 async function page(): Promise<{ facts: string; models: string[][] }> {
   const html = await (await fetch(exporter.url)).text();
   const plain = (part = '') => part.replace(/<[^>]*>/g, '').trim();
@@ -37,25 +41,25 @@ async function page(): Promise<{ facts: string; models: string[][] }> {
   };
 }
 
-it('tells in a terminal what the page tells, in the same words', async () => {
+it('shows the same as the page, in the same words', async () => {
   router.failNextLoad('broken');
   await router.load('broken');
   await router.load('chat');
   await router.load('coder');
   void router.request('coder', { seconds: 5 });
-  await until('the page to know', async () => {
+  await until('the page to show a busy and an idle model', async () => {
     const { models } = await page();
     return models.some((cells) => cells.includes('busy')) && models.some((cells) => cells.includes('idle'));
   });
   const { code, out } = await list('--router', router.url);
   const [first = '', head = '', ...lines] = out.trimEnd().split('\n');
-  const told = await page();
+  const { facts, models } = await page();
   expect(code).toBe(0);
-  // Its address and how its events come are of the page only.
-  expect(first).toBe(`${new URL(router.url).host}  ${told.facts.split(' · ').slice(1, -1).join(', ')}`);
+  // Only the page shows the URL and the state of the event stream.
+  expect(first).toBe(`${new URL(router.url).host}  ${facts.split(' · ').slice(1, -1).join(', ')}`);
   expect(head).toMatch(/^STATUS +MODEL +ACTIVITY +SIZE +CONTEXT +NOTE$/);
   expect(lines.map((line) => line.split(/ {2,}/).slice(0, 2))).toEqual(
-    told.models.map(([model, status]) => [status?.replace(' last load failed', ''), model]),
+    models.map(([model, status]) => [status?.replace(' last load failed', ''), model]),
   );
   expect(lines.map((line) => line.replace(/\d+$/, '').trim())).toEqual([
     expect.stringMatching(/^loaded +chat +idle +4\.7 GiB/),
@@ -65,24 +69,22 @@ it('tells in a terminal what the page tells, in the same words', async () => {
   ]);
 });
 
-it('asks an exporter for what only that knows: since when, who holds memory free, what was unloaded', async () => {
+it('shows with --exporter also durations, holds and operations', async () => {
   const host = new URL(router.url).host;
-  const act = (method: string, path: string, body: object) =>
+  const send = (method: string, path: string, body: object) =>
     fetch(exporter.url + path, {
       method,
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify(body),
     });
-  await act('POST', '/api/v1/unload', { models: ['chat'], reason: 'a test' });
-  await act('PUT', '/api/v1/hold', { seconds: 600, reason: 'training' });
+  await send('POST', '/api/v1/unload', { models: ['chat'], reason: 'a test' });
+  await send('PUT', '/api/v1/hold', { seconds: 600, reason: 'training' });
   const { code, out } = await list('--exporter', exporter.url);
-  const lines = out
-    .split('\n')
-    .map((line) => line.replace(/\d+m?s( ago)?|just now/g, 'T').replace(/\d\d:\d\d UTC$/, ''));
+  const lines = out.split('\n').map((line) => line.replace(/\d+m?s( ago)?|just now/g, 'T'));
   const [first, held, head, ...rest] = lines;
   expect(code).toBe(0);
   expect(first).toBe(`${host}  llama.cpp b11669-simulated, 4 models, 1 in memory, at most 4 in memory`);
-  expect(held).toMatch(/^GPU memory is kept free until .* UTC for training \(requested by loopback\)\.$/);
+  expect(held).toMatch(/^GPU memory is .* UTC for training \(.*loopback\)\.$/);
   expect(head).toMatch(/^STATUS +MODEL +FOR +ACTIVITY +SIZE +CONTEXT +NOTE$/);
   expect(rest.map((line) => line.split(/ {2,}/).slice(0, 3))).toEqual([
     ['loaded', 'coder', 'T'],
@@ -100,7 +102,35 @@ it('asks an exporter for what only that knows: since when, who holds memory free
   expect(Object.keys(JSON.parse(json.out))).toEqual(['routers', 'models', 'holds', 'operations']);
 });
 
-it('says that an exporter cannot be reached', async () => {
+it('prints no control characters from reasons, model ids and faults', async () => {
+  const evil = 'x\u001b[2J\n\u009b31mfake  line\u202e';
+  const real = JSON.parse((await list('--exporter', exporter.url, '--output', 'json')).out);
+  const [first, second] = real.models;
+  const [up] = real.routers;
+  const time = new Date().toISOString();
+  const answers: Record<string, unknown> = {
+    routers: [up, { ...up, name: 'down', up: false, fault: { kind: 'bad_answer', message: evil } }],
+    models: [{ ...first, id: evil }, second],
+    hold: [{ router: up.name, since: time, until: time, reason: evil, by: evil, enforce: false }],
+    operations: [anOperation({ reason: evil })],
+  };
+  const server = createServer(({ url = '' }, response) => {
+    const name = url.split('/').at(-1) ?? '';
+    response.end(JSON.stringify({ [name === 'hold' ? 'holds' : name]: answers[name] }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const text = await list('--exporter', url);
+  const json = await list('--exporter', url, '--output', 'json');
+  server.close();
+  const printed = text.out + text.err + json.out;
+  expect(printed.match(/[^\P{Cc}\n]|\p{Bidi_Control}/gu)).toBeNull();
+  expect(text.out.split('\n').filter((line) => line.includes('fake'))).toHaveLength(3);
+  expect(text.err).toMatch(/^down: x \[2J 31mfake line\nRun/);
+  expect(JSON.parse(json.out).models[0].id).toBe(evil);
+});
+
+it('exits with 3 when the exporter cannot be reached', async () => {
   const url = `http://127.0.0.1:${await freePort()}`;
   const { code, err } = await list('--exporter', url);
   expect([code, err]).toEqual([3, `${url} cannot be reached: ECONNREFUSED\n`]);

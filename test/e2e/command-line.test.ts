@@ -17,7 +17,7 @@ describe('unload-all', () => {
     for (const model of ['tiny-a', 'tiny-b', 'tiny-c']) await load(model);
   });
 
-  it('unloads everything, says so line by line, and waits until it is gone', async () => {
+  it('unloads everything, prints a line for each model, and waits until it is gone', async () => {
     const { code, out, err } = await run('unload-all');
     expect(await loaded()).toEqual([]);
     expect(err).toBe('');
@@ -27,25 +27,25 @@ describe('unload-all', () => {
         .split('\n')
         .sort(),
     ).toEqual(
-      ['', 'Now no model is loaded.', ...['a', 'b', 'c'].map((x) => `unloaded      tiny-${x}  (…)`)].sort(),
+      ['', 'No model is loaded.', ...['a', 'b', 'c'].map((x) => `unloaded      tiny-${x}  (…)`)].sort(),
     );
     expect(code).toBe(0);
   });
 
-  it('touches nothing in a dry run', async () => {
+  it('unloads nothing in a dry run', async () => {
     const { code, out } = await run('unload-all', '--dry-run', '--keep', '*-c');
     expect(out).toBe(
       `would unload  tiny-a
 would unload  tiny-b
 kept          tiny-c  (it is on the keep list)
-Nothing was unloaded: this was a dry run.
+Dry run: nothing was unloaded.
 `,
     );
     expect(code).toBe(0);
     expect(await loaded()).toEqual(['tiny-a', 'tiny-b', 'tiny-c']);
   });
 
-  it('keeps what is to be kept and reports as JSON', async () => {
+  it('leaves --keep models loaded, and reports as JSON', async () => {
     const { code, out } = await run('unload-all', '--keep', 'tiny-c', '--output', 'json');
     const operation = JSON.parse(out);
     expect(operation).toMatchObject({
@@ -58,19 +58,19 @@ Nothing was unloaded: this was a dry run.
     expect(await loaded()).toEqual(['tiny-c']);
   });
 
-  it('finds nothing to do the second time', async () => {
+  it('reports when no model is loaded', async () => {
     await run('unload-all');
     expect(await run('unload-all')).toEqual({ code: 0, out: 'No loaded models found.\n', err: '' });
   });
 
-  it('unloads only what matches', async () => {
+  it('unloads only models that match', async () => {
     await run('unload-all', '--model', '*-a', '--model', '*-b');
     expect(await loaded()).toEqual(['tiny-c']);
   });
 });
 
 describe('unload', () => {
-  it('tells apart what was loaded, what was not, and what does not exist', async () => {
+  it('reports loaded, unloaded and unknown models differently', async () => {
     await run('unload-all');
     await load('tiny-a');
     const { code, out } = await run('unload', 'tiny-a', 'tiny-b', 'tiny-x');
@@ -91,7 +91,7 @@ it('exits with 3 and says what to do when there is no router', async () => {
 
 it('exits with 2 when the command line is wrong', async () => {
   const { code, err } = await run('unload-all', '--kep', 'x');
-  expect(err).toContain('there is no flag --kep: did you mean --keep?');
+  expect(err).toContain('unknown flag --kep: did you mean --keep?');
   expect(code).toBe(2);
 });
 
@@ -124,9 +124,9 @@ describe('serve', () => {
     expect(await stream.text()).toContain('transitions');
   });
 
-  it('says who has the port, and exits with 2', async () => {
+  it('exits with 2 when the port is in use', async () => {
     const { code, err } = await run('serve', '--web.listen-address', `127.0.0.1:${router.port}`);
-    expect(err).toContain('something listens there already');
+    expect(err).toContain('another program listens on it');
     expect(code).toBe(2);
   });
 });
@@ -162,7 +162,7 @@ async function load(model: string): Promise<void> {
   if ((await loaded()).includes(model)) return;
   await fetch(`${router.url}/models/load`, { method: 'POST', body: JSON.stringify({ model }) });
   await until(`${model} to be loaded`, async () => (await loaded()).includes(model));
-  // An unload in the millisecond after that is lost (b11669), and the process is killed 10 s later.
+  // b11669 loses an unload within a millisecond of the load, and kills the process 10 s later.
   await new Promise((resolve) => setTimeout(resolve, 20));
 }
 

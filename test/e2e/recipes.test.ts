@@ -178,7 +178,7 @@ it('the suspend hook unloads before the machine sleeps, and only then', async ()
   }
   expect(await statuses()).toEqual({ 'tiny-a': 'loaded', 'tiny-b': 'loaded' });
   const { code, out } = await run(BEFORE_SUSPEND, ['pre', 'suspend'], env);
-  expect([code, out]).toEqual([0, expect.stringContaining('Now no model is loaded.')]);
+  expect([code, out]).toEqual([0, expect.stringContaining('No model is loaded.')]);
   expect(await statuses()).toEqual(NONE_LOADED);
 });
 

@@ -5,6 +5,7 @@ import { formatDuration } from '../../lib/duration.ts';
 import type { MemoryReading, ModelMemory } from '../../memory/reading.ts';
 import type { ModelState, RouterState } from '../../models/router-state.ts';
 import { isRunning } from '../../models/status.ts';
+import { viewRouter } from '../views.ts';
 import {
   ago,
   describeActivity,
@@ -38,7 +39,7 @@ export function routerSection(router: RouterState, { hold, reading, clock }: Rou
   return html`<section data-key="${name}">
 <div class="head"><h2>${name} <span class="badge ${state.split(' ')[0] ?? ''}">${state}</span></h2>
 ${up && running ? button('unload-all', 'Unload all', `Unload all models of ${name}`, name) : ''}</div>
-<p>${[url, ...factsOf(router), events].join(' · ')}</p>
+<p>${[url, ...factsOf(viewRouter(router, clock)), events].join(' · ')}</p>
 ${fault ? html`<p role="alert" class="fault">${fault.message}. What follows is what was last known.</p>` : ''}
 ${hold ? holdLine(onWall(hold, clock), clock.wall()) : ''}
 ${models.size === 0 ? html`<p>No models are listed.</p>` : table(router, memory, clock)}
@@ -65,7 +66,7 @@ interface Column {
 }
 
 function table(router: RouterState, memory: ReadonlyMap<string, ModelMemory>, clock: Clock): Html {
-  const models = inOrder(router.models);
+  const models = inOrder(router.models.values(), ({ lifecycle }) => lifecycle.status);
   const columns = columnsOf(memory, clock);
   const acts = router.up === true;
   return html`<table role="table" aria-label="Models of ${router.name}">
@@ -86,7 +87,7 @@ function columnsOf(memory: ReadonlyMap<string, ModelMemory>, clock: Clock): Colu
   return [
     { label: 'Status', cell: statusCell },
     { label: 'For', cell: ({ lifecycle }) => sinceCell(lifecycle.since, clock) },
-    { label: 'Activity', cell: (model) => phrases(describeActivity(model, clock.now())) },
+    { label: 'Activity', cell: (model) => phrases(activityOf(model, clock.now())) },
     ...measuresOf([...memory.values()]).map(({ label, of }) => ({
       label,
       // The reading may be older than the unload.
@@ -109,7 +110,12 @@ function statusCell(model: ModelState): Html {
   const failed = model.lifecycle.loadFailed
     ? html` <span class="badge failed">${LAST_LOAD_FAILED}</span>`
     : '';
-  return html`<span class="badge ${model.lifecycle.status}">${describeStatus(model)}</span>${failed}`;
+  const { status, loading } = model.lifecycle;
+  return html`<span class="badge ${status}">${describeStatus(status, loading?.progress)}</span>${failed}`;
+}
+
+function activityOf({ lifecycle: { status }, activity }: ModelState, now: number): string {
+  return describeActivity({ status, busy: activity?.busy ?? null, lastAt: activity?.lastAt }, now);
 }
 
 function sinceCell(since: number | undefined, clock: Clock): Html | string {

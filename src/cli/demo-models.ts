@@ -2,8 +2,8 @@ import type { ModelDescription } from '../../simulator/model-description.ts';
 
 const GB = 1_000_000_000;
 
-/** The models of a believable host: what people run, at sizes that do not all fit at once. */
-const CAST: readonly ModelDescription[] = [
+/** Models as people run them, at sizes that do not all fit into memory at the same time. */
+const MODELS: readonly ModelDescription[] = [
   { id: 'qwen3-8b', aliases: ['default'], sizeBytes: 5 * GB, loadSeconds: 3, tokensPerSecond: 70 },
   { id: 'gemma-3-27b', sizeBytes: 16.5 * GB, loadSeconds: 8, tokensPerSecond: 28, contextTokens: 16_384 },
   {
@@ -30,10 +30,10 @@ const CAST: readonly ModelDescription[] = [
   { id: 'llama-3.3-70b', sizeBytes: 42.5 * GB, loadSeconds: 15, tokensPerSecond: 12 },
 ];
 
-/** So many models: the cast first, then plain ones. */
-export function castOf(count: number): ModelDescription[] {
-  const extras = Array.from({ length: Math.max(0, count - CAST.length) }, (_, index) => ({
+/** The given number of models; those after the sixth are generic. */
+export function demoModels(count: number): ModelDescription[] {
+  const extras = Array.from({ length: Math.max(0, count - MODELS.length) }, (_, index) => ({
     id: `model-${String(index + 1).padStart(4, '0')}`,
   }));
-  return [...CAST.slice(0, count), ...extras];
+  return [...MODELS.slice(0, count), ...extras];
 }

@@ -27,7 +27,7 @@ const run = (command: string) => runProgram(command, '--config.file', config);
 const breakOne = () => writeFileSync(join(folder, 'bad.json'), '{}');
 const WHY = `bad.json is no list of mappings with 'targets' and 'labels', as file_sd has`;
 
-it('check-config reads the files that routers are found in', async () => {
+it('check-config reads discovery files', async () => {
   expect(await runProgram('check-config', config)).toMatchObject({
     code: 0,
     out: `${config}: valid, 1 router\n`,
@@ -37,7 +37,7 @@ it('check-config reads the files that routers are found in', async () => {
   expect([code, err]).toEqual([2, `llama-router-exporter: discovery of lab: ${join(folder, WHY)}\n`]);
 });
 
-it('unload-all unloads on the routers that it finds, and exits with 3 where there may be more', async () => {
+it('unload-all unloads on discovered routers, and exits with 3 when some may be missing', async () => {
   await router.load('chat');
   expect(await run('unload-all')).toMatchObject({ code: 0, out: expect.stringContaining('chat') });
   breakOne();
@@ -47,7 +47,7 @@ it('unload-all unloads on the routers that it finds, and exits with 3 where ther
   expect(out).toContain('chat');
 });
 
-it('list lists the routers that it finds, and exits with 3 where there may be more', async () => {
+it('list shows discovered routers, and exits with 3 when some may be missing', async () => {
   expect(await run('list')).toMatchObject({ code: 0, out: expect.stringContaining('unloaded  chat') });
   breakOne();
   expect(await run('list')).toMatchObject({ code: 3, err: expect.stringContaining(WHY) });

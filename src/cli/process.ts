@@ -1,0 +1,25 @@
+/** Resolves with the name of the first signal that asks this process to end. */
+export function untilSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    const end = (signal: string) => {
+      process.off('SIGTERM', end);
+      process.off('SIGINT', end);
+      resolve(signal);
+    };
+    process.on('SIGTERM', end);
+    process.on('SIGINT', end);
+  });
+}
+
+const LISTEN_FAULTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens on it',
+  EACCES: 'permission denied; ports below 1024 need privileges',
+  EADDRNOTAVAIL: 'this machine does not have the address',
+  ENOTFOUND: 'the host name cannot be resolved',
+};
+
+/** Why an address cannot be listened on; undefined for every other error. */
+export function listenFaultOf(error: unknown): string | undefined {
+  const { code = '', syscall = '' } = error as NodeJS.ErrnoException;
+  return ['listen', 'bind', 'getaddrinfo'].includes(syscall) ? LISTEN_FAULTS[code] : undefined;
+}

@@ -1,0 +1,44 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { expect, it } from '@jest/globals';
+import { serveUntilSignal } from '../../src/cli/serve.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { createConfigSource } from '../../src/config/source.ts';
+import { runProgram } from '../support/run-program.ts';
+
+it('exits with 2 and says why the address cannot be listened on', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const address = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+  const used = await runProgram('serve', '--web.listen-address', address);
+  const simulated = await runProgram('simulate', '--port', address.split(':')[1] ?? '');
+  other.close();
+  const foreign = await runProgram('serve', '--web.listen-address', '192.0.2.1:10180');
+  expect([used.code, simulated.code, foreign.code]).toEqual([2, 2, 2]);
+  expect(used.err).toContain('another program listens on it: choose another --web.listen-address');
+  expect(simulated.err).toContain('another program listens on it. Choose another --port');
+  expect(foreign.err).toContain('this machine does not have the address');
+});
+
+it('throws a programming error at start-up instead of advice about the address', async () => {
+  const source = createConfigSource({ env: {}, flags: {} });
+  const current = {
+    ...source.current,
+    get engine(): Config['engine'] {
+      throw new TypeError('a bug');
+    },
+  };
+  const broken = { ...source, current };
+  let err = '';
+  const terminal = { out: () => {}, err: (text: string) => (err += text), isInteractive: false };
+  const call = {
+    flags: {},
+    words: [],
+    configSource: () => broken,
+    config: () => broken.current,
+    terminal,
+    version: '0',
+  };
+  await expect(serveUntilSignal(call)).rejects.toThrow('a bug');
+  expect(err).not.toContain('listen');
+});
