@@ -139,7 +139,7 @@ describe.each(pairVersions)('amtool (%s)', (version) => {
   const folder = mkdtempSync(join(tmpdir(), 'matchers-'));
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it.each(MATCHER_CASES)('finds what we find: %j, %j: %j', (matcher, labels, does) => {
+  it.each(MATCHER_CASES)('agrees with our matcher: %j, %j: %j', (matcher, labels, does) => {
     const file = join(folder, 'alertmanager.yml');
     const route = { receiver: 'others', routes: [{ matchers: [matcher], receiver: 'matched' }] };
     writeFileSync(file, JSON.stringify({ route, receivers: [{ name: 'others' }, { name: 'matched' }] }));
@@ -156,18 +156,18 @@ describe.each(pairVersions)('amtool (%s)', (version) => {
   });
 });
 
-describe.each(pairVersions)('what docs/alertmanager.md shows (%s)', (version) => {
+describe.each(pairVersions)('the examples of docs/alertmanager.md (%s)', (version) => {
   const folder = mkdtempSync(join(tmpdir(), 'shown-'));
   afterAll(() => rmSync(folder, { recursive: true }));
   const [alertmanager = '', rules = ''] = yamlBlocks('alertmanager.md');
 
-  it('is a configuration of Alertmanager', () => {
+  it('include a valid Alertmanager configuration', () => {
     const file = join(folder, 'alertmanager.yml');
     writeFileSync(file, alertmanager);
     expect(amtool(['check-config', file], { version, folders: [folder] })).toMatchObject({ code: 0 });
   });
 
-  it('are rules of Prometheus', () => {
+  it('include valid Prometheus rules', () => {
     const file = join(folder, 'rules.yml');
     writeFileSync(file, rules);
     const checked = promtool(['check', 'rules', file], { version, folders: [folder] });

@@ -115,7 +115,7 @@ async function aPrometheus(
 
 const hostOf = ({ url }: { url: string }) => new URL(url).host;
 
-describe.each(pairVersions)('a full GPU, on the way through Prometheus and Alertmanager (%s)', (version) => {
+describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%s)', (version) => {
   let exporter: RunningExporter;
   let alertmanager: Monitor;
   let prometheus: Prometheus;
@@ -193,7 +193,7 @@ describe.each(pairVersions)('a full GPU, on the way through Prometheus and Alert
     expect(told?.receivers).toEqual(['exporter', 'people']);
   });
 
-  it('has the idle models unloaded, the busy one untouched, and says what became free', async () => {
+  it('unloads the idle models, leaves the busy one, and reports the freed memory', async () => {
     const [operation] = await until(
       'the unload',
       async () => {
@@ -224,7 +224,7 @@ describe.each(pairVersions)('a full GPU, on the way through Prometheus and Alert
     expect(await runningOn(router)).toEqual([BUSY]);
   });
 
-  it('shows in Prometheus that the memory is free, by our doing', async () => {
+  it('shows in Prometheus that the operation freed the memory', async () => {
     await until('the memory to be free', async () => (await used()) === LEFT_BYTES, PATIENTLY);
     const freed = `llama_router_unload_freed_bytes_total == ${FULL_BYTES - LEFT_BYTES}`;
     await until('it to be counted', async () => (await count(freed)) === 1, PATIENTLY);
@@ -253,7 +253,7 @@ describe.each(pairVersions)('a full GPU, on the way through Prometheus and Alert
     expect(await models(seeing)).toEqual([]);
   });
 
-  it('names the model that a client loads again and again', async () => {
+  it('names the model in a reload loop', async () => {
     const comesBack = async () => expect((await complete(router, ASKED_FOR, { tokens: 1 })).status).toBe(200);
     await comesBack();
     for (const _ of ['twice', 'three times']) {
@@ -268,7 +268,7 @@ describe.each(pairVersions)('a full GPU, on the way through Prometheus and Alert
     expect(told?.receivers).toEqual(['people']);
   });
 
-  it('has left the client of the busy model its whole answer, and nothing else is wrong', async () => {
+  it('completes the answer of the busy model, and fires no other alert', async () => {
     expect(await inFlight).toMatchObject({ status: 200, tokens: busyTokens });
     const alerts = await prometheus.query('count by (alertname) (ALERTS{alertname=~"LlamaRouter.+"})');
     expect(alerts.map(({ metric }) => metric.alertname)).toEqual(['LlamaRouterReloadLoop']);

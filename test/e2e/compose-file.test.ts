@@ -23,12 +23,12 @@ const DEMO = [...WATCHING.map((name) => `${name}-demo`), 'simulator'];
 /** What would be started. */
 const started = (...args: string[]) => Object.keys(compose(folder, ...args).services).sort();
 
-it('Compose starts nothing before anything was prepared, and the demo without', () => {
+it('without preparation, Compose starts only the demo', () => {
   expect(runCompose(folder, 'config', '--services')).toEqual({ code: 0, output: '' });
   expect(started('--profile', 'demo')).toEqual(DEMO);
 });
 
-it('prepared, Compose starts the stack, another whole where .env or the command line says so, and never two', () => {
+it('after preparation, Compose starts the stack, or the profile of .env or the command line, never two', () => {
   prepare();
   const stack = [...WATCHING, 'llama-server'].sort();
   expect(started()).toEqual(stack);

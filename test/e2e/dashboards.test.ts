@@ -182,13 +182,13 @@ describe.each(pairVersions)('Prometheus (%s)', (version) => {
   );
   const ask = (target: Target) => seriesOf(monitors.get(version) as Prometheus, target);
 
-  it.each(everyQuery)('answers %s with something in it', async (what, target) => {
+  it.each(everyQuery)('returns series for %s', async (what, target) => {
     const values = await ask(target);
     expect(values.length).toBeGreaterThan(0);
     expect(values.some((value) => value !== 0)).toBe(!ALWAYS_ZERO.includes(what));
   });
 
-  it('hands over what is free last, so that it ends the bar', async () => {
+  it('returns free memory last, at the end of the bar', async () => {
     const [, overview] = dashboardFiles().find(([name]) => name === 'overview.json') ?? [];
     const bar = overview?.panels.find(({ type }) => type === 'barchart')?.targets[0] as Target;
     const parts = (await samplesOf(monitors.get(version) as Prometheus, bar.expr)).map(

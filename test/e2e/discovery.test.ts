@@ -42,7 +42,7 @@ async function start(groups: string): Promise<RunningExporter> {
   return exporter;
 }
 
-it('follows what SRV records name, with the key of the group; as it was while the name server is down', async () => {
+it('follows SRV records with the API key of the group, and keeps them while the name server is down', async () => {
   server = await startNameServer(port, [`${SRV},${router.port}`]);
   const { untilValue, value } = await start(
     '  - { name: lab, dns: [_llama._tcp.test], SERVERS, api_key: key-of-the-lab, labels: { site: lab } }',
@@ -75,7 +75,7 @@ it('follows what SRV records name, with the key of the group; as it was while th
   expect(await value('llama_router_model_loads_total', { router: name, model: 'tiny-a' })).toBe(1);
 });
 
-it('follows what A and AAAA records name, on the port of the group', async () => {
+it('follows A and AAAA records on the port of the group', async () => {
   server = await startNameServer(port, ['--host-record=box.test,127.0.0.1,::1']);
   const { untilValue } = await start(
     `  - { name: four, dns: [box.test], dns_type: A, port: ${other.port}, SERVERS }

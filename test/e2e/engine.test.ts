@@ -30,7 +30,7 @@ describe('soak: models that are asleep, unloaded, idle and generating', () => {
     await generation?.catch(() => {});
   });
 
-  it('lets sleepers fall asleep on time although it is scraped every second', async () => {
+  it('lets models fall asleep on time while scraped every second', async () => {
     await order('load', 'tiny-asleep');
     await exporter.untilValue('llama_router_model_status', { model: 'tiny-asleep', status: 'loaded' }, 1);
     const loadedAt = Date.now();
@@ -77,13 +77,13 @@ describe('soak: models that are asleep, unloaded, idle and generating', () => {
     (SOAK_SECONDS + 60) * 1000,
   );
 
-  it('says who is busy and who is not', async () => {
+  it('reports which models are busy', async () => {
     expect(await exporter.value('llama_router_model_busy', { model: 'tiny-busy' })).toBe(1);
     expect(await exporter.value('llama_router_model_busy', { model: 'tiny-asleep' })).toBe(0);
     expect(await exporter.value('llama_router_model_busy', { model: 'tiny-unloaded' })).toBeUndefined();
   });
 
-  it('sees a generation begin and end within an interval, and when it was', async () => {
+  it('reports the start and end of a generation within an interval, with the time', async () => {
     await order('load', 'tiny-used');
     await exporter.untilValue('llama_router_model_busy', { model: 'tiny-used' }, 0);
     expect(
@@ -103,7 +103,7 @@ describe('soak: models that are asleep, unloaded, idle and generating', () => {
     expect(Math.abs(active - endedAt / 1000)).toBeLessThan(INTERVAL_SECONDS + 0.7);
   });
 
-  it("passes on each loaded model's own numbers as it tells them itself", async () => {
+  it('publishes the numbers of each loaded model unchanged', async () => {
     const direct = await (
       await fetch(`${router.url}/metrics?model=tiny-used&autoload=false`, { headers: oneAnswer })
     ).text();
@@ -158,7 +158,7 @@ describe('soak: models that are asleep, unloaded, idle and generating', () => {
   }
 });
 
-it('asks a router without --metrics once, says so once, and says that activity is unknown', async () => {
+it('queries a router without --metrics once, logs it once, and reports activity as unknown', async () => {
   const router = await startRealRouter({ models: ['tiny-a', 'tiny-b'], metrics: false });
   const exporter = await startExporter([router.url], { 'engine.interval': '1s' });
   try {

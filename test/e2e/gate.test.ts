@@ -101,7 +101,7 @@ const chat = (model: string, more: object = {}) => ({
   ...{ model, messages: [{ role: 'user', content: 'a' }], max_tokens: 3, ...more },
 });
 
-it('is a file that nginx finds nothing wrong with', () => {
+it('is a valid nginx configuration', () => {
   expect(nginx.check).toEqual({ code: 0, output: '' });
 });
 
@@ -161,7 +161,7 @@ describe('while the router is held', () => {
     expect((await ask(method, path)).status).toBe(status);
   });
 
-  it('the event stream passes, and so does an unload', async () => {
+  it('the event stream and an unload pass', async () => {
     const stream = await fetch(`${front.url}/models/sse`);
     expect([stream.status, stream.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
     await stream.body?.cancel();
@@ -169,13 +169,13 @@ describe('while the router is held', () => {
     expect([unload.status, unload.text]).toEqual([400, expect.stringContaining('not running')]);
   });
 
-  it('nothing was loaded by all that', async () => {
+  it('no model was loaded', async () => {
     expect(await statuses()).toEqual({ 'tiny-a': 'unloaded', 'tiny-b': 'unloaded', mid: 'unloaded' });
     expect(childrenOf(router.pid)).toEqual([]);
     expect(router.log()).not.toContain('spawning server instance');
   });
 
-  it('other spellings of a path do not get round the gate', async () => {
+  it('other spellings of a path do not bypass the gate', async () => {
     const paths = [
       '//models/load',
       '/models/../models/load',
@@ -216,7 +216,7 @@ describe('with a model in memory', () => {
     expect(await statuses()).toMatchObject({ 'tiny-a': 'unloaded', 'tiny-b': 'loaded' });
   });
 
-  it('an unload frees it, and it stays away', async () => {
+  it('an unload frees it, and it stays unloaded', async () => {
     expect((await ask('POST', '/models/unload', { model: 'tiny-b' })).status).toBe(200);
     await until('it to be gone', () => router.childPid('tiny-b') === undefined);
     expect(await complete(front, 'tiny-b', { tokens: 3 })).toMatchObject({ status: 503 });
@@ -225,7 +225,7 @@ describe('with a model in memory', () => {
 });
 
 describe('while nothing is held', () => {
-  it('a completion works, and so does one after a hold that ended by itself', async () => {
+  it('a completion works, also after an expired hold', async () => {
     expect(await complete(front, 'tiny-a', { tokens: 3 })).toMatchObject({ status: 200, tokens: 3 });
     await hold(1);
     expect(await complete(front, 'tiny-a', { tokens: 3 })).toMatchObject({ status: 503 });
@@ -236,7 +236,7 @@ describe('while nothing is held', () => {
     );
   });
 
-  it('a stream comes through chunk by chunk', async () => {
+  it('a stream arrives chunk by chunk', async () => {
     const answer = await fetch(`${front.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', ...oneAnswer },
@@ -256,7 +256,7 @@ describe('while nothing is held', () => {
     expect((arrivals.at(-1) ?? 0) - (arrivals[0] ?? 0)).toBeGreaterThan(100);
   });
 
-  it('what llama-server says of its own passes unchanged', async () => {
+  it('errors of llama-server pass unchanged', async () => {
     const direct = await fetch(`${router.url}/completion`, {
       method: 'POST',
       body: '{}',
@@ -271,7 +271,7 @@ describe('while nothing is held', () => {
     expect((await ask('POST', '/v1/chat/completions', body)).status).toBe(200);
   });
 
-  it('nothing went wrong in nginx in all that', () => {
+  it('nginx logged no error', () => {
     const remarkable = nginx
       .log()
       .split('\n')
@@ -314,7 +314,7 @@ describe('when the exporter', () => {
     return { status, ms: performance.now() - startedAt };
   };
 
-  it('hangs during a hold, completions work: the gate fails open, and closes when it is back', async () => {
+  it('hangs during a hold, the gate fails open, and closes again when the exporter is back', async () => {
     expect((await completion()).status).toBe(503);
     process.kill(program.pid, 'SIGSTOP');
     const { status, ms } = await completion();
@@ -325,7 +325,7 @@ describe('when the exporter', () => {
     expect((await completion()).status).toBe(503);
   });
 
-  it('was killed during a hold, they work at once', async () => {
+  it('was killed during a hold, completions work at once', async () => {
     expect((await completion()).status).toBe(503);
     await program.end('SIGKILL');
     const { status, ms } = await completion();
@@ -334,7 +334,7 @@ describe('when the exporter', () => {
   });
 });
 
-it('says what to mend when the gate does not know which router is meant', async () => {
+it('explains how to name the router when the gate cannot tell', async () => {
   const two = await startExporter([router.url, `http://127.0.0.1:${await freePort()}`]);
   const port = await freePort();
   const text = shippedFor({ exporter: two.service.port, front: port });

@@ -21,7 +21,7 @@ import { until } from '../support/until.ts';
 const CHECKOUT = join(import.meta.dirname, '..', '..');
 const rendered = renderedCases();
 
-describe('what Helm says once it is installed', () => {
+describe('the notes after an installation', () => {
   const notes = (name: Case) => {
     const args = ['install', 'r', chartFolder, '--namespace=llama', '--dry-run=client'];
     const { code, out, err } = runGoProgram('helm', [...args, '--values', valuesFile(name)]);
@@ -29,13 +29,13 @@ describe('what Helm says once it is installed', () => {
     return out.split('NOTES:\n')[1] ?? '';
   };
 
-  it('is what is watched, and what still is missing', () => {
+  it('list the routers and what is missing', () => {
     expect(notes('defaults')).toMatch(/watches http:\/\/llama-server:8080\./);
     expect(notes('defaults')).toMatch(/There is no token:[\s\S]*Prometheus is not told of it/);
     expect(notes('defaults')).toContain('port-forward service/r-llama-router-exporter 10180:10180');
   });
 
-  it('is nothing more where nothing is missing', () => {
+  it('are short when nothing is missing', () => {
     expect(notes('everything')).toContain('port-forward service/exporter 10180:80');
     expect(notes('everything')).not.toMatch(/no token|not told/);
     expect(notes('existing')).toContain('https://localhost:10180');
@@ -43,7 +43,7 @@ describe('what Helm says once it is installed', () => {
   });
 });
 
-describe('the container as it is rendered, with a root file system that cannot be written', () => {
+describe('the rendered container, with a read-only root file system', () => {
   let folder: string;
   let started: RootedProcess | undefined;
   const said = () => started?.log() ?? '';
@@ -110,7 +110,7 @@ describe('the container as it is rendered, with a root file system that cannot b
     },
   );
 
-  it('existing: speaks TLS and asks for a user, which the open port does not', async () => {
+  it('existing: serves TLS and requires a user, unlike the open port', async () => {
     const hash = '$2y$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u';
     const tls = 'tls_server_config: { cert_file: server.pem, key_file: server-key.pem }';
     const port = await startContainer('existing', `${tls}\nbasic_auth_users: { prometheus: ${hash} }\n`);

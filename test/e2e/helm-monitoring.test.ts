@@ -57,7 +57,7 @@ describe('the rules', () => {
 describe('Prometheus Operator', () => {
   const endpoints = at(one(rendered.everything, 'ServiceMonitor'), 'spec.endpoints') as object[];
 
-  it('calls the job as the alerts do, and tells which host each router is on', () => {
+  it('uses the job name of the alerts, and labels each router with its host', () => {
     expect(endpoints[0]).toMatchObject({
       path: '/metrics',
       scheme: 'http',
@@ -73,11 +73,11 @@ describe('Prometheus Operator', () => {
     });
   });
 
-  it("scrapes the models' own metrics where they are apart", () => {
+  it("scrapes the models' own metrics on their separate path", () => {
     expect(endpoints.map((endpoint) => at(endpoint, 'path'))).toEqual(['/metrics', '/metrics/models']);
   });
 
-  it("takes the node for the host where the exporter is on its routers' node", () => {
+  it("uses the node as host when the exporter runs on the routers' node", () => {
     const host = { sourceLabels: ['__meta_kubernetes_pod_node_name'], targetLabel: 'host' };
     for (const name of ['sidecar', 'existing'] as const)
       expect(at(one(rendered[name], 'ServiceMonitor'), 'spec.endpoints.0.relabelings')).toContainEqual(host);
@@ -85,7 +85,7 @@ describe('Prometheus Operator', () => {
   });
 });
 
-describe('a real Prometheus, with the rules of the ServiceMonitor for labels', () => {
+describe('a real Prometheus with the relabelings of the ServiceMonitor', () => {
   // No router listens there: the metrics of a router that is down are enough.
   const [near, far] = ['127.0.0.1:9', '127.0.0.1:19'];
   let exporter: RunningExporter;
@@ -119,7 +119,7 @@ describe('a real Prometheus, with the rules of the ServiceMonitor for labels', (
     await exporter?.stop();
   });
 
-  it('knows the job by the name that the alerts know, and the host of every router', async () => {
+  it('sees the job name of the alerts, and the host of every router', async () => {
     const found = await until('the routers', async () => {
       const samples = await prometheus.query('llama_router_up');
       return samples.length === 2 && samples;
@@ -162,7 +162,7 @@ describe('the NetworkPolicy', () => {
     ]);
   });
 
-  it('lets the exporter out to its routers, on the ports of their URLs or on those that are named', () => {
+  it('lets the exporter reach its routers, on the ports of their URLs or the named ports', () => {
     const ports = [8080, 443, 80].map((port) => ({ port, protocol: 'TCP' }));
     expect(egress('everything')).toEqual({
       ports,

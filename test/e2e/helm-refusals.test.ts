@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { helmTemplate } from '../support/helm.ts';
 
-describe('what cannot work is refused', () => {
+describe('invalid combinations are refused', () => {
   const sidecar = ['mode=sidecar', 'sidecar.podLabels.app=x'];
 
   it.each([
@@ -74,7 +74,7 @@ describe('what cannot work is refused', () => {
     expect([code, out, err]).toEqual([1, '', expect.stringContaining(words)]);
   });
 
-  it('and all of it at once', () => {
+  it('all of them at once', () => {
     const { err } = helmTemplate(['--set', 'webConfig.tls=true,mode=sidecar,hostPID=true']);
     expect(err).toMatch(/cannot work:\n {2}webConfig: .*\n {2}sidecar\.podLabels: .*\n {2}hostPID: /);
   });

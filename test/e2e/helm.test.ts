@@ -34,7 +34,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-it('helm lint has nothing to say', () => {
+it('helm lint has no findings', () => {
   const { code, out } = runGoProgram('helm', [
     'lint',
     '--strict',
@@ -45,7 +45,7 @@ it('helm lint has nothing to say', () => {
 });
 
 describe.each(KUBERNETES)('kubeconform, Kubernetes %s', (release) => {
-  it.each(CASES)('accepts what the values %s make', (name) => {
+  it.each(CASES)('accepts the manifests of the values %s', (name) => {
     const objects = rendered[name];
     const { out, code } = conformity(objects, release);
     expect([code, out]).toEqual([
@@ -54,14 +54,14 @@ describe.each(KUBERNETES)('kubeconform, Kubernetes %s', (release) => {
     ]);
   });
 
-  it('would notice what is wrong', () => {
+  it('rejects invalid manifests', () => {
     const [deployment] = rendered.defaults.filter(({ kind }) => kind === 'Deployment');
     const wrong = [{ ...(deployment as Manifest), spec: { ...(deployment?.spec as object), replica: 1 } }];
     expect(conformity(wrong, release)).toMatchObject({ code: 1, out: expect.stringContaining('replica') });
   });
 });
 
-describe('what belongs together', () => {
+describe('references between objects', () => {
   it.each(CASES)('%s: has one name for each object, in its namespace', (name) => {
     const names = rendered[name].map(
       ({ kind, metadata }) => `${kind} ${at(metadata, 'namespace')}/${metadata.name}`,
@@ -84,7 +84,7 @@ describe('what belongs together', () => {
     }
   });
 
-  it.each(WITH_POD)('%s: everybody means the same port', (name) => {
+  it.each(WITH_POD)('%s: all objects use the same port', (name) => {
     const objects = rendered[name];
     const container = containerOf(objects);
     expect(at(container, 'args')).toContain(`--web.listen-address=:${PORT}`);
@@ -125,7 +125,7 @@ describe('what belongs together', () => {
 });
 
 describe('the pod', () => {
-  it('is what the Pod Security Standard "restricted" demands', () => {
+  it('satisfies the Pod Security Standard "restricted"', () => {
     for (const name of ['defaults', 'everything'] as const) {
       const pod = podOf(rendered[name]);
       expect(pod).toMatchObject({
@@ -152,7 +152,7 @@ describe('the pod', () => {
     }
   });
 
-  it('is given flags that the program has', () => {
+  it('passes only existing flags', () => {
     const known = optionFlags().map(({ flag }) => flag);
     for (const name of WITH_POD) {
       const [command, ...flags] = at(containerOf(rendered[name]), 'args') as string[];
@@ -162,7 +162,7 @@ describe('the pod', () => {
     }
   });
 
-  it('is asked for paths that the program answers, and only for an open port where there are users', () => {
+  it('probes existing paths, and only the open port where users are configured', () => {
     const { paths } = JSON.parse(readFileSync(join(import.meta.dirname, '../../docs/openapi.json'), 'utf8'));
     for (const probe of ['livenessProbe', 'readinessProbe']) {
       expect(Object.keys(paths)).toContain(at(containerOf(rendered.defaults), `${probe}.httpGet.path`));
@@ -194,7 +194,7 @@ describe('the configuration', () => {
 
   const configOf = (name: Case) => parse(configText(rendered[name]));
 
-  it('is the values as they are, also what is empty or false', () => {
+  it('equals the values, including empty and false ones', () => {
     const { config } = parse(readFileSync(valuesFile('everything'), 'utf8'));
     expect(configOf('everything')).toEqual({
       ...config,
@@ -202,7 +202,7 @@ describe('the configuration', () => {
     });
   });
 
-  it('watches llama-server next door when no router is named', () => {
+  it('follows a llama-server in the pod when no router is named', () => {
     expect(configOf('defaults').routers).toEqual([{ url: 'http://llama-server:8080' }]);
     expect(configOf('sidecar').routers).toEqual([{ url: 'http://localhost:8080' }]);
     expect(configOf('found').routers).toEqual([]);

@@ -144,7 +144,7 @@ function tryUnload(containers: Containers, tokenFile: string): unknown {
   );
 }
 
-describe('the stack, as prepare.sh prepares it', () => {
+describe('the stack, prepared by prepare.sh', () => {
   const secretFile = (name: string) => join(shipped('prepared'), 'secrets', name);
   const exporter = 'http://127.0.0.1:10180';
   const bearer = (name: string) => ['-H', `Authorization: Bearer ${readFileSync(secretFile(name), 'utf8')}`];
@@ -155,7 +155,7 @@ describe('the stack, as prepare.sh prepares it', () => {
     return Object.fromEntries(models.map(({ id, status }) => [id, status]));
   };
 
-  it('has all targets up, all rules loaded and an Alertmanager to tell', async () => {
+  it('has all targets up, all rules loaded and an Alertmanager connected', async () => {
     await until('the targets to be known', () => Object.keys(targets(stack)).length === 3, PATIENTLY);
     await untilAllAreUp(stack);
     expect(query(stack, 'llama_router_up')).toEqual([1]);
@@ -175,7 +175,7 @@ describe('the stack, as prepare.sh prepares it', () => {
     expect(tryUnload(stack, secretFile('operator_token'))).toMatchObject({ outcome: 'dry_run' });
   });
 
-  it('unloads what an alert is about, by the token that Alertmanager has', async () => {
+  it("unloads the models of an alert with Alertmanager's token", async () => {
     stack.ask('http://127.0.0.1:8080/models/load', ...bearer('llama_api_key'), '-d', '{"model":"tiny-a"}');
     await until('tiny-a to be loaded', () => statuses()['tiny-a'] === 'loaded', PATIENTLY);
     const alert = {
@@ -193,7 +193,7 @@ describe('the stack, as prepare.sh prepares it', () => {
     });
   });
 
-  it('keeps its books where they outlive the container, and can write nowhere else', () => {
+  it('keeps state and audit on a volume, and cannot write elsewhere', () => {
     const audit = readFileSync(join(folder, 'stack/volumes/exporter/audit.jsonl'), 'utf8');
     expect(audit).toContain('"trigger":"alertmanager"');
     // Even for root, as which this looks.
@@ -207,8 +207,8 @@ describe('the stack, as prepare.sh prepares it', () => {
   });
 });
 
-describe('the demo, with nothing prepared', () => {
-  it('has all targets up, and GPU memory by model on its way to the dashboards', async () => {
+describe('the demo, without preparation', () => {
+  it('has all targets up, and GPU memory by model', async () => {
     await until(
       'GPU memory of a model',
       () => query(demo, 'llama_router_model_gpu_memory_used_bytes > 1e8').length > 0,

@@ -40,13 +40,13 @@ function parentChart(): string {
 }
 
 describe('mode sidecar', () => {
-  it('makes everything but the pod, and a Service for the pods that are named', () => {
+  it('renders everything but the pod, and a Service for the named pods', () => {
     const kinds = rendered.sidecar.map(({ kind }) => kind).filter((kind) => kind !== 'ConfigMap');
     expect(kinds.toSorted()).toEqual(['PrometheusRule', 'Secret', 'Service', 'ServiceMonitor']);
     expect(at(one(rendered.sidecar, 'Service'), 'spec.selector')).toEqual({ app: 'llama-server' });
   });
 
-  it('gives its container to another chart, as docs/kubernetes.md shows', () => {
+  it('provides its container to another chart, as docs/kubernetes.md shows', () => {
     const objects = render([], parentChart());
     for (const release of KUBERNETES) expect(conformity(objects, release)).toMatchObject({ code: 0 });
     const pod = podOf(objects);
@@ -59,7 +59,7 @@ describe('mode sidecar', () => {
     expect(at(one(objects, 'Service'), 'spec.selector')).toEqual(labels);
   });
 
-  it('is shown without a chart with the very same container', () => {
+  it('is documented without a chart with the same container', () => {
     const [pod] = manifestsOf(shown('llama-server.yml'));
     const image = ['--set', 'image.repository=registry.example/llama-router-exporter,image.tag=VERSION'];
     expect(at(pod, 'spec.containers.1')).toEqual(containerOf(render(image)));
@@ -69,7 +69,7 @@ describe('mode sidecar', () => {
 });
 
 describe('docs/kubernetes.md', () => {
-  it.each(KUBERNETES)('shows objects that Kubernetes %s accepts', (release) => {
+  it.each(KUBERNETES)('shows valid objects for Kubernetes %s', (release) => {
     const objects = [
       ...manifestsOf(shown('llama-server.yml')),
       ...manifestsOf(shown('alertmanagerconfig.yml')),
@@ -78,7 +78,7 @@ describe('docs/kubernetes.md', () => {
     expect(conformity(objects, release)).toMatchObject({ code: 0 });
   });
 
-  it('shows values that the chart takes', () => {
+  it('shows valid values', () => {
     const blocks = PAGE.filter((block) => /^# (values\.yml|values of the chart)\n/.test(block));
     expect(blocks).toHaveLength(2);
     for (const [i, block] of blocks.entries()) {
@@ -89,7 +89,7 @@ describe('docs/kubernetes.md', () => {
     }
   });
 
-  it('shows an address of the webhook that is the Service of the release it installs', () => {
+  it('shows the webhook address of the installed Service', () => {
     const [alertmanager] = manifestsOf(shown('alertmanagerconfig.yml'));
     const { name } = one(
       manifestsOf(helmTemplate(['--set', 'fullnameOverride=llama-router-exporter']).out),

@@ -129,7 +129,7 @@ it('counts a generating model that is killed by our unload as requested: no cras
   expect(await exporter.value('llama_router_model_load_failed', { model: 'mid' })).toBe(0);
 });
 
-it('counts sleeping and waking, and takes neither for a load', async () => {
+it('counts sleeping and waking, and neither as a load', async () => {
   await fetch(`${napper.url}/models/load`, { method: 'POST', body: '{"model":"tiny-a"}' });
   await exporter.untilValue('llama_router_model_sleeps_total', { router: `127.0.0.1:${napper.port}` }, 1);
   const { status } = await complete(napper, 'tiny-a', { tokens: 3 });

@@ -47,7 +47,7 @@ async function agree(...models: string[]): Promise<void> {
   }
 }
 
-it('is what /proc says after a load', async () => {
+it('equals /proc after a load', async () => {
   await use(BIG);
   await use(TINY);
   await agree(BIG, TINY);
@@ -55,14 +55,14 @@ it('is what /proc says after a load', async () => {
   expect(await told(TINY)).toBeLessThan(200e6);
 });
 
-it('is what /proc says after an eviction, and of the evicted nothing', async () => {
+it('equals /proc after an eviction, without the evicted model', async () => {
   await use(TINY); // The big one has been unused for longest.
   await use(OTHER);
   await agree(OTHER, TINY);
   expect(await told(BIG)).toBeUndefined();
 });
 
-it('is what /proc says after a crash and a reload', async () => {
+it('equals /proc after a crash and a reload', async () => {
   await use(BIG);
   await agree(BIG);
   await router.crash(BIG);
@@ -71,7 +71,7 @@ it('is what /proc says after a crash and a reload', async () => {
   await agree(BIG);
 });
 
-it('is not that of a stranger who has got the process ID of a model, and says that he serves it', async () => {
+it("excludes a foreign process with a model's process ID and command line", async () => {
   const pid = router.childPid(BIG) ?? 0;
   await agree(BIG);
   await router.crash(BIG);

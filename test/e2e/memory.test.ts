@@ -67,14 +67,14 @@ describe('the memory of models of two routers on one machine', () => {
     await answer.arrayBuffer();
   }
 
-  it('says nothing of models that are not loaded, and that the whole card is not theirs', async () => {
+  it('is absent for models that are not loaded, and the card is unattributed', async () => {
     await until('the card', async () => (await gpu('unowned')) === BASE_MIB * MEBIBYTE, WITHIN);
     expect(await resident(one, MID)).toBeUndefined();
     expect(await cpu(one, MID)).toBeUndefined();
     expect(await onGpu(one, MID)).toBeUndefined();
   });
 
-  it('shows it for the right model within an interval after the load', async () => {
+  it('is published for the right model within an interval after the load', async () => {
     await complete(one, MID, { tokens: 50 });
     await until('mid to show', async () => (await resident(one, MID)) !== undefined, WITHIN);
     const ours = (await resident(one, MID)) ?? 0;
@@ -85,7 +85,7 @@ describe('the memory of models of two routers on one machine', () => {
     expect(await resident(one, TINY_A)).toBeUndefined();
   });
 
-  it('never mixes routers: the same model of another router is another', async () => {
+  it('keeps the same model of two routers apart', async () => {
     await complete(other, TINY_A, { tokens: 1 });
     await until('tiny-a to show', async () => (await resident(other, TINY_A)) !== undefined, WITHIN);
     expect(await resident(one, TINY_A)).toBeUndefined();
@@ -100,13 +100,13 @@ describe('the memory of models of two routers on one machine', () => {
     });
   });
 
-  it('counts the work that a model does', async () => {
+  it('counts the CPU time of a model', async () => {
     const before = (await cpu(one, MID)) ?? 0;
     await complete(one, MID, { tokens: 200 });
     await until('it to be counted', async () => ((await cpu(one, MID)) ?? 0) > before + 0.1, WITHIN);
   });
 
-  it('vanishes after the unload, and a reading on demand shows that at once', async () => {
+  it('vanishes after the unload, at once with a reading on demand', async () => {
     await exporter.service.memory.fresh(3000);
     const held = exporter.service.memory.ofRouter(labelsOf(one, '').router);
     expect(held?.ofModel(MID)).toBe(MIB_OF_MID * MEBIBYTE);
@@ -121,7 +121,7 @@ describe('the memory of models of two routers on one machine', () => {
     expect((held?.usedBytes ?? 0) - (left?.usedBytes ?? 0)).toBe(MIB_OF_MID * MEBIBYTE);
   });
 
-  it('is of the new process after a crash and a load, and its counter goes on', async () => {
+  it('belongs to the new process after a crash and a load, and its counter goes on', async () => {
     await complete(one, MID, { tokens: 100 });
     await until('mid to show', async () => (await cpu(one, MID)) !== undefined, WITHIN);
     const [before, pid] = [(await cpu(one, MID)) ?? 0, one.childPid(MID)];
@@ -136,7 +136,7 @@ describe('the memory of models of two routers on one machine', () => {
     expect(await cpu(one, MID)).toBeGreaterThan(before);
   });
 
-  it('goes with a router that is killed: nothing of it is left, and nothing of it is a stranger’s', async () => {
+  it('vanishes with a killed router, and is not unattributed afterwards', async () => {
     const before = (await gpu('used')) ?? 0;
     await other.kill();
     const wanted = before - MIB_OF_TINY * MEBIBYTE;
@@ -177,7 +177,7 @@ it('finds a router behind the port of another process by the ports of its models
   }
 });
 
-it('finds a router of another user, whose open files it may not see, by the ports of its models', async () => {
+it('finds a router of another user, without access to its open files, by the ports of its models', async () => {
   const router = await startRealRouter({ models: ['tiny-a'] });
   try {
     await complete(router, 'tiny-a', { tokens: 1 });

@@ -163,7 +163,7 @@ describe('a chat', () => {
     expect((await complete('tiny-a')).status).toBe(200);
   });
 
-  it('is refused by the Pipelines filter where that is all there is, without a word: that is lost on the way', async () => {
+  it('is refused by the Pipelines filter alone, whose message Open WebUI drops', async () => {
     await pipelines.setValves({});
     await hold();
     expect((await complete('tiny-b')).body.detail).toBe(SAID_BY_PIPELINES);
@@ -172,7 +172,7 @@ describe('a chat', () => {
   });
 });
 
-describe('a task in the background', () => {
+describe('a background task', () => {
   const title = (model: string) =>
     webui.ask('POST', '/api/v1/tasks/title/completions', {
       model,
@@ -180,7 +180,7 @@ describe('a task in the background', () => {
       chat_id: 'local:1',
     });
 
-  it('names itself when it loads a model again', async () => {
+  it('is the reported cause of a reload', async () => {
     await wasUnloaded('tiny-b');
     const before = (await reloads('tiny-b', 'task')) ?? 0;
     await title('tiny-b');
@@ -212,7 +212,7 @@ describe('a task in the background', () => {
 });
 
 describe('a reload', () => {
-  it('names the chat that it was for', async () => {
+  it('names the chat as its cause', async () => {
     await wasUnloaded('tiny-a');
     const before = (await reloads('tiny-a', 'chat')) ?? 0;
     await startChat('tiny-a', 'hello');
@@ -221,7 +221,7 @@ describe('a reload', () => {
 });
 
 describe('the button', () => {
-  it('asks, unloads, shows how far it is, and says what came of it', async () => {
+  it('asks for confirmation, unloads, shows progress and the result', async () => {
     await complete('tiny-a');
     await complete('tiny-b');
     await isNow('tiny-b', 'loaded');
@@ -254,7 +254,7 @@ describe('the button', () => {
 });
 
 describe('a browser', () => {
-  it('unloads with the button, and then reads why a chat has to wait', async () => {
+  it('unloads with the button, and then shows why a chat has to wait', async () => {
     const browser = await startBrowser();
     try {
       const page = await browser.newPage();
@@ -289,7 +289,7 @@ describe('a browser', () => {
 });
 
 describe('the command', () => {
-  it('unloads everything, and its own title loads nothing', async () => {
+  it('unloads everything, and its own chat title loads nothing', async () => {
     await complete('tiny-a');
     await isNow('tiny-a', 'loaded');
     // Open WebUI 0.12.4 drops the sentence.

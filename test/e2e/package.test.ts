@@ -56,7 +56,7 @@ function start(...args: string[]): { said(): string } {
 }
 
 describe('the package', () => {
-  it('holds what it is for, and nothing else', () => {
+  it('contains only the expected files', () => {
     const paths = packed.files.map(({ path }) => path);
     const tops = [...new Set(paths.map((path) => path.replace(/\/.*/, '/')))];
     expect(tops.toSorted()).toEqual(
@@ -80,7 +80,7 @@ describe('the package', () => {
     expect(packed.files.find(({ path }) => path === 'dist/src/main.js')).toBeDefined();
   });
 
-  it('is installed with its own dependencies and theirs alone', () => {
+  it('installs only its dependencies', () => {
     const lock = JSON.parse(readFileSync(join(CHECKOUT, 'package-lock.json'), 'utf8')).packages as Record<
       string,
       { dev?: boolean }
@@ -95,16 +95,16 @@ describe('the package', () => {
     expect(folders.filter((each) => !wanted.has(each))).toEqual([]);
   });
 
-  it('has the program on the path, which knows its version', () => {
+  it('puts the program on the path, with its version', () => {
     expect(program('--version')).toBe(`${name} ${version} (Node ${process.versions.node})\n`);
   });
 
-  it('checks the configuration that it ships', () => {
+  it('accepts the shipped configuration', () => {
     const example = join(installed, name, 'config.example.yml');
     expect(program('check-config', example)).toBe(`${example}: valid, 1 router\n`);
   });
 
-  it('serves what a router says, page included', async () => {
+  it('serves metrics and the page of a router', async () => {
     const [port, own] = [await freePort(), await freePort()];
     const router = start('simulate', '--port', String(port), '--quiet');
     await until('the simulated router', () => router.said().includes('is at http'));
@@ -126,7 +126,7 @@ describe('the package', () => {
   });
 });
 
-it('the chart of a release has the image of that release', () => {
+it('the chart of a release uses the image of that release', () => {
   const helm = { ...process.env, HELM: join(goPrograms, 'helm') };
   const image = 'registry.example/owner/llama-router-exporter';
   const args = [join(CHECKOUT, 'tools', 'package-chart.mjs'), image, folder];

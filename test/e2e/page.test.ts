@@ -66,7 +66,7 @@ const loaded = () =>
 const listOf = (page: Page) => page.getByRole('dialog').getByRole('listitem').allInnerTexts();
 
 describe('the page', () => {
-  it('shows what changes, without being loaded again and without moving anybody', async () => {
+  it('shows changes without a reload and without losing focus or scroll position', async () => {
     await router.load('tiny-b');
     const page = await openPage();
     await page.evaluate('globalThis.wasHere = true');
@@ -84,7 +84,7 @@ describe('the page', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('unloads everything by keyboard, once it was confirmed', async () => {
+  it('unloads everything by keyboard after a confirmation', async () => {
     for (const model of ['tiny-a', 'tiny-b', HOSTILE]) await router.load(model);
     const page = await openPage();
     for (const model of ['tiny-b', HOSTILE]) {
@@ -129,7 +129,7 @@ describe('the page', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('marks who is busy, waits for him, and tells how it goes', async () => {
+  it('marks busy models, waits for them, and shows progress', async () => {
     await router.load('tiny-a');
     const page = await openPage();
     const served = router.request('tiny-a', { seconds: 6 });
@@ -148,7 +148,7 @@ describe('the page', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('keeps the memory free afterwards when asked, and releases it', async () => {
+  it('places a hold on request, and releases it', async () => {
     await router.load('tiny-a');
     const page = await openPage();
     await page.getByRole('button', { name: 'Unload tiny-a' }).click();
@@ -178,7 +178,7 @@ describe('the page', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('says that a token is wrong, takes the right one, and forgets it', async () => {
+  it('reports a wrong token, accepts the right one, and forgets it', async () => {
     await router.load('tiny-a');
     const page = await openPage({ LLAMA_ROUTER_EXPORTER_TOKEN: TOKEN });
     await page.getByRole('button', { name: 'Unload tiny-a' }).click();
@@ -203,7 +203,7 @@ describe('the page', () => {
     expect(complaints.filter((complaint) => !complaint.includes('401 (Unauthorized)'))).toEqual([]);
   });
 
-  it('says that the exporter does not answer, and comes back with it', async () => {
+  it('reports that the exporter does not answer, and recovers with it', async () => {
     const page = await openPage();
     await page.route('**/*', (route) => route.abort());
     await page.getByText('the exporter does not answer since').waitFor();
@@ -212,7 +212,7 @@ describe('the page', () => {
     await page.getByText(/^(live|every few seconds)$/).waitFor();
   });
 
-  it('is a plain table where scripts do not run', async () => {
+  it('is a plain table without scripts', async () => {
     await router.load('tiny-a');
     const page = await openPage({}, { javaScriptEnabled: false });
     expect(await rowOf(page, 'tiny-a').innerText()).toMatch(/tiny-a\s+loaded/);

@@ -46,7 +46,7 @@ const hold = async (seconds: number) => {
   expect(answer.status).toBe(200);
 };
 
-it('really unloads what has been idle or asleep for too long, and nothing else', async () => {
+it('unloads models that were idle or asleep for too long, and no others', async () => {
   await start(`
 policy:
   interval: 1s
@@ -79,7 +79,7 @@ policy:
   );
 });
 
-it('unloads again what is loaded in spite of an enforced hold, but never while it is generating', async () => {
+it('unloads models loaded during an enforced hold, but never while they generate', async () => {
   await start('policy: { interval: 1s, hold_grace: 1s }');
   await hold(600);
   await isNow('tiny-b', 'unloaded'); // It was there and idle.

@@ -41,7 +41,7 @@ it('passes promtool check metrics', async () => {
   expect(checkMetrics(ours.join('\n'))).toEqual({ code: 0, output: '' });
 });
 
-it('answers overlapping scrapes alike', async () => {
+it('answers overlapping scrapes identically', async () => {
   const ours = (text: string) =>
     text.split('\n').filter((line) => /^llama_router_(?!.*_age_seconds)/.test(line));
   const scrapes = await Promise.all(Array.from({ length: 20 }, () => exporter.scrape()));
@@ -67,11 +67,11 @@ ${protocols.length > 0 ? `    scrape_protocols: [${protocols.join(', ')}]` : ''}
   });
   afterAll(() => prometheus?.stop());
 
-  it('is of the version it should be', () => {
+  it('has the expected version', () => {
     expect(prometheus.version).toMatch(version === 'old' ? /^2\./ : /^3\./);
   });
 
-  it('scrapes us in every format', async () => {
+  it('scrapes the exporter in every format', async () => {
     const targets = (await prometheus.api('/api/v1/targets')) as { activeTargets: { lastError: string }[] };
     expect(targets.activeTargets.map(({ lastError }) => lastError)).toEqual(JOBS[version].map(() => ''));
   });
@@ -88,7 +88,7 @@ ${protocols.length > 0 ? `    scrape_protocols: [${protocols.join(', ')}]` : ''}
     expect(odd.map(({ metric }) => [metric.model, metric.status])).toEqual([['a "quoted" näme', 'unloaded']]);
   });
 
-  it('knows the types', async () => {
+  it('stores the metric types', async () => {
     const types = (await prometheus.api('/api/v1/metadata')) as Record<string, { type: string }[]>;
     const typeOf = (metric: string) => types[metric]?.[0]?.type;
     // As the format names it: OpenMetrics has the family without `_total`.

@@ -66,7 +66,7 @@ describe('a real router', () => {
     expect((await listed('broken'))?.status).toMatchObject({ value: 'unloaded', failed: true });
   });
 
-  test('keeps a tiny model busy for as long as the test likes', async () => {
+  test('keeps a tiny model busy for a chosen time', async () => {
     const job = complete(router, 'tiny-a', { tokens: 10_000_000 });
     const isBusy = async () => {
       const slots = await fetch(`${router.url}/slots?model=tiny-a&autoload=false`, { headers: oneAnswer });
@@ -79,7 +79,7 @@ describe('a real router', () => {
     expect(await job).toMatchObject({ status: 500, body: expect.stringContaining('proxy error') });
   });
 
-  test('gives a model a fresh port at every load, and keeps telling the last one', async () => {
+  test('gives a model a new port at every load, and keeps listing the last one', async () => {
     const port = async () => {
       const args = (await listed('tiny-c'))?.status.args ?? [];
       return Number(args[args.indexOf('--port') + 1]);
@@ -94,7 +94,7 @@ describe('a real router', () => {
     expect(await port()).not.toBe(first);
   });
 
-  test('sees a crash as a failure', async () => {
+  test('marks a crash as a failure', async () => {
     await complete(router, 'tiny-a', { tokens: 1 });
     await router.crash('tiny-a');
     await isNow('tiny-a', 'unloaded');
@@ -102,7 +102,7 @@ describe('a real router', () => {
     await expect(router.crash('tiny-a')).rejects.toThrow('no process serves tiny-a');
   });
 
-  test('gains and loses models when it rescans its folder', async () => {
+  test('adds and removes models when it rescans its folder', async () => {
     await router.addModel('new "näme" 1');
     await router.removeModel('tiny-b');
     expect([await status('new "näme" 1'), await status('tiny-b')]).toEqual([undefined, expect.anything()]);
@@ -112,7 +112,7 @@ describe('a real router', () => {
     expect(router.childPid('new "näme" 1')).toBeDefined();
   });
 
-  test('takes its models with it when killed, and comes back at the same address', async () => {
+  test('loses its models when killed, and restarts at the same address', async () => {
     await complete(router, 'mid', { tokens: 2 });
     const before = { router: router.pid, model: router.childPid('mid') ?? 0 };
     expect(isAlive(before.model)).toBe(true);
@@ -139,7 +139,7 @@ describe('a real router', () => {
   });
 });
 
-test('a real router with a key and an idle limit refuses strangers and falls asleep', async () => {
+test('a real router with an API key and an idle limit requires the key and falls asleep', async () => {
   const router = await startRealRouter({ models: ['tiny-a'], apiKey: 'secret', sleepIdleSeconds: 1 });
   try {
     expect((await fetch(`${router.url}/models`)).status).toBe(401);
@@ -153,14 +153,14 @@ test('a real router with a key and an idle limit refuses strangers and falls asl
   }
 });
 
-test('a router that cannot start is reported with what it said', async () => {
+test('a router that cannot start is reported with its output', async () => {
   await expect(startRealRouter({ models: [], args: ['--no-such-argument'] })).rejects.toThrow(
     'invalid argument: --no-such-argument',
   );
 });
 
 describe.each(pairVersions)('the %s pair', (version) => {
-  test('Prometheus scrapes, here itself, and answers queries', async () => {
+  test('Prometheus scrapes itself and answers queries', async () => {
     const port = await freePort();
     const config = `
       global: { scrape_interval: 200ms, scrape_timeout: 200ms }
@@ -183,7 +183,7 @@ describe.each(pairVersions)('the %s pair', (version) => {
     }
   });
 
-  test('Prometheus reads rules that lie in a folder it is shown', async () => {
+  test('Prometheus reads the rules of a folder', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'rules-'));
     try {
       writeFileSync(
@@ -199,7 +199,7 @@ describe.each(pairVersions)('the %s pair', (version) => {
     }
   });
 
-  test('a Prometheus that cannot start is reported with what it said', async () => {
+  test('a Prometheus that cannot start is reported with its output', async () => {
     await expect(startPrometheus({ version, config: 'nonsense: 1' })).rejects.toThrow(
       'field nonsense not found',
     );
@@ -212,7 +212,7 @@ describe.each(pairVersions)('the %s pair', (version) => {
     await alertmanager.stop();
   });
 
-  test('promtool tells a clean exposition from one with findings and from nonsense', () => {
+  test('promtool distinguishes a clean exposition, one with findings, and garbage', () => {
     const clean = '# HELP cats_total Some.\n# TYPE cats_total counter\ncats_total 1\n';
     expect(checkMetrics(clean, version)).toEqual({ code: 0, output: '' });
     expect(checkMetrics('# HELP cats Some.\n# TYPE cats counter\ncats 1\n', version).code).toBe(3);
@@ -254,13 +254,13 @@ describe('the Debian archive to install from', () => {
     expect(debianMirror(etc, '')).toBe('http://our.example/debian');
   });
 
-  test('is looked up in the list of mirrors that a cloud image names', () => {
+  test('is read from the mirror list of a cloud image', () => {
     source('mirrors.list', 'http://near.example/debian\nhttp://far.example/debian\n');
     source('sources.list', `deb mirror+file://${etc}/apt/mirrors.list bookworm main`);
     expect(debianMirror(etc, '')).toBe('http://near.example/debian');
   });
 
-  test('can be set, and must be where apt names none', () => {
+  test('can be set, and is required where apt names none', () => {
     source('sources.list', 'deb http://ubuntu.example/ubuntu noble main');
     expect(debianMirror(etc, 'http://set.example/debian')).toBe('http://set.example/debian');
     expect(() => debianMirror(etc, '')).toThrow('Set DEBIAN_MIRROR');

@@ -145,7 +145,7 @@ describe('with-free-gpu.sh', () => {
     expect([readdirSync(folder).includes('ran'), await holds()]).toEqual([false, []]);
   });
 
-  it('says what is wrong without an exporter and without a token', async () => {
+  it('reports a missing exporter and a missing token', async () => {
     const gone = await run(WITH_FREE_GPU, ['-e', 'http://127.0.0.1:9', 'true']);
     expect([gone.code, gone.err]).toEqual([125, expect.stringContaining("'true' was not run")]);
     const mute = await run(WITH_FREE_GPU, ['-e', exporter.url, 'true'], {
@@ -154,7 +154,7 @@ describe('with-free-gpu.sh', () => {
     expect([mute.code, mute.err]).toEqual([125, expect.stringContaining('LLAMA_ROUTER_EXPORTER_TOKEN_FILE')]);
   });
 
-  it('never has the token on a command line', async () => {
+  it('never puts the token on a command line', async () => {
     const running = withFreeGpu('sh', '-c', 'ps -eo args; sleep 0.2');
     let seen = '';
     let over = false;
@@ -223,7 +223,7 @@ describe('docs/recipes.md', () => {
     .map(([, block = '']) => block)
     .filter((block) => block.includes('call "$api'));
 
-  it('shows a CI step that waits, polls, and fails without the token', async () => {
+  it('shows a CI step that waits, polls, and fails without a token', async () => {
     await load('tiny-a', 'tiny-b');
     const env = { LLAMA_TOKEN: TOKEN };
     // At once, so that it has to poll.
@@ -236,7 +236,7 @@ describe('docs/recipes.md', () => {
     expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('Refused')]);
   });
 
-  it('shows how to ask for as much as is needed, and what is said where nothing measures it', async () => {
+  it('shows how to free an amount, and the answer where no memory is measured', async () => {
     await load('tiny-a', 'tiny-b');
     const ask = async (block = '') => {
       const start = `${here(ci).split('\n').slice(0, 2).join('\n')}\n`;
@@ -251,7 +251,7 @@ describe('docs/recipes.md', () => {
   });
 });
 
-describe('what is shipped', () => {
+describe('shipped files', () => {
   it('scripts pass shellcheck', () => {
     const prepare = join(CHECKOUT, 'deploy', 'compose', 'prepare.sh');
     const scripts = [prepare, ...readdirSync(RECIPES).map((name) => join(RECIPES, name))];
@@ -274,7 +274,7 @@ describe('what is shipped', () => {
     expect(runRooted(verify)).toEqual({ code: 0, output: '' });
   });
 
-  it('services may do next to nothing', () => {
+  it('services run with minimal privileges', () => {
     const services = UNIT_NAMES.filter((name) => name.endsWith('.service')).map((name) => join(UNITS, name));
     // Exposure by systemd's own account, of 100: above 25 it would begin to worry.
     const judge = ['security', '--no-pager', '--offline=true', '--threshold=25', ...services];

@@ -44,7 +44,7 @@ describe.each(pairVersions)('the %s pair', (version) => {
   });
 });
 
-describe('on what a real exporter says of a real router', () => {
+describe('with the metrics of a real exporter and router', () => {
   let router: RealRouter;
   let exporter: RunningExporter;
 
@@ -85,7 +85,7 @@ describe('on what a real exporter says of a real router', () => {
       expect((await rules()).filter(({ health }) => health !== 'ok')).toEqual([]);
     });
 
-    it('knows who is idle and where, and misses a reading of GPU memory there', async () => {
+    it('knows idle models by host, and fires for missing GPU memory', async () => {
       const waiting = 'ALERTS{alertname="LlamaRouterMemoryNotMeasured",alertstate="pending"}';
       const [alert] = await until('the alert to wait', async () => {
         const found = await prometheus.query(waiting);

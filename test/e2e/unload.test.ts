@@ -99,7 +99,7 @@ describe('unloading everything', () => {
     expect(await runningOn(router)).toEqual([]);
   });
 
-  it('leaves a generating model alone when it is to be skipped, and unloads the idle ones', async () => {
+  it('skips a generating model on request, and unloads the idle ones', async () => {
     await load(router, 'tiny-a');
     const { answer } = await generate(router, 'mid', 150);
     const { status, operation } = await unloadAll(exporter, { when_busy: 'skip' });
@@ -113,7 +113,7 @@ describe('unloading everything', () => {
     expect(await runningOn(router)).toEqual(['mid']);
   });
 
-  it('waits for a generating model, and unloads it in the gap', async () => {
+  it('waits for a generating model, and unloads it when it is idle', async () => {
     const { answer } = await generate(router, 'mid', 250);
     const { status, operation, seconds } = await unloadAll(exporter, { when_busy: 'wait', wait: 0.5 });
     expect(status).toBe(202);
@@ -124,7 +124,7 @@ describe('unloading everything', () => {
     expect(await runningOn(router)).toEqual([]);
   });
 
-  it('unloads a generating model by force, which takes the ten seconds that the router gives it', async () => {
+  it("unloads a generating model by force, after the router's stop timeout of ten seconds", async () => {
     const { answer } = await generate(router, 'mid', 1_000_000);
     const before = await exporter.value('llama_router_model_unloads_total', {
       model: 'mid',
@@ -148,7 +148,7 @@ describe('unloading everything', () => {
     expect(await exporter.value('llama_router_model_load_failures_total', { model: 'mid' })).toBe(0);
   });
 
-  it('waits for a model that is loading, and unloads it then', async () => {
+  it('waits for a loading model, and then unloads it', async () => {
     const resume = await stoppedWhileLoading('mid');
     const { status, operation } = await unloadAll(exporter, { wait: 0.3 });
     expect(status).toBe(202);
@@ -181,8 +181,8 @@ describe('unloading everything', () => {
   }
 });
 
-describe('where llama-server runs without --metrics', () => {
-  it('sees by the slots who is busy', async () => {
+describe('a llama-server without --metrics', () => {
+  it('detects busy models by their slots', async () => {
     const { router, exporter } = await aPair({ models: ['tiny-a', 'tiny-b'], metrics: false });
     await load(router, 'tiny-a');
     const { answer } = await generate(router, 'tiny-b', 10_000);
@@ -194,7 +194,7 @@ describe('where llama-server runs without --metrics', () => {
     expect(await answer).toMatchObject({ status: 200, tokens: 10_000 });
   });
 
-  it('unloads only by force where the slots cannot be asked either, and says why', async () => {
+  it('unloads only by force without slots, and explains why', async () => {
     const { router, exporter } = await aPair({ models: ['tiny-a'], metrics: false, args: ['--no-slots'] });
     await load(router, 'tiny-a');
     await statusIs(exporter, 'loaded', 'tiny-a');
@@ -224,7 +224,7 @@ it('unloads a sleeping model without waking it', async () => {
 });
 
 describe('next to a router that hangs', () => {
-  it.each(['wait', 'force'])('unloads what it can at once (%s)', async (whenBusy) => {
+  it.each(['wait', 'force'])('unloads the reachable models at once (%s)', async (whenBusy) => {
     const hanging = await startRealRouter({ models: ['tiny-a'] });
     ends.push(hanging.stop);
     const live = await startRealRouter({ models: FOUR });
@@ -252,7 +252,7 @@ describe('next to a router that hangs', () => {
   });
 });
 
-it('remembers what it did when it is started again', async () => {
+it('remembers operations after a restart', async () => {
   const folder = makeRunFolder('state');
   ends.push(async () => rmSync(folder, { recursive: true, force: true }));
   const flags = { 'state.file': join(folder, 'state.json') };

@@ -176,7 +176,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
   const answers = (story: Story, count = 1) =>
     until(`answer ${count}`, () => taps[story].answers.length >= count && taps[story].answers);
 
-  it('has idle models unloaded, once', async () => {
+  it('unloads idle models once', async () => {
     const exporter = await anExporter(['once']);
     await load(router, 'tiny-a', 'tiny-b');
     await post(alertmanager, 'once', { labels: { router: `127.0.0.1:${router.port}` } });
@@ -196,7 +196,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
     expect(await unloadsOf(exporter)).toEqual({ 'tiny-a': 1, 'tiny-b': 1 });
   });
 
-  it('repeats an alert: refused until the cooldown is over, then done again', async () => {
+  it('repeats an alert: refused during the cooldown, then executed again', async () => {
     const exporter = await anExporter(['repeat'], { 'unload.cooldown': '5s' });
     await load(router, 'tiny-a');
     await post(alertmanager, 'repeat', {});
@@ -219,7 +219,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
     expect(await unloadsOf(exporter)).toEqual({ 'tiny-a': 1, 'tiny-b': 1 });
   });
 
-  it('tells that an alert is over: only what still fires is done, and nothing when nothing does', async () => {
+  it('resolves alerts: only firing alerts are acted on', async () => {
     const exporter = await anExporter(['once']);
     const about = (model: string, ended = false): PostedAlert => ({
       labels: { about: model },
@@ -245,7 +245,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
     expect(await unloadsOf(exporter)).toEqual({ 'tiny-a': 1, 'tiny-b': 2 });
   });
 
-  it('is answered in time when a model is busy, which ends what it does before it goes', async () => {
+  it('is answered in time when a model is busy, and the model finishes first', async () => {
     const exporter = await anExporter(['once']);
     const tokens = await tokensFor(router, 'tiny-a', 5, SAMPLE);
     const { answer } = await generate(router, 'tiny-a', tokens);
@@ -273,7 +273,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
     expect(taps.once.answers).toHaveLength(1);
   });
 
-  it('tries again until the router can be reached', async () => {
+  it('retries until the router is reachable', async () => {
     const proxy = await startTcpProxy(router.port);
     ends.push(proxy.close);
     const url = `http://127.0.0.1:${proxy.port}`;
@@ -300,7 +300,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
     expect(await unloadsOf(exporter)).toEqual({ 'tiny-a': 1 });
   });
 
-  it('tries again until the exporter is there', async () => {
+  it('retries until the exporter is reachable', async () => {
     const failures = async () => {
       const metrics = await (await fetch(`${alertmanager.url}/metrics`)).text();
       return Number(
@@ -317,7 +317,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
     expect(await unloadsOf(exporter)).toEqual({ 'tiny-a': 1 });
   });
 
-  it('tries again what the exporter left undone when it was shut down', async () => {
+  it('retries what the exporter did not finish at shutdown', async () => {
     const first = await anExporter(['once']);
     const tokens = await tokensFor(router, 'tiny-a', 4, SAMPLE);
     const { answer } = await generate(router, 'tiny-a', tokens);
@@ -335,7 +335,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
     expect(await unloadsOf(second)).toEqual({ 'tiny-a': 1 });
   });
 
-  it('may do what its token may: everything, nothing, or only ask', async () => {
+  it('has the permissions of its token: write, none, or dry run', async () => {
     const file = join(folder, 'config.yml');
     writeFileSync(
       file,
@@ -368,7 +368,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
     expect(await unloadsOf(exporter)).toEqual({ 'tiny-a': 1 });
   });
 
-  it('is stopped by a reload loop, which stops no person', async () => {
+  it('is paused by a reload loop, unlike a person', async () => {
     const exporter = await anExporter(['once']);
     const paused = () => exporter.value('llama_router_unload_paused', { trigger: 'alertmanager' });
     const comesBack = async () => expect((await complete(router, 'tiny-a', { tokens: 1 })).status).toBe(200);
@@ -397,7 +397,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
     expect(await unloadsOf(exporter)).toEqual({ 'tiny-a': 4 });
   });
 
-  it('that shares nothing with another sends the same once more: one unload', async () => {
+  it('that is not meshed sends the same alert again: one unload', async () => {
     const other = await anAlertmanager();
     ends.push(other.stop);
     const exporter = await anExporter(['once'], { 'unload.cooldown': '1m' });
@@ -414,7 +414,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
     expect(exporter.log()).toContain('request joined a running operation');
   });
 
-  it('that knows its peer sends once for both', async () => {
+  it('that is meshed sends once for both', async () => {
     const [one, two] = [await freePort(), await freePort()];
     const flags = [`--cluster.peer-timeout=${PEER_TIMEOUT_MS}ms`, '--cluster.gossip-interval=50ms'];
     const pair = await Promise.all([

@@ -24,7 +24,7 @@ interface Job {
 
 const read = (file: string) => readFileSync(file, 'utf8');
 
-it('there are two: for every change, and for a release', () => {
+it('there are two workflows: for every change, and for a release', () => {
   expect(files.map(([name]) => name).toSorted()).toEqual(['ci.yml', 'release.yml']);
 });
 
@@ -36,7 +36,7 @@ describe.each(files)('%s', (_name, file) => {
     expect(lint([file])).toEqual({ code: 0, out: '', err: '' });
   });
 
-  it('names actions by commits, with the version that they are', () => {
+  it('pins actions by commit, with their version', () => {
     const uses = [...text.matchAll(/uses: (?!\.\/)(.+)$/gm)].map(([, action]) => action);
     expect(uses.length).toBeGreaterThan(2);
     expect(
@@ -47,12 +47,12 @@ describe.each(files)('%s', (_name, file) => {
     );
   });
 
-  it('may only read, but where a job says what it writes', () => {
+  it('has read permission only, unless a job declares more', () => {
     expect(Object.entries(permissions).filter(([, may]) => may !== 'read')).toEqual([]);
     for (const job of Object.values(jobs)) expect(job.uses ?? job['timeout-minutes']).toBeDefined();
   });
 
-  it('calls only what is there', () => {
+  it('calls only existing files', () => {
     const scripts = Object.values(jobs).flatMap(({ steps = [] }) => steps.flatMap(({ run }) => run ?? []));
     const called = scripts.join('\n').match(/(?:tools\/[\w-]+\.mjs|\.ci\/\w+)/g) ?? [];
     expect(called.length).toBeGreaterThan(0);
@@ -60,7 +60,7 @@ describe.each(files)('%s', (_name, file) => {
   });
 });
 
-it('what is wrong would be noticed', () => {
+it('actionlint rejects an invalid workflow', () => {
   const wrong = read(join(FOLDER, 'ci.yml'))
     .replace('matrix.node', 'matrix.nodes')
     .replace('.ci/run', 'echo $X');
@@ -69,7 +69,7 @@ it('what is wrong would be noticed', () => {
   for (const word of ['"nodes" is not defined', 'SC2086']) expect(out).toContain(word);
 });
 
-it('a release has what it publishes checked first, by all that a change is checked by', () => {
+it('a release runs all checks of a change before it publishes', () => {
   const { jobs } = parse(read(join(FOLDER, 'release.yml'))) as {
     jobs: Record<string, Job & { needs?: string | string[] }>;
   };
