@@ -19,7 +19,7 @@ import { createAccess } from './http/access.ts';
 import { createApp } from './http/app.ts';
 import type { AppParts } from './http/parts.ts';
 import { serve } from './http/server.ts';
-import { idlePolicyOf, startIdleScheduler } from './idle/scheduler.ts';
+import { startIdleScheduler } from './idle/scheduler.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import type { Memory } from './memory/memory.ts';
@@ -32,7 +32,7 @@ import { createUsage } from './models/usage.ts';
 import { keepState } from './state/keep-state.ts';
 import { guardsPart } from './unload/guards.ts';
 import { type Operations, operationsPart } from './unload/operations.ts';
-import { createUnloading, defaultTerms } from './unload/unloading.ts';
+import { createUnloading } from './unload/unloading.ts';
 
 /** The running service. */
 export interface Service {
@@ -181,12 +181,11 @@ export function createService({
       ready = true;
     });
     const idleScheduler = startIdleScheduler({
-      routers: store.routers,
-      holdOf: holds.of,
+      store,
+      holds,
+      operations,
       keep,
-      rules: () => idlePolicyOf(activeConfig.current()),
-      terms: () => defaultTerms(activeConfig.current()),
-      start: operations.start,
+      config: activeConfig.current,
       clock,
     });
 

@@ -1,34 +1,31 @@
+import type { Config } from '../config/schema.ts';
 import { idleSince } from '../models/idle.ts';
 import { matchesModel } from '../models/matching.ts';
 import type { RouterState } from '../models/router-state.ts';
 
-/** Models that are to go when they have served nothing for so long. */
-export interface IdleRule {
-  /** Globs on ids and aliases; empty: every model. */
-  models: readonly string[];
-  afterMs: number;
-}
+/** A rule of `policy.idle`: globs on ids and aliases, empty for every model, and an idle time in seconds. */
+export type IdleRule = Config['policy']['idle'][number];
 
-/** Models of one router that are due, by the rule that says so. */
-export interface Due {
+/** Idle models of one router, with the rule that applies to them. */
+export interface Candidates {
   rule: IdleRule;
   models: string[];
 }
 
-/** Which models have been idle for too long: the first rule that matches a model counts, and `keep` wins. Pure. */
-export function idleTooLong(
+/** The models that have been idle for too long. The first rule that matches a model applies; `keep` wins. */
+export function findCandidates(
   router: Pick<RouterState, 'models'>,
   rules: readonly IdleRule[],
   keep: readonly string[],
   now: number,
-): Due[] {
-  const due = new Map<IdleRule, string[]>();
+): Candidates[] {
+  const candidates = new Map<IdleRule, string[]>();
   for (const model of router.models.values()) {
     const since = idleSince(model);
     const rule = rules.find(({ models }) => models.length === 0 || matchesModel(models, model));
-    if (matchesModel(keep, model)) continue;
-    if (rule === undefined || since === undefined || now - since < rule.afterMs) continue;
-    due.set(rule, [...(due.get(rule) ?? []), model.id]);
+    if (rule === undefined || since === undefined || matchesModel(keep, model)) continue;
+    if (now - since < rule.after * 1000) continue;
+    candidates.set(rule, [...(candidates.get(rule) ?? []), model.id]);
   }
-  return [...due].map(([rule, models]) => ({ rule, models }));
+  return [...candidates].map(([rule, models]) => ({ rule, models }));
 }

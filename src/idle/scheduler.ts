@@ -1,109 +1,102 @@
 import type { Config } from '../config/schema.ts';
 import { describeEnd, type Hold, onWall } from '../hold/hold.ts';
+import type { Holds } from '../hold/holds.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { RouterState } from '../models/router-state.ts';
+import type { Store } from '../models/store.ts';
+import type { Operations } from '../unload/operations.ts';
 import type { Operation } from '../unload/report.ts';
 import type { UnloadRequest } from '../unload/request.ts';
-import { type IdleRule, idleTooLong } from './candidates.ts';
+import { defaultTerms } from '../unload/unloading.ts';
+import { findCandidates, type IdleRule } from './candidates.ts';
 
-export interface IdlePolicy {
-  intervalMs: number;
-  idle: readonly IdleRule[];
-  /** How long a model must have been idle for an enforced hold to unload it. */
-  holdGraceMs: number;
-}
-
-export interface SweeperParts {
-  routers(): readonly Readonly<RouterState>[];
-  holdOf(router: string): Hold | undefined;
-  /** What is never unloaded on a router. */
+export interface IdleSchedulerParts {
+  store: Pick<Store, 'routers'>;
+  holds: Pick<Holds, 'of'>;
+  operations: Pick<Operations, 'start'>;
+  /** The models of a router that are never unloaded. */
   keep(router: string): readonly string[];
-  rules(): IdlePolicy;
-  /** What a request asks for when it does not say. */
-  terms(): Pick<UnloadRequest, 'busyTimeoutMs' | 'timeoutMs'>;
-  start(request: UnloadRequest): { done: Promise<Operation> };
+  config(): Config;
   clock: Clock;
 }
 
-/** Looks for models that nobody uses, and has them unloaded; models that are in use are never waited for. */
 export interface IdleScheduler {
   stop(): void;
 }
 
-/** What a sweep wants done on one router, and by which rule. */
-type Wish = Pick<UnloadRequest, 'reason' | 'selection' | 'enforcesHold'>;
+/** What the scheduler decides about a request; the rest is the same for all. */
+type IdleUnload = Pick<UnloadRequest, 'reason' | 'selection' | 'enforcesHold'>;
 
-export function startIdleScheduler(parts: SweeperParts): IdleScheduler {
-  const { routers, holdOf, keep, rules, terms, start, clock } = parts;
-  /** Until when nothing is tried on a router: an operation is under way, or one was refused. */
-  const resting = new Map<string, number>();
-  let cancel = clock.after(rules().intervalMs, sweep);
-  return { stop: () => cancel() };
+/** Pause of a router after an unload failed there. */
+const FAILURE_PAUSE_MS = 60_000;
 
-  function sweep(): void {
-    for (const router of routers()) {
-      if (router.up && (resting.get(router.name) ?? 0) <= clock.now()) sweepRouter(router);
-    }
-    cancel = clock.after(rules().intervalMs, sweep);
+/** Unloads idle models at every interval of the idle policy, and during enforced holds. Never waits for busy models. */
+export function startIdleScheduler(parts: IdleSchedulerParts): IdleScheduler {
+  const { store, operations, config, clock } = parts;
+  /** When a router is looked at again, after a refusal or a failure; infinite while an operation runs. */
+  const pausedUntil = new Map<string, number>();
+  let cancelTimer = schedule();
+  return { stop: () => cancelTimer() };
+
+  function schedule() {
+    return clock.after(config().policy.interval * 1000, run);
   }
 
-  function sweepRouter(router: Readonly<RouterState>): void {
-    for (const wish of wishesOf(router, holdOf(router.name), keep(router.name), rules(), clock)) {
-      resting.set(router.name, Number.POSITIVE_INFINITY);
-      const request: UnloadRequest = {
-        ...terms(),
-        ...wish,
-        trigger: 'policy',
-        caller: { name: 'policy' },
-        routers: [router.name],
-        whenBusy: 'skip',
-        verify: true,
-        dryRun: false,
-      };
-      void start(request).done.then((operation) => rest(router.name, operation));
+  function run(): void {
+    const routers = new Map(store.routers().map((router) => [router.name, router]));
+    for (const name of pausedUntil.keys()) if (!routers.has(name)) pausedUntil.delete(name);
+    for (const [name, router] of routers) {
+      if (router.up && (pausedUntil.get(name) ?? 0) <= clock.now()) void unloadIdle(router);
     }
+    cancelTimer = schedule();
   }
 
-  /** After a refusal until it may be tried again, and after a failure for a while: else it would be every time. */
-  function rest(router: string, { routers: results, summary }: Operation): void {
-    const refused = results.find((result) => result.router === router)?.refused?.retry_after_seconds ?? 0;
-    const failed = summary.failed > 0 || results.some(({ fault }) => fault) ? AFTER_FAILURE_MS : 0;
-    resting.set(router, clock.now() + Math.max(refused * 1000, failed));
+  async function unloadIdle(router: Readonly<RouterState>): Promise<void> {
+    const unloads = idleUnloads(router, parts);
+    if (unloads.length === 0) return;
+    pausedUntil.set(router.name, Number.POSITIVE_INFINITY);
+    const pauses = unloads.map(async (unload) => {
+      const { done } = operations.start(requestOf(unload, router.name, config()));
+      const operation = await done;
+      return clock.now() + pauseAfter(operation);
+    });
+    pausedUntil.set(router.name, Math.max(...(await Promise.all(pauses))));
   }
 }
 
-const AFTER_FAILURE_MS = 60_000;
-
-/** An enforced hold is for every model; without one, each rule is for those that it is due for. */
-function wishesOf(
-  router: Readonly<RouterState>,
-  hold: Hold | undefined,
-  keep: readonly string[],
-  { idle, holdGraceMs }: IdlePolicy,
-  clock: Clock,
-): Wish[] {
-  if (hold?.enforce) {
-    const reason = `memory is kept free until ${describeEnd(onWall(hold, clock), clock.wall())}`;
-    return idleTooLong(router, [{ models: [], afterMs: holdGraceMs }], keep, clock.now()).map(
-      ({ models }) => ({
-        reason,
-        selection: { models, keep: [], idleForMs: holdGraceMs },
-        enforcesHold: true,
-      }),
-    );
-  }
-  return idleTooLong(router, idle, keep, clock.now()).map(({ rule, models }) => ({
-    reason: `idle for ${formatDuration(rule.afterMs / 1000)}`,
-    selection: { models, keep: [], idleForMs: rule.afterMs },
+/** An enforced hold applies to all models and replaces the rules. */
+function idleUnloads(router: Readonly<RouterState>, parts: IdleSchedulerParts): IdleUnload[] {
+  const { holds, keep, config, clock } = parts;
+  const { idle, hold_grace } = config().policy;
+  const hold = holds.of(router.name);
+  const enforced = hold?.enforce ? hold : undefined;
+  const rules: readonly IdleRule[] = enforced ? [{ models: [], after: hold_grace }] : idle;
+  return findCandidates(router, rules, keep(router.name), clock.now()).map(({ rule, models }) => ({
+    reason: enforced ? holdReason(enforced, clock) : `idle for ${formatDuration(rule.after)}`,
+    selection: { models, keep: [], idleForMs: rule.after * 1000 },
+    enforcesHold: enforced !== undefined,
   }));
 }
 
-/** What is unloaded because nobody uses it. */
-export function idlePolicyOf({ policy }: Config): IdlePolicy {
+function holdReason(hold: Hold, clock: Clock): string {
+  return `enforces the hold until ${describeEnd(onWall(hold, clock), clock.wall())}`;
+}
+
+function requestOf(unload: IdleUnload, router: string, config: Config): UnloadRequest {
   return {
-    intervalMs: policy.interval * 1000,
-    idle: policy.idle.map(({ models, after }) => ({ models, afterMs: after * 1000 })),
-    holdGraceMs: policy.hold_grace * 1000,
+    ...defaultTerms(config),
+    ...unload,
+    trigger: 'policy',
+    caller: { name: 'policy' },
+    routers: [router],
+    whenBusy: 'skip',
   };
+}
+
+/** Milliseconds. Without a pause, a refused or failing unload would be tried again at every interval. */
+function pauseAfter({ routers, summary }: Operation): number {
+  const refusals = routers.map(({ refused }) => refused?.retry_after_seconds ?? 0);
+  const hasFailed = summary.failed > 0 || routers.some(({ fault }) => fault);
+  return Math.max(0, ...refusals.map((seconds) => seconds * 1000), hasFailed ? FAILURE_PAUSE_MS : 0);
 }

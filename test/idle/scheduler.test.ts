@@ -1,58 +1,72 @@
 import { describe, expect, it } from '@jest/globals';
+import { loadConfig } from '../../src/config/load.ts';
 import type { Hold } from '../../src/hold/hold.ts';
+import type { IdleRule } from '../../src/idle/candidates.ts';
 import { startIdleScheduler } from '../../src/idle/scheduler.ts';
+import { failed } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';
 import { createGuards } from '../../src/unload/guards.ts';
 import { createOperations } from '../../src/unload/operations.ts';
 import type { UnloadRequest } from '../../src/unload/request.ts';
-import { begun, recordDeeds, turned } from '../support/a-model.ts';
+import { begun, turned } from '../support/a-model.ts';
+import { GUARD_RULES } from '../support/app-parts.ts';
 import { createScriptedHands } from '../support/scripted-control.ts';
+import { UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 const MINUTE = 60_000;
+const defaults = loadConfig({ env: {}, flags: {} });
+const all = (after: number): IdleRule => ({ models: [], after });
+const only = (model: string, after: number): IdleRule => ({ models: [model], after });
 
-/** A router with three idle models, and a sweeper that looks every five seconds. */
-function aRouter(afterMs: number | undefined, more: { keep?: string[]; hold?: Hold } = {}) {
+/** A router with three idle models, and a scheduler that looks at it every five seconds. */
+function aRouter(idle: IdleRule[], hold?: Hold) {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 10 * MINUTE });
-  const hands = createScriptedHands(clock, store, 'box', 'a', 'b', 'kept');
-  const operationMetrics = recordDeeds(store);
-  const rules = {
-    cooldownMs: MINUTE,
-    windowMs: 10 * MINUTE,
-    loopCount: 3,
-    pauseMinMs: MINUTE,
-    pauseMaxMs: MINUTE,
-  };
+  const control = createScriptedHands(clock, store, 'box', 'a', 'b', 'kept');
   const guards = createGuards(
     clock,
-    () => rules,
+    () => GUARD_RULES,
     () => {},
   );
   store.onTransition(guards.heed);
-  const keep = () => more.keep ?? ['kept'];
-  const operations = createOperations({ hands: () => [hands], keep, guards, clock });
-  const requests: UnloadRequest[] = [];
-  const idleScheduler = startIdleScheduler({
-    routers: store.routers,
-    holdOf: () => more.hold,
-    keep,
-    rules: () => ({
-      intervalMs: 5000,
-      idle: afterMs === undefined ? [] : [{ models: [], afterMs }],
-      holdGraceMs: 10_000,
-    }),
-    terms: () => ({ busyTimeoutMs: 1000, timeoutMs: 60_000 }),
-    start(request) {
-      requests.push(request);
-      return operations.start(request);
+  const keep = () => ['kept'];
+  const operations = createOperations({ hands: () => [control], keep, guards, clock });
+  /** When each request was made, and for which models. */
+  const requests: { at: number; request: UnloadRequest }[] = [];
+  const start = clock.now();
+  const scheduler = startIdleScheduler({
+    store,
+    holds: { of: () => hold },
+    operations: {
+      start(request) {
+        requests.push({ at: clock.now() - start, request });
+        return operations.start(request);
+      },
     },
+    keep,
+    config: () => ({ ...defaults, policy: { idle, interval: 5, hold_grace: 10 } }),
     clock,
   });
-  const idle = (model: string) =>
-    hands.entry.activity(model, () => ({ busy: false, work: 1, watchedAt: clock.now() }));
-  for (const model of ['a', 'b', 'kept']) idle(model);
-  return { clock, hands, operationMetrics, operations, requests, idleScheduler, idle };
+  const becomeIdle = (model: string) =>
+    control.entry.activity(model, () => ({ busy: false, work: 1, watchedAt: clock.now() }));
+  for (const model of ['a', 'b', 'kept']) becomeIdle(model);
+  return {
+    clock,
+    store,
+    control,
+    operations,
+    requests,
+    scheduler,
+    /** Seconds at which an unload of this model was requested. */
+    triedAt: (model: string) =>
+      requests.flatMap(({ at, request }) => (request.selection.models.includes(model) ? [at / 1000] : [])),
+    reload(model: string) {
+      control.entry.event(begun(model));
+      control.entry.event(turned(model, 'loaded'));
+      becomeIdle(model);
+    },
+  };
 }
 
 const aHold: Hold = {
@@ -65,14 +79,13 @@ const aHold: Hold = {
 };
 
 describe('the idle policy', () => {
-  it('unloads what has been idle for too long, and nothing that is to be kept', async () => {
-    const { clock, operationMetrics, operations, idleScheduler } = aRouter(2 * MINUTE);
-    await clock.advance(2 * MINUTE - 5000);
-    expect(operationMetrics).toEqual([]);
-    await clock.advance(10_000);
-    expect(operationMetrics).toEqual(['a requested while loaded', 'b requested while loaded']);
+  it('unloads idle models that are not on the keep list, once', async () => {
+    const { clock, control, operations, scheduler } = aRouter([all(120)]);
+    await clock.advance(2 * MINUTE - 1);
+    expect(control.ordered).toEqual([]);
     await clock.advance(60 * MINUTE);
-    idleScheduler.stop();
+    scheduler.stop();
+    expect(control.ordered).toEqual(['a', 'b']);
     expect(operations.list()).toMatchObject([
       {
         trigger: 'policy',
@@ -85,73 +98,106 @@ describe('the idle policy', () => {
     expect(clock.pending()).toBe(0);
   });
 
-  it('leaves alone what turns out to be in use', async () => {
-    const { clock, hands, operationMetrics, idleScheduler } = aRouter(2 * MINUTE);
-    hands.doing.set('a', { kind: 'busy' });
+  it('does not unload a model that is busy when it is probed', async () => {
+    const { clock, control, scheduler } = aRouter([all(120)]);
+    control.doing.set('a', { kind: 'busy' });
     await clock.advance(3 * MINUTE);
-    idleScheduler.stop();
-    expect(operationMetrics).toEqual(['b requested while loaded']);
+    scheduler.stop();
+    expect(control.ordered).toEqual(['b']);
   });
 
-  it('waits for the cooldown without asking again and again', async () => {
-    const { clock, hands, requests, idleScheduler, idle } = aRouter(10_000);
+  it('waits for the cooldown after one refusal', async () => {
+    const { clock, control, triedAt, scheduler, reload } = aRouter([all(10)]);
     await clock.advance(15_000);
-    expect(requests).toHaveLength(1);
-    hands.entry.event(begun('a'));
-    hands.entry.event(turned('a', 'loaded'));
-    idle('a');
-    await clock.advance(20_000);
-    expect(requests).toHaveLength(2); // One refusal, which said when to come back.
-    await clock.advance(60_000);
-    idleScheduler.stop();
-    expect(requests).toHaveLength(3);
-    expect(hands.ordered).toEqual(['a', 'b', 'a']);
+    reload('a');
+    await clock.advance(80_000);
+    scheduler.stop();
+    expect(triedAt('a')).toEqual([10, 25, 75]);
+    expect(control.ordered).toEqual(['a', 'b', 'a']);
   });
 
-  it('does nothing without a rule, and nothing on a router that is down', async () => {
-    const off = aRouter(undefined);
-    await off.clock.advance(60 * MINUTE);
-    off.idleScheduler.stop();
-    const down = aRouter(MINUTE);
-    down.hands.entry.failed({ kind: 'unreachable', message: 'gone' });
-    await down.clock.advance(60 * MINUTE);
-    down.idleScheduler.stop();
-    expect([off.requests, down.requests]).toEqual([[], []]);
+  it('waits a minute after a failed unload', async () => {
+    const { clock, control, triedAt, scheduler } = aRouter([only('a', 10)]);
+    control.order = async () => failed(UNREACHABLE);
+    await clock.advance(80_000);
+    scheduler.stop();
+    expect(triedAt('a')).toEqual([10, 70]);
+  });
+
+  it('waits a minute after a failed unload when the unload of a second rule succeeds', async () => {
+    const { clock, control, triedAt, scheduler } = aRouter([only('a', 10), only('b', 10)]);
+    const { order } = control;
+    control.order = async (model) => (model === 'a' ? failed(UNREACHABLE) : order(model));
+    await clock.advance(65_000);
+    scheduler.stop();
+    expect(control.ordered).toEqual(['a', 'b']);
+    expect(triedAt('a')).toEqual([10]);
+  });
+
+  it('is not stopped by setting the system clock back an hour', async () => {
+    const { clock, control, scheduler } = aRouter([all(120)]);
+    await clock.advance(MINUTE);
+    clock.set(clock.wall() - 60 * MINUTE);
+    await clock.advance(MINUTE + 5000);
+    scheduler.stop();
+    expect(control.ordered).toEqual(['a', 'b']);
+  });
+
+  it('forgets the pause of a router that was removed', async () => {
+    const { clock, store, control, triedAt, scheduler } = aRouter([only('a', 10)]);
+    control.order = async () => failed(UNREACHABLE);
+    await clock.advance(12_000);
+    store.remove('box');
+    await clock.advance(5000);
+    const again = createScriptedHands(clock, store, 'box', 'a');
+    again.entry.activity('a', () => ({ busy: false, work: 1, watchedAt: clock.now() }));
+    await clock.advance(15_000);
+    scheduler.stop();
+    expect(triedAt('a')).toEqual([10, 30]);
+  });
+
+  it('requests nothing without a rule, nor on a router that is down', async () => {
+    const withoutRule = aRouter([]);
+    const down = aRouter([all(60)]);
+    down.control.entry.failed({ kind: 'unreachable', message: 'gone' });
+    for (const { clock, scheduler, requests } of [withoutRule, down]) {
+      await clock.advance(60 * MINUTE);
+      scheduler.stop();
+      expect(requests).toEqual([]);
+    }
   });
 });
 
 describe('an enforced hold', () => {
-  it('unloads again what was loaded and is idle, soon and in spite of the cooldown', async () => {
-    const { clock, hands, requests, idleScheduler, idle } = aRouter(undefined, { hold: aHold });
+  it('unloads idle models again that are loaded during it, regardless of the cooldown', async () => {
+    const { clock, control, requests, scheduler, reload } = aRouter([], aHold);
     await clock.advance(15_000);
-    expect(hands.ordered).toEqual(['a', 'b']);
-    hands.entry.event(begun('a'));
-    hands.entry.event(turned('a', 'loaded'));
-    idle('a');
+    expect(control.ordered).toEqual(['a', 'b']);
+    reload('a');
     await clock.advance(15_000);
-    idleScheduler.stop();
-    expect(hands.ordered).toEqual(['a', 'b', 'a']);
-    expect(requests.at(-1)).toMatchObject({
+    scheduler.stop();
+    expect(control.ordered).toEqual(['a', 'b', 'a']);
+    expect(requests.at(-1)?.request).toMatchObject({
       trigger: 'policy',
       enforcesHold: true,
-      reason: 'memory is kept free until 23:13 UTC',
+      reason: 'enforces the hold until 23:13 UTC',
       whenBusy: 'skip',
     });
   });
 
-  it('never unloads what is generating', async () => {
-    const { clock, hands, idleScheduler } = aRouter(undefined, { hold: aHold });
-    hands.entry.activity('a', () => ({ busy: true, work: 1, watchedAt: 0, lastAt: clock.now() }));
-    hands.doing.set('b', { kind: 'busy' });
+  it('never unloads a busy model', async () => {
+    const { clock, control, scheduler } = aRouter([], aHold);
+    control.entry.activity('a', () => ({ busy: true, work: 1, watchedAt: 0, lastAt: clock.now() }));
+    control.doing.set('b', { kind: 'busy' });
     await clock.advance(10 * MINUTE);
-    idleScheduler.stop();
-    expect(hands.ordered).toEqual([]);
+    scheduler.stop();
+    expect(control.ordered).toEqual([]);
   });
+});
 
-  it('that is not enforced unloads nothing', async () => {
-    const { clock, hands, idleScheduler } = aRouter(undefined, { hold: { ...aHold, enforce: false } });
-    await clock.advance(10 * MINUTE);
-    idleScheduler.stop();
-    expect(hands.ordered).toEqual([]);
-  });
+it('a hold without enforcement unloads nothing', async () => {
+  const { clock, control, scheduler } = aRouter([], { ...aHold, enforce: false });
+  await clock.advance(10 * MINUTE);
+  scheduler.stop();
+  expect(control.ordered).toEqual([]);
 });
