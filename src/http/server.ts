@@ -15,10 +15,9 @@ export interface ServeOptions {
   tls?: (() => WebTls) | undefined;
   /** How long a request may take to arrive. */
   requestTimeoutMs?: number;
+  /** How long open requests may take to end at shutdown, before their connections are cut. */
+  graceMs?: number;
 }
-
-/** Open requests may take this long to end when we shut down; then their connections are cut. */
-const GRACE_MS = 3000;
 
 /** Between two looks, while we shut down, at which connections have nothing more to do. */
 const SWEEP_MS = 50;
@@ -30,7 +29,7 @@ const SWEEP_MS = 50;
 export async function serve(
   handler: RequestListener,
   address: ListenAddress,
-  { tls, requestTimeoutMs = 30_000 }: ServeOptions = {},
+  { tls, requestTimeoutMs = 30_000, graceMs = 3000 }: ServeOptions = {},
 ) {
   const options = {
     keepAliveTimeout: 75_000,
@@ -51,7 +50,7 @@ export async function serve(
       // Again and again: one whose request has ended is kept open for the next.
       server.closeIdleConnections();
       const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
-      const cut = setTimeout(() => server.closeAllConnections(), GRACE_MS);
+      const cut = setTimeout(() => server.closeAllConnections(), graceMs);
       await closed;
       clearInterval(sweep);
       clearTimeout(cut);

@@ -1,4 +1,5 @@
 import { Agent, get, type IncomingMessage, type ServerResponse } from 'node:http';
+import { connect } from 'node:net';
 import { expect, it } from '@jest/globals';
 import { serve } from '../../src/http/server.ts';
 import { until } from '../support/until.ts';
@@ -25,4 +26,13 @@ it('ends as soon as its last request has, also when the caller would keep the co
   await closed;
   expect(performance.now() - startedAt).toBeLessThan(1500);
   agent.destroy();
+});
+
+it('cuts connections without a request after the grace period', async () => {
+  const server = await serve(() => {}, { host: '127.0.0.1', port: 0 }, { graceMs: 50 });
+  const socket = connect(server.port, '127.0.0.1').on('error', () => {});
+  await new Promise((resolve) => socket.once('connect', resolve));
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  await server.close();
+  await closed;
 });
