@@ -1,6 +1,5 @@
 import express, { type Express, type RequestHandler } from 'express';
 import { jsonBody, noBody } from './json-body.ts';
-import { pageRoute, scriptRoute, styleRoute } from './page/page.ts';
 import type { AppParts } from './parts.ts';
 import { methodNotAllowed, notFound, problemHandler } from './problem.ts';
 import { alertmanagerRoute } from './routes/alertmanager.ts';
@@ -9,6 +8,7 @@ import { gateRoute } from './routes/gate.ts';
 import { holdsRoute, placeHoldRoute, releaseHoldRoute } from './routes/hold.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { operationRoute, operationsRoute } from './routes/operations.ts';
+import { pageRoute, scriptRoute, styleRoute } from './routes/page.ts';
 import { healthyRoute, openapiRoute, readyRoute, reloadRoute } from './routes/service.ts';
 import { modelsRoute, routersRoute } from './routes/state.ts';
 import { unloadRoute } from './routes/unload.ts';

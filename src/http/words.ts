@@ -5,12 +5,12 @@ import { isRunning, STATUSES, type Status } from '../models/status.ts';
 import type { Outcome, Result } from '../unload/report.ts';
 import type { RouterView } from './views.ts';
 
-const ACTIVITY_UNKNOWN = 'activity unknown: runs without --metrics';
+const ACTIVITY_UNKNOWN = 'activity unknown: started without --metrics';
 
 export const LAST_LOAD_FAILED = 'last load failed';
 
-/** It was so already at first sight. */
-export const NOT_KNOWN = 'not known';
+/** The time since which a model has the status it had at the first listing. */
+export const NOT_KNOWN = 'unknown';
 
 /** What became of a model, as a person reads it: on the page and in a terminal. */
 export const RESULT_WORDS: Record<Result, string> = {
@@ -107,10 +107,11 @@ export function measuresOf(models: readonly ModelMemory[]): Measure[] {
   return [ON_GPUS, RESIDENT].filter(({ of }) => models.some((held) => of(held) !== ''));
 }
 
-/** For how long something has been so. */
+/** The time since a moment: in seconds below a minute, then in minutes, so that a page stays the same for a while. */
 export function spanSince(at: number, now: number): string {
   const seconds = Math.floor((now - at) / 1000);
-  return seconds < 1 ? '0s' : formatDuration(seconds);
+  if (seconds < 1) return '0s';
+  return formatDuration(seconds < 60 ? seconds : seconds - (seconds % 60));
 }
 
 export function ago(at: number, now: number): string {

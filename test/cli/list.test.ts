@@ -90,7 +90,7 @@ it('shows with --exporter also durations, holds and operations', async () => {
     ['loaded', 'coder', 'T'],
     ['unloaded', 'broken', 'T'],
     ['unloaded', 'chat', 'T'],
-    ['unloaded', 'rest', 'not known'],
+    ['unloaded', 'rest', 'unknown'],
     [''],
     ['Last operations'],
     ['WHEN', 'ASKED BY', 'OUTCOME'],

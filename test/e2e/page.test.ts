@@ -137,11 +137,11 @@ describe('the page', () => {
     await page.getByRole('button', { name: 'Unload tiny-a' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('it is generating: it would be waited for, up to 5m').waitFor();
-    await dialog.getByLabel('leave them alone').check();
+    await dialog.getByLabel('Skip them').check();
     await dialog.getByText('Nothing would be unloaded.').waitFor();
-    await dialog.getByLabel('wait until they have finished').check();
+    await dialog.getByLabel('Wait until they are idle').check();
     await dialog.getByRole('button', { name: 'Unload 1 model' }).click();
-    await dialog.getByText('Under way. It goes on when you close this.').waitFor();
+    await dialog.getByText('In progress. It continues when you close this dialog.').waitFor();
     expect((await listOf(page))[0]?.replace(/\s+/g, ' ')).toContain('waiting for tiny-a');
     await dialog.getByText('Finished: 1 unloaded.').waitFor();
     expect(await served).toBe('done');
@@ -153,7 +153,7 @@ describe('the page', () => {
     const page = await openPage();
     await page.getByRole('button', { name: 'Unload tiny-a' }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByLabel('Afterwards').selectOption('keep the memory free for 2 hours');
+    await dialog.getByLabel('After unloading').selectOption('keep the memory free for 2 hours');
     await dialog.getByRole('button', { name: 'Unload 1 model' }).click();
     await dialog.getByText('Finished: 1 unloaded.').waitFor();
     await dialog.getByRole('button', { name: 'Close' }).click();
@@ -183,11 +183,11 @@ describe('the page', () => {
     const page = await openPage({ LLAMA_ROUTER_EXPORTER_TOKEN: TOKEN });
     await page.getByRole('button', { name: 'Unload tiny-a' }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByText('Whoever changes something needs a token.').waitFor();
+    await dialog.getByText('Changes need a token.').waitFor();
     expect(await dialog.getByLabel('Token').evaluate(isFocused)).toBe(true);
     await dialog.getByLabel('Token').fill('some-other-token-0123456789');
     await page.keyboard.press('Enter');
-    await dialog.getByText('This token is wrong. Nothing was done.').waitFor();
+    await dialog.getByText('This token is wrong. Nothing was changed.').waitFor();
     expect(await stored(page)).toEqual([{}, {}]);
     await dialog.getByLabel('Token').fill(TOKEN);
     await page.keyboard.press('Enter');
@@ -206,7 +206,7 @@ describe('the page', () => {
   it('reports that the exporter does not answer, and recovers with it', async () => {
     const page = await openPage();
     await page.route('**/*', (route) => route.abort());
-    await page.getByText('the exporter does not answer since').waitFor();
+    await page.getByText('no answer from the exporter since').waitFor();
     expect(await rowOf(page, 'tiny-a').count()).toBe(1);
     await page.unroute('**/*');
     await page.getByText(/^(live|every few seconds)$/).waitFor();

@@ -2,25 +2,25 @@ import { formatBytes } from '../../lib/bytes.ts';
 import type { GpuMemory, MemoryReading } from '../../memory/reading.ts';
 import { type Html, html } from './html.ts';
 
-/** So many colours there are for models; with more, neighbours still differ. */
+/** The number of colours in the style sheet; more models share them in turn. */
 const COLOURS = 8;
 
-/** Units of a bar from end to end. */
+/** The length of a bar in SVG units. */
 const LENGTH = 1000;
 
-/** Less is what reading one thing after the other makes of nothing. */
-const WORTH_A_WORD = 0.002;
+/** Smaller parts of a GPU are an artefact of readings taken one after the other. */
+const MIN_SHARE = 0.002;
 
 interface Part {
   name: string;
   bytes: number;
-  /** Of the style sheet. */
+  /** A class of the style sheet. */
   look: string;
 }
 
 /**
- * A bar for each GPU: what each model holds of it, what is not ours, what is free. Its legend says the same in
- * words. `order` numbers the models, so that each keeps its colour.
+ * A bar and a legend for each GPU: the memory of each model, of other processes, and free memory. `order` numbers the
+ * models, so that each keeps its colour.
  */
 export function memoryBars({ gpus, models }: MemoryReading, order: ReadonlyMap<string, number>): Html[] {
   const measured = gpus.filter(({ totalBytes, usedBytes }) => totalBytes && usedBytes !== undefined);
@@ -39,7 +39,7 @@ export function memoryBars({ gpus, models }: MemoryReading, order: ReadonlyMap<s
   });
 }
 
-/** One name for a model of a router, whatever the two are called. */
+/** An unambiguous key for a model of a router. */
 export function keyOf(router: string, model: string): string {
   return JSON.stringify([router, model]);
 }
@@ -55,8 +55,7 @@ function bar(gpu: GpuMemory, held: readonly Part[]): Html {
     x += width;
     return piece;
   });
-  const where =
-    gpu.pool === 'vram' ? '' : gpu.pool === 'gtt' ? ', of the machine’s memory' : ', shared with the machine';
+  const where = { vram: '', gtt: ', system memory', host: ', shared with the system' }[gpu.pool];
   return html`<figure data-key="${gpu.uuid} ${gpu.pool}">
 <figcaption><span><strong>GPU ${gpu.gpu}</strong> ${gpu.name}${where}</span> <span>${formatBytes(usedBytes)} of ${formatBytes(totalBytes)} used, ${percent} %</span></figcaption>
 <svg class="bar" viewBox="0 0 ${LENGTH} 20" preserveAspectRatio="none" role="img" aria-label="${percent} % of GPU ${gpu.gpu} used">${pieces}</svg>
@@ -65,19 +64,18 @@ function bar(gpu: GpuMemory, held: readonly Part[]): Html {
 `;
 }
 
-/** What is used and neither a model's nor known to be somebody else's is not told whose it is. */
 function partsOf({ totalBytes = 0, usedBytes = 0, unownedBytes }: GpuMemory, held: readonly Part[]): Part[] {
-  const isWorthAWord = ({ bytes }: Part) => bytes >= totalBytes * WORTH_A_WORD;
-  const small = held.filter((part) => !isWorthAWord(part));
+  const isShown = ({ bytes }: Part) => bytes >= totalBytes * MIN_SHARE;
+  const small = held.filter((part) => !isShown(part));
   const ours = sum(held);
   const rest = Math.max(0, usedBytes - ours - (unownedBytes ?? 0));
   return [
-    ...held.filter(isWorthAWord),
+    ...held.filter(isShown),
     { name: 'smaller models', bytes: sum(small), look: 'm0' },
-    { name: 'not ours', bytes: unownedBytes ?? 0, look: 'unowned' },
-    { name: 'used, not known by whom', bytes: rest, look: 'unowned' },
+    { name: 'other processes', bytes: unownedBytes ?? 0, look: 'unowned' },
+    { name: 'unattributed', bytes: rest, look: 'unowned' },
     { name: 'free', bytes: Math.max(0, totalBytes - usedBytes), look: 'free' },
-  ].filter(isWorthAWord);
+  ].filter(isShown);
 }
 
 function sum(parts: readonly Part[]): number {

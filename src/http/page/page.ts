@@ -1,59 +1,27 @@
-import { readFileSync } from 'node:fs';
-import type { Request, Response } from 'express';
 import type { MemoryReading } from '../../memory/reading.ts';
 import { isRunning } from '../../models/status.ts';
-import type { Store } from '../../models/store.ts';
+import type { Operation } from '../../unload/report.ts';
+import { lastOf, tellOperation } from '../operation-words.ts';
 import type { AppParts } from '../parts.ts';
-import { DIALOG } from './dialog.ts';
+import { PENDING_WORD, RESULT_WORDS } from '../words.ts';
 import { type Html, html } from './html.ts';
 import { keyOf, memoryBars } from './memory.ts';
-import { operationsSection } from './operations.ts';
-import { routerSection } from './router.ts';
-import { STYLE } from './style.ts';
+import { overview, type RouterParts, routerSection } from './router.ts';
 
-/** Our own style sheet, our own script, our own interface: nothing inline, no frame, no other site. */
-const POLICY = [
-  "default-src 'none'",
-  "style-src 'self'",
-  "script-src 'self'",
-  // An empty icon, so that browsers ask for none.
-  'img-src data:',
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
+type Routers = readonly RouterParts['router'][];
 
-/** Runs in browsers, as it is. */
-const SCRIPT = readFileSync(new URL('./script.js', import.meta.url), 'utf8');
+/** Several routers with more models than this are shown as an overview, each with a page of its own. */
+const MAX_MODELS = 200;
 
-/**
- * `GET /`: routers and models for people. Without a script it is plain tables, loaded anew every five seconds; with
- * one it follows the events, and can act.
- */
-export function pageRoute(parts: AppParts) {
-  return (_request: Request, response: Response) => {
-    response
-      .set({ 'Content-Security-Policy': POLICY, 'Referrer-Policy': 'no-referrer' })
-      .type('html')
-      .send(renderPage(parts).text);
-  };
-}
-
-/** `GET /style.css`. */
-export function styleRoute(_request: Request, response: Response): void {
-  response.type('css').send(STYLE);
-}
-
-/** `GET /page.js`. */
-export function scriptRoute(_request: Request, response: Response): void {
-  response.type('js').send(SCRIPT);
-}
-
-function renderPage({ store, holds, operations, memory, scrapes, version, clock }: AppParts): Html {
+/** The page of all routers, or of the one that `only` names. It works without its script, as plain tables. */
+export function renderPage(parts: AppParts, only: string): string {
+  const { store, holds, operations, memory, scrapes, version, clock } = parts;
   const [telemetryPath = ''] = scrapes.keys();
-  const routers = store.routers();
+  const all = store.routers();
+  const routers = only === '' ? all : all.filter(({ name }) => name === only);
   const reading = memory.reading();
+  const models = routers.reduce((sum, router) => sum + router.models.size, 0);
+  const sections = routers.map((router) => ({ router, hold: holds.of(router.name), reading, clock }));
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -70,9 +38,9 @@ function renderPage({ store, holds, operations, memory, scrapes, version, clock 
 <p id="live" role="status"></p>
 <button type="button" class="act" id="forget" hidden>Forget the token</button></header>
 <main tabindex="-1" data-version="${version}">
-${everywhere(routers)}
+${only === '' ? unloadEverywhere(routers) : html`<p><a href="/">All routers</a></p>`}
 ${memorySection(routers, reading)}
-${routers.map((router) => routerSection(router, { hold: holds.of(router.name), reading, clock }))}
+${routers.length > 1 && models > MAX_MODELS ? overview(sections) : sections.map(routerSection)}
 ${operationsSection(operations.list(), clock.wall())}
 </main>
 <footer><nav aria-label="Interfaces">
@@ -87,25 +55,80 @@ ${operationsSection(operations.list(), clock.wall())}
 ${DIALOG}
 </body>
 </html>
-`;
+`.text;
 }
 
-/** One router has a button of its own. */
-function everywhere(routers: ReturnType<Store['routers']>): Html | string {
+/** Only for several routers: a single one has a button of its own. */
+function unloadEverywhere(routers: Routers): Html | string {
   const acting = routers.filter(
     ({ up, models }) => up && [...models.values()].some(({ lifecycle }) => isRunning(lifecycle.status)),
   );
   if (acting.length < 2) return '';
-  return html`<p class="everywhere act"><button type="button" class="act" data-act="unload-all">Unload all, on every router</button></p>`;
+  return html`<p class="everywhere act"><button type="button" class="act" data-act="unload-all">Unload all models on every router</button></p>`;
 }
 
-function memorySection(
-  routers: ReturnType<Store['routers']>,
-  reading: MemoryReading | undefined,
-): Html | string {
+function memorySection(routers: Routers, reading: MemoryReading | undefined): Html | string {
   if (reading === undefined) return '';
-  const keys = routers.flatMap(({ name, models }) => [...models.keys()].map((id) => keyOf(name, id)));
-  const order = new Map(keys.map((key, index) => [key, index]));
-  const bars = memoryBars(reading, order);
+  const measured = new Set(reading.models.map(({ router }) => router));
+  const keys = routers
+    .filter(({ name }) => measured.has(name))
+    .flatMap(({ name, models }) => [...models.keys()].map((id) => keyOf(name, id)));
+  const bars = memoryBars(reading, new Map(keys.map((key, index) => [key, index])));
   return bars.length === 0 ? '' : html`<section data-key="memory"><h2>GPU memory</h2>\n${bars}</section>`;
 }
+
+function operationsSection(operations: readonly Operation[], now: number): Html | string {
+  const last = lastOf(operations);
+  if (last.length === 0) return '';
+  const running = last.some(({ outcome }) => outcome === null);
+  return html`<section data-key="operations"${running ? html` data-running` : ''}>
+<h2>Last operations</h2>
+<table role="table" aria-label="Last operations">
+<thead role="rowgroup"><tr role="row">${['When', 'Requested by', 'Outcome', 'Models', 'Note'].map((label) => html`<th scope="col" role="columnheader">${label}</th>`)}</tr></thead>
+<tbody role="rowgroup">
+${last.map((operation) => operationRow(operation, now))}</tbody>
+</table>
+</section>
+`;
+}
+
+function operationRow(operation: Operation, now: number): Html {
+  const { when, askedBy, outcome, models, note } = tellOperation(operation, now);
+  return html`<tr role="row" data-key="${operation.id}">
+<th scope="row" role="rowheader"><time datetime="${operation.started_at}">${when}</time></th>
+<td role="cell" data-label="Requested by">${askedBy}</td>
+<td role="cell" data-label="Outcome"><span class="badge ${operation.outcome ?? 'loading'}">${outcome}</span></td>
+<td role="cell" data-label="Models">${models}</td>
+<td role="cell" data-label="Note">${note}</td>
+</tr>
+`;
+}
+
+/** Filled by script.js, with the same words for results as the command line. */
+const DIALOG = html`<dialog id="ask" aria-labelledby="ask-title" data-words="${JSON.stringify({ ...RESULT_WORDS, pending: PENDING_WORD })}">
+<form method="dialog">
+<h2 id="ask-title"></h2>
+<p id="ask-problem" class="fault" role="alert" hidden></p>
+<div id="ask-token" hidden>
+<label for="token">Token</label>
+<input id="token" type="password" autocomplete="off" spellcheck="false" aria-describedby="token-hint">
+<p id="token-hint">One of <code>auth.tokens</code>. This tab keeps it until you close the tab or forget the token.</p>
+</div>
+<p id="ask-status" role="status"></p>
+<ul id="ask-models"></ul>
+<fieldset id="ask-busy" hidden>
+<legend>Busy models</legend>
+<label><input type="radio" name="when-busy" value="wait" checked> Wait until they are idle</label>
+<label><input type="radio" name="when-busy" value="skip"> Skip them</label>
+<label><input type="radio" name="when-busy" value="force"> Unload them now and interrupt their requests</label>
+</fieldset>
+<p id="ask-hold" hidden><label for="hold">After unloading</label>
+<select id="hold">
+<option value="0">allow loading models again</option>
+<option value="1800">keep the memory free for 30 minutes</option>
+<option value="7200">keep the memory free for 2 hours</option>
+<option value="28800">keep the memory free for 8 hours</option>
+</select></p>
+<p class="buttons"><button type="button" id="ask-close">Cancel</button> <button type="submit" id="ask-confirm"></button></p>
+</form>
+</dialog>`;

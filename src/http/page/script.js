@@ -1,12 +1,12 @@
-// Runs in the browser. Keeps the page as the server renders it, and asks before it unloads something.
+// Runs in the browser: keeps the page up to date and confirms actions in a dialog.
 
-/** A change is shown this soon; more of them in that time are one. */
+/** Events within this time lead to one refresh. */
 const SOON_MS = 150;
-/** What no event tells (memory, activity, how far a load is) is looked at this often, and while much happens so often. */
-const LOOK_MS = 5000;
-const BUSY_LOOK_MS = 1000;
+/** Memory, activity and progress change without events: the page is refreshed this often, more often while busy. */
+const REFRESH_MS = 5000;
+const BUSY_REFRESH_MS = 1000;
 const PROGRESS_MS = 300;
-const ANSWER_WITHIN_MS = 15_000;
+const TIMEOUT_MS = 15_000;
 const RECONNECT_MS = 10_000;
 const TOKEN = 'llama-router-exporter token';
 
@@ -17,14 +17,16 @@ const words = JSON.parse(dialog.dataset.words);
 
 document.documentElement.classList.add('live');
 
-// ── The page as it is now
+// ── Refreshing
 
 let stream;
 let timer;
 let fetching = false;
 let again = false;
+/** Of the page as shown. */
+let etag = '';
 
-/** Fetches the page and makes what is shown like it, without taking focus, selection or place from anybody. */
+/** Fetches the page and updates what changed, keeping focus, selection and scroll position. */
 async function refresh() {
   clearTimeout(timer);
   if (fetching) {
@@ -34,22 +36,37 @@ async function refresh() {
   fetching = true;
   again = false;
   try {
-    const answer = await fetch('/', { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
-    if (!answer.ok) throw new Error(`it answers ${answer.status}`);
-    const next = new DOMParser().parseFromString(await answer.text(), 'text/html').querySelector('main');
-    if (next === null) throw new Error('it answers with something else');
-    // Another version may have another script.
-    if (next.dataset.version !== main.dataset.version && !dialog.open) return location.reload();
-    show(next);
+    const answer = await fetch(location.pathname + location.search, {
+      headers: { 'If-None-Match': etag },
+      cache: 'no-store',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    if (answer.status !== 304) await show(answer);
     say(stream?.readyState === EventSource.OPEN ? 'live' : 'every few seconds', 'up');
   } catch {
     const at = new Date().toLocaleTimeString();
-    if (!$('live').classList.contains('down')) say(`the exporter does not answer since ${at}`, 'down');
+    if (!$('live').classList.contains('down')) say(`no answer from the exporter since ${at}`, 'down');
   } finally {
     fetching = false;
   }
-  const lively = main.querySelector('.badge.loading, .badge.downloading, [data-under-way]') !== null;
-  later(again ? SOON_MS : lively ? BUSY_LOOK_MS : LOOK_MS);
+  const busy = main.querySelector('.badge.loading, .badge.downloading, [data-running]') !== null;
+  later(again ? SOON_MS : busy ? BUSY_REFRESH_MS : REFRESH_MS);
+}
+
+async function show(answer) {
+  // Its router is gone.
+  if (answer.status === 404 && location.search !== '' && !dialog.open) return location.replace('/');
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  const next = new DOMParser().parseFromString(await answer.text(), 'text/html').querySelector('main');
+  if (next === null) throw new Error('not this page');
+  // Another version may have another script.
+  if (next.dataset.version !== main.dataset.version && !dialog.open) return location.reload();
+  etag = answer.headers.get('ETag') ?? '';
+  const focused = document.activeElement;
+  morph(main, next);
+  if (document.activeElement === focused) return;
+  // The focused row moved or is gone.
+  (focused?.isConnected ? focused : main).focus({ preventScroll: true });
 }
 
 function later(ms) {
@@ -62,15 +79,7 @@ function say(text, look) {
   $('live').className = `badge ${look}`;
 }
 
-function show(next) {
-  const focused = document.activeElement;
-  morph(main, next);
-  if (document.activeElement === focused) return;
-  // Its row moved, or is gone with what it could do.
-  (focused?.isConnected ? focused : main).focus({ preventScroll: true });
-}
-
-/** Makes one element like another, and keeps every element that stays what it was. */
+/** Makes one element like another and keeps every element that stays. */
 function morph(element, wanted) {
   for (const { name } of [...element.attributes]) {
     if (!wanted.hasAttribute(name)) element.removeAttribute(name);
@@ -93,9 +102,9 @@ function morph(element, wanted) {
     else if (same.nodeValue !== child.nodeValue) same.nodeValue = child.nodeValue;
   }
   while (place !== null) {
-    const rest = place.nextSibling;
+    const next = place.nextSibling;
     place.remove();
-    place = rest;
+    place = next;
   }
 }
 
@@ -107,7 +116,7 @@ function isAlike(one, other) {
   return one !== null && one.nodeName === other.nodeName && keyOf(one) === undefined;
 }
 
-/** A page that nobody looks at holds no connection. */
+/** Listens to events while the page is visible. */
 function follow() {
   stream?.close();
   clearTimeout(timer);
@@ -126,17 +135,19 @@ document.addEventListener('visibilitychange', follow);
 follow();
 refresh();
 
-// ── Acting
+// ── Actions
 
-/** What the dialog is about; undefined while it is closed. Answers that come later are for nobody. */
-let asked;
+/**
+ * The action in the dialog: `preview` shows what it would do, `run` does it. Undefined while the dialog is closed:
+ * answers that arrive later are dropped.
+ */
+let current;
 
 document.addEventListener('click', ({ target }) => {
   const button = target.closest?.('button[data-act]');
   if (!button) return;
   const { act, router, model } = button.dataset;
-  if (act === 'release') open(release(router));
-  else open(unload(router, model));
+  open(act === 'release' ? release(router) : unload(router, model));
 });
 
 function unload(router, model) {
@@ -146,59 +157,58 @@ function unload(router, model) {
     ...(router !== undefined && { routers: [router] }),
     ...(model !== undefined && { models: [model] }),
   };
+  const whenBusy = () => dialog.querySelector('[name=when-busy]:checked').value;
   return {
     title: `Unload ${what}${router === undefined ? ' on every router' : ` of ${router}`}?`,
-    async look(deed) {
-      const when_busy = dialog.querySelector('[name=when-busy]:checked').value;
-      const turn = deed.turn;
-      const plan = await call('POST', path, { ...body, when_busy, dry_run: true });
-      // Another choice may have been made meanwhile: its answer counts.
-      if (deed !== asked || deed.turn !== turn) return;
-      const models = modelsOf(plan);
+    async preview(action) {
+      const { attempt } = action;
+      const plan = await call('POST', path, { ...body, when_busy: whenBusy(), dry_run: true });
+      // The choice for busy models may have changed meanwhile.
+      if (action !== current || action.attempt !== attempt) return;
       list(plan);
+      const models = modelsOf(plan);
       const count = models.filter(({ result }) => result === 'would_unload').length;
-      if (models.some(({ detail }) => /^it is (generating|still loading)/.test(detail)))
-        $('ask-busy').hidden = false;
+      if (models.some(({ detail }) => /generating|loading/.test(detail))) $('ask-busy').hidden = false;
       $('ask-hold').hidden = count === 0;
-      const hidden = plan.routers.flatMap(({ router: name, fault }) =>
-        fault ? [`${name}: ${fault.message}`] : [],
-      );
-      tell(count > 0 ? '' : 'Nothing would be unloaded.', hidden.join(' '));
+      tell(count > 0 ? '' : 'Nothing would be unloaded.', problemsOf(plan));
       offer(count > 0 ? `Unload ${count === 1 ? '1 model' : `${count} models`}` : '');
     },
-    async act(deed) {
-      const when_busy = dialog.querySelector('[name=when-busy]:checked').value;
+    async run(action) {
       const hold_seconds = Number($('hold').value);
-      const begun = await call('POST', path, {
-        ...{ ...body, when_busy, wait: false },
+      const started = await call('POST', path, {
+        ...{ ...body, when_busy: whenBusy(), wait: false },
         ...(hold_seconds > 0 && { hold_seconds }),
       });
       for (const id of ['ask-busy', 'ask-hold']) $(id).hidden = true;
       $('ask-title').textContent = `Unload ${what}`;
       $('ask-close').textContent = 'Close';
-      await watch(begun, deed);
+      await watch(started, action);
     },
   };
 }
 
-async function watch(begun, deed) {
-  let operation = begun;
-  while (operation.outcome === null && deed === asked) {
+async function watch(started, action) {
+  let operation = started;
+  while (operation.outcome === null && action === current) {
     list(operation);
-    tell('Under way. It goes on when you close this.');
+    tell('In progress. It continues when you close this dialog.');
     await new Promise((resolve) => setTimeout(resolve, PROGRESS_MS));
     operation = await call('GET', `/api/v1/operations/${operation.id}`);
   }
-  if (deed !== asked) return;
+  if (action !== current) return;
   list(operation);
   const freed = operation.routers
     .filter(({ memory }) => memory)
     .map(({ router, memory }) => `Freed ${bytes(memory.freed_bytes)} on ${router}.`);
-  const wrong = operation.routers.flatMap(({ router, fault, refused }) =>
-    fault || refused ? [`${router}: ${fault?.message ?? refused.detail}.`] : [],
-  );
-  tell([endOf(operation), ...freed].join(' '), wrong.join(' '));
+  tell([endOf(operation), ...freed].join(' '), problemsOf(operation));
   refresh();
+}
+
+function problemsOf({ routers }) {
+  return routers
+    .filter(({ fault, refused }) => fault || refused)
+    .map(({ router, fault, refused }) => `${router}: ${fault?.message ?? refused.detail}.`)
+    .join(' ');
 }
 
 function endOf({ outcome, summary: { unloaded, busy, failed, kept } }) {
@@ -209,18 +219,18 @@ function endOf({ outcome, summary: { unloaded, busy, failed, kept } }) {
     [busy, 'still busy'],
     [failed, 'not unloaded'],
   ];
-  const told = counts.filter(([count]) => count > 0).map(([count, word]) => `${count} ${word}`);
-  return told.length === 0 ? '' : `Finished: ${told.join(', ')}.`;
+  const parts = counts.filter(([count]) => count > 0).map(([count, word]) => `${count} ${word}`);
+  return parts.length === 0 ? '' : `Finished: ${parts.join(', ')}.`;
 }
 
 function release(router) {
   return {
     title: `Release the hold on ${router}?`,
-    async look() {
-      tell('Anybody may load models again. Nothing is loaded or unloaded by this.');
+    async preview() {
+      tell('Clients may load models again. No model is loaded or unloaded now.');
       offer('Release');
     },
-    async act() {
+    async run() {
       await call('DELETE', `/api/v1/hold?router=${encodeURIComponent(router)}`);
       dialog.close();
       refresh();
@@ -228,30 +238,29 @@ function release(router) {
   };
 }
 
-function open(deed) {
-  asked = deed;
-  $('ask-title').textContent = deed.title;
+function open(action) {
+  current = action;
+  $('ask-title').textContent = action.title;
   $('ask-close').textContent = 'Cancel';
   $('ask-models').replaceChildren();
   dialog.querySelector('[name=when-busy]').checked = true;
   $('hold').value = '0';
   for (const id of ['ask-busy', 'ask-hold', 'ask-token']) $(id).hidden = true;
-  tell('Asking what would be unloaded…');
-  offer('');
+  tell('Checking what would be unloaded…');
   dialog.showModal();
-  step('look');
+  step('preview');
 }
 
-/** Does one step of what was asked; who may not, is asked for a token, and the step is done again with it. */
+/** Takes one step of the action; when a token is needed, asks for it and repeats the step. */
 async function step(name) {
-  const deed = asked;
-  deed.step = name;
-  deed.turn = (deed.turn ?? 0) + 1;
+  const action = current;
+  action.step = name;
+  action.attempt = (action.attempt ?? 0) + 1;
   offer('');
   try {
-    await deed[name](deed);
+    await action[name](action);
   } catch (error) {
-    if (deed !== asked) return;
+    if (action !== current) return;
     if (error.status === 401) return askToken();
     tell('', error.message);
   }
@@ -260,7 +269,7 @@ async function step(name) {
 function askToken() {
   const had = sessionStorage.getItem(TOKEN) !== null;
   forget();
-  tell('', had ? 'This token is wrong. Nothing was done.' : 'Whoever changes something needs a token.');
+  tell('', had ? 'This token is wrong. Nothing was changed.' : 'Changes need a token.');
   $('ask-token').hidden = false;
   $('token').value = '';
   offer('Use this token');
@@ -270,21 +279,21 @@ function askToken() {
 dialog.querySelector('form').addEventListener('submit', (event) => {
   event.preventDefault();
   if ($('ask-confirm').hidden) return;
-  if ($('ask-token').hidden) return void step(asked.step === 'look' ? 'act' : asked.step);
+  if ($('ask-token').hidden) return void step(current.step === 'preview' ? 'run' : current.step);
   const token = $('token').value.trim();
   if (token === '') return $('token').focus();
   sessionStorage.setItem(TOKEN, token);
   $('token').value = '';
   $('ask-token').hidden = true;
   $('forget').hidden = false;
-  tell('Asking…');
+  tell('Checking…');
   $('ask-close').focus();
-  step(asked.step);
+  step(current.step);
 });
-$('ask-busy').addEventListener('change', () => step('look'));
+$('ask-busy').addEventListener('change', () => step('preview'));
 $('ask-close').addEventListener('click', () => dialog.close());
 dialog.addEventListener('close', () => {
-  asked = undefined;
+  current = undefined;
   if (document.activeElement === document.body) main.focus({ preventScroll: true });
 });
 
@@ -299,7 +308,7 @@ function forget() {
   $('forget').hidden = true;
 }
 
-/** Asks the interface. Answers its JSON, also that of an operation which failed; else throws what a person is told. */
+/** Calls the API. Returns its JSON, also of a failed operation; otherwise throws an error for the user. */
 async function call(method, path, body) {
   const token = sessionStorage.getItem(TOKEN);
   const answer = await fetch(path, {
@@ -311,30 +320,26 @@ async function call(method, path, body) {
       ...(token !== null && { Authorization: `Bearer ${token}` }),
     },
     ...(body && { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
   }).catch((cause) => {
-    throw new Error(
-      'The exporter does not answer: nobody knows what came of it. Look at the last operations.',
-      { cause },
-    );
+    throw new Error('No answer from the exporter. The last operations show what was done.', { cause });
   });
   const value = await answer.json().catch(() => ({}));
   if (answer.ok || value.outcome !== undefined) return value;
-  throw Object.assign(new Error(value.detail ?? value.title ?? `The exporter answers ${answer.status}.`), {
+  throw Object.assign(new Error(value.detail ?? value.title ?? `The exporter answered ${answer.status}.`), {
     status: answer.status,
   });
 }
 
-/** What the dialog says, and what is wrong. */
 function tell(status, problem = '') {
   if ($('ask-status').textContent !== status) $('ask-status').textContent = status;
   $('ask-problem').textContent = problem;
   $('ask-problem').hidden = problem === '';
 }
 
-/** What can be confirmed now; nothing when empty. */
+/** Sets the text of the confirm button, or hides it. */
 function offer(text) {
-  // Whoever confirms by keyboard is not left nowhere.
+  // Hiding the focused button would lose the focus.
   if (text === '' && document.activeElement === $('ask-confirm')) $('ask-close').focus();
   $('ask-confirm').textContent = text;
   $('ask-confirm').hidden = text === '';
@@ -346,24 +351,21 @@ function modelsOf({ routers }) {
 
 function list(operation) {
   const several = operation.routers.length > 1;
-  const lines = modelsOf(operation).map(({ router, model, result, seconds, detail }) => {
-    const line = document.createElement('li');
+  const next = document.createElement('ul');
+  next.id = 'ask-models';
+  for (const { router, model, result, seconds, detail } of modelsOf(operation)) {
+    const item = document.createElement('li');
     const word = document.createElement('span');
     const name = document.createElement('b');
+    const more = document.createElement('span');
     word.className = `badge ${result ?? 'loading'}`;
     word.textContent = words[result ?? 'pending'];
     name.textContent = several ? `${model} on ${router}` : model;
-    const more = document.createElement('span');
-    const after = [seconds === undefined ? '' : `${seconds.toFixed(1)}s`, detail].filter(
-      (part) => part !== '',
-    );
-    more.textContent = after.join('; ');
-    line.append(word, ' ', name, ' ', more);
-    return line;
-  });
-  const next = document.createElement('ul');
-  next.id = 'ask-models';
-  next.append(...lines);
+    const time = seconds === undefined ? '' : `${seconds.toFixed(1)}s`;
+    more.textContent = [time, detail].filter((part) => part !== '').join('; ');
+    item.append(word, ' ', name, ' ', more);
+    next.append(item);
+  }
   morph($('ask-models'), next);
 }
 
