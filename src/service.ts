@@ -1,6 +1,5 @@
 import { createActivityLog } from './activity/activity-log.ts';
 import { createOperationMetrics } from './activity/operation-metrics.ts';
-import { collectAudit } from './collectors/audit.ts';
 import { collectDiscovery } from './collectors/discovery.ts';
 import { collectEngine, collectRelayed } from './collectors/engine.ts';
 import { collectExporter } from './collectors/exporter.ts';
@@ -24,9 +23,9 @@ import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import type { Memory } from './memory/memory.ts';
 import { watchMemory } from './memory/watch.ts';
-import { countersPart } from './metrics/counters.ts';
 import { createLifecycleMetrics } from './metrics/lifecycle-metrics.ts';
 import { startProcessMetrics } from './metrics/process.ts';
+import { countersPart } from './metrics/registry.ts';
 import { lastUnloadsPart } from './models/store.ts';
 import { createUsage } from './models/usage.ts';
 import { keepState } from './state/keep-state.ts';
@@ -84,8 +83,8 @@ export function createService({
   const holds = createHolds(clock);
   const memory = givenMemory ?? watchMemory(activeConfig.current, store, clock, log);
   const usage = createUsage(store, clock);
-  const lifecycleMetrics = createLifecycleMetrics(isPresent, usage.causeOf);
-  const operationMetrics = createOperationMetrics(isPresent);
+  const lifecycleMetrics = createLifecycleMetrics(usage.causeOf);
+  const operationMetrics = createOperationMetrics();
   const activityLog = createActivityLog({
     auditFile: started.audit.file,
     metrics: operationMetrics,
@@ -124,8 +123,7 @@ export function createService({
           ...(engine.publish === 'together' ? [relayed.collect] : []),
           collectUnloads(store, operations, guards),
           operationMetrics.samples,
-          collectAudit(activityLog.auditSucceeded),
-          collectExporter(version, activeConfig.loads, clock),
+          collectExporter(version, activeConfig.loads, activityLog.auditSucceeded, clock),
           processMetrics.samples,
         ],
         fleet.freshen,
@@ -207,10 +205,5 @@ export function createService({
         processMetrics.stop();
       },
     };
-  }
-
-  function isPresent(router: string, model?: string): boolean {
-    const models = store.entry(router)?.state.models;
-    return models !== undefined && (model === undefined || models.has(model));
   }
 }

@@ -3,21 +3,18 @@ import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache } from '../metrics/family.ts';
 import type { Store } from '../models/store.ts';
-import type { Collector } from './collector.ts';
+import type { Collector } from './scrape.ts';
 
-/**
- * Whether each router is held, and until when. Looked up at every scrape: a hold ends by the time of day, which
- * changes no version until somebody looks.
- */
+/** Whether each router is held, and until when. */
 export function collectHolds(store: Store, holds: Holds, clock: Clock): Collector {
-  const sheet = createSampleCache();
+  const samples = createSampleCache();
   return () => {
     const all = store.routers().map(({ name }) => ({ router: name, hold: holds.of(name) }));
     return [
-      sheet(CATALOG.holdActive, (row) => {
+      samples(CATALOG.holdActive, (row) => {
         for (const { router, hold } of all) row({ router }, Number(hold !== undefined));
       }),
-      sheet(CATALOG.holdUntil, (row) => {
+      samples(CATALOG.holdUntil, (row) => {
         for (const { router, hold } of all) row({ router }, hold && clock.wall(hold.until) / 1000);
       }),
     ];

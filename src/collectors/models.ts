@@ -2,41 +2,48 @@ import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache, type Family, type Samples } from '../metrics/family.ts';
 import type { ModelState } from '../models/router-state.ts';
-import { STATUSES } from '../models/status.ts';
+import { STATUSES, type Status } from '../models/status.ts';
 import type { Store } from '../models/store.ts';
-import { type Collector, whenChanged } from './collector.ts';
+import type { Collector } from './scrape.ts';
 
-/** The state of every model of the routers that can be reached: of the others nothing is known now. */
+/** The labels of a model's rows. */
+interface ModelLabels {
+  model: { router: string; model: string };
+  info: { router: string; model: string; source: string; quantization: string };
+  status: { labels: { router: string; model: string; status: string }; status: Status }[];
+}
+
+/** The state of every model. The models of a router that is down are left out: their state is unknown. */
 export function collectModels(store: Store, clock: Clock): Collector {
-  const sheet = createSampleCache();
-  return whenChanged(store.version, () => {
-    const models = store
-      .routers()
-      .filter((router) => router.up)
-      .flatMap(({ name, models }) => [...models.values()].map((model) => ({ router: name, model })));
+  const samples = createSampleCache();
+  /** A change of a model makes a new ModelState: unchanged models pass the same labels to the sample cache. */
+  const known = new WeakMap<ModelState, ModelLabels>();
+
+  return () => {
+    const models: { state: ModelState; labels: ModelLabels }[] = [];
+    for (const router of store.routers()) {
+      if (!router.up) continue;
+      for (const state of router.models.values())
+        models.push({ state, labels: labelsFor(router.name, state) });
+    }
 
     function each(
       family: Family<'router' | 'model'>,
-      value: (model: ModelState) => number | undefined,
+      value: (state: ModelState) => number | undefined,
     ): Samples {
-      return sheet(family, (row) => {
-        for (const { router, model } of models) row({ router, model: model.id }, value(model));
+      return samples(family, (row) => {
+        for (const { state, labels } of models) row(labels.model, value(state));
       });
     }
 
     return [
-      sheet(CATALOG.modelStatus, (row) => {
-        for (const { router, model } of models) {
-          for (const status of STATUSES) {
-            row({ router, model: model.id, status }, model.lifecycle.status === status ? 1 : 0);
-          }
+      samples(CATALOG.modelStatus, (row) => {
+        for (const { state, labels } of models) {
+          for (const each of labels.status) row(each.labels, each.status === state.lifecycle.status ? 1 : 0);
         }
       }),
-      sheet(CATALOG.modelInfo, (row) => {
-        for (const { router, model } of models) {
-          const { source = '', quantization = '' } = model.facts;
-          row({ router, model: model.id, source, quantization }, 1);
-        }
+      samples(CATALOG.modelInfo, (row) => {
+        for (const { labels } of models) row(labels.info, 1);
       }),
       each(CATALOG.modelParameters, ({ facts }) => facts.parameters),
       each(CATALOG.modelSize, ({ facts }) => facts.sizeBytes),
@@ -47,13 +54,27 @@ export function collectModels(store: Store, clock: Clock): Collector {
       ),
       each(CATALOG.modelDownload, ({ download }) => download?.doneBytes),
       each(CATALOG.modelDownloadTotal, ({ download }) => download?.totalBytes),
-      each(CATALOG.modelStatusSince, ({ lifecycle }) =>
-        lifecycle.since === undefined ? undefined : clock.wall(lifecycle.since) / 1000,
-      ),
+      each(CATALOG.modelStatusSince, ({ lifecycle }) => secondsOf(lifecycle.since)),
       each(CATALOG.modelBusy, ({ activity }) => activity && Number(activity.busy)),
-      each(CATALOG.modelLastActivity, ({ activity }) =>
-        activity?.lastAt === undefined ? undefined : clock.wall(activity.lastAt) / 1000,
-      ),
+      each(CATALOG.modelLastActivity, ({ activity }) => secondsOf(activity?.lastAt)),
     ];
-  });
+  };
+
+  function labelsFor(router: string, state: ModelState): ModelLabels {
+    const before = known.get(state);
+    if (before) return before;
+    const model = { router, model: state.id };
+    const { source = '', quantization = '' } = state.facts;
+    const labels = {
+      model,
+      info: { ...model, source, quantization },
+      status: STATUSES.map((status) => ({ labels: { ...model, status }, status })),
+    };
+    known.set(state, labels);
+    return labels;
+  }
+
+  function secondsOf(at: number | undefined): number | undefined {
+    return at === undefined ? undefined : clock.wall(at) / 1000;
+  }
 }

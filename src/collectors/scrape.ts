@@ -1,17 +1,22 @@
+import type { Samples } from '../metrics/family.ts';
 import { type Exposition, type Format, render } from '../metrics/render.ts';
-import type { Collector } from './collector.ts';
 
-/** One scrape, which may take `budgetMs` to get what is not at hand. */
+/** Turns state or readings into samples at each scrape. Does no I/O and never throws. */
+export type Collector = () => readonly Samples[];
+
+/** One scrape; it may wait up to `budgetMs` for readings that are due. */
 export type Scrape = (format: Format, budgetMs?: number) => Promise<Exposition>;
 
-/** Freshens first, then collects, then renders, so that all of its samples are of one moment. */
+/** Updates the readings, then collects and renders all samples at the same moment. */
 export function createScrape(
   collectors: readonly Collector[],
   freshen: (budgetMs: number) => Promise<void> = async () => {},
 ): Scrape {
   return async (format, budgetMs = 0) => {
     await freshen(budgetMs);
-    const all = await Promise.all(collectors.map((collect) => collect()));
-    return render(all.flat(), format);
+    return render(
+      collectors.flatMap((collect) => collect()),
+      format,
+    );
   };
 }

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { savedHold } from '../hold/hold.ts';
 import { codeOf } from '../lib/error-code.ts';
-import { savedCounter } from '../metrics/counters.ts';
+import { savedCounter } from '../metrics/registry.ts';
 import { savedUnload } from '../models/store.ts';
 import { createStateFile } from '../state/state-file.ts';
 import { guardRecord } from '../unload/guards.ts';

@@ -1,4 +1,4 @@
-/** A metric of ours, declared once: what `# HELP` and `# TYPE` say of it, and the labels it must carry. */
+/** A metric as the catalogue declares it: the texts of `# HELP` and `# TYPE`, and its labels. */
 export interface Family<Label extends string = string> {
   name: string;
   /** `summary` and `untyped` come from the models' own metrics only. */
@@ -9,20 +9,17 @@ export interface Family<Label extends string = string> {
   buckets?: readonly number[];
 }
 
-/** One line of a family: its value under these label values. */
+/** One line of the exposition. Immutable but for `line`. */
 export interface Row {
   labels: Readonly<Record<string, string>>;
   value: number;
-  /** A histogram's `_bucket`, `_sum` or `_count`. */
-  suffix?: string;
-  /** Its text, once render.ts has written it. */
+  /** `_bucket`, `_sum` or `_count` of a histogram. */
+  suffix?: string | undefined;
+  /** The text of this row, kept by render.ts. */
   line?: string;
 }
 
-/**
- * The rows of one family at one moment. Immutable: whoever has nothing new to say returns the same object,
- * and its text is not written again (see render.ts).
- */
+/** The rows of one family at one moment. Immutable: render.ts keeps its text for as long as the object lives. */
 export interface Samples {
   readonly family: Family;
   readonly rows: readonly Row[];
@@ -53,46 +50,43 @@ export function histogram<const Label extends string>(
   return { name, type: 'histogram', help, labels, buckets };
 }
 
-/** Writes the rows of a family, one call a row; labels are checked by the compiler. */
+/** Calls `row` for each series of a family. A row without a value is left out: absent is not zero. */
 type Fill<Label extends string> = (
-  row: (labels: Readonly<Record<Label, string>>, value: number | undefined, suffix?: string) => void,
+  row: (labels: Readonly<Record<Label, string>>, value: number | undefined) => void,
 ) => void;
 
-/** A sheet of rows, filled once. What is not known has no row: absent is not zero. */
-export function samplesOf<Label extends string>(family: Family<Label>, fill: Fill<Label>): Samples {
-  return createSampleCache()(family, fill);
-}
+/** Collects the rows of a family at every scrape; what has not changed keeps its text. */
+export type SampleCache = <Label extends string>(family: Family<Label>, fill: Fill<Label>) => Samples;
 
 /**
- * Sheets that are filled again and again. A row that reads as it did in the same place last time is the same
- * object, and when all rows are, so are the samples: what has not changed is not written again (see render.ts).
+ * A row equal to the previous one at the same position is the same object again, and if all rows are, so are the
+ * samples. Passing the same `labels` object for an unchanged series makes the comparison cheap.
  */
-export function createSampleCache() {
-  const filled = new Map<Family, Samples>();
-  return function sheet<Label extends string>(family: Family<Label>, fill: Fill<Label>): Samples {
-    const before = filled.get(family)?.rows ?? [];
+export function createSampleCache(): SampleCache {
+  const previous = new Map<Family, Samples>();
+  return (family, fill) => {
+    const before = previous.get(family) ?? { family, rows: [] };
     const rows: Row[] = [];
-    let changed = false;
-    fill((labels, value, suffix) => {
+    let same = 0;
+    fill((labels, value) => {
       if (value === undefined) return;
-      const known = before[rows.length];
-      if (known && readsAs(known, labels, value, suffix)) {
+      const known = before.rows[rows.length];
+      if (known && Object.is(known.value, value) && equalLabels(known.labels, labels)) {
         rows.push(known);
+        same += 1;
       } else {
-        rows.push({ labels, value, ...(suffix !== undefined && { suffix }) });
-        changed = true;
+        rows.push({ labels, value });
       }
     });
-    const same = changed || rows.length !== before.length ? undefined : filled.get(family);
-    const samples = same ?? { family, rows };
-    filled.set(family, samples);
+    const isUnchanged = same === rows.length && same === before.rows.length;
+    const samples = isUnchanged ? before : { family, rows };
+    previous.set(family, samples);
     return samples;
   };
 }
 
-function readsAs(row: Row, labels: Row['labels'], value: number, suffix: string | undefined): boolean {
-  if (row.value !== value || row.suffix !== suffix) return false;
-  if (row.labels === labels) return true;
-  for (const name in labels) if (row.labels[name] !== labels[name]) return false;
-  return true;
+function equalLabels(one: Row['labels'], other: Row['labels']): boolean {
+  if (one === other) return true;
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
 }

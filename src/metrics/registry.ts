@@ -1,79 +1,211 @@
-import { Counter, Histogram, Registry } from 'prom-client';
-import { createSampleCache, type Family, type Row, type Samples } from './family.ts';
+import { z } from 'zod';
+import type { StatePart } from '../state/keep-state.ts';
+import type { Family, Row, Samples } from './family.ts';
 
-type Labels<L extends string> = Readonly<Record<L, string>>;
+/** A counter as it is saved in the state file. */
+export const savedCounter = z.object({
+  name: z.string(),
+  labels: z.record(z.string(), z.string()),
+  value: z.number().nonnegative(),
+});
 
-/** What prom-client keeps of a series: a bucket's `le` is a number, but for `+Inf`. */
-interface Value {
-  labels: Partial<Record<string, string | number>>;
-  value: number;
-  /** Of a histogram's rows: the family's name and a suffix. */
-  metricName?: string;
+export type CounterValue = z.infer<typeof savedCounter>;
+
+type Labels<Label extends string = string> = Readonly<Record<Label, string>>;
+
+/** A router, or a model of a router. */
+interface Subject {
+  router: string | undefined;
+  model?: string | undefined;
 }
 
-/** A family of ours whose values only grow: kept by prom-client, rendered by us. */
-export interface Counting<L extends string> {
-  family: Family<L>;
-  /** Adds `by` (default 1) to a counter, or observes it in a histogram. `inc(labels, 0)` makes a series appear. */
-  add(labels: Labels<L>, by?: number): void;
-  /** The same object until a value changes or `refresh` is called. */
-  samples(): Promise<Samples>;
-  /** All rows of a counter, also those that are not shown. */
-  rows(): Promise<Row[]>;
-  /** The rows shown may be others than before. */
-  refresh(): void;
-  forget(labels: Labels<L>): void;
+/** Counters and histograms, and which of them are in the scrape. */
+export interface MetricRegistry {
+  /**
+   * Adds `by` (default 1) to a counter, or observes `by` in a histogram. Adding 0 to a counter creates its series,
+   * so that `increase()` sees the first event.
+   */
+  add<Label extends string>(family: Family<Label>, labels: Labels<Label>, by?: number): void;
+  /** The router or model is present: its series are in the scrape from now on. */
+  show(subject: Subject): void;
+  /** It is gone, with all its models if it is a router. Its series are kept and continue when it comes back. */
+  hide(subject: Subject): void;
+  /** All series of a family that belong to this router or model. */
+  rows(family: Family, subject: Subject): readonly Row[];
+  /** The models that are present. */
+  models(): { router: string; model: string }[];
+  /** The same object for a family until one of its series changes: its text is then not written again. */
+  samples(): Samples[];
+  /** All counters above zero, hidden ones included. */
+  snapshot(): CounterValue[];
+  /** Adds saved values. Unknown names and labels are ignored. */
+  restore(values: readonly CounterValue[]): void;
 }
+
+/** The series of one subject by family and label values. A histogram's series has a row per bucket, sum and count. */
+interface Entry extends Subject {
+  key: string;
+  series: Map<Family, Map<string, readonly Row[]>>;
+}
+
+/** Hidden entries, the oldest first, and the number of them that is kept. */
+interface Hidden {
+  entries: Set<Entry>;
+  limit: number;
+}
+
+const ROUTERS_KEPT = 1000;
+const MODELS_KEPT = 2000;
 
 /**
- * Makes the counters and histograms of one registry. `isShown` says which rows belong into a scrape: those of
- * a model that has vanished are kept, so that they go on when it returns, but not shown.
+ * Series belong to the router or model that their labels name; series without these labels are always shown. Hidden
+ * entries are kept up to a limit, which grows with the number of entries shown at once: an outage of DNS may hide
+ * all of them for a moment.
  */
-export function createMetricRegistry(isShown: (labels: Readonly<Record<string, string>>) => boolean) {
-  const registry = new Registry();
-  return function counting<L extends string>(family: Family<L>): Counting<L> {
-    const shared = { name: family.name, help: family.help, labelNames: family.labels, registers: [registry] };
-    const metric =
-      family.type === 'histogram'
-        ? new Histogram<L>({ ...shared, buckets: [...(family.buckets ?? [])] })
-        : new Counter<L>(shared);
-    const sheet = createSampleCache();
-    let shown: Promise<Samples> | undefined;
+export function createMetricRegistry(families: readonly Family[]): MetricRegistry {
+  const entries = new Map<string, Entry>();
+  const hiddenRouters: Hidden = { entries: new Set(), limit: ROUTERS_KEPT };
+  const hiddenModels: Hidden = { entries: new Set(), limit: MODELS_KEPT };
+  const unchanged = new Map<Family, Samples>();
 
-    const values = async (): Promise<Value[]> => (await metric.get()).values;
-
-    return {
-      family,
-      add(labels, by = 1) {
-        shown = undefined;
-        if (metric instanceof Histogram) metric.observe(labels, by);
-        else metric.inc(labels, by);
-      },
-      samples() {
-        shown ??= values().then((all) =>
-          sheet<string>(family, (row) => {
-            for (const { labels, value, metricName } of all) {
-              if (isShown(labels as Row['labels'])) {
-                row(textLabels(labels), value, metricName?.slice(family.name.length));
-              }
-            }
-          }),
-        );
-        return shown;
-      },
-      rows: async () => (await values()).map(({ labels, value }) => ({ labels: textLabels(labels), value })),
-      refresh() {
-        shown = undefined;
-      },
-      forget(labels) {
-        shown = undefined;
-        metric.remove(labels);
-      },
-    };
+  return {
+    add,
+    show({ router, model }) {
+      const hidden = hiddenOf(model);
+      hidden.entries.delete(entryOf(router, model));
+      const shown = entries.size - hiddenRouters.entries.size - hiddenModels.entries.size;
+      hidden.limit = Math.max(hidden.limit, shown);
+      unchanged.clear();
+    },
+    hide({ router, model }) {
+      const gone =
+        model === undefined
+          ? [...entries.values()].filter((entry) => entry.router === router)
+          : [entryOf(router, model)];
+      for (const entry of gone) if (isShown(entry)) hideEntry(entry);
+      unchanged.clear();
+    },
+    rows: (family, { router, model }) => seriesOf(family, entries.get(keyOf(router, model))).flat(),
+    models: () =>
+      [...entries.values()].flatMap((entry) => {
+        const { router, model } = entry;
+        return router !== undefined && model !== undefined && isShown(entry) ? [{ router, model }] : [];
+      }),
+    samples: () => families.map(samplesOf),
+    snapshot() {
+      const counters = families.filter(({ type }) => type === 'counter');
+      return counters.flatMap((family) =>
+        [...entries.values()]
+          .flatMap((entry) => seriesOf(family, entry).flat())
+          .filter(({ value }) => value > 0)
+          .map(({ labels, value }) => ({ name: family.name, labels, value })),
+      );
+    },
+    restore(values) {
+      for (const { name, labels, value } of values) {
+        const family = families.find((each) => each.name === name && each.type === 'counter');
+        const isComplete = family?.labels.length === Object.keys(labels).length;
+        if (family && isComplete && family.labels.every((label) => label in labels))
+          add(family, labels, value);
+      }
+    },
   };
+
+  function add(family: Family, labels: Labels, by = 1): void {
+    const { series } = entryOf(labels.router, labels.model);
+    const own = series.get(family) ?? new Map<string, readonly Row[]>();
+    const key = JSON.stringify(family.labels.map((label) => labels[label]));
+    const rows = own.get(key);
+    if (by === 0 && rows && family.type === 'counter') return;
+    own.set(
+      key,
+      family.type === 'histogram' ? observed(family, labels, by, rows) : counted(labels, by, rows),
+    );
+    series.set(family, own);
+    unchanged.delete(family);
+  }
+
+  /** A new entry is hidden until it is shown. */
+  function entryOf(router: string | undefined, model: string | undefined): Entry {
+    const key = keyOf(router, model);
+    const known = entries.get(key);
+    if (known) return known;
+    const entry: Entry = { router, model, key, series: new Map() };
+    entries.set(key, entry);
+    if (router !== undefined) hiddenOf(model).entries.add(entry);
+    return entry;
+  }
+
+  function hideEntry(entry: Entry): void {
+    const hidden = hiddenOf(entry.model);
+    hidden.entries.add(entry);
+    const [oldest] = hidden.entries;
+    if (hidden.entries.size <= hidden.limit || oldest === undefined) return;
+    hidden.entries.delete(oldest);
+    entries.delete(oldest.key);
+  }
+
+  function samplesOf(family: Family): Samples {
+    const known = unchanged.get(family);
+    if (known) return known;
+    const rows: Row[] = [];
+    for (const entry of entries.values()) {
+      if (isShown(entry)) for (const series of seriesOf(family, entry)) rows.push(...series);
+    }
+    const samples = { family, rows };
+    unchanged.set(family, samples);
+    return samples;
+  }
+
+  function isShown(entry: Entry): boolean {
+    return !hiddenOf(entry.model).entries.has(entry);
+  }
+
+  function hiddenOf(model: string | undefined): Hidden {
+    return model === undefined ? hiddenRouters : hiddenModels;
+  }
 }
 
-function textLabels(labels: Value['labels']): Row['labels'] {
-  const { le } = labels;
-  return (le === undefined ? labels : { ...labels, le: String(le) }) as Row['labels'];
+function seriesOf(family: Family, entry: Entry | undefined): (readonly Row[])[] {
+  return [...(entry?.series.get(family)?.values() ?? [])];
+}
+
+function keyOf(router: string | undefined, model: string | undefined): string {
+  return JSON.stringify([router, model]);
+}
+
+function counted(labels: Labels, by: number, [before]: readonly Row[] = []): Row[] {
+  return [{ labels, value: (before?.value ?? 0) + by }];
+}
+
+/** Rows that stay as they were are the same objects. */
+function observed(family: Family, labels: Labels, value: number, before: readonly Row[] = []): Row[] {
+  const bounds = [...(family.buckets ?? []), Number.POSITIVE_INFINITY];
+  const steps = [
+    ...bounds.map((bound) => ({
+      suffix: '_bucket',
+      labels: { le: bound === Number.POSITIVE_INFINITY ? '+Inf' : String(bound), ...labels },
+      by: value <= bound ? 1 : 0,
+    })),
+    { suffix: '_sum', labels, by: value },
+    { suffix: '_count', labels, by: 1 },
+  ];
+  return steps.map(({ suffix, labels, by }, i) => {
+    const row = before[i];
+    return row && by === 0 ? row : { suffix, labels, value: (row?.value ?? 0) + by };
+  });
+}
+
+/** The part of the state file that holds the counters of these registries. */
+export function countersPart(
+  registries: readonly Pick<MetricRegistry, 'snapshot' | 'restore'>[],
+): StatePart<CounterValue[]> {
+  return {
+    name: 'counters',
+    schema: z.array(savedCounter),
+    snapshot: () => registries.flatMap((registry) => registry.snapshot()),
+    restore(values) {
+      for (const registry of registries) registry.restore(values);
+    },
+  };
 }

@@ -1,6 +1,6 @@
 import type { Row, Samples } from './family.ts';
 
-/** The two formats that Prometheus 2 and 3 ask for. */
+/** Text 0.0.4 and OpenMetrics 1.0.0: the formats that Prometheus 2 and 3 request. */
 export type Format = 'text' | 'openmetrics';
 
 export const CONTENT_TYPES: Record<Format, string> = {
@@ -8,21 +8,37 @@ export const CONTENT_TYPES: Record<Format, string> = {
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 };
 
-/** The text of a scrape, in the pieces in which it is kept: to be sent one after the other, never copied. */
+/** The format that an `Accept` header prefers: text unless OpenMetrics 1.0.0 is named and not weighted lower. */
+export function negotiateFormat(accept: string | undefined): Format {
+  let openmetrics = 0;
+  let text = 0;
+  for (const entry of (accept ?? '').split(',')) {
+    const [type = '', ...parameters] = entry.split(';').map((part) => part.trim().toLowerCase());
+    const quality = Number(parameters.find((p) => p.startsWith('q='))?.slice(2) ?? 1) || 0;
+    const version = parameters.find((p) => p.startsWith('version='))?.slice(8);
+    if (type === 'application/openmetrics-text' && (version === undefined || version === '1.0.0')) {
+      openmetrics = Math.max(openmetrics, quality);
+    } else if (type === 'text/plain' || type === 'text/*' || type === '*/*') {
+      text = Math.max(text, quality);
+    }
+  }
+  return openmetrics > 0 && openmetrics >= text ? 'openmetrics' : 'text';
+}
+
+/** The text of a scrape in pieces, to be sent in this order. The pieces are kept between scrapes: do not copy them. */
 export type Exposition = readonly Buffer[];
 
 /**
- * The exposition of these samples. Each family's text is written once per Samples object and kept with it, so
- * that a scrape pays only for what has changed. Families without rows are left out. Infinities and NaN are
- * written as the formats want them.
+ * Renders these samples. The text of a `Samples` object is written once, and so is the line of a `Row` object: a
+ * scrape costs what has changed since the last one. Families without rows are left out.
  */
 export function render(all: readonly Samples[], format: Format): Exposition {
-  const parts: Buffer[] = [];
+  const pieces: Buffer[] = [];
   for (const samples of all) {
-    if (samples.rows.length > 0) parts.push(textOf(samples, format));
+    if (samples.rows.length > 0) pieces.push(textOf(samples, format));
   }
-  if (format === 'openmetrics') parts.push(EOF);
-  return parts;
+  if (format === 'openmetrics') pieces.push(EOF);
+  return pieces;
 }
 
 const EOF = Buffer.from('# EOF\n');
@@ -47,8 +63,8 @@ function write({ family, rows }: Samples, format: Format): string {
 }
 
 /**
- * OpenMetrics names a counter's family without the suffix that its samples carry. A counter that has no such
- * suffix is none to it, so that its type is not told there.
+ * OpenMetrics names a counter without the suffix `_total` of its samples. It has no counters without that suffix:
+ * those are of unknown type.
  */
 function openmetricsTitle({ name, type }: Samples['family']): { title: string; type: string } {
   if (type === 'counter') {
@@ -59,7 +75,7 @@ function openmetricsTitle({ name, type }: Samples['family']): { title: string; t
   return { title: name, type: type === 'untyped' ? 'unknown' : type };
 }
 
-/** Both formats write a row alike. Joined and not added up: V8 would keep the pieces of a sum apart. */
+/** The same in both formats. Joined, because V8 would keep the parts of a concatenation in memory. */
 function lineOf(name: string, row: Row): string {
   row.line ??= [name, row.suffix ?? '', labelsOf(row), ' ', numberOf(row.value), '\n'].join('');
   return row.line;

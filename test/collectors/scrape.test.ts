@@ -24,17 +24,14 @@ function scraping(
   loads = () => ({ successful: true, loadedAt: LOADED_AT }),
   holds = createHolds(clock),
 ) {
-  const lifecycleMetrics = createLifecycleMetrics((router, model) => {
-    const models = store.entry(router)?.state.models;
-    return models !== undefined && (model === undefined || models.has(model));
-  }, createUsage(store, clock).causeOf);
+  const lifecycleMetrics = createLifecycleMetrics(createUsage(store, clock).causeOf);
   store.onTransition(lifecycleMetrics.transition);
   const scrape = createScrape([
     collectRouters(store, clock),
     collectModels(store, clock),
     collectHolds(store, holds, clock),
     lifecycleMetrics.samples,
-    collectExporter('1.2.3', loads, clock),
+    collectExporter('1.2.3', loads, () => undefined, clock),
   ]);
   return async (format: Format = 'text') =>
     Buffer.concat(await scrape(format))

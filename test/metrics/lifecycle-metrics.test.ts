@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { CounterValue } from '../../src/metrics/counters.ts';
 import { createLifecycleMetrics, type LifecycleMetrics } from '../../src/metrics/lifecycle-metrics.ts';
+import type { CounterValue } from '../../src/metrics/registry.ts';
 import { render } from '../../src/metrics/render.ts';
 import type { Cause } from '../../src/models/cause.ts';
 import { FAULT_KINDS } from '../../src/models/feed.ts';
@@ -9,45 +9,34 @@ import { UNLOAD_REASONS } from '../../src/models/status.ts';
 import { type Exposition, parseExposition } from '../support/exposition.ts';
 import { expectGolden } from '../support/golden.ts';
 
-/** What the store would say is there: the router, and models as `router/model`. */
-let present: Set<string>;
 let lifecycleMetrics: LifecycleMetrics;
 /** What usage would say of the next reload. */
 let cause: Cause;
 
 beforeEach(() => {
-  present = new Set();
   cause = 'unknown';
   lifecycleMetrics = aTelemetry();
 });
 
-const aTelemetry = () =>
-  createLifecycleMetrics(
-    (router, model) => present.has(model === undefined ? router : `${router}/${model}`),
-    () => cause,
-  );
+const aTelemetry = () => createLifecycleMetrics(() => cause);
 
 const at = 0;
 const tell = (router: string, model: string, change: Change) =>
   lifecycleMetrics.transition({ router, at, kind: 'model', model, change });
 
 function addRouter(router = 'r'): void {
-  present.add(router);
   lifecycleMetrics.transition({ router, at, kind: 'router', change: 'added' });
 }
 
 function removeRouter(router = 'r'): void {
-  for (const name of present) if (name === router || name.startsWith(`${router}/`)) present.delete(name);
   lifecycleMetrics.transition({ router, at, kind: 'router', change: 'removed' });
 }
 
 function appear(model: string, router = 'r'): void {
-  present.add(`${router}/${model}`);
   tell(router, model, { kind: 'appeared' });
 }
 
 function vanish(model: string, router = 'r'): void {
-  present.delete(`${router}/${model}`);
   tell(router, model, { kind: 'vanished' });
 }
 
@@ -292,7 +281,6 @@ describe('what is saved', () => {
   it('goes on in the next process', async () => {
     countSome();
     const saved = JSON.parse(JSON.stringify(await lifecycleMetrics.snapshot())) as CounterValue[];
-    present.clear();
     lifecycleMetrics = aTelemetry();
     lifecycleMetrics.restore(saved);
     expect(await textOf()).not.toContain('router=');

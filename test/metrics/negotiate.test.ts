@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { negotiateFormat } from '../../src/metrics/negotiate.ts';
+import { negotiateFormat } from '../../src/metrics/render.ts';
 
 const OLD_PROMETHEUS =
   'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';

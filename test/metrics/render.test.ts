@@ -2,17 +2,18 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
   counter,
+  createSampleCache,
   type Family,
   gauge,
   histogram,
   type Row,
   type Samples,
-  samplesOf,
 } from '../../src/metrics/family.ts';
 import { CONTENT_TYPES, type Format, render } from '../../src/metrics/render.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { expectGolden } from '../support/golden.ts';
 
+const samplesOf = createSampleCache();
 const FORMATS: Format[] = ['text', 'openmetrics'];
 const textOf = (all: readonly Samples[], format: Format) => Buffer.concat(render(all, format)).toString();
 

@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { onWall } from '../../src/hold/hold.ts';
 import { createHolds, holdsPart } from '../../src/hold/holds.ts';
 import { createLogger } from '../../src/lib/logger.ts';
-import { countersPart } from '../../src/metrics/counters.ts';
 import { createLifecycleMetrics } from '../../src/metrics/lifecycle-metrics.ts';
+import { countersPart } from '../../src/metrics/registry.ts';
 import { render } from '../../src/metrics/render.ts';
 import { createStore, lastUnloadsPart } from '../../src/models/store.ts';
 import { createUsage } from '../../src/models/usage.ts';
@@ -39,10 +39,7 @@ function aProcess(clock: SteppedClock, path = file) {
     now: clock.now,
   });
   const store = createStore(clock, { reloadWindowMs: 600_000 });
-  const lifecycleMetrics = createLifecycleMetrics((router, model) => {
-    const models = store.entry(router)?.state.models;
-    return models !== undefined && (model === undefined || models.has(model));
-  }, createUsage(store, clock).causeOf);
+  const lifecycleMetrics = createLifecycleMetrics(createUsage(store, clock).causeOf);
   store.onTransition(lifecycleMetrics.transition);
   const holds = createHolds(clock);
   const guards = createGuards(
@@ -63,7 +60,7 @@ function aProcess(clock: SteppedClock, path = file) {
   return {
     ...{ lines, store, state, entry, holds, operations, guards },
     value: async (name: string, labels: Record<string, string>) =>
-      parseExposition(Buffer.concat(render(await lifecycleMetrics.samples(), 'text')).toString()).value(
+      parseExposition(Buffer.concat(render(lifecycleMetrics.samples(), 'text')).toString()).value(
         `llama_router_${name}`,
         { router: 'r', model: 'm', ...labels },
       ),

@@ -14,7 +14,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { savedHold } from '../../src/hold/hold.ts';
-import { savedCounter } from '../../src/metrics/counters.ts';
+import { savedCounter } from '../../src/metrics/registry.ts';
 import { savedUnload } from '../../src/models/store.ts';
 import { createStateFile, type SavedState } from '../../src/state/state-file.ts';
 import { asNobody } from '../support/as-nobody.ts';

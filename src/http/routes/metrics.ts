@@ -1,8 +1,7 @@
 import { gzip } from 'node:zlib';
 import type { Request, Response } from 'express';
 import type { Scrape } from '../../collectors/scrape.ts';
-import { negotiateFormat } from '../../metrics/negotiate.ts';
-import { CONTENT_TYPES } from '../../metrics/render.ts';
+import { CONTENT_TYPES, negotiateFormat } from '../../metrics/render.ts';
 
 /** The longest time that a scrape waits for fresh readings. */
 const MAX_BUDGET_MS = 1000;
