@@ -9,13 +9,13 @@ interface Mark {
   readonly expr: string;
   readonly title: string;
   readonly text?: string;
-  /** Whether it is on before anybody has chosen. */
+  /** Enabled by default. */
   readonly on?: boolean;
 }
 
 const up = series(CATALOG.up);
 
-/** What happened, as lines across every graph. */
+/** Events, shown as lines across every graph. */
 const MARKS: readonly Mark[] = [
   {
     name: 'Unloads',
@@ -55,8 +55,8 @@ const MARKS: readonly Mark[] = [
 ];
 
 /**
- * How much more there is than one step ago, to the last one: an increase would need a window longer than the step, and
- * what happened once would be marked as often. Grafana makes `$__rate_interval` four steps long here.
+ * The growth of a counter since the previous step. increase() would need a window longer than the step and mark one event
+ * several times; Grafana makes `$__rate_interval` four steps long here.
  */
 function sinceLastStep(count: (offset: string) => string): string {
   return `${count('')} - ${count(' offset $__interval')} > 0`;
@@ -66,7 +66,7 @@ function sumOfUnloads(by: readonly string[], reason: string) {
   return (offset: string) => sum(by, `${series(CATALOG.modelUnloads, { reason })}${offset}`);
 }
 
-/** The least step: neighbouring points become one region, so a hold is drawn as long as it lasts. */
+/** Minimum step. Neighbouring points become one region, so a hold is shown for its whole duration. */
 const STEP = '60s';
 
 export function annotations() {

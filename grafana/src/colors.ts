@@ -1,9 +1,9 @@
 import { MappingType, type ValueMapping } from '@grafana/grafana-foundation-sdk/dashboard';
 
-/** Names of Grafana's palette are drawn to suit the theme; grey is not among them, and this one suits both. */
+/** Grafana's palette adapts to the theme but has no grey; this one suits both themes. */
 export const GREY = 'rgba(128, 128, 128, 0.35)';
 
-/** The statuses of a model in the order of its life, as `statusCode` numbers them, each with its colour everywhere. */
+/** Model statuses in lifecycle order, which `statusCode` uses as numbers, with their colours. */
 export const STATUSES = [
   { status: 'downloading', color: 'light-blue' },
   { status: 'unloaded', color: GREY },
@@ -13,7 +13,7 @@ export const STATUSES = [
   { status: 'other', color: 'red' },
 ] as const;
 
-/** Why a model went, each with its colour everywhere. */
+/** Unload reasons with their colours. */
 export const REASONS = {
   requested: 'blue',
   external: 'purple',
@@ -26,7 +26,7 @@ export interface Meaning {
   readonly color: string;
 }
 
-/** Words and colours instead of numbers. */
+/** Value mappings: text and colour instead of numbers. */
 export function meanings(of: Readonly<Record<string, Meaning>>): ValueMapping {
   const options = Object.fromEntries(
     Object.entries(of).map(([value, meaning], index) => [value, { ...meaning, index }]),

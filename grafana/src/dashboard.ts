@@ -9,7 +9,7 @@ import type { PanelOf } from './panels.ts';
 import { variables } from './variables.ts';
 
 interface Parts {
-  /** Part of its address: never changes. */
+  /** Part of the URL; must never change. */
   readonly uid: string;
   readonly title: string;
   readonly description: string;
@@ -17,10 +17,7 @@ interface Parts {
   readonly panels: readonly PanelOf[];
 }
 
-/**
- * A whole dashboard, dressed like its sisters. The SDK would put links and annotations into a menu, where nobody sees
- * them.
- */
+/** A dashboard with the shared settings. The placement that the SDK sets would hide links and annotations in a menu. */
 export function dashboard({ uid, title, description, panels }: Parts): Dashboard {
   const builder = new DashboardBuilder(`llama.cpp router / ${title}`)
     .uid(uid)

@@ -5,7 +5,7 @@ import { model } from './model.ts';
 import { operations } from './operations.ts';
 import { overview } from './overview.ts';
 
-/** The files of grafana/dashboards, as Grafana reads them. */
+/** The files of grafana/dashboards. */
 export const overviewDashboard = () => rendered(overview);
 export const modelDashboard = () => rendered(model);
 export const memoryDashboard = () => rendered(memory);

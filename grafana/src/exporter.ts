@@ -5,28 +5,27 @@ import { dashboard } from './dashboard.ts';
 import { graph, stat, timeline } from './panels.ts';
 import { events, max, mean, ofExporter, rate, series, since, sum } from './promql.ts';
 import { PROCESS, PROMETHEUS } from './series.ts';
-import { UIDS } from './sisters.ts';
+import { UIDS } from './uids.ts';
 
-const WELL = meanings({ 0: { text: 'failed', color: 'red' }, 1: { text: 'good', color: 'green' } });
+const SUCCESS = meanings({ 0: { text: 'failed', color: 'red' }, 1: { text: 'ok', color: 'green' } });
 const INSTANCE = ['instance'] as const;
 const NAMED = '{{instance}}';
 
-/** How much the rest of this dashboard can be believed. */
 export const exporter = dashboard({
   uid: UIDS.exporter,
   title: 'Exporter',
-  description: 'The exporter itself: whether it hears its routers, reads its sources, and what it costs.',
+  description: 'The exporter itself: event streams, collectors, faults, durations and resource usage.',
   panels: [
     stat({
       title: 'Exporters',
-      description: 'Exporters that are scraped now, by version.',
+      description: 'Exporters that are scraped, by version.',
       unit: units.NoUnit,
       width: 6,
       queries: [{ expr: `count by (version) (${series(CATALOG.buildInfo)})`, legend: 'v{{version}}' }],
     }),
     stat({
-      title: 'Up for',
-      description: 'Since the last of them was started.',
+      title: 'Uptime',
+      description: 'Time since the most recent start of an exporter.',
       unit: units.DurationSeconds,
       width: 4,
       queries: [{ expr: `min(${ofExporter(since(series(PROCESS.startTime)))})`, legend: 'up' }],
@@ -34,14 +33,14 @@ export const exporter = dashboard({
     stat({
       title: 'Configuration and audit',
       description:
-        'Whether the last attempt to load the configuration succeeded (if not, the old one is in force), and the last write to the audit file, if there is one.',
+        'Result of the last configuration reload (after a failure the previous configuration stays active) and of the last write to the audit file, if there is one.',
       unit: units.NoUnit,
       width: 8,
       queries: [
         { expr: `min(${series(CATALOG.configReloadSuccessful)})`, legend: 'configuration' },
         { expr: `min(${series(CATALOG.auditSuccessful)})`, legend: 'audit file' },
       ],
-      meanings: [WELL],
+      meanings: [SUCCESS],
       steps: [
         [null, 'red'],
         [1, 'green'],
@@ -49,7 +48,7 @@ export const exporter = dashboard({
     }),
     stat({
       title: 'Oldest listing',
-      description: 'Since the last successful listing of the router that has gone longest without one.',
+      description: 'Age of the oldest successful listing of all routers.',
       unit: units.Seconds,
       width: 6,
       decimals: 0,
@@ -62,8 +61,7 @@ export const exporter = dashboard({
     }),
     timeline({
       title: 'Event streams',
-      description:
-        'Whether the event stream of each router stands. Without one its models are listed every few seconds.',
+      description: 'Event stream of each router. Without one, its models are listed every few seconds.',
       unit: units.NoUnit,
       width: 8,
       height: 7,
@@ -74,7 +72,7 @@ export const exporter = dashboard({
     }),
     timeline({
       title: 'Collectors',
-      description: 'Whether each source of memory could be read. Hardware that is not there is no failure.',
+      description: 'Whether each memory source could be read. Absent hardware is not a failure.',
       unit: units.NoUnit,
       width: 8,
       height: 7,
@@ -84,11 +82,11 @@ export const exporter = dashboard({
           legend: '{{collector}} {{instance}}',
         },
       ],
-      meanings: [WELL],
+      meanings: [SUCCESS],
     }),
     graph({
       title: 'Faults',
-      description: 'Listings that failed, by fault, and attempts to connect a lost event stream again.',
+      description: 'Failed listings by fault, and reconnects of event streams.',
       unit: units.NoUnit,
       width: 8,
       height: 7,
@@ -102,23 +100,23 @@ export const exporter = dashboard({
     }),
     graph({
       title: 'Events',
-      description: 'Events from the routers in a second, by name.',
+      description: 'Router events per second, by name.',
       unit: units.EventsPerSecond,
       width: 8,
       draw: 'areas',
       queries: [{ expr: rate(CATALOG.events, ['event']), legend: '{{event}}' }],
     }),
     graph({
-      title: 'Time of a listing',
-      description: 'Mean time to get a full listing from a router, failed attempts included.',
+      title: 'Listing duration',
+      description: 'Mean duration of a full listing, including failed attempts.',
       unit: units.Seconds,
       width: 8,
       draw: 'points',
       queries: [{ expr: mean(CATALOG.pollDuration, ['router']), legend: '{{router}}' }],
     }),
     graph({
-      title: 'Time of a scrape',
-      description: 'As Prometheus measures it. The exporter itself takes a fraction of a millisecond.',
+      title: 'Scrape duration',
+      description: 'Measured by Prometheus. The exporter itself needs a fraction of a millisecond.',
       unit: units.Seconds,
       width: 8,
       queries: [{ expr: max(INSTANCE, ofExporter(series(PROMETHEUS.scrapeDuration))), legend: NAMED }],
@@ -126,21 +124,21 @@ export const exporter = dashboard({
     graph({
       title: "Age of the models' own metrics",
       description:
-        'Of the oldest good reading on each router. A model that does not answer keeps its last values for a while.',
+        'Age of the oldest successful reading on each router. A model that does not answer keeps its last values for a while.',
       unit: units.Seconds,
       width: 6,
       queries: [{ expr: max(['router'], series(CATALOG.engineAge)), legend: '{{router}}' }],
     }),
     graph({
-      title: 'Time of a reading of memory',
-      description: 'How long the last reading of each source took.',
+      title: 'Memory reading duration',
+      description: 'Duration of the last reading of each source.',
       unit: units.Seconds,
       width: 6,
       queries: [{ expr: max(['collector'], series(CATALOG.collectorDuration)), legend: '{{collector}}' }],
     }),
     graph({
       title: 'CPU',
-      description: "Cores that the exporter's process keeps busy.",
+      description: "CPU cores used by the exporter's process.",
       unit: units.Short,
       width: 6,
       queries: [
@@ -152,7 +150,7 @@ export const exporter = dashboard({
     }),
     graph({
       title: 'Memory',
-      description: "Resident memory of the exporter's process, and its heap that is in use.",
+      description: "Resident memory and used heap of the exporter's process.",
       unit: units.BytesIEC,
       width: 6,
       queries: [

@@ -1,9 +1,9 @@
 import { DashboardLinkBuilder, DashboardLinkType } from '@grafana/grafana-foundation-sdk/dashboard';
 
-/** On every dashboard, so that each finds the others. */
+/** On every dashboard, so that they link to each other. */
 export const TAG = 'llama-router';
 
-/** A path within this project, as in the alerts: docs/dashboards.md tells how to make it one that can be opened. */
+/** A path within this project; docs/dashboards.md shows how to change it. */
 export const RUNBOOK = 'docs/runbook.md';
 
 export function links() {
@@ -21,12 +21,12 @@ export function runbookLink() {
   return new DashboardLinkBuilder('Runbook')
     .type(DashboardLinkType.Link)
     .icon('doc')
-    .tooltip('What each alert means, and what to do')
+    .tooltip('What each alert means and what to do')
     .url(RUNBOOK)
     .targetBlank(true);
 }
 
-/** To another dashboard of ours, with what is chosen and the time that is shown. */
+/** Links to another dashboard with the same variables and time range. */
 export function dashboardLink(title: string, uid: string) {
   return new DashboardLinkBuilder(title)
     .type(DashboardLinkType.Link)

@@ -1,11 +1,11 @@
 import * as units from '@grafana/grafana-foundation-sdk/units';
 import { CATALOG } from '../../src/metrics/catalog.ts';
 import { dashboard } from './dashboard.ts';
-import { fillGauge, graph, MEMORY_COLORS, stackedBars, stat, table } from './panels.ts';
+import { FULL, fillGauge, graph, MEMORY_COLORS, stackedBars, stat, table } from './panels.ts';
 import { inRange, max, series, sum } from './promql.ts';
-import { cardsByHolder, gpuFill, heldWithoutWork, memoryByHolder } from './queries.ts';
+import { cardsByHolder, gpuFill, heldByIdleModels, memoryByHolder } from './queries.ts';
 import { RULES } from './series.ts';
-import { FULL, UIDS } from './sisters.ts';
+import { UIDS } from './uids.ts';
 
 const APART = ['instance', 'router', 'model'] as const;
 const POOL = ['instance', 'gpu', 'pool'] as const;
@@ -14,11 +14,11 @@ const free = `${series(CATALOG.gpuMemoryTotal)} - ${series(CATALOG.gpuMemoryUsed
 export const memory = dashboard({
   uid: UIDS.memory,
   title: 'Memory',
-  description: 'How full each GPU is, who holds it, and what an unload gives back.',
+  description: 'GPU memory by model and other processes, and memory freed by unloads.',
   panels: [
     fillGauge({
-      title: 'In use',
-      description: 'The used share of each GPU and pool, whoever uses it. From 90 % on it counts as full.',
+      title: 'Used',
+      description: 'Used fraction of each GPU and pool, by any process. Above 90 % it counts as full.',
       unit: units.PercentUnit,
       width: 8,
       queries: [{ expr: max(POOL, gpuFill), legend: 'GPU {{gpu}} {{pool}} {{instance}}' }],
@@ -26,36 +26,35 @@ export const memory = dashboard({
     }),
     stat({
       title: 'Free',
-      description: 'What is left on all GPUs together.',
+      description: 'Free memory of all GPUs.',
       unit: units.BytesIEC,
       width: 4,
       queries: [{ expr: sum([], free), legend: 'free' }],
     }),
     stat({
-      title: 'Held without work',
-      description: 'GPU memory of models that have nothing to do at this moment: what an unload could free.',
+      title: 'Idle models',
+      description: 'GPU memory of models that are idle now, which an unload could free.',
       unit: units.BytesIEC,
       width: 4,
-      queries: [{ expr: heldWithoutWork, legend: 'idle' }],
+      queries: [{ expr: heldByIdleModels, legend: 'idle' }],
     }),
     stat({
-      title: 'Not ours',
-      description:
-        'GPU memory in use that no model of ours holds: unloading models does not help against that.',
+      title: 'Other processes',
+      description: 'Used GPU memory that no model holds. Unloading models does not free it.',
       unit: units.BytesIEC,
       width: 4,
-      queries: [{ expr: sum([], series(CATALOG.gpuMemoryUnowned)), legend: 'not ours' }],
+      queries: [{ expr: sum([], series(CATALOG.gpuMemoryUnowned)), legend: 'other processes' }],
     }),
     stat({
       title: 'Freed',
-      description: 'What became free by unload operations of this exporter, in the time that is shown.',
+      description: 'Memory freed by unload operations in the selected time range.',
       unit: units.BytesIEC,
       width: 4,
       queries: [{ expr: inRange(CATALOG.unloadFreed, []), legend: 'freed' }],
     }),
     graph({
       title: 'By holder',
-      description: 'All GPUs together: what each model holds, and what is in use by something else.',
+      description: 'Memory of all GPUs: by model and by other processes.',
       unit: units.BytesIEC,
       width: 14,
       height: 9,
@@ -65,7 +64,7 @@ export const memory = dashboard({
     }),
     stackedBars({
       title: 'Each GPU now',
-      description: 'From end to end: models, what is in use by something else, and what is free.',
+      description: 'Memory of each GPU: by model, by other processes, and free.',
       unit: units.BytesIEC,
       width: 10,
       height: 9,
@@ -77,19 +76,19 @@ export const memory = dashboard({
     graph({
       title: 'Pressure',
       description:
-        'The used share of each GPU. Above the line the alerts on full memory look for idle models; it is drawn where prometheus/rules are loaded.',
+        'Used fraction of each GPU. Above the limit, idle models trigger an alert. The limit needs prometheus/rules.',
       unit: units.PercentUnit,
       width: 8,
       max: 1,
       queries: [
         { expr: max(POOL, gpuFill), legend: 'GPU {{gpu}} {{pool}} {{instance}}' },
-        { expr: max([], RULES.fullFrom.name), legend: 'counts as full' },
+        { expr: max([], RULES.fullFrom.name), legend: 'limit' },
       ],
-      colors: { 'counts as full': 'orange' },
+      colors: { limit: 'orange' },
     }),
     graph({
       title: 'Used and total',
-      description: 'In bytes, for each GPU and pool: what is in use, and all there is.',
+      description: 'Used and total memory by GPU and pool.',
       unit: units.BytesIEC,
       width: 8,
       queries: [
@@ -102,9 +101,9 @@ export const memory = dashboard({
       colors: { '/total$/': 'text' },
     }),
     graph({
-      title: 'Not ours',
+      title: 'Other processes',
       description:
-        'Desktops, training jobs, forgotten processes. Absent while the share of one of our models is not known.',
+        'Memory of desktops, training jobs and forgotten processes. Missing while the memory of a model is unknown.',
       unit: units.BytesIEC,
       width: 8,
       queries: [
@@ -114,8 +113,7 @@ export const memory = dashboard({
     }),
     graph({
       title: 'Freed by unloads',
-      description:
-        'What became free by unload operations of this exporter, as it was measured before and after.',
+      description: 'Memory freed by unload operations, measured before and after.',
       unit: units.BytesIEC,
       width: 10,
       draw: 'bars',
@@ -128,7 +126,8 @@ export const memory = dashboard({
     }),
     graph({
       title: 'Resident memory',
-      description: "Of the models' processes, mapped weights included; of routers on the exporter's machine.",
+      description:
+        "Resident memory of the models' processes including mapped weights, for routers on the exporter's machine.",
       unit: units.BytesIEC,
       width: 14,
       draw: 'areas',
@@ -136,8 +135,7 @@ export const memory = dashboard({
     }),
     table({
       title: 'Each model now',
-      description:
-        'What its process holds on GPUs and in the memory of the machine, beside the size of its weights.',
+      description: 'GPU memory and resident memory by model, compared with the size of its weights.',
       unit: units.BytesIEC,
       width: 24,
       columns: [{ name: 'model', width: 300 }, { name: 'router' }, { name: 'instance', title: 'exporter' }],

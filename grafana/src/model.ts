@@ -6,9 +6,9 @@ import { graph, stat, table, timeline } from './panels.ts';
 import { events, inRange, max, mean, min, ofModelsInMemory, rate, series, since, sum } from './promql.ts';
 import { statusCode } from './queries.ts';
 import { ENGINE } from './series.ts';
-import { UIDS } from './sisters.ts';
+import { UIDS } from './uids.ts';
 
-/** A model of several routers is drawn as one; a timeline and a table keep them apart. */
+/** Graphs combine a model of several routers; timelines and tables separate them. */
 const ONE = ['model'] as const;
 const APART = ['instance', 'router', 'model'] as const;
 const NAMED = '{{model}}';
@@ -16,11 +16,11 @@ const NAMED = '{{model}}';
 export const model = dashboard({
   uid: UIDS.model,
   title: 'Model',
-  description: 'The life of the models that are chosen: when they were there, what they did, what that took.',
+  description: 'History of the selected models: status, loads, requests, memory and failures.',
   panels: [
     timeline({
       title: 'Status',
-      description: 'The life of each model. A gap: its router did not answer, or did not have the model.',
+      description: 'Status of each model. Gaps: its router did not answer or did not list the model.',
       unit: units.NoUnit,
       width: 24,
       height: 7,
@@ -28,9 +28,8 @@ export const model = dashboard({
       meanings: [STATUS_CODES],
     }),
     stat({
-      title: 'In the time that is shown',
-      description:
-        'What happened, all chosen models together. A wake is no load, and a reload is one of the loads.',
+      title: 'In the selected time range',
+      description: 'Totals of all selected models. Waking up is not a load; reloads are included in loads.',
       unit: units.NoUnit,
       width: 24,
       queries: [
@@ -46,7 +45,7 @@ export const model = dashboard({
     graph({
       title: 'Generated tokens',
       description:
-        "Tokens a second. llama.cpp counts them when a request ends. Needs llama-server's --metrics, like all that follows on requests.",
+        "Tokens per second, counted when a request ends. Needs llama-server's --metrics, like the other request panels.",
       unit: units.Short,
       width: 8,
       height: 9,
@@ -54,17 +53,15 @@ export const model = dashboard({
     }),
     graph({
       title: 'Prompt tokens',
-      description:
-        'Tokens of prompts a second that had to be processed; those of the cache are not among them.',
+      description: 'Processed prompt tokens per second, without tokens from the cache.',
       unit: units.Short,
       width: 8,
       height: 9,
       queries: [{ expr: rate(ENGINE.promptTokens, ONE), legend: NAMED }],
     }),
     graph({
-      title: 'Speed of generating',
-      description:
-        'Tokens for each second that was spent on generating them: how fast it feels to one client.',
+      title: 'Generation speed',
+      description: 'Tokens per second of generation time: the speed that one client sees.',
       unit: units.Short,
       width: 8,
       height: 9,
@@ -78,7 +75,7 @@ export const model = dashboard({
     }),
     graph({
       title: 'Requests',
-      description: 'Requests that each model is serving, and those of all that wait for a slot.',
+      description: 'Requests in progress by model, and all requests that wait for a slot.',
       unit: units.NoUnit,
       width: 8,
       height: 9,
@@ -90,9 +87,8 @@ export const model = dashboard({
       colors: { waiting: 'text' },
     }),
     graph({
-      title: 'Idle for',
-      description:
-        'Time since the model last did anything, while it is in memory. An idle policy goes by this.',
+      title: 'Idle time',
+      description: 'Time since the last activity of models in memory. The idle policy uses it.',
       unit: units.DurationInHoursMinutesSeconds,
       width: 8,
       height: 9,
@@ -105,7 +101,7 @@ export const model = dashboard({
     }),
     graph({
       title: 'Load time',
-      description: 'Mean time from the start of a load to its completion, where there were any.',
+      description: 'Mean duration of completed loads.',
       unit: units.Seconds,
       width: 8,
       height: 9,
@@ -114,7 +110,7 @@ export const model = dashboard({
     }),
     graph({
       title: 'Unloads by reason',
-      description: 'Why the model went, each time it did.',
+      description: 'Unloads of the selected models by reason.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
@@ -123,7 +119,7 @@ export const model = dashboard({
     }),
     graph({
       title: 'Failures',
-      description: 'Loads that failed, and processes that ended with an error.',
+      description: 'Failed loads, and processes that exited with an error.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
@@ -140,7 +136,7 @@ export const model = dashboard({
     graph({
       title: 'Sleeps and wakes',
       description:
-        'How often models fell asleep because they were idle, and woke: a wake takes a part of a load.',
+        'Models that fell asleep because they were idle, and models that woke up. Waking up is faster than a load.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
@@ -152,7 +148,7 @@ export const model = dashboard({
     }),
     graph({
       title: 'GPU memory',
-      description: "What the models' processes hold on all GPUs.",
+      description: "GPU memory of the models' processes on all GPUs.",
       unit: units.BytesIEC,
       width: 12,
       draw: 'areas',
@@ -160,13 +156,13 @@ export const model = dashboard({
     }),
     graph({
       title: 'CPU',
-      description: "How many cores the models' processes keep busy; of routers on the exporter's machine.",
+      description: "CPU cores used by the models' processes, for routers on the exporter's machine.",
       unit: units.Short,
       width: 12,
       queries: [{ expr: rate(CATALOG.modelCpu, ONE), legend: NAMED }],
     }),
     table({
-      title: 'What they are',
+      title: 'Model details',
       description: 'Size, parameters and context are known after the first load.',
       unit: units.NoUnit,
       width: 24,

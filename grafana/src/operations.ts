@@ -4,7 +4,7 @@ import { GREY, meanings, REASONS } from './colors.ts';
 import { dashboard } from './dashboard.ts';
 import { graph, stat, timeline } from './panels.ts';
 import { events, inRange, max, quantile, series, since, sum } from './promql.ts';
-import { UIDS } from './sisters.ts';
+import { UIDS } from './uids.ts';
 
 const OUTCOMES = {
   success: 'green',
@@ -23,10 +23,10 @@ const TRIGGERS = {
   policy: 'yellow',
 };
 
-/** Who asked for what had been unloaded. */
+/** Why an unloaded model was loaded again. */
 const CAUSES = { chat: 'blue', task: 'orange', api: 'green', unknown: GREY };
 
-/** Those that want somebody to look stand out. */
+/** Reasons that need attention have the strongest colours. */
 const REFUSALS = {
   cooldown: 'blue',
   in_progress: 'yellow',
@@ -38,11 +38,11 @@ const REFUSALS = {
 export const operations = dashboard({
   uid: UIDS.operations,
   title: 'Operations',
-  description: 'Who had models unloaded, what came of it, what was refused, and whether it lasted.',
+  description: 'Unload operations by trigger and outcome, refusals, holds, and reloads afterwards.',
   panels: [
     stat({
-      title: 'Unload operations in the time that is shown',
-      description: 'By what they came to, whoever asked. noop: nothing was loaded.',
+      title: 'Unload operations in the selected time range',
+      description: 'By outcome, for all triggers. noop: nothing was loaded.',
       unit: units.NoUnit,
       width: 12,
       queries: [{ expr: inRange(CATALOG.unloadOperations, ['outcome']), legend: '{{outcome}}' }],
@@ -50,14 +50,14 @@ export const operations = dashboard({
     }),
     stat({
       title: 'Last unload',
-      description: 'Since an operation of this exporter last unloaded a model.',
+      description: 'Time since an operation last unloaded a model.',
       unit: units.DurationSeconds,
       width: 6,
       queries: [{ expr: `min(${since(series(CATALOG.lastUnload))})`, legend: 'ago' }],
     }),
     stat({
       title: 'Held',
-      description: 'Routers whose memory is to be kept free now.',
+      description: 'Routers with an active hold.',
       unit: units.NoUnit,
       width: 6,
       queries: [{ expr: sum([], series(CATALOG.holdActive)), legend: 'held' }],
@@ -69,7 +69,7 @@ export const operations = dashboard({
     graph({
       title: 'Operations by trigger',
       description:
-        'Who asked: a person or a program (api, cli, page), an alert, or the idle policy. Dry runs too.',
+        'Triggers: api, cli and page, a person or a program; alertmanager, an alert; policy, the idle policy. Includes dry runs.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
@@ -78,7 +78,8 @@ export const operations = dashboard({
     }),
     graph({
       title: 'Operations by outcome',
-      description: 'What they came to. partial and failed: models that were to go are still there.',
+      description:
+        'After partial and failed operations, models are still in memory that should have been unloaded.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
@@ -88,7 +89,7 @@ export const operations = dashboard({
     graph({
       title: 'Refusals by reason',
       description:
-        'Of these, unauthorized and not_matched want somebody to look; the others are the exporter doing its duty: under way, waiting, or resting.',
+        'Reasons unauthorized and not_matched need attention. The others are normal: an unload is under way, in cooldown or paused.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
@@ -98,7 +99,7 @@ export const operations = dashboard({
     graph({
       title: 'Reloads after an unload',
       description:
-        'Loads soon after an unload, by why the model had gone: unloading it freed nothing for long.',
+        'Loads soon after an unload, by the reason of that unload. Unloading freed memory only for a short time.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
@@ -106,9 +107,8 @@ export const operations = dashboard({
       colors: REASONS,
     }),
     graph({
-      title: 'Time to the reload',
-      description:
-        'From an unload to the completed reload, median and slowest tenth; of reloads within the window.',
+      title: 'Time to reload',
+      description: 'From an unload to the completed reload, for reloads within lifecycle.reload_window.',
       unit: units.DurationInHoursMinutesSeconds,
       width: 8,
       draw: 'points',
@@ -118,9 +118,9 @@ export const operations = dashboard({
       ],
     }),
     graph({
-      title: 'Time of an unload',
+      title: 'Unload duration',
       description:
-        "From the order to its verified end; a model that is generating takes up to the router's stop timeout.",
+        "From the unload request until the model is gone. A generating model can take up to the router's stop timeout.",
       unit: units.Seconds,
       width: 8,
       draw: 'points',
@@ -131,15 +131,15 @@ export const operations = dashboard({
     }),
     timeline({
       title: 'Holds',
-      description: 'When the memory of each router was to be kept free.',
+      description: 'When each router was held.',
       unit: units.NoUnit,
       width: 12,
       queries: [{ expr: max(['instance', 'router'], series(CATALOG.holdActive)), legend: '{{router}}' }],
       meanings: [meanings({ 0: { text: 'open', color: GREY }, 1: { text: 'held', color: 'orange' } })],
     }),
     timeline({
-      title: 'Loops',
-      description: 'When automatic unloads rested, because clients loaded again at once what was unloaded.',
+      title: 'Loop protection',
+      description: 'When automatic unloads were paused, because clients soon loaded the models again.',
       unit: units.NoUnit,
       width: 12,
       queries: [
@@ -148,12 +148,12 @@ export const operations = dashboard({
           legend: '{{router}} {{trigger}}',
         },
       ],
-      meanings: [meanings({ 0: { text: 'at work', color: GREY }, 1: { text: 'paused', color: 'red' } })],
+      meanings: [meanings({ 0: { text: 'active', color: GREY }, 1: { text: 'paused', color: 'red' } })],
     }),
     graph({
       title: 'Reloads by cause',
       description:
-        'Who asked for what had been unloaded, where Open WebUI or a proxy reports it: a chat, a task in the background such as a title, or else.',
+        'Use of the reloaded model, as reported by Open WebUI or a proxy: a chat, a background task such as a title, or an API client.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
@@ -161,8 +161,8 @@ export const operations = dashboard({
       colors: CAUSES,
     }),
     graph({
-      title: 'Webhook',
-      description: 'What alerts of Alertmanager came to. refused: waiting after the last one, or a loop.',
+      title: 'Alertmanager',
+      description: 'Outcomes of requests from Alertmanager. refused: cooldown or loop protection.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
@@ -175,9 +175,9 @@ export const operations = dashboard({
       colors: OUTCOMES,
     }),
     graph({
-      title: 'Unloaded against a hold',
+      title: 'Unloads by enforced holds',
       description:
-        'Models that were loaded in spite of an enforced hold and unloaded again: a client goes around the proxy.',
+        'Models that were loaded during an enforced hold and unloaded again, because a client bypasses the proxy.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',

@@ -3,11 +3,11 @@ import { CATALOG } from '../../src/metrics/catalog.ts';
 import { meanings, REASONS, STATUSES } from './colors.ts';
 import { dashboard } from './dashboard.ts';
 import { dashboardLink, runbookLink } from './links.ts';
-import { fillGauge, graph, MEMORY_COLORS, stackedBars, stat, table } from './panels.ts';
+import { FULL, fillGauge, graph, MEMORY_COLORS, stackedBars, stat, table } from './panels.ts';
 import { events, inRange, max, ofModelsInMemory, series, since, sum } from './promql.ts';
 import { cardsByHolder, gpuFill, modelsInMemory } from './queries.ts';
 import { PROMETHEUS } from './series.ts';
-import { FULL, UIDS } from './sisters.ts';
+import { UIDS } from './uids.ts';
 
 const STATUS_COLORS = Object.fromEntries(STATUSES.map(({ status, color }) => [status, color]));
 const STATUS_WORDS = meanings(
@@ -26,17 +26,17 @@ const SEVERITIES = meanings({
   info: { text: 'info', color: 'blue' },
 });
 
-/** Whatever is chosen: an alert need not have any of these labels, and those on memory come from other exporters too. */
+/** Not filtered by the variables: alerts may lack these labels, and memory alerts can come from other exporters. */
 const firing = `${PROMETHEUS.alerts.name}{alertname=~"LlamaRouter.+", alertstate="firing"}`;
 
-/** One model in one place. */
+/** One model of one router. */
 const APART = ['instance', 'router', 'model'] as const;
 const ROUTER = { name: 'router', width: 100 };
 const EXPORTER = { name: 'instance', title: 'exporter', width: 140 };
 
-/** Which models went, and why; the labels of the table's rows. */
-const gone = `${inRange(CATALOG.modelUnloads, [...APART, 'reason'])} > 0`;
-const goneAt = `(${gone}) * 0 + on (instance, router, model) group_left () ${max(
+/** Unloads by model and reason; these labels identify the rows of the table. */
+const unloaded = `${inRange(CATALOG.modelUnloads, [...APART, 'reason'])} > 0`;
+const unloadedAt = `(${unloaded}) * 0 + on (instance, router, model) group_left () ${max(
   APART,
   `${series(CATALOG.modelStatusSince)} and on (instance, router, model) ${series(CATALOG.modelStatus, { status: 'unloaded' })} == 1`,
 )} * 1000`;
@@ -44,12 +44,12 @@ const goneAt = `(${gone}) * 0 + on (instance, router, model) group_left () ${max
 export const overview = dashboard({
   uid: UIDS.overview,
   title: 'Overview',
-  description: 'What is in memory now, since when, at whose cost, and what happened lately.',
+  description: 'Models and GPU memory now, and recent loads, unloads and alerts.',
   panels: [
     stat({
       title: 'Routers',
       description:
-        'How many routers answered the last listing, and how many did not. Of a router that is down nothing is known.',
+        'Routers that answered the last listing, and routers that did not. The state of models on a router that is down is unknown.',
       unit: units.NoUnit,
       width: 4,
       queries: [
@@ -64,7 +64,7 @@ export const overview = dashboard({
     }),
     stat({
       title: 'Models in memory',
-      description: 'By status. A sleeping model keeps its process and a part of its memory.',
+      description: 'By status. A sleeping model keeps its process and part of its memory.',
       unit: units.NoUnit,
       width: 7,
       queries: [{ expr: modelsInMemory, legend: '{{status}}' }],
@@ -73,8 +73,7 @@ export const overview = dashboard({
     }),
     fillGauge({
       title: 'GPU memory in use',
-      description:
-        'The used share of each GPU, whoever uses it. Full is how such a machine should be, if models are busy.',
+      description: 'Used fraction of each GPU, by any process. Full memory is normal while models are busy.',
       unit: units.PercentUnit,
       width: 5,
       queries: [
@@ -85,8 +84,7 @@ export const overview = dashboard({
     }),
     stat({
       title: 'Held routers',
-      description:
-        'Routers whose memory is to be kept free now: a proxy that asks the gate refuses requests.',
+      description: 'Routers with an active hold: a proxy that asks the gate rejects requests.',
       unit: units.NoUnit,
       width: 4,
       queries: [{ expr: sum([], series(CATALOG.holdActive)), legend: 'held' }],
@@ -99,7 +97,7 @@ export const overview = dashboard({
     stat({
       title: 'Alerts',
       description:
-        'Alerts of prometheus/rules that are firing, of all routers. 0 also where those rules are not loaded.',
+        'Firing alerts of prometheus/rules, for all routers. Also 0 if those rules are not loaded.',
       unit: units.NoUnit,
       width: 4,
       queries: [{ expr: `count(${firing}) or vector(0)`, legend: 'firing' }],
@@ -112,7 +110,7 @@ export const overview = dashboard({
     table({
       title: 'In memory now',
       description:
-        'Every model that has a process: its status and for how long, whether it has anything to do, and the GPU memory it holds. No time is told for a model that was there when the exporter came.',
+        'Models with a process: status, duration, activity and GPU memory. The duration is unknown for models that were loaded before the exporter started.',
       unit: units.NoUnit,
       width: 16,
       columns: [{ name: 'model' }, ROUTER, EXPORTER, { name: 'status', meanings: [STATUS_WORDS], width: 90 }],
@@ -126,7 +124,7 @@ export const overview = dashboard({
         },
         {
           expr: max(APART, series(CATALOG.modelBusy)),
-          value: { name: 'work', meanings: [BUSY], width: 70 },
+          value: { name: 'activity', meanings: [BUSY], width: 70 },
         },
         {
           expr: sum(APART, series(CATALOG.modelGpuMemory)),
@@ -137,8 +135,7 @@ export const overview = dashboard({
     }),
     stackedBars({
       title: 'GPU memory by holder',
-      description:
-        'Each GPU, from end to end: what every model holds, what is in use by something else, and what is free.',
+      description: 'Memory of each GPU: by model, by other processes, and free.',
       unit: units.BytesIEC,
       width: 8,
       expr: cardsByHolder,
@@ -148,7 +145,7 @@ export const overview = dashboard({
     }),
     graph({
       title: 'Models by status',
-      description: 'How many models were in each status. A gap: no router answered.',
+      description: 'Number of models by status. Gaps: no router answered.',
       unit: units.NoUnit,
       width: 8,
       draw: 'areas',
@@ -158,22 +155,22 @@ export const overview = dashboard({
     graph({
       title: 'Loads and reloads',
       description:
-        'Loads that were completed, and those of them that came soon after an unload: many of these mean that the unload was for nothing.',
+        'Completed loads, and reloads soon after an unload. Many reloads mean that unloading frees memory only for a short time.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
       stacked: false,
       queries: [
         { expr: events(CATALOG.modelLoads, []), legend: 'loads' },
-        { expr: events(CATALOG.modelReloads, []), legend: 'of them reloads' },
+        { expr: events(CATALOG.modelReloads, []), legend: 'reloads' },
         { expr: events(CATALOG.modelLoadFailures, []), legend: 'failed' },
       ],
-      colors: { loads: 'green', 'of them reloads': 'yellow', failed: 'red' },
+      colors: { loads: 'green', reloads: 'yellow', failed: 'red' },
     }),
     graph({
       title: 'Unloads by reason',
       description:
-        'Why models went: requested, by this exporter; external, by somebody else; evicted, the router was full; crashed, the process ended with an error.',
+        'Reasons: requested, by this exporter; external, by another program; evicted, because the router was full; crashed, when the process exited with an error.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
@@ -183,20 +180,19 @@ export const overview = dashboard({
     table({
       title: 'Last unloads',
       description:
-        'Models that were unloaded in the time that is shown: why, how often, and when last. No time is told for a model that is back in memory.',
+        'Models unloaded in the selected time range: reason, count and last time. The time is empty for models that are in memory again.',
       unit: units.NoUnit,
       width: 13,
       columns: [{ name: 'model' }, ROUTER, EXPORTER, { name: 'reason', meanings: [REASON_WORDS], width: 90 }],
       queries: [
-        { expr: gone, value: { name: 'times', width: 60 } },
-        { expr: goneAt, value: { name: 'gone since', unit: units.DateTimeFromNow, width: 150 } },
+        { expr: unloaded, value: { name: 'times', width: 60 } },
+        { expr: unloadedAt, value: { name: 'last unload', unit: units.DateTimeFromNow, width: 150 } },
       ],
-      sortBy: 'gone since',
+      sortBy: 'last unload',
     }),
     table({
       title: 'Firing alerts',
-      description:
-        'Of prometheus/rules, of all routers; the runbook says what each means and what to do. Empty is good.',
+      description: 'Alerts of prometheus/rules for all routers. The runbook says what to do.',
       unit: units.NoUnit,
       width: 11,
       columns: [

@@ -39,48 +39,55 @@ import { NoUnit } from '@grafana/grafana-foundation-sdk/units';
 import { GREY } from './colors.ts';
 import { DATASOURCE } from './variables.ts';
 
-/** What a dashboard is made of; a panel gets its id and its place there. */
+/** A panel without id and position, which the dashboard sets. */
 export type PanelOf = Builder<Panel>;
 
 interface Query {
   readonly expr: string;
-  /** What a series is called, such as `{{model}}`. */
+  /** Name of a series, such as `{{model}}`. */
   readonly legend: string;
 }
 
 interface Words {
   readonly title: string;
-  /** What it shows, and what to make of it. */
+  /** What it shows and how to read it. */
   readonly description: string;
-  /** Of Grafana's: see the SDK's `units`. */
+  /** A Grafana unit, see the SDK's `units`. */
   readonly unit: string;
-  /** Of 24 columns. */
+  /** In grid columns; a row has 24. */
   readonly width: number;
-  /** In rows of the grid; one is some 38 pixels. */
+  /** In grid rows of about 38 pixels. */
   readonly height?: number;
   /** By the name of a series, or a regular expression between slashes. */
   readonly colors?: Readonly<Record<string, string>>;
   readonly link?: Builder<DashboardLink>;
-  /** What it says where there is nothing and that is well. */
+  /** Text shown without data, if that is the normal case. */
   readonly empty?: string;
 }
 
-/** From each value on, another colour; the first is for all below. */
+/** The colour from each value upwards; the first step has no value. */
 export type Steps = readonly (readonly [from: number | null, color: string])[];
+
+/** The last step is the threshold of prometheus/rules/thresholds.yml. */
+export const FULL: Steps = [
+  [null, 'green'],
+  [0.75, 'yellow'],
+  [0.9, 'orange'],
+];
 
 const HEIGHT = 8;
 const LOW = 4;
 
 interface StatWords extends Words {
   readonly queries: readonly Query[];
-  /** By the name of a value: from 1 on. A red 0 would say that something is wrong. */
+  /** By the name of a value, for values from 1: a red 0 would look like a problem. */
   readonly colors?: Readonly<Record<string, string>>;
   readonly steps?: Steps;
   readonly meanings?: readonly ValueMapping[];
   readonly decimals?: number;
 }
 
-/** Numbers of now, to be read at a glance. */
+/** Current numbers. */
 export function stat(words: StatWords): PanelOf {
   const { queries, steps, meanings = [], decimals, colors = {}, ...plain } = words;
   const panel = new StatBuilder()
@@ -107,7 +114,7 @@ export function stat(words: StatWords): PanelOf {
       },
     ]);
   }
-  return dressed(panel, { height: LOW, ...plain }, instant(queries));
+  return build(panel, { height: LOW, ...plain }, instant(queries));
 }
 
 interface GaugeWords extends Words {
@@ -115,7 +122,7 @@ interface GaugeWords extends Words {
   readonly steps: Steps;
 }
 
-/** How full something is: 0 to 1. */
+/** A ratio from 0 to 1. */
 export function fillGauge(words: GaugeWords): PanelOf {
   const panel = new BarGaugeBuilder()
     .min(0)
@@ -125,19 +132,19 @@ export function fillGauge(words: GaugeWords): PanelOf {
     .displayMode(BarGaugeDisplayMode.Basic)
     .orientation(VizOrientation.Horizontal)
     .reduceOptions(lastOf());
-  return dressed(panel, { height: LOW, ...words }, instant(words.queries));
+  return build(panel, { height: LOW, ...words }, instant(words.queries));
 }
 
 interface GraphWords extends Words {
   readonly queries: readonly Query[];
-  /** Lines by default. Bars are for what happens now and then, points for what is only known when it does. */
+  /** Default: lines. Use bars for events, points for values that exist only at events. */
   readonly draw?: 'lines' | 'bars' | 'points' | 'areas';
-  /** Bars and areas stand on one another unless this is false. */
+  /** Default: true for bars and areas. */
   readonly stacked?: boolean;
   readonly max?: number;
 }
 
-/** Something over time. */
+/** Values over time. */
 export function graph(words: GraphWords): PanelOf {
   const { draw = 'lines', stacked = draw === 'bars' || draw === 'areas', queries } = words;
   const style = draw === 'areas' ? 'lines' : draw;
@@ -156,11 +163,11 @@ export function graph(words: GraphWords): PanelOf {
     .legend(legend())
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
   if (words.max !== undefined) panel.max(words.max);
-  // What is counted comes in whole numbers; and where there was nothing, the axis would reach to 100.
+  // Counts are whole numbers; without data the axis would reach 100.
   if (words.unit === NoUnit) panel.decimals(0).axisSoftMax(1);
-  // Whole events need whole minutes: see `events`.
+  // Needed by `events`.
   if (draw === 'bars') panel.interval('1m');
-  return dressed(panel, words, ranged(queries));
+  return build(panel, words, ranged(queries));
 }
 
 interface TimelineWords extends Words {
@@ -168,11 +175,11 @@ interface TimelineWords extends Words {
   readonly meanings: readonly ValueMapping[];
 }
 
-/** Which state something was in, when. Nothing is drawn where nothing was known. */
+/** States over time. Unknown states are gaps. */
 export function timeline(words: TimelineWords): PanelOf {
   const panel = new StateTimelineBuilder()
     .mappings([...words.meanings])
-    // Of colours that run into each other, which are the default, Grafana shows no legend.
+    // Grafana shows no legend for the default, continuous colours.
     .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.Fixed).fixedColor('text'))
     .mergeValues(true)
     .showValue(VisibilityMode.Never)
@@ -182,7 +189,7 @@ export function timeline(words: TimelineWords): PanelOf {
     .spanNulls(false)
     .legend(legend())
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Single).sort(SortOrder.None));
-  return dressed(panel, words, ranged(words.queries));
+  return build(panel, words, ranged(words.queries));
 }
 
 interface Column {
@@ -195,15 +202,15 @@ interface Column {
 }
 
 interface TableWords extends Words {
-  /** Each gives one value column under its name, in rows by the labels that all have; without a name it only gives rows. */
+  /** Each adds a value column; without `value` it only adds rows. Rows are joined by the labels that all queries have. */
   readonly queries: readonly { readonly expr: string; readonly value?: Column }[];
   readonly columns: readonly Column[];
-  /** A column, the largest first. */
+  /** Column to sort by, largest first. */
   readonly sortBy: string;
   readonly ascending?: boolean;
 }
 
-/** Rows of now. */
+/** Current values as rows. */
 export function table(words: TableWords): PanelOf {
   const { queries, columns, sortBy, ascending = false } = words;
   const values = queries.flatMap(({ value }, at) => fieldsOf(at).map((field) => ({ value, field })));
@@ -224,18 +231,17 @@ export function table(words: TableWords): PanelOf {
       },
     })
     .sortBy([new TableSortByFieldStateBuilder().displayName(sortBy).desc(!ascending)]);
-  // Grafana would say it in every empty cell, too.
+  // Otherwise Grafana shows the text in every empty cell too.
   if (words.empty) panel.overrideByRegexp('/./', [{ id: 'noValue', value: '' }]);
-  const looks = [...columns, ...queries.flatMap(({ value }) => value ?? [])];
-  for (const { name, title = name, unit, meanings, width } of looks) {
-    const properties: DynamicConfigValue[] = [
-      ...(unit === undefined ? [] : [{ id: 'unit', value: unit }]),
-      ...(width === undefined ? [] : [{ id: 'custom.width', value: width }]),
-      ...(meanings ? [{ id: 'mappings', value: meanings }, COLORED] : []),
-    ];
+  const formatted = [...columns, ...queries.flatMap(({ value }) => value ?? [])];
+  for (const { name, title = name, unit, meanings, width } of formatted) {
+    const properties: DynamicConfigValue[] = [];
+    if (unit !== undefined) properties.push({ id: 'unit', value: unit });
+    if (width !== undefined) properties.push({ id: 'custom.width', value: width });
+    if (meanings !== undefined) properties.push({ id: 'mappings', value: meanings }, COLORED);
     if (properties.length > 0) panel.overrideByName(title, properties);
   }
-  return dressed(
+  return build(
     panel,
     words,
     queries.map(({ expr }) => query(expr).instant().format(PromQueryFormat.Table)),
@@ -244,19 +250,19 @@ export function table(words: TableWords): PanelOf {
 
 const COLORED: DynamicConfigValue = { id: 'custom.cellOptions', value: { type: 'color-text' } };
 
-/** The value of a query has its letter; but of a table with only one that has an answer, such as the first, it has none. */
+/** Grafana adds the query's letter to the value field, except if only one query returns data. */
 function fieldsOf(at: number): string[] {
   return [...(at === 0 ? ['Value'] : []), `Value #${letter(at)}`];
 }
 
 interface StackedBarsWords extends Words {
-  /** Of one bar's parts, as rows with both labels. */
+  /** One sample per part of a bar, with both labels. */
   readonly expr: string;
   readonly bar: string;
   readonly part: string;
 }
 
-/** A bar for each value of one label, made of parts for each value of another. */
+/** A bar per value of one label, stacked by the values of another. */
 export function stackedBars(words: StackedBarsWords): PanelOf {
   const { expr, bar, part } = words;
   const panel = new BarChartBuilder()
@@ -274,13 +280,13 @@ export function stackedBars(words: StackedBarsWords): PanelOf {
     .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic))
     .legend(legend())
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
-  return dressed(panel, words, [query(expr).instant().format(PromQueryFormat.Table)]);
+  return build(panel, words, [query(expr).instant().format(PromQueryFormat.Table)]);
 }
 
-/** The colours of what is the same in all graphs of memory; models get those of the palette, which has no grey. */
-export const MEMORY_COLORS = { 'not ours': 'rgb(128, 128, 128)', free: GREY };
+/** Fixed colours in memory graphs; models use the palette. */
+export const MEMORY_COLORS = { 'other processes': 'rgb(128, 128, 128)', free: GREY };
 
-function dressed(panel: AnyBuilder, words: Words, queries: DataqueryBuilder[]): PanelOf {
+function build(panel: AnyBuilder, words: Words, queries: DataqueryBuilder[]): PanelOf {
   const { title, description, unit, width, height = HEIGHT, colors = {}, link, empty } = words;
   panel.title(title).description(description).unit(unit).datasource(DATASOURCE).span(width).height(height);
   panel.targets(queries.map((one, at) => one.refId(letter(at))));
@@ -294,7 +300,7 @@ function dressed(panel: AnyBuilder, words: Words, queries: DataqueryBuilder[]): 
   return panel;
 }
 
-/** What the builders of all kinds of panels have in common. */
+/** All panel builders. */
 type AnyBuilder =
   | TimeSeriesBuilder
   | StatBuilder

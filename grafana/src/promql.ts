@@ -4,16 +4,13 @@ import type { Family } from '../../src/metrics/family.ts';
 /** Regular expressions, anchored at both ends, by label. */
 type Matchers<Label extends string> = Partial<Record<Label, string>>;
 
-/**
- * What a sum keeps apart: labels of the family, and which exporter says it. Routers of two machines may have the same
- * name, such as localhost:8080.
- */
+/** Labels to aggregate by. `instance` separates routers with the same name, such as localhost:8080. */
 type By<Label extends string> = readonly (Label | 'instance')[];
 
-/** The labels that a viewer chooses from: each is a variable of the same name. */
+/** Labels with a dashboard variable of the same name. */
 const CHOSEN = ['router', 'model'];
 
-/** The series of a family that the viewer has chosen. */
+/** The series of a family, filtered by the dashboard variables. */
 export function series<Label extends string>(
   family: Family<Label>,
   matchers: Matchers<NoInfer<Label>> = {},
@@ -31,7 +28,7 @@ export const sum = (by: readonly string[], expr: string) => aggregate('sum', by,
 export const min = (by: readonly string[], expr: string) => aggregate('min', by, expr);
 export const max = (by: readonly string[], expr: string) => aggregate('max', by, expr);
 
-/** How much a counter grows in a second. */
+/** Growth of a counter per second. */
 export function rate<Label extends string>(
   family: Family<Label>,
   by: By<NoInfer<Label>>,
@@ -41,8 +38,8 @@ export function rate<Label extends string>(
 }
 
 /**
- * How many things happened in each step of a graph: whole ones. `$__rate_interval` reaches one scrape further back than
- * the step, so that what happens between two steps is not lost; increase() extrapolates, which rounding takes back.
+ * Number of events in each step of a graph. `$__rate_interval` includes one scrape before the step, so no event is lost;
+ * rounding removes the extrapolation of increase().
  */
 export function events<Label extends string>(
   family: Family<Label>,
@@ -52,7 +49,7 @@ export function events<Label extends string>(
   return `round(${sum(by, `increase(${series(family, matchers)}[$__rate_interval])`)})`;
 }
 
-/** How many things happened in all the time that is shown. */
+/** Number of events in the selected time range. */
 export function inRange<Label extends string>(
   family: Family<Label>,
   by: By<NoInfer<Label>>,
@@ -61,13 +58,13 @@ export function inRange<Label extends string>(
   return `round(${sum(by, `increase(${series(family, matchers)}[$__range])`)})`;
 }
 
-/** The mean of what a histogram saw in each step; nothing where it saw nothing. */
+/** Mean of a histogram in each step; empty without observations. */
 export function mean<Label extends string>(family: Family<Label>, by: By<NoInfer<Label>>): string {
   const grown = (suffix: string) => sum(by, `rate(${series(family, {}, suffix)}[$__rate_interval])`);
   return `${grown('_sum')} / (${grown('_count')} > 0)`;
 }
 
-/** A quantile of what a histogram saw in each step. */
+/** Quantile of a histogram in each step. */
 export function quantile<Label extends string>(
   share: number,
   family: Family<Label>,
@@ -77,7 +74,7 @@ export function quantile<Label extends string>(
   return `histogram_quantile(${share}, ${sum(['le', ...by], buckets)})`;
 }
 
-/** Of a series that every program has, that of the exporters. */
+/** Limits a series that every program has to the exporters. */
 export function ofExporter(expr: string): string {
   return `${expr} and on (job, instance) ${series(CATALOG.buildInfo)}`;
 }
@@ -85,16 +82,13 @@ export function ofExporter(expr: string): string {
 /** Seconds since a time. */
 export const since = (expr: string) => `time() - ${expr}`;
 
-/** What is kept of `expr`: the models that are in memory, or on their way there. */
+/** Limits `expr` to models that are loading or in memory. */
 export function ofModelsInMemory(expr: string): string {
   const there = series(CATALOG.modelStatus, { status: 'loading|loaded|sleeping' });
   return `${expr} and on (instance, router, model) ${there} == 1`;
 }
 
-/**
- * Gives what has a `gpu_uuid` a `card` for people: its number, and where it is. Not its name: beside bars there is no
- * room for it.
- */
+/** Adds a label `card` with GPU number and instance; bars have no room for the GPU's name. */
 export function withCard(expr: string): string {
   const numbers = `max by (instance, gpu_uuid, gpu) (${series(CATALOG.gpuMemoryTotal)})`;
   const joined = `label_join(${numbers}, "card", " ", "gpu", "instance")`;

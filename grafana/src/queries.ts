@@ -8,10 +8,10 @@ export const statusCode = sum(
   STATUSES.map(({ status }, code) => `${series(CATALOG.modelStatus, { status })} * ${code}`).join(' or '),
 );
 
-/** Models in memory, and those on their way there, by status. */
+/** Models that are loading or in memory, by status. */
 export const modelsInMemory = sum(['status'], series(CATALOG.models, { status: 'loading|loaded|sleeping' }));
 
-/** The share of each GPU's memory that is in use, whoever uses it. */
+/** Used fraction of each GPU's memory. */
 export const gpuFill = `${series(CATALOG.gpuMemoryUsed)} / (${series(CATALOG.gpuMemoryTotal)} > 0)`;
 
 const ofModels = sum(
@@ -24,18 +24,18 @@ const free = sum(
   `${series(CATALOG.gpuMemoryTotal)} - ${series(CATALOG.gpuMemoryUsed)}`,
 );
 
-const notOurs = sum(['instance', 'gpu_uuid'], series(CATALOG.gpuMemoryUnowned));
+const otherProcesses = sum(['instance', 'gpu_uuid'], series(CATALOG.gpuMemoryUnowned));
 
-const held = `${ofModels} or ${as('not ours', notOurs)}`;
+const held = `${ofModels} or ${as('other processes', otherProcesses)}`;
 
-/** Who holds how much of all GPUs together. */
+/** Memory of all GPUs by holder. */
 export const memoryByHolder = sum(['holder'], held);
 
-/** Who holds how much of each GPU, and what is free. */
+/** Memory of each GPU by holder, and free memory. */
 export const cardsByHolder = sum(['card', 'holder'], withCard(`${held} or ${as('free', free)}`));
 
-/** How far the GPU memory of each model goes to those that have nothing to do; nothing where nobody knows. */
-export const heldWithoutWork = sum(
+/** GPU memory of idle models; models with an unknown state are left out. */
+export const heldByIdleModels = sum(
   [],
   `${sum(['instance', 'router', 'model'], series(CATALOG.modelGpuMemory))} * (1 - ${max(['instance', 'router', 'model'], series(CATALOG.modelBusy))})`,
 );

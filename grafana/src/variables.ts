@@ -6,10 +6,10 @@ import {
 } from '@grafana/grafana-foundation-sdk/dashboard';
 import { CATALOG } from '../../src/metrics/catalog.ts';
 
-/** The Prometheus that was chosen: everything asks this one. */
+/** The selected Prometheus. */
 export const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
 
-/** The same on every dashboard, so that a choice goes along from one to the next. */
+/** The same on every dashboard, so that selections carry over. */
 export function variables() {
   return [
     new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'),
@@ -19,7 +19,7 @@ export function variables() {
   ];
 }
 
-/** The values of a label: several, or all, which is the default. */
+/** The values of a label; several can be selected, default all. */
 function choice(label: string, name: string, from: string) {
   const query = `label_values(${from}, ${label})`;
   return new QueryVariableBuilder(label)

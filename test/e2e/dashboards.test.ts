@@ -17,7 +17,10 @@ const TOKEN = 'token-of-the-dashboards';
 const GB = 1_000_000_000;
 
 /** Drawn, and 0 from end to end: no guard trips here, and the simulator reads its memory in no time. */
-const ALWAYS_ZERO = ['operations.json: 11. Loops, A', 'exporter.json: 12. Time of a reading of memory, A'];
+const ALWAYS_ZERO = [
+  'operations.json: 11. Loop protection, A',
+  'exporter.json: 12. Memory reading duration, A',
+];
 
 let main: TestRouter;
 let attic: TestRouter;
@@ -194,8 +197,8 @@ describe.each(pairVersions)('Prometheus (%s)', (version) => {
     const parts = (await samplesOf(monitors.get(version) as Prometheus, bar.expr)).map(
       ({ metric }) => metric,
     );
-    expect(parts.map(({ holder }) => holder).slice(-2)).toEqual(['not ours', 'free']);
-    expect(parts.map(({ holder }) => holder).toSorted()).toEqual(['code', 'draw', 'free', 'not ours']);
+    expect(parts.map(({ holder }) => holder).slice(-2)).toEqual(['other processes', 'free']);
+    expect(parts.map(({ holder }) => holder).toSorted()).toEqual(['code', 'draw', 'free', 'other processes']);
     const card = `GPU 0 ${new URL(exporter.url).host}`;
     expect(new Set(parts.map((part) => part.card))).toEqual(new Set([card]));
   });

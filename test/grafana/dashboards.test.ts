@@ -97,7 +97,7 @@ describe.each(dashboards)('%s', (name, file) => {
     ]);
   });
 
-  it('leads to its sisters and to the runbook', () => {
+  it('links to the other dashboards and the runbook', () => {
     expect(file.links).toMatchObject([
       { type: 'dashboards', tags: ['llama-router'] },
       { type: 'link', url: 'docs/runbook.md' },
