@@ -2,78 +2,63 @@ import { z } from 'zod';
 import type { Labels } from '../lib/matcher.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 
-/** One alert of a notification, as far as it matters here. */
 export interface Alert {
   readonly firing: boolean;
   readonly labels: Labels;
   readonly annotations: Labels;
-  /** What Alertmanager calls it: a hash of its labels, the same in every notification and on every peer. */
-  readonly fingerprint?: string;
 }
 
-/** What Alertmanager tells with one POST. */
+/** A notification of Alertmanager's webhook. */
 export interface Notification {
-  /** The receiver in Alertmanager's configuration. */
-  readonly receiver: string;
-  /** The group of alerts; holds quotes and braces, so never a label or a file name. */
-  readonly groupKey: string;
   readonly alerts: readonly Alert[];
-  /** Alerts of the group that were left out, there because of `max_alerts` or here because they are too many. */
+  /** Alerts of the group that are missing because of `max_alerts` or our own limit. */
   readonly truncated: number;
-  /** Alerts that were left out here, because they are none. */
+  /** Entries that are not alerts. */
   readonly malformed: number;
 }
 
-/** Deciding on many thousands would hold up everything else for seconds. */
-const MOST_ALERTS = 1000;
+/** Deciding on more alerts would block the event loop for seconds. */
+const MAX_ALERTS = 1000;
 
-const text = z.string().catch('');
 const texts = z.record(z.string(), z.string());
 
-/** A text that is no text may be a wish that is not understood: such an alert is malformed, not one without it. */
-const alertSchema = z
-  .object({
-    status: z.string(),
-    labels: texts,
-    annotations: texts.nullish(),
-    fingerprint: z.string().min(1).optional().catch(undefined),
-  })
-  .transform(
-    ({ status, labels, annotations, fingerprint }): Alert => ({
-      firing: status === 'firing',
-      labels,
-      annotations: annotations ?? {},
-      ...(fingerprint !== undefined && { fingerprint }),
-    }),
-  );
+/** Strict about labels and annotations: a dropped value could be an option that limits the unload. */
+const alertSchema = z.object({ status: z.string(), labels: texts, annotations: texts.nullish() }).transform(
+  ({ status, labels, annotations }): Alert => ({
+    firing: status === 'firing',
+    labels,
+    annotations: annotations ?? {},
+  }),
+);
 
-const envelopeSchema = z.object({
+const notificationSchema = z.object({
   version: z.literal('4', { error: ({ input }) => wrongVersion(input) }),
-  alerts: z.array(z.unknown(), { error: 'alerts is no list' }),
-  receiver: text,
-  groupKey: text,
+  alerts: z.array(z.unknown(), { error: 'alerts is not a list' }),
   truncatedAlerts: z.number().int().nonnegative().catch(0),
 });
 
-/** A webhook's body, read loosely: it grows fields. A fault says what it is instead of a notification. */
+/** Reads the body of a webhook request, version 4. Unknown fields are ignored. The fault is a sentence. */
 export function parseNotification(body: unknown): Result<Notification, string> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    return failed("not a notification of Alertmanager's webhook: the body is no JSON object");
+    return failed('not an Alertmanager notification: the body is not a JSON object');
   }
-  const parsed = envelopeSchema.safeParse(body);
+  const parsed = notificationSchema.safeParse(body);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    return failed(`not a notification of Alertmanager's webhook: ${issue?.message ?? 'not understood'}`);
+    return failed(`not an Alertmanager notification: ${issue?.message}`);
   }
-  const { receiver, groupKey, truncatedAlerts, alerts: sent } = parsed.data;
-  const entries = sent.slice(0, MOST_ALERTS);
-  const truncated = truncatedAlerts + sent.length - entries.length;
+  const { truncatedAlerts, alerts: sent } = parsed.data;
+  const entries = sent.slice(0, MAX_ALERTS);
   const alerts = entries.flatMap((entry) => alertSchema.safeParse(entry).data ?? []);
-  return ok({ receiver, groupKey, alerts, truncated, malformed: entries.length - alerts.length });
+  return ok({
+    alerts,
+    truncated: truncatedAlerts + sent.length - entries.length,
+    malformed: entries.length - alerts.length,
+  });
 }
 
 function wrongVersion(version: unknown): string {
-  if (version === undefined) return 'it has no version, which is "4"';
-  const shown = typeof version === 'string' ? JSON.stringify(version.slice(0, 20)) : typeof version;
-  return `its version is ${shown}, and only "4" is understood`;
+  if (version === undefined) return 'version is missing; expected "4"';
+  const shown = typeof version === 'string' ? JSON.stringify(version.slice(0, 20)) : `a ${typeof version}`;
+  return `version is ${shown}; expected "4"`;
 }

@@ -1,65 +1,65 @@
 import { matchesGlob } from '../lib/glob.ts';
 import { type Labels, labelOf } from '../lib/matcher.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
-import type { AlertRules } from './rules.ts';
+import type { AlertRules } from './options.ts';
 
-/** Why an alert is about no router that may be acted on. */
+/** Why an alert acts on no router. */
 export interface NoRouter {
   readonly reason: 'no_router' | 'unknown_router' | 'not_allowed';
   readonly detail: string;
 }
 
-/** The routers that an alert is about, and which it named in vain. */
-export interface Routers {
-  readonly names: readonly string[];
-  readonly refused: readonly string[];
+/** The routers of an alert, in order; `refused` explains which others it may not act on. */
+export interface AlertRouters {
+  readonly names: string[];
+  readonly refused: string[];
 }
 
 /**
- * Which routers an alert is about. The label `router`, as our own metrics have it, comes before the configured one:
- * on alerts about our metrics, `instance` is the exporter. The exact name of a router comes before any glob.
+ * The label `router` takes precedence over `alerts.router_label`: on alerts about our own metrics, `instance` is the
+ * exporter. The exact name of a router takes precedence over globs.
  */
 export function routersOf(
   labels: Labels,
   rules: AlertRules,
   known: readonly string[],
-): Result<Routers, NoRouter> {
-  const label = ['router', rules.routerLabel].find((name) => labelOf(labels, name) !== '');
+): Result<AlertRouters, NoRouter> {
+  const label = ['router', rules.router_label].find((name) => labelOf(labels, name) !== '');
   if (label === undefined) return withoutLabel(rules, known);
   const value = labelOf(labels, label);
-  const meant = namedBy(value, label, rules, known);
-  const followed = meant.filter((name) => known.includes(name));
-  if (followed.length === 0) {
-    const what = meant.length > 0 ? `means ${meant.join(', ')}, which is not followed` : 'is no router';
-    const detail = `${label}="${value}" ${what}: there is ${known.join(', ') || 'none'}`;
+  const named = routersNamed(value, label, rules, known);
+  const present = named.filter((name) => known.includes(name));
+  if (present.length === 0) {
+    const problem = named.length > 0 ? `maps to ${named.join(', ')}, which is unknown` : 'is unknown';
+    const detail = `${label}="${value}" ${problem}; known routers: ${known.join(', ') || 'none'}`;
     return failed({ reason: 'unknown_router', detail });
   }
-  const allowed = followed.filter((name) => isAllowed(name, rules));
-  const refused = followed
+  const names = present.filter((name) => isAllowed(name, rules)).sort();
+  const refused = present
     .filter((name) => !isAllowed(name, rules))
     .map((name) => `${name} is not in alerts.allowed_routers`);
-  if (allowed.length === 0) return failed({ reason: 'not_allowed', detail: refused.join('; ') });
-  return ok({ names: allowed.sort(), refused });
+  return names.length > 0
+    ? ok({ names, refused })
+    : failed({ reason: 'not_allowed', detail: refused.join('; ') });
 }
 
-function withoutLabel(rules: AlertRules, known: readonly string[]): Result<Routers, NoRouter> {
-  if (rules.withoutRouter === 'ignore') {
-    const labels = [...new Set(['router', rules.routerLabel])].join(' or ');
-    return failed({ reason: 'no_router', detail: `it has no label ${labels}` });
+function withoutLabel(rules: AlertRules, known: readonly string[]): Result<AlertRouters, NoRouter> {
+  if (rules.without_router === 'ignore') {
+    const labels = [...new Set(['router', rules.router_label])].join(' or ');
+    return failed({ reason: 'no_router', detail: `no label ${labels}` });
   }
-  const allowed = known.filter((name) => isAllowed(name, rules));
-  if (allowed.length > 0) return ok({ names: allowed.sort(), refused: [] });
+  const names = known.filter((name) => isAllowed(name, rules)).sort();
+  if (names.length > 0) return ok({ names, refused: [] });
   return failed({ reason: 'not_allowed', detail: 'alerts.allowed_routers allows none of the routers' });
 }
 
-function namedBy(value: string, label: string, rules: AlertRules, known: readonly string[]): string[] {
+function routersNamed(value: string, label: string, rules: AlertRules, known: readonly string[]): string[] {
   if (known.includes(value)) return [value];
-  const targets = label === rules.routerLabel ? rules.targets : [];
-  return [
-    ...new Set(targets.filter((target) => matchesGlob(target.value, value)).map(({ router }) => router)),
-  ];
+  if (label !== rules.router_label) return [];
+  const targets = rules.routers.filter((target) => matchesGlob(target.value, value));
+  return [...new Set(targets.map(({ router }) => router))];
 }
 
-function isAllowed(name: string, { allowedRouters }: AlertRules): boolean {
-  return allowedRouters.some((pattern) => matchesGlob(pattern, name));
+function isAllowed(name: string, { allowed_routers }: AlertRules): boolean {
+  return allowed_routers.some((pattern) => matchesGlob(pattern, name));
 }

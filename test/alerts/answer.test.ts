@@ -4,11 +4,7 @@ import type { AlertDecision, IgnoreReason } from '../../src/alerts/policy.ts';
 import type { Operation, RouterResult } from '../../src/unload/report.ts';
 import { anOperation } from '../support/an-operation.ts';
 
-const UNLOAD: AlertDecision = {
-  kind: 'unload',
-  requests: [],
-  details: ['A: first', 'B: second'],
-};
+const UNLOAD: AlertDecision = { unloads: [], details: ['A: first', 'B: second'] };
 
 const operation = (
   outcome: Operation['outcome'] = 'success',
@@ -21,100 +17,74 @@ const FAILED = { models: [{ model: 'a', result: 'failed' as const, detail: 'the 
 
 const answer = (...operations: Operation[]) => answerTo(UNLOAD, operations);
 
-describe('of operations', () => {
-  it('without anything to tell: no detail', () =>
-    expect(answerTo({ ...UNLOAD, details: [] }, [operation()]).body).not.toHaveProperty('detail'));
+describe('the answer about operations', () => {
+  it.each<[string, Operation, number, object]>([
+    ['success', operation(), 200, { outcome: 'success' }],
+    ['nothing to unload', operation('noop'), 200, { outcome: 'noop' }],
+    ['dry run', operation('dry_run'), 200, { outcome: 'dry_run' }],
+    ['still running', operation(null), 202, { outcome: null }],
+    [
+      'refused by a guard',
+      operation('refused', { refused: { reason: 'cooldown', detail: '' } }),
+      200,
+      { outcome: 'refused', reason: 'cooldown' },
+    ],
+    [
+      'a model that stays busy: a retry fixes nothing',
+      operation('failed', { models: [{ model: 'a', result: 'timeout' }] }),
+      200,
+      { outcome: 'failed' },
+    ],
+  ])('%s', (_, each, status, body) => {
+    const { status: actual, contentType, body: shown } = answer(each);
+    expect([actual, contentType]).toEqual([status, 'application/json']);
+    expect(shown).toEqual({ ...body, detail: 'A: first; B: second', operations: [each] });
+  });
 
-  it('done, all unloaded: 200 and the operation', () =>
-    expect(answer(operation())).toEqual({
-      status: 200,
-      contentType: 'application/json',
-      body: {
-        outcome: 'success',
-        detail: 'A: first; B: second',
-        operations: [operation()],
-      },
-    }));
+  it('has no detail without details', () =>
+    expect(answerTo({ ...UNLOAD, details: [] }, [operation()]).body.detail).toBeUndefined());
 
-  it('under way: 202 and the operation so far', () =>
-    expect(answer(operation(null))).toEqual({
-      status: 202,
-      contentType: 'application/json',
-      body: {
-        outcome: null,
-        detail: 'A: first; B: second',
-        operations: [operation(null)],
-      },
-    }));
-
-  it.each(['cooldown', 'reload_loop'] as const)('refused (%s): 200, and why', (reason) =>
-    expect(answer(operation('refused', { refused: { reason, detail: '' } }))).toEqual({
-      status: 200,
-      contentType: 'application/json',
-      body: {
-        outcome: 'refused',
-        reason,
-        detail: 'A: first; B: second',
-        operations: [operation('refused', { refused: { reason, detail: '' } })],
-      },
-    }),
-  );
-
-  it.each(['noop', 'dry_run'] as const)('%s: 200', (outcome) =>
-    expect(answer(operation(outcome))).toMatchObject({ status: 200, body: { outcome } }),
-  );
-
-  it('a router that cannot be asked: 503 and a problem', () =>
+  it('is 503 and a problem if a router failed', () =>
     expect(answer(operation('failed', FAULT))).toEqual({
       status: 503,
       contentType: 'application/problem+json',
       body: {
         type: 'about:blank',
-        title: 'Not all was unloaded',
+        title: 'Unload incomplete',
         status: 503,
-        detail: 'a router could not be asked (operation op-1): see /api/v1/operations; A: first; B: second',
+        detail: 'a router could not be used: see operation op-1; A: first; B: second',
         outcome: 'failed',
         operations: [operation('failed', FAULT)],
       },
     }));
 
-  it('an unload that a router refused: 503, also while others are under way', () =>
+  it('is 503 if a router did not unload a model, even while other operations run', () =>
     expect(answer(operation('partial', FAILED), operation(null, {}, 'op-2'))).toMatchObject({
       status: 503,
       body: {
-        detail:
-          'a router did not unload a model (operation op-1): see /api/v1/operations; A: first; B: second',
+        detail: 'a router did not unload a model: see operation op-1; A: first; B: second',
         outcome: null,
       },
     }));
 
-  it('several things at once: 503, and all of them', () =>
+  it('lists all failures', () =>
     expect(
       answer(operation('failed', FAULT), operation('failed', { ...FAULT, ...FAILED }, 'op-2')).body.detail,
     ).toBe(
-      'a router could not be asked (operation op-1, op-2); a router did not unload a model (operation op-2): see /api/v1/operations; A: first; B: second',
+      'a router could not be used: see operation op-1, op-2; a router did not unload a model: see operation op-2; A: first; B: second',
     ));
 
   it.each(['failed', 'partial', null] as const)(
-    '%s because the service shuts down: 503, for another may do what is left',
+    'is 503 during shutdown if an operation is %s: another process may finish it',
     (outcome) =>
       expect(answerTo(UNLOAD, [operation(), operation(outcome, {}, 'op-2')], true)).toMatchObject({
         status: 503,
-        body: {
-          detail:
-            'the exporter is shutting down (operation op-2): see /api/v1/operations; A: first; B: second',
-        },
+        body: { detail: 'the exporter is shutting down: see operation op-2; A: first; B: second' },
       }),
   );
 
-  it('all done while the service shuts down: 200', () =>
+  it('is 200 during shutdown if all models are unloaded', () =>
     expect(answerTo(UNLOAD, [operation()], true)).toMatchObject({ status: 200 }));
-
-  it('models that stay busy or slow: 200, for another try at once changes nothing', () =>
-    expect(answer(operation('failed', { models: [{ model: 'a', result: 'timeout' }] }))).toMatchObject({
-      status: 200,
-      body: { outcome: 'failed' },
-    }));
 });
 
 it.each<[Operation['outcome'][], string]>([
@@ -126,7 +96,7 @@ it.each<[Operation['outcome'][], string]>([
   [['dry_run', 'refused'], 'dry_run'],
   [['noop', 'refused'], 'refused'],
   [['noop', 'noop'], 'noop'],
-])('%j together are %s', (outcomes, outcome) => {
+])('the outcome of %j is %s', (outcomes, outcome) => {
   const operations = outcomes.map((each, index) => operation(each, {}, `op-${index}`));
   expect(answer(...operations).body.outcome).toBe(outcome);
 });
@@ -134,15 +104,10 @@ it.each<[Operation['outcome'][], string]>([
 it.each<[IgnoreReason, string]>([
   ['resolved', 'noop'],
   ['not_matched', 'refused'],
-  ['malformed', 'refused'],
-  ['malformed_wish', 'refused'],
-  ['unknown_router', 'refused'],
-  ['no_router', 'refused'],
-  ['not_allowed', 'refused'],
-])('nothing set off, %s: 200, %s', (reason, outcome) =>
-  expect(answerTo({ kind: 'ignore', reason, details: ['why'] }, [])).toEqual({
+])('the answer to ignored alerts, %s, is 200 and %s', (ignored, outcome) =>
+  expect(answerTo({ unloads: [], ignored, details: ['why'] }, [])).toEqual({
     status: 200,
     contentType: 'application/json',
-    body: { outcome, reason, detail: 'why', operations: [] },
+    body: { outcome, reason: ignored, detail: 'why', operations: [] },
   }),
 );

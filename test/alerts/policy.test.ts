@@ -1,78 +1,55 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import type { AlertRules } from '../../src/alerts/options.ts';
 import { type Alert, parseNotification } from '../../src/alerts/payload.ts';
 import { type AlertDecision, decideOn, type IgnoreReason } from '../../src/alerts/policy.ts';
 import type { AlertUnload } from '../../src/alerts/requests.ts';
-import { type AlertRules, rulesOf } from '../../src/alerts/rules.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { compareWhenBusy, WHEN_BUSY } from '../../src/config/when-busy.ts';
 import { matchesGlob } from '../../src/lib/glob.ts';
+import { reasonText } from '../../src/unload/request.ts';
 import { aNotification, anAlert, recordedNotification } from '../support/notification.ts';
 
-const RULES = rulesOf(loadConfig({ env: {}, flags: {} }).alerts);
+const RULES: AlertRules = loadConfig({ env: {}, flags: {} }).alerts;
 const ROUTERS = ['gpu-box', 'attic'];
 
-const decide = (alerts: readonly Alert[], rules: Partial<AlertRules> = {}, routers = ROUTERS) =>
-  decideOn(aNotification(alerts), { ...RULES, ...rules }, routers);
+const decide = (alerts: readonly Alert[], rules: Partial<AlertRules> = {}) =>
+  decideOn(aNotification(alerts), { ...RULES, ...rules }, ROUTERS);
 
-/** What is asked for when nothing is said. */
+/** The unload of an alert without options. */
 const ALL: AlertUnload = {
   routers: ['attic', 'gpu-box'],
   selection: { models: [], keep: [] },
   whenBusy: 'wait',
   reason: 'GpuMemoryHigh',
-  fingerprints: [],
 };
+const { selection } = ALL;
 
-const unload = (requests: AlertUnload[], ...details: string[]): AlertDecision => ({
-  kind: 'unload',
-  requests,
+const unload = (unloads: AlertUnload[], ...details: string[]): AlertDecision => ({ unloads, details });
+const ignore = (ignored: IgnoreReason, ...details: string[]): AlertDecision => ({
+  unloads: [],
+  ignored,
   details,
 });
-const ignore = (reason: IgnoreReason, ...details: string[]): AlertDecision => ({
-  kind: 'ignore',
-  reason,
-  details,
-});
-const about = (router: string, annotations: Alert['annotations'] = {}) =>
+const on = (router: string, annotations: Alert['annotations'] = {}) =>
   anAlert({ labels: { router }, annotations });
 
-it('the defaults as rules', () => {
-  expect(RULES).toEqual({
-    matchers: [{ label: 'action', operator: '=', value: 'unload' }],
-    routerLabel: 'router',
-    targets: [],
-    withoutRouter: 'all',
-    whenBusy: 'wait',
-    whenBusyLimit: 'wait',
-    holdLimitMs: 0,
-    allowedRouters: ['*'],
-  });
-});
-
-describe('what Alertmanager really sends', () => {
-  const decideOnRecorded = (file: string) => {
-    const notification = parseNotification(recordedNotification(`new/${file}`));
-    return notification.ok && decideOn(notification.value, RULES, ROUTERS);
-  };
+describe('a recorded notification', () => {
   const reason = 'GpuMemoryHighWithIdleModels: GPU memory is high while models are idle';
-  const idle = { ...ALL, selection: { ...ALL.selection, idleForMs: 600_000 }, reason };
+  const idle = { ...ALL, selection: { ...selection, idleForMs: 600_000 }, reason };
 
   it.each<[string, AlertDecision]>([
-    ['firing.json', unload([{ ...idle, fingerprints: ['19d4abe2a7bd4c67', '1c7e958186d30754'] }])],
-    [
-      'firing-and-resolved.json',
-      unload([{ ...idle, routers: ['attic'], fingerprints: ['1c7e958186d30754'] }]),
-    ],
-    ['resolved.json', ignore('resolved', 'no alert fires')],
-    ['repeated.json', unload([{ ...idle, routers: ['gpu-box'], fingerprints: ['c4e6365dbbdc5b80'] }])],
+    ['firing.json', unload([idle])],
+    ['firing-and-resolved.json', unload([{ ...idle, routers: ['attic'] }])],
+    ['resolved.json', ignore('resolved', 'no firing alerts')],
+    ['repeated.json', unload([{ ...idle, routers: ['gpu-box'] }])],
     [
       'truncated.json',
       ignore(
         'unknown_router',
-        "3 more alerts of the group were left out: Alertmanager's max_alerts, or beyond a thousand",
-        'GpuMemoryHighWithIdleModels: router="a" is no router: there is gpu-box, attic',
-        'GpuMemoryHighWithIdleModels: router="b" is no router: there is gpu-box, attic',
+        '3 alerts are missing: more than max_alerts or 1000 in the group',
+        'GpuMemoryHighWithIdleModels: router="a" is unknown; known routers: gpu-box, attic',
+        'GpuMemoryHighWithIdleModels: router="b" is unknown; known routers: gpu-box, attic',
       ),
     ],
     [
@@ -81,122 +58,136 @@ describe('what Alertmanager really sends', () => {
         {
           ...ALL,
           routers: ['gpu-box'],
-          selection: { ...ALL.selection, keep: ['a "quoted" näme', 'b*'] },
+          selection: { ...selection, keep: ['a "quoted" näme', 'b*'] },
           reason: 'Speicher "voll" – 🦙: He said: "unload", näher {{ }}',
-          fingerprints: ['8fd55b7022e7e163'],
         },
       ]),
     ],
-    ['without-annotations.json', unload([{ ...ALL, reason: 'Bare', fingerprints: ['a1f9f2829cf5c09a'] }])],
-  ])('%s', (file, decision) => expect(decideOnRecorded(file)).toEqual(decision));
+    ['without-annotations.json', unload([{ ...ALL, reason: 'Bare' }])],
+  ])('%s', (file, decision) => {
+    const parsed = parseNotification(recordedNotification(`new/${file}`));
+    expect(parsed.ok && decideOn(parsed.value, RULES, ROUTERS)).toEqual(decision);
+  });
 });
 
 describe('an alert', () => {
-  it('that is over or does not match is none', () => {
-    const over = anAlert({ firing: false });
+  it('acts if it is firing and matches', () => {
+    const resolved = anAlert({ firing: false });
     const other = anAlert({ labels: { action: 'page' } });
-    expect(decide([over])).toEqual(ignore('resolved', 'no alert fires'));
-    expect(decide([])).toEqual(ignore('resolved', 'no alert fires'));
-    expect(decide([over, other])).toEqual(
-      ignore('not_matched', 'no alert that fires matches action="unload" (alerts.matchers)'),
+    expect(decide([resolved])).toEqual(ignore('resolved', 'no firing alerts'));
+    expect(decide([])).toEqual(ignore('resolved', 'no firing alerts'));
+    expect(decide([resolved, other])).toEqual(
+      ignore('not_matched', 'no firing alert matches action="unload" (alerts.matchers)'),
     );
-    expect(decide([other, over, anAlert()])).toEqual(unload([ALL]));
+    expect(decide([other, resolved, anAlert()])).toEqual(unload([ALL]));
   });
 
-  it('that could not be read is told of', () => {
-    const left = '1 of the alerts could not be read and were left out';
-    expect(decideOn(aNotification([], { malformed: 1 }), RULES, ROUTERS)).toEqual(ignore('malformed', left));
+  it('that is malformed is reported', () => {
+    const detail = '1 malformed alerts ignored';
+    expect(decideOn(aNotification([], { malformed: 1 }), RULES, ROUTERS)).toEqual(
+      ignore('malformed', detail),
+    );
     expect(decideOn(aNotification([anAlert()], { malformed: 1 }), RULES, ROUTERS)).toEqual(
-      unload([ALL], left),
+      unload([ALL], detail),
     );
   });
 });
 
 describe('the routers of an alert', () => {
-  const targets = [
+  const routers = [
     { value: 'gpu-box:*', router: 'gpu-box' },
     { value: '*:9400', router: 'attic' },
     { value: 'cellar:*', router: 'cellar' },
   ];
-  const byInstance: Partial<AlertRules> = { routerLabel: 'instance', targets };
+  const byInstance: Partial<AlertRules> = { router_label: 'instance', routers };
 
   it.each<[string, Alert['labels'], Partial<AlertRules>, string[]]>([
-    ['none said: all', {}, {}, ['attic', 'gpu-box']],
-    ['none said: all that are allowed', {}, { allowedRouters: ['gpu*'] }, ['gpu-box']],
-    ['an empty label is none', { router: '' }, {}, ['attic', 'gpu-box']],
+    ['all without a label', {}, {}, ['attic', 'gpu-box']],
+    ['all allowed ones without a label', {}, { allowed_routers: ['gpu*'] }, ['gpu-box']],
+    ['all with an empty label', { router: '' }, {}, ['attic', 'gpu-box']],
     ['by name', { router: 'attic' }, {}, ['attic']],
     ['by another label', { instance: 'gpu-box:8080' }, byInstance, ['gpu-box']],
-    ['several globs match', { instance: 'gpu-box:9400' }, byInstance, ['attic', 'gpu-box']],
-    ['the name of a router comes before globs', { instance: 'attic' }, byInstance, ['attic']],
-    ['`router` comes first', { router: 'attic', instance: 'gpu-box:8080' }, byInstance, ['attic']],
-    ['globs on `router` itself', { router: 'gpu-box:1' }, { targets }, ['gpu-box']],
-  ])('%s', (_, labels, rules, routers) =>
-    expect(decide([anAlert({ labels })], rules)).toEqual(unload([{ ...ALL, routers }])),
+    ['by several globs', { instance: 'gpu-box:9400' }, byInstance, ['attic', 'gpu-box']],
+    ['by name rather than glob', { instance: 'attic' }, byInstance, ['attic']],
+    [
+      'by `router` rather than another label',
+      { router: 'attic', instance: 'gpu-box:1' },
+      byInstance,
+      ['attic'],
+    ],
+    ['by globs on `router`', { router: 'gpu-box:1' }, { routers }, ['gpu-box']],
+  ])('%s', (_, labels, rules, expected) =>
+    expect(decide([anAlert({ labels })], rules)).toEqual(unload([{ ...ALL, routers: expected }])),
   );
 
   it.each<[string, Alert['labels'], Partial<AlertRules>, IgnoreReason, string]>([
-    ['unknown', { router: 'x' }, {}, 'unknown_router', 'router="x" is no router: there is gpu-box, attic'],
     [
-      'unknown, though another label would tell one',
+      'unknown',
+      { router: 'x' },
+      {},
+      'unknown_router',
+      'router="x" is unknown; known routers: gpu-box, attic',
+    ],
+    [
+      'unknown in `router`, known in another label',
       { router: 'x', instance: 'gpu-box:8080' },
       byInstance,
       'unknown_router',
-      'router="x" is no router: there is gpu-box, attic',
+      'router="x" is unknown; known routers: gpu-box, attic',
     ],
     [
-      'not followed',
+      'mapped to an unknown router',
       { instance: 'cellar:1' },
       byInstance,
       'unknown_router',
-      'instance="cellar:1" means cellar, which is not followed: there is gpu-box, attic',
+      'instance="cellar:1" maps to cellar, which is unknown; known routers: gpu-box, attic',
     ],
     [
       'not allowed',
       { router: 'attic' },
-      { allowedRouters: ['gpu*'] },
+      { allowed_routers: ['gpu*'] },
       'not_allowed',
       'attic is not in alerts.allowed_routers',
     ],
     [
       'none allowed',
       {},
-      { allowedRouters: [] },
+      { allowed_routers: [] },
       'not_allowed',
       'alerts.allowed_routers allows none of the routers',
     ],
-    ['not said', {}, { withoutRouter: 'ignore' }, 'no_router', 'it has no label router'],
+    ['missing', {}, { without_router: 'ignore' }, 'no_router', 'no label router'],
     [
-      'not said by either label',
+      'missing in both labels',
       {},
-      { ...byInstance, withoutRouter: 'ignore' },
+      { ...byInstance, without_router: 'ignore' },
       'no_router',
-      'it has no label router or instance',
+      'no label router or instance',
     ],
-  ])('%s: ignored', (_, labels, rules, reason, detail) =>
+  ])('%s: the alert is ignored', (_, labels, rules, reason, detail) =>
     expect(decide([anAlert({ labels })], rules)).toEqual(ignore(reason, `GpuMemoryHigh: ${detail}`)),
   );
 
-  it('partly allowed: those, and it is told', () =>
+  it('partly allowed: acts on those and reports the others', () =>
     expect(
       decide([anAlert({ labels: { instance: 'gpu-box:9400' } })], {
         ...byInstance,
-        allowedRouters: ['gpu*'],
+        allowed_routers: ['gpu*'],
       }),
     ).toEqual(
       unload([{ ...ALL, routers: ['gpu-box'] }], 'GpuMemoryHigh: attic is not in alerts.allowed_routers'),
     ));
 
-  it('unknown in one alert holds up no other', () =>
-    expect(decide([about('x'), about('attic')])).toEqual(
+  it('unknown in one alert: the other alerts act', () =>
+    expect(decide([on('x'), on('attic')])).toEqual(
       unload(
         [{ ...ALL, routers: ['attic'] }],
-        'GpuMemoryHigh: router="x" is no router: there is gpu-box, attic',
+        'GpuMemoryHigh: router="x" is unknown; known routers: gpu-box, attic',
       ),
     ));
 });
 
-describe('a wish', () => {
-  const { selection } = ALL;
+describe('an option', () => {
   it.each<[string, string, Partial<AlertUnload>]>([
     ['unload_models', 'qwen*, gemma ,,qwen*', { selection: { ...selection, models: ['gemma', 'qwen*'] } }],
     ['unload_keep', 'embed*', { selection: { ...selection, keep: ['embed*'] } }],
@@ -209,124 +200,110 @@ describe('a wish', () => {
     ['unload_until_ratio', '80 %', { selection: { ...selection, target: { untilRatio: 0.8 } } }],
     ['unload_hold', '5m', { holdMs: 300_000 }],
     ['unload_hold', '0', {}],
-  ])('%s: %s', (name, text, wanted) => {
-    const rules: Partial<AlertRules> = { whenBusyLimit: 'force', holdLimitMs: 600_000 };
-    const decision = unload([{ ...ALL, ...wanted }]);
+  ])('%s: %s, as annotation and as label', (name, text, expected) => {
+    const rules: Partial<AlertRules> = { when_busy_limit: 'force', hold_limit: 600 };
+    const decision = unload([{ ...ALL, ...expected }]);
     expect(decide([anAlert({ annotations: { [name]: text } })], rules)).toEqual(decision);
     expect(decide([anAlert({ labels: { [name]: text } })], rules)).toEqual(decision);
   });
 
-  it('in an annotation comes before the one in a label', () =>
+  it('as annotation takes precedence over the label', () =>
     expect(decide([anAlert({ labels: { unload_keep: 'a' }, annotations: { unload_keep: 'b' } })])).toEqual(
       unload([{ ...ALL, selection: { ...selection, keep: ['b'] } }]),
     ));
 
   it.each<[string, string, string]>([
-    ['unload_models', ' , ', `is " , ": write globs with commas between them, such as 'qwen*,gemma-3'`],
-    ['unload_models', '', `is empty: write globs with commas between them, such as 'qwen*,gemma-3'`],
-    ['unload_keep', ' ', `is empty: write globs with commas between them, such as 'embed*,rerank*'`],
-    ['unload_when_busy', 'Force', 'is "Force": write skip, wait or force'],
-    ['unload_idle_for', '10 minutes', 'is "10 minutes": write a duration such as 10m'],
-    ['unload_idle_for', '-10m', 'is "-10m": write a duration such as 10m'],
-    ['unload_free_bytes', '8G', 'is "8G": write bytes such as 8GiB, more than none'],
-    ['unload_free_bytes', '0', 'is "0": write bytes such as 8GiB, more than none'],
-    ['unload_until_ratio', '80', 'is "80": write a ratio such as 0.8 or 80%'],
-    ['unload_until_ratio', '-0.1', 'is "-0.1": write a ratio such as 0.8 or 80%'],
-    ['unload_hold', 'NaN', 'is "NaN": write a duration such as 5m'],
-    ['unload_keeps', 'a', 'is no wish: did you mean unload_keep?'],
-    [
-      'unload_everything_now',
-      'a',
-      'is no wish: there is unload_models, unload_keep, unload_when_busy, unload_idle_for, unload_free_bytes, unload_until_ratio, unload_hold',
-    ],
-  ])('%s=%j is refused with its alert', (name, text, words) =>
+    ['unload_models', ' , ', `is " , "; expected globs separated by commas, such as 'qwen*,gemma-3'`],
+    ['unload_models', '', `is empty; expected globs separated by commas, such as 'qwen*,gemma-3'`],
+    ['unload_keep', ' ', `is empty; expected globs separated by commas, such as 'embed*,rerank*'`],
+    ['unload_when_busy', 'Force', 'is "Force"; expected skip, wait or force'],
+    ['unload_idle_for', '10 minutes', 'is "10 minutes"; expected a duration such as 10m'],
+    ['unload_idle_for', '-10m', 'is "-10m"; expected a duration such as 10m'],
+    ['unload_free_bytes', '8G', 'is "8G"; expected an amount above 0 such as 8GiB'],
+    ['unload_free_bytes', '0', 'is "0"; expected an amount above 0 such as 8GiB'],
+    ['unload_until_ratio', '80', 'is "80"; expected a ratio such as 0.8 or 80%'],
+    ['unload_until_ratio', '-0.1', 'is "-0.1"; expected a ratio such as 0.8 or 80%'],
+    ['unload_hold', 'NaN', 'is "NaN"; expected a duration such as 5m'],
+  ])('%s=%j fails its alert', (name, text, fault) =>
     expect(decide([anAlert({ annotations: { [name]: text } })])).toEqual(
-      ignore('malformed_wish', `GpuMemoryHigh: ${name} ${words}`),
+      ignore('malformed_wish', `GpuMemoryHigh: ${name} ${fault}`),
     ),
   );
 
-  it('that contradicts another is refused, and several are told together', () =>
-    expect(
-      decide([
-        anAlert({ annotations: { unload_free_bytes: '1', unload_until_ratio: '1', unload_hold: 'x' } }),
-      ]),
-    ).toEqual(
+  it.each<[string, string]>([
+    ['unload_keeps', 'unknown option unload_keeps: did you mean unload_keep?'],
+    [
+      'unload_everything_now',
+      'unknown option unload_everything_now; the options are unload_models, unload_keep, unload_when_busy, unload_idle_for, unload_free_bytes, unload_until_ratio, unload_hold',
+    ],
+  ])('%s is unknown and fails its alert, as annotation and as label', (name, fault) => {
+    const ignored = ignore('malformed_wish', `GpuMemoryHigh: ${fault}`);
+    expect(decide([anAlert({ annotations: { [name]: 'a' } })])).toEqual(ignored);
+    expect(decide([anAlert({ labels: { [name]: 'a' } })])).toEqual(ignored);
+  });
+
+  it('may not contradict another; all faults are reported', () => {
+    const annotations = { unload_free_bytes: '1', unload_until_ratio: '1', unload_hold: 'x' };
+    expect(decide([anAlert({ annotations })])).toEqual(
       ignore(
         'malformed_wish',
-        'GpuMemoryHigh: unload_hold is "x": write a duration such as 5m; unload_free_bytes and unload_until_ratio exclude each other: keep one of them',
+        'GpuMemoryHigh: unload_hold is "x"; expected a duration such as 5m; unload_free_bytes and unload_until_ratio cannot be combined: remove one',
       ),
-    ));
-
-  it('that is misspelt as a label is refused too, but a label of our own metrics is none', () => {
-    expect(decide([anAlert({ labels: { unload_kep: 'a' } })])).toEqual(
-      ignore('malformed_wish', 'GpuMemoryHigh: unload_kep is no wish: did you mean unload_keep?'),
     );
+  });
+
+  it('is missing if the label is empty, and the label unload_reason of our metrics is none', () => {
+    expect(decide([anAlert({ labels: { unload_keep: '' } })])).toEqual(unload([ALL]));
     expect(decide([anAlert({ labels: { unload_reason: 'evicted' } })])).toEqual(unload([ALL]));
   });
 
-  it('that is empty as a label is none, as in Prometheus', () =>
-    expect(decide([anAlert({ labels: { unload_keep: '' } })])).toEqual(unload([ALL])));
-
-  it('beyond the bounds is cut down, and it is told', () => {
+  it('beyond the limits is reduced and reported', () => {
     const greedy = anAlert({ annotations: { unload_when_busy: 'force', unload_hold: '1h' } });
     expect(decide([greedy])).toEqual(
       unload(
         [ALL],
-        'GpuMemoryHigh: unload_hold 1h was left out, alerts.hold_limit is 0s',
-        'GpuMemoryHigh: unload_when_busy force was cut to alerts.when_busy_limit, wait',
+        'GpuMemoryHigh: unload_hold 1h ignored (alerts.hold_limit)',
+        'GpuMemoryHigh: unload_when_busy force reduced to wait (alerts.when_busy_limit)',
       ),
     );
-    expect(decide([greedy], { whenBusyLimit: 'skip', holdLimitMs: 300_000 })).toEqual(
+    expect(decide([greedy], { when_busy_limit: 'skip', hold_limit: 300 })).toEqual(
       unload(
         [{ ...ALL, whenBusy: 'skip', holdMs: 300_000 }],
-        'GpuMemoryHigh: unload_hold 1h was cut to alerts.hold_limit, 5m',
-        'GpuMemoryHigh: unload_when_busy force was cut to alerts.when_busy_limit, skip',
+        'GpuMemoryHigh: unload_hold 1h reduced to 5m (alerts.hold_limit)',
+        'GpuMemoryHigh: unload_when_busy force reduced to skip (alerts.when_busy_limit)',
       ),
     );
   });
 });
 
 describe('several alerts', () => {
-  const { selection } = ALL;
-
-  it('with the same wishes are one request, for all their routers', () =>
+  it('with the same options are one unload on all their routers', () =>
     expect(
-      decide([
-        { ...about('gpu-box', { summary: 'b' }), fingerprint: '2' },
-        { ...about('attic', { summary: 'a' }), fingerprint: '1' },
-        { ...about('attic', { summary: 'a' }), fingerprint: '1' },
-      ]),
-    ).toEqual(unload([{ ...ALL, reason: 'GpuMemoryHigh: a (and 1 more)', fingerprints: ['1', '2'] }])));
+      decide([on('gpu-box', { summary: 'b' }), on('attic', { summary: 'a' }), on('attic', { summary: 'a' })]),
+    ).toEqual(unload([{ ...ALL, reason: 'GpuMemoryHigh: a (and 1 more)' }])));
 
-  it('that each name a model are one request, as from a rule per model', () =>
-    expect(
-      decide(
-        ['b', 'a', 'c*'].map((model) => about('attic', { unload_models: model, unload_idle_for: '1h' })),
-      ),
-    ).toEqual(
-      unload([
-        {
-          ...ALL,
-          routers: ['attic'],
-          selection: { ...selection, models: ['a', 'b', 'c*'], idleForMs: 3_600_000 },
-        },
-      ]),
-    ));
+  it('that each name a model are one unload', () => {
+    const alerts = ['b', 'a', 'c*'].map((model) =>
+      on('attic', { unload_models: model, unload_idle_for: '1h' }),
+    );
+    const models = ['a', 'b', 'c*'];
+    expect(decide(alerts)).toEqual(
+      unload([{ ...ALL, routers: ['attic'], selection: { ...selection, models, idleForMs: 3_600_000 } }]),
+    );
+  });
 
-  it('that differ in models and routers ask for no more than each alone', () =>
-    expect(
-      decide([about('attic', { unload_models: 'a' }), about('gpu-box', { unload_models: 'b' })]),
-    ).toEqual(
+  it('that differ in models and routers stay separate', () =>
+    expect(decide([on('attic', { unload_models: 'a' }), on('gpu-box', { unload_models: 'b' })])).toEqual(
       unload([
         { ...ALL, routers: ['attic'], selection: { ...selection, models: ['a'] } },
         { ...ALL, routers: ['gpu-box'], selection: { ...selection, models: ['b'] } },
       ]),
     ));
 
-  it('with targets are one only for the same routers and models', () => {
+  it('with a target are merged only for the same routers and models', () => {
     const enough = { unload_free_bytes: '1GiB' };
     const target = { ...ALL, selection: { ...selection, target: { freeBytes: 2 ** 30 } } };
-    expect(decide([about('gpu-box', enough), about('attic', enough), about('attic', enough)])).toEqual(
+    expect(decide([on('gpu-box', enough), on('attic', enough), on('attic', enough)])).toEqual(
       unload([
         { ...target, routers: ['attic'] },
         { ...target, routers: ['gpu-box'] },
@@ -334,8 +311,8 @@ describe('several alerts', () => {
     );
   });
 
-  it('with different wishes for a router stay apart, the gentlest first', () => {
-    const wishes = [
+  it('with different options stay separate, the least intrusive first', () => {
+    const options: Alert['annotations'][] = [
       {},
       { unload_idle_for: '1h' },
       { unload_models: 'qwen*' },
@@ -344,9 +321,8 @@ describe('several alerts', () => {
       { unload_until_ratio: '0.9' },
       { unload_keep: 'embed*', unload_when_busy: 'skip' },
     ];
-    const decision = decide(wishes.map((annotations) => about('attic', annotations)));
-    const asked = decision.kind === 'unload' ? decision.requests : [];
-    expect(asked.map(({ whenBusy, selection }) => [whenBusy, selection])).toEqual([
+    const { unloads } = decide(options.map((annotations) => on('attic', annotations)));
+    expect(unloads.map((each) => [each.whenBusy, each.selection])).toEqual([
       ['skip', { models: [], keep: ['embed*'] }],
       ['skip', { models: [], keep: [] }],
       ['wait', { models: [], keep: [], target: { untilRatio: 0.9 } }],
@@ -357,26 +333,23 @@ describe('several alerts', () => {
     ]);
   });
 
-  it('of which some are refused: the most telling reason, at most ten details', () => {
-    const decision = decide([
-      about('x'),
-      ...Array.from({ length: 20 }, (_, i) => about('attic', { unload_hold: `x${i + 10}` })),
-    ]);
-    expect(decision).toMatchObject({ kind: 'ignore', reason: 'malformed_wish' });
-    expect(decision.details).toHaveLength(11);
-    expect(decision.details.at(-1)).toBe('and 11 more');
+  it('that are ignored: the reason that most needs a fix, and at most ten details', () => {
+    const invalid = Array.from({ length: 20 }, (_, i) => on('attic', { unload_hold: `x${i + 10}` }));
+    const { ignored, details } = decide([on('x'), ...invalid]);
+    expect([ignored, details.length, details.at(-1)]).toEqual(['malformed_wish', 11, 'and 11 more']);
   });
 });
 
-it('a reason is short and on one line, whatever the alert says', () => {
-  const decision = decide([anAlert({ annotations: { summary: `line\nbreak ${'x'.repeat(5000)}` } })]);
-  const reason = decision.kind === 'unload' ? (decision.requests[0]?.reason ?? '') : '';
-  expect(reason).toBe(`GpuMemoryHigh: line break ${'x'.repeat(173)}…`);
+it('the reason is one short line without control characters, like a reason that the API accepts', () => {
+  const summary = `line\nbreak \u001b[31mred\u202e ${'x'.repeat(5000)}`;
+  const reason = decide([anAlert({ annotations: { summary } })]).unloads[0]?.reason ?? '';
+  expect(reason).toMatch(/^GpuMemoryHigh: line break \[31mred x+…$/);
   expect([...reason]).toHaveLength(200);
+  expect(reasonText.parse(reason)).toBe(reason);
 });
 
-describe('whatever the alerts say', () => {
-  const WISHES: Record<string, string[]> = {
+describe('for any alerts', () => {
+  const options: Record<string, string[]> = {
     unload_models: ['a*', 'b,c', ''],
     unload_keep: ['d', 'e*', ' '],
     unload_when_busy: ['skip', 'wait', 'force', 'never'],
@@ -386,59 +359,49 @@ describe('whatever the alerts say', () => {
     unload_hold: ['1m', '1h', 'x'],
     unload_wrong: ['x'],
   };
-  const said = fc
-    .dictionary(fc.constantFrom(...Object.keys(WISHES)), fc.nat(3), { maxKeys: 3 })
-    .map((chosen) =>
-      Object.fromEntries(
-        Object.entries(chosen).map(([name, index]) => [
-          name,
-          WISHES[name]?.at(index % WISHES[name].length) ?? '',
-        ]),
-      ),
+  const annotations = fc
+    .subarray(Object.keys(options), { maxLength: 3 })
+    .chain((names) =>
+      fc.record(Object.fromEntries(names.map((name) => [name, fc.constantFrom(...(options[name] ?? []))]))),
     );
-  const alert: fc.Arbitrary<Alert> = fc.record(
-    {
-      firing: fc.boolean(),
-      labels: fc.record({
-        alertname: fc.constantFrom('A', 'B', 'C\n'),
-        action: fc.constantFrom('unload', 'unload', 'page'),
-        router: fc.constantFrom('gpu-box', 'attic', 'x', ''),
-      }),
-      annotations: said,
-      fingerprint: fc.constantFrom('1', '2', '3'),
-    },
-    { requiredKeys: ['firing', 'labels', 'annotations'] },
-  );
+  const alert: fc.Arbitrary<Alert> = fc.record({
+    firing: fc.boolean(),
+    labels: fc.record({
+      alertname: fc.constantFrom('A', 'B', 'C\n'),
+      action: fc.constantFrom('unload', 'unload', 'page'),
+      router: fc.constantFrom('gpu-box', 'attic', 'x', ''),
+    }),
+    annotations,
+  });
   const alerts = fc.array(alert, { maxLength: 6 });
-  const bounds = fc
+  const rules = fc
     .record({
-      whenBusyLimit: fc.constantFrom(...WHEN_BUSY),
-      holdLimitMs: fc.constantFrom(0, 60_000, 600_000),
-      allowedRouters: fc.constantFrom(['*'], ['gpu*'], []),
-      withoutRouter: fc.constantFrom('all' as const, 'ignore' as const),
+      when_busy_limit: fc.constantFrom(...WHEN_BUSY),
+      hold_limit: fc.constantFrom(0, 60, 600),
+      allowed_routers: fc.constantFrom(['*'], ['gpu*'], []),
+      without_router: fc.constantFrom('all' as const, 'ignore' as const),
     })
-    .map((bounds): AlertRules => ({ ...RULES, ...bounds, whenBusy: 'skip' }));
+    .map((limits): AlertRules => ({ ...RULES, ...limits, when_busy: 'skip' }));
 
-  it('nothing is done when all of them are over', () => {
+  it('resolved alerts start nothing', () => {
     fc.assert(
-      fc.property(alerts, bounds, (some, rules) => {
-        const over = some.map((each) => ({ ...each, firing: false }));
-        expect(decide(over, rules)).toEqual(ignore('resolved', 'no alert fires'));
+      fc.property(alerts, rules, (some, given) => {
+        const resolved = some.map((each) => ({ ...each, firing: false }));
+        expect(decide(resolved, given)).toEqual(ignore('resolved', 'no firing alerts'));
       }),
     );
   });
 
-  it('nothing goes beyond the bounds', () => {
+  it('no unload exceeds the limits', () => {
     fc.assert(
-      fc.property(alerts, bounds, (some, rules) => {
-        const decision = decide(some, rules);
-        for (const request of decision.kind === 'unload' ? decision.requests : []) {
-          expect(compareWhenBusy(request.whenBusy, rules.whenBusyLimit)).toBeLessThanOrEqual(0);
-          expect(request.holdMs ?? 0).toBeLessThanOrEqual(rules.holdLimitMs);
-          expect(request.routers).not.toEqual([]);
-          for (const router of request.routers) {
+      fc.property(alerts, rules, (some, given) => {
+        for (const { whenBusy, holdMs = 0, routers } of decide(some, given).unloads) {
+          expect(compareWhenBusy(whenBusy, given.when_busy_limit)).toBeLessThanOrEqual(0);
+          expect(holdMs).toBeLessThanOrEqual(given.hold_limit * 1000);
+          expect(routers).not.toEqual([]);
+          for (const router of routers) {
             expect(ROUTERS).toContain(router);
-            expect(rules.allowedRouters.some((pattern) => matchesGlob(pattern, router))).toBe(true);
+            expect(given.allowed_routers.some((pattern) => matchesGlob(pattern, router))).toBe(true);
           }
         }
       }),
@@ -446,39 +409,36 @@ describe('whatever the alerts say', () => {
     );
   });
 
-  it('the order of alerts and routers does not matter', () => {
+  it('their order and repetition do not matter', () => {
     const shuffled = alerts.chain((some) =>
       fc.tuple(fc.constant(some), fc.shuffledSubarray(some, { minLength: some.length })),
     );
     fc.assert(
-      fc.property(shuffled, bounds, ([some, others], rules) => {
-        const decision = decide(some, rules);
-        expect(decide(others, rules)).toEqual(decision);
-        expect(decide([...some, ...others], rules)).toEqual(decision);
+      fc.property(shuffled, rules, ([some, others], given) => {
+        const decision = decide(some, given);
+        expect(decide(others, given)).toEqual(decision);
+        expect(decide([...some, ...others], given)).toEqual(decision);
       }),
       { numRuns: 1000 },
     );
   });
 
-  it('what is asked for does not depend on how Alertmanager groups alerts', () => {
-    /** Each request as what it does: to which models of which router, and how. */
-    const operationMetrics = (decisions: AlertDecision[]) => {
-      const requests = decisions.flatMap((decision) => (decision.kind === 'unload' ? decision.requests : []));
-      const each = requests.flatMap(({ routers, selection, whenBusy, holdMs }) => {
-        const models = selection.target ? [selection.models] : selection.models.map((model) => [model]);
-        return (models.length > 0 ? models : [[]]).flatMap((those) =>
-          routers.map((router) =>
-            JSON.stringify([router, { ...selection, models: those }, whenBusy, holdMs]),
-          ),
-        );
-      });
+  it('the effect does not depend on how Alertmanager groups them', () => {
+    /** Each model pattern on each router with its options. */
+    const effects = (decisions: AlertDecision[]) => {
+      const each = decisions.flatMap(({ unloads }) =>
+        unloads.flatMap(({ routers, selection: { models, ...more }, whenBusy, holdMs }) => {
+          const patterns = more.target || models.length === 0 ? [models] : models.map((model) => [model]);
+          return patterns.flatMap((pattern) =>
+            routers.map((router) => JSON.stringify([router, pattern, more, whenBusy, holdMs])),
+          );
+        }),
+      );
       return [...new Set(each)].sort();
     };
     fc.assert(
-      fc.property(alerts, bounds, (some, rules) => {
-        expect(operationMetrics([decide(some, rules)])).toEqual(
-          operationMetrics(some.map((each) => decide([each], rules))),
-        );
+      fc.property(alerts, rules, (some, given) => {
+        expect(effects([decide(some, given)])).toEqual(effects(some.map((each) => decide([each], given))));
       }),
       { numRuns: 1000 },
     );

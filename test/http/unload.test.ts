@@ -377,11 +377,11 @@ function bodyOf({ alerts }: ReturnType<typeof aNotification>): object {
     status: alerts.some(({ firing }) => firing) ? 'firing' : 'resolved',
     receiver: 'unload',
     groupKey: '{}:{}',
-    alerts: alerts.map(({ firing, labels, annotations, fingerprint }) => ({
+    alerts: alerts.map(({ firing, labels, annotations }) => ({
       status: firing ? 'firing' : 'resolved',
       labels,
       annotations,
-      fingerprint: fingerprint ?? 'f',
+      fingerprint: 'f',
     })),
   };
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Alert, Notification } from '../../src/alerts/payload.ts';
 
-/** A firing alert that matches by default; what a test is about is given. */
+/** A firing alert that matches the default matchers. */
 export function anAlert({ labels = {}, ...more }: Partial<Alert> = {}): Alert {
   return {
     firing: true,
@@ -14,7 +14,7 @@ export function anAlert({ labels = {}, ...more }: Partial<Alert> = {}): Alert {
 
 /** A notification of these alerts. */
 export function aNotification(alerts: readonly Alert[], more: Partial<Notification> = {}): Notification {
-  return { receiver: 'unload', groupKey: '{}:{}', alerts, truncated: 0, malformed: 0, ...more };
+  return { alerts, truncated: 0, malformed: 0, ...more };
 }
 
 /** The body of a real notification: test/fixtures/alertmanager/README.md. */

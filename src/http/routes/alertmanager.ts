@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { answerTo } from '../../alerts/answer.ts';
 import { parseNotification } from '../../alerts/payload.ts';
 import { decideOn } from '../../alerts/policy.ts';
-import { rulesOf } from '../../alerts/rules.ts';
 import { within } from '../../lib/within.ts';
 import { OUTCOMES, operation } from '../../unload/report.ts';
 import { defaultTerms } from '../../unload/unloading.ts';
@@ -43,17 +42,17 @@ export function alertmanagerRoute(parts: AppParts) {
     const config = activeConfig.current();
     const { caller, dryRunOnly } = permitOf(response);
     const names = store.routers().map(({ name }) => name);
-    const decision = decideOn(parsed.value, rulesOf(config.alerts), names);
-    if (decision.kind === 'ignore' && decision.reason !== 'resolved') {
-      const why = `${decision.reason}: ${decision.details.join('; ')}`;
+    const decision = decideOn(parsed.value, config.alerts, names);
+    if (decision.ignored !== undefined && decision.ignored !== 'resolved') {
+      const why = `${decision.ignored}: ${decision.details.join('; ')}`;
       activityLog.refused('not_matched', caller, 'POST /api/v1/alertmanager', why);
     }
-    const asked = decision.kind === 'unload' ? decision.requests : [];
-    for (const { routers } of asked) demandScope(response, { routers, dryRun: dryRunOnly });
-    const started = asked.map(({ fingerprints: _, ...wish }) =>
+    const { unloads } = decision;
+    for (const { routers } of unloads) demandScope(response, { routers, dryRun: dryRunOnly });
+    const started = unloads.map((unload) =>
       startOrJoin(parts, {
         ...defaultTerms(config),
-        ...wish,
+        ...unload,
         trigger: 'alertmanager',
         caller,
         dryRun: dryRunOnly,
