@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { applyEvent, applyListing, setStream } from '../dist/src/models/observations.js';
 import { megabytes, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { listed, startRouterlessService, statusEvent } from './support/routerless-service.mjs';
@@ -28,10 +29,11 @@ export async function run(args) {
   // Compressed: what the service remembers for its reload window must go when that time is over.
   let skipped = 0;
   const service = await startRouterlessService(() => Date.now() + skipped);
-  const entry = service.fleet.store.add(ROUTER, `http://${ROUTER}`);
-  entry.stream('connected');
+  const { store } = service.fleet;
+  const router = store.add(ROUTER, `http://${ROUTER}`);
+  setStream(store, router, 'connected');
   let transitions = 0;
-  service.fleet.store.onTransition((transition) => {
+  store.onTransition((transition) => {
     if (transition.kind === 'model') transitions += 1;
   });
   /** @type {string[]} */
@@ -39,9 +41,9 @@ export async function run(args) {
   const rows = [];
   for (let name = 0; name < names; name += 1) {
     models = [...models, `qwen2.5-7b-instruct-q4_k_m-${name}`].slice(-present);
-    entry.listed({ models: models.map((id) => listed(id, 'unloaded')), malformed: [] });
+    applyListing(store, router, { models: models.map((id) => listed(id, 'unloaded')), malformed: [] });
     skipped += step;
-    for (const status of LIFE) entry.event(statusEvent(models.at(-1) ?? '', status));
+    for (const status of LIFE) applyEvent(store, router, statusEvent(models.at(-1) ?? '', status));
     if (name % 20 === 0) await scrape(service.port);
     if ((name + 1) % Math.ceil(names / points) > 0) continue;
     const series = await scrape(service.port);

@@ -27,7 +27,6 @@ import { createLifecycleMetrics } from './metrics/lifecycle-metrics.ts';
 import { startProcessMetrics } from './metrics/process.ts';
 import { countersPart } from './metrics/registry.ts';
 import { lastUnloadsPart } from './models/store.ts';
-import { createUsage } from './models/usage.ts';
 import { keepState } from './state/keep-state.ts';
 import { guardsPart } from './unload/guards.ts';
 import { type Operations, operationsPart } from './unload/operations.ts';
@@ -82,13 +81,11 @@ export function createService({
   const { store } = fleet;
   const holds = createHolds(clock);
   const memory = givenMemory ?? watchMemory(activeConfig.current, store, clock, log);
-  const usage = createUsage(store, clock);
-  const lifecycleMetrics = createLifecycleMetrics(usage.causeOf);
+  const lifecycleMetrics = createLifecycleMetrics();
   const operationMetrics = createOperationMetrics();
   const activityLog = createActivityLog({
     auditFile: started.audit.file,
     metrics: operationMetrics,
-    causeOf: usage.causeOf,
     clock,
     log,
   });
@@ -100,7 +97,7 @@ export function createService({
   store.onTransition(activityLog.transition);
   fleet.onNotice(lifecycleMetrics.notice);
   fleet.onReadingChange(activityLog.reading);
-  activeConfig.discovery.onNews(activityLog.discovery);
+  activeConfig.discovery.onChange(activityLog.discovery);
   operations.onEnd(activityLog.operation);
   holds.onChange(activityLog.hold);
   holdForOperations(operations, holds, store, () => activeConfig.current().hold, clock);
@@ -137,7 +134,6 @@ export function createService({
     store,
     operations,
     holds,
-    usage,
     memory,
     activeConfig,
     activityLog,

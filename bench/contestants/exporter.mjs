@@ -1,6 +1,7 @@
 // The real service, filled with models until it shows as many series as requested. `kind` says what happens
 // after every scrape: nothing (quiet), or one change of one model (lively).
 import { subscribe } from 'node:diagnostics_channel';
+import { applyEvent, applyListing, setProps, setStream } from '../../dist/src/models/observations.js';
 import { listed, startRouterlessService, statusEvent } from '../support/routerless-service.mjs';
 import { takeTask } from '../support/task.mjs';
 
@@ -40,13 +41,13 @@ async function start({ series, kind }) {
 function addModel(store, models) {
   const router = `gpu-box-${Math.floor(models.length / MODELS_A_ROUTER)}:8080`;
   const model = `qwen2.5-7b-instruct-q4_k_m-${models.length}`;
-  const entry = store.entry(router) ?? store.add(router, `http://${router}`);
+  const state = store.router(router) ?? store.add(router, `http://${router}`);
   models.push({ router, model });
   const ids = models.filter((each) => each.router === router).map((each) => each.model);
-  entry.props({ modelsMax: 4, autoload: true, build: 'b11669-0123abcd' });
-  entry.stream('connected');
-  entry.listed({ models: ids.map((id) => listed(id, 'unloaded')), malformed: [] });
-  for (const status of [...LIFE, ...LIFE]) entry.event(statusEvent(model, status));
+  setProps(store, state, { modelsMax: 4, autoload: true, build: 'b11669-0123abcd' });
+  setStream(store, state, 'connected');
+  applyListing(store, state, { models: ids.map((id) => listed(id, 'unloaded')), malformed: [] });
+  for (const status of [...LIFE, ...LIFE]) applyEvent(store, state, statusEvent(model, status));
 }
 
 /**
@@ -57,7 +58,7 @@ function addModel(store, models) {
  */
 function changeOne(store, models, turn) {
   const { router = '', model = '' } = models[Math.floor(turn / LIFE.length) % models.length] ?? {};
-  store.entry(router).event(statusEvent(model, LIFE[turn % LIFE.length] ?? 'loading'));
+  applyEvent(store, store.router(router), statusEvent(model, LIFE[turn % LIFE.length] ?? 'loading'));
 }
 
 /** @param {string} url */

@@ -6,7 +6,6 @@ import type { Clock } from '../lib/clock.ts';
 import { createLimiter } from '../lib/limiter.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Transition } from '../models/router-state.ts';
-import type { Usage } from '../models/usage.ts';
 import type { Loop } from '../unload/guards.ts';
 import type { Started } from '../unload/operations.ts';
 import type { Operation, RefusalReason } from '../unload/report.ts';
@@ -51,7 +50,6 @@ export interface ActivityLogParts {
   /** Path of the audit file; empty: no audit. */
   auditFile: string;
   metrics: OperationMetrics;
-  causeOf: Usage['causeOf'];
   clock: Clock;
   log: Logger;
 }
@@ -60,7 +58,7 @@ export interface ActivityLogParts {
 const REFUSALS_WRITTEN = { most: 10, spanMs: 60_000, keys: 10_000 };
 
 export function createActivityLog(parts: ActivityLogParts): ActivityLog {
-  const { auditFile, metrics, causeOf, clock, log } = parts;
+  const { auditFile, metrics, clock, log } = parts;
   const audit = auditFile === '' ? undefined : createAuditFile(auditFile, clock, log);
   const refusalsWritten = createLimiter({ ...REFUSALS_WRITTEN, now: clock.now });
   const time = () => new Date(clock.wall()).toISOString();
@@ -77,7 +75,7 @@ export function createActivityLog(parts: ActivityLogParts): ActivityLog {
   return {
     transition(transition) {
       metrics.transition(transition);
-      logTransition(log, transition, causeOf);
+      logTransition(log, transition);
     },
     discovery: (change) => logDiscovery(log, change),
     reading: (change) => logReading(log, change),

@@ -4,13 +4,12 @@ import type { HoldChange } from '../hold/holds.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Transition } from '../models/router-state.ts';
-import type { Usage } from '../models/usage.ts';
 import type { Loop } from '../unload/guards.ts';
 import type { Operation } from '../unload/report.ts';
 
 type ModelTransition = Extract<Transition, { kind: 'model' }>;
 
-export function logTransition(log: Logger, transition: Transition, causeOf: Usage['causeOf']): void {
+export function logTransition(log: Logger, transition: Transition): void {
   const { router } = transition;
   switch (transition.kind) {
     case 'router':
@@ -34,25 +33,23 @@ export function logTransition(log: Logger, transition: Transition, causeOf: Usag
       });
     }
     case 'model':
-      return logModel(log, transition, causeOf);
+      return logModel(log, transition);
   }
 }
 
-function logModel(log: Logger, transition: ModelTransition, causeOf: Usage['causeOf']): void {
+function logModel(log: Logger, transition: ModelTransition): void {
   const { router, model, change } = transition;
   switch (change.kind) {
     case 'loaded':
       log.info('model loaded', { router, model, seconds: change.durationSeconds });
       if (change.reload) {
-        const { durationSeconds } = change;
         const { reason, afterSeconds } = change.reload;
-        const cause = causeOf({ router, model, durationSeconds, sinceUnloadSeconds: afterSeconds });
         log.info('model reloaded after unload', {
           router,
           model,
           reason,
           after_seconds: afterSeconds,
-          cause,
+          cause: transition.cause,
         });
       }
       return;

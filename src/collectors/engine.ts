@@ -1,4 +1,4 @@
-import type { Reading } from '../engine/reader.ts';
+import type { EngineReading } from '../engine/reader.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache, type Samples } from '../metrics/family.ts';
 import { type Dropped, mergeRelayed, type Relayed, relay } from '../metrics/relay.ts';
@@ -6,7 +6,7 @@ import type { Collector } from './scrape.ts';
 
 /** The readings of the models' own metrics, by router. */
 export interface EngineSource {
-  readings(): readonly { router: string; readings: readonly Reading[] }[];
+  readings(): readonly { router: string; readings: readonly EngineReading[] }[];
 }
 
 /** The models' own metrics with the labels `router` and `model` added, at most `maxRows()` per model. */

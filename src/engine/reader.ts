@@ -1,34 +1,24 @@
-import type { EngineMetrics } from '../backends/llama-server/client.ts';
-import { createAlarm } from '../lib/alarm.ts';
-import type { Clock } from '../lib/clock.ts';
+import type { EngineMetrics, RouterClient } from '../backends/llama-server/client.ts';
+import { type Alarm, createAlarm } from '../lib/alarm.ts';
 import { within } from '../lib/within.ts';
 import type { Samples } from '../metrics/family.ts';
 import { parseExposition } from '../metrics/parse.ts';
-import type { Answer } from '../models/feed.ts';
-import type { RouterEntry } from '../models/router-entry.ts';
-import type { Transition } from '../models/router-state.ts';
+import type { RouterAnswer } from '../models/feed.ts';
+import { setActivity, setEngineMetrics } from '../models/observations.ts';
+import type { RouterState, Transition } from '../models/router-state.ts';
+import type { Store } from '../models/store.ts';
 import { activityOf } from './activity.ts';
 
-/** What is known of one model's own metrics. Times in milliseconds since the epoch. */
-export interface Reading {
+/** The last reading of one model's own metrics. */
+export interface EngineReading {
   model: string;
   /** Whether the last attempt succeeded. */
   succeeded: boolean;
-  /** The last good answer, kept for a while when no other follows. */
-  good?: { samples: readonly Samples[]; at: number };
+  /** The last successful state, kept for a while after failures. `at` is monotonic milliseconds. */
+  good?: { samples: readonly Samples[]; at: number } | undefined;
 }
 
-export interface ReaderPace {
-  /** Between two attempts at a model. */
-  intervalMs: number;
-  /** How long the last good answer is kept. */
-  keepMs: number;
-}
-
-/** Asks for a model's own metrics; never loads the model, and ends within the time that an attempt may take. */
-export type AskEngine = (model: string, signal: AbortSignal) => Promise<Answer<EngineMetrics>>;
-
-/** What is worth a line in the log. */
+/** Changes of reading that are logged. */
 export type ReadingChange = { router: string } & (
   | { kind: 'disabled' }
   | { kind: 'failed'; model: string; why: string }
@@ -36,195 +26,223 @@ export type ReadingChange = { router: string } & (
 );
 
 /** Reads the own metrics of one router's models. */
-export interface Reader {
-  readings(): readonly Reading[];
+export interface EngineReader {
+  readings(): readonly EngineReading[];
   /** Another number after every change of the readings: for caches. */
   version(): number;
-  /** Reads what is older than the interval; resolves when that is done, at the latest after `budgetMs`. */
+  /** Reads what is older than the interval; resolves when that is done, after `budgetMs` at the latest. */
   freshen(budgetMs: number): Promise<void>;
-  /** Resolves when everything that can be read has been tried, at the latest after `budgetMs`. */
+  /** Resolves when every loaded model has been tried, after `budgetMs` at the latest. */
   readAll(budgetMs: number): Promise<void>;
   /**
-   * Resolves when no request for this model is under way, or soon. To be called after `entry.asking` and before
-   * its unload is asked for: a process that answers a question when it is told to exit may miss that (in 5 of 12
-   * attempts on b11669) and is killed 10 s later. A model that is to go is not asked.
+   * Resolves when no request to this model is under way, after a second at the latest. To be called after its unload
+   * request is marked as pending, which keeps new requests away, and before the order is sent: a process that is
+   * answering when it is told to exit may miss that (5 of 12 attempts on b11669) and is killed 10 s later.
    */
   release(model: string): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** A model that answers later than this is left to it, and the next one is asked meanwhile. */
+export interface EngineReaderParts {
+  store: Store;
+  router: RouterState;
+  /** Never loads the model. */
+  metrics: RouterClient['metrics'];
+  /** Milliseconds between two attempts at a model, and how long the last successful reading is kept. */
+  pace: { intervalMs: number; keepMs: number };
+  report(change: ReadingChange): void;
+}
+
+/** After this time without an answer, the next model is read meanwhile. */
 const PATIENCE_MS = 250;
 
-/** A model that takes longer to answer is busy, and will have to be killed anyway. */
+/** A model that takes longer to answer is busy, and will be killed in any case. */
 const RELEASE_MS = 1000;
 
-/** Attempts under way at one router: each holds one of its few HTTP workers. */
-const AT_ONCE = 3;
+/** Requests under way on one router: each occupies one of its few HTTP workers. */
+const MAX_REQUESTS = 3;
 
-/** Rounds are not closer than this, whatever the clock does. */
-const SHORTEST_PAUSE_MS = 50;
+/** The shortest pause between two rounds. */
+const MIN_PAUSE_MS = 50;
 
-interface Target {
+/** The reading of one model. */
+interface ModelReader {
   triedAt: number;
-  /** Absent until the first attempt is over: nothing is claimed of it. */
-  succeeded?: boolean;
-  good?: { samples: readonly Samples[]; at: number };
-  underWay?: Promise<void>;
+  /** Absent until the first attempt has ended. */
+  succeeded?: boolean | undefined;
+  good?: EngineReading['good'];
+  request?: Promise<void> | undefined;
+}
+
+interface ReaderState extends EngineReaderParts {
+  models: Map<string, ModelReader>;
+  nextRound: Alarm;
+  ending: AbortController;
+  version: number;
 }
 
 /**
- * Reads the models that are loaded at the moment of asking, and no others: asking about a sleeping model wakes it
- * on some builds, about an unloaded one it is an error. One after the other, unless one is slow; never two at
- * once for one model. A router without `--metrics` is asked once, and again when it has been away.
+ * Reads the models that are loaded, and no others: a request may wake a sleeping model on some builds. One model after
+ * the other unless one is slow, and never two requests to one model. A router without `--metrics` is asked once, and
+ * again after it was down.
  */
-export function startReader(
-  entry: RouterEntry,
-  ask: AskEngine,
-  pace: ReaderPace,
-  clock: Clock,
-  onTransition: (listener: (transition: Transition) => void) => () => void,
-  tell: (news: ReadingChange) => void,
-): Reader {
-  const router = entry.state.name;
-  const ending = new AbortController();
-  const targets = new Map<string, Target>();
-  const nextRound = createAlarm(clock);
-  let version = 0;
-  const stopListening = onTransition((transition) => {
-    if (transition.router === router) heed(transition);
+export function startEngineReader(parts: EngineReaderParts): EngineReader {
+  const { store, router } = parts;
+  const state: ReaderState = {
+    ...parts,
+    models: new Map(),
+    nextRound: createAlarm(store.clock),
+    ending: new AbortController(),
+    version: 0,
+  };
+  const stopListening = store.onTransition((transition) => {
+    if (transition.router === router.name) onTransition(state, transition);
   });
-  const rounds = keepReading();
-
+  const rounds = keepReading(state);
+  const { models, nextRound, ending } = state;
   return {
     readings: () =>
-      [...targets].flatMap(([model, { succeeded, good }]) =>
-        succeeded === undefined ? [] : [{ model, succeeded, ...(good && { good }) }],
+      [...models].flatMap(([model, { succeeded, good }]) =>
+        succeeded === undefined ? [] : [{ model, succeeded, good }],
       ),
-    version: () => version,
+    version: () => state.version,
     async freshen(budgetMs) {
-      // A model that did not answer last time would hold up every scrape: the next round asks it again.
-      const stale = due().filter((model) => targets.get(model)?.succeeded !== false);
-      if (stale.length > 0) await within(budgetMs, Promise.all(stale.map(read)), clock);
+      // A model that failed last time is left to the next round: it would delay every scrape.
+      const stale = dueModels(state).filter((model) => models.get(model)?.succeeded !== false);
+      if (stale.length === 0) return;
+      await within(budgetMs, Promise.all(stale.map((model) => read(state, model))), store.clock);
     },
     async readAll(budgetMs) {
-      await within(budgetMs, Promise.all([...due().map(read), ...underWay()]), clock);
+      const requests = dueModels(state).map((model) => read(state, model));
+      await within(budgetMs, Promise.all([...requests, ...requestsOf(state)]), store.clock);
     },
     async release(model) {
-      await within(RELEASE_MS, targets.get(model)?.underWay ?? Promise.resolve(), clock);
+      await within(RELEASE_MS, models.get(model)?.request ?? Promise.resolve(), store.clock);
     },
     async stop() {
       ending.abort();
       stopListening();
       nextRound.ring();
       await rounds;
-      await Promise.all(underWay());
+      await Promise.all(requestsOf(state));
     },
   };
+}
 
-  async function keepReading(): Promise<void> {
-    while (!ending.signal.aborted) {
-      for (const model of due()) {
-        if (underWay().length >= AT_ONCE) await Promise.race(underWay());
-        if (isDue(model) && !ending.signal.aborted) await within(PATIENCE_MS, read(model), clock);
-      }
-      forgetOld();
-      if (!ending.signal.aborted) await nextRound.sleep(untilDue());
-    }
-  }
-
-  function heed(transition: Transition): void {
-    if (transition.kind === 'router' && transition.change === 'up') {
-      entry.engineMetrics('unknown'); // It may have been restarted, with --metrics this time.
-      nextRound.ring();
-    } else if (transition.kind === 'model') {
-      const { kind } = transition.change;
-      if (kind === 'unloaded' || kind === 'vanished') forget(transition.model);
-      if (kind === 'loaded' || kind === 'woke') nextRound.ring();
-    }
-  }
-
-  function due(): string[] {
-    return [...entry.state.models.keys()].filter(isDue);
-  }
-
-  function isDue(model: string): boolean {
-    const { state } = entry;
-    if (state.up !== true || state.engineMetrics === 'disabled') return false;
-    const lifecycle = state.models.get(model)?.lifecycle;
-    if (lifecycle?.status !== 'loaded' || lifecycle.unloadRequestedAt !== undefined) return false;
-    const target = targets.get(model);
-    return !target || (!target.underWay && clock.now() - target.triedAt >= pace.intervalMs);
-  }
-
-  /** Until the first of the loaded models is due; one that is being asked is due later than that. */
-  function untilDue(): number {
-    const waits = [...targets]
-      .filter(
-        ([model, { underWay }]) => !underWay && entry.state.models.get(model)?.lifecycle.status === 'loaded',
-      )
-      .map(([, { triedAt }]) => triedAt + pace.intervalMs - clock.now());
-    return Math.max(SHORTEST_PAUSE_MS, Math.min(pace.intervalMs, ...waits));
-  }
-
-  function underWay(): Promise<void>[] {
-    return [...targets.values()].flatMap((target) => target.underWay ?? []);
-  }
-
-  function read(model: string): Promise<void> {
-    const target: Target = { ...targets.get(model), triedAt: clock.now() };
-    targets.set(model, target);
-    target.underWay = ask(model, ending.signal).then((answer) => {
-      delete target.underWay;
-      // It may have gone, or come back as another process, while we asked: then this is nobody's answer.
-      if (targets.get(model) === target && !ending.signal.aborted) take(model, target, answer);
-    });
-    return target.underWay;
-  }
-
-  function take(model: string, target: Target, answer: Answer<EngineMetrics>): void {
-    const isStillLoaded = entry.state.models.get(model)?.lifecycle.status === 'loaded';
-    if (answer.ok && answer.value.kind === 'disabled') {
-      if (entry.state.engineMetrics !== 'disabled') tell({ kind: 'disabled', router });
-      entry.engineMetrics('disabled');
-      targets.clear();
-      version += 1;
-    } else if (answer.ok && answer.value.kind === 'text') {
-      accept(model, target, answer.value.text);
-    } else if (!answer.ok && isStillLoaded) {
-      fail(model, target, answer.fault.message);
-    } // Else it was unloaded or fell asleep between the decision and the answer: that is no failure.
-  }
-
-  function accept(model: string, target: Target, text: string): void {
-    const parsed = parseExposition(text);
-    if (!parsed.ok) return fail(model, target, `its metrics are not as Prometheus has them, ${parsed.fault}`);
-    if (target.succeeded === false) tell({ kind: 'recovered', router, model });
-    const at = clock.now();
-    target.succeeded = true;
-    target.good = { samples: parsed.value, at };
-    version += 1;
-    entry.engineMetrics('enabled');
-    entry.activity(model, (before) => activityOf(parsed.value, at, before));
-  }
-
-  function fail(model: string, target: Target, why: string): void {
-    if (target.succeeded !== false) tell({ kind: 'failed', router, model, why });
-    target.succeeded = false;
-    version += 1;
-    entry.activity(model, () => undefined); // Nobody knows now whether it is busy.
-  }
-
-  function forget(model: string): void {
-    if (targets.delete(model)) version += 1;
-  }
-
-  function forgetOld(): void {
-    for (const target of targets.values()) {
-      if (target.good && clock.now() - target.good.at > pace.keepMs) {
-        delete target.good;
-        version += 1;
+async function keepReading(state: ReaderState): Promise<void> {
+  const { store, nextRound, ending } = state;
+  while (!ending.signal.aborted) {
+    for (const model of dueModels(state)) {
+      const requests = requestsOf(state);
+      if (requests.length >= MAX_REQUESTS) await Promise.race(requests);
+      if (isDue(state, model) && !ending.signal.aborted) {
+        await within(PATIENCE_MS, read(state, model), store.clock);
       }
     }
+    dropOldReadings(state);
+    if (!ending.signal.aborted) await nextRound.sleep(untilNextDue(state));
+  }
+}
+
+function onTransition(state: ReaderState, transition: Transition): void {
+  const { store, router, models, nextRound } = state;
+  if (transition.kind === 'router' && transition.change === 'up') {
+    setEngineMetrics(store, router, 'unknown'); // It may have been restarted with --metrics.
+    nextRound.ring();
+  } else if (transition.kind === 'model') {
+    const { kind } = transition.change;
+    if (kind === 'loaded' || kind === 'woke') nextRound.ring();
+    if (kind === 'unloaded' || kind === 'vanished') {
+      models.delete(transition.model);
+      state.version += 1;
+    }
+  }
+}
+
+function dueModels(state: ReaderState): string[] {
+  return [...state.router.models.keys()].filter((model) => isDue(state, model));
+}
+
+function isDue({ store, router, models, pace }: ReaderState, model: string): boolean {
+  if (!router.up || router.engineMetrics === 'disabled') return false;
+  const lifecycle = router.models.get(model)?.lifecycle;
+  if (lifecycle?.status !== 'loaded' || lifecycle.unloadRequestedAt !== undefined) return false;
+  const reader = models.get(model);
+  return !reader || (!reader.request && store.clock.now() - reader.triedAt >= pace.intervalMs);
+}
+
+/** Milliseconds until the next loaded model is due. */
+function untilNextDue({ store, router, models, pace }: ReaderState): number {
+  const waits = [...models]
+    .filter(([model, { request }]) => !request && router.models.get(model)?.lifecycle.status === 'loaded')
+    .map(([, { triedAt }]) => triedAt + pace.intervalMs - store.clock.now());
+  return Math.max(MIN_PAUSE_MS, Math.min(pace.intervalMs, ...waits));
+}
+
+function requestsOf({ models }: ReaderState): Promise<void>[] {
+  return [...models.values()].flatMap(({ request }) => request ?? []);
+}
+
+function read(state: ReaderState, model: string): Promise<void> {
+  const { store, models, metrics, ending } = state;
+  const reader: ModelReader = { ...models.get(model), triedAt: store.clock.now() };
+  models.set(model, reader);
+  reader.request = metrics(model, ending.signal).then((answer) => {
+    reader.request = undefined;
+    // Otherwise the model was unloaded meanwhile, and perhaps loaded again by another process.
+    if (models.get(model) === reader && !ending.signal.aborted) applyAnswer(state, model, reader, answer);
+  });
+  return reader.request;
+}
+
+function applyAnswer(
+  state: ReaderState,
+  model: string,
+  reader: ModelReader,
+  answer: RouterAnswer<EngineMetrics>,
+): void {
+  const { store, router, models, report } = state;
+  if (!answer.ok) {
+    // A model that was unloaded or fell asleep before its answer has not failed.
+    const isLoaded = router.models.get(model)?.lifecycle.status === 'loaded';
+    if (isLoaded) fail(state, model, reader, answer.fault.message);
+  } else if (answer.value.kind === 'text') {
+    accept(state, model, reader, answer.value.text);
+  } else if (answer.value.kind === 'disabled') {
+    if (router.engineMetrics !== 'disabled') report({ kind: 'disabled', router: router.name });
+    setEngineMetrics(store, router, 'disabled');
+    models.clear();
+    state.version += 1;
+  }
+}
+
+function accept(state: ReaderState, model: string, reader: ModelReader, text: string): void {
+  const { store, router, report } = state;
+  const parsed = parseExposition(text);
+  if (!parsed.ok) return fail(state, model, reader, `not in Prometheus text format: ${parsed.fault}`);
+  if (reader.succeeded === false) report({ kind: 'recovered', router: router.name, model });
+  const at = store.clock.now();
+  reader.succeeded = true;
+  reader.good = { samples: parsed.value, at };
+  state.version += 1;
+  setEngineMetrics(store, router, 'enabled');
+  const before = router.models.get(model)?.activity;
+  setActivity(store, router, model, activityOf(parsed.value, at, before));
+}
+
+function fail(state: ReaderState, model: string, reader: ModelReader, why: string): void {
+  const { store, router, report } = state;
+  if (reader.succeeded !== false) report({ kind: 'failed', router: router.name, model, why });
+  reader.succeeded = false;
+  state.version += 1;
+  setActivity(store, router, model, undefined);
+}
+
+function dropOldReadings(state: ReaderState): void {
+  const { store, models, pace } = state;
+  for (const reader of models.values()) {
+    if (!reader.good || store.clock.now() - reader.good.at <= pace.keepMs) continue;
+    reader.good = undefined;
+    state.version += 1;
   }
 }

@@ -2,22 +2,23 @@ import { needsRestart } from '../config/needs-restart.ts';
 import type { Config } from '../config/schema.ts';
 import type { ConfigSource } from '../config/source.ts';
 import type { Clock } from '../lib/clock.ts';
+import { createLimit } from '../lib/concurrency-limit.ts';
 import type { Logger } from '../lib/logger.ts';
 import { createDiscovery, type Discovery } from './discovery/discovery.ts';
 import type { Fleet } from './fleet.ts';
 
-/** The configuration in force, and the fleet that is kept at it. */
+/** The configuration that is used now; the fleet follows its routers. */
 export interface ActiveConfig {
-  /** Its routers are also those that were found. */
+  /** Includes the discovered routers. */
   current(): Config;
   discovery: Discovery;
-  /** How the last attempt to load it went, and when it was last loaded, in milliseconds since the epoch. */
+  /** Whether the last load succeeded, and when the active configuration was loaded (monotonic milliseconds). */
   loads(): { successful: boolean; loadedAt: number };
-  /** Follows its routers, from now on also as they are found. */
+  /** Starts following the routers, and from then on the discovered ones too. */
   start(): Promise<void>;
-  /** Reads it anew; `error` says what is wrong with it, and the old one is kept. */
+  /** Loads the configuration again; with an `error` the previous configuration stays active. */
   reload(): Promise<{ error?: string }>;
-  /** Resolves when no change is under way, and none comes any more. */
+  /** Resolves when no change is under way, and none follows. */
   stop(): Promise<void>;
 }
 
@@ -29,57 +30,46 @@ export function createActiveConfig(
 ): ActiveConfig {
   const started = source.current;
   const discovery = createDiscovery(started, clock);
-  const current = () => discovery.current;
   let loads = { successful: true, loadedAt: clock.now() };
   let stopped = false;
-  let applying = Promise.resolve();
-  discovery.onNews(({ changed }) => {
-    if (changed) inTurn(() => fleet.apply(current()));
+  /** One change at a time: a router that is removed and added again is stopped before it starts. */
+  const exclusive = createLimit(1);
+  discovery.onChange(({ changed }) => {
+    if (changed) void exclusive(() => fleet.apply(discovery.current));
   });
 
   return {
-    current,
+    current: () => discovery.current,
     discovery,
     loads: () => loads,
-    start: () => inTurn(() => follow(started)),
-    reload: () => inTurn(reload),
+    start: () => exclusive(() => follow(started)),
+    reload: () => exclusive(reload),
     async stop() {
       stopped = true;
       discovery.stop();
-      await applying;
+      await exclusive(async () => {});
     },
   };
 
-  /** One at a time: a router that one change takes away and the next brings back is ended before it starts. */
-  function inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const result = applying.then(change);
-    applying = result.then(
-      () => {},
-      () => {},
-    );
-    return result;
-  }
-
   async function follow(config: Config): Promise<void> {
     await discovery.follow(config);
-    await fleet.apply(current());
+    await fleet.apply(discovery.current);
   }
 
   async function reload(): Promise<{ error?: string }> {
     if (stopped) return { error: 'shutting down' };
     const result = source.reload();
     if (!result.ok) {
+      const error = result.error.message;
       loads = { ...loads, successful: false };
-      log.error('configuration reload failed; keeping the previous configuration', {
-        error: result.error.message,
-      });
-      return { error: result.error.message };
+      log.error('configuration reload failed; keeping the previous configuration', { error });
+      return { error };
     }
     await follow(result.config);
     loads = { successful: true, loadedAt: clock.now() };
+    log.info('configuration reloaded', { routers: discovery.current.routers.length });
     const restart = needsRestart(started, result.config);
-    log.info('configuration reloaded', { routers: current().routers.length });
-    if (restart.length > 0) log.warn('some changes wait for a restart', { options: restart.join(', ') });
+    if (restart.length > 0) log.warn('some changes need a restart', { options: restart.join(', ') });
     return {};
   }
 }

@@ -1,33 +1,38 @@
 import { setMaxListeners } from 'node:events';
 import { createRouterClient, type RouterClient } from '../backends/llama-server/client.ts';
 import type { Config, RouterConfig } from '../config/schema.ts';
-import { probeActivity } from '../engine/activity-probe.ts';
-import { type Reader, type Reading, type ReadingChange, startReader } from '../engine/reader.ts';
+import { probeActivity } from '../engine/activity.ts';
+import {
+  type EngineReader,
+  type EngineReading,
+  type ReadingChange,
+  startEngineReader,
+} from '../engine/reader.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
-import type { LifecycleRules } from '../models/lifecycle-state.ts';
-import type { RouterEntry } from '../models/router-entry.ts';
-import type { Notice } from '../models/router-state.ts';
+import type { LifecycleRules } from '../models/lifecycle.ts';
+import { markUnloadPending } from '../models/observations.ts';
+import type { Notice, RouterState } from '../models/router-state.ts';
 import { createStore, type Store } from '../models/store.ts';
 import type { RouterControl } from './router-control.ts';
 import { startTracker, type Tracker } from './tracker.ts';
 
-/** The configured routers, followed: what the service and the one-off commands share. */
+/** The routers that are followed: shared by the service and the one-off commands. */
 export interface Fleet {
   store: Store;
   onNotice(listener: (notice: Notice) => void): () => void;
-  onReadingChange(listener: (news: ReadingChange) => void): () => void;
-  /** What is known of the models' own metrics, by router; `version` changes when any of it does. */
+  onReadingChange(listener: (change: ReadingChange) => void): () => void;
+  /** The models' own metrics, by router; `version` changes with any of them. */
   engine: { readings(): readonly RouterReadings[]; version(): number };
-  /** Reads the models' own metrics where they are older than the interval, within `budgetMs`. */
+  /** Reads the models' own metrics that are older than the interval, within `budgetMs`. */
   freshen(budgetMs: number): Promise<void>;
-  /** The same for somebody who would rather wait than not know. */
+  /** The same, and waits for requests under way and for models that failed before. */
   readAll(budgetMs: number): Promise<void>;
-  /** Starts to follow what is new in this configuration, ends what is gone, leaves the rest as it is. */
+  /** Starts following the routers that are new in this configuration, and stops following those that are gone. */
   apply(config: Config): Promise<void>;
   /** Resolves when every router has answered, or failed to answer, its first listing. */
   ready(): Promise<void>;
-  /** Asks every router for a fresh listing. */
+  /** Requests a listing of every router. */
   refresh(): Promise<void>;
   /** The controls of all routers, for operations. */
   controls(): RouterControl[];
@@ -36,17 +41,17 @@ export interface Fleet {
 
 export interface RouterReadings {
   router: string;
-  readings: readonly Reading[];
+  readings: readonly EngineReading[];
 }
 
-interface Followed {
-  /** What it was started with: another value is another start. */
-  terms: string;
-  url: string;
+interface FollowedRouter {
+  state: RouterState;
+  /** The settings it was started with; other settings need a restart. */
+  settings: string;
   client: RouterClient;
   tracker: Tracker;
-  reader: Reader | undefined;
-  /** Aborts when it is followed no longer. */
+  reader: EngineReader | undefined;
+  /** Aborts when it is not followed any more. */
   ending: AbortController;
 }
 
@@ -55,15 +60,15 @@ export interface FleetOptions {
   readEngine: boolean;
 }
 
-/** Builds an empty fleet: `apply` fills it. */
+/** Creates an empty fleet; `apply` fills it. */
 export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
   const rules: LifecycleRules = { reloadWindowMs: 0 };
   const store = createStore(clock, rules);
   const notices = createListeners<Notice>();
   const readingChanges = createListeners<ReadingChange>();
-  const followed = new Map<string, Followed>();
-  /** Grows by more than any reader's version when a reader comes or goes, so that no two sums are the same. */
-  let changes = 0;
+  const followed = new Map<string, FollowedRouter>();
+  /** Grows by more than any reader's version when a reader starts or stops, so that no two sums are equal. */
+  let readerChanges = 0;
 
   return {
     store,
@@ -73,7 +78,7 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
       readings: () =>
         [...followed].map(([router, { reader }]) => ({ router, readings: reader?.readings() ?? [] })),
       version: () =>
-        [...followed.values()].reduce((sum, { reader }) => sum + (reader?.version() ?? 0), changes),
+        [...followed.values()].reduce((sum, { reader }) => sum + (reader?.version() ?? 0), readerChanges),
     },
     async freshen(budgetMs) {
       await Promise.all([...followed.values()].map(({ reader }) => reader?.freshen(budgetMs)));
@@ -84,11 +89,11 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
     async apply(config) {
       rules.reloadWindowMs = config.lifecycle.reload_window * 1000;
       const wanted = new Map(config.routers.map((router) => [router.name, router]));
-      const ended = [...followed].filter(([name, { terms }]) => {
+      const ended = [...followed].filter(([name, { settings }]) => {
         const router = wanted.get(name);
-        return router === undefined || termsOf(router, config) !== terms;
+        return router === undefined || settingsOf(router, config) !== settings;
       });
-      await Promise.all(ended.map(([name, router]) => end(name, router, wanted.get(name)?.url)));
+      await Promise.all(ended.map(([name, router]) => end(router, wanted.get(name)?.url)));
       for (const router of wanted.values()) if (!followed.has(router.name)) follow(router, config);
     },
     async ready() {
@@ -97,71 +102,77 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
     async refresh() {
       await Promise.all([...followed.values()].map(({ tracker }) => tracker.refresh()));
     },
-    controls: () =>
-      [...followed].flatMap(([name, router]) => {
-        const entry = store.entry(name);
-        return entry ? [controlOf(entry, router)] : [];
-      }),
+    controls: () => [...followed.values()].map(controlOf),
     async stop() {
-      await Promise.all([...followed].map(([name, router]) => end(name, router, router.url)));
+      await Promise.all([...followed.values()].map((router) => end(router, router.state.url)));
     },
   };
 
-  function controlOf(entry: RouterEntry, { client, tracker, reader, ending }: Followed): RouterControl {
+  function controlOf({ state, client, tracker, reader, ending }: FollowedRouter): RouterControl {
     return {
-      state: entry.state,
+      state,
       async probe(model) {
         await reader?.release(model);
-        return probeActivity(model, entry, client, clock, ending.signal);
+        return probeActivity(model, { store, router: state, client, signal: ending.signal });
       },
       exclusive: client.exclusive,
       async unload(model) {
         await reader?.release(model);
         return client.unload(model, ending.signal);
       },
-      markUnloadPending: entry.asking,
+      markUnloadPending: (model) => markUnloadPending(store, state, model),
       refresh: tracker.refresh,
       onTransition: store.onTransition,
     };
   }
 
   function follow(router: RouterConfig, config: Config): void {
-    const { name, url } = router;
+    const { name, url, api_key: apiKey } = router;
     const client = createRouterClient({
       url,
+      apiKey,
       requestTimeoutMs: config.follow.request_timeout * 1000,
       modelTimeoutMs: config.engine.timeout * 1000,
-      ...(router.api_key && { apiKey: router.api_key }),
     });
-    const entry = store.entry(name) ?? store.add(name, url);
+    const state = store.router(name) ?? store.add(name, url);
     const pace = {
       listingMs: config.follow.listing_interval * 1000,
       pollingMs: config.follow.polling_interval * 1000,
       reconnectMinMs: config.follow.reconnect_min * 1000,
       reconnectMaxMs: config.follow.reconnect_max * 1000,
     };
-    const tracker = startTracker(client, entry, pace, clock, notices.tell);
-    const reading = { intervalMs: config.engine.interval * 1000, keepMs: config.engine.keep * 1000 };
-    const reader = readEngine
-      ? startReader(entry, client.metrics, reading, clock, store.onTransition, readingChanges.tell)
-      : undefined;
-    changes += 2 ** 32;
+    const tracker = startTracker({ feed: client, store, router: state, pace, notice: notices.tell });
+    const reader = readEngine ? startReader(state, client, config) : undefined;
+    readerChanges += 2 ** 32;
     const ending = new AbortController();
-    setMaxListeners(0, ending.signal); // One for every request that is under way.
-    followed.set(name, { terms: termsOf(router, config), url, client, tracker, reader, ending });
+    setMaxListeners(0, ending.signal); // One for every request under way.
+    followed.set(name, { state, settings: settingsOf(router, config), client, tracker, reader, ending });
   }
 
-  /** What is believed of it is kept when it will be followed again at the same address. */
-  async function end(name: string, router: Followed, nextUrl: string | undefined): Promise<void> {
-    followed.delete(name);
-    router.ending.abort();
-    changes += 2 ** 32;
-    await Promise.all([router.tracker.stop(), router.reader?.stop()]);
-    await router.client.close();
-    if (nextUrl !== router.url) store.remove(name);
+  function startReader(router: RouterState, client: RouterClient, { engine }: Config): EngineReader {
+    return startEngineReader({
+      store,
+      router,
+      metrics: client.metrics,
+      pace: { intervalMs: engine.interval * 1000, keepMs: engine.keep * 1000 },
+      report: readingChanges.tell,
+    });
+  }
+
+  /** Keeps the state of a router that will be followed again at the same URL. */
+  async function end(
+    { state, client, tracker, reader, ending }: FollowedRouter,
+    nextUrl?: string,
+  ): Promise<void> {
+    followed.delete(state.name);
+    ending.abort();
+    readerChanges += 2 ** 32;
+    await Promise.all([tracker.stop(), reader?.stop()]);
+    await client.close();
+    if (nextUrl !== state.url) store.remove(state.name);
   }
 }
 
-function termsOf(router: RouterConfig, config: Config): string {
+function settingsOf(router: RouterConfig, config: Config): string {
   return JSON.stringify([router.url, router.api_key?.reveal(), config.follow, config.engine]);
 }

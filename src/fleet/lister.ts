@@ -1,30 +1,31 @@
 import { createAlarm } from '../lib/alarm.ts';
-import type { Clock } from '../lib/clock.ts';
 import type { RouterFeed } from '../models/feed.ts';
-import type { RouterEntry } from '../models/router-entry.ts';
-import type { Notice } from '../models/router-state.ts';
+import { applyListing, markDown, setProps } from '../models/observations.ts';
+import type { Notice, RouterState } from '../models/router-state.ts';
+import type { Store } from '../models/store.ts';
 
-/** Full listings of one router, one at a time, applied to its belief. */
+/** Full listings of one router, one at a time, applied to its state. */
 export interface Lister {
-  /** Resolves when the first listing has been applied, has failed, or will not come any more. */
+  /** Resolves when the first listing is applied, has failed, or is cancelled. */
   first: Promise<void>;
-  /** A listing asked for now or later; `corrected` as in RouterEntry.listed. */
+  /** Lists the models; `corrected` as in applyListing. */
   list(): Promise<{ corrected: number }>;
-  /** An event told of this model: a listing that is under way may be older. */
+  /** An event about this model arrived: a listing that is under way may be older. */
   heardOf(model: string): void;
 }
 
-/** An event may be on its way that is older than a listing that has arrived: the listing waits this long. */
+/** A listing may overtake an event that is older. It is applied this much later, so that the event comes first. */
 const SETTLE_MS = 50;
 
 export function createLister(
   feed: RouterFeed,
-  entry: RouterEntry,
-  clock: Clock,
+  store: Store,
+  router: RouterState,
   notice: (notice: Notice) => void,
   signal: AbortSignal,
 ): Lister {
-  const router = entry.state.name;
+  const { clock } = store;
+  /** Models with an event since the listing under way was requested. */
   let newer = new Set<string>();
   let running: Promise<{ corrected: number }> | undefined;
   let queued: Promise<{ corrected: number }> | undefined;
@@ -41,7 +42,7 @@ export function createLister(
   return {
     first,
     list() {
-      // One that is under way may have been answered already: who asks now gets the next one.
+      // The listing under way may have been answered already, so callers wait for the next one.
       if (running) queued ??= running.then(start);
       return queued ?? start();
     },
@@ -50,42 +51,37 @@ export function createLister(
 
   function start(): Promise<{ corrected: number }> {
     queued = undefined;
-    running = once().finally(() => {
+    running = listOnce().finally(() => {
       running = undefined;
       firstDone();
     });
     return running;
   }
 
-  async function once(): Promise<{ corrected: number }> {
+  async function listOnce(): Promise<{ corrected: number }> {
     newer = new Set();
     const startedAt = clock.now();
-    const asked = feed.list(signal);
-    const propsAsked = feed.props(signal);
-    const answer = await asked;
-    const at = clock.now();
+    const listingAnswer = feed.list(signal);
+    const propsAnswer = feed.props(signal);
+    const listing = await listingAnswer;
     if (signal.aborted) return { corrected: 0 };
-    notice({
-      router,
-      at,
-      kind: 'polled',
-      seconds: Math.max(0, at - startedAt) / 1000,
-      ...(!answer.ok && { fault: answer.fault.kind }),
-    });
-    if (!answer.ok) {
-      entry.failed(answer.fault);
+    const at = clock.now();
+    const fault = listing.ok ? undefined : listing.fault.kind;
+    notice({ router: router.name, at, kind: 'polled', seconds: (at - startedAt) / 1000, fault });
+    if (!listing.ok) {
+      markDown(store, router, listing.fault);
       return { corrected: 0 };
     }
-    if (entry.state.stream === 'connected') await settle();
+    if (router.stream === 'connected') await settle();
     if (signal.aborted) return { corrected: 0 };
-    const result = entry.listed(answer.value, newer);
-    // Last, because a router may be slow to tell them: the models do not wait for it.
-    const props = await propsAsked;
-    if (props.ok && !signal.aborted) entry.props(props.value);
+    const result = applyListing(store, router, listing.value, newer);
+    // Last, because a router may be slow to answer: the models do not wait for it.
+    const props = await propsAnswer;
+    if (props.ok && !signal.aborted) setProps(store, router, props.value);
     return result;
   }
 
-  /** In two parts: a process that was held up runs what is due first and reads its sockets only then. */
+  /** In two parts: after a delay, Node.js runs the due timers before it reads the sockets. */
   async function settle(): Promise<void> {
     await settling.sleep(SETTLE_MS / 2);
     if (!signal.aborted) await settling.sleep(SETTLE_MS / 2);

@@ -1,7 +1,7 @@
 import type { UnloadAnswer } from '../backends/llama-server/client.ts';
-import type { ProbeResult } from '../engine/activity-probe.ts';
+import type { ProbeResult } from '../engine/activity.ts';
 import type { Mutex } from '../lib/mutex.ts';
-import type { Answer } from '../models/feed.ts';
+import type { RouterAnswer } from '../models/feed.ts';
 import type { RouterState, Transition } from '../models/router-state.ts';
 
 /** What an operation needs to act on one router. No call throws. */
@@ -16,7 +16,7 @@ export interface RouterControl {
    */
   exclusive: Mutex;
   /** Sends the unload order; the answer only acknowledges it. To be called within `exclusive`. */
-  unload(model: string): Promise<Answer<UnloadAnswer>>;
+  unload(model: string): Promise<RouterAnswer<UnloadAnswer>>;
   /**
    * Marks an unload request of ours as pending, so that the end of the model is attributed to us. To be called before
    * the request is sent: its event may arrive before its answer. The returned function cancels the mark.

@@ -4,7 +4,7 @@ import { ProblemError } from './problem.ts';
 
 /** The router that a request names; throws a 404 that says which there are. */
 export function namedRouter(store: Store, named: string): RouterState {
-  const state = store.entry(named)?.state;
+  const state = store.router(named);
   if (state) return state;
   throw new ProblemError({
     status: 404,

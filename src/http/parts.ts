@@ -7,7 +7,6 @@ import type { Logger } from '../lib/logger.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { LifecycleMetrics } from '../metrics/lifecycle-metrics.ts';
 import type { Store } from '../models/store.ts';
-import type { Usage } from '../models/usage.ts';
 import type { Operations } from '../unload/operations.ts';
 import type { Auth } from './auth/auth.ts';
 
@@ -16,7 +15,6 @@ export interface AppParts {
   store: Store;
   operations: Operations;
   holds: Holds;
-  usage: Usage;
   memory: Pick<Memory, 'reading'>;
   activeConfig: Pick<ActiveConfig, 'current' | 'reload'>;
   activityLog: ActivityLog;

@@ -1,7 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { idleSince } from '../models/idle.ts';
-import { matchesModel } from '../models/matching.ts';
-import type { RouterState } from '../models/router-state.ts';
+import { idleSince, matchesModel, type RouterState } from '../models/router-state.ts';
 
 /** A rule of `policy.idle`: globs on ids and aliases, empty for every model, and an idle time in seconds. */
 export type IdleRule = Config['policy']['idle'][number];

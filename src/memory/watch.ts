@@ -26,7 +26,7 @@ export function watchMemory(config: () => Config, store: Store, clock: Clock, lo
 /** What is believed of the configured routers, as far as it helps to find their processes. */
 function viewsOf({ routers }: Pick<Config, 'routers'>, store: Store): RouterView[] {
   return routers.map(({ name, url, local }) => {
-    const state = store.entry(name)?.state;
+    const state = store.router(name);
     const models = [...(state?.models.values() ?? [])];
     return {
       name,

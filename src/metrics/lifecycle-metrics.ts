@@ -1,3 +1,6 @@
+import { FAULT_KINDS } from '../models/feed.ts';
+import type { Change, Notice, Transition } from '../models/router-state.ts';
+import { UNLOAD_REASONS } from '../models/status.ts';
 import {
   CAUSES,
   type Cause,
@@ -5,12 +8,7 @@ import {
   type ReportedCause,
   TASKS,
   type Task,
-} from '../models/cause.ts';
-import { FAULT_KINDS } from '../models/feed.ts';
-import type { Change } from '../models/lifecycle-state.ts';
-import type { Notice, Transition } from '../models/router-state.ts';
-import { UNLOAD_REASONS } from '../models/status.ts';
-import type { Reload } from '../models/usage.ts';
+} from '../models/usage.ts';
 import { CATALOG } from './catalog.ts';
 import { createMetricRegistry, type MetricRegistry } from './registry.ts';
 
@@ -42,8 +40,7 @@ const FAMILIES = [
   CATALOG.usageReports,
 ];
 
-/** `causeOf` names the client behind a reload, as far as clients report their requests. */
-export function createLifecycleMetrics(causeOf: (reload: Reload) => Cause): LifecycleMetrics {
+export function createLifecycleMetrics(): LifecycleMetrics {
   const registry = createMetricRegistry(FAMILIES);
   const { add } = registry;
   /** Until a client reports its requests, reloads have this cause only: fewer series. */
@@ -55,7 +52,7 @@ export function createLifecycleMetrics(causeOf: (reload: Reload) => Cause): Life
   return {
     transition(transition) {
       const { router } = transition;
-      if (transition.kind === 'model') count(router, transition.model, transition.change);
+      if (transition.kind === 'model') count(transition);
       if (transition.kind !== 'router') return;
       if (transition.change === 'added') startRouter(router);
       if (transition.change === 'removed') registry.hide({ router });
@@ -83,7 +80,7 @@ export function createLifecycleMetrics(causeOf: (reload: Reload) => Cause): Life
     restore: registry.restore,
   };
 
-  function count(router: string, model: string, change: Change): void {
+  function count({ router, model, change, cause }: Transition & { kind: 'model' }): void {
     const labels = { router, model };
     switch (change.kind) {
       case 'appeared':
@@ -91,7 +88,7 @@ export function createLifecycleMetrics(causeOf: (reload: Reload) => Cause): Life
       case 'vanished':
         return registry.hide(labels);
       case 'loaded':
-        return countLoad(labels, change);
+        return countLoad(labels, change, cause);
       case 'load_failed':
         return add(CATALOG.modelLoadFailures, labels);
       case 'unloaded':
@@ -108,11 +105,11 @@ export function createLifecycleMetrics(causeOf: (reload: Reload) => Cause): Life
   function countLoad(
     labels: { router: string; model: string },
     { durationSeconds, reload }: Change & { kind: 'loaded' },
+    cause: Cause = 'unknown',
   ): void {
     add(CATALOG.modelLoads, labels);
     if (durationSeconds !== undefined) add(CATALOG.modelLoadDuration, labels, durationSeconds);
     if (!reload) return;
-    const cause = causeOf({ ...labels, durationSeconds, sinceUnloadSeconds: reload.afterSeconds });
     add(CATALOG.modelReloads, { ...labels, unload_reason: reload.reason, cause });
     add(CATALOG.reloadAfterUnload, { router: labels.router }, reload.afterSeconds);
   }

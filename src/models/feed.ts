@@ -1,8 +1,21 @@
 import type { Result } from '../lib/result.ts';
 import type { Status } from './status.ts';
 
-/** Why a router could not be understood. `message` is for a person: what was tried, what came back. */
-export interface Fault {
+/** What a backend reports about one router. No call throws; every call ends soon after its signal aborts. */
+export interface RouterFeed {
+  list(signal: AbortSignal): Promise<RouterAnswer<Listing>>;
+  props(signal: AbortSignal): Promise<RouterAnswer<RouterProps>>;
+  /**
+   * Follows the event stream: calls `opened` once it is connected, then `event` for each event in order. Resolves
+   * when the stream has ended.
+   */
+  follow(signal: AbortSignal, opened: () => void, event: (event: RouterEvent) => void): Promise<StreamEnd>;
+}
+
+export type RouterAnswer<Value> = Result<Value, RouterFault>;
+
+/** Why a request to a router failed. `message` is for an operator: the URL, and what came back. */
+export interface RouterFault {
   kind: FaultKind;
   message: string;
 }
@@ -11,25 +24,29 @@ export const FAULT_KINDS = ['unreachable', 'timeout', 'unauthorized', 'not_a_rou
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-export type Answer<Value> = Result<Value, Fault>;
+export interface Listing {
+  models: ListedModel[];
+  /** Entries that were left out, each with what is wrong with it. */
+  malformed: string[];
+}
 
 /** One model as the router lists it. */
 export interface ListedModel {
   id: string;
   aliases: string[];
   status: Status;
-  /** The router's mark on a process that ended badly; also there after a forced unload. */
+  /** The router marks a process that ended badly; a killed one too. */
   failed: boolean;
-  exitCode?: number;
+  exitCode?: number | undefined;
   /**
-   * The port of the model's process, new at every load and kept after it ended: two listings with different
-   * ports saw different processes. Absent before the first load, and on builds that do not tell.
+   * The port of the model's process: new at every load and kept after its end, so different ports mean different
+   * processes. Absent before the first load, and on builds that do not list it.
    */
-  instance?: number;
+  instance?: number | undefined;
   facts: ModelFacts;
 }
 
-/** What is known of a model beyond its status. The router tells most of it only while the model runs. */
+/** What is known of a model apart from its status. Most of it is listed only while the model runs. */
 export interface ModelFacts {
   source?: string;
   quantization?: string;
@@ -38,44 +55,30 @@ export interface ModelFacts {
   contextTokens?: number;
 }
 
-export interface Listing {
-  models: ListedModel[];
-  /** Entries that were left out, each with what is wrong with it. */
-  malformed: string[];
-}
-
 export interface RouterProps {
   /** `--models-max`; 0 is unlimited. */
-  modelsMax?: number;
-  autoload?: boolean;
-  build?: string;
+  modelsMax?: number | undefined;
+  autoload?: boolean | undefined;
+  build?: string | undefined;
 }
 
-/** One line of `/models/sse`, understood. `name` is the router's word for it. */
+/** One parsed event of `/models/sse`. `name` is its type, as counted. */
 export type RouterEvent = { name: string } & (
   | {
       kind: 'status';
       model: string;
       status: Status;
-      /** A new process was started (`model_status`): tells a load from a wake. */
+      /** A new process was started (`model_status`), so this is a load and no wake. */
       begins: boolean;
-      exitCode?: number;
+      exitCode?: number | undefined;
       /** 0 to 1, while loading. */
-      progress?: number;
-      facts?: ModelFacts;
+      progress?: number | undefined;
+      facts?: ModelFacts | undefined;
     }
   | { kind: 'download'; model: string; doneBytes: number; totalBytes: number }
   | { kind: 'list_changed' }
   | { kind: 'unknown' }
 );
 
-/** How following the event stream ended. */
-export type StreamEnd = { kind: 'unsupported' } | { kind: 'ended' } | { kind: 'fault'; fault: Fault };
-
-/** What the tracker needs of a router. No call throws; every call ends soon after its signal aborts. */
-export interface RouterFeed {
-  list(signal: AbortSignal): Promise<Answer<Listing>>;
-  props(signal: AbortSignal): Promise<Answer<RouterProps>>;
-  /** Calls `opened` when the stream stands, then `event` for each event in order; resolves when it is over. */
-  follow(signal: AbortSignal, opened: () => void, event: (event: RouterEvent) => void): Promise<StreamEnd>;
-}
+/** How an event stream ended. */
+export type StreamEnd = { kind: 'unsupported' } | { kind: 'ended' } | { kind: 'fault'; fault: RouterFault };

@@ -1,240 +1,289 @@
-import type { Change, Lifecycle, LifecycleRules, Observation, Step } from './lifecycle-state.ts';
+import type { Change, Lifecycle } from './router-state.ts';
 import { isRunning, type Status, type UnloadReason } from './status.ts';
 
-/** How long an unload that we asked for may take before its end is no longer put down to us. */
-const ASK_REMEMBERED_MS = 10 * 60_000;
+/** One observation of a model: an event of the stream, or its row in a listing. */
+export type Observation =
+  | {
+      via: 'event';
+      status: Status;
+      /** A process was started (`model_status`), so this is a load and no wake. */
+      begins?: boolean | undefined;
+      exitCode?: number | undefined;
+      progress?: number | undefined;
+      /** All `--models-max` places were taken, so an unload may be an eviction. */
+      full?: boolean | undefined;
+    }
+  | {
+      via: 'listing';
+      status: Status;
+      failed?: boolean | undefined;
+      /** See ListedModel.instance. */
+      instance?: number | undefined;
+      /** The router was full, and another model started since the last listing. */
+      evicted?: boolean | undefined;
+    };
+
+/** The lifecycle after an observation, and the changes it implies. */
+export interface Step {
+  lifecycle: Lifecycle;
+  changes: Change[];
+}
+
+export interface LifecycleRules {
+  /** A load this soon after an unload is a reload. */
+  reloadWindowMs: number;
+}
+
+/** After this time, an end of the model is not attributed to a pending unload request any more. */
+const UNLOAD_REQUEST_MS = 10 * 60_000;
 
 /**
- * One step of a model's life: what we believed, what was seen, what we believe now and what therefore
- * happened. `life` is undefined at first sight, which counts nothing: the model was there before us; then
- * `earlier` is its last unload, if one is remembered.
+ * Advances a lifecycle by one observation. `lifecycle` is undefined at the first one, which counts nothing: the model
+ * was there before the exporter; `earlier` is then its last unload, if an earlier process or listing knew of one.
  */
-export function see(
+export function advance(
   lifecycle: Lifecycle | undefined,
   observation: Observation,
   at: number,
   rules: LifecycleRules,
   earlier?: Lifecycle['lastUnload'],
 ): Step {
-  if (lifecycle === undefined) return meet(observation, at, earlier);
-  // A look at a model that is still gone decides nothing: the eviction may yet show itself.
-  const decided = isRunning(observation.status) ? settle(lifecycle, false) : still(lifecycle);
-  const awake = forgetOldAsk(decided.lifecycle, at);
-  const ended = startsAnotherProcess(awake, observation)
-    ? endUnseen(awake, observation, at, rules)
-    : still(awake);
-  const moved = move(ended.lifecycle, observation, at, rules);
-  const turned: Change[] =
-    lifecycle.status === observation.status
-      ? []
-      : [{ kind: 'status', from: lifecycle.status, to: observation.status }];
-  const entered = turned.length > 0 || ended.changes.length > 0;
+  if (lifecycle === undefined) return appear(observation, at, earlier);
+  // A pending reason stays pending while the model stays unloaded: another model may still start in its place.
+  const settled = isRunning(observation.status) ? settleReason(lifecycle, false) : unchanged(lifecycle);
+  const current = dropOldRequest(settled.lifecycle, at);
+  const ended = isOtherProcess(current, observation)
+    ? endUnobserved(current, observation, at, rules)
+    : unchanged(current);
+  const entered = enterStatus(ended.lifecycle, observation, at, rules);
+  const changesStatus = lifecycle.status !== observation.status;
+  const since = changesStatus || ended.changes.length > 0 ? at : entered.lifecycle.since;
   return {
-    lifecycle: remember({ ...moved.lifecycle, ...(entered && { since: at }) }, observation),
-    changes: [...decided.changes, ...turned, ...ended.changes, ...moved.changes],
+    lifecycle: record({ ...entered.lifecycle, since }, observation),
+    changes: [
+      ...settled.changes,
+      ...(changesStatus ? [{ kind: 'status', from: lifecycle.status, to: observation.status } as const] : []),
+      ...ended.changes,
+      ...entered.changes,
+    ],
   };
 }
 
-/** We ask for an unload: its end will be put down to us, also when it takes a forced kill. */
-export function ask(lifecycle: Lifecycle, at: number): Lifecycle {
+/** Marks an unload request as pending: the end of the model is then `requested`, even if the process is killed. */
+export function requestUnload(lifecycle: Lifecycle, at: number): Lifecycle {
   return { ...lifecycle, unloadRequestedAt: at };
 }
 
-/** The router would not unload it: what happens next is not our doing, unless we had asked `before` as well. */
+/** Cancels a pending unload request that the router refused; an earlier request, made at `before`, stays pending. */
 export function cancelUnloadRequest(lifecycle: Lifecycle, before?: number): Lifecycle {
-  const { unloadRequestedAt, ...rest } = lifecycle;
-  return unloadRequestedAt === undefined || before === undefined
-    ? rest
-    : { ...rest, unloadRequestedAt: before };
+  const isPending = lifecycle.unloadRequestedAt !== undefined;
+  return { ...lifecycle, unloadRequestedAt: isPending ? before : undefined };
 }
 
-/** Says what an pendingReason unload was. Nothing happens where none is pendingReason. */
-export function settle(lifecycle: Lifecycle, evicted: boolean): Step {
-  const { pendingReason, ...rest } = lifecycle;
-  if (pendingReason === undefined) return still(lifecycle);
-  return unload(rest, evicted ? 'evicted' : 'external', pendingReason.from, pendingReason.at);
+/** Decides a pending unload reason. Changes nothing where none is pending. */
+export function settleReason(lifecycle: Lifecycle, evicted: boolean): Step {
+  const { pendingReason } = lifecycle;
+  if (pendingReason === undefined) return unchanged(lifecycle);
+  const { at, from } = pendingReason;
+  return unload({ ...lifecycle, pendingReason: undefined }, evicted ? 'evicted' : 'external', from, at);
 }
 
-/** No longer listed: what was in memory is not any more. */
+/** The model is not listed any more, so its process is gone too. */
 export function vanish(lifecycle: Lifecycle, at: number): Step {
-  const decided = settle(lifecycle, false);
-  const ended = disappear(decided.lifecycle, at);
-  return {
-    lifecycle: ended.lifecycle,
-    changes: [...decided.changes, ...ended.changes, { kind: 'vanished' }],
+  const settled = settleReason(lifecycle, false);
+  const ended = chain(settled, end(settled.lifecycle, at));
+  return { lifecycle: ended.lifecycle, changes: [...ended.changes, { kind: 'vanished' }] };
+}
+
+function appear(observation: Observation, at: number, earlier: Lifecycle['lastUnload']): Step {
+  const begins = isStart(observation);
+  const lifecycle: Lifecycle = {
+    status: 'other',
+    since: begins ? at : undefined,
+    loading:
+      observation.status === 'loading' ? { kind: 'load', startedAt: begins ? at : undefined } : undefined,
+    loadFailed: observation.via === 'listing' && observation.failed === true,
+    markedFailed: false,
+    lastUnload: begins || !isRunning(observation.status) ? earlier : undefined,
   };
+  return { lifecycle: record(lifecycle, observation), changes: [{ kind: 'appeared' }] };
 }
 
-function meet(observation: Observation, at: number, earlier: Lifecycle['lastUnload']): Step {
-  const lifecycle: Lifecycle = { status: 'other', loadFailed: false, markedFailed: false };
-  if (observation.via === 'listing') lifecycle.loadFailed = observation.failed === true;
-  if (observation.status === 'loading') lifecycle.loading = { kind: 'load' };
-  if (isBeginning(observation)) {
-    lifecycle.loading = { kind: 'load', startedAt: at };
-    lifecycle.since = at;
-  }
-  const wasAtRest = isBeginning(observation) || !isRunning(observation.status);
-  if (earlier && wasAtRest) lifecycle.lastUnload = { at: earlier.at, reason: earlier.reason };
-  return { lifecycle: remember(lifecycle, observation), changes: [{ kind: 'appeared' }] };
-}
-
-/** An event tells of a start: the model was unloaded a moment ago, even if we never saw it so. */
-function isBeginning(observation: Observation): boolean {
+/** A process was started, so the model was unloaded a moment ago even if that was not observed. */
+function isStart(observation: Observation): boolean {
   return observation.via === 'event' && observation.begins === true;
 }
 
-/** Takes over what is not a deed: the status itself, the process, the router's mark, the progress. */
-function remember(lifecycle: Lifecycle, observation: Observation): Lifecycle {
-  const { instance: _, loading, ...rest } = lifecycle;
-  const next: Lifecycle = { ...rest, status: observation.status };
-  if (observation.status !== 'other') next.known = observation.status;
+/** Takes over what is no change in itself: the status, the process, the failure mark, the progress. */
+function record(lifecycle: Lifecycle, observation: Observation): Lifecycle {
+  const { status } = observation;
+  const next = {
+    ...lifecycle,
+    status,
+    known: status === 'other' ? lifecycle.known : status,
+    loading: status === 'loading' || status === 'other' ? lifecycle.loading : undefined,
+  };
   if (observation.via === 'listing') {
-    if (observation.instance !== undefined) next.instance = observation.instance;
-    next.markedFailed = observation.failed === true;
-  } else {
-    // An event of a start does not tell which process: the next listing will.
-    const starts = isRunning(observation.status) && (observation.begins || !isRunning(lifecycle.known));
-    if (!starts && lifecycle.instance !== undefined) next.instance = lifecycle.instance;
-    next.markedFailed = observation.status === 'unloaded' && (observation.exitCode ?? 0) !== 0;
+    return { ...next, instance: observation.instance, markedFailed: observation.failed === true };
   }
-  if (loading && (observation.status === 'loading' || observation.status === 'other')) {
-    const progress = observation.via === 'event' ? observation.progress : undefined;
-    next.loading = progress === undefined ? loading : { ...loading, progress };
-  }
-  return next;
+  const { begins, exitCode = 0, progress } = observation;
+  // An event of a start does not name the process: the next listing does.
+  const starts = isRunning(status) && (begins || !isRunning(lifecycle.known));
+  return {
+    ...next,
+    loading: next.loading && progress !== undefined ? { ...next.loading, progress } : next.loading,
+    instance: starts ? undefined : lifecycle.instance,
+    markedFailed: status === 'unloaded' && exitCode !== 0,
+  };
 }
 
-/** Whether this sighting is of another process than the one we believed in, so that an end went unseen. */
-function startsAnotherProcess(lifecycle: Lifecycle, observation: Observation): boolean {
-  if (observation.via === 'event') {
-    return observation.begins === true && isRunning(lifecycle.known) && !isComingUp(lifecycle);
+/** Whether the observation is of another process than the last one, so that an end was not observed. */
+function isOtherProcess(lifecycle: Lifecycle, observation: Observation): boolean {
+  const { known, instance } = lifecycle;
+  if (observation.via === 'event') return isStart(observation) && isRunning(known) && !isStarting(lifecycle);
+  if (observation.instance && instance !== undefined) {
+    return observation.instance !== instance && known !== undefined;
   }
-  if (!observation.instance || lifecycle.instance === undefined) {
-    // Without processes to compare, only a new mark of failure on a model at rest tells of an attempt.
-    return observation.failed === true && !lifecycle.markedFailed && lifecycle.known === 'unloaded';
-  }
-  return observation.instance !== lifecycle.instance && lifecycle.known !== undefined;
+  // Without ports to compare, only a new failure mark on an unloaded model shows that it was started.
+  return observation.failed === true && !lifecycle.markedFailed && known === 'unloaded';
 }
 
-/** What must have happened between two sightings for the second to be of another process. */
-function endUnseen(lifecycle: Lifecycle, observation: Observation, at: number, rules: LifecycleRules): Step {
-  const ended = disappear(lifecycle, at);
-  const { loading: _, ...gone } = ended.lifecycle;
-  const rested: Step = { ...ended, lifecycle: { ...gone, known: 'unloaded' } };
-  if (isRunning(observation.status) || observation.status === 'other') return rested;
-  // It is at rest again: a whole load came and went unseen.
-  if (observation.via === 'listing' && observation.failed) return after(rested, failLoad(rested.lifecycle));
-  const loaded = after(rested, arrive(rested.lifecycle, at, rules));
-  const left = after(loaded, leave({ ...loaded.lifecycle, known: 'loaded' }, observation, at, rules));
-  return { ...left, lifecycle: { ...left.lifecycle, known: 'unloaded' } };
+/** What must have happened between two observations if the second is of another process. */
+function endUnobserved(
+  lifecycle: Lifecycle,
+  observation: Observation,
+  at: number,
+  rules: LifecycleRules,
+): Step {
+  const ended = end(lifecycle, at);
+  const gone: Step = { ...ended, lifecycle: { ...ended.lifecycle, loading: undefined, known: 'unloaded' } };
+  if (isRunning(observation.status) || observation.status === 'other') return gone;
+  // It is unloaded again: a whole load was not observed.
+  if (observation.via === 'listing' && observation.failed) return chain(gone, failLoad(gone.lifecycle));
+  const loaded = chain(gone, becomeLoaded(gone.lifecycle, at, rules));
+  const unloaded = chain(
+    loaded,
+    leaveMemory({ ...loaded.lifecycle, known: 'loaded' }, observation, at, rules),
+  );
+  return { ...unloaded, lifecycle: { ...unloaded.lifecycle, known: 'unloaded' } };
 }
 
-function move(lifecycle: Lifecycle, observation: Observation, at: number, rules: LifecycleRules): Step {
+function enterStatus(
+  lifecycle: Lifecycle,
+  observation: Observation,
+  at: number,
+  rules: LifecycleRules,
+): Step {
   switch (observation.status) {
     case 'loading':
-      return begin(lifecycle, isBeginning(observation), at);
+      return startLoading(lifecycle, isStart(observation), at);
     case 'loaded':
-      return arrive(lifecycle, at, rules);
+      return becomeLoaded(lifecycle, at, rules);
     case 'sleeping':
       return fallAsleep(lifecycle, at, rules);
     case 'unloaded':
     case 'downloading':
-      return leave(lifecycle, observation, at, rules);
+      return leaveMemory(lifecycle, observation, at, rules);
     case 'other':
-      return still(lifecycle);
+      return unchanged(lifecycle);
   }
 }
 
-function begin(lifecycle: Lifecycle, begins: boolean, at: number): Step {
-  switch (lifecycle.known) {
-    case 'loading':
-      return still(
-        begins ? { ...lifecycle, loading: { startedAt: at, ...lifecycle.loading, kind: 'load' } } : lifecycle,
-      );
-    case 'loaded': // It slept and wakes, and nobody told us that it slept.
-      return {
-        lifecycle: { ...lifecycle, loading: { kind: 'wake', startedAt: at } },
-        changes: [{ kind: 'slept' }],
-      };
-    case 'sleeping':
-      return still({ ...lifecycle, loading: { kind: 'wake', startedAt: at } });
-    default:
-      return still({ ...lifecycle, loading: { kind: 'load', startedAt: at } });
+function startLoading(lifecycle: Lifecycle, begins: boolean, at: number): Step {
+  const { known, loading } = lifecycle;
+  if (known === 'loading') {
+    if (!begins) return unchanged(lifecycle);
+    return unchanged({
+      ...lifecycle,
+      loading: { ...loading, kind: 'load', startedAt: loading?.startedAt ?? at },
+    });
   }
+  const wakes = known === 'loaded' || known === 'sleeping';
+  const next: Lifecycle = { ...lifecycle, loading: { kind: wakes ? 'wake' : 'load', startedAt: at } };
+  // A loaded model that loads wakes up: that it fell asleep was not observed.
+  return known === 'loaded' ? { lifecycle: next, changes: [{ kind: 'slept' }] } : unchanged(next);
 }
 
-/** It is loaded: by a load, by a wake, or it was so already. */
-function arrive(lifecycle: Lifecycle, at: number, rules: LifecycleRules): Step {
-  if (lifecycle.known === undefined || lifecycle.known === 'loaded') return still(lifecycle);
-  if (lifecycle.known === 'sleeping' || lifecycle.loading?.kind === 'wake')
-    return { lifecycle, changes: [{ kind: 'woke' }] };
-  const { lastUnload, ...rest } = lifecycle;
-  const startedAt = lifecycle.known === 'loading' ? lifecycle.loading?.startedAt : undefined;
-  const reloaded = lastUnload !== undefined && at - lastUnload.at <= rules.reloadWindowMs;
+/** It is loaded now: after a load or a wake, or as before. */
+function becomeLoaded(lifecycle: Lifecycle, at: number, rules: LifecycleRules): Step {
+  const { known, loading, lastUnload } = lifecycle;
+  if (known === undefined || known === 'loaded') return unchanged(lifecycle);
+  if (known === 'sleeping' || loading?.kind === 'wake') return { lifecycle, changes: [{ kind: 'woke' }] };
+  const startedAt = known === 'loading' ? loading?.startedAt : undefined;
+  const isReload = lastUnload !== undefined && at - lastUnload.at <= rules.reloadWindowMs;
   const loaded: Change = {
     kind: 'loaded',
-    ...(startedAt !== undefined && { durationSeconds: secondsBetween(startedAt, at) }),
-    ...(reloaded && {
-      reload: { reason: lastUnload.reason, afterSeconds: secondsBetween(lastUnload.at, at) },
-    }),
+    durationSeconds: startedAt === undefined ? undefined : (at - startedAt) / 1000,
+    reload: isReload ? { reason: lastUnload.reason, afterSeconds: (at - lastUnload.at) / 1000 } : undefined,
   };
-  return { lifecycle: { ...rest, loadFailed: false }, changes: [loaded] };
+  return { lifecycle: { ...lifecycle, lastUnload: undefined, loadFailed: false }, changes: [loaded] };
 }
 
 function fallAsleep(lifecycle: Lifecycle, at: number, rules: LifecycleRules): Step {
-  if (lifecycle.known === undefined || lifecycle.known === 'sleeping') return still(lifecycle);
-  const loaded = arrive(lifecycle, at, rules);
+  if (lifecycle.known === undefined || lifecycle.known === 'sleeping') return unchanged(lifecycle);
+  const loaded = becomeLoaded(lifecycle, at, rules);
   return { lifecycle: loaded.lifecycle, changes: [...loaded.changes, { kind: 'slept' }] };
 }
 
-/** It has no process any more: an unload and why, or a load that failed. */
-function leave(lifecycle: Lifecycle, observation: Observation, at: number, rules: LifecycleRules): Step {
+/** It has no process any more: an unload and its reason, or a failed load. */
+function leaveMemory(
+  lifecycle: Lifecycle,
+  observation: Observation,
+  at: number,
+  rules: LifecycleRules,
+): Step {
   const from = lifecycle.known;
-  if (!isRunning(from)) return still(lifecycle);
-  const end = endOf(observation);
-  if (isComingUp(lifecycle) && end === 'well') {
-    // Only what came up can end well: it was loaded, and nobody told us when.
-    const loaded = arrive({ ...lifecycle, known: 'unloaded' }, at, rules);
-    return after(loaded, leave({ ...loaded.lifecycle, known: 'loaded' }, observation, at, rules));
+  if (!isRunning(from)) return unchanged(lifecycle);
+  const exit = exitOf(observation);
+  if (isStarting(lifecycle) && exit === 'clean') {
+    // Only a loaded model exits cleanly: that it was loaded was not observed.
+    const loaded = becomeLoaded({ ...lifecycle, known: 'unloaded' }, at, rules);
+    return chain(loaded, leaveMemory({ ...loaded.lifecycle, known: 'loaded' }, observation, at, rules));
   }
-  if (lifecycle.unloadRequestedAt !== undefined || (isComingUp(lifecycle) && end === 'untold'))
-    return disappear(lifecycle, at);
-  if (end === 'badly')
-    return isComingUp(lifecycle) ? failLoad(lifecycle) : unload(lifecycle, 'crashed', from, at);
-  if (observation.via === 'listing')
+  const isRequested = lifecycle.unloadRequestedAt !== undefined;
+  if (isRequested || (isStarting(lifecycle) && exit === 'unknown')) return end(lifecycle, at);
+  if (exit === 'failed') {
+    return isStarting(lifecycle) ? failLoad(lifecycle) : unload(lifecycle, 'crashed', from, at);
+  }
+  if (observation.via === 'listing') {
     return unload(lifecycle, observation.evicted ? 'evicted' : 'external', from, at);
+  }
   return observation.full
-    ? still({ ...lifecycle, pendingReason: { at, from } })
+    ? unchanged({ ...lifecycle, pendingReason: { at, from } })
     : unload(lifecycle, 'external', from, at);
 }
 
-/** It went, and how is not known. A load that ended unseen may have failed or not: it counts as neither. */
-function disappear(lifecycle: Lifecycle, at: number): Step {
-  if (!isRunning(lifecycle.known)) return still(lifecycle);
+/** The process ended in an unknown way. A load that ended unobserved counts neither as loaded nor as failed. */
+function end(lifecycle: Lifecycle, at: number): Step {
+  if (!isRunning(lifecycle.known)) return unchanged(lifecycle);
   if (lifecycle.unloadRequestedAt !== undefined) return unload(lifecycle, 'requested', lifecycle.known, at);
-  return isComingUp(lifecycle) ? still(lifecycle) : unload(lifecycle, 'external', lifecycle.known, at);
+  return isStarting(lifecycle) ? unchanged(lifecycle) : unload(lifecycle, 'external', lifecycle.known, at);
 }
 
-/** A listing marks only what ended badly, and that its process is the same shows that nothing was forgotten. */
-function endOf(observation: Observation): 'well' | 'badly' | 'untold' {
+/** A listing marks only failed exits; without the mark, a known port shows that the exit was clean. */
+function exitOf(observation: Observation): 'clean' | 'failed' | 'unknown' {
   if (observation.via === 'event') {
-    if (observation.exitCode === undefined) return 'untold';
-    return observation.exitCode === 0 ? 'well' : 'badly';
+    if (observation.exitCode === undefined) return 'unknown';
+    return observation.exitCode === 0 ? 'clean' : 'failed';
   }
-  if (observation.failed) return 'badly';
-  return observation.instance ? 'well' : 'untold';
+  if (observation.failed) return 'failed';
+  return observation.instance ? 'clean' : 'unknown';
 }
 
-/** A new process is starting: not yet loaded, and not a sleeper that wakes. */
-function isComingUp(lifecycle: Lifecycle): boolean {
+/** A new process is loading the model; waking up does not count. */
+function isStarting(lifecycle: Lifecycle): boolean {
   return lifecycle.known === 'loading' && lifecycle.loading?.kind === 'load';
 }
 
 function unload(lifecycle: Lifecycle, reason: UnloadReason, from: Status, at: number): Step {
-  const { unloadRequestedAt: _, ...rest } = lifecycle;
-  const loadFailed = from === 'loading' && reason === 'requested' ? false : lifecycle.loadFailed;
+  const isRequestedWhileLoading = from === 'loading' && reason === 'requested';
   return {
-    lifecycle: { ...rest, loadFailed, lastUnload: { at, reason } },
+    lifecycle: {
+      ...lifecycle,
+      unloadRequestedAt: undefined,
+      loadFailed: lifecycle.loadFailed && !isRequestedWhileLoading,
+      lastUnload: { at, reason },
+    },
     changes: [{ kind: 'unloaded', reason, from }],
   };
 }
@@ -243,21 +292,16 @@ function failLoad(lifecycle: Lifecycle): Step {
   return { lifecycle: { ...lifecycle, loadFailed: true }, changes: [{ kind: 'load_failed' }] };
 }
 
-function forgetOldAsk(lifecycle: Lifecycle, at: number): Lifecycle {
-  return lifecycle.unloadRequestedAt !== undefined && at - lifecycle.unloadRequestedAt > ASK_REMEMBERED_MS
-    ? cancelUnloadRequest(lifecycle)
-    : lifecycle;
+function dropOldRequest(lifecycle: Lifecycle, at: number): Lifecycle {
+  const { unloadRequestedAt: requestedAt } = lifecycle;
+  const isOld = requestedAt !== undefined && at - requestedAt > UNLOAD_REQUEST_MS;
+  return isOld ? { ...lifecycle, unloadRequestedAt: undefined } : lifecycle;
 }
 
-function still(lifecycle: Lifecycle): Step {
+function unchanged(lifecycle: Lifecycle): Step {
   return { lifecycle, changes: [] };
 }
 
-function after(first: Step, second: Step): Step {
+function chain(first: Step, second: Step): Step {
   return { lifecycle: second.lifecycle, changes: [...first.changes, ...second.changes] };
-}
-
-/** Never negative: the wall clock may be set back between two sightings. */
-function secondsBetween(from: number, to: number): number {
-  return Math.max(0, to - from) / 1000;
 }

@@ -1,73 +1,159 @@
-import type { Fault, FaultKind, ModelFacts, RouterProps } from './feed.ts';
-import type { Change, Lifecycle } from './lifecycle-state.ts';
+import { matchesGlob } from '../lib/glob.ts';
+import type { FaultKind, ModelFacts, RouterFault, RouterProps } from './feed.ts';
+import type { Status, UnloadReason } from './status.ts';
+import type { Cause } from './usage.ts';
 
-/** What we believe of one model of a router. */
-export interface ModelState {
-  id: string;
-  aliases: readonly string[];
-  lifecycle: Lifecycle;
-  facts: ModelFacts;
-  /** When we first saw it; milliseconds since the epoch. */
-  firstSeenAt: number;
-  /** How long its last load took, as far as it was seen from beginning to end. */
-  loadSeconds?: number;
-  download?: { doneBytes: number; totalBytes: number };
-  /** Absent when nobody knows: not read yet, or the router runs without `--metrics`. */
-  activity?: Activity;
-}
+// Times are monotonic milliseconds (see lib/clock.ts) unless a comment says otherwise.
 
-/** What a model's own metrics say of its work. */
-export interface Activity {
-  /** It is serving, or has requests waiting. */
-  busy: boolean;
-  /** When this process was first asked. */
-  watchedAt: number;
-  /** When its counters last moved, as far as it was seen; milliseconds since the epoch. */
-  lastAt?: number;
-  /** The sum of its counters of work, of one process: it tells that they moved. */
-  work: number;
-}
-
-/** Whether a router's models have metrics of their own (`--metrics`). */
-export const ENGINE_METRICS_STATES = ['unknown', 'enabled', 'disabled'] as const;
-
-export type EngineMetricsState = (typeof ENGINE_METRICS_STATES)[number];
-
-/** How a router's events reach us: `unsupported` routers are polled. */
-export const STREAM_STATES = ['connecting', 'connected', 'unsupported'] as const;
-
-export type StreamState = (typeof STREAM_STATES)[number];
-
-/** What we believe of one router. */
+/** The observed state of one router. Only the functions in observations.ts change it. */
 export interface RouterState {
   name: string;
   url: string;
-  /** The last listing succeeded; undefined before the first. */
+  /** Whether the last listing succeeded; undefined before the first. */
   up: boolean | undefined;
-  fault?: Fault;
-  /** When the last listing arrived, in milliseconds since the epoch. */
+  /** Why the last listing failed; absent while the router is up. */
+  fault?: RouterFault;
+  /** When the last listing arrived. */
   listedAt?: number;
-  /** What was wrong with the entries of the last listing that were left out. */
+  /** What was wrong with each entry of the last listing that was left out. */
   malformed: readonly string[];
   stream: StreamState;
   engineMetrics: EngineMetricsState;
   props: RouterProps;
-  /** By id, in the router's order. Kept while the router is down: then it is what we last knew. */
-  models: ReadonlyMap<string, ModelState>;
+  /** By id, in the router's order. While the router is down, this is the last known state. */
+  models: Map<string, ModelState>;
 }
 
-/** Something that happened, as the world sees it: counters, the event stream and the log live on these. */
+/** How events arrive; routers whose stream is `unsupported` are polled. */
+export const STREAM_STATES = ['connecting', 'connected', 'unsupported'] as const;
+
+export type StreamState = (typeof STREAM_STATES)[number];
+
+/** Whether a router's models publish metrics of their own (`--metrics`). */
+export const ENGINE_METRICS_STATES = ['unknown', 'enabled', 'disabled'] as const;
+
+export type EngineMetricsState = (typeof ENGINE_METRICS_STATES)[number];
+
+/**
+ * The observed state of one model. Immutable: every change makes a new object, so a cache of something derived from a
+ * model may compare by identity.
+ */
+export interface ModelState {
+  readonly id: string;
+  readonly aliases: readonly string[];
+  readonly lifecycle: Lifecycle;
+  readonly facts: ModelFacts;
+  readonly firstSeenAt: number;
+  /** Duration of the last load that was observed from start to end. */
+  readonly loadSeconds?: number | undefined;
+  readonly download?: { readonly doneBytes: number; readonly totalBytes: number } | undefined;
+  /** Absent while unknown: not read yet, or the router runs without `--metrics`. */
+  readonly activity?: Activity | undefined;
+}
+
+/** Where a model is in its lifecycle, as far as it was observed. */
+export interface Lifecycle {
+  readonly status: Status;
+  /** When it entered its status; absent when it was already in it at the first observation. */
+  readonly since?: number | undefined;
+  /** The last status that the exporter knows: `status`, unless that is `other`. */
+  readonly known?: Status | undefined;
+  /** While loading: whether a process starts or a sleeping model wakes, and when that began. */
+  readonly loading?:
+    | {
+        readonly kind: 'load' | 'wake';
+        readonly startedAt?: number | undefined;
+        readonly progress?: number | undefined;
+      }
+    | undefined;
+  /** The last load failed. A requested unload during a load is no failure. */
+  readonly loadFailed: boolean;
+  /** The router marks the ended process as failed (`exit_code` not 0). */
+  readonly markedFailed: boolean;
+  /** See ListedModel.instance; absent after an event of a load until the next listing. */
+  readonly instance?: number | undefined;
+  /** When the pending unload request was made; absent without one. */
+  readonly unloadRequestedAt?: number | undefined;
+  readonly lastUnload?: { readonly at: number; readonly reason: UnloadReason } | undefined;
+  /** The pending unload reason: it ended well while the router was full, so the next event decides. */
+  readonly pendingReason?: { readonly at: number; readonly from: Status } | undefined;
+}
+
+/** What a model's own metrics say about its work. */
+export interface Activity {
+  /** It is processing a request, or requests are waiting. */
+  readonly busy: boolean;
+  /** When this process was first read. */
+  readonly watchedAt: number;
+  /** When its work counters last moved, as far as observed. */
+  readonly lastAt?: number | undefined;
+  /** Sum of the work counters of this process. */
+  readonly work: number;
+}
+
+/** One change of a model: its status, or what a change of status means. */
+export type Change =
+  | { kind: 'appeared' }
+  | { kind: 'status'; from?: Status; to: Status }
+  | {
+      kind: 'loaded';
+      durationSeconds?: number | undefined;
+      reload?: { reason: UnloadReason; afterSeconds: number } | undefined;
+    }
+  | { kind: 'load_failed' }
+  | { kind: 'unloaded'; reason: UnloadReason; from: Status }
+  | { kind: 'slept' }
+  | { kind: 'woke' }
+  | { kind: 'vanished' };
+
+/** A change of the observed state that is published: to counters, log and event stream. */
 export type Transition = { router: string; at: number } & (
-  | { kind: 'model'; model: string; change: Change }
+  | {
+      kind: 'model';
+      model: string;
+      change: Change;
+      /** Of a reload: why a client requested the model. */
+      cause?: Cause | undefined;
+    }
   | { kind: 'router'; change: 'added' | 'removed' | 'up' }
-  | { kind: 'router'; change: 'down'; fault: Fault }
+  | { kind: 'router'; change: 'down'; fault: RouterFault }
   | { kind: 'malformed'; entries: readonly string[] }
   | { kind: 'stream'; state: StreamState }
 );
 
-/** What the tracker did and saw: for the exporter's metrics about itself. */
+/** What a tracker did, for the exporter's metrics about itself. */
 export type Notice = { router: string; at: number } & (
   | { kind: 'event'; event: string }
-  | { kind: 'polled'; seconds: number; fault?: FaultKind }
+  | { kind: 'polled'; seconds: number; fault?: FaultKind | undefined }
   | { kind: 'reconnecting' }
 );
+
+/** Whether a glob matches the model's id or one of its aliases. */
+export function matchesModel(
+  patterns: readonly string[],
+  { id, aliases }: Pick<ModelState, 'id' | 'aliases'>,
+): boolean {
+  return patterns.some((pattern) => [id, ...aliases].some((name) => matchesGlob(pattern, name)));
+}
+
+/** The model with this id, else the first with this alias. */
+export function modelNamed(models: ReadonlyMap<string, ModelState>, name: string): ModelState | undefined {
+  return models.get(name) ?? [...models.values()].find(({ aliases }) => aliases.includes(name));
+}
+
+/**
+ * Since when a model in memory has been idle; undefined when it is busy, loading, not in memory or unknown. Never
+ * earlier than observed: a model may have been idle before its first observation.
+ */
+export function idleSince({ lifecycle, activity, firstSeenAt }: ModelState): number | undefined {
+  const since = lifecycle.since ?? firstSeenAt;
+  switch (lifecycle.status) {
+    case 'sleeping':
+      return Math.max(since, activity?.lastAt ?? since);
+    case 'loaded':
+      if (activity === undefined || activity.busy) return undefined;
+      return Math.max(since, activity.lastAt ?? activity.watchedAt);
+    default:
+      return undefined;
+  }
+}

@@ -1,4 +1,4 @@
-/** What a model can be, as the router says it; `other` is a status nobody knows yet, or none at all. */
+/** The status of a model as the router reports it; `other` is an unknown status, or none. */
 export const STATUSES = ['downloading', 'unloaded', 'loading', 'loaded', 'sleeping', 'other'] as const;
 
 export type Status = (typeof STATUSES)[number];
@@ -8,7 +8,7 @@ export const UNLOAD_REASONS = ['requested', 'external', 'evicted', 'crashed'] as
 
 export type UnloadReason = (typeof UNLOAD_REASONS)[number];
 
-/** Whether the model has a process on the router's host, as `--models-max` counts it. */
+/** Whether a model in this status has a process, as `--models-max` counts it. */
 export function isRunning(status: Status | undefined): status is 'loading' | 'loaded' | 'sleeping' {
   return status === 'loading' || status === 'loaded' || status === 'sleeping';
 }

@@ -3,10 +3,10 @@ import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
 import { savedTime } from '../lib/saved-time.ts';
 import type { StatePart } from '../state/keep-state.ts';
-import type { LifecycleRules } from './lifecycle-state.ts';
-import { createRouterEntry, type RouterEntry } from './router-entry.ts';
-import type { RouterState, Transition } from './router-state.ts';
+import type { LifecycleRules } from './lifecycle.ts';
+import type { Lifecycle, RouterState, Transition } from './router-state.ts';
 import { UNLOAD_REASONS } from './status.ts';
+import type { ReportedRequest } from './usage.ts';
 
 /** The last unload of a model. `at` is wall time in the state file, else monotonic; milliseconds. */
 export const savedUnload = z.object({
@@ -18,92 +18,110 @@ export const savedUnload = z.object({
 
 export type LastUnload = z.infer<typeof savedUnload>;
 
-/** The belief about every router and model, and the news of its changes. */
+/** The observed state of all routers and models. The functions in observations.ts update it. */
 export interface Store {
+  readonly clock: Clock;
+  readonly rules: LifecycleRules;
   /** All routers, in the order in which they were added. */
   routers(): readonly Readonly<RouterState>[];
-  entry(router: string): RouterEntry | undefined;
-  /** Starts to believe in a router. Throws when the name is taken: the configuration forbids it. */
-  add(router: string, url: string): RouterEntry;
-  /** Ends the belief in a router: it and its models leave every scrape. */
-  remove(router: string): void;
-  /** Unloads after which a load would be a reload: also of models that are not there, or not seen yet. */
-  lastUnloads(): LastUnload[];
-  /** Last unloads that an earlier process knew of: a load that follows soon is a reload-after-unload. */
-  recall(unloads: readonly LastUnload[]): void;
+  router(name: string): RouterState | undefined;
+  /** Throws when the name is taken: the configuration does not allow that. */
+  add(name: string, url: string): RouterState;
+  /** Removes a router and its models from every scrape. Its last unloads are kept: it may come back. */
+  remove(name: string): void;
+  /** Counts a change, and publishes its transition if it has one. */
+  changed(transition?: Transition): void;
   onTransition(listener: (transition: Transition) => void): () => void;
-  /** Another number after every change of anything in the belief: for caches. */
+  /** Another number after every change: for caches. */
   version(): number;
+  /** Reported requests for models, the oldest first; see usage.ts. */
+  readonly requests: ReportedRequest[];
+  /** The last unloads after which a load would be a reload, of absent models too. In wall time. */
+  lastUnloads(): LastUnload[];
+  /** Restores last unloads of an earlier process. */
+  restoreLastUnloads(unloads: readonly LastUnload[]): void;
+  /** Keeps the last unload of a model that is not listed any more. */
+  keepLastUnload(router: string, model: string, unload: Lifecycle['lastUnload']): void;
+  /** Takes out the kept last unload of a model that has appeared: from now on its state has it. */
+  takeLastUnload(router: string, model: string): Lifecycle['lastUnload'];
 }
 
 export function createStore(clock: Clock, rules: LifecycleRules): Store {
-  const entries = new Map<string, RouterEntry>();
+  const routers = new Map<string, RouterState>();
   const transitions = createListeners<Transition>();
-  /** Last unloads of models that are not there: they matter as long as a load would be a reload. */
-  const absent = new Map<string, LastUnload>();
+  /** Last unloads of absent models, roughly the oldest first. */
+  const kept = new Map<string, LastUnload>();
   let version = 0;
-  const changed = (transition?: Transition) => {
-    version += 1;
-    if (transition) transitions.tell(transition);
-  };
-  return {
-    routers: () => [...entries.values()].map((entry) => entry.state),
-    entry: (router) => entries.get(router),
-    add(router, url) {
-      if (entries.has(router)) throw new Error(`a router named ${router} is there already`);
-      const entry = createRouterEntry(router, url, clock, rules, changed, {
-        take(model) {
-          const unload = absent.get(keyOf(router, model));
-          absent.delete(keyOf(router, model));
-          return unload;
-        },
-        keep: (model, unload) => keep(router, model, unload),
-      });
-      entries.set(router, entry);
-      changed({ router, at: clock.now(), kind: 'router', change: 'added' });
-      return entry;
+  const store: Store = {
+    clock,
+    rules,
+    requests: [],
+    routers: () => [...routers.values()],
+    router: (name) => routers.get(name),
+    add(name, url) {
+      if (routers.has(name)) throw new Error(`a router named ${name} exists already`);
+      const router: RouterState = {
+        name,
+        url,
+        up: undefined,
+        malformed: [],
+        stream: 'connecting',
+        engineMetrics: 'unknown',
+        props: {},
+        models: new Map(),
+      };
+      routers.set(name, router);
+      store.changed({ router: name, at: clock.now(), kind: 'router', change: 'added' });
+      return router;
     },
-    remove(router) {
-      const entry = entries.get(router);
-      if (entry === undefined) return;
-      // A router that is lost for a minute, as by DNS, may come back with what was unloaded loaded again.
-      for (const { id, lifecycle } of entry.state.models.values()) keep(router, id, lifecycle.lastUnload);
-      entries.delete(router);
-      changed({ router, at: clock.now(), kind: 'router', change: 'removed' });
-    },
-    lastUnloads() {
-      const present = [...entries.values()].flatMap(({ state }) =>
-        [...state.models.values()].flatMap(({ id, lifecycle }) =>
-          lifecycle.lastUnload ? [{ router: state.name, model: id, ...lifecycle.lastUnload }] : [],
-        ),
-      );
-      return [...absent.values(), ...present]
-        .filter((unload) => !isOld(unload))
-        .map((unload) => ({ ...unload, at: clock.wall(unload.at) }));
-    },
-    recall(unloads) {
-      for (const { at, ...of } of unloads) {
-        const unload = { ...of, at: Math.min(clock.fromWall(at), clock.now()) };
-        absent.set(keyOf(of.router, of.model), unload);
+    remove(name) {
+      const router = routers.get(name);
+      if (router === undefined) return;
+      for (const { id, lifecycle } of router.models.values()) {
+        store.keepLastUnload(name, id, lifecycle.lastUnload);
       }
+      routers.delete(name);
+      store.changed({ router: name, at: clock.now(), kind: 'router', change: 'removed' });
+    },
+    changed(transition) {
+      version += 1;
+      if (transition) transitions.tell(transition);
     },
     onTransition: transitions.add,
     version: () => version,
+    lastUnloads() {
+      const present = [...routers.values()].flatMap(({ name, models }) =>
+        [...models.values()].flatMap(({ id, lifecycle: { lastUnload } }) =>
+          lastUnload ? [{ router: name, model: id, ...lastUnload }] : [],
+        ),
+      );
+      return [...kept.values(), ...present]
+        .filter((unload) => !isOld(unload))
+        .map((unload) => ({ ...unload, at: clock.wall(unload.at) }));
+    },
+    restoreLastUnloads(unloads) {
+      for (const { router, model, at, reason } of unloads) {
+        const monotonic = Math.min(clock.fromWall(at), clock.now());
+        kept.set(keyOf(router, model), { router, model, at: monotonic, reason });
+      }
+    },
+    keepLastUnload(router, model, unload) {
+      const key = keyOf(router, model);
+      kept.delete(key);
+      if (unload) kept.set(key, { router, model, ...unload });
+      // Stopping at the first recent one keeps this cheap when thousands of models vanish at once.
+      for (const [old, oldest] of kept) {
+        if (!isOld(oldest)) break;
+        kept.delete(old);
+      }
+    },
+    takeLastUnload(router, model) {
+      const unload = kept.get(keyOf(router, model));
+      kept.delete(keyOf(router, model));
+      return unload && { at: unload.at, reason: unload.reason };
+    },
   };
-
-  function keep(
-    router: string,
-    model: string,
-    unload: Omit<LastUnload, 'router' | 'model'> | undefined,
-  ): void {
-    absent.delete(keyOf(router, model));
-    if (unload) absent.set(keyOf(router, model), { router, model, ...unload });
-    // About in order of time: the first that is not old ends the search, also when thousands vanish at once.
-    for (const [key, oldest] of absent) {
-      if (!isOld(oldest)) break;
-      absent.delete(key);
-    }
-  }
+  return store;
 
   function isOld({ at }: LastUnload): boolean {
     return at < clock.now() - rules.reloadWindowMs;
@@ -119,6 +137,6 @@ export function lastUnloadsPart(store: Store): StatePart<LastUnload[]> {
     name: 'lastUnloads',
     schema: z.array(savedUnload),
     snapshot: store.lastUnloads,
-    restore: store.recall,
+    restore: store.restoreLastUnloads,
   };
 }

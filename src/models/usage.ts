@@ -1,74 +1,85 @@
-import type { Clock } from '../lib/clock.ts';
-import type { Cause, ReportedCause } from './cause.ts';
-import { modelNamed } from './matching.ts';
+import { modelNamed } from './router-state.ts';
 import type { Store } from './store.ts';
 
-/** A request that is about to go to a router. */
-export interface Report {
-  /** Absent: whichever router has the model. */
+/** Why a client requests a model, as reported by the program that passes the request on. */
+export const REPORTED_CAUSES = ['chat', 'task', 'api'] as const;
+
+export type ReportedCause = (typeof REPORTED_CAUSES)[number];
+
+/** `unknown`: no report. */
+export const CAUSES = [...REPORTED_CAUSES, 'unknown'] as const;
+
+export type Cause = (typeof CAUSES)[number];
+
+/** Open WebUI's background tasks, as `metadata.task` names them (constants.py of 0.12); others count as `other`. */
+export const TASKS = [
+  'title_generation',
+  'tags_generation',
+  'follow_up_generation',
+  'query_generation',
+  'image_prompt_generation',
+  'autocomplete_generation',
+  'emoji_generation',
+  'function_calling',
+  'moa_response_generation',
+] as const;
+
+export type Task = (typeof TASKS)[number] | 'other';
+
+/** A report that a request for a model is about to be sent. */
+export interface UsageReport {
+  /** Absent: all routers that have the model. */
   readonly router?: string | undefined;
-  /** Its id or an alias. */
+  /** Id or alias. */
   readonly model: string;
   readonly cause: ReportedCause;
 }
 
-/** A model that somebody is about to ask for. */
-export interface Asked {
+/** A reported request, resolved to one model of one router. `at` is monotonic milliseconds. */
+export interface ReportedRequest {
   readonly router: string;
   readonly model: string;
-}
-
-/** A load that ended now, after an unload. Seconds. */
-export interface Reload {
-  readonly router: string;
-  readonly model: string;
-  readonly durationSeconds?: number | undefined;
-  readonly sinceUnloadSeconds: number;
-}
-
-/** Remembers who asked for which model, for as long as a load may be on its account. */
-export interface Usage {
-  /** The models that this may be about; none: it is about nothing that is here, and forgotten. */
-  report(report: Report): readonly Asked[];
-  causeOf(reload: Reload): Cause;
-}
-
-/** More than a fleet of people asks for between a request and the end of its load. */
-const MOST = 1000;
-/** A report comes before its request: Open WebUI may search the web in between. */
-const EARLY_MS = 60_000;
-/** It may overtake the news of an unload, which it did not cause to be undone. */
-const SLACK_MS = 1000;
-
-interface Remembered extends Asked {
   readonly cause: Cause;
   readonly at: number;
 }
 
-export function createUsage(store: Store, clock: Clock): Usage {
-  /** The oldest first. */
-  const remembered: Remembered[] = [];
-  return {
-    report({ router, model, cause }) {
-      const at = clock.now();
-      const asked = store.routers().flatMap((state): Asked[] => {
-        if (router !== undefined && state.name !== router) return [];
-        const named = modelNamed(state.models, model);
-        return named ? [{ router: state.name, model: named.id }] : [];
-      });
-      for (const each of asked) remembered.push({ ...each, cause, at });
-      if (remembered.length > MOST) remembered.splice(0, remembered.length - MOST);
-      return asked;
-    },
-    causeOf({ router, model, durationSeconds = 0, sinceUnloadSeconds }) {
-      const now = clock.now();
-      const unloadedAt = now - sinceUnloadSeconds * 1000;
-      const since = Math.max(unloadedAt - SLACK_MS, now - durationSeconds * 1000 - EARLY_MS);
-      // The first after the unload is the one that it was loaded for; others have waited with it.
-      const first = remembered.find(
-        (each) => each.at >= since && each.router === router && each.model === model,
-      );
-      return first?.cause ?? 'unknown';
-    },
-  };
+/** Enough for a large team between a request and the end of its load. */
+const MAX_REQUESTS = 1000;
+/** A report precedes its request: Open WebUI may search the web in between. */
+const LEAD_MS = 60_000;
+/** A report may arrive before the event of an unload that happened earlier. */
+const SLACK_MS = 1000;
+
+/** Remembers the reported request; answers the number of models it matches. A report that matches none is dropped. */
+export function reportUsage(store: Store, { router, model, cause }: UsageReport): number {
+  const at = store.clock.now();
+  const requests: ReportedRequest[] = [];
+  for (const { name, models } of store.routers()) {
+    const named = router === undefined || router === name ? modelNamed(models, model) : undefined;
+    if (named) requests.push({ router: name, model: named.id, cause, at });
+  }
+  store.requests.push(...requests);
+  store.requests.splice(0, store.requests.length - MAX_REQUESTS);
+  return requests.length;
+}
+
+/**
+ * Why a model was reloaded by a load that ended at `loadedAt`: the cause of the first request that was reported since
+ * the unload. Later requests waited for the same load.
+ */
+export function causeOfReload(
+  requests: readonly ReportedRequest[],
+  { router, model }: { router: string; model: string },
+  {
+    loadedAt,
+    loadSeconds = 0,
+    afterSeconds,
+  }: { loadedAt: number; loadSeconds?: number | undefined; afterSeconds: number },
+): Cause {
+  const unloadedAt = loadedAt - afterSeconds * 1000;
+  const since = Math.max(unloadedAt - SLACK_MS, loadedAt - loadSeconds * 1000 - LEAD_MS);
+  const first = requests.find(
+    (request) => request.at >= since && request.router === router && request.model === model,
+  );
+  return first?.cause ?? 'unknown';
 }

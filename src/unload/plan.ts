@@ -1,7 +1,5 @@
 import { formatDuration } from '../lib/duration.ts';
-import { idleSince } from '../models/idle.ts';
-import { matchesModel } from '../models/matching.ts';
-import type { ModelState } from '../models/router-state.ts';
+import { idleSince, type ModelState, matchesModel } from '../models/router-state.ts';
 import type { Status } from '../models/status.ts';
 import { type Candidate, chooseEnough } from './enough.ts';
 import type { ModelResult } from './report.ts';

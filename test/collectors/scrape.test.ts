@@ -9,8 +9,8 @@ import { createHolds } from '../../src/hold/holds.ts';
 import { createLifecycleMetrics } from '../../src/metrics/lifecycle-metrics.ts';
 import type { Format } from '../../src/metrics/render.ts';
 import { STATUSES } from '../../src/models/status.ts';
-import { createUsage } from '../../src/models/usage.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
+import { addRouter, driven } from '../support/driven-router.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
 import { expectGolden } from '../support/golden.ts';
@@ -24,7 +24,7 @@ function scraping(
   loads = () => ({ successful: true, loadedAt: LOADED_AT }),
   holds = createHolds(clock),
 ) {
-  const lifecycleMetrics = createLifecycleMetrics(createUsage(store, clock).causeOf);
+  const lifecycleMetrics = createLifecycleMetrics();
   store.onTransition(lifecycleMetrics.transition);
   const scrape = createScrape([
     collectRouters(store, clock),
@@ -66,7 +66,7 @@ describe('a scrape', () => {
   it('before the first listing says nothing about what is not known', async () => {
     const believed = nobody();
     const scrape = scraping(believed);
-    believed.store.add('gpu-box', 'http://gpu-box:8080');
+    addRouter(believed.store, 'gpu-box', 'http://gpu-box:8080');
     const text = await scrape();
     expectGolden('scrape-before-first-listing.prom', text);
     parseExposition(text);
@@ -75,7 +75,7 @@ describe('a scrape', () => {
   it('of a router that is up and has no models', async () => {
     const believed = nobody();
     const scrape = scraping(believed);
-    believed.store.add('gpu-box', 'http://gpu-box:8080').listed(aListing());
+    addRouter(believed.store, 'gpu-box', 'http://gpu-box:8080').listed(aListing());
     const read = parseExposition(await scrape());
     for (const status of STATUSES)
       expect(read.value('llama_router_models', { router: 'gpu-box', status })).toBe(0);
@@ -124,7 +124,7 @@ describe('of a model', () => {
 
   it('that vanishes nothing is left', async () => {
     const { scrape, store } = aBusyScrape();
-    store.entry('attic')?.listed(aListing());
+    driven(store, 'attic').listed(aListing());
     expect(await scrape()).not.toContain('model="solo"');
   });
 
@@ -134,7 +134,7 @@ describe('of a model', () => {
     expect(parseExposition(await scrape()).value('llama_router_model_load_progress_ratio', labels)).toBe(
       0.25,
     );
-    store.entry('gpu-box')?.event(turned('llama-70b', 'loaded'));
+    driven(store, 'gpu-box').event(turned('llama-70b', 'loaded'));
     expect(
       parseExposition(await scrape()).value('llama_router_model_load_progress_ratio', labels),
     ).toBeUndefined();
@@ -155,7 +155,7 @@ describe('of a hold', () => {
         value('llama_router_hold_until_timestamp_seconds', labels),
       ];
     };
-    store.add('gpu-box', 'http://gpu-box:8080');
+    addRouter(store, 'gpu-box', 'http://gpu-box:8080');
     expect(await read()).toEqual([0, undefined]);
     const until = clock.now() + 600_500;
     holds.place({ router: 'gpu-box', until, reason: '', by: 'alice', enforce: false }, true);
@@ -224,7 +224,7 @@ it('scrapes of whatever is believed read well in both formats, and overlapping o
     fc.asyncProperty(names, news, async (routers, all) => {
       const believed = nobody();
       const scrape = scraping(believed);
-      const entries = routers.map((name) => believed.store.add(name, 'http://router'));
+      const entries = routers.map((name) => addRouter(believed.store, name, 'http://router'));
       for (const [index, one] of all) {
         const entry = entries[index];
         believed.clock.jump(700);

@@ -200,8 +200,7 @@ describe('a llama-server without --metrics', () => {
     await statusIs(exporter, 'loaded', 'tiny-a');
     const { status, operation } = await unloadAll(exporter);
     expect(status).toBe(502);
-    const detail =
-      'nobody can tell whether it is busy: llama-server runs without --metrics and with --no-slots';
+    const detail = 'busy state unknown: llama-server runs without --metrics and with --no-slots';
     expect(modelsOf(operation)).toEqual([{ model: 'tiny-a', result: 'busy', detail }]);
     expect(await runningOn(router)).toEqual(['tiny-a']);
     const forced = await unloadAll(exporter, { when_busy: 'force' });

@@ -1,11 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { EngineMetrics } from '../../src/backends/llama-server/client.ts';
-import { type AskEngine, type Reader, type ReadingChange, startReader } from '../../src/engine/reader.ts';
+import {
+  type EngineReader,
+  type EngineReaderParts,
+  type ReadingChange,
+  startEngineReader,
+} from '../../src/engine/reader.ts';
 import { failed, ok } from '../../src/lib/result.ts';
-import type { Answer } from '../../src/models/feed.ts';
-import type { RouterEntry } from '../../src/models/router-entry.ts';
+import type { RouterAnswer } from '../../src/models/feed.ts';
 import type { Status } from '../../src/models/status.ts';
 import { createStore, type Store } from '../../src/models/store.ts';
+import { addRouter, type DrivenRouter } from '../support/driven-router.ts';
 import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.ts';
 
 const INTERVAL_MS = 15_000;
@@ -13,17 +18,17 @@ const KEEP_MS = 60_000;
 
 let clock: SteppedClock;
 let store: Store;
-let entry: RouterEntry;
-let reader: Reader;
+let entry: DrivenRouter;
+let reader: EngineReader;
 let asked: string[];
 let underWay: Map<string, number>;
 let news: ReadingChange[];
-let answer: (model: string) => Answer<EngineMetrics> | Promise<Answer<EngineMetrics>>;
+let answer: (model: string) => RouterAnswer<EngineMetrics> | Promise<RouterAnswer<EngineMetrics>>;
 
 beforeEach(() => {
   clock = createSteppedClock();
   store = createStore(clock, { reloadWindowMs: 600_000 });
-  entry = store.add('gpu', 'http://gpu');
+  entry = addRouter(store, 'gpu', 'http://gpu');
   asked = [];
   underWay = new Map();
   news = [];
@@ -32,12 +37,12 @@ beforeEach(() => {
 afterEach(() => reader.stop());
 
 /** Every request is checked: only loaded models, never two at once for one. */
-const ask: AskEngine = async (model, signal) => {
+const ask: EngineReaderParts['metrics'] = async (model, signal) => {
   expect(entry.state.models.get(model)?.lifecycle.status).toBe('loaded');
   expect(underWay.get(model) ?? 0).toBe(0);
   asked.push(model);
   underWay.set(model, 1);
-  const aborted = new Promise<Answer<EngineMetrics>>((resolve) => {
+  const aborted = new Promise<RouterAnswer<EngineMetrics>>((resolve) => {
     signal.addEventListener('abort', () => resolve(failed({ kind: 'unreachable', message: 'aborted' })));
   });
   const given = await Promise.race([answer(model), aborted]);
@@ -47,14 +52,13 @@ const ask: AskEngine = async (model, signal) => {
 
 function start(models: Record<string, Status>) {
   list(models);
-  reader = startReader(
-    entry,
-    ask,
-    { intervalMs: INTERVAL_MS, keepMs: KEEP_MS },
-    clock,
-    store.onTransition,
-    (each) => news.push(each),
-  );
+  reader = startEngineReader({
+    store,
+    router: entry.state,
+    metrics: ask,
+    pace: { intervalMs: INTERVAL_MS, keepMs: KEEP_MS },
+    report: (change) => news.push(change),
+  });
 }
 
 function list(models: Record<string, Status>) {
@@ -74,7 +78,7 @@ function event(model: string, status: Status, begins = false) {
   entry.event({ name: 'status_change', kind: 'status', model, status, begins });
 }
 
-function metrics({ processing, work }: { processing: number; work: number }): Answer<EngineMetrics> {
+function metrics({ processing, work }: { processing: number; work: number }): RouterAnswer<EngineMetrics> {
   const text = `llamacpp:requests_processing ${processing}\nllamacpp:n_decode_total ${work}\n`;
   return ok({ kind: 'text', text });
 }
@@ -204,7 +208,7 @@ describe('a model that fails', () => {
         router: 'gpu',
         kind: 'failed',
         model: 'a',
-        why: 'its metrics are not as Prometheus has them, line 1: not a sample: <html>',
+        why: 'not in Prometheus text format: line 1: not a sample: <html>',
       },
     ]);
   });
@@ -214,7 +218,7 @@ describe('a model that goes while it is asked', () => {
   it.each<Status>(['unloaded', 'sleeping'])(
     'and is %s when it should answer is no failure',
     async (status) => {
-      let give = (_: Answer<EngineMetrics>) => {};
+      let give = (_: RouterAnswer<EngineMetrics>) => {};
       answer = () => new Promise((resolve) => (give = resolve));
       start({ a: 'loaded' });
       await clock.advance(0);
@@ -295,13 +299,13 @@ describe('a model that is about to be unloaded', () => {
   it('is not asked any more', async () => {
     start({ a: 'loaded', b: 'loaded' });
     await clock.advance(0);
-    entry.asking('a');
+    entry.markUnloadPending('a');
     await clock.advance(INTERVAL_MS + 100);
     expect(asked).toEqual(['a', 'b', 'b']);
   });
 
   it('is released when it has answered what it is asked', async () => {
-    let give = (_: Answer<EngineMetrics>) => {};
+    let give = (_: RouterAnswer<EngineMetrics>) => {};
     answer = () => new Promise((resolve) => (give = resolve));
     start({ a: 'loaded' });
     await clock.advance(0);

@@ -5,6 +5,7 @@ import type { RouterEvent } from '../../src/models/feed.ts';
 import type { Notice } from '../../src/models/router-state.ts';
 import { createStore } from '../../src/models/store.ts';
 import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
+import { addRouter } from '../support/driven-router.ts';
 import { createScriptedFeed, type ScriptedFeed, TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
@@ -21,11 +22,18 @@ afterEach(async () => {
 function follow(script: Partial<ScriptedFeed> = {}, random = () => 1) {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 10 * MINUTE });
-  const entry = store.add('router', 'http://router');
+  const entry = addRouter(store, 'router', 'http://router');
   const feed = Object.assign(createScriptedFeed(clock), script);
   const notices: Notice[] = [];
   const operationMetrics = recordDeeds(store);
-  const tracker = startTracker(feed, entry, PACE, clock, (notice) => notices.push(notice), random);
+  const tracker = startTracker({
+    feed,
+    store,
+    router: entry.state,
+    pace: PACE,
+    notice: (notice) => notices.push(notice),
+    random,
+  });
   started.push(tracker);
   return { clock, store, entry, feed, notices, operationMetrics, tracker };
 }
@@ -179,7 +187,7 @@ describe('where there is no event stream', () => {
     await clock.advance(2000);
     feed.listing = lists(listed('a', 'loaded', { instance: 1 }));
     await clock.advance(2000);
-    entry.asking('a');
+    entry.markUnloadPending('a');
     feed.listing = lists(listed('a', 'unloaded', { instance: 1, failed: true }));
     await clock.advance(2000);
     feed.listing = lists(listed('a', 'unloaded', { instance: 2, failed: true }));
@@ -385,7 +393,15 @@ describe('a router that is down', () => {
     const hanging = Object.assign(createScriptedFeed(clock), { stream: 'silent', listingMs: 10 * MINUTE });
     const healthy = Object.assign(createScriptedFeed(clock), { stream: 'unsupported' });
     for (const [name, feed] of Object.entries({ hanging, healthy })) {
-      started.push(startTracker(feed, store.add(name, `http://${name}`), PACE, clock, () => {}));
+      started.push(
+        startTracker({
+          feed,
+          store,
+          router: store.add(name, `http://${name}`),
+          pace: PACE,
+          notice: () => {},
+        }),
+      );
     }
     await clock.advance(10_000);
     expect(hanging.listings).toHaveLength(1);
@@ -474,11 +490,11 @@ describe('the end', () => {
   });
 
   it('lets another tracker begin on the same belief, not yet connected', async () => {
-    const { clock, entry, tracker } = follow();
+    const { clock, store, entry, tracker } = follow();
     await clock.advance(1000);
     await tracker.stop();
     const silent = Object.assign(createScriptedFeed(clock), { stream: 'silent' });
-    started.push(startTracker(silent, entry, PACE, clock, () => {}));
+    started.push(startTracker({ feed: silent, store, router: entry.state, pace: PACE, notice: () => {} }));
     await clock.advance(0);
     expect(entry.state.stream).toBe('connecting');
   });

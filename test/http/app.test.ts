@@ -4,6 +4,7 @@ import supertest from 'supertest';
 import { createApp } from '../../src/http/app.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { type AppOptions, appParts } from '../support/app-parts.ts';
+import { addRouter } from '../support/driven-router.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
 
@@ -172,7 +173,7 @@ describe('what is not there', () => {
 describe('health', () => {
   it('is fine when every router is down', async () => {
     const believed = nobody();
-    believed.store.add('cellar', 'http://cellar').failed({ kind: 'unreachable', message: 'gone' });
+    addRouter(believed.store, 'cellar', 'http://cellar').failed({ kind: 'unreachable', message: 'gone' });
     const { status, text } = await anApp(believed).get('/-/healthy');
     expect([status, text]).toEqual([200, 'llama-router-exporter is healthy.\n']);
   });
@@ -269,7 +270,7 @@ describe('/api/v1/routers', () => {
 
   it('knows nothing before the first listing', async () => {
     const believed = nobody();
-    believed.store.add('r', 'http://r');
+    addRouter(believed.store, 'r', 'http://r');
     const { body } = await anApp(believed).get('/api/v1/routers');
     expect(body.routers[0]).toMatchObject({
       up: null,

@@ -7,6 +7,7 @@ import { problemHandler } from '../../src/http/problem.ts';
 import { eventsRoute } from '../../src/http/routes/events.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
+import { addRouter, driven } from '../support/driven-router.ts';
 import { type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
 import { settled } from '../support/stepped-clock.ts';
 import { until } from '../support/until.ts';
@@ -89,7 +90,7 @@ const GREETING = ': transitions of models and routers follow\n\n';
 describe('the event stream', () => {
   it('tells every transition, from now on', async () => {
     const { store, clock } = believed;
-    const entry = store.add('gpu-box', 'http://gpu-box');
+    const entry = addRouter(store, 'gpu-box', 'http://gpu-box');
     const ears = await listen();
     expect([ears.status, ears.headers['content-type'], ears.headers['cache-control']]).toEqual([
       200,
@@ -134,7 +135,7 @@ describe('the event stream', () => {
     expect(listening()).toBe(2);
     first.hangUp();
     await until('the first to be forgotten', () => listening() === 1, { everyMs: 2 });
-    believed.store.add('r', 'http://r');
+    addRouter(believed.store, 'r', 'http://r');
     await second.heard(1);
     expect(second.events()[0]).toMatchObject({ event: 'router_added', router: 'r' });
   });
@@ -216,7 +217,7 @@ describe('who does not read', () => {
   /** A transition of half a megabyte, if not told otherwise. */
   function tellMuch(bytes = 512 * 1024): void {
     told += 1;
-    const entry = believed.store.entry('r') ?? believed.store.add('r', 'http://r');
+    const entry = driven(believed.store, 'r');
     entry.listed({ models: [], malformed: [`${told} `.padEnd(bytes, 'x')] });
   }
 

@@ -5,6 +5,7 @@ import { createApp } from '../../src/http/app.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { aListing, listed } from '../support/a-model.ts';
 import { appParts } from '../support/app-parts.ts';
+import { addRouter, driven } from '../support/driven-router.ts';
 import { nobody } from '../support/fleets.ts';
 
 /** Time stands still at 2023-11-14T22:13:20Z. */
@@ -16,7 +17,7 @@ function holding(routers: readonly string[] = ['gpu-box', 'attic'], rules = { ma
       listed('asleep', 'sleeping'),
       listed('on disk', 'unloaded'),
     ];
-    store.add(name, `http://${name}`).listed(aListing(...models));
+    addRouter(store, name, `http://${name}`).listed(aListing(...models));
   }
   const holds = createHolds(clock);
   const logged: string[] = [];
@@ -237,7 +238,7 @@ describe('/api/v1/gate', () => {
   it('does not take the word of a router that is down for what is in memory', async () => {
     const given = holding(['gpu-box']);
     await put(given, { seconds: 600 });
-    given.store.entry('gpu-box')?.failed({ kind: 'unreachable', message: 'gone' });
+    driven(given.store, 'gpu-box').failed({ kind: 'unreachable', message: 'gone' });
     expect((await given.http.get('/api/v1/gate?model=awake')).status).toBe(503);
   });
 

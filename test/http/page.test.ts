@@ -8,6 +8,7 @@ import { aListing, listed } from '../support/a-model.ts';
 import { aReading } from '../support/a-reading.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { type AppOptions, appParts } from '../support/app-parts.ts';
+import { addRouter, driven } from '../support/driven-router.ts';
 import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
 import { until } from '../support/until.ts';
 
@@ -200,7 +201,7 @@ describe('the page', () => {
   it('escapes what routers say, wherever it stands', async () => {
     const evil = '"><script>alert(1)</script>';
     const believed = nobody();
-    const entry = believed.store.add(evil, `http://r/${evil}`);
+    const entry = addRouter(believed.store, evil, `http://r/${evil}`);
     entry.props({ build: evil });
     entry.listed({
       models: [
@@ -243,7 +244,7 @@ describe('the page', () => {
 
   it('shows that there is nothing', async () => {
     const believed = nobody();
-    believed.store.add('r', 'http://r');
+    addRouter(believed.store, 'r', 'http://r');
     const { text } = await thePage(believed);
     expect(textOf(text)).toContain('r unknown');
     expect(text).toContain('No models are listed.');
@@ -255,7 +256,7 @@ describe('the page', () => {
     const believed = nobody();
     const models = Array.from({ length: 50 }, (_, i) => listed(`model-${i}`, i < 4 ? 'loaded' : 'unloaded'));
     for (let i = 0; i < 200; i += 1) {
-      believed.store.add(`router-${i}`, `http://router-${i}:8080`).listed(aListing(...models));
+      addRouter(believed.store, `router-${i}`, `http://router-${i}:8080`).listed(aListing(...models));
     }
     const parts = appParts(believed);
     renderPage(parts, '');
@@ -276,7 +277,7 @@ describe('the page', () => {
     const models = Array.from({ length: 3000 }, (_, i) =>
       listed(`model-${i}`, i === 2999 ? 'loaded' : 'unloaded'),
     );
-    believed.store.add('r', 'http://r').listed(aListing(...models));
+    addRouter(believed.store, 'r', 'http://r').listed(aListing(...models));
     const { text } = await thePage(believed);
     expect(rowOf(text, 'model-2999')[1]).toBe('loaded');
     expect(textOf(text)).toContain('2500 more: see all models');
@@ -295,7 +296,7 @@ describe('the page', () => {
     const same = await app.get('/').set('If-None-Match', etag);
     expect([same.status, same.text, same.headers.etag]).toEqual([304, '', etag]);
     believed.clock.jump(250);
-    believed.store.entry('attic')?.listed(aListing(listed('solo', 'unloaded')));
+    driven(believed.store, 'attic').listed(aListing(listed('solo', 'unloaded')));
     const changed = await app.get('/').set('If-None-Match', etag);
     expect([changed.status, rowOf(changed.text, 'solo')[1]]).toEqual([200, 'unloaded']);
   });
@@ -312,7 +313,7 @@ describe('the page', () => {
     await app.get('/');
     for (let i = 0; i < 20; i += 1) await app.get('/');
     expect(renderings).toBe(1);
-    believed.store.entry('attic')?.listed(aListing(listed('solo', 'unloaded')));
+    driven(believed.store, 'attic').listed(aListing(listed('solo', 'unloaded')));
     const readers = [app.get('/'), app.get('/'), app.get('/')].map(async (request) => (await request).text);
     await until('the readers to wait', () => believed.clock.pending() > 1);
     await new Promise((resolve) => setTimeout(resolve, 50));

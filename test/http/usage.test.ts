@@ -3,13 +3,16 @@ import supertest from 'supertest';
 import { createApp } from '../../src/http/app.ts';
 import { aListing, listed } from '../support/a-model.ts';
 import { appParts } from '../support/app-parts.ts';
+import { addRouter } from '../support/driven-router.ts';
 import { nobody } from '../support/fleets.ts';
 
 /** Two routers, and what was counted of reports about their models. */
 function reporting() {
   const { store, clock } = nobody();
-  store.add('box', 'http://box').listed(aListing(listed('qwen', 'unloaded')));
-  store.add('attic', 'http://attic').listed(aListing(listed('qwen', 'loaded'), listed('gemma', 'loaded')));
+  addRouter(store, 'box', 'http://box').listed(aListing(listed('qwen', 'unloaded')));
+  addRouter(store, 'attic', 'http://attic').listed(
+    aListing(listed('qwen', 'loaded'), listed('gemma', 'loaded')),
+  );
   const counted: unknown[] = [];
   const reported = (...report: unknown[]) => counted.push(report);
   const http = supertest(createApp(appParts({ store, clock }, { lifecycleMetrics: { reported } })));

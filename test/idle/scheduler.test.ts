@@ -49,7 +49,7 @@ function aRouter(idle: IdleRule[], hold?: Hold) {
     clock,
   });
   const becomeIdle = (model: string) =>
-    control.entry.activity(model, () => ({ busy: false, work: 1, watchedAt: clock.now() }));
+    control.entry.activity(model, { busy: false, work: 1, watchedAt: clock.now() });
   for (const model of ['a', 'b', 'kept']) becomeIdle(model);
   return {
     clock,
@@ -150,7 +150,7 @@ describe('the idle policy', () => {
     store.remove('box');
     await clock.advance(5000);
     const again = createScriptedHands(clock, store, 'box', 'a');
-    again.entry.activity('a', () => ({ busy: false, work: 1, watchedAt: clock.now() }));
+    again.entry.activity('a', { busy: false, work: 1, watchedAt: clock.now() });
     await clock.advance(15_000);
     scheduler.stop();
     expect(triedAt('a')).toEqual([10, 30]);
@@ -187,7 +187,7 @@ describe('an enforced hold', () => {
 
   it('never unloads a busy model', async () => {
     const { clock, control, scheduler } = aRouter([], aHold);
-    control.entry.activity('a', () => ({ busy: true, work: 1, watchedAt: 0, lastAt: clock.now() }));
+    control.entry.activity('a', { busy: true, work: 1, watchedAt: 0, lastAt: clock.now() });
     control.doing.set('b', { kind: 'busy' });
     await clock.advance(10 * MINUTE);
     scheduler.stop();

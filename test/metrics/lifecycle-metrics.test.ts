@@ -2,15 +2,15 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { createLifecycleMetrics, type LifecycleMetrics } from '../../src/metrics/lifecycle-metrics.ts';
 import type { CounterValue } from '../../src/metrics/registry.ts';
 import { render } from '../../src/metrics/render.ts';
-import type { Cause } from '../../src/models/cause.ts';
 import { FAULT_KINDS } from '../../src/models/feed.ts';
-import type { Change } from '../../src/models/lifecycle-state.ts';
+import type { Change } from '../../src/models/router-state.ts';
 import { UNLOAD_REASONS } from '../../src/models/status.ts';
+import type { Cause } from '../../src/models/usage.ts';
 import { type Exposition, parseExposition } from '../support/exposition.ts';
 import { expectGolden } from '../support/golden.ts';
 
 let lifecycleMetrics: LifecycleMetrics;
-/** What usage would say of the next reload. */
+/** The cause of the next reload. */
 let cause: Cause;
 
 beforeEach(() => {
@@ -18,11 +18,11 @@ beforeEach(() => {
   lifecycleMetrics = aTelemetry();
 });
 
-const aTelemetry = () => createLifecycleMetrics(() => cause);
+const aTelemetry = () => createLifecycleMetrics();
 
 const at = 0;
 const tell = (router: string, model: string, change: Change) =>
-  lifecycleMetrics.transition({ router, at, kind: 'model', model, change });
+  lifecycleMetrics.transition({ router, at, kind: 'model', model, change, cause });
 
 function addRouter(router = 'r'): void {
   lifecycleMetrics.transition({ router, at, kind: 'router', change: 'added' });

@@ -6,6 +6,7 @@ import type { ListedModel, RouterEvent } from '../../src/models/feed.ts';
 import type { Status } from '../../src/models/status.ts';
 import { createStore } from '../../src/models/store.ts';
 import { aListing, inWords, listed } from '../support/a-model.ts';
+import { addRouter } from '../support/driven-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 const RECORDED = join(import.meta.dirname, '../fixtures/router');
@@ -100,7 +101,7 @@ it('every recording of the real router is here', () => {
 it.each(Object.entries(recordings))('%s is told exactly', (file, { before, asked, transitions }) => {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 0 });
-  const entry = store.add('router', 'http://router');
+  const entry = addRouter(store, 'router', 'http://router');
   entry.props({ modelsMax: 2 });
   entry.listed(aListing(...before));
   const told: string[] = [];
@@ -110,7 +111,8 @@ it.each(Object.entries(recordings))('%s is told exactly', (file, { before, asked
   for (const event of eventsOf(file)) {
     entry.event(event);
     clock.jump(100);
-    if (asked && entry.state.models.get(asked[0])?.lifecycle.status === asked[1]) entry.asking(asked[0]);
+    if (asked && entry.state.models.get(asked[0])?.lifecycle.status === asked[1])
+      entry.markUnloadPending(asked[0]);
   }
   clock.jump(1000);
   expect(told).toEqual(transitions);

@@ -1,16 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Fault } from '../../src/models/feed.ts';
+import type { RouterFault } from '../../src/models/feed.ts';
 import type { Transition } from '../../src/models/router-state.ts';
 import { createStore } from '../../src/models/store.ts';
 import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
+import { addRouter } from '../support/driven-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 /** Wall time, as in the state file. */
 const SAVED_START = 1_700_000_000_000;
 const START = createSteppedClock(SAVED_START).now();
 const MINUTE = 60_000;
-const timeout: Fault = { kind: 'timeout', message: 'http://router did not answer within 5 s' };
-const refused: Fault = { kind: 'unreachable', message: 'http://router refuses connections' };
+const timeout: RouterFault = { kind: 'timeout', message: 'http://router did not answer within 5 s' };
+const refused: RouterFault = { kind: 'unreachable', message: 'http://router refuses connections' };
 
 function aStore() {
   const clock = createSteppedClock(SAVED_START);
@@ -23,13 +24,13 @@ function aStore() {
 describe('routers', () => {
   it('are told of as they come and go, in the order in which they came', () => {
     const { store, told } = aStore();
-    store.add('b', 'http://b');
-    store.add('a', 'http://a');
+    addRouter(store, 'b', 'http://b');
+    addRouter(store, 'a', 'http://a');
     expect(store.routers().map(({ name }) => name)).toEqual(['b', 'a']);
     store.remove('b');
     store.remove('b');
     expect(store.routers().map(({ name }) => name)).toEqual(['a']);
-    expect(store.entry('b')).toBeUndefined();
+    expect(store.router('b')).toBeUndefined();
     expect(told).toEqual([
       { router: 'b', at: START, kind: 'router', change: 'added' },
       { router: 'a', at: START, kind: 'router', change: 'added' },
@@ -39,12 +40,12 @@ describe('routers', () => {
 
   it('have names of their own', () => {
     const { store } = aStore();
-    store.add('a', 'http://a');
-    expect(() => store.add('a', 'http://b')).toThrow('a router named a is there already');
+    addRouter(store, 'a', 'http://a');
+    expect(() => addRouter(store, 'a', 'http://b')).toThrow('a router named a exists already');
   });
 
   it('begin as nothing known', () =>
-    expect(aStore().store.add('a', 'http://a').state).toEqual({
+    expect(addRouter(aStore().store, 'a', 'http://a').state).toEqual({
       name: 'a',
       url: 'http://a',
       up: undefined,
@@ -57,7 +58,7 @@ describe('routers', () => {
 
   it('are told up and down once, and down again for another reason', () => {
     const { store, told, clock } = aStore();
-    const entry = store.add('router', 'http://router');
+    const entry = addRouter(store, 'router', 'http://router');
     told.length = 0;
     entry.failed(timeout);
     entry.failed({ ...timeout, message: 'http://router did not answer within 6 s' });
@@ -77,7 +78,7 @@ describe('routers', () => {
 
   it('are told of their stream, and of malformed entries, when that changes', () => {
     const { store, told } = aStore();
-    const entry = store.add('router', 'http://router');
+    const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing());
     told.length = 0;
     entry.stream('connecting');
@@ -93,7 +94,7 @@ describe('routers', () => {
 
   it('keep what was known of their models while they are down', () => {
     const { store } = aStore();
-    const entry = store.add('router', 'http://router');
+    const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'loaded')));
     entry.failed(timeout);
     expect(entry.state.models.get('a')?.lifecycle.status).toBe('loaded');
@@ -103,7 +104,7 @@ describe('routers', () => {
 describe('transitions', () => {
   it('of a model are told with their time, the change of status before the deed', () => {
     const { store, told, clock } = aStore();
-    const entry = store.add('router', 'http://router');
+    const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'loaded')));
     told.length = 0;
     clock.jump(1000);
@@ -118,7 +119,7 @@ describe('transitions', () => {
 
   it('of an unload that was understood later have the time when it went', () => {
     const { store, told, clock } = aStore();
-    const entry = store.add('router', 'http://router');
+    const entry = addRouter(store, 'router', 'http://router');
     entry.props({ modelsMax: 1 });
     entry.listed(aListing(listed('a', 'loaded')));
     entry.event(ended('a'));
@@ -137,7 +138,7 @@ describe('transitions', () => {
 
   it('see the belief that they tell of', () => {
     const { store } = aStore();
-    const entry = store.add('router', 'http://router');
+    const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'loaded')));
     const seen: unknown[] = [];
     store.onTransition(() => seen.push(entry.state.models.get('a')?.lifecycle.status));
@@ -149,7 +150,7 @@ describe('transitions', () => {
   it('are not told to who listens no longer', () => {
     const { store, told, stopListening } = aStore();
     stopListening();
-    store.add('a', 'http://a');
+    addRouter(store, 'a', 'http://a');
     expect(told).toEqual([]);
   });
 });
@@ -158,7 +159,7 @@ it('the version changes with every change of anything that is believed', () => {
   const { store, clock } = aStore();
   const versions = [store.version()];
   const note = () => versions.push(store.version());
-  const entry = store.add('router', 'http://router');
+  const entry = addRouter(store, 'router', 'http://router');
   note();
   const operationMetrics = [
     () => entry.props({ modelsMax: 1 }),
@@ -185,7 +186,7 @@ describe('last unloads', () => {
 
   it('are those after which a load would be a reload', () => {
     const { store, clock } = aStore();
-    const entry = store.add('router', 'http://router');
+    const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'loaded'), listed('b', 'loaded')));
     entry.event(ended('a'));
     clock.jump(MINUTE);
@@ -208,8 +209,8 @@ describe('last unloads', () => {
     ['an event of its load is the first that is heard of it', [], 'a loaded in 0 s'],
   ])('of an earlier process make a reload when %s', (_, before, loaded) => {
     const { store, operationMetrics } = aStore();
-    store.recall([evicted]);
-    const entry = store.add('router', 'http://router');
+    store.restoreLastUnloads([evicted]);
+    const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(...before.map((entry) => entry())));
     entry.event(begun('a'));
     entry.event(turned('a', 'loaded'));
@@ -218,16 +219,16 @@ describe('last unloads', () => {
 
   it('of an earlier process are kept until the model is seen', () => {
     const { store } = aStore();
-    store.recall([evicted]);
+    store.restoreLastUnloads([evicted]);
     expect(store.lastUnloads()).toEqual([evicted]);
-    store.add('router', 'http://router').listed(aListing(listed('a', 'loaded')));
+    addRouter(store, 'router', 'http://router').listed(aListing(listed('a', 'loaded')));
     expect(store.lastUnloads()).toEqual([]);
   });
 
   it('are counted once: a model that was reloaded, vanished and came back has none', () => {
     const { store, operationMetrics } = aStore();
-    store.recall([evicted]);
-    const entry = store.add('router', 'http://router');
+    store.restoreLastUnloads([evicted]);
+    const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'unloaded')));
     entry.listed(aListing(listed('a', 'loaded')));
     expect(store.lastUnloads()).toEqual([]);
@@ -246,9 +247,9 @@ describe('last unloads', () => {
 
   it('of models that vanished are kept: they may come back', () => {
     const { store, clock, operationMetrics } = aStore();
-    const entry = store.add('router', 'http://router');
+    const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'loaded')));
-    entry.asking('a');
+    entry.markUnloadPending('a');
     entry.event(ended('a'));
     entry.listed(aListing());
     expect(store.lastUnloads()).toEqual([
@@ -263,7 +264,7 @@ describe('last unloads', () => {
 
   it('of a router that was removed are kept: it may come back', () => {
     const { store, clock, operationMetrics } = aStore();
-    const entry = store.add('router', 'http://router');
+    const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'loaded')));
     entry.event(ended('a'));
     store.remove('router');
@@ -271,7 +272,7 @@ describe('last unloads', () => {
       { router: 'router', model: 'a', at: SAVED_START, reason: 'external' },
     ]);
     clock.jump(MINUTE);
-    const again = store.add('router', 'http://router');
+    const again = addRouter(store, 'router', 'http://router');
     again.listed(aListing(listed('a', 'unloaded')));
     again.event(begun('a'));
     again.event(turned('a', 'loaded'));
@@ -280,7 +281,7 @@ describe('last unloads', () => {
 
   it('of models that vanished long ago are forgotten', () => {
     const { store, clock } = aStore();
-    const entry = store.add('router', 'http://router');
+    const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'loaded'), listed('b', 'unloaded')));
     entry.listed(aListing(listed('b', 'unloaded')));
     clock.jump(10 * MINUTE + 1);
@@ -289,10 +290,19 @@ describe('last unloads', () => {
     expect(store.lastUnloads()).toEqual([]);
   });
 
+  it('of an earlier process in the future count as now: the clock was set back', () => {
+    const { store, operationMetrics } = aStore();
+    store.restoreLastUnloads([{ ...evicted, at: SAVED_START + MINUTE }]);
+    const entry = addRouter(store, 'router');
+    entry.event(begun('a'));
+    entry.event(turned('a', 'loaded'));
+    expect(operationMetrics.at(-1)).toBe('a loaded in 0 s, 0 s after it was evicted');
+  });
+
   it('tell models of the same name on two routers apart', () => {
     const { store } = aStore();
-    store.recall([evicted, { ...evicted, router: 'other', reason: 'crashed' }]);
-    store.add('other', 'http://other').listed(aListing(listed('a', 'unloaded')));
+    store.restoreLastUnloads([evicted, { ...evicted, router: 'other', reason: 'crashed' }]);
+    addRouter(store, 'other', 'http://other').listed(aListing(listed('a', 'unloaded')));
     expect(store.lastUnloads()).toEqual([evicted, { ...evicted, router: 'other', reason: 'crashed' }]);
   });
 });

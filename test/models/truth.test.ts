@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Listing, RouterEvent } from '../../src/models/feed.ts';
-import type { Change } from '../../src/models/lifecycle-state.ts';
-import type { RouterEntry } from '../../src/models/router-entry.ts';
+import type { Change } from '../../src/models/router-state.ts';
 import { createStore } from '../../src/models/store.ts';
+import { addRouter, type DrivenRouter } from '../support/driven-router.ts';
 import {
   createTrueRouter,
   isUp,
@@ -36,7 +36,7 @@ describe('told of everything, in order', () => {
           // What somebody does on a full router is told apart from an eviction by the time between the two.
           clock.jump(1000);
           if (next === 'listing') entry.listed(router.listing());
-          else if (next === 'refused') for (const id of IDS) entry.asking(id)();
+          else if (next === 'refused') for (const id of IDS) entry.markUnloadPending(id)();
           else deliver(entry, clock, happen(next, router, entry));
         }
         clock.jump(1000);
@@ -179,7 +179,7 @@ function follow(max: number) {
   const clock = createSteppedClock();
   const router = createTrueRouter(IDS, max);
   const store = createStore(clock, { reloadWindowMs: 0 });
-  const entry = store.add('router', 'http://router');
+  const entry = addRouter(store, 'router', 'http://router');
   entry.props({ modelsMax: max });
   entry.listed(router.listing());
   const changes = new Map<string, Change[]>(IDS.map((id) => [id, []]));
@@ -190,15 +190,15 @@ function follow(max: number) {
 }
 
 /** Lets it happen; where it is our doing, our side knows. */
-function happen({ model, pick }: Chance, router: Router, entry: RouterEntry): RouterEvent[] {
+function happen({ model, pick }: Chance, router: Router, entry: DrivenRouter): RouterEvent[] {
   const operationMetrics = router.possible(model);
   const action = operationMetrics[pick % operationMetrics.length];
-  if (action?.do === 'unload' && action.by === 'us') entry.asking(IDS[model] ?? '');
+  if (action?.do === 'unload' && action.by === 'us') entry.markUnloadPending(IDS[model] ?? '');
   return action ? router.act(action) : [];
 }
 
 /** The events of one action, a few milliseconds apart, as the router sends them. */
-function deliver(entry: RouterEntry, clock: SteppedClock, events: readonly RouterEvent[]): void {
+function deliver(entry: DrivenRouter, clock: SteppedClock, events: readonly RouterEvent[]): void {
   for (const event of events) {
     entry.event(event);
     clock.jump(17);

@@ -9,7 +9,6 @@ import { createLifecycleMetrics } from '../../src/metrics/lifecycle-metrics.ts';
 import { countersPart } from '../../src/metrics/registry.ts';
 import { render } from '../../src/metrics/render.ts';
 import { createStore, lastUnloadsPart } from '../../src/models/store.ts';
-import { createUsage } from '../../src/models/usage.ts';
 import { keepState } from '../../src/state/keep-state.ts';
 import { createGuards, guardsPart } from '../../src/unload/guards.ts';
 import { createOperations, operationsPart } from '../../src/unload/operations.ts';
@@ -17,6 +16,7 @@ import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { aRequest } from '../support/a-request.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { GUARD_RULES } from '../support/app-parts.ts';
+import { driven } from '../support/driven-router.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.ts';
 import { until } from '../support/until.ts';
@@ -39,7 +39,7 @@ function aProcess(clock: SteppedClock, path = file) {
     now: clock.now,
   });
   const store = createStore(clock, { reloadWindowMs: 600_000 });
-  const lifecycleMetrics = createLifecycleMetrics(createUsage(store, clock).causeOf);
+  const lifecycleMetrics = createLifecycleMetrics();
   store.onTransition(lifecycleMetrics.transition);
   const holds = createHolds(clock);
   const guards = createGuards(
@@ -56,7 +56,7 @@ function aProcess(clock: SteppedClock, path = file) {
     guardsPart(guards),
   ];
   const state = keepState({ file: path, interval: 30 }, parts, clock, log);
-  const entry = () => store.entry('r') ?? store.add('r', 'http://r');
+  const entry = () => driven(store, 'r');
   return {
     ...{ lines, store, state, entry, holds, operations, guards },
     value: async (name: string, labels: Record<string, string>) =>

@@ -1,6 +1,5 @@
 import type { ListedModel, Listing, RouterEvent } from '../../src/models/feed.ts';
-import type { Change, Lifecycle } from '../../src/models/lifecycle-state.ts';
-import type { ModelState, Transition } from '../../src/models/router-state.ts';
+import type { Change, Lifecycle, ModelState, Transition } from '../../src/models/router-state.ts';
 import type { Status } from '../../src/models/status.ts';
 import type { Store } from '../../src/models/store.ts';
 

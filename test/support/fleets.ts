@@ -1,5 +1,6 @@
 import { createStore, type Store } from '../../src/models/store.ts';
 import { aListing, begun, ended, listed, turned } from './a-model.ts';
+import { addRouter } from './driven-router.ts';
 import { createSteppedClock, type SteppedClock } from './stepped-clock.ts';
 
 export interface Believed {
@@ -25,7 +26,7 @@ export function aBusyFleet(before: (believed: Believed) => void = () => {}): Bel
   const { store, clock } = believed;
   before(believed);
 
-  const box = store.add('gpu-box', 'http://gpu-box:8080');
+  const box = addRouter(store, 'gpu-box', 'http://gpu-box:8080');
   box.props({ modelsMax: 4, autoload: true, build: 'b11669-Debian' });
   box.stream('connected');
   const resting = (id: string) =>
@@ -74,11 +75,11 @@ export function aBusyFleet(before: (believed: Believed) => void = () => {}): Bel
   box.event(begun('llama-70b'));
   box.event(turned('llama-70b', 'loading', { progress: 0.25 }));
 
-  const attic = store.add('attic', 'http://attic:8080');
+  const attic = addRouter(store, 'attic', 'http://attic:8080');
   attic.stream('unsupported');
   attic.listed({ models: [listed('solo', 'loaded')], malformed: ['data[1]: it is no model'] });
 
-  const cellar = store.add('cellar', 'http://cellar:8080');
+  const cellar = addRouter(store, 'cellar', 'http://cellar:8080');
   cellar.listed(aListing(listed('lost', 'loaded', { facts: { sizeBytes: 1 } })));
   clock.jump(1000);
   cellar.failed({ kind: 'timeout', message: 'http://cellar:8080/models did not answer within 5 s' });

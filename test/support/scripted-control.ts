@@ -1,18 +1,18 @@
 import type { UnloadAnswer } from '../../src/backends/llama-server/client.ts';
-import type { ProbeResult } from '../../src/engine/activity-probe.ts';
+import type { ProbeResult } from '../../src/engine/activity.ts';
 import { ok } from '../../src/lib/result.ts';
-import type { Answer, RouterEvent } from '../../src/models/feed.ts';
-import type { RouterEntry } from '../../src/models/router-entry.ts';
+import type { RouterAnswer, RouterEvent } from '../../src/models/feed.ts';
 import type { Store } from '../../src/models/store.ts';
 import type { UnloadControl } from '../../src/unload/unload-control.ts';
 import { aListing, ended, listed } from './a-model.ts';
+import { addRouter, type DrivenRouter } from './driven-router.ts';
 import type { SteppedClock } from './stepped-clock.ts';
 
 export interface ScriptedControl extends UnloadControl {
   /** The models whose unload was ordered, in order. */
   ordered: string[];
   /** Reports of the router, as its tracker would apply them. */
-  entry: RouterEntry;
+  entry: DrivenRouter;
   /** The models that were probed, in order. */
   asked: string[];
   /** How many listings were asked for. */
@@ -20,7 +20,7 @@ export interface ScriptedControl extends UnloadControl {
   /** What a model is doing; idle when nothing is said. */
   doing: Map<string, ProbeResult>;
   /** What the router does with an order. */
-  order(model: string): Promise<Answer<UnloadAnswer>>;
+  order(model: string): Promise<RouterAnswer<UnloadAnswer>>;
   /** The router tells of these after so many milliseconds. */
   later(ms: number, ...events: RouterEvent[]): void;
 }
@@ -32,7 +32,7 @@ export function createScriptedHands(
   name: string,
   ...loaded: string[]
 ): ScriptedControl {
-  const entry: RouterEntry = store.add(name, `http://${name}`);
+  const entry: DrivenRouter = addRouter(store, name, `http://${name}`);
   entry.listed(aListing(...loaded.map((id) => listed(id, 'loaded', { instance: 1 }))));
   const hands: ScriptedControl = {
     entry,
@@ -51,7 +51,7 @@ export function createScriptedHands(
       return hands.doing.get(model) ?? { kind: 'idle' };
     },
     exclusive: (work) => work(),
-    markUnloadPending: entry.asking,
+    markUnloadPending: entry.markUnloadPending,
     async unload(model) {
       hands.ordered.push(model);
       return hands.order(model);

@@ -1,27 +1,27 @@
 import { failed, ok } from '../../src/lib/result.ts';
 import type {
-  Answer,
-  Fault,
   Listing,
+  RouterAnswer,
   RouterEvent,
+  RouterFault,
   RouterFeed,
   RouterProps,
   StreamEnd,
 } from '../../src/models/feed.ts';
 import type { SteppedClock } from './stepped-clock.ts';
 
-export const UNREACHABLE: Fault = { kind: 'unreachable', message: 'http://router refuses connections' };
-export const TIMEOUT: Fault = { kind: 'timeout', message: 'http://router did not answer within 5 s' };
+export const UNREACHABLE: RouterFault = { kind: 'unreachable', message: 'http://router refuses connections' };
+export const TIMEOUT: RouterFault = { kind: 'timeout', message: 'http://router did not answer within 5 s' };
 
 /** A router played by a test: what it answers from now on, and what it was asked, at which time. */
 export interface ScriptedFeed extends RouterFeed {
-  listing: Answer<Listing>;
+  listing: RouterAnswer<Listing>;
   props: RouterFeed['props'];
-  routerProps: Answer<RouterProps>;
+  routerProps: RouterAnswer<RouterProps>;
   /** How long a listing takes, in milliseconds; what it answers is settled at its end. */
   listingMs: number;
   /** What an attempt at the stream meets; `silent` does not answer until it is opened. */
-  stream: 'opens' | 'unsupported' | 'silent' | Fault;
+  stream: 'opens' | 'unsupported' | 'silent' | RouterFault;
   /** Times since the start at which a listing, and a stream, was asked for. */
   listings: number[];
   attempts: number[];

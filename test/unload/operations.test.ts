@@ -6,6 +6,7 @@ import { createOperations, type Started } from '../../src/unload/operations.ts';
 import type { Operation } from '../../src/unload/report.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { aRequest } from '../support/a-request.ts';
+import { addRouter } from '../support/driven-router.ts';
 import { createScriptedHands } from '../support/scripted-control.ts';
 import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
@@ -165,7 +166,7 @@ describe('a router that', () => {
 
   it('has not been listed yet is a fault too: what it has is not known', async () => {
     const { operate, store, attic, followed } = aFleet();
-    followed.push({ ...attic, state: store.add('new', 'http://new').state });
+    followed.push({ ...attic, state: addRouter(store, 'new', 'http://new').state });
     expect((await operate({ routers: ['new'] })).operation.routers).toEqual([
       { router: 'new', models: [], fault: { kind: 'timeout', message: 'http://new has not answered yet' } },
     ]);

@@ -318,7 +318,7 @@ describe('a busy model', () => {
 describe('a model of which nobody knows whether it is busy', () => {
   const silent = {
     kind: 'unknown',
-    why: 'nobody can tell whether it is busy: it is silent',
+    why: 'busy state unknown: it is silent',
     lasting: false,
   } as const;
 
@@ -387,10 +387,10 @@ describe('a model that', () => {
   it('served while it was thought idle is kept when only idle ones are meant', async () => {
     const { hands, run, entry, clock } = aRouter('a');
     const reading = (lastAt: number) => ({ busy: false, watchedAt: 0, work: 1, lastAt });
-    entry.activity('a', () => reading(clock.now()));
+    entry.activity('a', reading(clock.now()));
     await clock.advance(600_000);
     hands.probe = async () => {
-      entry.activity('a', () => reading(clock.now() - 2000));
+      entry.activity('a', reading(clock.now() - 2000));
       return { kind: 'idle' };
     };
     expect(await run([], { idleForMs: 300_000 })).toEqual([

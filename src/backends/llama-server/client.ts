@@ -1,9 +1,9 @@
 import type { Mutex } from '../../lib/mutex.ts';
 import { failed, ok } from '../../lib/result.ts';
-import type { Answer, Fault, RouterFeed } from '../../models/feed.ts';
+import type { RouterAnswer, RouterFault, RouterFeed } from '../../models/feed.ts';
 import { followEvents } from './events.ts';
 import { faultOfStatus } from './fault.ts';
-import { createRouterHttp, type Endpoint, type Response } from './http.ts';
+import { createRouterHttp, type Endpoint, type RouterResponse } from './http.ts';
 import { parseJson, parseListing, parseProps, parseSlots } from './schemas.ts';
 
 /** The router's answer to a load or unload order. `accepted` only acknowledges the order. */
@@ -21,14 +21,14 @@ export type EngineSlots =
 
 /** A llama.cpp router as typed calls. No call throws; each ends within the request timeout. */
 export interface RouterClient extends RouterFeed {
-  load(model: string, signal: AbortSignal): Promise<Answer<LoadAnswer>>;
-  unload(model: string, signal: AbortSignal): Promise<Answer<UnloadAnswer>>;
+  load(model: string, signal: AbortSignal): Promise<RouterAnswer<LoadAnswer>>;
+  unload(model: string, signal: AbortSignal): Promise<RouterAnswer<UnloadAnswer>>;
   /** Runs one piece of work at a time: orders to a router go one after the other (see http.ts). */
   exclusive: Mutex;
   /** Never loads the model: `autoload=false` is always sent. */
-  metrics(model: string, signal: AbortSignal): Promise<Answer<EngineMetrics>>;
+  metrics(model: string, signal: AbortSignal): Promise<RouterAnswer<EngineMetrics>>;
   /** Never loads the model, but *keeps it awake and wakes it*: only for one that is loaded and about to go. */
-  slots(model: string, signal: AbortSignal): Promise<Answer<EngineSlots>>;
+  slots(model: string, signal: AbortSignal): Promise<RouterAnswer<EngineSlots>>;
   close(): Promise<void>;
 }
 
@@ -91,8 +91,8 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
     path: string,
     model: string,
     signal: AbortSignal,
-    read: (response: Response) => Answer<T>,
-  ): Promise<Answer<T | { kind: 'not_loaded' | 'disabled' }>> {
+    read: (response: RouterResponse) => RouterAnswer<T>,
+  ): Promise<RouterAnswer<T | { kind: 'not_loaded' | 'disabled' }>> {
     const query = `?model=${encodeURIComponent(model)}&autoload=false`;
     const answer = await http.request('GET', path + query, { signal, maxBytes: MAX_BYTES, passedOn: true });
     if (!answer.ok) return answer;
@@ -103,12 +103,12 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
     return failed(faultOfStatus(status, url, body));
   }
 
-  function order(path: string, model: string, signal: AbortSignal): Promise<Answer<Response>> {
+  function order(path: string, model: string, signal: AbortSignal): Promise<RouterAnswer<RouterResponse>> {
     return http.request('POST', path, { signal, json: { model } });
   }
 }
 
-function isUnknownModel({ status, body }: Response): boolean {
+function isUnknownModel({ status, body }: RouterResponse): boolean {
   return status === 400 && errorMessage(body).includes('not found');
 }
 
@@ -119,7 +119,7 @@ function errorMessage(body: string): string {
 
 const NO_LIST = 'JSON that is no list of models ({"data": […]})';
 
-function notAList({ body, url, contentType }: Response): Fault {
+function notAList({ body, url, contentType }: RouterResponse): RouterFault {
   if (!contentType.includes('json') && !body.trimStart().startsWith('{')) {
     return { kind: 'not_a_router', message: `${url} answers ${contentType || 'something'} instead of JSON` };
   }
@@ -127,7 +127,7 @@ function notAList({ body, url, contentType }: Response): Fault {
   return { kind: 'bad_answer', message: `${url} answers ${what}` };
 }
 
-function notARouter(url: string): Fault {
+function notARouter(url: string): RouterFault {
   return {
     kind: 'not_a_router',
     message: `${url} does not say "role":"router": a llama-server started with -m, an old build or another server`,

@@ -1,8 +1,8 @@
-import type { Fault } from '../../models/feed.ts';
+import type { RouterFault } from '../../models/feed.ts';
 import { silenceOf } from './silence.ts';
 
 /** Turns what undici throws into a fault that tells a person what to look at. */
-export function faultOf(error: unknown, url: string, timedOutAfterMs: number | undefined): Fault {
+export function faultOf(error: unknown, url: string, timedOutAfterMs: number | undefined): RouterFault {
   if (timedOutAfterMs !== undefined) {
     return { kind: 'timeout', message: `${url} did not answer within ${timedOutAfterMs / 1000} s` };
   }
@@ -28,7 +28,7 @@ export function faultOf(error: unknown, url: string, timedOutAfterMs: number | u
 }
 
 /** The fault of an answer whose status is not what was hoped for. */
-export function faultOfStatus(status: number, url: string, body: string): Fault {
+export function faultOfStatus(status: number, url: string, body: string): RouterFault {
   if (status === 401 || status === 403) {
     return {
       kind: 'unauthorized',

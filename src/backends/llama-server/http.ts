@@ -2,7 +2,7 @@ import { Client, Pool } from 'undici';
 import { createMutex, type Mutex } from '../../lib/mutex.ts';
 import { failed, ok } from '../../lib/result.ts';
 import type { Secret } from '../../lib/secret.ts';
-import type { Answer } from '../../models/feed.ts';
+import type { RouterAnswer } from '../../models/feed.ts';
 import { authorizationOf } from './authorization.ts';
 import { faultOf } from './fault.ts';
 
@@ -10,14 +10,14 @@ import { faultOf } from './fault.ts';
 export interface Endpoint {
   /** With or without a base path; no trailing slash needed. */
   url: string;
-  apiKey?: Secret;
+  apiKey?: Secret | undefined;
   /** For a whole answer, from connecting to its last byte. */
   requestTimeoutMs: number;
   /** The same for a question about a model, which the model itself answers. */
   modelTimeoutMs: number;
 }
 
-export interface Response {
+export interface RouterResponse {
   status: number;
   contentType: string;
   body: string;
@@ -25,7 +25,7 @@ export interface Response {
   url: string;
 }
 
-export interface OpenResponse {
+export interface RouterStream {
   status: number;
   contentType: string;
   url: string;
@@ -35,9 +35,13 @@ export interface OpenResponse {
 }
 
 export interface RouterHttp {
-  request(method: 'GET' | 'POST', path: string, options: RequestOptions): Promise<Answer<Response>>;
+  request(
+    method: 'GET' | 'POST',
+    path: string,
+    options: RequestOptions,
+  ): Promise<RouterAnswer<RouterResponse>>;
   /** An answer without end: resolves with its headers, within the request timeout. Ends with the signal. */
-  open(path: string, signal: AbortSignal): Promise<Answer<OpenResponse>>;
+  open(path: string, signal: AbortSignal): Promise<RouterAnswer<RouterStream>>;
   /** Runs work with orders one piece after the other. */
   exclusive: Mutex;
   close(): Promise<void>;
@@ -131,7 +135,7 @@ export function createRouterHttp(endpoint: Endpoint): RouterHttp {
     method: 'GET' | 'POST',
     path: string,
     options: RequestOptions,
-  ): Promise<Answer<Response>> {
+  ): Promise<RouterAnswer<RouterResponse>> {
     const url = `${base.origin}${prefix}${path}`;
     const { requestTimeoutMs, modelTimeoutMs } = endpoint;
     const deadline = startDeadline(options.signal, options.passedOn ? modelTimeoutMs : requestTimeoutMs);

@@ -15,7 +15,7 @@ export interface Discovery {
   /** Follows another configuration. Resolves when its groups have been looked for, or that takes too long. */
   follow(config: Config): Promise<void>;
   /** Hears of every look that came to something else than the one before it. */
-  onNews(listener: (news: DiscoveryChange) => void): () => void;
+  onChange(listener: (change: DiscoveryChange) => void): () => void;
   /** Another number after every look. */
   version(): number;
   stop(): void;
@@ -80,7 +80,7 @@ export function createDiscovery(
       const fresh = watched.filter((each) => !ended.includes(each));
       await within(FIRST_LOOKS_MS, Promise.all(fresh.map(look)), clock);
     },
-    onNews: news.add,
+    onChange: news.add,
     version: () => version,
     stop() {
       for (const each of watched) end(each);

@@ -1,7 +1,6 @@
 import type { Request, Response } from 'express';
 import { type Gate, gateOf } from '../../hold/gate.ts';
-import { modelNamed } from '../../models/matching.ts';
-import type { RouterState } from '../../models/router-state.ts';
+import { modelNamed, type RouterState } from '../../models/router-state.ts';
 import type { Store } from '../../models/store.ts';
 import { namedRouter, routerNames } from '../named-router.ts';
 import type { AppParts } from '../parts.ts';

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { REPORTED_CAUSES, TASKS, type Task } from '../../models/cause.ts';
+import { REPORTED_CAUSES, reportUsage, TASKS, type Task } from '../../models/usage.ts';
 import { demandScope } from '../auth/permit.ts';
 import { parsed } from '../parsed.ts';
 import type { AppParts } from '../parts.ts';
@@ -37,7 +37,7 @@ export const usageAnswer = z
   .meta({ id: 'UsageAnswer' });
 
 /** `POST /api/v1/usage`. A report about an unknown model is ignored, not an error: models come and go. */
-export function usageRoute({ usage, lifecycleMetrics }: AppParts) {
+export function usageRoute({ store, lifecycleMetrics }: AppParts) {
   return (request: Request, response: Response) => {
     const { reports } = parsed(usageBody, request.body, 'Bad usage');
     const named = reports.flatMap(({ router }) => router ?? []);
@@ -45,7 +45,7 @@ export function usageRoute({ usage, lifecycleMetrics }: AppParts) {
     demandScope(response, { routers: named.length === reports.length ? named : [], dryRun: false });
     const ignored: z.infer<typeof usageAnswer>['ignored'] = [];
     for (const { task, ...each } of reports) {
-      if (usage.report(each).length > 0) lifecycleMetrics.reported(each.cause, taskOf(each.cause, task));
+      if (reportUsage(store, each) > 0) lifecycleMetrics.reported(each.cause, taskOf(each.cause, task));
       else ignored.push({ model: each.model, why: whyNot(each.router) });
     }
     response.json({ accepted: reports.length - ignored.length, ignored });

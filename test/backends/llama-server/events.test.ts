@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createRouterClient } from '../../../src/backends/llama-server/client.ts';
 import { followEvents } from '../../../src/backends/llama-server/events.ts';
-import type { OpenResponse, RouterHttp } from '../../../src/backends/llama-server/http.ts';
+import type { RouterHttp, RouterStream } from '../../../src/backends/llama-server/http.ts';
 import type { RouterEvent, StreamEnd } from '../../../src/models/feed.ts';
 import { freePort } from '../../support/free-port.ts';
 import { type ScriptedServer, scriptHttp } from '../../support/scripted-server.ts';
@@ -247,7 +247,7 @@ describe('the text of a stream', () => {
   /** A stream of exactly these chunks. */
   async function read(chunks: readonly (string | Uint8Array)[], event?: (event: RouterEvent) => void) {
     const heard: RouterEvent[] = [];
-    const response: OpenResponse = {
+    const response: RouterStream = {
       status: 200,
       contentType: 'text/event-stream',
       url: 'http://router/models/sse',

@@ -60,7 +60,7 @@ async function follow(config: Config): Promise<void> {
 async function start(...groups: Partial<DiscoveryConfig>[]): Promise<void> {
   const config = configOf(...groups);
   discovery = createDiscovery(config, clock, names);
-  discovery.onNews((each) => news.push(each));
+  discovery.onChange((each) => news.push(each));
   await follow(config);
 }
 

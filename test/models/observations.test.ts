@@ -2,13 +2,14 @@ import { describe, expect, it } from '@jest/globals';
 import type { RouterProps } from '../../src/models/feed.ts';
 import { createStore } from '../../src/models/store.ts';
 import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
+import { addRouter } from '../support/driven-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 /** A router with these models loaded, and what is told of it from then on. */
 function aRouter(props: RouterProps, ...loaded: string[]) {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 600_000 });
-  const entry = store.add('router', 'http://router');
+  const entry = addRouter(store, 'router', 'http://router');
   entry.props(props);
   entry.listed(aListing(...loaded.map((id) => listed(id, 'loaded'))));
   return { clock, store, entry, operationMetrics: recordDeeds(store) };
@@ -102,11 +103,13 @@ describe('an unload on a full router', () => {
     expect(operationMetrics).toEqual(['a external while loaded']);
   });
 
-  it('is decided before the model vanishes, and no timer remains', () => {
+  it('is decided before the model vanishes, and only once', () => {
     const { clock, entry, operationMetrics } = aRouter({ modelsMax: 1 }, 'a');
     entry.event(ended('a'));
     entry.listed(aListing());
     expect(operationMetrics).toEqual(['a external while loaded', 'a vanished']);
+    clock.jump(1000);
+    expect(operationMetrics).toHaveLength(2);
     expect(clock.pending()).toBe(0);
   });
 });
@@ -184,14 +187,14 @@ describe('a download', () => {
     entry.event(progress);
     expect(entry.state.models.get('a')?.download).toEqual({ doneBytes: 1, totalBytes: 2 });
     entry.listed(aListing(listed('a', 'unloaded')));
-    expect(entry.state.models.get('a')).not.toHaveProperty('download');
+    expect(entry.state.models.get('a')?.download).toBeUndefined();
   });
 
   it('of a model that nobody knows, or that is not downloading, is of no interest', () => {
     const { entry } = aRouter({}, 'a');
     entry.event(progress);
     entry.event({ ...progress, model: 'b' });
-    expect(entry.state.models.get('a')).not.toHaveProperty('download');
+    expect(entry.state.models.get('a')?.download).toBeUndefined();
     expect(entry.state.models.has('b')).toBe(false);
   });
 });
@@ -199,8 +202,8 @@ describe('a download', () => {
 describe('an ask', () => {
   it('stands when a later one is refused', () => {
     const { entry, operationMetrics } = aRouter({}, 'a');
-    entry.asking('a');
-    const takeBack = entry.asking('a');
+    entry.markUnloadPending('a');
+    const takeBack = entry.markUnloadPending('a');
     takeBack();
     entry.event(ended('a', 1));
     expect(operationMetrics).toEqual(['a requested while loaded']);
@@ -208,7 +211,7 @@ describe('an ask', () => {
 
   it('that is taken back after the model went changes nothing', () => {
     const { entry, operationMetrics } = aRouter({}, 'a');
-    const takeBack = entry.asking('a');
+    const takeBack = entry.markUnloadPending('a');
     entry.event(ended('a'));
     takeBack();
     entry.event(begun('a'));
@@ -223,7 +226,7 @@ describe('an ask', () => {
 
   it('for a model that is not there is nothing', () => {
     const { entry } = aRouter({}, 'a');
-    entry.asking('b')();
+    entry.markUnloadPending('b')();
     expect([...entry.state.models.keys()]).toEqual(['a']);
   });
 });
