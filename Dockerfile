@@ -1,10 +1,10 @@
-# The exporter, and nothing to build it with. docker build -t llama-router-exporter .
-# Debian and not Alpine: the NVIDIA runtime brings the machine's nvidia-smi into the container, and that needs glibc.
+# docker build -t llama-router-exporter .
+# Debian instead of Alpine: the NVIDIA runtime mounts the host's nvidia-smi, which needs glibc.
 ARG NODE_IMAGE=docker.io/library/node:24.21.0-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /build
-# Before the sources: what is installed changes less often than they do.
+# Dependencies before the sources, for the layer cache.
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --include=dev --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
@@ -28,17 +28,17 @@ LABEL org.opencontainers.image.title="llama-router-exporter" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
 ENV NODE_ENV=production
-# For the state file and the audit file. A volume that is new takes over whose folder this is.
+# For the state and audit files. A new volume inherits the owner.
 RUN install -d -o 1000 -g 1000 -m 750 /var/lib/llama-router-exporter
 WORKDIR /app
-# With the lockfile, from which scanners read what is in here.
+# The lockfile is for vulnerability scanners.
 COPY package.json package-lock.json LICENSE ./
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /build/dist ./dist
-# As a number: Kubernetes cannot tell that a name is not root's.
+# A number, because Kubernetes cannot check that a name is not root.
 USER 1000:1000
 EXPOSE 10180
-# Speaks HTTP on the port of the default; with TLS or another address, say another one where the container is started.
+# For the default address without TLS; otherwise set another check when starting the container.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:10180/-/healthy').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "/app/dist/src/main.js"]

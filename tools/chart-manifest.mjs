@@ -1,4 +1,4 @@
-// Chart.yaml: the chart has the version of the program, so that there is one number to know.
+// Generates Chart.yaml. The chart has the version of the program.
 import { readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 

@@ -240,7 +240,7 @@ it('prepare.sh makes every secret once, readable for the containers and for nobo
   try {
     expect(prepare('neon')).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining("there is no 'neon'"),
+      stderr: expect.stringContaining("unknown GPU 'neon'"),
     });
     expect(prepare('amd')).toMatchObject({ status: 0, stderr: '' });
     const first = made();
@@ -261,7 +261,7 @@ it('prepare.sh makes every secret once, readable for the containers and for nobo
     for (const [, name = ''] of text('deploy/compose/gpu-amd.yml').matchAll(/\$\{(\w+):\?/g)) {
       expect(settings).toMatch(new RegExp(`^${name}=\\d+$`, 'm'));
     }
-    expect(prepare()).toMatchObject({ status: 0, stdout: 'kept .env as it is\n' });
+    expect(prepare()).toMatchObject({ status: 0, stdout: 'kept existing .env\n' });
     expect(made()).toEqual(first);
   } finally {
     rmSync(folder, { recursive: true });

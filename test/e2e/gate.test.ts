@@ -350,7 +350,7 @@ it('explains how to name the router when the gate cannot tell', async () => {
   const mend = (status: number) => ({
     code: 500,
     type: 'server_error',
-    message: `The gate of llama-router-exporter answered ${status}: the administrator should look at location /llama-gate in llama-gate.conf (400: add ?router=NAME, 404: no router has that name)`,
+    message: `The gate of llama-router-exporter answered ${status}: ask the administrator to fix location /llama-gate in llama-gate.conf (400: add ?router=NAME, 404: no router has that name)`,
   });
   try {
     expect(await through(text)).toMatchObject({ status: 500, body: { error: mend(400) } });

@@ -31,15 +31,15 @@ describe('the notes after an installation', () => {
 
   it('list the routers and what is missing', () => {
     expect(notes('defaults')).toMatch(/watches http:\/\/llama-server:8080\./);
-    expect(notes('defaults')).toMatch(/There is no token:[\s\S]*Prometheus is not told of it/);
+    expect(notes('defaults')).toMatch(/No token is configured:[\s\S]*Prometheus does not scrape it yet/);
     expect(notes('defaults')).toContain('port-forward service/r-llama-router-exporter 10180:10180');
   });
 
   it('are short when nothing is missing', () => {
     expect(notes('everything')).toContain('port-forward service/exporter 10180:80');
-    expect(notes('everything')).not.toMatch(/no token|not told/);
+    expect(notes('everything')).not.toMatch(/No token|does not scrape/);
     expect(notes('existing')).toContain('https://localhost:10180');
-    expect(notes('sidecar')).toContain('The container itself is not of this release');
+    expect(notes('sidecar')).toContain('This release does not include the container');
   });
 });
 

@@ -8,40 +8,44 @@ describe('invalid combinations are refused', () => {
     [
       'a key in a ConfigMap',
       ['config.routers[0].url=http://x', 'config.routers[0].api_key=k'],
-      'config.routers[0].api_key: everybody who may read ConfigMaps could read it: put it into secrets.values, and write api_key_file: /etc/llama-router-exporter/secrets/NAME',
+      'config.routers[0].api_key: users who can read ConfigMaps could read it; put it into secrets.values and set api_key_file: /etc/llama-router-exporter/secrets/NAME',
     ],
     [
       'a key of a group in a ConfigMap',
       ['config.discovery[0].name=x', 'config.discovery[0].dns[0]=y', 'config.discovery[0].api_key=k'],
-      'config.discovery[0].api_key: everybody who may read ConfigMaps could read it',
+      'config.discovery[0].api_key: users who can read ConfigMaps could read it',
     ],
     [
       'a policy that does not know the ports of routers to be found',
       ['networkPolicy.enabled=true', 'config.discovery[0].name=x', 'config.discovery[0].dns[0]=y'],
-      'networkPolicy.routerPorts: empty: the ports of config.discovery[0] are not known beforehand',
+      'networkPolicy.routerPorts: empty, but the ports of config.discovery[0] are unknown',
     ],
-    ['a token in a ConfigMap', ['config.auth.tokens[0].token=t'], 'config.auth.tokens[0].token: everybody'],
+    [
+      'a token in a ConfigMap',
+      ['config.auth.tokens[0].token=t'],
+      'config.auth.tokens[0].token: users who can read ConfigMaps',
+    ],
     [
       'a file that no secret brings',
       ['config.auth.tokens[0].token_file=/etc/llama-router-exporter/secrets/t'],
-      'config.auth.tokens[0].token_file: there is no /etc/llama-router-exporter/secrets/t: add "t" to secrets.values',
+      'config.auth.tokens[0].token_file: /etc/llama-router-exporter/secrets/t does not exist; add "t" to secrets.values',
     ],
-    ['another port', ['config.web.listen_address=:80'], 'leave it out, and set service.port'],
+    ['another port', ['config.web.listen_address=:80'], 'remove it and set service.port'],
     [
       'another way to the web configuration',
       ['config.web.config_file=web.yml'],
-      'name a Secret with web.yml in webConfig.existingSecret',
+      'set webConfig.existingSecret to a Secret with web.yml',
     ],
     [
       'two sources of secrets',
       ['secrets.existingSecret=a', 'secrets.values.b=c'],
       'secrets: existingSecret and values exclude each other',
     ],
-    ['TLS out of nothing', ['webConfig.tls=true'], 'name it in webConfig.existingSecret'],
+    ['TLS out of nothing', ['webConfig.tls=true'], 'describe a Secret; set webConfig.existingSecret'],
     [
       'a sidecar without a pod',
       ['mode=sidecar'],
-      "sidecar.podLabels: empty: write the labels of llama-server's pods",
+      "sidecar.podLabels: empty; set the labels of llama-server's pods",
     ],
     [
       'a policy that cuts off llama-server',
@@ -52,12 +56,12 @@ describe('invalid combinations are refused', () => {
     [
       'a policy that lets everybody in',
       ['networkPolicy.enabled=true', 'networkPolicy.ingressFrom=null'],
-      'networkPolicy.ingressFrom: empty means everybody',
+      'networkPolicy.ingressFrom: empty allows everyone',
     ],
     [
       'a threshold that there is not',
       ['prometheusRule.thresholds.model_idle=1'],
-      'prometheusRule.thresholds.model_idle: there is none of that name: there are gpu_memory_used_ratio, model_idle_seconds',
+      'prometheusRule.thresholds.model_idle: unknown; use one of gpu_memory_used_ratio, model_idle_seconds',
     ],
     [
       'a misspelt value',
@@ -76,6 +80,8 @@ describe('invalid combinations are refused', () => {
 
   it('all of them at once', () => {
     const { err } = helmTemplate(['--set', 'webConfig.tls=true,mode=sidecar,hostPID=true']);
-    expect(err).toMatch(/cannot work:\n {2}webConfig: .*\n {2}sidecar\.podLabels: .*\n {2}hostPID: /);
+    expect(err).toMatch(
+      /Invalid values for [\w-]+:\n {2}webConfig: .*\n {2}sidecar\.podLabels: .*\n {2}hostPID: /,
+    );
   });
 });

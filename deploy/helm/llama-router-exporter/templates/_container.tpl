@@ -39,7 +39,7 @@ The exporter's container: of the chart's own pod, or of another chart's that has
     {{- with .Values.extraVolumeMounts }}{{ toYaml . | nindent 4 }}{{ end }}
 {{- end }}
 
-{{/* The kubelet has no password to show: where one is asked for, an open port must do. */}}
+{{/* The kubelet cannot send credentials; with users, probes only check the port. */}}
 {{- define "llama-router-exporter.probe" -}}
 {{- $path := index . 0 -}}
 {{- with index . 1 -}}
@@ -53,7 +53,7 @@ periodSeconds: 10
 timeoutSeconds: 3
 {{- end }}
 
-{{/* The volumes of that container, for the pod it is in. */}}
+{{/* The volumes of that container. */}}
 {{- define "llama-router-exporter.volumes" -}}
 - name: exporter-config
   configMap: { name: {{ include "llama-router-exporter.fullname" . }} }
@@ -76,7 +76,7 @@ timeoutSeconds: 3
 {{- end }}
 {{- end }}
 
-{{/* Annotations by which a pod is replaced when what it reads has changed. */}}
+{{/* Annotations that restart the pod when its configuration changes. */}}
 {{- define "llama-router-exporter.checksums" -}}
 checksum/config: {{ include "llama-router-exporter.config" . | sha256sum }}
 {{- with .Values.secrets.values }}

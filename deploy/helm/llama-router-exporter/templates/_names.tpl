@@ -15,7 +15,7 @@
 {{- end }}
 {{- end }}
 
-{{/* What never changes while a release lives: a Deployment's selector cannot. */}}
+{{/* Labels that never change, because a Deployment's selector cannot. */}}
 {{- define "llama-router-exporter.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "llama-router-exporter.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -28,7 +28,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The pods in which the exporter runs. */}}
+{{/* Labels of the exporter's pods. */}}
 {{- define "llama-router-exporter.podSelector" -}}
 {{- if eq .Values.mode "sidecar" }}
 {{- toYaml .Values.sidecar.podLabels }}
