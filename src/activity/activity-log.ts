@@ -24,28 +24,6 @@ export interface AuthRefusal {
   readonly why: string;
 }
 
-/** Log lines, audit entries and operation metrics of what happens: one method per source. */
-export interface ActivityLog {
-  transition(transition: Transition): void;
-  discovery(change: DiscoveryChange): void;
-  reading(change: ReadingChange): void;
-  hold(change: HoldChange): void;
-  loop(loop: Loop): void;
-  /** A finished operation. */
-  operation(operation: Operation, request: UnloadRequest): void;
-  /** A request that was already covered by a running operation. */
-  joined(started: Started, request: UnloadRequest): void;
-  /** A request that was not carried out at all; `request` is `POST /api/v1/unload` or similar. */
-  refused(reason: RefusalReason, caller: Caller, request: string, detail: string): void;
-  unauthorized(refusal: AuthRefusal): void;
-  /** A configuration reload on request; `error` when it failed. */
-  reloaded(caller: Caller, error: string | undefined): void;
-  /** Whether the last audit entry was written; undefined before the first, and without a file. */
-  auditSucceeded(): boolean | undefined;
-  /** Resolves when the audit is written, or after two seconds. */
-  stop(): Promise<void>;
-}
-
 export interface ActivityLogParts {
   /** Path of the audit file; empty: no audit. */
   auditFile: string;
@@ -57,52 +35,61 @@ export interface ActivityLogParts {
 /** Refusals per reason and caller that are written each minute, so that a client cannot fill the disk; all are counted. */
 const REFUSALS_WRITTEN = { most: 10, spanMs: 60_000, keys: 10_000 };
 
-export function createActivityLog(parts: ActivityLogParts): ActivityLog {
+export type ActivityLog = ReturnType<typeof createActivityLog>;
+
+/** Log lines, audit entries and operation metrics of what happens: one method per source. */
+export function createActivityLog(parts: ActivityLogParts) {
   const { auditFile, metrics, clock, log } = parts;
   const audit = auditFile === '' ? undefined : createAuditFile(auditFile, clock, log);
   const refusalsWritten = createLimiter({ ...REFUSALS_WRITTEN, now: clock.now });
   const time = () => new Date(clock.wall()).toISOString();
 
-  const refused: ActivityLog['refused'] = (reason, caller, request, detail) => {
+  /** A request that was not carried out; `request` is `POST /api/v1/unload` or similar. */
+  function refused(reason: RefusalReason, caller: Caller, request: string, detail: string): void {
     metrics.refusal(reason);
     const key = `${reason} ${callerBlock(caller.address)}`;
     if (refusalsWritten.waitMs(key) > 0) return;
     refusalsWritten.count(key);
     log.warn('request refused', { reason, caller: caller.name, address: caller.address, request, detail });
     audit?.append({ time: time(), kind: 'refusal', reason, caller, request, detail });
-  };
+  }
 
   return {
-    transition(transition) {
+    transition(transition: Transition): void {
       metrics.transition(transition);
       logTransition(log, transition);
     },
-    discovery: (change) => logDiscovery(log, change),
-    reading: (change) => logReading(log, change),
-    hold(change) {
+    discovery: (change: DiscoveryChange): void => logDiscovery(log, change),
+    reading: (change: ReadingChange): void => logReading(log, change),
+    hold(change: HoldChange): void {
       logHold(log, change, clock);
       audit?.append({ time: time(), kind: 'hold', ...holdDetail(change, clock) });
     },
-    loop: (loop) => logLoop(log, loop, clock),
-    operation(operation, request) {
+    loop: (loop: Loop): void => logLoop(log, loop, clock),
+    /** A finished operation. */
+    operation(operation: Operation, request: UnloadRequest): void {
       metrics.operation(operation, request);
       logOperation(log, operation);
       audit?.append(operationEntry(operation, request, time()));
     },
-    joined({ id }, { trigger, caller, reason }) {
+    /** A request that was already covered by a running operation. */
+    joined({ id }: Started, { trigger, caller, reason }: UnloadRequest): void {
       log.info('request joined a running operation', { operation: id, trigger, caller: caller.name });
       audit?.append({ time: time(), kind: 'joined', operation: id, trigger, caller, reason });
     },
     refused,
-    unauthorized({ reason, address, method, path, why }) {
+    unauthorized({ reason, address, method, path, why }: AuthRefusal): void {
       const caller = address === undefined ? { name: 'unknown' } : { name: 'unknown', address };
       refused(reason, caller, `${method} ${path}`, why);
     },
-    reloaded(caller, error) {
+    /** A configuration reload on request; `error` when it failed. */
+    reloaded(caller: Caller, error: string | undefined): void {
       audit?.append({ time: time(), kind: 'reload', caller, detail: error ?? 'configuration reloaded' });
     },
-    auditSucceeded: () => audit?.succeeded(),
-    stop: async () => audit?.stop(),
+    /** Whether the last audit entry was written; undefined before the first, and without a file. */
+    auditSucceeded: (): boolean | undefined => audit?.succeeded(),
+    /** Resolves when the audit is written, or after two seconds. */
+    stop: async (): Promise<void> => audit?.stop(),
   };
 }
 

@@ -9,7 +9,7 @@ import type { Caller, UnloadRequest } from '../unload/request.ts';
 
 /** A line of the audit file. Times are ISO 8601. */
 export type AuditEntry = { time: string } & (
-  | ({ kind: 'operation'; operation: string; request: AuditedRequest } & Pick<
+  | ({ kind: 'operation'; operation: string; request: ReturnType<typeof auditedRequest> } & Pick<
       Operation,
       'trigger' | 'caller' | 'reason' | 'outcome' | 'dry_run' | 'duration_seconds' | 'routers'
     >)
@@ -18,18 +18,6 @@ export type AuditEntry = { time: string } & (
   | { kind: 'refusal'; reason: string; caller: Caller; request: string; detail: string }
   | { kind: 'hold' | 'reload'; caller: Caller; detail: string }
 );
-
-/** The request in the API's fields. */
-interface AuditedRequest {
-  routers: readonly string[];
-  models: readonly string[];
-  keep: readonly string[];
-  when_busy: UnloadRequest['whenBusy'];
-  idle_for_seconds?: number | undefined;
-  free_bytes?: number | undefined;
-  until_ratio?: number | undefined;
-  hold_seconds?: number | undefined;
-}
 
 /** An append-only file of JSON lines. */
 export interface AuditFile {
@@ -99,28 +87,33 @@ function appendTo(path: string) {
 }
 
 export function operationEntry(operation: Operation, request: UnloadRequest, time: string): AuditEntry {
-  const { selection, holdMs } = request;
-  const { models, keep, idleForMs, target } = selection;
+  const { id, trigger, caller, reason, outcome, dry_run, duration_seconds, routers } = operation;
   return {
     time,
     kind: 'operation',
-    operation: operation.id,
-    trigger: operation.trigger,
-    caller: operation.caller,
-    reason: operation.reason,
-    outcome: operation.outcome,
-    dry_run: operation.dry_run,
-    duration_seconds: operation.duration_seconds,
-    request: {
-      routers: request.routers,
-      models,
-      keep,
-      when_busy: request.whenBusy,
-      idle_for_seconds: idleForMs === undefined ? undefined : idleForMs / 1000,
-      free_bytes: target && 'freeBytes' in target ? target.freeBytes : undefined,
-      until_ratio: target && 'untilRatio' in target ? target.untilRatio : undefined,
-      hold_seconds: holdMs === undefined ? undefined : holdMs / 1000,
-    },
-    routers: operation.routers,
+    operation: id,
+    trigger,
+    caller,
+    reason,
+    outcome,
+    dry_run,
+    duration_seconds,
+    request: auditedRequest(request),
+    routers,
+  };
+}
+
+/** The request in the fields of the API. */
+function auditedRequest({ routers, selection, whenBusy, holdMs }: UnloadRequest) {
+  const { models, keep, idleForMs, target } = selection;
+  return {
+    routers,
+    models,
+    keep,
+    when_busy: whenBusy,
+    idle_for_seconds: idleForMs === undefined ? undefined : idleForMs / 1000,
+    free_bytes: target && 'freeBytes' in target ? target.freeBytes : undefined,
+    until_ratio: target && 'untilRatio' in target ? target.untilRatio : undefined,
+    hold_seconds: holdMs === undefined ? undefined : holdMs / 1000,
   };
 }

@@ -1,0 +1,82 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from '@jest/globals';
+import { createActivityLog } from '../../src/activity/activity-log.ts';
+import { createOperationMetrics } from '../../src/activity/operation-metrics.ts';
+import { createLogger } from '../../src/lib/logger.ts';
+import { aRequest } from '../support/a-request.ts';
+import { anOperation } from '../support/an-operation.ts';
+import { createSteppedClock } from '../support/stepped-clock.ts';
+
+it('logs and audits operations, joined requests, holds, reloads and refusals', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'activity-'));
+  const auditFile = join(folder, 'audit.jsonl');
+  const clock = createSteppedClock(Date.parse('2026-08-14T13:00:00Z'));
+  const lines: string[] = [];
+  const activityLog = createActivityLog({
+    auditFile,
+    metrics: createOperationMetrics(),
+    clock,
+    log: createLogger({
+      level: 'info',
+      format: 'logfmt',
+      write: (line) => lines.push(line.slice(line.indexOf('level='), -1)),
+      now: clock.wall,
+    }),
+  });
+  const caller = { name: 'alice', address: '10.0.0.7' };
+  const hold = {
+    router: 'box',
+    since: clock.now(),
+    until: clock.now() + 60_000,
+    reason: 'training',
+    by: 'alice',
+    enforce: false,
+  };
+  const operation = anOperation({
+    caller,
+    routers: [{ router: 'box', models: [], fault: { kind: 'unreachable', message: 'gone' } }],
+    outcome: 'failed',
+  });
+  activityLog.operation(operation, aRequest());
+  activityLog.joined(
+    { id: 'op-1', joined: true, report: () => operation, done: Promise.resolve(operation) },
+    aRequest({ caller, trigger: 'cli' }),
+  );
+  activityLog.hold({ kind: 'placed', hold });
+  activityLog.hold({ kind: 'released', hold, by: 'bob' });
+  activityLog.hold({ kind: 'expired', hold: { ...hold, reason: '' } });
+  activityLog.reloaded(caller, undefined);
+  activityLog.reloaded(caller, 'routers[1].url: not a URL');
+  activityLog.refused('not_matched', caller, 'POST /api/v1/alertmanager', 'no firing alert matches');
+  await activityLog.stop();
+  const entries = readFileSync(auditFile, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  rmSync(folder, { recursive: true });
+
+  expect(lines).toEqual([
+    expect.stringMatching(
+      /^level=warn msg="unload finished" operation=\S+ trigger=alertmanager caller=alice/,
+    ),
+    `level=warn msg="unload failed" operation=${operation.id} router=box error=gone`,
+    'level=info msg="request joined a running operation" operation=op-1 trigger=cli caller=alice',
+    'level=info msg="hold placed" router=box until=2026-08-14T13:01:00.000Z reason=training by=alice enforce=false',
+    'level=info msg="hold released" router=box by=bob',
+    'level=info msg="hold expired" router=box',
+    'level=warn msg="request refused" reason=not_matched caller=alice address=10.0.0.7 request="POST /api/v1/alertmanager" detail="no firing alert matches"',
+  ]);
+  const until = 'until 2026-08-14T13:01:00.000Z';
+  expect(entries).toMatchObject([
+    { kind: 'operation', operation: operation.id, outcome: 'failed', caller },
+    { kind: 'joined', operation: 'op-1', trigger: 'cli', caller, reason: 'memory is needed' },
+    { kind: 'hold', caller: { name: 'alice' }, detail: `placed on box ${until}: training` },
+    { kind: 'hold', caller: { name: 'bob' }, detail: `released on box ${until}: training` },
+    { kind: 'hold', caller: { name: 'alice' }, detail: `expired on box ${until}` },
+    { kind: 'reload', caller, detail: 'configuration reloaded' },
+    { kind: 'reload', caller, detail: 'routers[1].url: not a URL' },
+    { kind: 'refusal', reason: 'not_matched', caller, request: 'POST /api/v1/alertmanager' },
+  ]);
+});
