@@ -17,7 +17,7 @@ import type {
 } from './router-state.ts';
 import { isRunning } from './status.ts';
 import type { Store } from './store.ts';
-import { causeOfReload } from './usage.ts';
+import { causeOfReload, forgetRequests } from './usage.ts';
 
 /**
  * How long an unload on a full router waits for the load that makes it an eviction. Between the two events the router
@@ -199,16 +199,14 @@ function publish(store: Store, router: RouterState, model: string, at: number, c
   store.changed();
   for (const change of changes) {
     const transition = { router: router.name, at, kind: 'model', model, change } as const;
-    if (change.kind !== 'loaded' || !change.reload) {
+    if (change.kind === 'loaded' && change.reload) {
+      const { durationSeconds: loadSeconds, reload } = change;
+      const load = { loadedAt: at, loadSeconds, afterSeconds: reload.afterSeconds };
+      store.changed({ ...transition, cause: causeOfReload(store.requests, transition, load) });
+    } else {
       store.changed(transition);
-      continue;
     }
-    const load = {
-      loadedAt: at,
-      loadSeconds: change.durationSeconds,
-      afterSeconds: change.reload.afterSeconds,
-    };
-    store.changed({ ...transition, cause: causeOfReload(store.requests, transition, load) });
+    if (change.kind === 'loaded') forgetRequests(store.requests, transition);
   }
 }
 

@@ -63,6 +63,15 @@ export function reportUsage(store: Store, { router, model, cause }: UsageReport)
   return requests.length;
 }
 
+/** A load answers all requests that were waiting for it: a later reload has another cause. */
+export function forgetRequests(
+  requests: ReportedRequest[],
+  { router, model }: { router: string; model: string },
+): void {
+  const others = requests.filter((request) => request.router !== router || request.model !== model);
+  requests.splice(0, requests.length, ...others);
+}
+
 /**
  * Why a model was reloaded by a load that ended at `loadedAt`: the cause of the first request that was reported since
  * the unload. Later requests waited for the same load.

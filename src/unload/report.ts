@@ -142,8 +142,10 @@ export const NOT_MEASURED = 'unmeasured';
 
 /** Whether the operation failed only because its target needs measured memory: a mistake in the request. */
 export function needsMeasurement({ outcome, routers, summary }: Operation): boolean {
-  const faults = routers.flatMap(({ fault }) => fault?.kind ?? []);
-  return outcome === 'failed' && summary.failed === 0 && faults.every((kind) => kind === NOT_MEASURED);
+  const { busy, failed } = summary;
+  return (
+    outcome === 'failed' && busy + failed === 0 && routers.every(({ fault }) => fault?.kind === NOT_MEASURED)
+  );
 }
 
 /**

@@ -13,7 +13,7 @@ import { until } from '../support/until.ts';
 
 const CHECKOUT = join(import.meta.dirname, '..', '..');
 const SHIPPED = join(CHECKOUT, 'deploy', 'nginx', 'llama-gate.conf');
-const MAIN = join(CHECKOUT, 'dist', 'main.js');
+const MAIN = join(CHECKOUT, 'dist', 'src', 'main.js');
 
 /** Refused within milliseconds; generous, for a machine that is busy. */
 const SOON_MS = 250;

@@ -93,3 +93,23 @@ it('the last thousand reports are remembered', () => {
   reportUsage(store, { model: 'gemma', cause: 'api' });
   expect(causeOf(1, 5)).toBe('unknown');
 });
+
+it('a report explains one load: a model that is evicted within a second and loaded again has another cause', () => {
+  const { store, clock, box } = aStore();
+  const causes: unknown[] = [];
+  store.onTransition((transition) => {
+    if (transition.kind === 'model' && transition.change.kind === 'loaded') causes.push(transition.cause);
+  });
+  box.event(begun('qwen'));
+  box.event(turned('qwen', 'loaded'));
+  box.event(ended('qwen'));
+  reportUsage(store, { model: 'qwen', router: 'box', cause: 'task' });
+  for (const _ of [1, 2]) {
+    box.event(begun('qwen'));
+    clock.jump(100);
+    box.event(turned('qwen', 'loaded'));
+    clock.jump(100);
+    box.event(ended('qwen'));
+  }
+  expect(causes).toEqual([undefined, 'task', 'unknown']);
+});
