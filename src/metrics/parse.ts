@@ -11,19 +11,19 @@ const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?[ \t]+(\S+)(?:[ \t]+-?\d
 const LABEL = /[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\]|\\[\\"n])*)"[ \t]*(?:,|$)/y;
 const NUMBER = /^(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?Inf|NaN)$/;
 
-interface Reading {
-  family: Family & { help: string };
+interface OpenFamily {
+  family: Family;
   rows: Row[];
 }
 
 /**
- * Reads text 0.0.4 strictly: one line that is none of it, a series that comes twice or a family in two places
- * rejects the whole text, and the fault names the line. Timestamps are dropped: what is passed on is now.
+ * Parses text 0.0.4 strictly: an invalid line, a duplicate series or a family in two places rejects the whole text,
+ * and the fault names the line. Timestamps are dropped.
  */
 export function parseExposition(text: string): Result<Samples[], string> {
-  const families = new Map<string, Reading>();
+  const families = new Map<string, OpenFamily>();
   const series = new Set<string>();
-  let current: Reading | undefined;
+  let current: OpenFamily | undefined;
   let number = 0;
   for (const line of text.split('\n')) {
     number += 1;
@@ -35,7 +35,7 @@ export function parseExposition(text: string): Result<Samples[], string> {
   function readComment(line: string): string | undefined {
     if (!/^# (HELP|TYPE) /.test(line)) return undefined;
     const [, keyword, name, rest = ''] = META.exec(line) ?? [];
-    if (name === undefined) return 'not a comment, HELP or TYPE';
+    if (name === undefined) return 'invalid HELP or TYPE';
     if (current?.family.name !== name) {
       if (families.has(name)) return 'a family in two places';
       current = start(name);
@@ -44,10 +44,9 @@ export function parseExposition(text: string): Result<Samples[], string> {
       current.family = { ...current.family, help: unescaped(rest) };
     } else {
       if (!TYPES.includes(rest) || current.rows.length > 0)
-        return 'no type, or one that comes after its samples';
+        return 'unknown type, or a type after its samples';
       current.family = { ...current.family, type: rest as Family['type'] };
     }
-    families.set(name, current);
     return undefined;
   }
 
@@ -60,17 +59,17 @@ export function parseExposition(text: string): Result<Samples[], string> {
       current = start(name);
     }
     const id = JSON.stringify([name, ...Object.entries(labels).sort()]);
-    if (series.has(id)) return 'a series that was there before';
+    if (series.has(id)) return 'duplicate series';
     series.add(id);
     const suffix = name.slice(current.family.name.length);
-    current.rows.push({ labels, value: numberOf(value), ...(suffix !== '' && { suffix }) });
+    current.rows.push({ labels, value: numberOf(value), suffix: suffix || undefined });
     return undefined;
   }
 
-  function start(name: string): Reading {
-    const reading: Reading = { family: { name, type: 'untyped', help: '', labels: [] }, rows: [] };
-    families.set(name, reading);
-    return reading;
+  function start(name: string): OpenFamily {
+    const opened: OpenFamily = { family: { name, type: 'untyped', help: '', labels: [] }, rows: [] };
+    families.set(name, opened);
+    return opened;
   }
 }
 

@@ -1,27 +1,26 @@
-import { CATALOG } from './catalog.ts';
 import type { Family, Row, Samples } from './family.ts';
 
-/** One model's own metrics, as they are passed on: `router` and `model` added to each row, once. */
+/** One model's own metrics, ready to be passed on: `router` and `model` are added to each row. */
 export interface Relayed {
   router: string;
   model: string;
   samples: readonly Samples[];
-  /** Rows that were left out because there were more than `maxRows`. */
+  /** Rows beyond `maxRows`, which are dropped. */
   cut: number;
 }
 
-/** Why families or rows are not passed on, and how many now. */
+/** Number of families (`type_conflict`, `name_collision`) and rows (`too_many`) that are not passed on. */
 export type Dropped = Record<'type_conflict' | 'name_collision' | 'too_many', number>;
 
-/** Labels that a model's metrics have themselves under our names go on as Prometheus would name them. */
-const OURS = new Set(['router', 'model']);
+/** A model's own label of this name gets the prefix `exported_`, as Prometheus does it. */
+const ADDED = new Set(['router', 'model']);
 
-/** Takes a model's metrics for passing on: at most `maxRows` of them, names, help and types unchanged. */
+/** Adds the labels; names, help and types stay. Drops whole families once there are more than `maxRows` rows. */
 export function relay(router: string, model: string, own: readonly Samples[], maxRows: number): Relayed {
   let left = maxRows;
   let cut = 0;
   const samples = own.map(({ family, rows }) => {
-    // A family is passed on whole or not at all: half a histogram is a wrong one.
+    // Never a part of a family: half a histogram is wrong.
     if (rows.length > left) {
       cut += rows.length;
       return { family, rows: [] };
@@ -36,9 +35,8 @@ export function relay(router: string, model: string, own: readonly Samples[], ma
 }
 
 /**
- * Puts the metrics of several models together, family by family. Where models disagree about a family's type,
- * the type that most of them have is passed on and the others' rows are dropped; so is a family that has the
- * name of one of ours.
+ * Merges the metrics of several models by family. If models disagree about the type of a family, the most common
+ * type wins and the other models' rows are dropped. A family with the name of an exporter metric is dropped too.
  */
 export function mergeRelayed(all: readonly Relayed[]): { samples: Samples[]; dropped: Dropped } {
   const dropped: Dropped = { type_conflict: 0, name_collision: 0, too_many: 0 };
@@ -47,8 +45,11 @@ export function mergeRelayed(all: readonly Relayed[]): { samples: Samples[]; dro
     dropped.too_many += cut;
     for (const each of samples) {
       if (each.rows.length === 0) continue;
-      if (isOurs(each.family.name)) dropped.name_collision += 1;
-      else byName.set(each.family.name, [...(byName.get(each.family.name) ?? []), each]);
+      const { name } = each.family;
+      const claims = byName.get(name);
+      if (isReserved(name)) dropped.name_collision += 1;
+      else if (claims) claims.push(each);
+      else byName.set(name, [each]);
     }
   }
   const samples = [...byName.values()].map((claims) => {
@@ -62,16 +63,15 @@ export function mergeRelayed(all: readonly Relayed[]): { samples: Samples[]; dro
   return { samples, dropped };
 }
 
-const OUR_NAMES = new Set(Object.values(CATALOG).map(({ name }) => name));
-
-function isOurs(name: string): boolean {
-  return OUR_NAMES.has(name) || /^(llama_router_|process_|nodejs_)/.test(name);
+/** All names of the catalogue begin with `llama_router_`. */
+function isReserved(name: string): boolean {
+  return /^(llama_router_|process_|nodejs_)/.test(name);
 }
 
 function exported(labels: Row['labels']): Row['labels'] {
-  if (!Object.keys(labels).some((name) => OURS.has(name))) return labels;
+  if (!Object.keys(labels).some((name) => ADDED.has(name))) return labels;
   return Object.fromEntries(
-    Object.entries(labels).map(([name, value]) => [OURS.has(name) ? `exported_${name}` : name, value]),
+    Object.entries(labels).map(([name, value]) => [ADDED.has(name) ? `exported_${name}` : name, value]),
   );
 }
 

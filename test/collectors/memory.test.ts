@@ -39,13 +39,13 @@ function scraping(current: () => MemoryReading | undefined) {
   return async () => Buffer.concat(await scrape('text')).toString();
 }
 
-it('publishes what was measured, and nothing else', async () => {
+it('a reading is published', async () => {
   const text = await scraping(() => reading)();
   expectGolden('scrape-memory.prom', text);
   parseExposition(text);
 });
 
-it('publishes nothing before the first reading, nor what is too old', async () => {
+it('nothing is published without a recent reading', async () => {
   let current: MemoryReading | undefined;
   const scrape = scraping(() => current);
   expect(await scrape()).toBe('');

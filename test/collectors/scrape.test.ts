@@ -18,7 +18,7 @@ import { createSteppedClock } from '../support/stepped-clock.ts';
 
 const LOADED_AT = createSteppedClock().now();
 
-/** Listens to the store from the beginning; then scrapes it as the service does, but for its own process. */
+/** The collectors of the service, without those of its own process. */
 function scraping(
   { store, clock }: Believed,
   loads = () => ({ successful: true, loadedAt: LOADED_AT }),
@@ -41,13 +41,13 @@ function scraping(
 
 function aBusyScrape() {
   let scrape: ReturnType<typeof scraping> = async () => '';
-  const believed = aBusyFleet((empty) => {
+  const observed = aBusyFleet((empty) => {
     const holds = createHolds(empty.clock);
     const until = empty.clock.now() + 3_600_000;
     holds.place({ router: 'gpu-box', until, reason: 'training', by: 'alice', enforce: false }, true);
     scrape = scraping(empty, undefined, holds);
   });
-  return { ...believed, scrape: (format?: Format) => scrape(format) };
+  return { ...observed, scrape: (format?: Format) => scrape(format) };
 }
 
 describe('a scrape', () => {
@@ -63,19 +63,19 @@ describe('a scrape', () => {
     parseExposition(text);
   });
 
-  it('before the first listing says nothing about what is not known', async () => {
-    const believed = nobody();
-    const scrape = scraping(believed);
-    addRouter(believed.store, 'gpu-box', 'http://gpu-box:8080');
+  it('before the first listing has no unknown state', async () => {
+    const observed = nobody();
+    const scrape = scraping(observed);
+    addRouter(observed.store, 'gpu-box', 'http://gpu-box:8080');
     const text = await scrape();
     expectGolden('scrape-before-first-listing.prom', text);
     parseExposition(text);
   });
 
-  it('of a router that is up and has no models', async () => {
-    const believed = nobody();
-    const scrape = scraping(believed);
-    addRouter(believed.store, 'gpu-box', 'http://gpu-box:8080').listed(aListing());
+  it('of a router without models', async () => {
+    const observed = nobody();
+    const scrape = scraping(observed);
+    addRouter(observed.store, 'gpu-box', 'http://gpu-box:8080').listed(aListing());
     const read = parseExposition(await scrape());
     for (const status of STATUSES)
       expect(read.value('llama_router_models', { router: 'gpu-box', status })).toBe(0);
@@ -83,14 +83,14 @@ describe('a scrape', () => {
   });
 });
 
-describe('of a router that is down', () => {
-  it('only that is published, and its counters: what was true may not be any more', async () => {
+describe('a router that is down', () => {
+  it('has its counters and no state of its models', async () => {
     const { scrape } = aBusyScrape();
     const read = parseExposition(await scrape());
-    const told = read.families
+    const published = read.families
       .filter(({ samples }) => samples.some(({ labels }) => labels.router === 'cellar'))
       .map(({ name, type }) => `${name} ${type}`);
-    expect(told.filter((family) => family.endsWith(' gauge'))).toEqual([
+    expect(published.filter((family) => family.endsWith(' gauge'))).toEqual([
       'llama_router_up gauge',
       'llama_router_event_stream_connected gauge',
       'llama_router_last_poll_timestamp_seconds gauge',
@@ -101,8 +101,8 @@ describe('of a router that is down', () => {
   });
 });
 
-describe('of a model', () => {
-  it('exactly one status is 1', async () => {
+describe('a model', () => {
+  it('has exactly one status with value 1', async () => {
     const { scrape } = aBusyScrape();
     const family = parseExposition(await scrape()).families.find(
       ({ name }) => name === 'llama_router_model_status',
@@ -116,19 +116,19 @@ describe('of a model', () => {
     expect(family?.samples).toHaveLength(8 * STATUSES.length);
   });
 
-  it('the id is a label as it is', async () => {
+  it('has its unchanged id as label', async () => {
     const { scrape } = aBusyScrape();
     const labels = { router: 'gpu-box', model: HOSTILE_ID, status: 'unloaded' };
     expect(parseExposition(await scrape()).value('llama_router_model_status', labels)).toBe(1);
   });
 
-  it('that vanishes nothing is left', async () => {
+  it('that vanished has no series', async () => {
     const { scrape, store } = aBusyScrape();
     driven(store, 'attic').listed(aListing());
     expect(await scrape()).not.toContain('model="solo"');
   });
 
-  it('that is loaded the progress of its load is over', async () => {
+  it('that is loaded has no load progress', async () => {
     const { scrape, store } = aBusyScrape();
     const labels = { router: 'gpu-box', model: 'llama-70b' };
     expect(parseExposition(await scrape()).value('llama_router_model_load_progress_ratio', labels)).toBe(
@@ -141,12 +141,12 @@ describe('of a model', () => {
   });
 });
 
-describe('of a hold', () => {
-  it('is what is true at that moment', async () => {
-    const believed = nobody();
-    const { store, clock } = believed;
+describe('a hold', () => {
+  it('expires without an event', async () => {
+    const observed = nobody();
+    const { store, clock } = observed;
     const holds = createHolds(clock);
-    const scrape = scraping(believed, undefined, holds);
+    const scrape = scraping(observed, undefined, holds);
     const read = async () => {
       const { value } = parseExposition(await scrape());
       const labels = { router: 'gpu-box' };
@@ -165,8 +165,8 @@ describe('of a hold', () => {
   });
 });
 
-describe('of the exporter', () => {
-  it('a reload that failed shows, however soon it followed a good one', async () => {
+describe('the exporter', () => {
+  it('reports a failed configuration reload, also right after a successful one', async () => {
     let loads = { successful: true, loadedAt: LOADED_AT };
     const scrape = scraping(nobody(), () => loads);
     const read = async () => {
@@ -185,7 +185,7 @@ describe('of the exporter', () => {
   });
 });
 
-it('scrapes of whatever is believed read well in both formats, and overlapping ones are equal', async () => {
+it('scrapes of any state are valid in both formats, and concurrent ones are equal', async () => {
   const id = fc.oneof(
     fc.string({ unit: 'binary', minLength: 1 }).map((text) => Buffer.from(text).toString()),
     fc.constantFrom('a', 'b', HOSTILE_ID),
@@ -217,17 +217,17 @@ it('scrapes of whatever is believed read well in both formats, and overlapping o
     models: fc.uniqueArray(model, { selector: (m) => m.id }),
   });
   const down = fc.record({ kind: fc.constant('failed' as const) });
-  const news = fc.array(fc.tuple(fc.nat(2), fc.oneof(event, listing, down)), { maxLength: 30 });
+  const changes = fc.array(fc.tuple(fc.nat(2), fc.oneof(event, listing, down)), { maxLength: 30 });
   const names = fc.uniqueArray(id, { minLength: 3, maxLength: 3 });
 
   await fc.assert(
-    fc.asyncProperty(names, news, async (routers, all) => {
-      const believed = nobody();
-      const scrape = scraping(believed);
-      const entries = routers.map((name) => addRouter(believed.store, name, 'http://router'));
+    fc.asyncProperty(names, changes, async (routers, all) => {
+      const observed = nobody();
+      const scrape = scraping(observed);
+      const entries = routers.map((name) => addRouter(observed.store, name, 'http://router'));
       for (const [index, one] of all) {
         const entry = entries[index];
-        believed.clock.jump(700);
+        observed.clock.jump(700);
         if (one.kind === 'listed')
           entry?.listed(aListing(...one.models.map((m) => listed(m.id, m.status, m))));
         else if (one.kind === 'failed') entry?.failed({ kind: 'unreachable', message: 'gone' });

@@ -15,10 +15,10 @@ let cause: Cause;
 
 beforeEach(() => {
   cause = 'unknown';
-  lifecycleMetrics = aTelemetry();
+  lifecycleMetrics = newMetrics();
 });
 
-const aTelemetry = () => createLifecycleMetrics();
+const newMetrics = () => createLifecycleMetrics();
 
 const at = 0;
 const tell = (router: string, model: string, change: Change) =>
@@ -40,17 +40,17 @@ function vanish(model: string, router = 'r'): void {
   tell(router, model, { kind: 'vanished' });
 }
 
-const textOf = async () => Buffer.concat(render(await lifecycleMetrics.samples(), 'text')).toString();
-const scraped = async (): Promise<Exposition> => parseExposition(await textOf());
-const seriesValue = async (name: string, labels: Record<string, string>) =>
-  (await scraped()).value(`llama_router_${name}`, labels);
+const textOf = () => Buffer.concat(render(lifecycleMetrics.samples(), 'text')).toString();
+const scraped = (): Exposition => parseExposition(textOf());
+const seriesValue = (name: string, labels: Record<string, string>) =>
+  scraped().value(`llama_router_${name}`, labels);
 
-describe('the counters', () => {
-  it('of a new router and a new model begin at 0', async () => {
+describe('counters', () => {
+  it('of a new router and a new model start at 0', () => {
     addRouter();
     appear('m');
-    expectGolden('telemetry-new.prom', await textOf());
-    const read = await scraped();
+    expectGolden('telemetry-new.prom', textOf());
+    const read = scraped();
     for (const reason of UNLOAD_REASONS) {
       expect(read.value('llama_router_model_unloads_total', { router: 'r', model: 'm', reason })).toBe(0);
     }
@@ -58,7 +58,7 @@ describe('the counters', () => {
       expect(read.value('llama_router_poll_errors_total', { router: 'r', fault })).toBe(0);
   });
 
-  it('count each deed once, under its own name', async () => {
+  it('count each change once', () => {
     addRouter();
     appear('m');
     tell('r', 'm', { kind: 'status', from: 'unloaded', to: 'loading' });
@@ -73,11 +73,11 @@ describe('the counters', () => {
     lifecycleMetrics.notice({ router: 'r', at, kind: 'reconnecting' });
     lifecycleMetrics.notice({ router: 'r', at, kind: 'polled', seconds: 0.002 });
     lifecycleMetrics.notice({ router: 'r', at, kind: 'polled', seconds: 5, fault: 'timeout' });
-    expectGolden('telemetry-busy.prom', await textOf());
-    parseExposition(await textOf());
+    expectGolden('telemetry-busy.prom', textOf());
+    parseExposition(textOf());
   });
 
-  it('of reloads name who asked, all causes beginning at 0 once one is reported', async () => {
+  it('of reloads have the reported cause; all causes start at 0 with the first report', () => {
     addRouter();
     appear('m');
     const reloads = (cause: string) =>
@@ -85,82 +85,68 @@ describe('the counters', () => {
         ...{ router: 'r', model: 'm', unload_reason: 'requested' },
         cause,
       });
-    expect([await reloads('unknown'), await reloads('task')]).toEqual([0, undefined]);
+    expect([reloads('unknown'), reloads('task')]).toEqual([0, undefined]);
     lifecycleMetrics.reported('task', 'title_generation');
-    expect([await reloads('task'), await reloads('chat')]).toEqual([0, 0]);
+    expect([reloads('task'), reloads('chat')]).toEqual([0, 0]);
     cause = 'task';
     tell('r', 'm', { kind: 'loaded', reload: { reason: 'requested', afterSeconds: 20 } });
-    expect([await reloads('unknown'), await reloads('task')]).toEqual([0, 1]);
+    expect([reloads('unknown'), reloads('task')]).toEqual([0, 1]);
     const reports = (task: string) => seriesValue('usage_reports_total', { cause: 'task', task });
-    expect([await reports('title_generation'), await reports('other')]).toEqual([1, 0]);
+    expect([reports('title_generation'), reports('other')]).toEqual([1, 0]);
   });
 
-  it('of events are of so many kinds, whatever a router sends', async () => {
+  it('of events have at most 40 names per router', () => {
     addRouter();
     for (let i = 0; i < 45; i += 1)
       lifecycleMetrics.notice({ router: 'r', at, kind: 'event', event: `e${i}` });
     lifecycleMetrics.notice({ router: 'r', at, kind: 'event', event: 'e7' });
     const events = (event: string) => seriesValue('events_total', { router: 'r', event });
-    expect([await events('e7'), await events('e39'), await events('e40'), await events('other')]).toEqual([
-      2,
-      1,
-      undefined,
-      5,
-    ]);
+    expect([events('e7'), events('e39'), events('e40'), events('other')]).toEqual([2, 1, undefined, 5]);
   });
 
-  it('are of one model and one router alone', async () => {
+  it('belong to one model of one router', () => {
     for (const router of ['r', 's']) {
       addRouter(router);
       for (const model of ['m', 'n']) appear(model, router);
     }
     tell('r', 'm', { kind: 'loaded' });
-    expect(await seriesValue('model_loads_total', { router: 'r', model: 'm' })).toBe(1);
-    expect(await seriesValue('model_loads_total', { router: 'r', model: 'n' })).toBe(0);
-    expect(await seriesValue('model_loads_total', { router: 's', model: 'm' })).toBe(0);
+    expect(seriesValue('model_loads_total', { router: 'r', model: 'm' })).toBe(1);
+    expect(seriesValue('model_loads_total', { router: 'r', model: 'n' })).toBe(0);
+    expect(seriesValue('model_loads_total', { router: 's', model: 'm' })).toBe(0);
   });
 
-  it('are the same samples until something is counted: nothing is written twice', async () => {
+  it('keep their samples until something is counted', () => {
     addRouter();
     appear('m');
-    const before = await lifecycleMetrics.samples();
-    expect(await lifecycleMetrics.samples()).toEqual(before);
-    for (const [i, samples] of (await lifecycleMetrics.samples()).entries()) expect(samples).toBe(before[i]);
+    const before = lifecycleMetrics.samples();
+    expect(lifecycleMetrics.samples()).toEqual(before);
+    for (const [i, samples] of lifecycleMetrics.samples().entries()) expect(samples).toBe(before[i]);
     tell('r', 'm', { kind: 'slept' });
-    const after = await lifecycleMetrics.samples();
+    const after = lifecycleMetrics.samples();
     expect(after.filter((samples, i) => samples !== before[i]).map(({ family }) => family.name)).toEqual([
       'llama_router_model_sleeps_total',
     ]);
   });
-
-  it('that change while they are read are read whole', async () => {
-    addRouter();
-    appear('m');
-    const reading = lifecycleMetrics.samples();
-    tell('r', 'm', { kind: 'loaded', durationSeconds: 1 });
-    parseExposition(Buffer.concat(render(await reading, 'text')).toString());
-    expect(await seriesValue('model_loads_total', { router: 'r', model: 'm' })).toBe(1);
-  });
 });
 
-describe('a model that vanishes', () => {
-  it('takes its series with it, and they go on when it comes back', async () => {
+describe('a vanished model', () => {
+  it('has no series; they continue when it returns', () => {
     addRouter();
     appear('m');
     appear('n');
     tell('r', 'm', { kind: 'loaded', durationSeconds: 3 });
     tell('r', 'm', { kind: 'unloaded', reason: 'external', from: 'loaded' });
-    const before = await textOf();
+    const before = textOf();
     vanish('m');
-    expect(await textOf()).not.toContain('model="m"');
-    expect(await textOf()).toContain('model="n"');
+    expect(textOf()).not.toContain('model="m"');
+    expect(textOf()).toContain('model="n"');
     appear('m');
-    expect(await textOf()).toBe(before);
+    expect(textOf()).toBe(before);
     tell('r', 'm', { kind: 'loaded' });
-    expect(await seriesValue('model_loads_total', { router: 'r', model: 'm' })).toBe(2);
+    expect(seriesValue('model_loads_total', { router: 'r', model: 'm' })).toBe(2);
   });
 
-  it('as long as so many others have not vanished since: then it begins at 0', async () => {
+  it('starts at 0 again after 2,000 others have vanished', () => {
     addRouter();
     for (const model of ['first', 'second']) {
       appear(model);
@@ -176,13 +162,11 @@ describe('a model that vanishes', () => {
       vanish(`other-${i}`);
     }
     for (const model of ['first', 'second']) appear(model);
-    expect(await seriesValue('model_loads_total', { router: 'r', model: 'first' })).toBe(0);
+    expect(seriesValue('model_loads_total', { router: 'r', model: 'first' })).toBe(0);
+    expect(seriesValue('model_load_duration_seconds_count', { router: 'r', model: 'first' })).toBeUndefined();
+    expect(seriesValue('model_loads_total', { router: 'r', model: 'second' })).toBe(1);
     expect(
-      await seriesValue('model_load_duration_seconds_count', { router: 'r', model: 'first' }),
-    ).toBeUndefined();
-    expect(await seriesValue('model_loads_total', { router: 'r', model: 'second' })).toBe(1);
-    expect(
-      await seriesValue('model_reloads_after_unload_total', {
+      seriesValue('model_reloads_after_unload_total', {
         router: 'r',
         model: 'second',
         unload_reason: 'crashed',
@@ -192,44 +176,44 @@ describe('a model that vanishes', () => {
   });
 });
 
-describe('a router that is removed', () => {
-  it('takes its series with it, and they go on when it comes back', async () => {
+describe('a removed router', () => {
+  it('has no series; they continue when it returns', () => {
     addRouter();
     addRouter('s');
     appear('m');
     tell('r', 'm', { kind: 'loaded' });
     lifecycleMetrics.notice({ router: 'r', at, kind: 'event', event: 'status_change' });
-    const before = await textOf();
+    const before = textOf();
     removeRouter();
-    expect(await textOf()).not.toContain('router="r"');
-    expect(await textOf()).toContain('router="s"');
+    expect(textOf()).not.toContain('router="r"');
+    expect(textOf()).toContain('router="s"');
     addRouter();
     appear('m');
-    expect(await textOf()).toBe(before);
+    expect(textOf()).toBe(before);
   });
 
-  it('as long as so many others have not been removed since: then nothing of it is left', async () => {
+  it('is forgotten after 1,000 others have been removed', () => {
     for (let i = 0; i <= 1001; i += 1) {
       addRouter(`r${i}`);
       appear('m', `r${i}`);
       tell(`r${i}`, 'm', { kind: 'loaded', reload: { reason: 'external', afterSeconds: 1 } });
-      lifecycleMetrics.notice({ router: `r${i}`, at, kind: 'event', event: `of its own ${i}` });
+      lifecycleMetrics.notice({ router: `r${i}`, at, kind: 'event', event: `event ${i}` });
       lifecycleMetrics.notice({ router: `r${i}`, at, kind: 'polled', seconds: 1, fault: 'timeout' });
       removeRouter(`r${i}`);
     }
     const left = (router: string) => (saved: CounterValue) =>
       saved.labels.router === router && !saved.labels.model;
-    const saved = await lifecycleMetrics.snapshot();
+    const saved = lifecycleMetrics.snapshot();
     expect(saved.filter(left('r1'))).toEqual([]);
     expect(saved.filter(left('r2')).map(({ name, labels }) => [name, labels.event ?? labels.fault])).toEqual([
-      ['llama_router_events_total', 'of its own 2'],
+      ['llama_router_events_total', 'event 2'],
       ['llama_router_poll_errors_total', 'timeout'],
     ]);
     addRouter('r1');
-    expect(await textOf()).not.toContain('llama_router_poll_duration_seconds_count{router="r1"}');
+    expect(textOf()).not.toContain('llama_router_poll_duration_seconds_count{router="r1"}');
   });
 
-  it('goes on with all its models, however many they are, when all were lost at once', async () => {
+  it('continues with all its models, even more than the limit, if all were lost at once', () => {
     addRouter();
     for (let i = 0; i < 3000; i += 1) {
       appear(`m${i}`);
@@ -238,14 +222,12 @@ describe('a router that is removed', () => {
     removeRouter();
     addRouter();
     for (let i = 0; i < 3000; i += 1) appear(`m${i}`);
-    const loads = (await lifecycleMetrics.snapshot()).filter(({ name }) =>
-      name.endsWith('model_loads_total'),
-    );
+    const loads = lifecycleMetrics.snapshot().filter(({ name }) => name.endsWith('model_loads_total'));
     expect(loads).toHaveLength(3000);
   });
 });
 
-describe('what is saved', () => {
+describe('the snapshot', () => {
   const countSome = () => {
     addRouter();
     for (const model of ['m', 'gone', 'über "q"\n']) appear(model);
@@ -258,9 +240,9 @@ describe('what is saved', () => {
     vanish('gone');
   };
 
-  it('is each counter above 0, of what has vanished too', async () => {
+  it('has every counter above 0, also of vanished models', () => {
     countSome();
-    expect(await lifecycleMetrics.snapshot()).toEqual([
+    expect(lifecycleMetrics.snapshot()).toEqual([
       { name: 'llama_router_model_loads_total', labels: { router: 'r', model: 'm' }, value: 1 },
       {
         name: 'llama_router_model_load_failures_total',
@@ -278,48 +260,45 @@ describe('what is saved', () => {
     ]);
   });
 
-  it('goes on in the next process', async () => {
+  it('is continued by the next process', () => {
     countSome();
-    const saved = JSON.parse(JSON.stringify(await lifecycleMetrics.snapshot())) as CounterValue[];
-    lifecycleMetrics = aTelemetry();
+    const saved = JSON.parse(JSON.stringify(lifecycleMetrics.snapshot())) as CounterValue[];
+    lifecycleMetrics = newMetrics();
     lifecycleMetrics.restore(saved);
-    expect(await textOf()).not.toContain('router=');
+    expect(textOf()).not.toContain('router=');
     addRouter();
     for (const model of ['m', 'gone', 'über "q"\n']) appear(model);
     tell('r', 'm', { kind: 'loaded' });
-    expect(await seriesValue('model_loads_total', { router: 'r', model: 'm' })).toBe(2);
-    expect(await seriesValue('model_sleeps_total', { router: 'r', model: 'gone' })).toBe(1);
-    expect(await seriesValue('model_load_failures_total', { router: 'r', model: 'über "q"\n' })).toBe(1);
-    expect(await seriesValue('poll_errors_total', { router: 'r', fault: 'timeout' })).toBe(1);
+    expect(seriesValue('model_loads_total', { router: 'r', model: 'm' })).toBe(2);
+    expect(seriesValue('model_sleeps_total', { router: 'r', model: 'gone' })).toBe(1);
+    expect(seriesValue('model_load_failures_total', { router: 'r', model: 'über "q"\n' })).toBe(1);
+    expect(seriesValue('poll_errors_total', { router: 'r', fault: 'timeout' })).toBe(1);
   });
 
   it.each<[string, CounterValue]>([
+    ['an unknown name', { name: 'llama_router_old_total', labels: { router: 'r' }, value: 1 }],
+    ['a missing label', { name: 'llama_router_model_loads_total', labels: { router: 'r' }, value: 1 }],
     [
-      'a name that is not ours any more',
-      { name: 'llama_router_old_total', labels: { router: 'r' }, value: 1 },
-    ],
-    ['a label too few', { name: 'llama_router_model_loads_total', labels: { router: 'r' }, value: 1 }],
-    [
-      'a label too many',
+      'an additional label',
       { name: 'llama_router_model_loads_total', labels: { router: 'r', model: 'm', path: '/x' }, value: 1 },
     ],
     [
-      'another label',
+      'a different label',
       { name: 'llama_router_model_loads_total', labels: { router: 'r', alias: 'm' }, value: 1 },
     ],
     ['a gauge', { name: 'llama_router_up', labels: { router: 'r' }, value: 1 }],
     ['a histogram', { name: 'llama_router_poll_duration_seconds', labels: { router: 'r' }, value: 1 }],
-  ])('is left out when it has %s', async (_, value) => {
+  ])('is restored without %s', (_, value) => {
     lifecycleMetrics.restore([
       value,
       { name: 'llama_router_model_wakes_total', labels: { router: 'r', model: 'm' }, value: 2 },
     ]);
-    expect(await lifecycleMetrics.snapshot()).toEqual([
+    expect(lifecycleMetrics.snapshot()).toEqual([
       { name: 'llama_router_model_wakes_total', labels: { router: 'r', model: 'm' }, value: 2 },
     ]);
   });
 
-  it('does not grow for ever with models of long ago', async () => {
+  it('does not keep more than 2,000 vanished models, restored ones included', () => {
     const loads = Array.from({ length: 3000 }, (_, i) => ({
       name: 'llama_router_model_loads_total',
       labels: { router: 'r', model: `m${i}` },
@@ -329,9 +308,9 @@ describe('what is saved', () => {
     addRouter();
     for (let i = 0; i < 1500; i += 1) appear(`m${i}`);
     appear('new');
-    expect(await lifecycleMetrics.snapshot()).toHaveLength(3000);
+    expect(lifecycleMetrics.snapshot()).toHaveLength(3000);
     for (let i = 0; i < 600; i += 1) vanish(`m${i}`);
-    // 2000 of those that are not there are kept: 1500 that never came, and 600 that went, but for the oldest 100.
-    expect(await lifecycleMetrics.snapshot()).toHaveLength(2900);
+    // 1,500 restored models never appeared and 600 vanished: the oldest 100 of these 2,100 are forgotten.
+    expect(lifecycleMetrics.snapshot()).toHaveLength(2900);
   });
 });

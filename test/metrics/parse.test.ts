@@ -9,7 +9,7 @@ const recorded = (name: string) =>
 
 describe('parseExposition', () => {
   it.each(['metrics-loaded-busy.prom', 'metrics-loaded-idle.prom', 'metrics-sleeping.prom'])(
-    'reads %s such that it is written again as it was',
+    'parses %s so that rendering gives the same text',
     (name) => {
       const text = recorded(name);
       const parsed = parseExposition(text);
@@ -17,7 +17,7 @@ describe('parseExposition', () => {
     },
   );
 
-  it('keeps labels, and a histogram together', () => {
+  it('keeps escaped labels and the rows of a histogram together', () => {
     const text = [
       '# HELP h With \\\\ and \\n in it',
       '# TYPE h histogram',
@@ -42,15 +42,11 @@ describe('parseExposition', () => {
   it.each([
     ['an error page', '<html>', 'line 1: not a sample: <html>'],
     ['a JSON error', '{"error":{"code":500}}', 'line 1: not a sample: {"error":{"code":500}}'],
-    ['a value that is no number', 'a 1\nb one', 'line 2: not a sample: b one'],
+    ['a value that is not a number', 'a 1\nb one', 'line 2: not a sample: b one'],
     ['a label without quotes', 'a{b=c} 1', 'line 1: not a sample: a{b=c} 1'],
     ['a label twice', 'a{b="1",b="2"} 1', 'line 1: not a sample: a{b="1",b="2"} 1'],
-    ['a cut line', 'a{b="1', 'line 1: not a sample: a{b="1'],
-    [
-      'a series twice',
-      'a{b="1",c="2"} 1\na{c="2",b="1"} 2',
-      'line 2: a series that was there before: a{c="2",b="1"} 2',
-    ],
+    ['a truncated line', 'a{b="1', 'line 1: not a sample: a{b="1'],
+    ['a series twice', 'a{b="1",c="2"} 1\na{c="2",b="1"} 2', 'line 2: duplicate series: a{c="2",b="1"} 2'],
     [
       'a family in two places',
       '# TYPE a gauge\na 1\nb 2\n# TYPE a gauge\na 3',
@@ -59,18 +55,14 @@ describe('parseExposition', () => {
     [
       'an unknown type',
       '# TYPE a number',
-      'line 1: no type, or one that comes after its samples: # TYPE a number',
+      'line 1: unknown type, or a type after its samples: # TYPE a number',
     ],
-    [
-      'a carriage return',
-      '# TYPE a gauge\r\na 1\r\n',
-      'line 1: not a comment, HELP or TYPE: # TYPE a gauge\r',
-    ],
+    ['a carriage return', '# TYPE a gauge\r\na 1\r\n', 'line 1: invalid HELP or TYPE: # TYPE a gauge\r'],
   ])('rejects %s', (_, text, fault) => {
     expect(parseExposition(text)).toEqual({ ok: false, fault });
   });
 
-  it('never throws, whatever it is given', () => {
+  it('never throws, for any text', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -84,7 +76,7 @@ describe('parseExposition', () => {
     );
   });
 
-  it('takes no longer than the text is long', () => {
+  it('takes linear time for hostile text', () => {
     const hostile = `a{${'b="1",'.repeat(20_000)}`;
     const startedAt = performance.now();
     parseExposition(hostile);

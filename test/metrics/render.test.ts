@@ -9,7 +9,7 @@ import {
   type Row,
   type Samples,
 } from '../../src/metrics/family.ts';
-import { CONTENT_TYPES, type Format, render } from '../../src/metrics/render.ts';
+import { type Format, negotiateFormat, render } from '../../src/metrics/render.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { expectGolden } from '../support/golden.ts';
 
@@ -54,7 +54,7 @@ const examples: Samples[] = [
 ];
 
 describe('an exposition', () => {
-  it.each(FORMATS)('in %s reads as agreed', (format) => {
+  it.each(FORMATS)('in %s matches its golden file', (format) => {
     const text = textOf(examples, format);
     expectGolden(`render-${format}.prom`, text);
     const read = parseExposition(text, format);
@@ -64,30 +64,23 @@ describe('an exposition', () => {
     expect(read.value('numbers', { kind: 'not known' })).toBeUndefined();
   });
 
-  it('names a counter in OpenMetrics without the suffix that its samples carry', () => {
+  it('names a counter in OpenMetrics without _total', () => {
     const [family] = parseExposition(textOf(examples.slice(3, 4), 'openmetrics'), 'openmetrics').families;
     expect([family?.name, family?.samples[0]?.name]).toEqual(['loads', 'loads_total']);
   });
 
-  it('of nothing is empty, or the end', () => {
+  it('of nothing is empty, or # EOF', () => {
     expect(textOf([], 'text')).toBe('');
     expect(textOf(examples.slice(-1), 'text')).toBe('');
     expect(textOf([], 'openmetrics')).toBe('# EOF\n');
   });
 
-  it('is the same whichever format was asked before', () => {
+  it('does not depend on the format of the scrape before', () => {
     const [text, openmetrics] = [textOf(examples, 'text'), textOf(examples, 'openmetrics')];
     expect([textOf(examples, 'openmetrics'), textOf(examples, 'text')]).toEqual([openmetrics, text]);
   });
 
-  it('has content types that Prometheus 2 and 3 accept', () => {
-    expect(CONTENT_TYPES).toEqual({
-      text: 'text/plain; version=0.0.4; charset=utf-8',
-      openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
-    });
-  });
-
-  it('of any labels and numbers reads back as they were', () => {
+  it('of any labels and numbers parses to the same values', () => {
     const family: Family<'router' | 'model'> = gauge('any', 'Any.', ['router', 'model']);
     const wellFormed = fc.string({ unit: 'binary' }).map((text) => Buffer.from(text).toString());
     const row = fc.record<Row>({
@@ -104,4 +97,94 @@ describe('an exposition', () => {
       }),
     );
   });
+});
+
+describe('the sample cache', () => {
+  const family = gauge('cached', 'Rows.', ['router', 'zone']);
+  const cached = createSampleCache();
+  const collect = (zone: string, value: number) =>
+    cached(family, (row) => {
+      row({ router: 'a', zone: 'x' }, 1);
+      row({ router: 'b', zone }, value);
+    });
+
+  it('returns the same samples while no row changes', () => {
+    expect(collect('x', 2)).toBe(collect('x', 2));
+  });
+
+  it('keeps the objects of unchanged rows', () => {
+    const before = collect('x', 2);
+    const after = collect('x', 3);
+    expect(after.rows[0]).toBe(before.rows[0]);
+    expect(after.rows[1]).toEqual({ labels: { router: 'b', zone: 'x' }, value: 3 });
+  });
+
+  it('sees a changed, an added and a removed label', () => {
+    const labelled = (labels: Record<string, string>) =>
+      cached<string>(family, (row) => row(labels, 1)).rows[0]?.labels;
+    for (const labels of [{ a: '1' }, { a: '2' }, { a: '2', b: '1' }, { a: '2' }, { b: '2' }]) {
+      expect(labelled(labels)).toEqual(labels);
+    }
+  });
+
+  it('sees rows that are no longer there', () => {
+    collect('x', 2);
+    expect(cached(family, () => {}).rows).toEqual([]);
+  });
+});
+
+const OLD_PROMETHEUS =
+  'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
+const PROMETHEUS_3 =
+  'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2';
+const TEXT_FIRST =
+  'text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.3';
+
+it.each<[string, string | undefined, 'text' | 'openmetrics']>([
+  ['Prometheus 2.42', OLD_PROMETHEUS, 'openmetrics'],
+  ['Prometheus 3.5', PROMETHEUS_3, 'openmetrics'],
+  [
+    'Prometheus 3.5 with protobuf',
+    `application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,${PROMETHEUS_3}`,
+    'openmetrics',
+  ],
+  ['Prometheus with text first', TEXT_FIRST, 'text'],
+  ['Prometheus 1', 'text/plain;version=0.0.4;q=1,*/*;q=0.1', 'text'],
+  ['curl', '*/*', 'text'],
+  [
+    'Firefox',
+    'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8',
+    'text',
+  ],
+  ['no header', undefined, 'text'],
+  ['an empty header', '', 'text'],
+  ['OpenMetrics only', 'application/openmetrics-text', 'openmetrics'],
+  [
+    'OpenMetrics 1.0.0 with blanks',
+    'application/openmetrics-text ; version=1.0.0 ; charset=utf-8',
+    'openmetrics',
+  ],
+  ['capitals', 'Application/OpenMetrics-Text; Version=1.0.0', 'openmetrics'],
+  ['an older OpenMetrics', 'application/openmetrics-text;version=0.0.1', 'text'],
+  ['a later OpenMetrics', 'application/openmetrics-text;version=2.0.0', 'text'],
+  [
+    'OpenMetrics and text with the same weight',
+    'text/plain,application/openmetrics-text;version=1.0.0',
+    'openmetrics',
+  ],
+  ['text preferred', 'application/openmetrics-text;version=1.0.0;q=0.5,text/plain', 'text'],
+  ['any text preferred', 'application/openmetrics-text;q=0.5,text/*', 'text'],
+  ['anything preferred', 'application/openmetrics-text;q=0.1,*/*;q=0.9', 'text'],
+  ['OpenMetrics excluded', 'application/openmetrics-text;q=0,*/*', 'text'],
+  ['OpenMetrics excluded, nothing else', 'application/openmetrics-text;q=0', 'text'],
+  ['a weight that is not a number', 'application/openmetrics-text;q=high', 'text'],
+  [
+    'a text weight that is not a number',
+    'application/openmetrics-text;q=0.2,text/plain;q=low',
+    'openmetrics',
+  ],
+  ['garbage', ';;,,q=1;=,application/', 'text'],
+  ['a similar type', 'application/openmetrics-text-2', 'text'],
+])('the format for %s', (_, accept, format) => {
+  expect(negotiateFormat(accept)).toBe(format);
 });
