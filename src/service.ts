@@ -90,7 +90,7 @@ export function createService({
     log,
   });
   const { operations, guards, keep } = createUnloading(fleet, activeConfig.current, clock, {
-    tellLoop: activityLog.loop,
+    onLoop: activityLog.loop,
     memory,
   });
   store.onTransition(lifecycleMetrics.transition);
@@ -118,7 +118,7 @@ export function createService({
           lifecycleMetrics.samples,
           collectEngine(fleet.engine, relayed.dropped, clock.now),
           ...(engine.publish === 'together' ? [relayed.collect] : []),
-          collectUnloads(store, operations, guards),
+          collectUnloads(store, guards, clock),
           operationMetrics.samples,
           collectExporter(version, activeConfig.loads, activityLog.auditSucceeded, clock),
           processMetrics.samples,

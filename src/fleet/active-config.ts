@@ -2,7 +2,7 @@ import { needsRestart } from '../config/needs-restart.ts';
 import type { Config } from '../config/schema.ts';
 import type { ConfigSource } from '../config/source.ts';
 import type { Clock } from '../lib/clock.ts';
-import { createLimit } from '../lib/concurrency-limit.ts';
+import { createLimit } from '../lib/concurrency.ts';
 import type { Logger } from '../lib/logger.ts';
 import { createDiscovery, type Discovery } from './discovery/discovery.ts';
 import type { Fleet } from './fleet.ts';

@@ -1,6 +1,6 @@
 import type { UnloadAnswer } from '../backends/llama-server/client.ts';
 import type { ProbeResult } from '../engine/activity.ts';
-import type { Mutex } from '../lib/mutex.ts';
+import type { Mutex } from '../lib/concurrency.ts';
 import type { RouterAnswer } from '../models/feed.ts';
 import type { RouterState, Transition } from '../models/router-state.ts';
 

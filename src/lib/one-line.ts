@@ -2,11 +2,11 @@
 export const ONE_LINE = /^[^\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]*$/u;
 
 /**
- * Text that somebody else wrote, fit for a log, a table or an answer: on one line, without control characters and
- * without those that turn the direction of what follows, at most `longest` characters with `…` where it was cut.
+ * Foreign text on one line of at most `longest` characters, for logs, tables and answers: without control characters
+ * and characters that change the writing direction, with `…` where it was cut.
  */
 export function oneLine(text: string, longest: number): string {
-  // Nothing beyond is shown: ten characters for each that is left leave room for blanks that fall together.
+  // Enough for the result even when ten characters of white space become one.
   const tidy = text
     .slice(0, longest * 10)
     .replace(/\p{Surrogate}/gu, '\ufffd')

@@ -1,17 +1,17 @@
-/** A model that might go, for as long as memory is wanted. */
+/** A model that can be unloaded to free memory. */
 export interface Candidate {
   id: string;
-  /** What it holds; absent: nobody knows, and nothing is expected of it. */
-  bytes?: number;
-  /** How long it has served nothing; absent: it is busy, or nobody knows. */
-  idleMs?: number;
-  /** How long its last load took; absent: not seen. */
-  loadSeconds?: number;
+  /** The memory it holds; undefined when unknown, then it counts as none. */
+  bytes?: number | undefined;
+  /** Undefined when it is busy or its idle time is unknown. */
+  idleMs?: number | undefined;
+  /** How long its last load took; undefined when no load was observed. */
+  loadSeconds?: number | undefined;
 }
 
 /**
- * As few models as are enough for `neededBytes`, in the order in which they should go: those that would be missed
- * least first. When all of them are not enough, all. Pure.
+ * The fewest models that free `neededBytes`, in the order in which to unload them: the least missed first. All
+ * candidates when they do not free enough together.
  */
 export function chooseEnough(candidates: readonly Candidate[], neededBytes: number): string[] {
   const chosen: Candidate[] = [];
@@ -21,12 +21,12 @@ export function chooseEnough(candidates: readonly Candidate[], neededBytes: numb
     chosen.push(candidate);
     missing -= candidate.bytes ?? 0;
   }
-  // A large one at the end may have made some before it superfluous: those that would be missed most stay. But an
-  // idle one is never spared for the sake of a busy one, which may not rest in time.
-  const someAreBusy = chosen.some(isBusy);
+  // A large model at the end may make earlier ones superfluous: spare the most missed of them. But never spare an
+  // idle model at the expense of a busy one, which may not become idle in time.
+  const someAreBusy = chosen.some(mayBeBusy);
   for (const candidate of chosen.toReversed()) {
     const bytes = candidate.bytes ?? 0;
-    if (missing > 0 || bytes > -missing || isBusy(candidate) !== someAreBusy) continue;
+    if (missing > 0 || bytes > -missing || mayBeBusy(candidate) !== someAreBusy) continue;
     chosen.splice(chosen.indexOf(candidate), 1);
     missing += bytes;
   }
@@ -34,12 +34,12 @@ export function chooseEnough(candidates: readonly Candidate[], neededBytes: numb
 }
 
 /**
- * The longest idle first; idle for about as long (within a factor of two), the cheapest to load again first.
- * What is busy comes last, and before it what would free nothing that we know of.
+ * The longest idle first. Of models that are idle for about as long (within a factor of two), the fastest to load
+ * first. Models of unknown size come late, busy models last.
  */
 function leastMissedFirst(a: Candidate, b: Candidate): number {
   return (
-    Number(isBusy(a)) - Number(isBusy(b)) ||
+    Number(mayBeBusy(a)) - Number(mayBeBusy(b)) ||
     Number(a.bytes === undefined) - Number(b.bytes === undefined) ||
     idleRank(b) - idleRank(a) ||
     (a.loadSeconds ?? Number.MAX_VALUE) - (b.loadSeconds ?? Number.MAX_VALUE) ||
@@ -47,8 +47,7 @@ function leastMissedFirst(a: Candidate, b: Candidate): number {
   );
 }
 
-/** Or nobody knows, which is to be treated alike. */
-function isBusy({ idleMs }: Candidate): boolean {
+function mayBeBusy({ idleMs }: Candidate): boolean {
   return idleMs === undefined;
 }
 

@@ -4,15 +4,15 @@ import { savedTime } from '../lib/saved-time.ts';
 import type { Refusal } from './report.ts';
 import { isAutomatic, type UnloadRequest } from './request.ts';
 
-/** What keeps automatic unloads from doing harm. Times in milliseconds. */
+/** Limits of automatic unloads, in milliseconds. */
 export interface GuardRules {
-  /** After an operation that unloaded something, before the next automatic one. */
+  /** The pause between an operation that unloaded something and the next automatic one. */
   cooldownMs: number;
-  /** A model that is loaded this soon after an automatic unload has come back. */
+  /** A model that is loaded within this time after an automatic unload counts as reloaded. */
   windowMs: number;
-  /** So many automatic unloads in a row whose models came back are a loop. */
+  /** Automatic unloads in a row whose models were reloaded make a reload loop. */
   loopCount: number;
-  /** For how long a loop stops automatic unloads: the first time, and at most; it doubles in between. */
+  /** How long automatic unloads are paused after the first loop. Doubles with each loop, up to `pauseMaxMs`. */
   pauseMinMs: number;
   pauseMaxMs: number;
 }
@@ -20,53 +20,52 @@ export interface GuardRules {
 const automaticUnload = z.object({
   at: savedTime,
   models: z.array(z.string()),
-  /** Those that came back. */
+  /** Those of `models` that were loaded again. */
   returned: z.array(z.string()),
 });
 
-/** What is remembered of one automatic trigger on one router. Times are monotonic milliseconds, but wall time in the state file. */
+/** One automatic trigger on one router. Times are monotonic milliseconds, but wall time in the state file. */
 export const guardState = z.object({
-  /** When an operation last unloaded something. */
-  actedAt: savedTime.exactOptional(),
+  /** When an operation, of any trigger, last unloaded something. */
+  actedAt: savedTime.optional(),
   /** The last automatic unloads, the oldest first. */
   automatic: z.array(automaticUnload),
-  /** Of the last loop; kept after it is over, for the next to be longer. */
-  pause: z.object({ until: savedTime, ms: z.number(), models: z.array(z.string()) }).exactOptional(),
+  /** The pause of the last loop; kept after its end, because the next pause is longer. */
+  pause: z.object({ until: savedTime, ms: z.number(), models: z.array(z.string()) }).optional(),
 });
 
 export type GuardState = z.infer<typeof guardState>;
 
-export const NOTHING_REMEMBERED: GuardState = { automatic: [] };
+export const NO_HISTORY: GuardState = { automatic: [] };
 
-/** Why this request is not granted now; undefined when it is. Never a refusal for a person who asks. */
+/** Why a request is refused now; undefined when it is granted, as every request of a person is. */
 export function judge(
-  state: GuardState,
-  { trigger, enforcesHold = false }: Pick<UnloadRequest, 'trigger' | 'enforcesHold'>,
+  { pause, actedAt }: GuardState,
+  { trigger, enforcesHold }: Pick<UnloadRequest, 'trigger' | 'enforcesHold'>,
   now: number,
-  rules: GuardRules,
+  { cooldownMs, windowMs }: GuardRules,
 ): Refusal | undefined {
   if (!isAutomatic(trigger)) return undefined;
-  const { pause, actedAt } = state;
   if (pause && now < pause.until) {
     return {
       reason: 'reload_loop',
       detail:
-        `each of the last automatic unloads was undone: ${pause.models.join(', ')} came back within ` +
-        `${formatDuration(rules.windowMs / 1000)}. Find out who loads them`,
+        `automatic unloads are paused: ${pause.models.join(', ')} came back within ${formatDuration(windowMs / 1000)} ` +
+        'of each of the last ones. Find out which client loads them',
       retry_after_seconds: secondsUntil(pause.until, now),
     };
   }
   const since = actedAt === undefined ? undefined : now - actedAt;
-  if (enforcesHold || since === undefined || since >= rules.cooldownMs) return undefined;
+  if (enforcesHold || since === undefined || since >= cooldownMs) return undefined;
   return {
     reason: 'cooldown',
-    detail: `the last unload was ${formatDuration(since / 1000)} ago: what it did must show first`,
-    retry_after_seconds: secondsUntil(now + rules.cooldownMs - since, now),
+    detail: `the last unload was ${formatDuration(since / 1000)} ago; the cooldown is ${formatDuration(cooldownMs / 1000)}`,
+    retry_after_seconds: secondsUntil(now + cooldownMs - since, now),
   };
 }
 
-/** After an operation that unloaded these models. */
-export function acted(
+/** The state after an operation that unloaded these models. */
+export function afterUnload(
   state: GuardState,
   { trigger }: Pick<UnloadRequest, 'trigger'>,
   models: string[],
@@ -74,14 +73,17 @@ export function acted(
   rules: GuardRules,
 ): GuardState {
   if (!isAutomatic(trigger)) return { ...state, actedAt: now };
-  const calm = isCalm(state, now, rules);
-  const { pause: _, ...fresh } = state;
-  const automatic = [...(calm ? [] : state.automatic), { at: now, models, returned: [] }];
-  return { ...(calm ? fresh : state), actedAt: now, automatic: automatic.slice(-rules.loopCount) };
+  const settled = lastUnloadLasted(state, now, rules);
+  const automatic = [...(settled ? [] : state.automatic), { at: now, models, returned: [] }];
+  return {
+    actedAt: now,
+    automatic: automatic.slice(-rules.loopCount),
+    pause: settled ? undefined : state.pause,
+  };
 }
 
-/** A model was loaded. `loop` tells that this closes a loop: automatic unloads rest from now on. */
-export function cameBack(
+/** The state after a model was loaded. `loop` is set when this closes a reload loop: automatic unloads are paused. */
+export function afterLoad(
   state: GuardState,
   model: string,
   now: number,
@@ -96,17 +98,16 @@ export function cameBack(
   const automatic = state.automatic.with(place, { ...undone, returned: [...undone.returned, model] });
   const isLoop =
     automatic.length >= rules.loopCount && automatic.every(({ returned }) => returned.length > 0);
-  const isNews = undone.returned.length === 0;
-  const next: GuardState = { ...state, automatic };
-  if (!isLoop || !isNews) return { state: next };
+  const isFirstReturn = undone.returned.length === 0;
+  if (!isLoop || !isFirstReturn) return { state: { ...state, automatic } };
   const ms = Math.min(rules.pauseMaxMs, state.pause ? state.pause.ms * 2 : rules.pauseMinMs);
   const models = [...new Set(automatic.flatMap(({ returned }) => returned))];
   const loop = { until: now + ms, ms, models };
-  return { state: { ...next, pause: loop }, loop };
+  return { state: { ...state, automatic, pause: loop }, loop };
 }
 
-/** The last automatic unload stood: nothing came back in time, and what was before it is no loop any more. */
-function isCalm({ automatic }: GuardState, now: number, { windowMs }: GuardRules): boolean {
+/** Whether no model of the last automatic unload came back in time, so that what was before it is no loop. */
+function lastUnloadLasted({ automatic }: GuardState, now: number, { windowMs }: GuardRules): boolean {
   const last = automatic.at(-1);
   return last !== undefined && last.returned.length === 0 && now - last.at > windowMs;
 }
@@ -115,12 +116,14 @@ function secondsUntil(until: number, now: number): number {
   return Math.max(1, Math.ceil((until - now) / 1000));
 }
 
-/** The state with each of its times as `convert` gives it: to wall time for the state file, and back. */
-export function withTimes(state: GuardState, convert: (at: number) => number): GuardState {
-  const { actedAt, automatic, pause } = state;
+/** The state with each of its times converted: to wall time for the state file, and back. */
+export function withTimes(
+  { actedAt, automatic, pause }: GuardState,
+  convert: (at: number) => number,
+): GuardState {
   return {
-    ...(actedAt !== undefined && { actedAt: convert(actedAt) }),
+    actedAt: actedAt === undefined ? undefined : convert(actedAt),
     automatic: automatic.map((unload) => ({ ...unload, at: convert(unload.at) })),
-    ...(pause && { pause: { ...pause, until: convert(pause.until) } }),
+    pause: pause && { ...pause, until: convert(pause.until) },
   };
 }

@@ -3,19 +3,19 @@ import type { Clock } from '../lib/clock.ts';
 import type { Transition } from '../models/router-state.ts';
 import type { StatePart } from '../state/keep-state.ts';
 import {
-  acted,
-  cameBack,
+  afterLoad,
+  afterUnload,
   type GuardRules,
   type GuardState,
   guardState,
   judge,
-  NOTHING_REMEMBERED,
+  NO_HISTORY,
   withTimes,
 } from './guard.ts';
 import type { Refusal } from './report.ts';
-import { isAutomatic, TRIGGERS, type Trigger, type UnloadRequest } from './request.ts';
+import { AUTOMATIC_TRIGGERS, isAutomatic, TRIGGERS, type Trigger, type UnloadRequest } from './request.ts';
 
-/** A trigger whose unloads on a router were undone again and again. Times are monotonic milliseconds. */
+/** A reload loop that pauses a trigger on a router. Times are monotonic milliseconds. */
 export interface Loop {
   router: string;
   trigger: Trigger;
@@ -23,60 +23,51 @@ export interface Loop {
   until: number;
 }
 
-/** What the guards remember of every router and automatic trigger. */
+/** Cooldown and loop protection of all routers. */
 export interface Guards {
-  /** The triggers that are guarded. */
-  triggers: readonly Trigger[];
   judge(router: string, request: UnloadRequest): Refusal | undefined;
-  /** An operation has unloaded these models. */
-  acted(router: string, request: UnloadRequest, models: string[]): void;
-  /** Watches for models that come back. */
-  heed(transition: Transition): void;
-  /** The loops that stop automatic unloads now. */
+  recordUnload(router: string, request: UnloadRequest, models: string[]): void;
+  /** Observes transitions for models that come back. */
+  observe(transition: Transition): void;
+  /** The loops that pause automatic unloads now. */
   loops(): readonly Loop[];
-  /** Another number after every change. */
-  version(): number;
+  /** When an operation last unloaded something on this router, in monotonic milliseconds. */
+  lastUnload(router: string): number | undefined;
   snapshot(): GuardRecord[];
   restore(records: readonly GuardRecord[]): void;
 }
 
+/** Triggers are guarded separately: a loop of the idle policy says nothing about memory pressure. */
 export const guardRecord = z.object({ router: z.string(), trigger: z.enum(TRIGGERS), state: guardState });
 
 export type GuardRecord = z.infer<typeof guardRecord>;
 
-/** Triggers are guarded apart: what undoes an idle policy says nothing about memory pressure. */
-const AUTOMATIC: readonly Trigger[] = ['alertmanager', 'policy'];
+/** Discovered routers come and go: beyond this number, the record of the oldest unload is dropped. */
+const MAX_RECORDS = 4000;
 
-/** Of routers that are found and lost again: the one that was acted on longest ago is forgotten. */
-const MOST_RECORDS = 4000;
-
-export function createGuards(clock: Clock, rules: () => GuardRules, tellLoop: (loop: Loop) => void): Guards {
+/** `onLoop` is called when a reload loop is detected. */
+export function createGuards(clock: Clock, rules: () => GuardRules, onLoop: (loop: Loop) => void): Guards {
+  /** By router and trigger, in the order of their last unload. */
   const records = new Map<string, GuardRecord>();
-  let version = 0;
   return {
-    triggers: AUTOMATIC,
-    judge: (router, request) => judge(recordOf(router, request.trigger).state, request, clock.now(), rules()),
-    acted(router, request, models) {
-      const now = clock.now();
-      version += 1;
-      for (const trigger of AUTOMATIC) {
-        const record = recordOf(router, trigger);
-        // To the other triggers it is as if a person had acted: a reason to wait, and no loop of theirs.
+    judge: (router, request) => judge(stateOf(router, request.trigger), request, clock.now(), rules()),
+    recordUnload(router, request, models) {
+      for (const trigger of AUTOMATIC_TRIGGERS) {
+        // For the other triggers it is like an unload by a person: a reason to wait, but not part of a loop.
         const by = trigger === request.trigger ? trigger : 'api';
-        record.state = acted(record.state, { trigger: by }, models, now, rules());
-        remember(record);
+        const state = afterUnload(stateOf(router, trigger), { trigger: by }, models, clock.now(), rules());
+        put({ router, trigger, state });
       }
     },
-    heed(transition) {
+    observe(transition) {
       if (transition.kind !== 'model' || transition.change.kind !== 'loaded') return;
       const { router, model } = transition;
-      for (const trigger of AUTOMATIC) {
+      for (const trigger of AUTOMATIC_TRIGGERS) {
         const record = records.get(keyOf(router, trigger));
         if (!record) continue;
-        const { state, loop } = cameBack(record.state, model, clock.now(), rules());
-        if (state !== record.state) version += 1;
+        const { state, loop } = afterLoad(record.state, model, clock.now(), rules());
         record.state = state;
-        if (loop) tellLoop({ router, trigger, models: loop.models, until: loop.until });
+        if (loop) onLoop({ router, trigger, models: loop.models, until: loop.until });
       }
     },
     loops: () =>
@@ -85,43 +76,44 @@ export function createGuards(clock: Clock, rules: () => GuardRules, tellLoop: (l
           ? [{ router, trigger, models: pause.models, until: pause.until }]
           : [],
       ),
-    version: () => version,
+    lastUnload: (router) => stateOf(router, AUTOMATIC_TRIGGERS[0]).actedAt,
     snapshot: () =>
-      [...records.values()].map(({ state, ...of }) => ({ ...of, state: withTimes(state, clock.wall) })),
+      [...records.values()].map(({ router, trigger, state }) => ({
+        router,
+        trigger,
+        state: withTimes(state, clock.wall),
+      })),
     restore(saved) {
-      for (const record of saved) {
-        const state = restored(record.state);
-        if (isAutomatic(record.trigger)) remember({ ...record, state });
+      for (const { router, trigger, state } of saved) {
+        if (isAutomatic(trigger)) put({ router, trigger, state: restored(state, clock) });
       }
     },
   };
 
-  /** Nothing has happened later than now, and no pause is longer than it was meant to be. */
-  function restored(saved: GuardState): GuardState {
-    const state = withTimes(saved, (at) => Math.min(clock.fromWall(at), clock.now()));
-    const { pause } = saved;
-    if (!pause) return state;
-    return {
-      ...state,
-      pause: { ...pause, until: Math.min(clock.fromWall(pause.until), clock.now() + pause.ms) },
-    };
+  function stateOf(router: string, trigger: Trigger): GuardState {
+    return records.get(keyOf(router, trigger))?.state ?? NO_HISTORY;
   }
 
-  function remember(record: GuardRecord): void {
+  function put(record: GuardRecord): void {
     const key = keyOf(record.router, record.trigger);
     records.delete(key);
     records.set(key, record);
     const [oldest] = records.keys();
-    if (records.size > MOST_RECORDS && oldest !== undefined) records.delete(oldest);
-  }
-
-  function recordOf(router: string, trigger: Trigger): GuardRecord {
-    return records.get(keyOf(router, trigger)) ?? { router, trigger, state: NOTHING_REMEMBERED };
+    if (records.size > MAX_RECORDS && oldest !== undefined) records.delete(oldest);
   }
 }
 
 function keyOf(router: string, trigger: Trigger): string {
   return JSON.stringify([router, trigger]);
+}
+
+/** Bounds saved times, in case the wall clock was set: no event is in the future, no pause is longer than intended. */
+function restored(saved: GuardState, clock: Clock): GuardState {
+  const now = clock.now();
+  const state = withTimes(saved, (at) => Math.min(clock.fromWall(at), now));
+  const { pause } = saved;
+  if (pause === undefined) return state;
+  return { ...state, pause: { ...pause, until: Math.min(clock.fromWall(pause.until), now + pause.ms) } };
 }
 
 export function guardsPart(guards: Guards): StatePart<GuardRecord[]> {

@@ -1,202 +1,229 @@
 import { z } from 'zod';
+import type { RouterControl } from '../fleet/router-control.ts';
 import type { Clock } from '../lib/clock.ts';
+import { createLimit, type Limit } from '../lib/concurrency.ts';
 import { createListeners } from '../lib/listeners.ts';
 import type { StatePart } from '../state/keep-state.ts';
 import type { Guards } from './guards.ts';
-import { beginOperation, type LiveOperation, type Progress } from './operation.ts';
-import { createQueues } from './queues.ts';
-import { goneOf, type Operation, operation, type Refusal } from './report.ts';
+import {
+  createOperation,
+  finishOperation,
+  type OnResult,
+  type RouterRun,
+  type RunningOperation,
+  reportOf,
+  subsumes,
+} from './operation.ts';
+import { type Operation, operation, unloadedModels } from './report.ts';
 import { isAutomatic, type UnloadRequest } from './request.ts';
-import { runOnRouter } from './run.ts';
-import { subsumes } from './subsumes.ts';
-import type { UnloadControl } from './unload-control.ts';
-import type { Patience } from './unload-model.ts';
+import { type RunContext, runOnRouter } from './run.ts';
 
-/** An operation that was asked for. */
+/** An operation that was started or joined. */
 export interface Started {
   id: string;
-  /** It was under way already, and does all that this request asks for. */
+  /** The request joined a running operation that already does all it asks for. */
   joined: boolean;
-  /** As it is at this moment. */
+  /** The report at this moment. */
   report(): Operation;
   /** Resolves with the finished operation; never rejects. */
   done: Promise<Operation>;
 }
 
-/** Every unload of the service goes through here: one on a router at a time, guarded, reported, remembered. */
+/** All unloads of the service. Operations on the same router run one after the other. */
 export interface Operations {
-  /** Starts an operation, or joins one that does the same. Never throws. */
-  start(request: UnloadRequest, progress?: Progress): Started;
-  /** What has been done, and what is under way; the newest first. */
+  /** Starts an operation, or joins a running one that subsumes the request. Never throws. */
+  start(request: UnloadRequest, onResult?: OnResult): Started;
+  /** Running operations and the last hundred finished ones, the newest first. */
   list(): readonly Operation[];
   get(id: string): Operation | undefined;
-  /** When an operation last unloaded something on this router; milliseconds since the epoch. */
-  lastUnload(router: string): number | undefined;
-  /** Told of every finished operation. */
-  onEnd(listener: (operation: Operation, request: UnloadRequest) => void): () => void;
-  /** Told when an operation that was not refused is about to begin on a router: not of dry runs. */
-  onBegin(listener: (router: string, request: UnloadRequest) => void): () => void;
-  /** Finished operations of an earlier process, the newest first. */
+  /** Called with each finished operation. */
+  onEnd(listener: (operation: Operation, request: UnloadRequest) => void): void;
+  /** Called when an operation begins to act on a router; not for dry runs and refusals. */
+  onBegin(listener: (router: string, request: UnloadRequest) => void): void;
+  /** Adds finished operations of an earlier process, the newest first. */
   restore(operations: readonly Operation[]): void;
-  /** Another number after every operation that ended. */
-  version(): number;
-  /** Gives up waiting for busy models, soon for the others too, and resolves when nothing is under way any more. */
+  /** Stops waiting for busy models, and two seconds later for the rest; resolves when nothing runs any more. */
   stop(): Promise<void>;
 }
 
 export interface OperationsParts {
-  /** The routers as they are followed now. */
-  hands(): readonly UnloadControl[];
-  /** What is never unloaded on this router, whoever asks. */
+  /** The routers that are followed now. */
+  controls(): readonly RouterControl[];
+  /** The configured keep list of a router. */
   keep(router: string): readonly string[];
   guards: Guards;
   clock: Clock;
+  /** Absent: no memory is measured. */
+  measure?: RunContext['measure'];
 }
 
-/** So many finished operations are remembered. */
-const REMEMBERED = 100;
+/** Finished operations that are kept. */
+const MAX_FINISHED = 100;
 
-/** So long the end of what was ordered is still looked at when the service ends: most models take less. */
-const LAST_LOOK_MS = 2000;
+/** Requests that may queue on one router behind the running one. */
+const MAX_QUEUED = 8;
 
-/** So many requests that ask for something else may wait for their turn on one router. */
-const MOST_WAITING = 8;
+/** How long ordered unloads are still watched when the service stops: most models take less. */
+const STOP_TIMEOUT_MS = 2000;
 
-interface Running {
-  live: LiveOperation;
-  /** On each of its routers, whether busy models may still be waited for. */
-  waiting: ReadonlyMap<string, AbortController>;
-  done: Promise<Operation>;
+interface Registry {
+  parts: OperationsParts;
+  /** Per router; absent when nothing runs there. */
+  queues: Map<string, Limit>;
+  /** By id, in the order of their start. */
+  running: Map<string, { operation: RunningOperation; done: Promise<Operation> }>;
+  finished: Operation[];
+  ended: ReturnType<typeof createListeners<[Operation, UnloadRequest]>>;
+  begun: ReturnType<typeof createListeners<[string, UnloadRequest]>>;
+  stopping: boolean;
+  stopWatching: AbortController;
 }
 
-export function createOperations({ hands, keep, guards, clock }: OperationsParts): Operations {
-  const queues = createQueues();
-  const running = new Map<string, Running>();
-  const finished: Operation[] = [];
-  const lastUnloads = new Map<string, number>();
-  const ended = createListeners<[Operation, UnloadRequest]>();
-  const begun = createListeners<[string, UnloadRequest]>();
-  let version = 0;
-  const ending = new AbortController();
-  let stopping: string | undefined;
-
+export function createOperations(parts: OperationsParts): Operations {
+  const registry: Registry = {
+    parts,
+    queues: new Map(),
+    running: new Map(),
+    finished: [],
+    ended: createListeners(),
+    begun: createListeners(),
+    stopping: false,
+    stopWatching: new AbortController(),
+  };
+  const { running, finished, ended, begun } = registry;
+  const runningReports = () =>
+    [...running.values()].map((each) => reportOf(each.operation, parts.clock.now())).toReversed();
   return {
-    start(request, progress) {
-      const wanted = hands().filter(
-        ({ state }) => request.routers.length === 0 || request.routers.includes(state.name),
-      );
-      const same = request.dryRun ? undefined : findSame(request, wanted);
-      if (same) return started(same, true);
-      const names = wanted.map(({ state }) => state.name);
-      const live = beginOperation(request, names, clock, progress);
-      const waiting = new Map(names.map((name) => [name, new AbortController()]));
-      if (stopping !== undefined) for (const each of waiting.values()) each.abort(stopping);
-      if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) preempt(names);
-      // Now, and not when it is their turn: what belongs together does not stop itself.
-      const granted = wanted.filter((each) => grant(live, each.state.name) || request.dryRun);
-      const run: Running = { live, waiting, done: runAll(live, granted, waiting) };
-      running.set(live.id, run);
-      return started(run, false);
-    },
-    list: () => [...[...running.values()].map(({ live }) => live.report()).toReversed(), ...finished],
-    get: (id) => running.get(id)?.live.report() ?? finished.find((operation) => operation.id === id),
-    lastUnload: (router) => lastUnloads.get(router),
-    onEnd: (listener) => ended.add(([operation, request]) => listener(operation, request)),
-    onBegin: (listener) => begun.add(([router, request]) => listener(router, request)),
+    start: (request, onResult) => start(registry, request, onResult),
+    list: () => [...runningReports(), ...finished],
+    get: (id) => [...runningReports(), ...finished].find((each) => each.id === id),
+    onEnd: (listener) => void ended.add((event) => listener(...event)),
+    onBegin: (listener) => void begun.add((event) => listener(...event)),
     restore(operations) {
       finished.push(...operations);
-      finished.splice(REMEMBERED);
-      for (const operation of operations.toReversed()) remember(operation);
+      finished.splice(MAX_FINISHED);
     },
-    version: () => version,
-    async stop() {
-      stopping = 'the exporter is shutting down';
-      for (const { waiting } of running.values()) for (const each of waiting.values()) each.abort(stopping);
-      const cancel = clock.after(LAST_LOOK_MS, () => ending.abort(stopping));
-      await Promise.all([...running.values()].map(({ done }) => done));
-      cancel();
-    },
+    stop: () => stop(registry),
   };
+}
 
-  function findSame(request: UnloadRequest, wanted: readonly UnloadControl[]): Running | undefined {
-    const asked = wanted.map(({ state }) => ({
-      state,
-      request: withKeep(request, state.name),
-    }));
-    return [...running.values()].find(({ live }) => subsumes(live, asked, clock.now()));
+function start(registry: Registry, request: UnloadRequest, onResult?: OnResult): Started {
+  const { parts, running } = registry;
+  const { clock } = parts;
+  const requested = parts
+    .controls()
+    .filter(({ state: { name } }) => request.routers.length === 0 || request.routers.includes(name))
+    .map((control) => ({ control, request: withKeep(request, parts.keep(control.state.name)) }));
+  if (!request.dryRun) {
+    const same = [...running.values()].find(({ operation }) => subsumes(operation, requested, clock.now()));
+    if (same) return startedOf(registry, same, true);
   }
-
-  /** A person who forces does not wait for operations that wait for busy models, or would. */
-  function preempt(routers: readonly string[]): void {
-    for (const { waiting } of running.values()) {
-      for (const router of routers) waiting.get(router)?.abort('another request forces it');
-    }
-  }
-
-  /** Whether the guards let it act on this router; a dry run tells of a refusal, and then what would be done. */
-  function grant(live: LiveOperation, router: string): boolean {
-    const refusal = guards.judge(router, live.request);
-    if (refusal) live.refused(router, refusal);
-    return refusal === undefined;
-  }
-
-  async function runAll(
-    live: LiveOperation,
-    granted: readonly UnloadControl[],
-    waiting: Running['waiting'],
-  ): Promise<Operation> {
-    await Promise.all(
-      granted.map((each) => {
-        const busy = waiting.get(each.state.name)?.signal ?? ending.signal;
-        return runOne(live, each, { busy, gone: ending.signal });
-      }),
+  if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) {
+    preempt(
+      registry,
+      requested.map(({ control }) => control.state.name),
     );
-    live.finish(hands().map(({ state }) => state.name));
-    running.delete(live.id);
-    const operation = live.report();
-    finished.unshift(operation);
-    finished.splice(REMEMBERED);
-    remember(operation);
-    version += 1;
-    ended.tell([operation, live.request]);
-    return operation;
   }
+  const operation = createOperation(request, requested, clock, onResult);
+  if (registry.stopping) stopWaiting(operation);
+  const entry = { operation, done: runAll(registry, operation) };
+  running.set(operation.report.id, entry);
+  return startedOf(registry, entry, false);
+}
 
-  async function runOne(live: LiveOperation, each: UnloadControl, patience: Patience): Promise<void> {
-    const { name } = each.state;
-    const request = withKeep(live.request, name);
-    const work = async () => {
-      if (!request.dryRun) begun.tell([name, request]);
-      live.ended(name, await runOnRouter(request, each, clock, patience, live.newsOf(name)));
-      const gone = live.gone(name);
-      if (gone.length > 0) guards.acted(name, request, gone);
-    };
-    if (request.dryRun) return work();
-    if (queues.length(name) > MOST_WAITING) return live.refused(name, TOO_MANY);
-    await queues.run(name, work);
-  }
+function startedOf(
+  { parts }: Registry,
+  { operation, done }: { operation: RunningOperation; done: Promise<Operation> },
+  joined: boolean,
+): Started {
+  return {
+    id: operation.report.id,
+    joined,
+    report: () => reportOf(operation, parts.clock.now()),
+    done,
+  };
+}
 
-  function remember(operation: Operation): void {
-    const at = Date.parse(operation.started_at) + operation.duration_seconds * 1000;
-    for (const result of operation.routers) {
-      if (goneOf(result).length > 0) lastUnloads.set(result.router, at);
+/** Ends the wait for busy models of all operations on these routers, so that a forced request need not queue for it. */
+function preempt({ running }: Registry, routers: readonly string[]): void {
+  for (const { operation } of running.values()) {
+    for (const { control, stopWaiting } of operation.runs) {
+      if (routers.includes(control.state.name)) stopWaiting.abort('preempted by a forced request');
     }
-  }
-
-  function withKeep(request: UnloadRequest, router: string): UnloadRequest {
-    const { selection } = request;
-    return { ...request, selection: { ...selection, keep: [...selection.keep, ...keep(router)] } };
   }
 }
 
-const TOO_MANY: Refusal = {
-  reason: 'in_progress',
-  detail: `${MOST_WAITING} other requests wait for their turn on this router already`,
-  retry_after_seconds: 30,
-};
+const SHUTTING_DOWN = 'the exporter is shutting down';
 
-function started({ live, done }: Running, joined: boolean): Started {
-  return { id: live.id, joined, report: live.report, done };
+function stopWaiting({ runs }: RunningOperation): void {
+  for (const run of runs) run.stopWaiting.abort(SHUTTING_DOWN);
+}
+
+async function runAll(registry: Registry, operation: RunningOperation): Promise<Operation> {
+  const { parts, running, finished, ended } = registry;
+  const { request, runs, report } = operation;
+  // Guards judge now and not when the run leaves the queue: parts of one alert must not stop each other.
+  const granted = runs.filter((run) => isGranted(registry, run) || request.dryRun);
+  await Promise.all(granted.map((run) => runInQueue(registry, run)));
+  const now = parts.clock.now();
+  finishOperation(
+    operation,
+    parts.controls().map(({ state }) => state.name),
+    now,
+  );
+  running.delete(report.id);
+  const final = reportOf(operation, now);
+  finished.unshift(final);
+  finished.splice(MAX_FINISHED);
+  ended.tell([final, request]);
+  return final;
+}
+
+/** Whether the guards let the run act; a refused dry run still reports what would be done. */
+function isGranted({ parts }: Registry, run: RouterRun): boolean {
+  const refusal = parts.guards.judge(run.result.router, run.request);
+  if (refusal === undefined) return true;
+  run.result.refused = refusal;
+  run.ended = !run.request.dryRun;
+  return false;
+}
+
+async function runInQueue(registry: Registry, run: RouterRun): Promise<void> {
+  const { parts, queues, begun, stopWatching } = registry;
+  const { request, result } = run;
+  const { router } = result;
+  const { clock, measure = async () => undefined } = parts;
+  const context: RunContext = { clock, measure, stopWatching: stopWatching.signal };
+  if (request.dryRun) return runOnRouter(run, context);
+  const queue = queues.get(router) ?? createLimit(1);
+  if (queue.size() > MAX_QUEUED) {
+    const detail = `${MAX_QUEUED} requests are already queued on this router`;
+    result.refused = { reason: 'in_progress', detail, retry_after_seconds: 30 };
+    run.ended = true;
+    return;
+  }
+  queues.set(router, queue);
+  await queue(async () => {
+    begun.tell([router, request]);
+    await runOnRouter(run, context);
+    const models = unloadedModels(result);
+    if (models.length > 0) parts.guards.recordUnload(router, request, models);
+  });
+  if (queue.size() === 0) queues.delete(router);
+}
+
+async function stop(registry: Registry): Promise<void> {
+  const { parts, running, stopWatching } = registry;
+  registry.stopping = true;
+  for (const { operation } of running.values()) stopWaiting(operation);
+  const cancel = parts.clock.after(STOP_TIMEOUT_MS, () => stopWatching.abort(SHUTTING_DOWN));
+  await Promise.all([...running.values()].map(({ done }) => done));
+  cancel();
+}
+
+function withKeep(request: UnloadRequest, keep: readonly string[]): UnloadRequest {
+  const { selection } = request;
+  return { ...request, selection: { ...selection, keep: [...selection.keep, ...keep] } };
 }
 
 export function operationsPart(operations: Operations): StatePart<Operation[]> {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { WHEN_BUSY } from '../config/when-busy.ts';
 import { caller, TRIGGERS, type UnloadRequest } from './request.ts';
 
-/** What became of one model. */
+/** The result for one model. `asked`: the router acknowledged the order, and the end was not waited for. */
 export const RESULTS = [
   'unloaded',
   'already_unloaded',
@@ -15,7 +15,6 @@ export const RESULTS = [
   'asked',
 ] as const;
 
-/** `asked`: the router accepted, and nobody waited to see it gone. */
 export type Result = (typeof RESULTS)[number];
 
 const model = z.string().meta({ description: 'The id of a model.' });
@@ -31,16 +30,15 @@ const modelResult = z
 
 export type ModelResult = z.infer<typeof modelResult>;
 
-/** A model whose result is not known yet. */
 const pendingModel = z
   .object({
     model,
     result: z.null(),
-    detail: z.string().exactOptional().meta({ description: 'What is being waited for.' }),
+    detail: z.string().exactOptional().meta({ description: 'What the operation is waiting for.' }),
   })
-  .meta({ id: 'PendingModel' });
+  .meta({ id: 'PendingModel', description: 'A model whose result is not known yet.' });
 
-/** Why an automatic unload is not done now, or a request not taken. */
+/** Why a request was not carried out. */
 export const REFUSAL_REASONS = [
   'cooldown',
   'reload_loop',
@@ -59,6 +57,7 @@ const refusal = z
   })
   .meta({ id: 'Refusal' });
 
+/** Why an operation does nothing on one router now. */
 export type Refusal = z.infer<typeof refusal>;
 
 const memoryChange = z
@@ -75,7 +74,7 @@ const routerResult = z
     fault: z
       .object({ kind: z.string(), message: z.string() })
       .exactOptional()
-      .meta({ description: 'Why nothing could be done on this router at all.' }),
+      .meta({ description: 'Why nothing could be done on this router.' }),
     refused: refusal.exactOptional(),
   })
   .meta({ id: 'RouterResult' });
@@ -94,11 +93,11 @@ const summary = z
     busy: z.number(),
     failed: z.number(),
   })
-  .meta({ id: 'Summary', description: 'How many models came to what; forced ones count as unloaded.' });
+  .meta({ id: 'Summary', description: 'Number of models per result; forced unloads count as unloaded.' });
 
 export type Summary = z.infer<typeof summary>;
 
-/** An unload operation, as the API, the state file, the audit and `--output json` show it. */
+/** An unload operation, as the API, the state file, the audit file and `--output json` show it. */
 export const operation = z
   .object({
     id: z.uuid(),
@@ -106,10 +105,10 @@ export const operation = z
     caller,
     reason: z.string(),
     when_busy: z.enum(WHEN_BUSY),
-    outcome: z.enum(OUTCOMES).nullable().meta({ description: 'Null while it is under way.' }),
+    outcome: z.enum(OUTCOMES).nullable().meta({ description: 'Null while the operation is running.' }),
     dry_run: z.boolean(),
     started_at: z.iso.datetime(),
-    duration_seconds: z.number().nonnegative().meta({ description: 'So far, while it is under way.' }),
+    duration_seconds: z.number().nonnegative().meta({ description: 'So far, while it is running.' }),
     routers: z.array(routerResult),
     summary,
   })
@@ -130,28 +129,25 @@ export function summarize(routers: readonly RouterResult[]): Summary {
   };
 }
 
-/** The models of a router that an operation has unloaded, as far as anybody looked. */
-export function goneOf({ models }: RouterResult): string[] {
+/** The models that an operation unloaded on this router, including those whose end was not waited for. */
+export function unloadedModels({ models }: RouterResult): string[] {
   return models.flatMap(({ model: id, result }) =>
     result === 'unloaded' || result === 'forced' || result === 'asked' ? [id] : [],
   );
 }
 
-/** The fault of a router where the request's target needs measured GPU memory and none is measured. */
-export const NOT_MEASURED = 'unmeasured';
+/** Kind of the fault of a router whose GPU memory is not measured although the target needs it. */
+export const UNMEASURED = 'unmeasured';
 
 /** Whether the operation failed only because its target needs measured memory: a mistake in the request. */
 export function needsMeasurement({ outcome, routers, summary }: Operation): boolean {
-  const { busy, failed } = summary;
-  return (
-    outcome === 'failed' && busy + failed === 0 && routers.every(({ fault }) => fault?.kind === NOT_MEASURED)
-  );
+  if (outcome !== 'failed' || summary.busy + summary.failed > 0) return false;
+  return routers.every(({ fault }) => fault?.kind === UNMEASURED);
 }
 
 /**
- * What a finished operation came to. A router that could not be asked counts as a failure, like a model that
- * would not go, or stayed busy for as long as it was waited for; one that was to be left alone when busy does not.
- * A router that was refused makes a success partial.
+ * The outcome of a finished operation. Faults, failed models and models that stayed busy although they were waited
+ * for are misses; busy models that were to be skipped are not. A refusal on one router makes a success partial.
  */
 export function outcomeOf(
   routers: readonly RouterResult[],

@@ -2,21 +2,23 @@ import { z } from 'zod';
 import type { WhenBusy } from '../config/when-busy.ts';
 import { ONE_LINE } from '../lib/one-line.ts';
 
-/** What sets an unload off: a person, or something that acts by itself. */
+/** What starts an unload. */
 export const TRIGGERS = ['alertmanager', 'api', 'cli', 'page', 'policy'] as const;
 
 export type Trigger = (typeof TRIGGERS)[number];
 
-/** Nobody asked for it at that moment: guards may refuse it. */
+/** Triggers that no person stands behind; guards may refuse their requests. */
+export const AUTOMATIC_TRIGGERS = ['alertmanager', 'policy'] as const satisfies Trigger[];
+
 export function isAutomatic(trigger: Trigger): boolean {
-  return trigger === 'alertmanager' || trigger === 'policy';
+  return AUTOMATIC_TRIGGERS.some((automatic) => automatic === trigger);
 }
 
-/** Who asked, for the report and the audit. */
+/** Who made the request, for the report and the audit file. */
 export const caller = z
   .object({
     name: z.string().meta({
-      description: 'The name of a token or a user; loopback for somebody on this machine without either.',
+      description: 'The name of a token or a user; loopback for a local caller without either.',
     }),
     address: z.string().exactOptional().meta({ description: "The peer's address." }),
   })
@@ -24,7 +26,7 @@ export const caller = z
 
 export type Caller = z.infer<typeof caller>;
 
-/** In characters. A reason is one line of a log, a table, a header and the page. */
+/** In characters. A reason is shown on one line in the log, tables, headers and the page. */
 export const REASON_LENGTH = 200;
 
 /** The reason of an unload or a hold, as a request states it. */
@@ -33,31 +35,26 @@ export const reasonText = z
   .trim()
   .max(REASON_LENGTH)
   .regex(ONE_LINE, 'must be one line without control characters')
-  // The control characters again, without the classes that JSON Schema validators need not support.
+  // The same rule without the character classes that JSON Schema validators need not support.
   .meta({
     pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]*$',
   });
 
-/** How much is enough. */
-export type Target =
-  /** So many bytes are to become free. */
-  | { freeBytes: number }
-  /** The used part of the router's GPU memory is to be at most this, 0 to 1. */
-  | { untilRatio: number };
+/** How much memory an unload frees: an amount in bytes, or down to a used share of GPU memory from 0 to 1. */
+export type Target = { freeBytes: number } | { untilRatio: number };
 
-/** Which models are to go. Patterns are globs on ids and aliases. */
+/** Which models to unload. Patterns are globs on ids and aliases. */
 export interface Selection {
   /** Empty: every model. */
   models: readonly string[];
-  /** Wins over everything else. */
+  /** Never unloaded, even when named in `models`. */
   keep: readonly string[];
-  /** Only models that have served nothing for so long. */
-  idleForMs?: number;
-  /** Absent: all that match; else as few of them as are enough. */
-  target?: Target;
+  /** Only models that have been idle for this long. */
+  idleForMs?: number | undefined;
+  /** Unload only as many models as the target needs; without one, all that match. */
+  target?: Target | undefined;
 }
 
-/** What somebody wants unloaded, and how. */
 export interface UnloadRequest {
   trigger: Trigger;
   caller: Caller;
@@ -66,15 +63,15 @@ export interface UnloadRequest {
   routers: readonly string[];
   selection: Selection;
   whenBusy: WhenBusy;
-  /** How long a busy model is waited for. */
+  /** The longest wait for a busy model. */
   busyTimeoutMs: number;
-  /** How long a model may take to be gone, from its request on. */
+  /** The longest time from the unload order until the model is gone. */
   timeoutMs: number;
-  /** False: the router's word that it will is enough. */
+  /** Wait until each model is gone; otherwise the router's acknowledgement is enough. */
   verify: boolean;
   dryRun: boolean;
-  /** Afterwards, the routers' memory is kept free for so long. */
-  holdMs?: number;
-  /** It mends a broken hold: at once, however recent the last unload. */
-  enforcesHold?: boolean;
+  /** Hold the routers' memory free for this long afterwards. */
+  holdMs?: number | undefined;
+  /** The request enforces a hold, so the cooldown does not apply. */
+  enforcesHold?: boolean | undefined;
 }

@@ -1,179 +1,138 @@
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../lib/clock.ts';
-import { createLimit } from '../lib/concurrency-limit.ts';
+import { createLimit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
-import { createMutex } from '../lib/mutex.ts';
+import type { RouterMemory } from '../memory/router-memory.ts';
 import type { ModelState } from '../models/router-state.ts';
-import { type MemoryReading, type Plan, planUnload, unmeasurable } from './plan.ts';
-import { type MemoryChange, type ModelResult, NOT_MEASURED } from './report.ts';
+import { addPending, type RouterRun, settle } from './operation.ts';
+import { planUnload, unmeasurable } from './plan.ts';
+import { type MemoryChange, type ModelResult, UNMEASURED } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';
-import type { UnloadControl } from './unload-control.ts';
-import { type Patience, type Setting, unloadModel } from './unload-model.ts';
+import { unloadModel } from './unload-model.ts';
 
-/** Told as it happens, by the run on one router. */
-export interface RunProgress {
-  planned(models: readonly string[]): void;
-  waiting(model: string, why: string): void;
-  settled(result: ModelResult): void;
+/** What the runs of all operations share. */
+export interface RunContext {
+  clock: Clock;
+  /**
+   * Measures the memory that a router's models share; undefined where it is not measured. `briefly` falls back to
+   * the last reading where a new one takes long; `patiently` waits for a new one.
+   */
+  measure(router: string, how: 'briefly' | 'patiently'): Promise<RouterMemory | undefined>;
+  /** Aborted when ordered unloads are no longer watched; its reason says why. */
+  stopWatching: AbortSignal;
 }
 
-/** What is to be said of the run beyond its models. */
-export interface RunEnd {
-  fault?: { kind: string; message: string };
-  memory?: MemoryChange;
-  /** Patterns of the selection that no model of this router matches. */
-  unmatched: readonly string[];
-}
-
-/** As many unloads as are under way on one router at once: each is a process that ends. */
+/** Unloads under way on one router at once: each is a process that ends. */
 const AT_ONCE = 8;
 
-/** A model that answers later than this keeps no other from being asked. */
-const PATIENCE_MS = 250;
-
-/**
- * Does on one router what is asked for: plans on what is believed, unloads what the plan says, several at once,
- * and goes on when one fails. Never throws.
- */
-export async function runOnRouter(
-  request: UnloadRequest,
-  hands: UnloadControl,
-  clock: Clock,
-  patience: Patience,
-  news: RunProgress,
-): Promise<RunEnd> {
-  const { state } = hands;
-  if (!state.up) {
-    const fault = state.fault ?? { kind: 'timeout', message: `${state.url} has not answered yet` };
-    return { fault, unmatched: [] };
-  }
-  const before = await hands.memory?.('briefly');
-  const why = unmeasurable(request.selection, before);
-  if (why !== undefined) return { fault: { kind: NOT_MEASURED, message: why }, unmatched: [] };
-  setMaxListeners(0, patience.busy, patience.gone); // One for every model.
-  const limit = createLimit(AT_ONCE);
-  const askInTurn = createMutex(PATIENCE_MS);
-  const settingOf = (model: string): Setting => ({
-    clock,
-    limit,
-    askInTurn,
-    patience,
-    onWaiting: (reason) => news.waiting(model, reason),
-  });
-  const unmatched = request.dryRun
-    ? rehearse(request, hands, clock, before, news)
-    : await act(request, hands, clock, before, news, settingOf);
-  if (request.dryRun || before === undefined) return { unmatched };
-  const after = await hands.memory?.('patiently');
-  return { unmatched, ...(after && { memory: changeOf(before, after) }) };
+/** Carries out an operation on one router; a model that fails does not stop the others. Never throws. */
+export async function runOnRouter(run: RouterRun, context: RunContext): Promise<void> {
+  const { result, control } = run;
+  const { state } = control;
+  if (state.up) await runOnReachable(run, context);
+  else result.fault = state.fault ?? { kind: 'timeout', message: `${state.url} has not answered yet` };
+  run.ended = true;
 }
 
-/** All that the selection means; with a target, more models take the place of those that would not go. */
-async function act(
-  request: UnloadRequest,
-  hands: UnloadControl,
-  clock: Clock,
-  before: MemoryReading | undefined,
-  news: RunProgress,
-  settingOf: (model: string) => Setting,
-): Promise<readonly string[]> {
-  const models = [...hands.state.models.values()];
+async function runOnReachable(run: RouterRun, context: RunContext): Promise<void> {
+  const { result, request } = run;
+  const before = await context.measure(result.router, 'briefly');
+  const message = unmeasurable(request.selection, before);
+  if (message !== undefined) result.fault = { kind: UNMEASURED, message };
+  else if (request.dryRun) rehearse(run, context.clock, before);
+  else {
+    await unloadAll(run, context, before);
+    const after = before && (await context.measure(result.router, 'patiently'));
+    if (before && after) result.memory = changeOf(before, after);
+  }
+}
+
+/** Unloads what the plan says. With a target, other models take the place of those that could not be unloaded. */
+async function unloadAll(
+  run: RouterRun,
+  context: RunContext,
+  before: RouterMemory | undefined,
+): Promise<void> {
+  const { request, control } = run;
+  const { clock, stopWatching } = context;
+  const models = [...control.state.models.values()];
   const tried = new Set<string>();
+  const limit = createLimit(AT_ONCE);
+  setMaxListeners(0, run.stopWaiting.signal, stopWatching); // One for every model.
   let memory = before;
   let freed = 0;
-  let unmatched: readonly string[] | undefined;
   for (;;) {
-    const rest = models.filter(({ id }) => !tried.has(id)).map(({ id }) => hands.state.models.get(id));
-    const selection = remaining(request.selection, freed);
-    const plan = planUnload(rest.filter(isThere), selection, clock.now(), memory);
-    unmatched ??= plan.unmatched;
-    news.planned(plan.unload);
+    const untried = models.flatMap(({ id }) => (tried.has(id) ? [] : (control.state.models.get(id) ?? [])));
+    const selection = withoutFreed(request.selection, freed);
+    const plan = planUnload(untried, selection, clock.now(), memory);
+    run.unmatched ??= plan.unmatched;
+    addPending(run, plan.unload);
     const results = await Promise.all(
       plan.unload.map(async (model) => {
         tried.add(model);
-        const result = await unloadModel(model, { ...request, selection }, hands, settingOf(model));
-        news.settled(result);
+        const result = await unloadModel(run, model, selection, { clock, stopWatching, limit });
+        settle(run, result);
         return result;
       }),
     );
     const gone = results.filter(isGone).map(({ model }) => model);
-    freed += sumOfBytes(models, gone, memory);
-    const missed = request.selection.target !== undefined && gone.length < results.length;
-    if (!missed) {
-      for (const result of plan.settled) news.settled(result);
-      return unmatched;
+    if (request.selection.target === undefined || gone.length === results.length) {
+      for (const result of plan.settled) settle(run, result);
+      return;
     }
-    memory = await hands.memory?.('patiently');
+    freed += bytesOf(
+      models.filter(({ id }) => gone.includes(id)),
+      memory,
+    );
+    memory = await context.measure(run.result.router, 'patiently');
   }
 }
 
-/** What would be done, by what is believed: nothing is asked. */
-function rehearse(
-  request: UnloadRequest,
-  { state }: UnloadControl,
-  clock: Clock,
-  memory: MemoryReading | undefined,
-  news: RunProgress,
-): readonly string[] {
-  const models = [...state.models.values()];
-  const plan: Plan = planUnload(models, request.selection, clock.now(), memory);
+/** Reports what would be done, from the observed state alone. */
+function rehearse(run: RouterRun, clock: Clock, memory: RouterMemory | undefined): void {
+  const { models } = run.control.state;
+  const plan = planUnload([...models.values()], run.request.selection, clock.now(), memory);
+  run.unmatched = plan.unmatched;
   for (const id of plan.unload) {
-    const model = state.models.get(id);
-    if (model) news.settled(wouldDo(model, request));
+    const model = models.get(id);
+    if (model) settle(run, rehearsedResult(model, run.request));
   }
-  for (const result of plan.settled) news.settled(result);
-  return plan.unmatched;
+  for (const result of plan.settled) settle(run, result);
 }
 
-function wouldDo(
-  { id, lifecycle, activity }: ModelState,
-  { whenBusy, busyTimeoutMs }: UnloadRequest,
-): ModelResult {
-  const doing =
-    lifecycle.status === 'loading' ? 'it is still loading' : activity?.busy ? 'it is generating' : undefined;
-  if (doing === undefined) return { model: id, result: 'would_unload' };
+function rehearsedResult(model: ModelState, { whenBusy, busyTimeoutMs }: UnloadRequest): ModelResult {
+  const { id, lifecycle, activity } = model;
+  const isLoading = lifecycle.status === 'loading';
+  if (!isLoading && !activity?.busy) return { model: id, result: 'would_unload' };
+  const doing = isLoading ? 'it is still loading' : 'it is generating';
   switch (whenBusy) {
     case 'skip':
       return { model: id, result: 'busy', detail: doing };
     case 'wait': {
-      const limit = formatDuration(busyTimeoutMs / 1000);
-      return {
-        model: id,
-        result: 'would_unload',
-        detail: `${doing}: it would be waited for, up to ${limit}`,
-      };
+      const detail = `${doing}: the operation would wait up to ${formatDuration(busyTimeoutMs / 1000)}`;
+      return { model: id, result: 'would_unload', detail };
     }
     case 'force':
-      return { model: id, result: 'would_unload', detail: `${doing}: what it is doing would be lost` };
+      return { model: id, result: 'would_unload', detail: `${doing} and would be interrupted` };
   }
 }
 
-/** What is still wanted after so much has become free. A ratio is measured anew instead. */
-function remaining(selection: Selection, freed: number): Selection {
+/** The selection for what is still missing. A ratio needs no change: it is compared with a new measurement. */
+function withoutFreed(selection: Selection, freed: number): Selection {
   const { target } = selection;
   if (target === undefined || !('freeBytes' in target)) return selection;
   return { ...selection, target: { freeBytes: target.freeBytes - freed } };
 }
 
-function sumOfBytes(
-  models: readonly ModelState[],
-  gone: readonly string[],
-  memory: MemoryReading | undefined,
-): number {
-  return models
-    .filter(({ id }) => gone.includes(id))
-    .reduce((sum, { id, facts }) => sum + (memory?.ofModel(id) ?? facts.sizeBytes ?? 0), 0);
+function bytesOf(models: readonly ModelState[], memory: RouterMemory | undefined): number {
+  return models.reduce((sum, { id, facts }) => sum + (memory?.ofModel(id) ?? facts.sizeBytes ?? 0), 0);
 }
 
 function isGone({ result }: ModelResult): boolean {
   return result === 'unloaded' || result === 'forced' || result === 'already_unloaded' || result === 'asked';
 }
 
-function isThere(model: ModelState | undefined): model is ModelState {
-  return model !== undefined;
-}
-
-function changeOf(before: MemoryReading, after: MemoryReading): MemoryChange {
+function changeOf(before: RouterMemory, after: RouterMemory): MemoryChange {
   return {
     before_bytes: before.usedBytes,
     after_bytes: after.usedBytes,

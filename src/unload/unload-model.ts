@@ -1,199 +1,220 @@
-import { createAlarm } from '../lib/alarm.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Limit } from '../lib/concurrency-limit.ts';
+import type { Limit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
-import type { Mutex } from '../lib/mutex.ts';
 import { isRunning } from '../models/status.ts';
+import { type RouterRun, setWaiting } from './operation.ts';
 import { tooActive } from './plan.ts';
 import type { ModelResult } from './report.ts';
-import type { Selection, UnloadRequest } from './request.ts';
-import type { UnloadControl } from './unload-control.ts';
-import { type Gone, watchForEnd } from './watch.ts';
+import type { Selection } from './request.ts';
 
-export type ModelTerms = Pick<UnloadRequest, 'whenBusy' | 'busyTimeoutMs' | 'timeoutMs' | 'verify'> & {
-  selection: Selection;
-};
-
-/** Until when an operation may take its time. */
-export interface Patience {
-  /** Aborts when no busy model may be waited for any more; its reason says why. */
-  busy: AbortSignal;
-  /** Aborts when nobody can see models go any more. */
-  gone: AbortSignal;
-}
-
-export interface Setting {
+export interface ModelContext {
   clock: Clock;
-  /** At most so many processes are ending at once. */
+  /** How many unloads may be under way on the router. */
   limit: Limit;
-  /** Questions go one after the other, for a router that is asked much at once stalls; orders follow on their heels. */
-  askInTurn: Mutex;
-  patience: Patience;
-  /** Told what is being waited for. */
-  onWaiting(why: string): void;
+  /** Aborted when ordered unloads are no longer watched; its reason says why. */
+  stopWatching: AbortSignal;
 }
 
-/** An answer that has waited longer for the turn of its order is asked for again. */
-const FRESH_MS = 25;
+/** Between two probes of a busy model: the gaps between its requests may be short. */
+const RETRY_MS = 250;
 
-/** Between two looks at a busy model: gaps between requests may be short. */
-const LOOK_AGAIN_MS = 250;
+/** The event usually shows the end; the model is looked up in a new listing each time none came for this long. */
+const REFRESH_MS = 1000;
 
-type Attempt =
-  | { kind: 'settled'; result: Omit<ModelResult, 'model'> }
-  /** `lasting`: asking again will not help. `unanswered`: nobody knows whether it is. */
-  | { kind: 'busy'; why: string; lasting?: boolean; unanswered?: boolean };
+/** Why a model is not unloaded now. */
+interface Busy {
+  busy: string;
+  /** Asking again will not help. */
+  permanent?: boolean;
+  /** The model did not answer. */
+  unanswered?: boolean;
+}
 
-/**
- * Unloads one model: when it is idle, or idle in the end, or at once when forced; and resolves when it is
- * verified to be gone, or says why not. Never throws.
- */
+type Settled = Omit<ModelResult, 'model'>;
+
+/** Unloads one model and waits until it is gone; a busy model first gets time to become idle. Never throws. */
 export async function unloadModel(
+  run: RouterRun,
   model: string,
-  terms: ModelTerms,
-  hands: UnloadControl,
-  setting: Setting,
+  selection: Selection,
+  context: ModelContext,
 ): Promise<ModelResult> {
-  const wait = startWait(terms.busyTimeoutMs, setting);
-  try {
-    for (;;) {
-      const attempt = await tryToUnload(model, terms, hands, setting);
-      if (attempt.kind === 'settled') return { model, ...attempt.result };
-      const { why, lasting = false } = attempt;
-      const given = lasting || terms.whenBusy === 'skip' ? '' : wait.over();
-      if (given !== undefined) return { model, result: 'busy', detail: `${why}${given}` };
-      setting.onWaiting(why);
-      await wait.pause();
+  const { clock } = context;
+  const { whenBusy, busyTimeoutMs } = run.request;
+  const { signal } = run.stopWaiting;
+  const deadline = clock.now() + busyTimeoutMs;
+  for (;;) {
+    const attempt = await tryToUnload(run, model, selection, context);
+    if ('result' in attempt) return { model, ...attempt };
+    const { busy, permanent } = attempt;
+    if (whenBusy === 'skip' || permanent) return { model, result: 'busy', detail: busy };
+    if (signal.aborted) return { model, result: 'busy', detail: `${busy}; ${signal.reason}` };
+    if (clock.now() >= deadline) {
+      const waited = formatDuration(busyTimeoutMs / 1000);
+      return { model, result: 'busy', detail: `${busy}, still after ${waited}` };
     }
-  } finally {
-    wait.end();
+    setWaiting(run, model, busy);
+    await pause(Math.min(RETRY_MS, deadline - clock.now()), clock, signal);
   }
 }
 
 async function tryToUnload(
+  run: RouterRun,
   model: string,
-  terms: ModelTerms,
-  hands: UnloadControl,
-  setting: Setting,
-): Promise<Attempt> {
-  const { state } = hands;
-  if (!state.up) return down(hands);
-  const { lifecycle } = state.models.get(model) ?? {};
-  if (!isRunning(lifecycle?.known))
-    return settled({ result: 'already_unloaded', detail: 'it went by itself' });
-  const force = terms.whenBusy === 'force';
-  if (lifecycle?.status === 'loading' && !force) return { kind: 'busy', why: 'it is still loading' };
-  const attempt = await setting.limit(() => order(model, terms, hands, setting));
-  if (attempt.kind === 'settled' || !attempt.unanswered) return attempt;
-  // The model does not answer, or its router does not: nobody is busy behind a router that is down.
-  await hands.refresh();
-  return state.up ? attempt : down(hands);
+  selection: Selection,
+  context: ModelContext,
+): Promise<Settled | Busy> {
+  const { control, request } = run;
+  const { state } = control;
+  if (!state.up) return routerDown(run);
+  const lifecycle = state.models.get(model)?.lifecycle;
+  if (!isRunning(lifecycle?.known)) return STOPPED_BY_ITSELF;
+  if (lifecycle?.status === 'loading' && request.whenBusy !== 'force') return { busy: 'it is still loading' };
+  const attempt = await context.limit(() => orderUnload(run, model, selection, context));
+  if ('result' in attempt || !attempt.unanswered) return attempt;
+  // The model does not answer, or its router is down.
+  await control.refresh();
+  return state.up ? attempt : routerDown(run);
 }
 
-function down({ state }: UnloadControl): Attempt {
-  return settled({ result: 'failed', detail: state.fault?.message ?? `${state.url} is down` });
+const STOPPED_BY_ITSELF: Settled = { result: 'already_unloaded', detail: 'it stopped by itself' };
+
+function routerDown({ control: { state } }: RouterRun): Settled {
+  return { result: 'failed', detail: state.fault?.message ?? `${state.url} is down` };
 }
 
-async function order(
+/** Probes the model, orders its unload unless it is busy, and waits until it is gone. */
+async function orderUnload(
+  run: RouterRun,
   model: string,
-  terms: ModelTerms,
-  hands: UnloadControl,
-  { clock, patience, askInTurn }: Setting,
-): Promise<Attempt> {
-  const wasLoading = hands.state.models.get(model)?.lifecycle.status === 'loading';
-  // Before the question, for nobody else asks then; and before the order, whose event may arrive before its answer.
-  const cancelPending = hands.markUnloadPending(model);
-  const look = async () => (terms.whenBusy === 'force' ? undefined : objectionTo(model, terms, hands, clock));
-  let objection = await askInTurn(look);
-  let sentAt = clock.now();
-  const watch = watchForEnd(model, hands, clock, terms.timeoutMs);
-  const answer = await hands.exclusive(async () => {
-    if (objection === undefined && clock.now() - sentAt > FRESH_MS) objection = await look();
-    sentAt = clock.now();
-    return objection === undefined ? hands.unload(model) : undefined;
+  selection: Selection,
+  context: ModelContext,
+): Promise<Settled | Busy> {
+  const { control, request } = run;
+  const { clock, stopWatching } = context;
+  const wasLoading = control.state.models.get(model)?.lifecycle.status === 'loading';
+  // Before the probe, so that the engine reader leaves the model alone from now on.
+  const cancelPending = control.markUnloadPending(model);
+  const sent = await control.exclusive(async () => {
+    const objection =
+      request.whenBusy === 'force' ? undefined : await objectionTo(run, model, selection, clock);
+    if (objection) return { objection };
+    // Before the order, because its event may arrive before its answer.
+    const watch = watchForEnd(run, model, context);
+    const sentAt = clock.now();
+    return { watch, sentAt, answer: await control.unload(model) };
   });
-  if (objection || answer === undefined) {
+  if (sent.objection) {
     cancelPending();
-    watch.stop();
-    return objection ?? settled({ result: 'failed' });
+    return sent.objection;
   }
+  const { watch, sentAt, answer } = sent;
   if (answer.ok && answer.value !== 'accepted') {
     cancelPending();
     watch.stop();
     return answer.value === 'not_running'
-      ? settled({ result: 'already_unloaded' })
-      : settled({ result: 'failed', detail: 'the router does not know it any more' });
+      ? { result: 'already_unloaded' }
+      : { result: 'failed', detail: 'the router no longer knows it' };
   }
-  // Without an answer it may have been done all the same: one look tells.
-  if (!answer.ok) await hands.refresh();
-  if (!answer.ok || !terms.verify || patience.gone.aborted) watch.stop();
-  patience.gone.addEventListener('abort', watch.stop);
-  const gone = await watch.gone;
-  patience.gone.removeEventListener('abort', watch.stop);
+  // Without an answer the order may have been carried out all the same: one listing shows it.
+  if (!answer.ok) await control.refresh();
+  if (!answer.ok || !request.verify || stopWatching.aborted) watch.stop();
+  const end = await watch.end;
   const seconds = Math.max(0, clock.now() - sentAt) / 1000;
-  if (gone) return settled(howItEnded(gone, wasLoading, seconds));
+  if (end === 'killed' && !wasLoading) {
+    return { result: 'forced', seconds, detail: 'it did not stop by itself and was killed' };
+  }
+  if (end) return { result: 'unloaded', seconds };
   if (!answer.ok) {
     cancelPending();
-    return settled({ result: 'failed', detail: answer.fault.message });
+    return { result: 'failed', detail: answer.fault.message };
   }
-  if (!terms.verify) return settled({ result: 'asked' });
-  return settled({ result: 'timeout', seconds, detail: whyTimedOut(hands, terms, patience) });
+  if (!request.verify) return { result: 'asked' };
+  return { result: 'timeout', seconds, detail: timeoutDetail(run, stopWatching) };
 }
 
-/** Why a model should not go at this very moment. Asks it, unless it sleeps: that would wake it. */
+/** Why the model must not be unloaded at this moment. A sleeping model is not probed: that would wake it. */
 async function objectionTo(
+  { control: { state, probe } }: RouterRun,
   model: string,
-  { selection }: ModelTerms,
-  { state, probe }: UnloadControl,
+  selection: Selection,
   clock: Clock,
-): Promise<Attempt | undefined> {
+): Promise<Settled | Busy | undefined> {
   if (state.models.get(model)?.lifecycle.status !== 'sleeping') {
-    const doing = await probe(model);
-    if (doing.kind === 'busy') return { kind: 'busy', why: 'it is generating' };
-    if (doing.kind === 'unknown') {
-      return { kind: 'busy', why: doing.why, lasting: doing.lasting, unanswered: !doing.lasting };
+    const activity = await probe(model);
+    if (activity.kind === 'busy') return { busy: 'it is generating' };
+    if (activity.kind === 'gone') return STOPPED_BY_ITSELF;
+    if (activity.kind === 'unknown') {
+      return { busy: activity.why, permanent: activity.lasting, unanswered: !activity.lasting };
     }
-    if (doing.kind === 'gone') return settled({ result: 'already_unloaded', detail: 'it went by itself' });
   }
-  const believed = state.models.get(model);
-  const active = believed && tooActive(believed, selection, clock.now());
-  return active === undefined ? undefined : settled({ result: 'kept', detail: active });
+  // The probe may have shown recent activity.
+  const current = state.models.get(model);
+  const active = current && tooActive(current, selection, clock.now());
+  return active === undefined ? undefined : { result: 'kept', detail: active };
 }
 
-function howItEnded(gone: NonNullable<Gone>, wasLoading: boolean, seconds: number) {
-  return gone === 'marked failed' && !wasLoading
-    ? { result: 'forced' as const, seconds, detail: 'it did not stop by itself and was killed' }
-    : { result: 'unloaded' as const, seconds };
+function timeoutDetail({ control: { state }, request }: RouterRun, stopWatching: AbortSignal): string {
+  const accepted = 'the router accepted the order, but';
+  if (stopWatching.aborted) return `${accepted} ${stopWatching.reason}`;
+  if (state.fault) return `${accepted} then became unreachable: ${state.fault.message}`;
+  return `${accepted} the model was still running after ${request.timeoutMs / 1000} s`;
 }
 
-function whyTimedOut({ state }: UnloadControl, { timeoutMs }: ModelTerms, { gone }: Patience): string {
-  if (gone.aborted) return `the router accepted, but ${String(gone.reason)}`;
-  if (state.fault) return `the router accepted, and then could not be asked: ${state.fault.message}`;
-  return `the router accepted, but it was still there after ${timeoutMs / 1000} s`;
-}
+/** `killed`: the router marked it as failed. */
+type End = 'killed' | 'stopped';
 
-function settled(result: Omit<ModelResult, 'model'>): Attempt {
-  return { kind: 'settled', result };
-}
-
-/** The time that a busy model is given. `over` says why it is up, as the end of a sentence; undefined: it is not. */
-function startWait(timeoutMs: number, { clock, patience: { busy } }: Setting) {
-  const alarm = createAlarm(clock);
-  let expired = false;
-  const cancel = clock.after(timeoutMs, () => {
-    expired = true;
-    alarm.ring();
+/** Waits at most `timeoutMs` for the end of the model. `end` is undefined when it was not observed. */
+function watchForEnd({ control, request }: RouterRun, model: string, { clock, stopWatching }: ModelContext) {
+  const { state, refresh, onTransition } = control;
+  let ended = false;
+  let resolve = (_how: End | undefined) => {};
+  const end = new Promise<End | undefined>((resolveEnd) => {
+    resolve = resolveEnd;
   });
-  busy.addEventListener('abort', alarm.ring);
-  return {
-    pause: () => alarm.sleep(LOOK_AGAIN_MS),
-    over(): string | undefined {
-      if (busy.aborted) return `, and ${String(busy.reason)}`;
-      return expired ? `, still after ${formatDuration(timeoutMs / 1000)}` : undefined;
-    },
-    end() {
+  const stop = () => finish(undefined);
+  const stopListening = onTransition((transition) => {
+    if (transition.router !== state.name || transition.kind !== 'model' || transition.model !== model) return;
+    const { kind } = transition.change;
+    // Read the state now: the model may be loaded again at once.
+    if (kind === 'unloaded' || kind === 'vanished') finish(howItEnded());
+  });
+  let cancelRefresh = clock.after(REFRESH_MS, lookUp);
+  const cancelTimeout = clock.after(request.timeoutMs, stop);
+  stopWatching.addEventListener('abort', stop);
+  return { end, stop };
+
+  async function lookUp(): Promise<void> {
+    cancelRefresh = () => {};
+    await refresh();
+    if (ended) return;
+    if (state.up && !isRunning(state.models.get(model)?.lifecycle.known)) finish(howItEnded());
+    else cancelRefresh = clock.after(REFRESH_MS, lookUp);
+  }
+
+  function howItEnded(): End {
+    return state.models.get(model)?.lifecycle.markedFailed ? 'killed' : 'stopped';
+  }
+
+  function finish(how: End | undefined): void {
+    ended = true;
+    stopListening();
+    cancelRefresh();
+    cancelTimeout();
+    stopWatching.removeEventListener('abort', stop);
+    resolve(how);
+  }
+}
+
+/** Resolves after `ms`, or when the signal aborts. */
+function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
       cancel();
-      busy.removeEventListener('abort', alarm.ring);
-    },
-  };
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const cancel = clock.after(ms, end);
+    signal.addEventListener('abort', end);
+  });
 }

@@ -5,33 +5,27 @@ import type { Memory } from '../memory/memory.ts';
 import { createGuards, type Guards, type Loop } from './guards.ts';
 import { createOperations, type Operations } from './operations.ts';
 import type { UnloadRequest } from './request.ts';
-import type { UnloadControl } from './unload-control.ts';
+import type { RunContext } from './run.ts';
 
-/** The operations on a fleet, by the rules of its configuration: what the service and the commands share. */
+/** Operations and guards as the configuration sets them up. */
 export interface Unloading {
   operations: Operations;
   guards: Guards;
-  /** What is never unloaded on a router, whoever asks. */
+  /** The configured keep list of a router. */
   keep(router: string): readonly string[];
 }
 
 export interface UnloadingOptions {
-  tellLoop?: (loop: Loop) => void;
-  /** The memory of this machine, for what an unload frees and how much of it is enough. */
+  onLoop?: (loop: Loop) => void;
+  /** The memory of this machine; without it, what an unload frees is not reported. */
   memory?: Pick<Memory, 'fresh' | 'ofRouter'>;
 }
-
-/** A reading takes milliseconds, but a driver may take its time: models that are to go do not wait for it for longer. */
-const BRIEFLY_MS = 2000;
-
-/** The reading that is under way, the next, and what each asks beside the driver. */
-const TIMEOUTS_OF_A_READING = 4;
 
 export function createUnloading(
   fleet: Pick<Fleet, 'controls' | 'store'>,
   config: () => Config,
   clock: Clock,
-  { tellLoop = () => {}, memory }: UnloadingOptions = {},
+  { onLoop = () => {}, memory }: UnloadingOptions = {},
 ): Unloading {
   const rules = () => {
     const { unload, lifecycle } = config();
@@ -43,32 +37,41 @@ export function createUnloading(
       pauseMaxMs: unload.loop_pause_max * 1000,
     };
   };
-  const guards = createGuards(clock, rules, tellLoop);
-  fleet.store.onTransition(guards.heed);
+  const guards = createGuards(clock, rules, onLoop);
+  fleet.store.onTransition(guards.observe);
   const keep = (router: string) => {
     const { unload, routers } = config();
     return [...unload.keep, ...(routers.find(({ name }) => name === router)?.keep ?? [])];
   };
-  const measure = async (router: string, how: 'briefly' | 'patiently') => {
-    // Where nothing measures, nobody waits for it.
-    const last = memory?.ofRouter(router);
-    if (!memory || !last) return undefined;
-    const patienceMs = TIMEOUTS_OF_A_READING * config().memory.timeout * 1000;
-    const fresh = await memory.fresh(how === 'briefly' ? Math.min(BRIEFLY_MS, patienceMs) : patienceMs);
+  const measuring = memory && { measure: measureBy(memory, config) };
+  return {
+    operations: createOperations({ controls: fleet.controls, keep, guards, clock, ...measuring }),
+    guards,
+    keep,
+  };
+}
+
+/** The longest that unloads wait for a new reading: it takes milliseconds, unless a driver is slow. */
+const BRIEFLY_MS = 2000;
+
+/** Timeouts of one source: of two in the reading that runs, and of two in the next. */
+const TIMEOUTS_OF_A_READING = 4;
+
+function measureBy(
+  memory: NonNullable<UnloadingOptions['memory']>,
+  config: () => Config,
+): RunContext['measure'] {
+  return async (router, how) => {
+    const last = memory.ofRouter(router);
+    if (last === undefined) return undefined;
+    const timeoutMs = TIMEOUTS_OF_A_READING * config().memory.timeout * 1000;
+    const fresh = await memory.fresh(how === 'briefly' ? Math.min(BRIEFLY_MS, timeoutMs) : timeoutMs);
     if (fresh) return memory.ofRouter(router);
     return how === 'briefly' ? last : undefined;
   };
-  const hands = () =>
-    fleet.controls().map(
-      (each): UnloadControl => ({
-        ...each,
-        memory: (how) => measure(each.state.name, how),
-      }),
-    );
-  return { operations: createOperations({ hands, keep, guards, clock }), guards, keep };
 }
 
-/** What a request asks for when it does not say. */
+/** The terms of an unload for which the request states nothing else. */
 export function defaultTerms({
   unload,
 }: Config): Pick<UnloadRequest, 'whenBusy' | 'busyTimeoutMs' | 'timeoutMs' | 'verify' | 'dryRun'> {

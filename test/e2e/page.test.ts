@@ -136,7 +136,7 @@ describe('the page', () => {
     await rowOf(page, 'tiny-a').getByText('busy', { exact: true }).waitFor();
     await page.getByRole('button', { name: 'Unload tiny-a' }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByText('it is generating: it would be waited for, up to 5m').waitFor();
+    await dialog.getByText('it is generating: the operation would wait up to 5m').waitFor();
     await dialog.getByLabel('Skip them').check();
     await dialog.getByText('Nothing would be unloaded.').waitFor();
     await dialog.getByLabel('Wait until they are idle').check();

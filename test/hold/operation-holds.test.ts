@@ -6,7 +6,7 @@ import { createGuards } from '../../src/unload/guards.ts';
 import { createOperations } from '../../src/unload/operations.ts';
 import { aRequest } from '../support/a-request.ts';
 import { GUARD_RULES } from '../support/app-parts.ts';
-import { createScriptedHands } from '../support/scripted-control.ts';
+import { createScriptedControl } from '../support/scripted-control.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 const MINUTE = 60_000;
@@ -15,13 +15,13 @@ const MINUTE = 60_000;
 function aRouter() {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 0 });
-  const control = createScriptedHands(clock, store, 'attic', 'qwen');
+  const control = createScriptedControl(clock, store, 'attic', 'qwen');
   const guards = createGuards(
     clock,
     () => GUARD_RULES,
     () => {},
   );
-  const operations = createOperations({ hands: () => [control], keep: () => [], guards, clock });
+  const operations = createOperations({ controls: () => [control], keep: () => [], guards, clock });
   const holds = createHolds(clock);
   holdForOperations(operations, holds, store, () => ({ max: 3600, enforce: false }), clock);
   const changes: string[] = [];

@@ -7,7 +7,7 @@ import { failed, ok } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';
 import { type AppOptions, appParts } from '../support/app-parts.ts';
 import { aNotification, anAlert } from '../support/notification.ts';
-import { createScriptedHands } from '../support/scripted-control.ts';
+import { createScriptedControl } from '../support/scripted-control.ts';
 import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock, settled } from '../support/stepped-clock.ts';
 import { until } from '../support/until.ts';
@@ -23,9 +23,9 @@ function aService(parts: AppOptions = {}) {
   });
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 600_000 });
-  const attic = createScriptedHands(clock, store, 'attic', 'qwen', 'bge');
-  const cellar = createScriptedHands(clock, store, 'cellar', 'llama');
-  const all = appParts({ store, clock }, { hands: [attic, cellar], log, ...parts });
+  const attic = createScriptedControl(clock, store, 'attic', 'qwen', 'bge');
+  const cellar = createScriptedControl(clock, store, 'cellar', 'llama');
+  const all = appParts({ store, clock }, { controls: [attic, cellar], log, ...parts });
   const http = supertest(createApp(all));
   return {
     ...{ clock, store, attic, cellar, http, all, logged },

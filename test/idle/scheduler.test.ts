@@ -10,7 +10,7 @@ import { createOperations } from '../../src/unload/operations.ts';
 import type { UnloadRequest } from '../../src/unload/request.ts';
 import { begun, turned } from '../support/a-model.ts';
 import { GUARD_RULES } from '../support/app-parts.ts';
-import { createScriptedHands } from '../support/scripted-control.ts';
+import { createScriptedControl } from '../support/scripted-control.ts';
 import { UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
@@ -23,15 +23,15 @@ const only = (model: string, after: number): IdleRule => ({ models: [model], aft
 function aRouter(idle: IdleRule[], hold?: Hold) {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 10 * MINUTE });
-  const control = createScriptedHands(clock, store, 'box', 'a', 'b', 'kept');
+  const control = createScriptedControl(clock, store, 'box', 'a', 'b', 'kept');
   const guards = createGuards(
     clock,
     () => GUARD_RULES,
     () => {},
   );
-  store.onTransition(guards.heed);
+  store.onTransition(guards.observe);
   const keep = () => ['kept'];
-  const operations = createOperations({ hands: () => [control], keep, guards, clock });
+  const operations = createOperations({ controls: () => [control], keep, guards, clock });
   /** When each request was made, and for which models. */
   const requests: { at: number; request: UnloadRequest }[] = [];
   const start = clock.now();
@@ -149,7 +149,7 @@ describe('the idle policy', () => {
     await clock.advance(12_000);
     store.remove('box');
     await clock.advance(5000);
-    const again = createScriptedHands(clock, store, 'box', 'a');
+    const again = createScriptedControl(clock, store, 'box', 'a');
     again.entry.activity('a', { busy: false, work: 1, watchedAt: clock.now() });
     await clock.advance(15_000);
     scheduler.stop();

@@ -47,7 +47,7 @@ function aProcess(clock: SteppedClock, path = file) {
     () => GUARD_RULES,
     () => {},
   );
-  const operations = createOperations({ hands: () => [], keep: () => [], guards, clock });
+  const operations = createOperations({ controls: () => [], keep: () => [], guards, clock });
   const parts = [
     countersPart([lifecycleMetrics]),
     lastUnloadsPart(store),
@@ -207,7 +207,7 @@ describe('what was done', () => {
     const done = anOperation({ routers: [{ router: 'r', models: [{ model: 'm', result: 'unloaded' }] }] });
     first.operations.restore([done]);
     const alert = aRequest({ trigger: 'alertmanager' });
-    first.guards.acted('r', alert, ['m']);
+    first.guards.recordUnload('r', alert, ['m']);
     await first.state.stop();
 
     clock.jump(20_000);

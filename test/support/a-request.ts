@@ -1,6 +1,6 @@
 import type { Selection, UnloadRequest } from '../../src/unload/request.ts';
 
-/** A person's request for everything on every router, but for what is said. */
+/** A person's request for every model on every router, except for the given fields. */
 export function aRequest({
   models = [],
   keep = [],

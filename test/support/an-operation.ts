@@ -1,6 +1,6 @@
 import type { Operation } from '../../src/unload/report.ts';
 
-/** A finished operation of an alert on nothing, but for what is said. */
+/** A finished operation of an alert without routers, except for the given fields. */
 export function anOperation(more: Partial<Operation> = {}): Operation {
   return {
     id: '0f7c7fb2-64ac-4f0c-9f0f-0a1f5d2f3b11',

@@ -1,10 +1,10 @@
 import { createConfigSource } from '../../src/config/source.ts';
 import { createFleet } from '../../src/fleet/fleet.ts';
+import type { RouterControl } from '../../src/fleet/router-control.ts';
 import type { AppParts } from '../../src/http/parts.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import type { Memory } from '../../src/memory/memory.ts';
 import { createService } from '../../src/service.ts';
-import type { UnloadControl } from '../../src/unload/unload-control.ts';
 import type { Believed } from './fleets.ts';
 
 /** Guards as they are configured by default. */
@@ -25,7 +25,7 @@ const NO_MEMORY: Memory = {
 };
 
 export interface AppOptions extends Partial<AppParts> {
-  hands?: readonly UnloadControl[];
+  controls?: readonly RouterControl[];
   /** Instead of loading the configuration again. */
   reload?: () => Promise<{ error?: string }>;
   /** Instead of the default section `hold`. */
@@ -38,7 +38,7 @@ export interface AppOptions extends Partial<AppParts> {
  */
 export function appParts(
   { store, clock }: Believed,
-  { hands = [], reload, hold, ...more }: AppOptions = {},
+  { controls = [], reload, hold, ...more }: AppOptions = {},
 ): AppParts {
   const fleet = createFleet(clock, { readEngine: false });
   const { parts } = createService({
@@ -47,7 +47,7 @@ export function appParts(
     version: more.version ?? '1.2.3',
     clock,
     memory: NO_MEMORY,
-    fleet: { ...fleet, store, controls: () => [...hands] },
+    fleet: { ...fleet, store, controls: () => [...controls] },
   });
   const { current } = parts.activeConfig;
   const activeConfig = {

@@ -1,11 +1,11 @@
 import { complete, oneAnswer, type RealRouter } from './real-router.ts';
 import { until } from './until.ts';
 
-/** What tests order of a router and ask it, past the exporter: as some other client would. */
+/** Requests of tests to a router without the exporter, as from another client. */
 
 type Reached = Pick<RealRouter, 'url'>;
 
-/** Tells the router to load or unload a model; it answers before that has happened. */
+/** Orders a load or unload; resolves when the router accepts it, before it is done. */
 export async function order(router: Reached, what: 'load' | 'unload', model: string): Promise<void> {
   const answer = await fetch(`${router.url}/models/${what}`, {
     method: 'POST',
@@ -15,7 +15,7 @@ export async function order(router: Reached, what: 'load' | 'unload', model: str
   await answer.arrayBuffer();
 }
 
-/** What the router says of each of its models. */
+/** The status of each model. */
 export async function statusesOf(router: Reached): Promise<Record<string, string>> {
   const { data } = (await (await fetch(`${router.url}/models`)).json()) as {
     data: { id: string; status: { value: string } }[];
@@ -23,13 +23,13 @@ export async function statusesOf(router: Reached): Promise<Record<string, string
   return Object.fromEntries(data.map(({ id, status }) => [id, status.value]));
 }
 
-/** The models that hold memory, by the router's word. */
+/** The models that are not unloaded. */
 export async function runningOn(router: Reached): Promise<string[]> {
   const all = Object.entries(await statusesOf(router));
   return all.flatMap(([model, status]) => (status === 'unloaded' ? [] : [model])).sort();
 }
 
-/** Loads models and resolves when the router says that all are there. */
+/** Loads models and resolves when all are loaded. */
 export async function load(router: Reached, ...models: string[]): Promise<void> {
   for (const model of models) await order(router, 'load', model);
   await until(`${models.join(', ')} to be loaded`, async () => {
@@ -38,13 +38,13 @@ export async function load(router: Reached, ...models: string[]): Promise<void> 
   });
 }
 
-/** Unloads whatever is there, and resolves when nothing is. */
+/** Unloads all models and resolves when none is left. */
 export async function empty(router: Reached): Promise<void> {
   for (const model of await runningOn(router)) await order(router, 'unload', model).catch(() => {});
   await until('everything to be unloaded', async () => (await runningOn(router)).length === 0);
 }
 
-/** Has a model generate, and resolves when it does; `answer` is what its client gets in the end. */
+/** Starts a generation and resolves when it runs; `answer` is the response of its client. */
 export async function generate(
   router: RealRouter,
   model: string,
@@ -59,7 +59,7 @@ export async function generate(
   return { answer };
 }
 
-/** As many tokens as keep a model busy for so long on this machine, more or less, going by a `sample` of them. */
+/** The number of tokens that keep a model busy for about `seconds` on this machine, measured with `sample` tokens. */
 export async function tokensFor(
   router: RealRouter,
   model: string,

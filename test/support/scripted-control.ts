@@ -1,32 +1,32 @@
 import type { UnloadAnswer } from '../../src/backends/llama-server/client.ts';
 import type { ProbeResult } from '../../src/engine/activity.ts';
+import type { RouterControl } from '../../src/fleet/router-control.ts';
 import { ok } from '../../src/lib/result.ts';
 import type { RouterAnswer, RouterEvent } from '../../src/models/feed.ts';
 import type { Store } from '../../src/models/store.ts';
-import type { UnloadControl } from '../../src/unload/unload-control.ts';
 import { aListing, ended, listed } from './a-model.ts';
 import { addRouter, type DrivenRouter } from './driven-router.ts';
 import type { SteppedClock } from './stepped-clock.ts';
 
-export interface ScriptedControl extends UnloadControl {
+export interface ScriptedControl extends RouterControl {
   /** The models whose unload was ordered, in order. */
   ordered: string[];
-  /** Reports of the router, as its tracker would apply them. */
+  /** Applies reports of the router to the state, as its tracker does. */
   entry: DrivenRouter;
   /** The models that were probed, in order. */
   asked: string[];
-  /** How many listings were asked for. */
+  /** The number of listings that were requested. */
   refreshes: number;
-  /** What a model is doing; idle when nothing is said. */
+  /** The answers to probes by model; idle by default. */
   doing: Map<string, ProbeResult>;
-  /** What the router does with an order. */
+  /** The router's reaction to an unload order. */
   order(model: string): Promise<RouterAnswer<UnloadAnswer>>;
-  /** The router tells of these after so many milliseconds. */
+  /** The router sends these events after `ms`. */
   later(ms: number, ...events: RouterEvent[]): void;
 }
 
-/** UnloadControl on a router with these models loaded, which unloads each within 50 ms; a test scripts it otherwise. */
-export function createScriptedHands(
+/** The control of a router with these models loaded, which unloads each within 50 ms; tests replace its methods. */
+export function createScriptedControl(
   clock: SteppedClock,
   store: Store,
   name: string,
@@ -34,7 +34,7 @@ export function createScriptedHands(
 ): ScriptedControl {
   const entry: DrivenRouter = addRouter(store, name, `http://${name}`);
   entry.listed(aListing(...loaded.map((id) => listed(id, 'loaded', { instance: 1 }))));
-  const hands: ScriptedControl = {
+  const control: ScriptedControl = {
     entry,
     state: entry.state,
     ordered: [],
@@ -47,23 +47,23 @@ export function createScriptedHands(
       });
     },
     async probe(model) {
-      hands.asked.push(model);
-      return hands.doing.get(model) ?? { kind: 'idle' };
+      control.asked.push(model);
+      return control.doing.get(model) ?? { kind: 'idle' };
     },
     exclusive: (work) => work(),
     markUnloadPending: entry.markUnloadPending,
     async unload(model) {
-      hands.ordered.push(model);
-      return hands.order(model);
+      control.ordered.push(model);
+      return control.order(model);
     },
     async order(model) {
-      hands.later(50, ended(model));
+      control.later(50, ended(model));
       return ok('accepted');
     },
     async refresh() {
-      hands.refreshes += 1;
+      control.refreshes += 1;
     },
     onTransition: store.onTransition,
   };
-  return hands;
+  return control;
 }

@@ -5,7 +5,7 @@ import { createStore } from '../../src/models/store.ts';
 import { aListing, ended, listed } from './a-model.ts';
 import { type AppOptions, appParts } from './app-parts.ts';
 import { keptAlive, type Received, type Sent } from './kept-alive.ts';
-import { createScriptedHands } from './scripted-control.ts';
+import { createScriptedControl } from './scripted-control.ts';
 import { TIMEOUT, UNREACHABLE } from './scripted-feed.ts';
 import { createSteppedClock, settled } from './stepped-clock.ts';
 
@@ -23,27 +23,27 @@ const MODELS = { attic: ['qwen', 'bge'], cellar: ['llama'] };
 export async function serveApp(more: AppOptions = {}, options: ServeOptions = {}) {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 600_000 });
-  const attic = createScriptedHands(clock, store, 'attic', ...MODELS.attic);
-  const cellar = createScriptedHands(clock, store, 'cellar', ...MODELS.cellar);
-  const parts = appParts({ store, clock }, { hands: [attic, cellar], ...more });
+  const attic = createScriptedControl(clock, store, 'attic', ...MODELS.attic);
+  const cellar = createScriptedControl(clock, store, 'cellar', ...MODELS.cellar);
+  const parts = appParts({ store, clock }, { controls: [attic, cellar], ...more });
   const server = await serve(createApp(parts), { host: '127.0.0.1', port: 0 }, options);
   const client = keptAlive(server.port);
   return {
     ...{ clock, store, attic, cellar, parts, port: server.port },
     turn(weather: Weather) {
-      for (const [hands, models] of [
+      for (const [control, models] of [
         [attic, MODELS.attic],
         [cellar, MODELS.cellar],
       ] as const) {
-        hands.doing = new Map(weather === 'busy' ? models.map((model) => [model, { kind: 'busy' }]) : []);
-        hands.order = async (model) => {
+        control.doing = new Map(weather === 'busy' ? models.map((model) => [model, { kind: 'busy' }]) : []);
+        control.order = async (model) => {
           if (weather === 'stubborn') return failed(TIMEOUT);
-          hands.later(50, ended(model));
+          control.later(50, ended(model));
           return ok('accepted');
         };
-        if (weather === 'down') hands.entry.failed(UNREACHABLE);
+        if (weather === 'down') control.entry.failed(UNREACHABLE);
         if (weather !== 'back') continue;
-        hands.entry.listed(aListing(...models.map((id) => listed(id, 'loaded', { aliases: ['default'] }))));
+        control.entry.listed(aListing(...models.map((id) => listed(id, 'loaded', { aliases: ['default'] }))));
       }
     },
     /** The answer; whenever nothing else happens, a second passes. */

@@ -13,39 +13,34 @@ const c = (id: string, bytes?: number, idleMs?: number, loadSeconds?: number): C
 it.each<[string, Candidate[], number, string[]]>([
   ['the longest idle first', [c('new', 5, HOUR), c('old', 5, 9 * HOUR)], 4, ['old']],
   [
-    'about as long idle: the cheapest to load again first',
-    [c('dear', 5, 90_000, 30), c('cheap', 5, 80_000, 2)],
+    'idle for about as long: the fastest to load first',
+    [c('slow', 5, 90_000, 30), c('fast', 5, 80_000, 2)],
     4,
-    ['cheap'],
+    ['fast'],
   ],
-  ['a load that was never seen is dear', [c('unseen', 5, 90_000), c('seen', 5, 80_000, 60)], 4, ['seen']],
-  ['a busy one last', [c('busy', 50), c('idle', 5, 1000)], 5, ['idle']],
-  ['a busy one when the idle are not enough', [c('busy', 50), c('idle', 5, 1000)], 6, ['idle', 'busy']],
+  ['an unknown load time counts as long', [c('unseen', 5, 90_000), c('seen', 5, 80_000, 60)], 4, ['seen']],
+  ['a busy model last', [c('busy', 50), c('idle', 5, 1000)], 5, ['idle']],
   [
-    'what holds an unknown amount late',
-    [c('unknown', undefined, 9 * HOUR), c('known', 5, HOUR)],
-    5,
-    ['known'],
+    'a busy model when the idle ones are not enough',
+    [c('busy', 50), c('idle', 5, 1000)],
+    6,
+    ['idle', 'busy'],
   ],
+  ['a model of unknown size late', [c('unknown', undefined, 9 * HOUR), c('known', 5, HOUR)], 5, ['known']],
   [
-    'a large one makes a small one before it superfluous',
+    'not a small model that a large one makes superfluous',
     [c('small', 1, 9 * HOUR), c('large', 9, HOUR)],
     5,
     ['large'],
   ],
-  ['exactly enough is enough', [c('a', 5, 9 * HOUR), c('b', 5, HOUR)], 5, ['a']],
-  ['all when all are not enough', [c('a', 5, 9 * HOUR), c('b', 5, HOUR)], 50, ['a', 'b']],
-  ['none when nothing is needed', [c('a', 5, HOUR)], 0, []],
-  ['none of none', [], 5, []],
-  [
-    'equal in everything: by name, so that it is always the same',
-    [c('b', 5, 7, 7), c('a', 5, 7, 7)],
-    5,
-    ['a'],
-  ],
+  ['no more than exactly enough', [c('a', 5, 9 * HOUR), c('b', 5, HOUR)], 5, ['a']],
+  ['all when they are not enough', [c('a', 5, 9 * HOUR), c('b', 5, HOUR)], 50, ['a', 'b']],
+  ['none when nothing is missing', [c('a', 5, HOUR)], 0, []],
+  ['none without candidates', [], 5, []],
+  ['of equal models, the first by name', [c('b', 5, 7, 7), c('a', 5, 7, 7)], 5, ['a']],
 ])('%s', (_, candidates, needed, chosen) => expect(chooseEnough(candidates, needed)).toEqual(chosen));
 
-it('is always enough when it can be, with nothing superfluous, in whatever order the models are listed', () => {
+it('chooses enough if possible, nothing superfluous, and the same in any order of the models', () => {
   const candidate = fc.record(
     { id: fc.uuid(), bytes: fc.nat(100), idleMs: fc.nat(HOUR), loadSeconds: fc.nat(60) },
     { requiredKeys: ['id'] },

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import {
-  acted,
-  cameBack,
+  afterLoad,
+  afterUnload,
   type GuardRules,
   type GuardState,
   judge,
-  NOTHING_REMEMBERED,
+  NO_HISTORY,
 } from '../../src/unload/guard.ts';
 import { TRIGGERS, type Trigger } from '../../src/unload/request.ts';
 
@@ -27,25 +27,26 @@ describe('a request', () => {
   };
   const cooldown = {
     reason: 'cooldown',
-    detail: 'the last unload was 20s ago: what it did must show first',
+    detail: 'the last unload was 20s ago; the cooldown is 1m',
     retry_after_seconds: 40,
   };
   const loop = {
     reason: 'reload_loop',
     detail:
-      'each of the last automatic unloads was undone: a, b came back within 10m. Find out who loads them',
+      'automatic unloads are paused: a, b came back within 10m of each of the last ones. ' +
+      'Find out which client loads them',
     retry_after_seconds: 91,
   };
 
   it.each<[string, Trigger, GuardState, unknown]>([
-    ['of an alert when nothing is remembered', 'alertmanager', NOTHING_REMEMBERED, undefined],
-    ['of an alert soon after an unload', 'alertmanager', justActed, cooldown],
-    ['of a policy soon after an unload', 'policy', justActed, cooldown],
+    ['of an alert without history', 'alertmanager', NO_HISTORY, undefined],
+    ['of an alert in the cooldown', 'alertmanager', justActed, cooldown],
+    ['of the policy in the cooldown', 'policy', justActed, cooldown],
     ['of an alert in a loop', 'alertmanager', inALoop, loop],
-    ['of an alert in a loop and soon after', 'alertmanager', { ...justActed, ...inALoop }, loop],
-    ['of an alert a cooldown later', 'alertmanager', { automatic: [], actedAt: NOW - MINUTE }, undefined],
+    ['of an alert in a loop and in the cooldown', 'alertmanager', { ...justActed, ...inALoop }, loop],
+    ['of an alert after the cooldown', 'alertmanager', { automatic: [], actedAt: NOW - MINUTE }, undefined],
     [
-      'of an alert when a loop is over',
+      'of an alert after the pause',
       'alertmanager',
       { automatic: [], pause: { until: NOW, ms: 1, models: [] } },
       undefined,
@@ -57,34 +58,34 @@ describe('a request', () => {
     (trigger) => expect(judge({ ...justActed, ...inALoop }, { trigger }, NOW, RULES)).toBeUndefined(),
   );
 
-  it('that enforces a hold does not wait for the cooldown, but for a loop', () => {
+  it('that enforces a hold is exempt from the cooldown, but not from the pause of a loop', () => {
     const request = { trigger: 'policy', enforcesHold: true } as const;
     expect(judge(justActed, request, NOW, RULES)).toBeUndefined();
     expect(judge(inALoop, request, NOW, RULES)).toEqual(loop);
   });
 });
 
-/** What is remembered after these, and the loops that were told. */
+/** The loops that are detected in these events. */
 function story(...events: [minute: number, what: 'alert' | 'person' | 'back', ...models: string[]][]) {
-  let state = NOTHING_REMEMBERED;
+  let state = NO_HISTORY;
   const loops: [minute: number, lasts: number, models: readonly string[]][] = [];
   for (const [minute, what, ...models] of events) {
     const at = NOW + minute * MINUTE;
     if (what === 'back') {
       for (const model of models) {
-        const next = cameBack(state, model, at, RULES);
+        const next = afterLoad(state, model, at, RULES);
         state = next.state;
         if (next.loop) loops.push([minute, next.loop.ms / MINUTE, next.loop.models]);
       }
     } else {
-      state = acted(state, { trigger: what === 'alert' ? 'alertmanager' : 'api' }, models, at, RULES);
+      state = afterUnload(state, { trigger: what === 'alert' ? 'alertmanager' : 'api' }, models, at, RULES);
     }
   }
   return loops;
 }
 
 describe('a reload loop', () => {
-  it('is three automatic unloads in a row that were undone within the window', () =>
+  it('is three automatic unloads in a row whose models came back within the window', () =>
     expect(
       story(
         [0, 'alert', 'a'],
@@ -96,7 +97,7 @@ describe('a reload loop', () => {
       ),
     ).toEqual([[11, 10, ['a', 'b']]]));
 
-  it('is told once, however many come back', () =>
+  it('is detected once, even when several models come back', () =>
     expect(
       story(
         [0, 'alert', 'a', 'b'],
@@ -108,7 +109,7 @@ describe('a reload loop', () => {
       ),
     ).toEqual([[11, 10, ['a', 'b']]]));
 
-  it('lasts longer each time, up to a limit', () =>
+  it('pauses for longer each time, up to a limit', () =>
     expect(
       story(
         ...[0, 5, 10, 25, 50, 100, 150].flatMap((minute) => [
@@ -126,7 +127,7 @@ describe('a reload loop', () => {
 
   it.each<[string, Parameters<typeof story>]>([
     [
-      'two are none',
+      'not after two unloads',
       [
         [0, 'alert', 'a'],
         [1, 'back', 'a'],
@@ -135,7 +136,7 @@ describe('a reload loop', () => {
       ],
     ],
     [
-      'one that stood breaks it',
+      'not when one unload in between lasted',
       [
         [0, 'alert', 'a'],
         [1, 'back', 'a'],
@@ -147,7 +148,7 @@ describe('a reload loop', () => {
       ],
     ],
     [
-      'what came back too late did not',
+      'not when models come back after the window',
       [
         [0, 'alert', 'a'],
         [11, 'back', 'a'],
@@ -158,7 +159,7 @@ describe('a reload loop', () => {
       ],
     ],
     [
-      'what was not unloaded did not come back',
+      'not when other models are loaded',
       [
         [0, 'alert', 'a'],
         [1, 'back', 'b'],
@@ -169,7 +170,7 @@ describe('a reload loop', () => {
       ],
     ],
     [
-      'a person makes none',
+      'not from unloads by a person',
       [
         [0, 'person', 'a'],
         [1, 'back', 'a'],
@@ -181,7 +182,7 @@ describe('a reload loop', () => {
     ],
   ])('%s', (_, events) => expect(story(...events)).toEqual([]));
 
-  it('that is over is forgotten once an unload stood', () =>
+  it('is forgotten after an unload that lasted', () =>
     expect(
       story(
         ...[0, 5, 10].flatMap((minute) => [

@@ -7,7 +7,7 @@ import type { Operation } from '../../src/unload/report.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { aRequest } from '../support/a-request.ts';
 import { addRouter } from '../support/driven-router.ts';
-import { createScriptedHands } from '../support/scripted-control.ts';
+import { createScriptedControl } from '../support/scripted-control.ts';
 import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
@@ -23,18 +23,18 @@ const RULES = {
 function aFleet(keep: Record<string, string[]> = {}) {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 600_000 });
-  const attic = createScriptedHands(clock, store, 'attic', 'qwen', 'bge');
-  const cellar = createScriptedHands(clock, store, 'cellar', 'llama');
+  const attic = createScriptedControl(clock, store, 'attic', 'qwen', 'bge');
+  const cellar = createScriptedControl(clock, store, 'cellar', 'llama');
   const loops: Loop[] = [];
   const guards = createGuards(
     clock,
     () => RULES,
     (loop) => loops.push(loop),
   );
-  store.onTransition(guards.heed);
+  store.onTransition(guards.observe);
   const followed = [attic, cellar];
   const operations = createOperations({
-    hands: () => followed,
+    controls: () => followed,
     keep: (router) => keep[router] ?? [],
     guards,
     clock,
@@ -73,7 +73,7 @@ type Wish = Parameters<typeof aRequest>[0];
 const gone = (model: string) => ({ model, result: 'unloaded', seconds: 0.05 });
 
 describe('an operation', () => {
-  it('unloads every model on every router, and reports', async () => {
+  it('unloads every model on every router and reports the results', async () => {
     const { operate } = aFleet();
     const { operation, progress } = await operate();
     expect(operation).toEqual({
@@ -99,7 +99,7 @@ describe('an operation', () => {
     ]);
   });
 
-  it('can be for some routers and some models', async () => {
+  it('can be limited to some routers and models', async () => {
     const { operate, attic, cellar } = aFleet();
     const { operation } = await operate({ routers: ['attic'], keep: ['b*'] });
     expect(operation.routers).toEqual([
@@ -111,7 +111,7 @@ describe('an operation', () => {
     expect([attic.ordered, cellar.ordered]).toEqual([['qwen'], []]);
   });
 
-  it('that is a dry run asks nothing', async () => {
+  it('that is a dry run probes and orders nothing', async () => {
     const { operate, attic, cellar } = aFleet();
     const { operation, progress } = await operate({ dryRun: true, keep: ['bge'] });
     expect(operation).toMatchObject({ outcome: 'dry_run', dry_run: true, duration_seconds: 0 });
@@ -119,7 +119,7 @@ describe('an operation', () => {
     expect([attic.asked, attic.ordered, cellar.asked, cellar.ordered]).toEqual([[], [], [], []]);
   });
 
-  it('on nothing does nothing', async () => {
+  it('without loaded models is a noop', async () => {
     const { operate, attic, cellar } = aFleet();
     for (const { entry } of [attic, cellar]) entry.listed(aListing(listed('qwen', 'unloaded')));
     expect((await operate()).operation).toMatchObject({
@@ -130,7 +130,7 @@ describe('an operation', () => {
 });
 
 describe('a router that', () => {
-  it('hangs costs the others nothing', async () => {
+  it('hangs does not delay the others', async () => {
     const { operate, attic, clock } = aFleet();
     const startedAt = clock.now();
     const at: Record<string, number> = {};
@@ -155,7 +155,7 @@ describe('a router that', () => {
     });
   });
 
-  it('is down is a fault in the report, and is not asked', async () => {
+  it('is down is a fault in the report and gets no requests', async () => {
     const { operate, attic } = aFleet();
     attic.entry.failed(UNREACHABLE);
     const { operation } = await operate();
@@ -164,7 +164,7 @@ describe('a router that', () => {
     expect([attic.asked, attic.ordered]).toEqual([[], []]);
   });
 
-  it('has not been listed yet is a fault too: what it has is not known', async () => {
+  it('has not been listed yet is a fault', async () => {
     const { operate, store, attic, followed } = aFleet();
     followed.push({ ...attic, state: addRouter(store, 'new', 'http://new').state });
     expect((await operate({ routers: ['new'] })).operation.routers).toEqual([
@@ -172,7 +172,7 @@ describe('a router that', () => {
     ]);
   });
 
-  it('is not followed is a fault: a misspelt name must not pass for success', async () => {
+  it('does not exist is a fault, because the name is most likely misspelt', async () => {
     const { operate } = aFleet();
     const { operation } = await operate({ routers: ['attik'] });
     expect(operation).toMatchObject({
@@ -189,7 +189,7 @@ describe('a router that', () => {
 });
 
 describe('a pattern', () => {
-  it('that matches on one router need not match on the others', async () => {
+  it('has to match on one router only', async () => {
     const { operate } = aFleet();
     const { operation } = await operate({ models: ['llama'] });
     expect(operation.routers).toEqual([
@@ -199,7 +199,7 @@ describe('a pattern', () => {
     expect(operation.outcome).toBe('success');
   });
 
-  it('that matches nowhere failed: it is most likely misspelt', async () => {
+  it('that matches nowhere is a failure, because it is most likely misspelt', async () => {
     const { operate } = aFleet();
     const { operation, progress } = await operate({ models: ['llama', 'lama'] });
     expect(operation.routers[0]?.models).toEqual([
@@ -209,14 +209,14 @@ describe('a pattern', () => {
     expect(operation.outcome).toBe('partial');
   });
 
-  it('is told on the first router that could be asked', async () => {
+  it('that matches nowhere is reported on the first router that is up', async () => {
     const { operate, attic } = aFleet();
     attic.entry.failed(UNREACHABLE);
     const { operation } = await operate({ models: ['lama'] });
     expect(operation.routers.map(({ models }) => models.length)).toEqual([0, 1]);
   });
 
-  it('says nothing when no router could be asked', async () => {
+  it('is not reported when all routers are down', async () => {
     const { operate, attic, cellar } = aFleet();
     for (const { entry } of [attic, cellar]) entry.failed(UNREACHABLE);
     const { operation, progress } = await operate({ models: ['lama'] });
@@ -224,7 +224,7 @@ describe('a pattern', () => {
     expect(progress).toEqual([]);
   });
 
-  it('of a model that vanished as it was unloaded did match', async () => {
+  it('of a model that vanishes while it is unloaded has matched', async () => {
     const { operate, cellar } = aFleet();
     cellar.order = async (model) => {
       cellar.entry.event(ended(model));
@@ -240,7 +240,7 @@ describe('a pattern', () => {
 });
 
 describe('a second request', () => {
-  it('for the same joins the operation that is under way', async () => {
+  it('for the same models joins the running operation', async () => {
     const { start, finish, attic, clock } = aFleet();
     const first = start();
     await clock.advance(20);
@@ -250,7 +250,7 @@ describe('a second request', () => {
     expect(attic.ordered).toEqual(['qwen', 'bge']);
   });
 
-  it('for a part of it joins too', async () => {
+  it('for a part of its models joins it too', async () => {
     const { start, clock, finish } = aFleet();
     const first = start();
     await clock.advance(20);
@@ -262,15 +262,15 @@ describe('a second request', () => {
     ['for other models', { models: ['qwen'] }, { models: ['bge'] }],
     ['for more models', { models: ['qwen'] }, {}],
     ['for more routers', { routers: ['attic'] }, {}],
-    ['that is more determined', { whenBusy: 'skip' }, { whenBusy: 'wait' }],
-    ['that wants a hold', {}, { holdMs: 60_000 }],
-  ])('%s comes after it, and nothing is lost', async (_, wish, other) => {
+    ['that is stronger', { whenBusy: 'skip' }, { whenBusy: 'wait' }],
+    ['with a hold', {}, { holdMs: 60_000 }],
+  ])('%s runs after it, and nothing is lost', async (_, wish, other) => {
     const { start, finish, attic, clock } = aFleet();
-    let underWay = 0;
+    let active = 0;
     attic.order = async (model) => {
-      underWay += 1;
+      active += 1;
       clock.after(500, () => {
-        underWay -= 1;
+        active -= 1;
         attic.entry.event(ended(model));
       });
       return ok('accepted');
@@ -281,21 +281,21 @@ describe('a second request', () => {
     expect(second.joined).toBe(false);
     await finish(second);
     expect((await first.done).id).not.toBe(second.id);
-    expect(underWay).toBe(0);
+    expect(active).toBe(0);
     expect([...new Set(attic.ordered)]).toHaveLength(attic.ordered.length);
   });
 
-  it('that wants to be sure does not join one that takes the router’s word', async () => {
+  it('with verification does not join one without', async () => {
     const { start, finish, attic, clock } = aFleet();
     attic.order = async () => ok('accepted');
-    const trusting = start({ routers: ['attic'], models: ['qwen'], verify: false });
-    const careful = start({ routers: ['attic'], models: ['qwen'], timeoutMs: 5000 });
+    const unverified = start({ routers: ['attic'], models: ['qwen'], verify: false });
+    const verified = start({ routers: ['attic'], models: ['qwen'], timeoutMs: 5000 });
     await clock.advance(0);
-    expect((await trusting.done).summary).toMatchObject({ unloaded: 1 });
-    expect((await finish(careful)).routers[0]?.models[0]).toMatchObject({ result: 'timeout', seconds: 5 });
+    expect((await unverified.done).summary).toMatchObject({ unloaded: 1 });
+    expect((await finish(verified)).routers[0]?.models[0]).toMatchObject({ result: 'timeout', seconds: 5 });
   });
 
-  it('of a person never joins one that a guard has refused', async () => {
+  it('of a person does not join an automatic one that a guard refused', async () => {
     const { operate, start, finish, cellar, clock } = aFleet();
     await operate({ routers: ['attic'], models: ['qwen'] });
     cellar.doing.set('llama', { kind: 'busy' });
@@ -310,7 +310,7 @@ describe('a second request', () => {
     expect((await alert.done).routers[0]?.refused?.reason).toBe('cooldown');
   });
 
-  it('of the same alert is not refused for what the first one did', async () => {
+  it('of the same alert is not refused because of the first', async () => {
     const { start, finish, clock } = aFleet();
     const alert = { trigger: 'alertmanager', routers: ['attic'] } as const;
     const gentle = start({ ...alert, models: ['qwen'] });
@@ -320,7 +320,7 @@ describe('a second request', () => {
     expect((await finish(start(alert))).outcome).toBe('refused');
   });
 
-  it('that forces does not wait for one that waits', async () => {
+  it('with force preempts one that waits for a busy model', async () => {
     const { start, finish, attic, clock } = aFleet();
     attic.doing.set('qwen', { kind: 'busy' });
     const patient = start({ routers: ['attic'] });
@@ -339,12 +339,12 @@ describe('a second request', () => {
     expect((await patient.done).routers[0]?.models[0]).toEqual({
       model: 'qwen',
       result: 'busy',
-      detail: 'it is generating, and another request forces it',
+      detail: 'it is generating; preempted by a forced request',
     });
     expect(operation).toMatchObject({ outcome: 'success', duration_seconds: 0.05 });
   });
 
-  it('that forces one router does not hurry what others wait for, there or behind it', async () => {
+  it('with force preempts on its routers only, and also requests that are queued there', async () => {
     const { start, finish, attic, cellar, clock } = aFleet();
     attic.doing.set('qwen', { kind: 'busy' });
     cellar.doing.set('llama', { kind: 'busy' });
@@ -360,7 +360,7 @@ describe('a second request', () => {
     expect((await finish(everywhere)).routers[1]?.models).toMatchObject([{ result: 'unloaded' }]);
   });
 
-  it('is refused when too many wait already', async () => {
+  it('is refused when eight others are queued', async () => {
     const { start, finish, attic, clock } = aFleet();
     attic.doing.set('qwen', { kind: 'busy' });
     const waiting = Array.from({ length: 9 }, (_, index) =>
@@ -376,8 +376,8 @@ describe('a second request', () => {
   });
 });
 
-describe('what a configuration keeps', () => {
-  it('is kept on its router, whoever asks and however', async () => {
+describe('the configured keep list', () => {
+  it('applies to its router, even with force', async () => {
     const { operate, attic } = aFleet({ attic: ['bge'] });
     const { operation } = await operate({ models: ['bge', 'llama'], whenBusy: 'force' });
     expect(operation.routers).toEqual([
@@ -395,7 +395,7 @@ describe('an automatic request', () => {
     entry.event(turned(model, 'loaded'));
   };
 
-  it('is refused soon after an unload, on that router only', async () => {
+  it('is refused in the cooldown of a router, on that router only', async () => {
     const { operate, attic } = aFleet();
     await operate({ routers: ['cellar'] });
     const { operation } = await operate({ trigger: 'alertmanager' });
@@ -410,7 +410,7 @@ describe('an automatic request', () => {
     expect((await operate({ routers: ['cellar'] })).operation.outcome).toBe('noop');
   });
 
-  it('is refused in a reload loop that others have made; a person is not', async () => {
+  it('is refused in a reload loop; a request of a person is not', async () => {
     const { operate, cellar, clock, loops, guards } = aFleet();
     for (let round = 0; round < 3; round += 1) {
       expect((await operate(alert)).operation.outcome).toBe('success');
@@ -434,7 +434,7 @@ describe('an automatic request', () => {
     expect((await operate({ routers: ['cellar'] })).operation.outcome).toBe('success');
   });
 
-  it('that is a dry run tells of its refusal and of what it would do', async () => {
+  it('that is a dry run reports the refusal and what would be unloaded', async () => {
     const { operate } = aFleet();
     await operate({ routers: ['attic'], models: ['qwen'] });
     const { operation } = await operate({ trigger: 'alertmanager', routers: ['attic'], dryRun: true });
@@ -446,7 +446,7 @@ describe('an automatic request', () => {
 });
 
 describe('operations', () => {
-  it('are remembered, the newest first, a hundred of them', async () => {
+  it('are listed, the newest first, and the last hundred finished ones are kept', async () => {
     const { operate, operations, clock } = aFleet();
     const ids: string[] = [];
     for (let index = 0; index < 103; index += 1) {
@@ -458,14 +458,14 @@ describe('operations', () => {
     expect(operations.get(ids[102] ?? '')).toBeUndefined();
   });
 
-  it('are told of when they begin on a router and when they end', async () => {
+  it('call the listeners when they begin on a router and when they end', async () => {
     const { operate, operations } = aFleet();
-    const told: string[] = [];
-    operations.onBegin((router, { reason }) => told.push(`${router} begins: ${reason}`));
-    operations.onEnd(({ outcome }) => told.push(`ended: ${outcome}`));
+    const calls: string[] = [];
+    operations.onBegin((router, { reason }) => calls.push(`${router} begins: ${reason}`));
+    operations.onEnd(({ outcome }) => calls.push(`ended: ${outcome}`));
     await operate({ dryRun: true });
     await operate();
-    expect(told).toEqual([
+    expect(calls).toEqual([
       'ended: dry_run',
       'attic begins: memory is needed',
       'cellar begins: memory is needed',
@@ -473,21 +473,15 @@ describe('operations', () => {
     ]);
   });
 
-  it('tell when each router was last unloaded, of an earlier process too', async () => {
-    const { operate, operations, clock } = aFleet();
-    const startedAt = clock.wall();
+  it('of an earlier process are listed after a restart', async () => {
+    const { operate, operations } = aFleet();
     await operate({ routers: ['attic'] });
-    expect([operations.lastUnload('attic'), operations.lastUnload('cellar')]).toEqual([
-      startedAt + 50,
-      undefined,
-    ]);
     const next = aFleet().operations;
     next.restore(operations.list());
     expect(next.list()).toEqual(operations.list());
-    expect(next.lastUnload('attic')).toBe(startedAt + 50);
   });
 
-  it('end soon when the service does', async () => {
+  it('stop waiting for busy models when the service stops', async () => {
     const { start, operations, attic, clock } = aFleet();
     attic.doing.set('qwen', { kind: 'busy' });
     const patient = start({ routers: ['attic'] });
@@ -498,7 +492,7 @@ describe('operations', () => {
     expect(patient.report().routers[0]?.models[0]).toMatchObject({ result: 'busy' });
   });
 
-  it('say what was ordered and not seen to go when the service ends', async () => {
+  it('report ordered models as timeouts when the service stops', async () => {
     const { start, operations, attic, clock } = aFleet();
     attic.order = async () => ok('accepted');
     const { report } = start({ routers: ['attic'] });
@@ -510,7 +504,7 @@ describe('operations', () => {
       model: 'qwen',
       result: 'timeout',
       seconds: 3,
-      detail: 'the router accepted, but the exporter is shutting down',
+      detail: 'the router accepted the order, but the exporter is shutting down',
     });
     expect(clock.pending()).toBe(0);
   });

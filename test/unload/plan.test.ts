@@ -11,15 +11,15 @@ const ON_THE_LIST = 'it is on the keep list';
 const plan = (selection: Partial<Selection>, ...models: ReturnType<typeof aModel>[]) =>
   planUnload(models, { ...ALL, ...selection }, NOW);
 
-describe('a model that is', () => {
+describe('a model with the status', () => {
   it.each<[Status, unknown, unknown]>([
     ['loaded', 'unload', 'unload'],
     ['sleeping', 'unload', 'unload'],
     ['loading', 'unload', 'unload'],
     ['unloaded', undefined, { result: 'already_unloaded' }],
     ['downloading', undefined, { result: 'kept', detail: 'it is downloading and holds no memory' }],
-    ['other', undefined, { result: 'failed', detail: 'the router does not tell its status' }],
-  ])('%s: when all are meant, and when it is named', (status, unnamed, named) => {
+    ['other', undefined, { result: 'failed', detail: 'the router reports no status for it' }],
+  ])('%s: when all models are selected, and when it is named', (status, unnamed, named) => {
     for (const [models, decision] of [
       [[], unnamed],
       [['tiny'], named],
@@ -44,30 +44,30 @@ describe('names', () => {
     ['an alias', ['chat'], [qwen.id]],
     ['a glob on an alias', ['c?der'], [qwen.id]],
     [
-      'several patterns, each model once and in the router’s order',
+      'several patterns, each model once in the order of the router',
       ['*en"', '*Qwen*', 'chat'],
       [qwen.id, bge.id],
     ],
     ['everything', ['*'], [qwen.id, bge.id]],
-    ['a part of a name, which is no name', ['Qwen'], []],
-    ['other letters of the same name', ['CHAT'], []],
+    ['not by a part of a name', ['Qwen'], []],
+    ['not by a name in other case', ['CHAT'], []],
   ])('select by %s', (_, models, unload) => expect(plan({ models }, qwen, bge, tiny).unload).toEqual(unload));
 
   it.each<[string, string[], string[]]>([
     ['an id', ['bge small "en"'], [qwen.id]],
     ['an alias', ['coder'], [bge.id]],
     ['a glob', ['*'], []],
-    ['nothing that is there', ['gone'], [qwen.id, bge.id]],
-  ])('keep by %s, which wins', (_, keep, unload) =>
+    ['a name that does not exist', ['gone'], [qwen.id, bge.id]],
+  ])('keep by %s', (_, keep, unload) =>
     expect(plan({ models: ['*'], keep }, qwen, bge, tiny).unload).toEqual(unload),
   );
 
-  it('that are kept are told, but not those that hold no memory anyway', () =>
+  it('on the keep list are reported only for models in memory', () =>
     expect(plan({ keep: ['*'] }, qwen, tiny).settled).toEqual([
       { model: qwen.id, result: 'kept', detail: ON_THE_LIST },
     ]));
 
-  it('that match no model are told, also when they match one at rest or kept', () => {
+  it('that match no model are reported; those of unloaded and kept models match', () => {
     expect(plan({ models: ['tiny', 'qwen*', 'chat', 'x'], keep: ['chat'] }, qwen, tiny).unmatched).toEqual([
       'qwen*',
       'x',
@@ -75,10 +75,10 @@ describe('names', () => {
   });
 });
 
-it('a router without models is a plan without work', () =>
+it('a router without models has an empty plan', () =>
   expect(plan({})).toEqual({ unload: [], settled: [], unmatched: [] }));
 
-describe('of idle models', () => {
+describe('with idle_for, a model', () => {
   const idleFor = (idleForMs: number, ...models: ReturnType<typeof aModel>[]) =>
     plan({ idleForMs }, ...models);
   const loaded = (activity: ReturnType<typeof aModel>['activity'], since?: number) => ({
@@ -89,22 +89,26 @@ describe('of idle models', () => {
 
   it.each<[string, ReturnType<typeof aModel>, string | undefined]>([
     ['served long ago', loaded({ ...quiet, lastAt: NOW - 60_000 }), undefined],
-    ['served exactly so long ago', loaded({ ...quiet, lastAt: NOW - 30_000 }), undefined],
+    ['served exactly that long ago', loaded({ ...quiet, lastAt: NOW - 30_000 }), undefined],
     ['served just now', loaded({ ...quiet, lastAt: NOW - 29_000 }), 'it was active 29s ago'],
-    ['was never seen to serve, watched for long', loaded({ ...quiet, watchedAt: NOW - 30_000 }), undefined],
     [
-      'was never seen to serve, watched briefly',
+      'has not served since the exporter started long ago',
+      loaded({ ...quiet, watchedAt: NOW - 30_000 }),
+      undefined,
+    ],
+    [
+      'has not served since the exporter started just now',
       loaded({ ...quiet, watchedAt: NOW - 1000 }),
       'it was active 1s ago',
     ],
-    ['was loaded just now', loaded({ ...quiet }, NOW - 2000), 'it was active 2s ago'],
+    ['was just loaded', loaded({ ...quiet }, NOW - 2000), 'it was active 2s ago'],
     ['is busy', loaded({ ...quiet, busy: true }), 'it is in use'],
     ['is loading', aModel({ status: 'loading' }), 'it is in use'],
-    ['tells nothing', loaded(undefined), 'nobody knows for how long it has been idle'],
-    ['sleeps for long', aModel({ status: 'sleeping', since: NOW - 30_000 }), undefined],
-    ['sleeps since just now', aModel({ status: 'sleeping', since: NOW - 3000 }), 'it was active 3s ago'],
-    ['slept when we met it, long ago', aModel({ status: 'sleeping' }), undefined],
-  ])('one that %s', (_, model, detail) =>
+    ['has no metrics', loaded(undefined), 'its idle time is unknown'],
+    ['has slept for long', aModel({ status: 'sleeping', since: NOW - 30_000 }), undefined],
+    ['just fell asleep', aModel({ status: 'sleeping', since: NOW - 3000 }), 'it was active 3s ago'],
+    ['was asleep when the exporter started', aModel({ status: 'sleeping' }), undefined],
+  ])('that %s', (_, model, detail) =>
     expect(idleFor(30_000, model)).toEqual(
       detail === undefined
         ? { unload: ['tiny'], settled: [], unmatched: [] }
@@ -113,7 +117,7 @@ describe('of idle models', () => {
   );
 });
 
-describe('until enough is free', () => {
+describe('with a target, the plan', () => {
   const GIB = 2 ** 30;
   const idle = (id: string, idleSeconds: number, sizeBytes: number, loadSeconds: number) => ({
     ...aModel({ id, status: 'loaded' }),
@@ -123,20 +127,20 @@ describe('until enough is free', () => {
   });
   const models = [idle('a', 100, 4 * GIB, 5), idle('b', 800, 2 * GIB, 1), idle('c', 10, 9 * GIB, 3)];
 
-  it('unloads as few as that takes, and says why the others stay', () =>
+  it('unloads as few models as needed and says why it keeps the others', () =>
     expect(planUnload(models, { ...ALL, target: { freeBytes: 5 * GIB } }, NOW)).toEqual({
       unload: ['b', 'a'],
-      settled: [{ model: 'c', result: 'kept', detail: 'enough memory becomes free without it' }],
+      settled: [{ model: 'c', result: 'kept', detail: 'enough memory is freed without it' }],
       unmatched: [],
     }));
 
-  it('goes by measured memory where there is some', () => {
+  it('uses measured memory', () => {
     const memory = { usedBytes: 20 * GIB, totalBytes: 24 * GIB, ofModel: () => 6 * GIB };
     const { unload } = planUnload(models, { ...ALL, target: { untilRatio: 0.5 } }, NOW, memory);
     expect(unload).toEqual(['b', 'a']);
   });
 
-  it('unloads nothing when enough is free already', () => {
+  it('unloads nothing when enough memory is free', () => {
     const memory = { usedBytes: 2 * GIB, totalBytes: 24 * GIB, ofModel: () => 6 * GIB };
     expect(planUnload(models, { ...ALL, target: { untilRatio: 0.5 } }, NOW, memory).unload).toEqual([]);
   });

@@ -5,7 +5,7 @@ import { createStore } from '../../src/models/store.ts';
 import { createUnloading } from '../../src/unload/unloading.ts';
 import { aReading } from '../support/a-reading.ts';
 import { aRequest } from '../support/a-request.ts';
-import { createScriptedHands } from '../support/scripted-control.ts';
+import { createScriptedControl } from '../support/scripted-control.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 const CONFIG = createConfigSource({
@@ -13,15 +13,15 @@ const CONFIG = createConfigSource({
   flags: { router: ['http://box'], 'memory.interval': '5s', 'memory.timeout': '3s' },
 }).current;
 
-/** An unload of the one model of a machine whose driver takes so long to answer; 0 bytes are left then. */
+/** A machine with one model, whose GPU driver takes `takesMs` to answer. The model holds 20 of 24 bytes. */
 function unloadWhileReadingTakes(takesMs: number) {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 600_000 });
-  const hands = createScriptedHands(clock, store, 'box', 'qwen');
+  const control = createScriptedControl(clock, store, 'box', 'qwen');
   const memory = startMemory(
     {
       async measure() {
-        const usedBytes = hands.entry.state.models.get('qwen')?.lifecycle.status === 'loaded' ? 20 : 0;
+        const usedBytes = control.entry.state.models.get('qwen')?.lifecycle.status === 'loaded' ? 20 : 0;
         await new Promise<void>((resolve) => clock.after(takesMs, resolve));
         const gpu = { gpu: '0', uuid: 'a', name: 'RTX', pool: 'vram', totalBytes: 24, usedBytes } as const;
         return aReading({ at: clock.now(), here: ['box'], gpus: [gpu] });
@@ -31,40 +31,40 @@ function unloadWhileReadingTakes(takesMs: number) {
     },
     clock,
   );
-  const fleet = { controls: () => [hands], store };
+  const fleet = { controls: () => [control], store };
   const { operations } = createUnloading(fleet, () => CONFIG, clock, { memory });
   const reportAfter = async (ms: number) => {
     const { id } = operations.start(aRequest());
     await clock.advance(ms);
     return operations.get(id)?.routers[0];
   };
-  return { clock, memory, operations, hands, reportAfter };
+  return { clock, memory, operations, control, reportAfter };
 }
 
-describe('what an unload freed', () => {
+describe('the memory that an unload freed', () => {
   const freed = { before_bytes: 20, after_bytes: 0, freed_bytes: 20 };
   const gone = { model: 'qwen', result: 'unloaded', seconds: 0.05 };
 
-  it('is measured right before and right after', async () => {
+  it('is measured directly before and after', async () => {
     const { clock, reportAfter } = unloadWhileReadingTakes(100);
     await clock.advance(1000);
     expect(await reportAfter(250)).toEqual({ router: 'box', models: [gone], memory: freed });
   });
 
-  it('is told of a slow driver as well: no model waits for it for long, and the report does', async () => {
-    const { clock, hands, reportAfter } = unloadWhileReadingTakes(2900);
+  it('delays unloads for two seconds at most when the driver is slow', async () => {
+    const { clock, control, reportAfter } = unloadWhileReadingTakes(2900);
     await clock.advance(5000);
     expect((await reportAfter(2100))?.models).toEqual([gone]);
-    expect(hands.ordered).toEqual(['qwen']);
+    expect(control.ordered).toEqual(['qwen']);
   });
 
-  it('is told when both readings of it are over', async () => {
+  it('is reported once a slow driver has answered', async () => {
     const { clock, reportAfter } = unloadWhileReadingTakes(2900);
     await clock.advance(5000);
     expect(await reportAfter(7000)).toEqual({ router: 'box', models: [gone], memory: freed });
   });
 
-  it('is not waited for by an exporter that ends', async () => {
+  it('does not delay the end of the exporter', async () => {
     const { clock, memory, operations, reportAfter } = unloadWhileReadingTakes(2900);
     await clock.advance(5000);
     expect((await reportAfter(2100))?.models).toEqual([gone]);

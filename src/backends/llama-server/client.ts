@@ -1,4 +1,4 @@
-import type { Mutex } from '../../lib/mutex.ts';
+import type { Mutex } from '../../lib/concurrency.ts';
 import { failed, ok } from '../../lib/result.ts';
 import type { RouterAnswer, RouterFault, RouterFeed } from '../../models/feed.ts';
 import { followEvents } from './events.ts';

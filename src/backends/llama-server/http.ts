@@ -1,5 +1,5 @@
 import { Client, Pool } from 'undici';
-import { createMutex, type Mutex } from '../../lib/mutex.ts';
+import { createMutex, type Mutex } from '../../lib/concurrency.ts';
 import { failed, ok } from '../../lib/result.ts';
 import type { Secret } from '../../lib/secret.ts';
 import type { RouterAnswer } from '../../models/feed.ts';

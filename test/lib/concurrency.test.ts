@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { createMutex } from '../../src/lib/mutex.ts';
+import { createMutex } from '../../src/lib/concurrency.ts';
 
 it('runs one piece of work at a time, in order, also after one that failed', async () => {
   const inTurn = createMutex(10_000);
