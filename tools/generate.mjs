@@ -12,7 +12,7 @@ const chart = 'deploy/helm/llama-router-exporter';
 const GENERATED = [
   {
     file: 'docs/configuration.md',
-    module: '../dist/src/config/document.js',
+    module: './configuration-document.mjs',
     export: 'configurationDocument',
   },
   { file: 'docs/openapi.json', module: '../dist/src/http/document.js', export: 'openapiDocument' },

@@ -24,7 +24,7 @@ export function helpOf(command: Command): string {
     text: `${description}${repeatable ? ' Repeatable.' : ''}`,
   }));
   const configured = (command.configured ? optionFlags() : []).map((option) => ({
-    flag: `--${option.flag}${option.boolean ? '' : ' VALUE'}`,
+    flag: `--${option.flag} VALUE`,
     text: `${option.description}${option.default === '' ? '' : ` Default: ${option.default}.`}`,
   }));
   const sections = [

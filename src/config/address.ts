@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { type Parsed, parseText } from './values.ts';
 
-/** Where the service listens: without a host on every interface; port 0 lets the system choose one. */
+/** Where to listen: without a host on all interfaces; port 0 is any free port. */
 export interface ListenAddress {
   readonly host?: string;
   readonly port: number;
@@ -27,14 +27,14 @@ export function parseListenAddress(value: unknown): Parsed<ListenAddress> {
     return { wrong: `'${text.value}' is ambiguous: write an IPv6 address as '[${host}]:${port}'` };
   }
   if (bare === undefined ? !/^[\w.-]+$/.test(host) : !isIPv6(bare)) {
-    return { wrong: `'${text.value}' has no host that can be listened on: write it like ${EXAMPLE}` };
+    return { wrong: `'${text.value}' has no valid host: write it like ${EXAMPLE}` };
   }
   return { value: Object.freeze({ host: bare ?? host, port }) };
 }
 
 /**
- * The address of a router without a trailing slash: http or https, a base path at most. Messages repeat the
- * text only when it cannot hold a credential.
+ * An http or https URL with at most a base path, without a trailing slash. Messages repeat the text only if it cannot
+ * contain a credential.
  */
 export function parseRouterUrl(value: unknown): Parsed<string> {
   const text = parseText(value);
@@ -47,9 +47,9 @@ export function parseRouterUrl(value: unknown): Parsed<string> {
     return { wrong: `${shown} must start with http:// or https://${remedy}` };
   }
   const url = URL.canParse(written) ? new URL(written) : undefined;
-  if (url === undefined) return { wrong: `${shown} is no URL: write it like http://localhost:8080` };
+  if (url === undefined) return { wrong: `${shown} is not a URL: write it like http://localhost:8080` };
   if (url.username !== '' || url.password !== '') {
-    return { wrong: 'the URL holds credentials: take them out and give the key as api_key or api_key_file' };
+    return { wrong: 'the URL contains credentials: remove them and set api_key or api_key_file' };
   }
   if (/[?#]/.test(written)) {
     return { wrong: 'the URL has a query or fragment: end it before the ? or #' };
@@ -57,7 +57,7 @@ export function parseRouterUrl(value: unknown): Parsed<string> {
   const path = withoutTrailingSlashes(url.pathname);
   if (path.endsWith('/v1')) {
     const base = `${url.origin}${path.slice(0, -'/v1'.length)}`;
-    return { wrong: `${shown} is the address for OpenAI clients: the router's own is '${base}'` };
+    return { wrong: `${shown} is the address for OpenAI clients: write '${base}'` };
   }
   return { value: `${url.origin}${path}` };
 }
@@ -69,16 +69,16 @@ function withoutTrailingSlashes(path: string): string {
   return path.slice(0, end);
 }
 
-/** `host:port` of a URL, the port always written. */
+/** `host:port` of a URL, always with the port. */
 export function hostAndPort(url: string): string {
   const { hostname, port, protocol } = new URL(url);
   return `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`;
 }
 
-/** Where other routes of ours live: the metrics may not hide them. */
-const OUR_ROUTES = /^\/(-|api|unload-all|webhook)(\/|$)/;
+/** Paths of other routes. */
+const OTHER_ROUTES = /^\/(-|api|unload-all|webhook)(\/|$)/;
 
-/** The path that Prometheus scrapes: plain segments, and none of our other routes. */
+/** A path for metrics: plain segments, no other route. */
 export function parseTelemetryPath(value: unknown): Parsed<string> {
   const text = parseText(value);
   if ('wrong' in text) return text;
@@ -87,12 +87,13 @@ export function parseTelemetryPath(value: unknown): Parsed<string> {
     const remedy = path === '' ? 'write it like /metrics' : `write '/${path}'`;
     return { wrong: `'${path}' must start with a slash: ${remedy}` };
   }
-  if (path === '/') return { wrong: "'/' is the page for people: write it like /metrics" };
-  if (OUR_ROUTES.test(path))
-    return { wrong: `'${path}' hides another route of ours: write it like /metrics` };
-  // Express reads : * ( ) { } in a route as a pattern, and URLs would escape most others.
+  if (path === '/') return { wrong: "'/' is the web page: write it like /metrics" };
+  if (OTHER_ROUTES.test(path)) {
+    return { wrong: `'${path}' is the path of another route: write it like /metrics` };
+  }
+  // Express treats : * ( ) { } as a pattern, and URLs escape most other characters.
   if (!/^(\/(?!\.{1,2}(\/|$))[\w.~-]+)+$/.test(path)) {
-    return { wrong: `'${path}' may hold only letters, digits and . _ ~ - between single slashes` };
+    return { wrong: `'${path}' may contain only letters, digits and . _ ~ - between single slashes` };
   }
   return { value: path };
 }

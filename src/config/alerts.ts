@@ -1,52 +1,46 @@
 import { z } from 'zod';
-import { choice, duration, matchers, options, requiredText, section, texts, visibleText } from './fields.ts';
+import { choice, duration, list, matchers, requiredText, section, texts, visibleText } from './fields.ts';
 import { compareWhenBusy, WHEN_BUSY, type WhenBusy } from './when-busy.ts';
 
 const target = z
   .strictObject({
     value: requiredText('Alerts whose `router_label` matches this glob.'),
-    router: requiredText('The router that they are about.'),
+    router: requiredText('Name of the router that they are about.'),
   })
   .readonly();
 
-/** Several entries may match one value, and one router may have several. */
-const targets = z.array(target).readonly().prefault([]).register(options, {
-  kind: 'section',
-  type: 'list',
-  description: 'Which router a value of `router_label` is about, where it is not its name.',
-  fallback: '',
+export const alerts = section('What alerts from Alertmanager may do: docs/alertmanager.md.', {
+  matchers: matchers('action="unload"', "Matchers that an alert's labels must all satisfy."),
+  router_label: visibleText('router', 'Label with the name of the router that an alert is about.'),
+  // A value may match several elements, and a router may have several.
+  routers: list(
+    'alerts.routers',
+    'Routers by the value of `router_label`, where it is not their name.',
+    target,
+  ),
+  without_router: choice(
+    'all',
+    ['all', 'ignore'],
+    'Routers that an alert without that label is about: all of them, or none.',
+  ),
+  when_busy: choice('wait', WHEN_BUSY, 'What to do with a busy model when the alert does not say.'),
+  when_busy_limit: choice(
+    'wait',
+    WHEN_BUSY,
+    'Strongest value that an alert may set with `unload_when_busy`.',
+  ),
+  hold_limit: duration('0s', '0s', 'Longest hold that an alert may place; 0s: none.'),
+  allowed_routers: texts('Globs of the routers that alerts may act on.', '*'),
 });
-
-export const alerts = section(
-  'What an alert from Alertmanager may set off, and at most: docs/alertmanager.md.',
-  {
-    matchers: matchers(
-      'action="unload"',
-      'What the labels of an alert must match to be acted on; all of them.',
-    ),
-    router_label: visibleText('router', 'The label that tells which router an alert is about.'),
-    routers: targets,
-    without_router: choice(
-      'all',
-      ['all', 'ignore'],
-      'What an alert without that label is about: all routers, or none.',
-    ),
-    when_busy: choice('wait', WHEN_BUSY, 'What happens to a busy model when the alert does not say.'),
-    when_busy_limit: choice('wait', WHEN_BUSY, 'The most that an alert may ask for with `unload_when_busy`.'),
-    hold_limit: duration('0s', '0s', 'The longest that an alert may have memory kept free; 0s: not at all.'),
-    allowed_routers: texts('The routers that alerts may act on, as globs on their names.', '*'),
-  },
-);
 
 export interface AlertBounds {
   readonly when_busy: WhenBusy;
   readonly when_busy_limit: WhenBusy;
 }
 
-/** Compared even when either is wrong, so that all is reported at once: what is no such word is not stronger. */
+/** Runs also when a value is invalid, to report all problems at once. */
 export function checkAlerts({ when_busy, when_busy_limit }: AlertBounds, ctx: z.core.$RefinementCtx): void {
-  if (!WHEN_BUSY.includes(when_busy_limit)) return;
-  if (compareWhenBusy(when_busy, when_busy_limit) <= 0) return;
-  const message = `is ${when_busy}, more than when_busy_limit, ${when_busy_limit}: lower the one or raise the other`;
+  if (!WHEN_BUSY.includes(when_busy_limit) || compareWhenBusy(when_busy, when_busy_limit) <= 0) return;
+  const message = `is ${when_busy}, stronger than when_busy_limit, ${when_busy_limit}: lower it or raise the limit`;
   ctx.addIssue({ code: 'custom', path: ['alerts', 'when_busy'], message });
 }

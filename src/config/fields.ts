@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { Secret } from '../lib/secret.ts';
 import { parseListenAddress, parseRouterUrl, parseTelemetryPath } from './address.ts';
+import { type Kind, options } from './options.ts';
 import {
-  hasControlCharacter,
-  LONGEST_DURATION,
   type Parsed,
   parseChoice,
+  parseChoices,
   parseCount,
   parseHeaderValue,
   parseLabels,
@@ -14,127 +14,98 @@ import {
   parseText,
   parseTexts,
   parseToggle,
+  parseVisibleText,
+  UNUSABLE,
 } from './values.ts';
 
-/** How an option is treated: paths are relative to their file, a secret has a `_file` twin and no flag. */
-export type Kind = 'scalar' | 'toggle' | 'texts' | 'path' | 'paths' | 'labels' | 'secret' | 'section';
-
-/** What help and documentation say about an option; `type` with its unit and bounds, for people. */
-export interface OptionMeta {
-  readonly kind: Kind;
-  readonly type: string;
-  readonly description: string;
-  /** As it would be written in the file; empty when there is none. */
-  readonly fallback: string;
-  /** Only where the name does not follow from the place, as for the elements of a list. */
-  readonly env?: string;
-  readonly flag?: string;
-}
-
-/** What is known of each schema beyond its type. */
-export const options = z.registry<OptionMeta>();
+type Parser<T> = (value: unknown) => Parsed<T>;
 
 interface Names {
   readonly env?: string;
   readonly flag?: string;
 }
 
-/** A time span, in seconds once loaded, at least `min` and at most what a timer holds. */
+/** A time span, in seconds once loaded, at least `min` and at most 24 days. */
 export const duration = (fallback: string, min: string, description: string) =>
-  scalar(fallback, `duration, at least ${min}`, description, (v) => parseSeconds(v, min, LONGEST_DURATION));
+  option(fallback, `duration, at least ${min}`, description, (value) => parseSeconds(value, min));
 
-/** A time span that must be given where it stands. */
 export const requiredDuration = (min: string, description: string) =>
-  parsed((v) =>
-    v === undefined ? { wrong: 'is missing' } : parseSeconds(v, min, LONGEST_DURATION),
-  ).register(options, { kind: 'scalar', type: `duration, at least ${min}`, description, fallback: '' });
+  required(`duration, at least ${min}`, description, (value) =>
+    value === undefined ? { wrong: 'is missing' } : parseSeconds(value, min),
+  );
 
-/** Free text. */
 export const text = (fallback: string, description: string) =>
-  scalar(fallback, 'text', description, parseText);
+  option(fallback, 'text', description, parseText);
 
-/** The value of an HTTP header; numbers count as text. */
-export const headerValue = (description: string) => scalar('', 'text', description, parseHeaderValue);
+/** Text on one line, not empty. */
+export const visibleText = (fallback: string, description: string) =>
+  option(fallback, 'text', description, parseVisibleText);
 
-/** One of a few words, the default first given. */
+export const requiredText = (description: string) => required('text', description, parseVisibleText);
+
+/** Such text, undefined when missing; `fallback` is only for people. */
+export const optionalText = (description: string, fallback: string) =>
+  parsed(parseVisibleText)
+    .optional()
+    .register(options, { kind: 'scalar', type: 'text', description, fallback });
+
+export const headerValue = (description: string) => option('', 'text', description, parseHeaderValue);
+
 export const choice = <const C extends string>(fallback: C, choices: readonly C[], description: string) =>
-  scalar(fallback, choices.join(', '), description, (value) => parseChoice(value, choices));
+  option(fallback, choices.join(', '), description, (value) => parseChoice(value, choices));
 
-/** One of a few words, or none. */
+/** One of the choices, or empty. */
 export const optionalChoice = <const C extends string>(choices: readonly C[], description: string) =>
-  scalar<C | ''>('', choices.join(', '), description, (value) =>
+  option<C | ''>('', choices.join(', '), description, (value) =>
     value === '' ? { value } : parseChoice(value, choices),
   );
 
-/** Something that is on or off. */
+export const choices = (description: string, known: readonly string[]) =>
+  option('', 'list of texts', description, (value) => parseChoices(value, known), 'texts');
+
 export const toggle = (fallback: boolean, description: string) =>
-  scalar(String(fallback), 'true or false', description, parseToggle, 'toggle');
+  option(String(fallback), 'true or false', description, parseToggle);
 
 /** A whole number. */
 export const count = (
   fallback: number,
   description: string,
   { min = 0, max = Number.MAX_SAFE_INTEGER }: { min?: number; max?: number } = {},
-) => scalar(String(fallback), `whole number, at least ${min}`, description, (v) => parseCount(v, min, max));
+) => option(String(fallback), `whole number, at least ${min}`, description, (v) => parseCount(v, min, max));
 
-/** Several texts: a list in the file, separated by commas in a variable, a repeated flag. */
+/** A list in the file, separated by commas in a variable, a repeated flag. */
 export const texts = (description: string, fallback = '') =>
-  scalar(fallback, 'list of texts', description, parseTexts, 'texts');
+  option(fallback, 'list of texts', description, parseTexts, 'texts');
 
-/** Several paths, each as `path` treats one. */
-export const paths = (description: string) => scalar('', 'list of paths', description, parseTexts, 'paths');
+export const paths = (description: string) => option('', 'list of paths', description, parseTexts, 'paths');
 
-/** Labels with their values: a mapping in the file. */
-export const labels = (description: string) => scalar('', 'mapping', description, parseLabels, 'labels');
+export const labels = (description: string) => option('', 'mapping', description, parseLabels, 'labels');
 
-/** Conditions on labels that all must hold: a list in the file, separated by commas in a variable. */
+/** Conditions on labels that all must hold. */
 export const matchers = (fallback: string, description: string) =>
-  scalar(fallback, 'list of matchers', description, parseMatchers, 'texts');
+  option(fallback, 'list of matchers', description, parseMatchers, 'texts');
 
-/** Text that is never empty, on one line. */
-export const visibleText = (fallback: string, description: string) =>
-  scalar(fallback, 'text', description, parseLabel);
-
-/** Text that is required where it stands, never empty. */
-export const requiredText = (description: string) =>
-  parsed(parseLabel).register(options, { kind: 'scalar', type: 'text', description, fallback: '' });
-
-/** Several of the known words. */
-export const words = (description: string, known: readonly string[]) =>
-  scalar('', 'list of texts', description, (value) => parseWords(value, known), 'texts');
-
-/** A file or directory; relative to the configuration file when named there. Empty: none. */
+/** A file or directory; relative to the configuration file when named there. */
 export const path = (fallback: string, description: string, names: Names = {}) =>
-  scalar(fallback, 'path', description, parseText, 'path', names);
+  option(fallback, 'path', description, parseText, 'path', names);
 
-/** `host:port` to listen on. */
 export const listenAddress = (fallback: string, description: string) =>
-  scalar(fallback, 'host:port', description, parseListenAddress);
+  option(fallback, 'host:port', description, parseListenAddress);
 
-/** The path part of a URL on our own server. */
 export const urlPath = (fallback: string, description: string) =>
-  scalar(fallback, 'URL path', description, parseTelemetryPath);
+  option(fallback, 'URL path', description, parseTelemetryPath);
 
-/** A router's address, required where it stands. */
 export const routerUrl = (description: string, names: Names & { fallback: string }) =>
   parsed(parseRouterUrl).register(options, { kind: 'scalar', type: 'URL', description, ...names });
 
-/** Text that may be left out, never empty, without control characters: it becomes a label. */
-export const label = (description: string, fallback: string) =>
-  parsed(parseLabel).optional().register(options, { kind: 'scalar', type: 'text', description, fallback });
-
-/** Such text, required where it stands. */
-export const requiredLabel = (description: string) =>
-  parsed(parseLabel).register(options, { kind: 'scalar', type: 'text', description, fallback: '' });
-
-/** A credential: `KEY` or, to be read when the configuration is loaded, `KEY_file`. */
+/** A credential: `KEY`, or `KEY_file`, which is read when the configuration is loaded. */
 export const secret = (description: string, names: Names = {}) =>
   z
     .instanceof(Secret)
     .optional()
     .register(options, { kind: 'secret', type: 'secret', description, fallback: '', ...names });
 
-/** A mapping of options (and further sections), frozen once loaded. */
+/** A mapping of options and sections, frozen once loaded. */
 export const section = <S extends z.ZodRawShape>(description: string, shape: S) =>
   z
     .strictObject(shape)
@@ -142,11 +113,59 @@ export const section = <S extends z.ZodRawShape>(description: string, shape: S) 
     .prefault(() => ({}) as never)
     .register(options, { kind: 'section', type: '', description, fallback: '' });
 
-function scalar<T>(
+/** A list of mappings. No two elements may have the same value at a key of `unique`. */
+export const list = <E extends z.ZodType>(
+  place: string,
+  description: string,
+  element: E,
+  { unique = [], fallback = [] }: { unique?: readonly string[]; fallback?: readonly z.input<E>[] } = {},
+) =>
+  z
+    .array(element)
+    // Also when an element has a problem, to report all problems at once.
+    .superRefine((elements, ctx) => checkUnique(place, unique, elements, ctx), {
+      when: ({ value }) => Array.isArray(value),
+    })
+    .readonly()
+    .prefault([...fallback])
+    .register(options, { kind: 'section', type: 'list', description, fallback: '' });
+
+function checkUnique(
+  place: string,
+  keys: readonly string[],
+  elements: readonly unknown[],
+  ctx: z.core.$RefinementCtx,
+): void {
+  const first = new Map<string, number>();
+  for (const [index, element] of elements.entries()) {
+    const duplicate = keys.find((key) => first.has(`${key} ${comparable(element, key)}`));
+    if (duplicate !== undefined) {
+      const value = comparable(element, duplicate);
+      const same = first.get(`${duplicate} ${value}`);
+      const shown = duplicate === 'name' ? `'${value}' ` : '';
+      const message = `${shown}is the same as ${place}[${same}].${duplicate}: each must be different`;
+      ctx.addIssue({ code: 'custom', path: [index, duplicate], message });
+      continue;
+    }
+    for (const key of keys) {
+      const value = comparable(element, key);
+      if (value !== undefined) first.set(`${key} ${value}`, index);
+    }
+  }
+}
+
+/** The value of a key as text; undefined when it is missing or invalid. */
+function comparable(element: unknown, key: string): string | undefined {
+  const value = ((element ?? {}) as Record<string, unknown>)[key];
+  if (value instanceof Secret) return value === UNUSABLE ? undefined : value.reveal();
+  return typeof value === 'string' ? value : undefined;
+}
+
+function option<T>(
   fallback: string,
   type: string,
   description: string,
-  parse: (value: unknown) => Parsed<T>,
+  parse: Parser<T>,
   kind: Kind = 'scalar',
   names: Names = {},
 ) {
@@ -155,28 +174,16 @@ function scalar<T>(
     .register(options, { kind, type, description, fallback, ...names });
 }
 
-/** A schema that is one parser of ours; its words become the message. */
-function parsed<T>(parse: (value: unknown) => Parsed<T>) {
+function required<T>(type: string, description: string, parse: Parser<T>) {
+  return parsed(parse).register(options, { kind: 'scalar', type, description, fallback: '' });
+}
+
+/** A schema of one parser, with the parser's words as message. */
+function parsed<T>(parse: Parser<T>) {
   return z.unknown().transform((value, ctx): T => {
     const result = parse(value);
     if ('value' in result) return result.value;
     ctx.addIssue({ code: 'custom', message: result.wrong });
     return z.NEVER;
   });
-}
-
-function parseWords(value: unknown, known: readonly string[]): Parsed<readonly string[]> {
-  const list = parseTexts(value);
-  if ('wrong' in list) return list;
-  const strange = list.value.find((word) => !known.includes(word));
-  return strange === undefined ? list : { wrong: `'${strange}' is none of ${known.join(', ')}` };
-}
-
-function parseLabel(value: unknown): Parsed<string> {
-  const name = parseText(value);
-  if ('wrong' in name) return name;
-  if (name.value.trim() === '' || hasControlCharacter(name.value)) {
-    return { wrong: 'must be visible text on one line' };
-  }
-  return name;
 }

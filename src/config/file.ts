@@ -1,59 +1,63 @@
+import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type Document, isMap, isScalar, isSeq, LineCounter } from 'yaml';
-import { isTree, type Layer, type Tree } from './layer.ts';
-import { formatPlace, type Place } from './place.ts';
+import { isTree, type Layer } from './layer.ts';
+import { formatPlace } from './options.ts';
 import type { Problem } from './problem.ts';
-import { readText } from './read.ts';
-import { syntaxFaults } from './syntax.ts';
 import type { Parsed } from './values.ts';
-import { documentOf, plainOf } from './yaml-text.ts';
+import { parseYaml } from './yaml.ts';
 
-/** What a YAML file says; when it cannot be read, nothing, and why. Paths in it are relative to it. */
-export function fileLayer(file: string, example = 'routers:'): { layer: Layer; problems: Problem[] } {
-  const failed = (...problems: { at?: string; message: string }[]) => ({
-    layer: { tree: {}, names: [file], locate: () => undefined },
-    problems: problems.map(({ at = '', message }) => ({ source: `${file}${at}`, key: '', message })),
-  });
-  const text = readText(file);
-  if ('wrong' in text) return failed({ message: text.wrong });
-  const lines = new LineCounter();
-  const document = documentOf(text.value, lines);
-  if (document === undefined)
-    return failed({ message: 'is nested far too deeply: this is no configuration' });
-  const faults = syntaxFaults(document, lines);
-  if (faults.length > 0) return failed(...faults);
-  const tree = treeOf(document, example);
-  if ('wrong' in tree) return failed({ message: tree.wrong });
-  const locate = (place: Place) => {
-    const line = lineOf(document.contents, place, lines);
-    return line === undefined ? undefined : { source: `${file}:${line}`, key: formatPlace(place) };
-  };
-  const directory = dirname(resolve(file));
-  return { layer: { tree: tree.value, names: [file], directory, locate }, problems: [] };
-}
+const LARGEST_BYTES = 1024 * 1024;
 
-function treeOf(document: Document.Parsed, example: string): Parsed<Tree> {
-  const plain = plainOf(document);
-  if ('wrong' in plain) return plain;
-  if (plain.value === undefined) return { value: {} };
-  if (isTree(plain.value)) return { value: plain.value };
-  return { wrong: `must be a mapping: begin with a section such as '${example}'` };
-}
-
-/** The line (from 1) of the innermost thing on the way to a place that the file holds. */
-function lineOf(contents: unknown, place: Place, lines: LineCounter): number | undefined {
-  let node = contents;
-  let offset: number | undefined;
-  for (const step of place) {
-    if (isMap(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && key.value === step);
-      if (pair === undefined || !isScalar(pair.key)) break;
-      offset = pair.key.range?.[0];
-      node = pair.value;
-    } else if (isSeq(node) && typeof step === 'number') {
-      node = node.items[step];
-      if (isMap(node) || isScalar(node) || isSeq(node)) offset = node.range?.[0];
-    } else break;
+/** The text of a file up to 1 MiB, or why it cannot be read and what to do; the caller names the file. */
+export function readText(file: string): Parsed<string> {
+  try {
+    const stat = statSync(file);
+    if (stat.isDirectory()) return { wrong: 'is a directory: name a file in it' };
+    if (stat.size > LARGEST_BYTES) return { wrong: 'is larger than 1 MiB: name the right file' };
+    return { value: readFileSync(file, 'utf8') };
+  } catch (error) {
+    return { wrong: readFault(error) };
   }
-  return offset === undefined ? undefined : lines.linePos(offset).line;
+}
+
+function readFault(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'does not exist: check the path';
+  if (code === 'EACCES' || code === 'EPERM') {
+    return `cannot be read: permission denied. Make it readable for user ${process.geteuid?.() ?? 'of the service'}`;
+  }
+  return `cannot be read: ${code ?? String(error)}`;
+}
+
+/** The layer of a YAML file, empty with problems when the file cannot be used. Its paths are relative to it. */
+export function fileLayer(file: string, exampleSection: string): { layer: Layer; problems: Problem[] } {
+  const text = readText(file);
+  if ('wrong' in text) return unusable(file, text.wrong);
+  const yaml = parseYaml(text.value);
+  if ('faults' in yaml) {
+    const problems = yaml.faults.map(({ at, message }) => ({ source: `${file}${at}`, key: '', message }));
+    return { layer: emptyLayer(file), problems };
+  }
+  const { value = {}, lineOf } = yaml;
+  if (!isTree(value)) {
+    return unusable(file, `must be a mapping: begin with a section such as '${exampleSection}:'`);
+  }
+  const layer: Layer = {
+    tree: value,
+    names: [file],
+    directory: dirname(resolve(file)),
+    locate(place) {
+      const line = lineOf(place);
+      return line === undefined ? undefined : { source: `${file}:${line}`, key: formatPlace(place) };
+    },
+  };
+  return { layer, problems: [] };
+}
+
+function unusable(file: string, message: string): { layer: Layer; problems: Problem[] } {
+  return { layer: emptyLayer(file), problems: [{ source: file, key: '', message }] };
+}
+
+function emptyLayer(file: string): Layer {
+  return { tree: {}, names: [file], locate: () => undefined };
 }

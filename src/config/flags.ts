@@ -1,25 +1,29 @@
 import { type Layer, namedLayer, type Setting } from './layer.ts';
-import { CONFIG_FILE_FLAG, CONFIG_FILE_VARIABLE, flagOf, variableOf } from './names.ts';
-import { type Option, optionsOf } from './options.ts';
-import { formatPlace } from './place.ts';
+import {
+  CONFIG_FILE_FLAG,
+  CONFIG_FILE_VARIABLE,
+  flagOf,
+  formatPlace,
+  type Option,
+  variableOf,
+} from './options.ts';
+import { CONFIG_OPTIONS } from './schema.ts';
 
-/** Flags by name without dashes, as `parseArgs` of node:util gives them; names that are no options are ignored. */
+/** Flags by name without dashes, as `parseArgs` of node:util returns them; unknown names are ignored. */
 export type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
 /** A flag for the help text and for `parseArgs`. */
 export interface OptionFlag {
-  /** Without its dashes: `web.listen-address`. */
+  /** Without dashes: `web.listen-address`. */
   readonly flag: string;
   readonly env: string;
   /** The option in the file: `web.listen_address`; empty for the file itself. */
   readonly path: string;
   readonly description: string;
-  /** As it would be written; empty when there is none. */
+  /** As written in the file; empty when there is none. */
   readonly default: string;
-  /** With unit and bounds, for people: `duration, at least 1s`. */
+  /** With its unit and bounds: `duration, at least 1s`. */
   readonly type: string;
-  /** Takes no value; `--no-FLAG` turns it off. */
-  readonly boolean: boolean;
   /** May be given several times. */
   readonly multiple: boolean;
 }
@@ -31,42 +35,30 @@ const CONFIG_FILE: OptionFlag = {
   description: 'The YAML file with the configuration.',
   default: '',
   type: 'path',
-  boolean: false,
   multiple: false,
 };
 
 /** Every flag that sets an option, in the order of the schema, `--config.file` first. */
-export function optionFlags(options: readonly Option[] = optionsOf()): OptionFlag[] {
+export function optionFlags(options: readonly Option[] = CONFIG_OPTIONS): OptionFlag[] {
   const flags = options.flatMap((option): OptionFlag[] => {
     const flag = flagOf(option);
     if (flag === undefined) return [];
     const { description, fallback, type, kind, path } = option;
-    return [
-      {
-        flag,
-        env: variableOf(option) ?? '',
-        path: formatPlace(path),
-        description,
-        default: fallback,
-        type,
-        boolean: kind === 'toggle',
-        multiple: kind === 'texts' || path.includes('[]'),
-      },
-    ];
+    const multiple = kind === 'texts' || path.includes('[]');
+    const env = variableOf(option) ?? '';
+    return [{ flag, env, path: formatPlace(path), description, default: fallback, type, multiple }];
   });
   return [CONFIG_FILE, ...flags];
 }
 
-/** The flags as the `options` of `parseArgs`. */
+/** The flags as `options` of `parseArgs`. */
 export function parseArgsOptions(
   flags: readonly OptionFlag[] = optionFlags(),
-): Record<string, { type: 'string' | 'boolean'; multiple: boolean }> {
-  return Object.fromEntries(
-    flags.map(({ flag, boolean, multiple }) => [flag, { type: boolean ? 'boolean' : 'string', multiple }]),
-  );
+): Record<string, { type: 'string'; multiple: boolean }> {
+  return Object.fromEntries(flags.map(({ flag, multiple }) => [flag, { type: 'string', multiple }]));
 }
 
-/** What the flags say. */
+/** The options in the flags. */
 export function flagLayer(flags: Flags, options: readonly Option[]): Layer {
   const settings = options.flatMap((option): Setting[] => {
     const flag = flagOf(option);

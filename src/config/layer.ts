@@ -1,26 +1,21 @@
-import { formatPlace, type Place } from './place.ts';
+import { formatPlace, type Place } from './options.ts';
+import type { Problem } from './problem.ts';
 
-/** A mapping of options as written, nothing checked yet. */
+/** A mapping of options as written, unchecked. */
 export type Tree = Record<string, unknown>;
 
-/** Where a problem is to be mended: the source for people, and the option when the source does not name it. */
-export interface Location {
-  readonly source: string;
-  readonly key: string;
-}
-
-/** What one source says, and where it says it. */
+/** The options of one source: the file, the environment or the flags. */
 export interface Layer {
   readonly tree: Tree;
   /** The file, or the variables and flags that are set. */
   readonly names: readonly string[];
-  /** What relative paths are relative to; undefined: where the program was started. */
+  /** What relative paths are relative to; undefined: the working directory. */
   readonly directory?: string;
-  /** Where the source speaks of this place, or of what holds it; undefined when it does not. */
-  locate(place: Place): Location | undefined;
+  /** Where the source has this place or something around it; undefined when it has neither. */
+  locate(place: Place): Pick<Problem, 'source' | 'key'> | undefined;
 }
 
-/** One variable or flag, and the value that it sets at a path. */
+/** A variable or flag, and the value that it sets at a path. */
 export interface Setting {
   readonly name: string;
   readonly path: readonly string[];
@@ -31,7 +26,7 @@ export function isTree(value: unknown): value is Tree {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
-/** A layer of variables or flags: each sets what is at its path. */
+/** The layer of variables or flags. */
 export function namedLayer(settings: readonly Setting[]): Layer {
   const tree: Tree = {};
   for (const { path, value } of settings) assign(tree, path, value);
@@ -53,19 +48,19 @@ function assign(tree: Tree, [key = '', ...rest]: readonly string[], value: unkno
   assign(section, rest, value);
 }
 
-/** Both trees in one, the upper winning option by option; lists are replaced, not joined. */
+/** Both trees in one; `over` wins option by option, and lists are replaced as a whole. */
 export function merge(under: Tree, over: Tree): Tree {
   const merged = { ...under };
   for (const [key, upper] of Object.entries(over)) {
     const lower = Object.hasOwn(under, key) ? under[key] : undefined;
     if (!isTree(upper) || lower === undefined) merged[key] = upper ?? lower;
-    // A section that is no mapping stays, for the schema to say so.
+    // A section that is not a mapping stays: the schema reports it.
     else merged[key] = isTree(lower) ? merge(lower, upper) : lower;
   }
   return merged;
 }
 
-/** Every mapping in which the option at `path` stands or could stand, with that mapping's place. */
+/** Every mapping that has or could have the option at `path`, with the mapping's place. */
 export function holdersOf(value: unknown, path: readonly string[], place: Place = []): [Tree, Place][] {
   const [step, ...rest] = path;
   if (step === '[]') {

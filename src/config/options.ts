@@ -1,43 +1,95 @@
 import { z } from 'zod';
-import { type OptionMeta, options } from './fields.ts';
-import type { Place } from './place.ts';
-import { configSchema } from './schema.ts';
 
-/** An option and where it stands. */
+/** How an option is treated: paths are relative to their file; a secret has a `_file` twin and no flag. */
+export type Kind = 'scalar' | 'texts' | 'path' | 'paths' | 'labels' | 'secret' | 'section';
+
+/** What help and documentation say about an option. */
+export interface OptionMeta {
+  readonly kind: Kind;
+  /** With its unit and bounds: `duration, at least 1s`. */
+  readonly type: string;
+  readonly description: string;
+  /** The default as written in the file; empty when there is none. */
+  readonly fallback: string;
+  /** Only where the name does not follow from the path, as for elements of a list. */
+  readonly env?: string | undefined;
+  readonly flag?: string | undefined;
+}
+
+/** The metadata of each schema. */
+export const options = z.registry<OptionMeta>();
+
+/** An option with its path: `['routers', '[]', 'url']`, where `[]` stands for every element of a list. */
 export interface Option extends OptionMeta {
-  /** Keys from the top; `[]` stands for every element of a list: `['routers', '[]', 'url']`. */
   readonly path: readonly string[];
 }
 
-/** Every section and option of the schema in its order, a section before what it holds. */
+/** A place in a configuration: `['routers', 1, 'url']`. */
+export type Place = readonly (string | number)[];
+
+/** `routers[1].url`, or `routers[].url` for every element. */
+export function formatPlace(place: Place): string {
+  return place.reduce<string>((text, step) => {
+    if (typeof step === 'number') return `${text}[${step}]`;
+    return step === '[]' || text === '' ? `${text}${step}` : `${text}.${step}`;
+  }, '');
+}
+
+export const VARIABLE_PREFIX = 'LLAMA_ROUTER_EXPORTER_';
+
+/** The flag and the variable that name the configuration file. */
+export const CONFIG_FILE_FLAG = 'config.file';
+export const CONFIG_FILE_VARIABLE = `${VARIABLE_PREFIX}CONFIG_FILE`;
+
+/** The variable of an option; undefined in a list, unless the option names one. */
+export function variableOf({ path, env }: Option): string | undefined {
+  if (env !== undefined) return env;
+  return path.includes('[]') ? undefined : `${VARIABLE_PREFIX}${path.join('_').toUpperCase()}`;
+}
+
+/** Sections of long-term policy, which belongs in the file. */
+const SECTIONS_WITHOUT_FLAGS = ['alerts', 'hold', 'lifecycle'];
+
+/**
+ * The flag of an option without dashes (`web.listen-address`); undefined in a list, unless the option names one, and
+ * for secrets, because every user of a machine can see the arguments of its programs.
+ */
+export function flagOf({ path, flag, kind }: Option): string | undefined {
+  if (flag !== undefined) return flag;
+  const [section = ''] = path;
+  if (path.includes('[]') || kind === 'secret' || SECTIONS_WITHOUT_FLAGS.includes(section)) return undefined;
+  return path.join('.').replaceAll('_', '-');
+}
+
+/** Every section and option of a schema in its order, a section before its contents. */
 export function nodesOf(schema: z.core.$ZodType, path: readonly string[] = []): Option[] {
   const meta = options.get(schema);
   const own = meta === undefined ? [] : withFile({ ...meta, path });
   return [...own, ...childrenOf(schema, path)];
 }
 
-/** Every option of the schema in its order; sections are none. */
-export function optionsOf(schema: z.core.$ZodType = configSchema): Option[] {
+/** Every option of a schema in its order, without sections. */
+export function optionsOf(schema: z.core.$ZodType): Option[] {
   return nodesOf(schema).filter(({ kind }) => kind !== 'section');
 }
 
-/** The keys that a mapping at this place may hold, in the schema's order. */
+/** The keys that a mapping at this place may have, in the order of the schema. */
 export function keysAt(nodes: readonly Option[], place: Place): string[] {
   const section = place.map((step) => (typeof step === 'number' ? '[]' : step));
   const inside = nodes.filter(({ path }) => section.every((step, i) => path[i] === step));
   return [...new Set(inside.flatMap(({ path }) => path[section.length] ?? []))];
 }
 
-/** Beside every secret stands the file it may be read from. */
+/** A secret and the option that names a file with it: `api_key`, `api_key_file`. */
 function withFile(option: Option): Option[] {
   if (option.kind !== 'secret') return [option];
   const file: Option = {
     path: fileTwin(option.path),
     kind: 'path',
     type: 'path',
-    description: `A file that holds \`${option.path.at(-1)}\` instead; one newline at its end is ignored.`,
+    description: `A file with the value of \`${option.path.at(-1)}\`; one newline at its end is ignored.`,
     fallback: '',
-    ...(option.env === undefined ? {} : { env: `${option.env}_FILE` }),
+    env: option.env === undefined ? undefined : `${option.env}_FILE`,
   };
   return [option, file];
 }

@@ -1,52 +1,76 @@
 import type { z } from 'zod';
 import { nearest } from '../lib/nearest.ts';
-import { keysAt, type Option } from './options.ts';
-import { formatPlace, type Place } from './place.ts';
+import type { Layer } from './layer.ts';
+import { formatPlace, keysAt, type Option, type Place } from './options.ts';
 import { didYouMean } from './values.ts';
 
-/** One thing that is wrong with the configuration. None of its texts ever holds a secret. */
+/** One problem of a configuration. Its texts never contain a secret. */
 export interface Problem {
-  /** The file with its line (`config.yml:7`), the variable or the flag; empty when only defaults meet. */
+  /** The file with its line (`config.yml:7`), the variable or the flag; empty when only defaults are involved. */
   readonly source: string;
-  /** The option as `routers[1].url`; empty when the source says it all. */
+  /** The option as `routers[1].url`; empty when the source says enough. */
   readonly key: string;
   /** What is wrong and what to do. */
   readonly message: string;
 }
 
-/** Numbers within by their size: line 9 before line 10. */
+/** Compares numbers by value: line 9 comes before line 10. */
 const bySource = new Intl.Collator('en', { numeric: true });
 
-/** A configuration that cannot be used; its message has one line for every problem, in the order of the file. */
+/** A configuration that cannot be used. Its message has one line per problem, in the order of the file. */
 export class ConfigError extends Error {
   readonly problems: readonly Problem[];
 
   constructor(found: readonly Problem[]) {
     const problems = found.toSorted((a, b) => bySource.compare(a.source, b.source));
-    const lines = problems.map(formatProblem);
+    const lines = problems.map(({ source, key, message }) =>
+      [source, key, message].filter((part) => part !== '').join(': '),
+    );
     super(lines.length === 1 ? lines[0] : [`${lines.length} problems:`, ...lines].join('\n  '));
     this.name = 'ConfigError';
     this.problems = problems;
   }
 }
 
-/** `config.yml:7: routers[1].url: is missing`. */
-function formatProblem({ source, key, message }: Problem): string {
-  return [source, key, message].filter((part) => part !== '').join(': ');
+/** More are not listed: each takes time to explain. */
+const MOST_ISSUES = 100;
+
+/** The issues of a schema as problems, each located in the last of the layers that has its place. */
+export function problemsOf(
+  issues: readonly z.core.$ZodIssue[],
+  layers: readonly Layer[],
+  nodes: readonly Option[],
+): Problem[] {
+  const single = issues.flatMap((issue): z.core.$ZodIssue[] =>
+    issue.code === 'unrecognized_keys' ? issue.keys.map((key) => ({ ...issue, keys: [key] })) : [issue],
+  );
+  const problems = single.slice(0, MOST_ISSUES).map((issue): Problem => {
+    const { place, message } = explain(issue, nodes);
+    return { ...locate(place, layers), message };
+  });
+  if (single.length > MOST_ISSUES) {
+    const message = `${single.length} options are wrong; these are the first ${MOST_ISSUES}`;
+    problems.push({ source: '', key: '', message });
+  }
+  return problems;
 }
 
-/** What a finding of the schema says to the operator, one entry for every place it is about. */
-export function explain(
-  issue: z.core.$ZodIssue,
-  nodes: readonly Option[],
-): { place: Place; message: string }[] {
+/** The innermost thing on the way to a place that a layer has; the last layer wins. */
+export function locate(place: Place, layers: readonly Layer[]): Pick<Problem, 'source' | 'key'> {
+  for (const layer of layers.toReversed()) {
+    const location = layer.locate(place);
+    if (location !== undefined) return location;
+  }
+  return { source: '', key: formatPlace(place) };
+}
+
+function explain(issue: z.core.$ZodIssue, nodes: readonly Option[]): { place: Place; message: string } {
   const place = issue.path.filter((step) => typeof step !== 'symbol');
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ place: [...place, key], message: unknownKey(key, place, nodes) }));
+    const [key = ''] = issue.keys;
+    return { place: [...place, key], message: unknownKey(key, place, nodes) };
   }
-  return [
-    { place, message: issue.code === 'invalid_type' ? wrongShape(issue, place, nodes) : issue.message },
-  ];
+  return { place, message: issue.code === 'invalid_type' ? wrongShape(issue, place, nodes) : issue.message };
 }
 
 function unknownKey(key: string, place: Place, nodes: readonly Option[]): string {
@@ -55,11 +79,11 @@ function unknownKey(key: string, place: Place, nodes: readonly Option[]): string
   if (meant !== undefined) return `unknown key${didYouMean(meant)}`;
   const elsewhere = nodes.find(({ path }) => path.at(-1) === key);
   if (elsewhere !== undefined) return `unknown key here: it belongs at ${formatPlace(elsewhere.path)}`;
-  return `unknown key: known here are ${known.join(', ')}`;
+  return `unknown key: the keys here are ${known.join(', ')}`;
 }
 
 function wrongShape(issue: z.core.$ZodIssueInvalidType, place: Place, nodes: readonly Option[]): string {
-  if (issue.expected === 'array') return "must be a list: begin each of its elements with '- '";
+  if (issue.expected === 'array') return "must be a list: begin each element with '- '";
   if (issue.expected !== 'object') return issue.message;
-  return `must be a mapping, a 'key: value' on each line, of ${keysAt(nodes, place).join(', ')}`;
+  return `must be a mapping, one 'key: value' per line, with the keys ${keysAt(nodes, place).join(', ')}`;
 }

@@ -1,54 +1,96 @@
 import { z } from 'zod';
 import { hostAndPort } from './address.ts';
-import { choice, label, labels, options, routerUrl, secret, texts } from './fields.ts';
+import {
+  choice,
+  count,
+  duration,
+  labels,
+  list,
+  optionalText,
+  paths,
+  requiredText,
+  routerUrl,
+  secret,
+  texts,
+} from './fields.ts';
+import { isTree } from './layer.ts';
 
-/** The one router that is watched when none is named. */
+/** The router that is followed when none is configured. */
 export const DEFAULT_ROUTERS: readonly { url: string }[] = [{ url: 'http://localhost:8080' }];
+
+const LOCAL = ['auto', 'yes', 'no'] as const;
 
 const router = z
   .strictObject({
-    name: label('What the router is called: the label `router` of its metrics.', 'host:port of the URL'),
-    url: routerUrl("The router's address, with the base path it is served under, if any.", {
+    name: optionalText('Value of the label `router` in its metrics.', 'host:port of the URL'),
+    url: routerUrl("The router's address, with its base path if it has one.", {
       fallback: DEFAULT_ROUTERS.map(({ url }) => url).join(', '),
       env: 'LLAMA_SERVER_URL',
       flag: 'router',
     }),
-    keep: texts('Globs of models on this router that are never unloaded, beside unload.keep.'),
-    api_key: secret('The API key that the router asks for (its `--api-key`).', { env: 'LLAMA_API_KEY' }),
+    keep: texts('Globs of models on this router that are never unloaded, in addition to unload.keep.'),
+    api_key: secret('API key that the router requires (its `--api-key`).', { env: 'LLAMA_API_KEY' }),
     local: choice(
       'auto',
-      ['auto', 'yes', 'no'],
-      'Whether it runs on this machine, so that the memory of its models can be told; auto finds out.',
+      LOCAL,
+      'Whether it runs on this machine, so that the memory of its models can be measured.',
     ),
-    labels: labels('What else is known of it: labels of the metric llama_router_labels.'),
+    labels: labels('Additional labels, published in the metric llama_router_labels.'),
   })
   .transform(({ name, ...rest }) => Object.freeze({ name: name ?? hostAndPort(rest.url), ...rest }));
 
-/** The list of routers: none twice, each with a name of its own. */
-export const routers = z
-  .array(router)
-  .superRefine(checkRouters, { when: ({ value }) => Array.isArray(value) })
-  .readonly()
-  .prefault([...DEFAULT_ROUTERS])
-  .register(options, {
-    kind: 'section',
-    type: 'list',
-    description: 'The llama.cpp routers to watch: a list, each element with these keys.',
-    fallback: '',
-  });
+export const routers = list('routers', 'llama.cpp routers to follow, a list of these keys.', router, {
+  unique: ['url', 'name'],
+  fallback: DEFAULT_ROUTERS,
+});
 
-/** Runs even when an element is wrong, so that all is reported at once: its fields may then be anything. */
-function checkRouters(list: readonly unknown[], ctx: z.core.$RefinementCtx): void {
-  const wrong = (path: (string | number)[], message: string) =>
-    ctx.addIssue({ code: 'custom', path, message });
-  const known = list.map((element) => (element ?? {}) as { name?: unknown; url?: unknown });
-  for (const [index, { name, url }] of known.entries()) {
-    const sameUrl = known.findIndex((other) => typeof url === 'string' && other.url === url);
-    const sameName = known.findIndex((other) => typeof name === 'string' && other.name === name);
-    if (sameUrl >= 0 && sameUrl < index) {
-      wrong([index, 'url'], `is the router of routers[${sameUrl}] again: keep one of them`);
-    } else if (sameName >= 0 && sameName < index) {
-      wrong([index, 'name'], `'${name}' is already the name of routers[${sameName}]: give each its own`);
-    }
+const group = z
+  .strictObject({
+    name: requiredText('Value of the label `group` in the metrics of discovery.'),
+    files: paths(
+      "Files with routers in Prometheus' `file_sd` format, JSON or YAML; the last part of a path may contain `*`.",
+    ),
+    dns: texts('Fully qualified names to look up; their records are routers.'),
+    dns_type: choice('SRV', ['SRV', 'A', 'AAAA'], 'Type of the DNS records.'),
+    dns_servers: texts('Name servers to ask, as `address:port`; empty: those of this machine.'),
+    port: count(8080, 'Port of routers found without one, such as by A and AAAA records.', {
+      min: 1,
+      max: 65_535,
+    }),
+    scheme: choice('http', ['http', 'https'], 'Protocol of routers where a file does not set it.'),
+    interval: duration('10s', '1s', 'Time between two discoveries.'),
+    max_routers: count(500, 'Maximum number of routers to follow; more are reported as a failure.', {
+      min: 1,
+    }),
+    keep: texts('Globs of models on these routers that are never unloaded, in addition to unload.keep.'),
+    api_key: secret('API key that these routers require.'),
+    local: choice('auto', LOCAL, 'Whether they run on this machine.'),
+    labels: labels('Additional labels in llama_router_labels; labels from a file win.'),
+  })
+  .superRefine(checkSources, { when: ({ value }) => isTree(value) })
+  .readonly();
+
+export const discovery = list(
+  'discovery',
+  'Groups of routers that are discovered in files and by DNS, a list of these keys.',
+  group,
+  { unique: ['name'] },
+);
+
+/** An IP address: a name would have to be looked up first. */
+const SERVER = /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\])(:\d{1,5})?$/;
+
+/** Runs also when a field is invalid, to report all problems at once. */
+function checkSources(element: unknown, ctx: z.core.$RefinementCtx): void {
+  const { files, dns, dns_servers } = element as Record<string, unknown>;
+  const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0;
+  if (isEmpty(files) && isEmpty(dns)) {
+    ctx.addIssue({ code: 'custom', path: [], message: 'has neither files nor dns: give it one of them' });
+  }
+  const servers: unknown[] = Array.isArray(dns_servers) ? dns_servers : [];
+  const wrong = servers.find((server) => typeof server === 'string' && !SERVER.test(server));
+  if (wrong !== undefined) {
+    const message = `'${wrong}' is not the address of a name server: write it like 127.0.0.1:8600 or [::1]:53`;
+    ctx.addIssue({ code: 'custom', path: ['dns_servers'], message });
   }
 }

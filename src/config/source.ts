@@ -1,22 +1,21 @@
 import { environmentLayer, routerKeyLayer } from './environment.ts';
 import { flagLayer } from './flags.ts';
 import { configFileOf, loadConfig, type Sources } from './load.ts';
-import { optionsOf } from './options.ts';
 import { ConfigError } from './problem.ts';
-import type { Config } from './schema.ts';
+import { CONFIG_OPTIONS, type Config } from './schema.ts';
 
-/** What came of a reload; after a failed one the configuration before it stays current. */
+/** The result of a reload. After a failed one the previous configuration stays current. */
 export type Reload =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly error: ConfigError };
 
-/** The configuration in force, and how to read it anew. */
+/** The current configuration, and how to reload it. */
 export interface ConfigSource {
   readonly current: Config;
   reload(): Reload;
 }
 
-/** Loads the configuration (throws a ConfigError) and keeps where it came from, for reloads. */
+/** Loads the configuration; throws a ConfigError. */
 export function createConfigSource(sources: Sources): ConfigSource {
   let current = loadConfig(sources);
   return {
@@ -35,14 +34,35 @@ export function createConfigSource(sources: Sources): ConfigSource {
   };
 }
 
-/** Everything that a configuration is made of, for the log: `config.yml, LLAMA_SERVER_URL, --log.level`. */
+/** The file, variables and flags of a configuration, for the log: `config.yml, LLAMA_SERVER_URL, --log.level`. */
 export function describeSource(sources: Sources): string {
-  const options = optionsOf();
   const layers = [
-    environmentLayer(sources.env, options),
+    environmentLayer(sources.env, CONFIG_OPTIONS),
     routerKeyLayer(sources.env),
-    flagLayer(sources.flags, options),
+    flagLayer(sources.flags, CONFIG_OPTIONS),
   ];
   const names = [configFileOf(sources) ?? [], ...layers.map((layer) => layer.names)].flat();
   return names.length === 0 ? 'defaults' : names.join(', ');
+}
+
+/** The changed options that are read only at the start. */
+export function needsRestart(before: Config, after: Config): string[] {
+  const old = readOnce(before);
+  return [...readOnce(after)].filter(([name, value]) => old.get(name) !== value).map(([name]) => name);
+}
+
+/** Their values as text. */
+function readOnce({ web, log, state, audit, memory, path, engine }: Config): Map<string, string> {
+  const { publish, telemetry_path } = engine;
+  const options = {
+    web,
+    log,
+    state,
+    audit,
+    memory,
+    path,
+    'engine.publish': publish,
+    'engine.telemetry_path': telemetry_path,
+  };
+  return new Map(Object.entries(options).map(([name, value]) => [name, JSON.stringify(value)]));
 }

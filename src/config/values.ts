@@ -4,16 +4,16 @@ import { type Matcher, parseMatcher, splitMatchers } from '../lib/matcher.ts';
 import { nearest } from '../lib/nearest.ts';
 import { Secret } from '../lib/secret.ts';
 
-/** What a value as written turned out to be, or what is wrong with it and what to write instead. */
+/** A parsed value, or what is wrong with it and what to write instead. */
 export type Parsed<T> = { value: T } | { wrong: string };
 
-/** Stands for a credential whose fault has been told: where one is required, it is not missing besides. */
+/** Stands for a credential with a reported problem, so that it is not also reported as missing. */
 export const UNUSABLE = new Secret('');
 
-/** Timers hold at most 2^31 ms; a longer wait would silently become none at all. */
-export const LONGEST_DURATION = '24d';
+/** Timers hold at most 2^31 ms: a longer wait would become none. */
+const LONGEST_DURATION = '24d';
 
-/** Text as it is; a YAML number or boolean is refused, for `name: 007` would lose its zeros unnoticed. */
+/** Text as it is. YAML numbers and booleans are refused: `name: 007` would lose its zeros. */
 export function parseText(value: unknown): Parsed<string> {
   if (value === undefined) return { wrong: 'is missing' };
   if (typeof value === 'string') return { value };
@@ -21,7 +21,15 @@ export function parseText(value: unknown): Parsed<string> {
   return { wrong: `must be text, not ${kindOf(value)}${remedy}` };
 }
 
-/** A value that Node sends in a header: an invalid one would throw at every request. Numbers count as text. */
+/** Text on one line, not empty. */
+export function parseVisibleText(value: unknown): Parsed<string> {
+  const text = parseText(value);
+  if ('wrong' in text) return text;
+  const isVisible = text.value.trim() !== '' && !hasControlCharacter(text.value);
+  return isVisible ? text : { wrong: 'must be visible text on one line' };
+}
+
+/** A value that Node can send in a header; it throws for others when the header is sent. Numbers count as text. */
 export function parseHeaderValue(value: unknown): Parsed<string> {
   const text = parseText(typeof value === 'number' ? String(value) : value);
   if ('wrong' in text) return text;
@@ -29,23 +37,23 @@ export function parseHeaderValue(value: unknown): Parsed<string> {
     validateHeaderValue('X', text.value);
     return text;
   } catch {
-    const isBroken = /[\r\n]/.test(text.value);
-    return {
-      wrong: isBroken
-        ? 'has a line break: write the value on one line, in quotes and without | or >'
-        : 'has a character that a header cannot hold: keep to printable ASCII',
-    };
+    const wrong = /[\r\n]/.test(text.value)
+      ? 'has a line break: write the value on one line, in quotes and without | or >'
+      : 'has a character that a header cannot hold: keep to printable ASCII';
+    return { wrong };
   }
 }
 
-/** Seconds of `30s`, `1h30m`, `500ms` or of a plain number of seconds, within the bounds (as durations). */
-export function parseSeconds(value: unknown, min: string, max: string): Parsed<number> {
+/** Seconds of `30s`, `1h30m`, `500ms` or of a plain number of seconds: at least `min`, at most 24 days. */
+export function parseSeconds(value: unknown, min: string): Parsed<number> {
   const seconds = secondsOf(value);
   if (seconds === undefined) {
-    return { wrong: `${quote(value)} is no duration: write it like 30s, 1h30m or 500ms` };
+    return { wrong: `${quote(value)} is not a duration: write it like 30s, 1h30m or 500ms` };
   }
   if (seconds < (parseDuration(min) ?? 0)) return { wrong: `${quote(value)} is too short: at least ${min}` };
-  if (seconds > (parseDuration(max) ?? 0)) return { wrong: `${quote(value)} is too long: at most ${max}` };
+  if (seconds > (parseDuration(LONGEST_DURATION) ?? 0)) {
+    return { wrong: `${quote(value)} is too long: at most ${LONGEST_DURATION}` };
+  }
   return { value: seconds };
 }
 
@@ -55,33 +63,41 @@ function secondsOf(value: unknown): number | undefined {
   return /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) : parseDuration(value);
 }
 
-/** One of the given words, exactly as written. */
+/** One of the choices, exactly as written. */
 export function parseChoice<C extends string>(value: unknown, choices: readonly C[]): Parsed<C> {
   const choice = choices.find((each) => each === value);
   if (choice !== undefined) return { value: choice };
   const meant = typeof value === 'string' ? nearest(value.trim().toLowerCase(), choices) : undefined;
-  return { wrong: `${quote(value)} is none of ${choices.join(', ')}${didYouMean(meant)}` };
+  return { wrong: `${quote(value)} is not one of ${choices.join(', ')}${didYouMean(meant)}` };
 }
 
-/** `true` or `false`, of YAML or as a word. */
+/** A list of choices. */
+export function parseChoices(value: unknown, choices: readonly string[]): Parsed<readonly string[]> {
+  const list = parseTexts(value);
+  if ('wrong' in list) return list;
+  const unknown = list.value.find((word) => !choices.includes(word));
+  return unknown === undefined ? list : { wrong: `'${unknown}' is not one of ${choices.join(', ')}` };
+}
+
+/** `true` or `false`, as a YAML boolean or as text. */
 export function parseToggle(value: unknown): Parsed<boolean> {
   if (value === true || value === 'true') return { value: true };
   if (value === false || value === 'false') return { value: false };
   return { wrong: `${quote(value)} is neither true nor false` };
 }
 
-/** A whole number within the bounds, of YAML or in digits. */
+/** A whole number within the bounds, as a YAML number or as text. */
 export function parseCount(value: unknown, min: number, max: number): Parsed<number> {
   const count = typeof value === 'string' && /^\s*-?\d+\s*$/.test(value) ? Number(value) : value;
   if (typeof count !== 'number' || !Number.isSafeInteger(count)) {
-    return { wrong: `${quote(value)} is no whole number` };
+    return { wrong: `${quote(value)} is not a whole number` };
   }
   if (count < min) return { wrong: `${count} is too small: at least ${min}` };
   if (count > max) return { wrong: `${count} is too large: at most ${max}` };
   return { value: count };
 }
 
-/** A list of texts, of YAML or separated by commas; empty elements fall away. */
+/** A list of texts, as a YAML list or separated by commas; empty elements are dropped. */
 export function parseTexts(value: unknown): Parsed<readonly string[]> {
   const parts = typeof value === 'string' ? value.split(',') : value;
   if (!Array.isArray(parts) || !parts.every((part) => typeof part === 'string')) {
@@ -90,7 +106,7 @@ export function parseTexts(value: unknown): Parsed<readonly string[]> {
   return { value: Object.freeze(parts.map((part) => part.trim()).filter((part) => part !== '')) };
 }
 
-/** Labels as Prometheus allows them, with text for values. */
+/** Prometheus labels with text values. */
 export function parseLabels(value: unknown): Parsed<Readonly<Record<string, string>>> {
   if (value === '') return { value: Object.freeze({}) };
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -98,48 +114,49 @@ export function parseLabels(value: unknown): Parsed<Readonly<Record<string, stri
   }
   for (const [name, text] of Object.entries(value)) {
     if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
-      return { wrong: `'${name}' is no name of a label: letters, digits and underscores` };
+      return { wrong: `'${name}' is not a label name: use letters, digits and underscores` };
     }
     const parsed = parseText(text);
     if ('wrong' in parsed) return { wrong: `'${name}' ${parsed.wrong}` };
-    if (hasControlCharacter(parsed.value))
-      return { wrong: `'${name}' holds a line break: write it on one line` };
+    if (hasControlCharacter(parsed.value)) {
+      return { wrong: `'${name}' has a line break: write it on one line` };
+    }
   }
   return { value: Object.freeze({ ...(value as Record<string, string>) }) };
 }
 
-/** Conditions on labels, of YAML one a text, or separated by commas: at least one, for none would match everything. */
+/** Matchers, as a YAML list or separated by commas: at least one, because none would match everything. */
 export function parseMatchers(value: unknown): Parsed<readonly Matcher[]> {
   const list = typeof value === 'string' ? splitMatchers(value) : value;
   if (!Array.isArray(list) || !list.every((each) => typeof each === 'string')) {
     return { wrong: 'must be a list of texts' };
   }
-  if (list.length === 0) return { wrong: 'is empty and would match every alert: write what it must have' };
+  if (list.length === 0) return { wrong: 'is empty and would match every alert: give at least one matcher' };
   const matchers: Matcher[] = [];
   for (const text of list) {
     const matcher = parseMatcher(text);
-    if (!matcher.ok) return { wrong: `'${text}' is no matcher, ${matcher.fault}: ${MATCHER_EXAMPLE}` };
+    if (!matcher.ok) {
+      const example = `write it like 'action="unload"' or 'severity=~"critical|page"'`;
+      return { wrong: `'${text}' is not a matcher: ${matcher.fault}; ${example}` };
+    }
     matchers.push(matcher.value);
   }
   return { value: Object.freeze(matchers) };
 }
 
-const MATCHER_EXAMPLE = `write it like 'action="unload"' or 'severity=~"critical|page"'`;
-
-/** Whether a text holds what neither a label nor a header can: a line break, a tab, a NUL. */
+/** Whether a text contains what neither a label nor a header can: a line break, a tab, a NUL. */
 export function hasControlCharacter(text: string): boolean {
   return /\p{Cc}/u.test(text);
 }
 
-/** A value for a message: text in quotes, numbers and booleans bare, the rest by its kind. */
-export function quote(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`;
-  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : kindOf(value);
-}
-
-/** `: did you mean 'x'?`, or nothing when nobody knows. */
+/** `: did you mean 'x'?`, or nothing. */
 export function didYouMean(meant: string | undefined): string {
   return meant === undefined ? '' : `: did you mean '${meant}'?`;
+}
+
+function quote(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : kindOf(value);
 }
 
 function kindOf(value: unknown): string {

@@ -1,28 +1,26 @@
 import { failed, ok, type Result } from '../lib/result.ts';
 import type { Secret } from '../lib/secret.ts';
 import { fileLayer } from './file.ts';
-import { isTree, type Layer, type Tree } from './layer.ts';
-import { locate } from './locate.ts';
+import { isTree } from './layer.ts';
 import { nodesOf } from './options.ts';
-import { formatPlace, type Place } from './place.ts';
-import { ConfigError } from './problem.ts';
+import { ConfigError, locate, problemsOf } from './problem.ts';
 import { resolvePaths } from './secrets.ts';
 import { type WebFile, webSchema } from './web-schema.ts';
 import { readTls, type WebTls } from './web-tls.ts';
 
-/** What the web configuration file asks for. */
+/** The web configuration file: TLS, headers, users and rate limit. */
 export interface WebConfig {
   /** Undefined: plain HTTP. */
   readonly tls: WebTls | undefined;
-  /** Sent with every answer. */
+  /** Headers of every response. */
   readonly headers: readonly (readonly [string, string])[];
-  /** bcrypt hashes by user; empty: nobody needs to be one. */
+  /** bcrypt hashes by user; empty: no user is required. */
   readonly users: ReadonlyMap<string, Secret>;
-  /** Undefined: requests are not limited. */
+  /** Undefined: no limit. */
   readonly rateLimit: { readonly intervalMs: number; readonly burst: number } | undefined;
 }
 
-/** What came of reading it, and every file that it was or would have been made of. */
+/** The result of reading it, and every file that was read or could not be. */
 export interface WebReading {
   readonly files: readonly string[];
   readonly result: Result<WebConfig, ConfigError>;
@@ -30,50 +28,40 @@ export interface WebReading {
 
 const NODES = nodesOf(webSchema);
 
-/** Reads a web configuration file and the certificates that it names; everything that is wrong is told at once. */
+/** Reads a web configuration file and its certificates. */
 export function readWebConfig(file: string): WebReading {
-  const { layer, problems } = fileLayer(file, 'tls_server_config:');
+  const { layer, problems } = fileLayer(file, 'tls_server_config');
   resolvePaths(layer, NODES);
   const parsed = webSchema.safeParse(layer.tree);
-  for (const issue of parsed.error?.issues ?? []) problems.push(...locate(issue, [layer], NODES));
+  problems.push(...problemsOf(parsed.error?.issues ?? [], [layer], NODES));
   const section = layer.tree.tls_server_config;
   const written = isTree(section) ? section : {};
-  const files = [file, ...['cert_file', 'key_file', 'client_ca_file'].flatMap((key) => textAt(written, key))];
-  // A section with anything in it means TLS: to serve plain HTTP for want of a certificate would be the wrong guess.
-  const isAsked = Object.values(written).some((value) => value !== undefined);
-  const tls = parsed.success && isAsked ? readTls(parsed.data.tls_server_config) : undefined;
+  const pemFiles = [written.cert_file, written.key_file, written.client_ca_file];
+  const files = [file, ...pemFiles.filter((name) => typeof name === 'string' && name !== '')] as string[];
+  // Any key in the section means TLS: without a certificate, plain HTTP would be the wrong guess.
+  const isTls = Object.values(written).some((value) => value !== undefined);
+  const tls = parsed.success && isTls ? readTls(parsed.data.tls_server_config) : undefined;
   for (const { key, message } of tls?.faults ?? []) {
-    problems.push({ ...located(layer, ['tls_server_config', ...key]), message });
+    const place = key === undefined ? ['tls_server_config'] : ['tls_server_config', key];
+    problems.push({ ...locate(place, [layer]), message });
   }
   if (problems.length > 0 || !parsed.success) return { files, result: failed(new ConfigError(problems)) };
-  return { files, result: ok(configOf(parsed.data, tls?.tls)) };
+  return { files, result: ok(webConfigOf(parsed.data, tls?.tls)) };
 }
 
-function configOf(
-  { http_server_config: http, basic_auth_users: users, rate_limit: { interval, burst } }: WebFile,
-  tls: WebTls | undefined,
-): WebConfig {
-  return Object.freeze({
-    tls,
-    headers: Object.entries(http.headers).filter(([, value]) => value !== ''),
-    users,
-    rateLimit: interval > 0 ? { intervalMs: interval * 1000, burst } : undefined,
-  });
-}
-
-function located(layer: Layer, place: Place) {
-  return layer.locate(place) ?? { source: layer.names.join(), key: formatPlace(place) };
-}
-
-/** Empty or no text: no file is named. */
-function textAt(section: Tree, key: string): string[] {
-  const file = section[key];
-  return typeof file === 'string' && file !== '' ? [file] : [];
-}
-
-/** The same for a start and for `check-config`: throws a ConfigError. */
+/** The web configuration, or a ConfigError with all problems. */
 export function loadWebConfig(file: string): WebConfig {
   const { result } = readWebConfig(file);
   if (!result.ok) throw result.fault;
   return result.value;
+}
+
+function webConfigOf(file: WebFile, tls: WebTls | undefined): WebConfig {
+  const { interval, burst } = file.rate_limit;
+  return Object.freeze({
+    tls,
+    headers: Object.entries(file.http_server_config.headers).filter(([, value]) => value !== ''),
+    users: file.basic_auth_users,
+    rateLimit: interval > 0 ? { intervalMs: interval * 1000, burst } : undefined,
+  });
 }

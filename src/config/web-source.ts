@@ -1,44 +1,44 @@
 import { statSync } from 'node:fs';
+import { codeOf } from '../lib/error-code.ts';
 import type { ConfigError } from './problem.ts';
 import { readWebConfig, type WebConfig, type WebReading } from './web-config.ts';
 
-/** Files are looked at no more often than this, however many requests come. */
-const LOOK_EVERY_MS = 1000;
+/** The files are checked for changes at most this often. */
+const CHECK_EVERY_MS = 1000;
 
-/** The web configuration in force. */
+/** The active web configuration. */
 export interface WebSource {
-  /** Reads it anew when one of its files has changed; a file with a problem leaves the old one in force. */
+  /** Reads the files again if one has changed. Files with a problem leave the previous configuration active. */
   current(): WebConfig;
 }
 
 export interface WebSourceOptions {
   now(): number;
-  /** Told after each change: what is wrong with the files now, or undefined when they are in force. */
-  onReread(fault: ConfigError | undefined): void;
+  /** Called after each change with the problems of the files; undefined: they are active. */
+  onReload(fault: ConfigError | undefined): void;
 }
 
-/** Loads the web configuration (throws a ConfigError) and keeps up with its files. */
-export function createWebSource(file: string, { now, onReread }: WebSourceOptions): WebSource {
+/** Loads the web configuration and follows changes of its files; throws a ConfigError at first. */
+export function createWebSource(file: string, { now, onReload }: WebSourceOptions): WebSource {
   let reading = readStamped(file, [file]);
   if (!reading.result.ok) throw reading.result.fault;
   let config = reading.result.value;
-  let lookedAt = now();
+  let checkedAt = now();
   return {
     current() {
-      const elapsed = now() - lookedAt;
-      if (elapsed >= 0 && elapsed < LOOK_EVERY_MS) return config;
-      lookedAt = now();
+      if (now() - checkedAt < CHECK_EVERY_MS) return config;
+      checkedAt = now();
       if (stampOf(reading.files) === reading.stamp) return config;
       reading = readStamped(file, reading.files);
       const { result } = reading;
       if (result.ok) config = result.value;
-      onReread(result.ok ? undefined : result.fault);
+      onReload(result.ok ? undefined : result.fault);
       return config;
     },
   };
 }
 
-/** The stamp comes before what it stamps: what is written meanwhile is found at the next look. */
+/** Takes the stamp before reading: a change in between is found at the next check. */
 function readStamped(file: string, files: readonly string[]): WebReading & { stamp: string } {
   const stamp = stampOf(files);
   const reading = readWebConfig(file);
@@ -46,16 +46,16 @@ function readStamped(file: string, files: readonly string[]): WebReading & { sta
   return readStamped(file, reading.files);
 }
 
-/** Another one when any of the files is another: a few microseconds each. */
+/** Differs when any of the files differs. */
 function stampOf(files: readonly string[]): string {
-  return files.map(stampOfOne).join('\n');
+  return files.map(stampOfFile).join('\n');
 }
 
-function stampOfOne(file: string): string {
+function stampOfFile(file: string): string {
   try {
     const { ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
     return [ino, size, mtimeNs, ctimeNs].join();
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? 'unreadable';
+    return codeOf(error);
   }
 }

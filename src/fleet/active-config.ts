@@ -1,6 +1,5 @@
-import { needsRestart } from '../config/needs-restart.ts';
 import type { Config } from '../config/schema.ts';
-import type { ConfigSource } from '../config/source.ts';
+import { type ConfigSource, needsRestart } from '../config/source.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createLimit } from '../lib/concurrency.ts';
 import type { Logger } from '../lib/logger.ts';

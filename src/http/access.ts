@@ -26,7 +26,7 @@ export function createAccess(
 ): Access {
   const file = config.current.web.config_file;
   const { now } = clock;
-  const source = file === '' ? undefined : createWebSource(file, { now, onReread });
+  const source = file === '' ? undefined : createWebSource(file, { now, onReload: onReread });
   const web = source && (() => source.current());
   const started = web?.();
   if (started) log.info('web configuration', { file, ...summaryOf(started) });

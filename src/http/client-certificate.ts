@@ -1,4 +1,4 @@
-import type { ClientRule } from '../config/web-clients.ts';
+import type { ClientRule } from '../config/web-tls.ts';
 
 /** What is known of a client's certificate. */
 export interface ClientCertificate {

@@ -26,7 +26,7 @@ function write(text: string): string {
   return file;
 }
 
-describe('an invalid file is refused with the words at its head', () => {
+describe('an invalid file is refused with the message in its first comment', () => {
   for (const name of readdirSync(INVALID)) {
     it(name, () => {
       const file = join(INVALID, name);
@@ -39,21 +39,19 @@ describe('an invalid file is refused with the words at its head', () => {
   }
 });
 
-it('refuses what cannot be a configuration file', () => {
+it('refuses a missing file, a folder, and a file that is too large or nested too deeply', () => {
   expect(messageOf(join(scratch, 'missing.yml'))).toBe('config.yml: does not exist: check the path');
   expect(messageOf(scratch)).toBe('config.yml: is a directory: name a file in it');
   expect(messageOf(write(`#${' '.repeat(1024 * 1024)}`))).toBe(
     'config.yml: is larger than 1 MiB: name the right file',
   );
-  expect(messageOf(write('['.repeat(500_000)))).toMatch(
-    /^config\.yml:?.*(not valid YAML|nested far too deeply)/,
-  );
+  expect(messageOf(write('['.repeat(500_000)))).toMatch(/^config\.yml:?.*(not valid YAML|nested too deeply)/);
 });
 
-it('refuses aliases that multiply', () => {
+it('refuses an alias bomb', () => {
   const levels = Array.from({ length: 9 }, (_, i) => `l${i + 1}: &l${i + 1} [${`*l${i}, `.repeat(9)}]`);
   expect(messageOf(write(['l0: &l0 [x]', ...levels].join('\n')))).toBe(
-    'config.yml: uses an alias without an anchor, or far too many: a value that begins with * needs quotes',
+    'config.yml: uses an alias without an anchor, or too many aliases: a value that begins with * needs quotes',
   );
 });
 
@@ -62,17 +60,24 @@ it('reads many keys, and many slashes in a URL, in linear time', () => {
   const url = `http://a${'/'.repeat(100_000)}x`;
   const file = write(`routers:\n  - url: ${url}\n    labels:\n${keys}`);
   const startedAt = performance.now();
-  messageOf(file);
-  expect(performance.now() - startedAt).toBeLessThan(3000);
+  expect(messageOf(file)).toBe('nothing is wrong');
+  expect(performance.now() - startedAt).toBeLessThan(5000);
 });
 
-it('takes an empty file, and one of comments, for the defaults', () => {
+it('reports the first 100 of many problems', () => {
+  const keys = Array.from({ length: 5000 }, (_, i) => `key${i}: v\n`).join('');
+  const lines = messageOf(write(keys)).split('\n');
+  expect(lines).toHaveLength(102);
+  expect(lines[1]).toBe('  5000 options are wrong; these are the first 100');
+});
+
+it('an empty file, or one of comments, means the defaults', () => {
   for (const text of ['', '# nothing yet\n', '---\n', 'web:\nrouters:\n']) {
     expect(messageOf(write(text))).toBe('nothing is wrong');
   }
 });
 
-it('never repeats the text around a syntax error: it may be a secret', () => {
+it('never repeats the text around a syntax error, which may be a secret', () => {
   for (const key of [
     '"sk-1',
     '*sk-1',
@@ -91,7 +96,7 @@ it('never repeats the text around a syntax error: it may be a secret', () => {
   }
 });
 
-it('tells what is wrong in all sources at once, each by its name', () => {
+it('reports the problems of all sources at once', () => {
   const file = write('log:\n  level: loud\nweb:\n  telemetry_path: metrics\n');
   const env = {
     LLAMA_SERVER_URL: 'http://a,b',
@@ -100,8 +105,8 @@ it('tells what is wrong in all sources at once, each by its name', () => {
   };
   expect(messageOf(file, env, { 'follow.request_timeout': '1s', 'follow.request-timeout': 'soon' })).toBe(
     `6 problems:
-  --follow.request-timeout: 'soon' is no duration: write it like 30s, 1h30m or 500ms
-  config.yml:2: log.level: 'loud' is none of debug, info, warn, error
+  --follow.request-timeout: 'soon' is not a duration: write it like 30s, 1h30m or 500ms
+  config.yml:2: log.level: 'loud' is not one of debug, info, warn, error
   config.yml:4: web.telemetry_path: 'metrics' must start with a slash: write '/metrics'
   LLAMA_ROUTER_EXPORTER_LOG_LEVL: unknown variable: did you mean 'LLAMA_ROUTER_EXPORTER_LOG_LEVEL'?
   LLAMA_ROUTER_EXPORTER_WEB_LISTEN_ADDRESS: 'localhost' has no port: write it like 'localhost:10180', '[::1]:10180' or ':10180'
@@ -109,19 +114,19 @@ it('tells what is wrong in all sources at once, each by its name', () => {
   );
 });
 
-it('tells of two options from different sources that do not fit', () => {
+it('reports options from different sources that contradict each other', () => {
   expect(messageOf(write(''), {}, { 'follow.reconnect-max': '100ms' })).toBe(
-    'follow.reconnect_min: is 500ms, longer than reconnect_max, 100ms: lower the one or raise the other',
+    'follow.reconnect_min: is 500ms, longer than reconnect_max, 100ms: lower it or raise the other',
   );
 });
 
-it('keeps each problem apart for programs', () => {
+it('ConfigError lists the problems', () => {
   const file = write('log:\n  level: loud\n');
   try {
     loadConfig({ file, env: {}, flags: {} });
   } catch (error) {
     expect((error as ConfigError).problems).toEqual([
-      { source: `${file}:2`, key: 'log.level', message: "'loud' is none of debug, info, warn, error" },
+      { source: `${file}:2`, key: 'log.level', message: "'loud' is not one of debug, info, warn, error" },
     ]);
   }
   expect.assertions(1);

@@ -135,8 +135,6 @@ it('loads matchers of alerts: one a text in the file, separated by commas in a v
     { label: 'a', operator: '=', value: 'b,c' },
     { label: 'severity', operator: '=~', value: 'x|y' },
   ]);
-  const flags = { 'alerts.matchers': ['a="b,c"', 'severity=~"x|y"'] };
-  expect(load({ flags }).alerts.matchers).toEqual(matchers);
 });
 
 it('freezes what it loads, to the last leaf', () => {

@@ -46,9 +46,7 @@ it('takes one newline off the end of a secret file and no more', () => {
     'key',
     ' key ',
   ]);
-  expect(() => read('sk-1\n\n')).toThrow(
-    /^LLAMA_API_KEY_FILE: \S+ holds a line break: write it on one line$/,
-  );
+  expect(() => read('sk-1\n\n')).toThrow(/^LLAMA_API_KEY_FILE: \S+ has a line break: write it on one line$/);
 });
 
 it('refuses a secret given twice, an empty file and one that is not there', () => {
@@ -64,11 +62,13 @@ it('refuses a secret given twice, an empty file and one that is not there', () =
   );
 });
 
-it('tells when a secret file may not be read', async () => {
+it('reports a secret file without read permission, and the user that needs it', async () => {
   const file = keyFile('key');
   chmodSync(file, 0o000);
   await asNobody(() => {
-    expect(() => keysOf({ LLAMA_API_KEY_FILE: file })).toThrow('permission denied');
+    expect(() => keysOf({ LLAMA_API_KEY_FILE: file })).toThrow(
+      /cannot be read: permission denied. Make it readable for user \d+$/,
+    );
   });
 });
 
@@ -110,7 +110,7 @@ it('takes tokens from the file or from files beside it, and one from the environ
     alone('in-a-file-of-its-own'),
   );
   expect(() => tokensOf({ LLAMA_ROUTER_EXPORTER_TOKEN: 'short' })).toThrow(
-    "LLAMA_ROUTER_EXPORTER_TOKEN: auth.tokens[0].token: is too short: at least 16 characters, such as 'openssl rand -hex 32' prints",
+    "LLAMA_ROUTER_EXPORTER_TOKEN: auth.tokens[0].token: is too short: at least 16 characters, for example from 'openssl rand -hex 32'",
   );
   expect(() =>
     tokensOf({ LLAMA_ROUTER_EXPORTER_TOKEN: 'of-the-environment', LLAMA_ROUTER_EXPORTER_TOKEN_FILE: 'key' }),

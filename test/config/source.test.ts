@@ -25,7 +25,7 @@ it('keeps the old configuration when the new one is invalid', () => {
   write('loud');
   const reload = source.reload();
   expect(reload.ok ? '' : reload.error.message).toBe(
-    `${file}:2: log.level: 'loud' is none of debug, info, warn, error`,
+    `${file}:2: log.level: 'loud' is not one of debug, info, warn, error`,
   );
   expect(source.current).toBe(before);
   rmSync(file);

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { ConfigError } from '../../src/config/problem.ts';
-import type { ClientRule } from '../../src/config/web-clients.ts';
 import { loadWebConfig, readWebConfig } from '../../src/config/web-config.ts';
+import type { ClientRule } from '../../src/config/web-tls.ts';
 
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures');
 const INVALID = join(FIXTURES, 'web-config', 'invalid');
@@ -26,7 +26,7 @@ const tlsWith = (more: string) =>
     write(`tls_server_config:\n  cert_file: ${TLS}/server.pem\n  key_file: ${TLS}/server-key.pem\n${more}`),
   ).tls;
 
-describe('an invalid file is refused with the words at its head', () => {
+describe('an invalid file is refused with the message in its first comment', () => {
   for (const name of readdirSync(INVALID)) {
     it(name, () => {
       const file = join(INVALID, name);
@@ -41,7 +41,7 @@ describe('an invalid file is refused with the words at its head', () => {
   }
 });
 
-it('is plain HTTP for everybody when nothing is in it', () => {
+it('an empty file means plain HTTP without users', () => {
   for (const text of [
     '',
     '# nothing yet\n',
@@ -57,7 +57,7 @@ it('is plain HTTP for everybody when nothing is in it', () => {
   }
 });
 
-it('takes everything that the format knows', () => {
+it('reads every key of the format', () => {
   const config = loadWebConfig(
     write(`tls_server_config:
   cert_file: ${TLS}/server.pem
@@ -88,7 +88,7 @@ rate_limit: { interval: 1s, burst: 20 }
       ciphers:
         'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256',
       curves: 'prime256v1:X25519',
-      preferOurOrder: false,
+      preferServerOrder: false,
       client: { asked: true, required: true, verified: true, names: ['prometheus', '10.0.0.7'] },
     },
     headers: [['X-Frame-Options', 'deny']],
@@ -102,7 +102,7 @@ rate_limit: { interval: 1s, burst: 20 }
   }
 });
 
-it('takes a number for the value of a header', () => {
+it('accepts a number for the value of a header', () => {
   const file = write('http_server_config: { headers: { X-XSS-Protection: 1 } }\n');
   expect(loadWebConfig(file).headers).toEqual([['X-XSS-Protection', '1']]);
 });
@@ -115,7 +115,7 @@ it('refuses a header value that ends in a newline, which would end the process a
   );
 });
 
-it('takes certificate and key from the file itself', () => {
+it('reads certificate and key from the file itself', () => {
   const indented = (file: string) => readFileSync(join(TLS, file), 'utf8').replace(/^/gm, '    ');
   const text = `tls_server_config:\n  cert: |\n${indented('server.pem')}\n  key: |\n${indented('server-key.pem')}\n`;
   expect(loadWebConfig(write(text)).tls?.key.reveal()).toContain('BEGIN PRIVATE KEY');
@@ -130,17 +130,17 @@ it.each<[string, string, Omit<ClientRule, 'names'>]>([
   ['RequireClientCert', '', { asked: true, required: true, verified: false }],
   ['VerifyClientCertIfGiven', CA, { asked: true, required: false, verified: true }],
   ['RequireAndVerifyClientCert', CA, { asked: true, required: true, verified: true }],
-])('understands %s', (word, more, rule) => {
+])('reads client_auth_type: %s', (word, more, rule) => {
   expect(tlsWith(`  client_auth_type: ${word}\n${more}`)?.client).toEqual({ ...rule, names: undefined });
 });
 
-it('names every file that it is or would be made of', () => {
+it('lists every file that it reads, also missing ones', () => {
   const file = write('tls_server_config: { cert_file: a.pem, key_file: 7, client_ca_file: b.pem }\n');
   expect(readWebConfig(file).files).toEqual([file, join(scratch, 'a.pem'), join(scratch, 'b.pem')]);
   expect(readWebConfig(join(scratch, 'not-there.yml')).files).toEqual([join(scratch, 'not-there.yml')]);
 });
 
-it('tells that the file itself is missing', () => {
+it('reports a missing file', () => {
   const file = join(scratch, 'not-there.yml');
   expect(() => loadWebConfig(file)).toThrow(`${file}: does not exist: check the path`);
 });

@@ -112,7 +112,7 @@ describe('the service with a web configuration file', () => {
     clock.jump(1000);
     expect((await ask(service, { headers: basic('alice') })).status).toBe(200);
     const [line = '', ...more] = told('the web configuration was not read anew, the old one is in force');
-    expect(line).toContain('web.yml:3: basic_auth_users.bob: is no bcrypt hash');
+    expect(line).toContain('web.yml:3: basic_auth_users.bob: is not a bcrypt hash');
     expect(more).toEqual([]);
   });
 

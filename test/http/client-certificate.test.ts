@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import type { ClientRule } from '../../src/config/web-clients.ts';
+import type { ClientRule } from '../../src/config/web-tls.ts';
 import { admits, type ClientCertificate } from '../../src/http/client-certificate.ts';
 
 const rule = (asked: boolean, required: boolean, verified: boolean, names?: string[]): ClientRule => ({

@@ -3,7 +3,7 @@ import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { ClientRule } from '../../src/config/web-clients.ts';
+import type { ClientRule } from '../../src/config/web-tls.ts';
 import type { WebTls } from '../../src/config/web-tls.ts';
 import { serve } from '../../src/http/server.ts';
 import { Secret } from '../../src/lib/secret.ts';
@@ -23,7 +23,7 @@ const aTls = (more: Partial<WebTls> = {}, name = 'server'): WebTls => ({
   maxVersion: 'TLSv1.3',
   ciphers: undefined,
   curves: undefined,
-  preferOurOrder: true,
+  preferServerOrder: true,
   client: NOBODY_ASKED,
   ...more,
 });

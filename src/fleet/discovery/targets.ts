@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { hostAndPort, parseRouterUrl } from '../../config/address.ts';
 import type { DiscoveryConfig } from '../../config/schema.ts';
 import { hasControlCharacter, type Parsed, parseLabels } from '../../config/values.ts';
-import { parseYaml } from '../../config/yaml-text.ts';
+import { parseYamlValue } from '../../config/yaml.ts';
 
 /** A router that was found somewhere. */
 export interface Target {
@@ -26,7 +26,7 @@ const fileOfTargets = z.array(
 export function targetsOf(text: string, terms: Terms): Parsed<Target[]> {
   // A file that is being written may be empty for a moment: that would end every router in it.
   if (text.trim() === '') return { wrong: 'is empty: write [] when there are none' };
-  const yaml = parseYaml(text);
+  const yaml = parseYamlValue(text);
   if ('wrong' in yaml) return yaml;
   const groups = fileOfTargets.safeParse(yaml.value);
   if (!groups.success) return { wrong: "is no list of mappings with 'targets' and 'labels', as file_sd has" };

@@ -39,11 +39,11 @@ describe('a file of targets', () => {
     ],
     [
       '- targets: [a]\n  labels: {a-b: x}',
-      "has labels of which 'a-b' is no name of a label: letters, digits and underscores",
+      "has labels of which 'a-b' is not a label name: use letters, digits and underscores",
     ],
     [
       '- targets: [""]',
-      "has the target '', of which 'http://:8080' is no URL: write it like http://localhost:8080",
+      "has the target '', of which 'http://:8080' is not a URL: write it like http://localhost:8080",
     ],
     [
       '- targets: [a]\n  labels: {router: " "}',
@@ -51,7 +51,7 @@ describe('a file of targets', () => {
     ],
     [
       '- targets: ["user:word@a"]',
-      "has the target '…', of which the URL holds credentials: take them out and give the key as api_key or api_key_file",
+      "has the target '…', of which the URL contains credentials: remove them and set api_key or api_key_file",
     ],
   ])('that is wrong says so: %j', (text, wrong) => {
     expect(targetsOf(text, TERMS)).toEqual({ wrong });
