@@ -1,61 +1,52 @@
 import { diagnoseRouter } from '../doctor/diagnose.ts';
-import { diagnoseAudit } from '../doctor/diagnose-audit.ts';
-import { diagnoseMemory } from '../doctor/diagnose-memory.ts';
-import { diagnoseState } from '../doctor/diagnose-state.ts';
-import type { RouterEvidence } from '../doctor/evidence.ts';
-import { examineRouter } from '../doctor/examine.ts';
-import { examineAudit } from '../doctor/examine-audit.ts';
-import { examineMemory } from '../doctor/examine-memory.ts';
-import { examineState } from '../doctor/examine-state.ts';
-import type { Diagnosis } from '../doctor/finding.ts';
-import { conclude, formatDiagnosis, hasFailed, viewDiagnosis } from '../doctor/report.ts';
+import { AUDIT_CAUSES, diagnoseMemory, STATE_CAUSES } from '../doctor/exporter-causes.ts';
+import { examineAuditFile, examineStateFile } from '../doctor/files.ts';
+import { type Diagnosis, findCause } from '../doctor/finding.ts';
+import { examineMemory } from '../doctor/memory.ts';
+import { formatDiagnosis, formatSummary, hasFailed, viewDiagnosis } from '../doctor/report.ts';
+import { examineRouter, type RouterEvidence } from '../doctor/router-evidence.ts';
 import type { Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { OUTPUT_FLAG, outputOf, withDiscovered } from './one-off.ts';
+import { formatJson, printable } from './text.ts';
 
-/** `doctor`: looks, tells what is wrong and what to do, and changes nothing. */
 export const doctor: Command = {
   name: 'doctor',
-  summary: 'Tells what is wrong and what to do. It loads, wakes and unloads nothing.',
+  summary: 'Check the setup: what is wrong, and what to do. Changes nothing and loads no model.',
   flags: [OUTPUT_FLAG],
   configured: true,
   async run(call) {
     const output = outputOf(call);
     const { found: config, missed } = await withDiscovered(call.config(), call.terminal);
-    const { routers, follow, state, audit } = config;
     const show = (diagnosis: Diagnosis) => {
-      if (output === 'text') call.terminal.out(formatDiagnosis(diagnosis));
+      if (output === 'text') call.terminal.out(formatDiagnosis(printable(diagnosis)));
       return diagnosis;
     };
 
     const examined: RouterEvidence[] = [];
-    const diagnoses: Diagnosis[] = [];
-    // One after the other: two of them may be one server, which must not be asked twice at the same moment.
-    for (const router of routers) {
-      const evidence = await examineRouter(router, follow.request_timeout, new AbortController().signal);
-      diagnoses.push(show(diagnoseRouter(evidence, examined)));
+    const routers: Diagnosis[] = [];
+    // One after the other: two of them may be one server, which concurrent requests could freeze.
+    for (const router of config.routers) {
+      const evidence = await examineRouter(router, config.follow.request_timeout);
+      routers.push(show(diagnoseRouter(evidence, examined)));
       examined.push(evidence);
     }
-    const own = show({
-      name: 'exporter',
-      findings: [
-        diagnoseState(examineState(state.file)),
-        diagnoseAudit(examineAudit(audit.file)),
-        ...diagnoseMemory(await examineMemory(config, examined)),
-      ],
-    });
+    const files = [
+      findCause('state', STATE_CAUSES, examineStateFile(config.state.file)),
+      findCause('audit', AUDIT_CAUSES, examineAuditFile(config.audit.file)),
+    ].filter((finding) => finding !== undefined);
+    const memory = diagnoseMemory(await examineMemory(config, examined));
+    const exporter = show({ name: 'exporter', findings: [...files, ...memory] });
 
-    const exitCode = missed ? EXIT.unreachable : exitCodeOf(diagnoses, own);
-    const view = { routers: diagnoses.map(viewDiagnosis), exporter: viewDiagnosis(own), exit_code: exitCode };
-    call.terminal.out(
-      output === 'json' ? `${JSON.stringify(view, null, 2)}\n` : conclude([...diagnoses, own]),
-    );
+    // Without its routers, the service has nothing to do.
+    const failed = hasFailed([exporter]) ? EXIT.notDone : EXIT.done;
+    const exitCode = missed || hasFailed(routers) ? EXIT.unreachable : failed;
+    const view = {
+      routers: routers.map(viewDiagnosis),
+      exporter: viewDiagnosis(exporter),
+      exit_code: exitCode,
+    };
+    call.terminal.out(output === 'json' ? formatJson(view) : formatSummary([...routers, exporter]));
     return exitCode;
   },
 };
-
-/** Without its router, the service has nothing to do: that outweighs what is wrong with us. */
-function exitCodeOf(routers: readonly Diagnosis[], own: Diagnosis): number {
-  if (hasFailed(routers)) return EXIT.unreachable;
-  return hasFailed([own]) ? EXIT.notDone : EXIT.done;
-}

@@ -1,62 +1,40 @@
-import { diagnoseKey } from './diagnose-key.ts';
-import { diagnoseEvents, diagnoseLimit, diagnoseMetrics, diagnoseModels } from './diagnose-router.ts';
-import { diagnoseServer } from './diagnose-server.ts';
-import { diagnoseSilence } from './diagnose-silence.ts';
-import type { RouterEvidence } from './evidence.ts';
-import { type Diagnosis, type Finding, fine } from './finding.ts';
-import { identify } from './identify.ts';
-import { diagnoseIdentity } from './same-server.ts';
+import { diagnoseConnection } from './connection-causes.ts';
+import { type Diagnosis, type Finding, findCause } from './finding.ts';
+import {
+  EVENT_CAUSES,
+  IDENTITY_CAUSES,
+  LIMIT_CAUSES,
+  METRICS_CAUSES,
+  MODEL_CAUSES,
+} from './router-causes.ts';
+import type { RouterEvidence } from './router-evidence.ts';
+import { factsOf, type RouterFacts } from './router-facts.ts';
+import { KEY_CAUSES, SERVER_CAUSES } from './server-causes.ts';
 
-/** All that can be said of a router: of its evidence alone, and of those examined before it. */
-export function diagnoseRouter(evidence: RouterEvidence, before: readonly RouterEvidence[] = []): Diagnosis {
+/** The findings about a router. `earlier` are the routers examined before, one of which may be the same server. */
+export function diagnoseRouter(evidence: RouterEvidence, earlier: readonly RouterEvidence[] = []): Diagnosis {
   const { name, url } = evidence;
-  return { name, url, findings: findingsOf(evidence, before) };
+  const findings = findingsOf(factsOf(evidence, earlier));
+  return { name, url, findings: findings.filter((finding) => finding !== undefined) };
 }
 
-function findingsOf(evidence: RouterEvidence, before: readonly RouterEvidence[]): Finding[] {
-  const { props, models, peer } = evidence;
-  const silent = [props, models].find((reply) => reply?.kind === 'silence');
-  if (silent?.kind === 'silence') return [diagnoseSilence(evidence, silent.why, silent.detail)];
-
-  const connection = fine('connection', `${peer ?? new URL(evidence.url).host} answers`);
-  const server = identify(evidence);
-  switch (server.kind) {
-    case 'locked':
-      return [
-        connection,
-        diagnoseKey(evidence, server.by),
-        ...(server.listing ? [diagnoseModels(evidence, server.listing)] : []),
-      ];
-    case 'router': {
-      const { build } = server.props;
-      return [
-        connection,
-        ...(evidence.hasKey ? [fine('key', 'the API key is accepted')] : []),
-        fine('router', `llama.cpp in router mode${build ? `, build ${build}` : ''}`),
-        diagnoseModels(evidence, server.listing),
-        ...diagnoseLimit(server.props),
-        diagnoseMetrics(evidence, server.listing),
-        ...diagnoseEvents(evidence),
-        ...diagnoseIdentity(evidence, before),
-      ];
-    }
-    case 'look_alike':
-      return [
-        connection,
-        {
-          check: 'router',
-          mark: 'warn',
-          cause: 'no_role',
-          says: 'it lists models as a router does, but its /props does not say that it is one',
-          remedy: [
-            'It is followed. If a proxy is in between, let /props pass: it tells the build and --models-max.',
-          ],
-        },
-        diagnoseModels(evidence, server.listing),
-        ...diagnoseEvents(evidence),
-        ...diagnoseIdentity(evidence, before),
-      ];
-    default:
-      return [connection, diagnoseServer(evidence, server)];
-  }
+/** Without a connection, a key or a router, the later checks mean nothing. */
+function findingsOf(facts: RouterFacts): (Finding | undefined)[] {
+  const connection = diagnoseConnection(facts);
+  if (connection.mark === 'fail') return [connection];
+  const key = findCause('key', KEY_CAUSES, facts);
+  const models = facts.listing && findCause('models', MODEL_CAUSES, { ...facts, listing: facts.listing });
+  if (key?.mark === 'fail') return [connection, key, models];
+  const server = findCause('router', SERVER_CAUSES, facts);
+  if (server?.mark === 'fail') return [connection, server];
+  return [
+    connection,
+    key,
+    server,
+    models,
+    findCause('limit', LIMIT_CAUSES, facts),
+    findCause('metrics', METRICS_CAUSES, facts),
+    findCause('events', EVENT_CAUSES, facts),
+    findCause('identity', IDENTITY_CAUSES, facts),
+  ];
 }

@@ -1,92 +1,51 @@
-/** How bad it is: `note` is worth knowing and needs nothing; `warn` works, but not fully; `fail` does not work. */
+/** `note` needs no action; `warn` works in part; `fail` does not work. */
 export type Mark = 'ok' | 'note' | 'warn' | 'fail';
 
-/** What was looked at, in the order in which it is looked at. */
-export type Check =
-  | 'connection'
-  | 'key'
-  | 'router'
-  | 'models'
-  | 'limit'
-  | 'metrics'
-  | 'events'
-  | 'identity'
-  | 'state'
-  | 'audit'
-  | 'memory';
-
-/** The stable word for what was found, for scripts; `fine` when there is nothing to tell. */
-export type Cause =
-  | 'fine'
-  // connection
-  | 'connection_refused'
-  | 'unknown_host'
-  | 'no_name_server'
-  | 'no_route'
-  | 'no_connection'
-  | 'no_answer'
-  | 'connection_closed'
-  | 'not_http'
-  | 'https_expected'
-  | 'http_expected'
-  | 'certificate'
-  | 'network_error'
-  // key
-  | 'key_missing'
-  | 'key_wrong'
-  | 'proxy_password'
-  | 'forbidden'
-  // router
-  | 'wrong_port'
-  | 'redirect'
-  | 'proxy_error'
-  | 'server_error'
-  | 'single_model'
-  | 'no_router_build'
-  | 'openai_only'
-  | 'no_status'
-  | 'no_role'
-  | 'unknown_shape'
-  // models, limit, metrics, events
-  | 'no_models'
-  | 'malformed_models'
-  | 'unknown_status'
-  | 'unlimited'
-  | 'metrics_off'
-  | 'metrics_untold'
-  | 'metrics_unanswered'
-  | 'no_event_stream'
-  | 'event_stream_silent'
-  | 'event_stream_error'
-  // identity, state, audit
-  | 'same_server'
-  | 'state_not_kept'
-  | 'state_unwritable'
-  | 'state_unreadable'
-  | 'state_damaged'
-  | 'audit_not_kept'
-  | 'audit_unwritable'
-  // memory
-  | 'no_gpu'
-  | 'source_failed'
-  | 'processes_hidden';
-
-/** One thing that was looked at, what was found, and what to do, a sentence or two each. */
+/** One thing that was checked, what was found, and what to do. */
 export interface Finding {
-  check: Check;
+  check: string;
   mark: Mark;
-  cause: Cause;
+  /** A stable word for scripts; `fine` when nothing is wrong. */
+  cause: string;
   says: string;
   remedy: readonly string[];
 }
 
-/** All that was found about one router, or about ourselves. */
+/** The findings about one router, or about the exporter itself. */
 export interface Diagnosis {
   name: string;
-  url?: string;
+  url?: string | undefined;
   findings: readonly Finding[];
 }
 
-export function fine(check: Check, says: string): Finding {
-  return { check, mark: 'ok', cause: 'fine', says, remedy: [] };
+/** A cause: how to recognize it, what it means, what to do. */
+export interface Cause<Facts> {
+  cause: string;
+  /** Default: `fail`. */
+  mark?: Mark;
+  when(facts: Facts): boolean;
+  says(facts: Facts): string;
+  remedy?(facts: Facts): readonly string[];
+}
+
+/** The finding for the first cause in the table that the facts show. */
+export function findCause<Facts>(
+  check: string,
+  causes: readonly Cause<Facts>[],
+  facts: Facts,
+): Finding | undefined {
+  const found = causes.find(({ when }) => when(facts));
+  if (!found) return undefined;
+  const { cause, mark = 'fail', says, remedy } = found;
+  return { check, mark, cause, says: says(facts), remedy: remedy?.(facts) ?? [] };
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** One line of at most 60 characters, without control characters. */
+export function excerpt(text: string): string {
+  const line = text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
+  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
 }

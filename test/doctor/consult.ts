@@ -5,14 +5,14 @@ import { loadConfig } from '../../src/config/load.ts';
 
 type Given = [status: number, headers: Record<string, string>, body: string];
 
-/** What a made-up server answers, by path; `*` is every other. */
+/** The answers of a scripted server by path; `*` is for every other path. */
 export type Answers = Readonly<Record<string, Given>>;
 
 export const json = (status: number, body: unknown, headers: Record<string, string> = {}): Given => {
   return [status, { 'content-type': 'application/json', ...headers }, JSON.stringify(body)];
 };
 
-/** Servers of one test, closed all at once. */
+/** Servers of one test. */
 export function createServers() {
   const closers: (() => void)[] = [];
   const open = (server: Server): Promise<number> => {
@@ -28,7 +28,7 @@ export function createServers() {
   };
   return {
     open,
-    /** `hangsUp`: closes the connection after every answer, and does not say so. */
+    /** `hangsUp`: closes the connection after every answer without a header that says so. */
     answering: (answers: Answers, hangsUp = false) => {
       return open(
         createServer((request: IncomingMessage, response: ServerResponse) => {
@@ -38,7 +38,7 @@ export function createServers() {
         }),
       );
     },
-    /** Speaks no HTTP: does this with every connection. */
+    /** Speaks no HTTP: calls `greet` with every connection. */
     odd: (greet: (socket: Socket) => void) => open(createTcpServer(greet)),
     close() {
       for (const close of closers.splice(0)) close();
@@ -49,11 +49,11 @@ export function createServers() {
 export interface Consultation {
   key?: string;
   flags?: Record<string, string>;
-  /** Default: no. Simulated routers have no processes that could be found. */
+  /** Default: no, because simulated routers have no processes. */
   local?: 'auto' | 'no';
 }
 
-/** `doctor` on these routers: all that it prints, ports replaced by PORT, and its exit code. */
+/** The output of `doctor` for these routers, with PORT instead of their ports, and its exit code. */
 export async function consult(
   urls: readonly string[],
   { key, flags = {}, local = 'no' }: Consultation = {},
@@ -63,7 +63,7 @@ export async function consult(
     flags: {
       router: [...urls],
       'follow.request-timeout': '100ms',
-      // Not the cards of whatever machine this runs on.
+      // Not the GPUs of the machine that runs the tests.
       ...{ 'path.sysfs': '/nowhere', 'memory.nvidia-smi': '' },
       ...flags,
     },

@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Reply } from '../../src/backends/llama-server/probe.ts';
+import type { Why } from '../../src/backends/llama-server/silence.ts';
 import { diagnoseRouter } from '../../src/doctor/diagnose.ts';
-import { diagnoseState } from '../../src/doctor/diagnose-state.ts';
-import type { RouterEvidence } from '../../src/doctor/evidence.ts';
+import { STATE_CAUSES } from '../../src/doctor/exporter-causes.ts';
+import { findCause } from '../../src/doctor/finding.ts';
+import type { RouterEvidence } from '../../src/doctor/router-evidence.ts';
 
 const said = (status: number, body: unknown, more: Partial<Reply> = {}): Reply => ({
   ...{
@@ -16,13 +18,13 @@ const said = (status: number, body: unknown, more: Partial<Reply> = {}): Reply =
   body: typeof body === 'string' ? body : JSON.stringify(body),
   ...(more as object),
 });
-const silent = (why: 'no_answer' | 'closed'): Reply => ({ kind: 'silence', why, detail: '' });
+const silent = (why: Why, detail = ''): Reply => ({ kind: 'silence', why, detail });
 const listing = (...statuses: unknown[]) => {
   return said(200, { data: statuses.map((status, index) => ({ id: `m${index}`, status })) });
 };
 const stream = said(200, '', { contentType: 'text/event-stream' });
 
-/** Of a router that is well, but for what is given. */
+/** Evidence of a router without problems, except for what is given. */
 const evidence = (given: Partial<RouterEvidence> = {}): RouterEvidence => ({
   ...{ name: 'gpu1', url: 'http://gpu1:8080', hasKey: false, timeoutSeconds: 5, peer: '10.0.0.1:8080' },
   props: said(200, { role: 'router', max_instances: 4 }),
@@ -31,7 +33,7 @@ const evidence = (given: Partial<RouterEvidence> = {}): RouterEvidence => ({
   ...given,
 });
 
-/** `check mark cause` of everything that is not fine. */
+/** `check mark cause` of every finding that is not fine. */
 const found = (given: Partial<RouterEvidence>) =>
   diagnoseRouter(evidence(given))
     .findings.filter(({ cause }) => cause !== 'fine')
@@ -42,83 +44,87 @@ const elsewhere = (status: number, body: unknown, more: Partial<Reply> = {}) =>
   said(status, body, { server: '', ...more });
 const untold = 'metrics note metrics_untold';
 
-describe('what a router is found to be', () => {
+describe('diagnoseRouter finds the cause of a router', () => {
   it.each<[string, Partial<RouterEvidence>, string[]]>([
-    ['well, but nothing is loaded', {}, [untold]],
-    ['well', { models: listing('loaded'), metrics: { model: 'm0', reply: said(200, '') } }, []],
+    ['without problems, with no model loaded', {}, [untold]],
+    ['without problems', { models: listing('loaded'), metrics: { model: 'm0', reply: said(200, '') } }, []],
     ['without --metrics', { metrics: { model: 'm0', reply: said(501, '') } }, ['metrics warn metrics_off']],
     [
-      'unloading its model',
+      'that is unloading its model',
       { metrics: { model: 'm0', reply: said(500, 'proxy error') } },
       ['metrics warn metrics_unanswered'],
     ],
     [
-      'busy for long',
+      'whose model is busy for long',
       { metrics: { model: 'm0', reply: silent('no_answer') } },
       ['metrics warn metrics_unanswered'],
     ],
-    ['a model short', { metrics: { model: 'm0', reply: said(400, '') } }, [untold]],
+    ['whose model was unloaded meanwhile', { metrics: { model: 'm0', reply: said(400, '') } }, [untold]],
     ['without event stream', { events: notFound }, [untold, 'events warn no_event_stream']],
     [
-      'with a stream that is held back',
+      'with a stream that a proxy buffers',
       { events: silent('no_answer') },
       [untold, 'events warn event_stream_silent'],
     ],
     ['with a broken stream', { events: said(500, '') }, [untold, 'events warn event_stream_error']],
-    ['with a stream that wants a key', { events: said(401, '') }, ['key fail key_missing']],
+    ['with a stream that requires a key', { events: said(401, '') }, ['key fail key_missing']],
     ['with a key that is wrong', { hasKey: true, props: said(401, '') }, ['key fail key_wrong']],
     [
-      'behind a password',
+      'behind a proxy with passwords',
       { props: elsewhere(401, '', { authenticate: 'Basic realm="x"' }) },
       ['key fail proxy_password'],
     ],
-    ['behind a list of addresses', { props: elsewhere(403, '') }, ['key fail forbidden']],
+    ['behind a proxy that forbids access', { props: elsewhere(403, '') }, ['key fail forbidden']],
     [
-      'with statuses of its own',
+      'with unknown statuses',
       { models: listing('loaded', 'warming', 'warming') },
       ['models warn unknown_status', untold],
     ],
     ['with no statuses', { models: listing(undefined, 7) }, ['models fail unknown_shape', untold]],
     [
-      'with nonsense among its models',
+      'with a malformed model',
       { models: said(200, { data: [{ id: 'a', status: 'loaded' }, {}] }) },
       ['models warn malformed_models', untold],
     ],
     [
-      'with nonsense for models',
+      'with malformed models only',
       { models: said(200, { data: [{}, 1, null] }) },
       ['models fail unknown_shape', untold],
     ],
     ['without models', { models: listing() }, ['models warn no_models', untold]],
-    ['with a listing that is none', { models: said(200, []) }, ['router fail unknown_shape']],
-    ['silent after its first answer', { models: silent('closed') }, ['connection fail connection_closed']],
+    ['whose listing is not a listing', { models: said(200, []) }, ['router fail unknown_shape']],
     [
-      'a single-model server that loads',
+      'that closes the connection after its first answer',
+      { models: silent('closed') },
+      ['connection fail connection_closed'],
+    ],
+    [
+      'that is a single-model server, loading',
       { props: said(503, { error: { message: 'Loading model' } }), models: notFound },
       ['router fail single_model'],
     ],
     [
-      'a single-model server with a role',
+      'that is a single-model server with a role',
       { props: said(200, { role: 'model' }), models: listing(undefined) },
       ['router fail single_model'],
     ],
     [
-      'one behind a proxy',
+      'that is a single-model server behind a proxy',
       { props: elsewhere(200, { default_generation_settings: {} }), models: listing(undefined) },
       ['router fail single_model'],
     ],
     [
-      'an old llama-server',
+      'that is an old llama-server',
       { props: said(200, {}), models: notFound, openai: listing(undefined) },
       ['router fail no_router_build'],
     ],
     [
-      'something for OpenAI clients',
+      'that is another OpenAI-compatible server',
       { props: elsewhere(404, ''), models: elsewhere(404, ''), openai: listing(undefined) },
       ['router fail openai_only'],
     ],
     [
-      'LM Studio',
+      'that is LM Studio',
       {
         props: elsewhere(200, { error: 'Unexpected endpoint' }),
         models: elsewhere(200, { error: 'Unexpected endpoint' }),
@@ -127,37 +133,41 @@ describe('what a router is found to be', () => {
       ['router fail openai_only'],
     ],
     [
-      'an HTTPS server',
+      'that is an HTTPS server',
       {
         props: elsewhere(400, ''),
         models: elsewhere(400, 'Client sent an HTTP request to an HTTPS server.'),
       },
       ['router fail https_expected'],
     ],
-    ['broken', { props: elsewhere(500, 'oh'), models: elsewhere(500, 'oh') }, ['router fail server_error']],
+    [
+      'that answers 500',
+      { props: elsewhere(500, 'oh'), models: elsewhere(500, 'oh') },
+      ['router fail server_error'],
+    ],
   ])('%s', (_, given, expected) => {
     expect(found(given)).toEqual(expected);
   });
 });
 
-describe('the limit', () => {
+describe('the limit of models in memory', () => {
   const limitOf = (props: object) =>
     diagnoseRouter(evidence({ props: said(200, { role: 'router', ...props }) }))
       .findings.filter(({ check }) => check === 'limit')
       .map(({ says }) => says);
 
-  it('is told with how models are loaded', () => {
+  it('is shown with --no-models-autoload', () => {
     expect(limitOf({ max_instances: 1, models_autoload: false })).toEqual([
-      'at most 1 model in memory (--models-max), loaded only when told to',
+      'at most 1 model in memory (--models-max), loaded only on request',
     ]);
   });
 
-  it('is not made up', () => {
+  it('is absent when the router does not report it', () => {
     expect(limitOf({})).toEqual([]);
   });
 });
 
-describe('one server or two', () => {
+describe('two routers are the same server', () => {
   const running = (port: number) =>
     said(200, { data: [{ id: 'a', status: { value: 'loaded', args: ['--port', String(port)] } }] });
   const isTwin = (one: Partial<RouterEvidence>, other: Partial<RouterEvidence>) =>
@@ -181,14 +191,38 @@ describe('one server or two', () => {
   });
 });
 
+it.each<[Why, string, string, string]>([
+  ['unknown_host', '', 'the host name gpu1 does not exist', 'getent hosts gpu1'],
+  ['no_name_server', '', 'no name server answers, so gpu1 cannot be resolved', '/etc/resolv.conf'],
+  ['no_route', 'EHOSTUNREACH', 'no route to gpu1:8080 (EHOSTUNREACH)', 'machine is up'],
+  ['no_connection', '', 'gpu1:8080 does not respond: no connection within 5 s', 'no firewall drops'],
+  ['refused', '', 'gpu1:8080 refuses connections: no program listens there', '--host 0.0.0.0'],
+  ['certificate', 'CERT_HAS_EXPIRED', 'is not trusted (CERT_HAS_EXPIRED)', 'renew it'],
+  ['certificate', 'ERR_TLS_CERT_ALTNAME_INVALID', 'is not trusted', 'use that name in the URL'],
+  ['certificate', 'SELF_SIGNED_CERT_IN_CHAIN', 'is not trusted', 'NODE_EXTRA_CA_CERTS=/path/to/ca.pem'],
+  ['other', 'EACCES', 'the connection to gpu1:8080 fails: EACCES', 'curl -v http://gpu1:8080/health'],
+])('a connection that fails with %s %s has a remedy', (why, detail, says, remedy) => {
+  const [finding, ...more] = diagnoseRouter(evidence({ props: silent(why, detail) })).findings;
+  expect(more).toEqual([]);
+  expect(finding).toMatchObject({ check: 'connection', mark: 'fail' });
+  expect(finding?.says).toContain(says);
+  expect(finding?.remedy.join('\n')).toContain(remedy);
+});
+
+it('a refused connection to a URL without a port has the default port as a hint', () => {
+  const given = { url: 'https://gpu1/llama', props: silent('refused') };
+  const [finding] = diagnoseRouter(evidence(given)).findings;
+  expect(finding?.remedy).toContain('The URL has no port: https uses 443.');
+});
+
 it.each([
-  ['EACCES', '/var/lib must be writable for the user that the service runs as (here: user ID 1000).'],
-  ['EROFS', '/var/lib is read-only: mount a writable volume there, or choose another state.file.'],
-  ['ENOSPC', 'No space is left in /var/lib: make some.'],
+  ['EACCES', 'Make /var/lib writable for the user of the service (user ID here: 1000).'],
+  ['EROFS', '/var/lib is read-only: mount a writable volume there, or change state.file.'],
+  ['ENOSPC', 'Free space in /var/lib: none is left.'],
   ['ENOTDIR', '/var/lib is a file, not a folder: correct state.file.'],
-])('a state file that cannot be written for %s says what to do', (code, remedy) => {
-  const state = { kind: 'unwritable', path: '/var/lib/s.json', folder: '/var/lib', code, uid: 1000 } as const;
-  const finding = diagnoseState(state);
+])('a state file that cannot be written because of %s has a remedy', (code, remedy) => {
+  const file = { kind: 'unwritable', path: '/var/lib/s.json', folder: '/var/lib', code, uid: 1000 } as const;
+  const finding = findCause('state', STATE_CAUSES, file);
   expect(finding).toMatchObject({ mark: 'fail', says: `/var/lib/s.json cannot be written (${code})` });
-  expect(finding.remedy[0]).toBe(remedy);
+  expect(finding?.remedy[0]).toBe(remedy);
 });

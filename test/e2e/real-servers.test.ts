@@ -55,10 +55,12 @@ describe('a real router', () => {
     expect(stream.headers.get('content-type')).toBe('text/event-stream');
     const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
     expect(await post('/models/load', 'tiny-b')).toBe(200);
-    let told = '';
-    while (!told.includes('"status":"loaded"')) told += (await reader?.read())?.value ?? '';
+    let received = '';
+    while (!received.includes('"status":"loaded"')) received += (await reader?.read())?.value ?? '';
     await reader?.cancel();
-    expect(told).toMatch(/^data: {"model":"tiny-b","event":"model_status","data":{"status":"loading"}}\n\n/);
+    expect(received).toMatch(
+      /^data: {"model":"tiny-b","event":"model_status","data":{"status":"loading"}}\n\n/,
+    );
   });
 
   test('fails to load a broken model', async () => {

@@ -1,0 +1,102 @@
+import { accessSync, constants, copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { savedHold } from '../hold/hold.ts';
+import { codeOf } from '../lib/error-code.ts';
+import { savedCounter } from '../metrics/registry.ts';
+import { savedUnload } from '../models/store.ts';
+import { createStateFile } from '../state/state-file.ts';
+import { guardRecord } from '../unload/guards.ts';
+import { operation } from '../unload/report.ts';
+
+/** Whether the service can use a file. `code` and `folder` say what is in the way. */
+export interface FileEvidence {
+  path: string;
+  /** `new`: it does not exist, but can be created. */
+  kind: 'unset' | 'new' | 'usable' | 'damaged' | 'unreadable' | 'unwritable';
+  code: string;
+  folder: string;
+  /** The user that runs doctor. */
+  uid: number | undefined;
+}
+
+const STATE_SCHEMAS = {
+  counters: z.array(savedCounter),
+  lastUnloads: z.array(savedUnload),
+  holds: z.array(savedHold),
+  operations: z.array(operation),
+  guards: z.array(guardRecord),
+};
+
+/** Reads a copy of the state file as the service does. The file itself stays as it is. */
+export function examineStateFile(path: string): FileEvidence {
+  if (path === '') return evidence(path, 'unset');
+  const obstacle = obstacleTo(path);
+  if (obstacle) return evidence(path, 'unwritable', obstacle);
+  if (typeAt(dirname(path)) !== 'folder') return evidence(path, 'new');
+  let trial: string;
+  try {
+    trial = mkdtempSync(`${path}.doctor-`);
+  } catch (error) {
+    return evidence(path, 'unwritable', { code: codeOf(error) });
+  }
+  try {
+    const copy = join(trial, 'state');
+    copyFileSync(path, copy);
+    return evidence(path, createStateFile(copy, STATE_SCHEMAS).read().ok ? 'usable' : 'damaged');
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ENOENT') return evidence(path, 'new');
+    return evidence(path, code === 'ENOSPC' ? 'unwritable' : 'unreadable', { code });
+  } finally {
+    rmSync(trial, { recursive: true, force: true });
+  }
+}
+
+/** Checks whether the audit file can be appended to, or created. An existing one needs no writable folder. */
+export function examineAuditFile(path: string): FileEvidence {
+  if (path === '') return evidence(path, 'unset');
+  const exists = typeAt(path) === 'file';
+  const code = exists ? refusalOf(path) : undefined;
+  const obstacle = exists ? code && { code } : obstacleTo(path);
+  return obstacle ? evidence(path, 'unwritable', obstacle) : evidence(path, exists ? 'usable' : 'new');
+}
+
+function evidence(
+  path: string,
+  kind: FileEvidence['kind'],
+  { code = '', folder = dirname(path) }: { code?: string; folder?: string } = {},
+): FileEvidence {
+  return { path, kind, code, folder, uid: process.getuid?.() };
+}
+
+/** Why a file cannot be created or replaced at this path, and the folder at fault. */
+function obstacleTo(path: string): { code: string; folder: string } | undefined {
+  let folder = dirname(path);
+  if (typeAt(path) === 'folder') return { code: 'EISDIR', folder };
+  // The service creates missing folders.
+  while (['ENOENT', 'ENOTDIR'].includes(typeAt(folder)) && dirname(folder) !== folder)
+    folder = dirname(folder);
+  const type = typeAt(folder);
+  const code = type === 'folder' ? refusalOf(folder) : type === 'file' ? 'ENOTDIR' : type;
+  return code === undefined ? undefined : { code, folder };
+}
+
+/** The error code when this user may not write to the path. */
+function refusalOf(path: string): string | undefined {
+  try {
+    accessSync(path, typeAt(path) === 'folder' ? constants.W_OK | constants.X_OK : constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return codeOf(error);
+  }
+}
+
+/** `folder`, `file` for anything else, or an error code. */
+function typeAt(path: string): string {
+  try {
+    return statSync(path).isDirectory() ? 'folder' : 'file';
+  } catch (error) {
+    return codeOf(error);
+  }
+}

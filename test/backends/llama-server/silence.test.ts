@@ -1,0 +1,42 @@
+import { expect, it } from '@jest/globals';
+import { silenceOf } from '../../../src/backends/llama-server/silence.ts';
+
+const anError = (code: string, more: object = {}) =>
+  Object.assign(new Error(`it failed: ${code}`), { code }, more);
+
+it.each([
+  ['ECONNREFUSED', 'refused'],
+  ['ENOTFOUND', 'unknown_host'],
+  ['EAI_AGAIN', 'no_name_server'],
+  ['EHOSTUNREACH', 'no_route'],
+  ['ENETUNREACH', 'no_route'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'no_connection'],
+  ['ETIMEDOUT', 'no_connection'],
+  ['ECONNRESET', 'closed'],
+  ['UND_ERR_SOCKET', 'closed'],
+  ['EPROTO', 'not_http'],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'not_http'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'certificate'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'certificate'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'certificate'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'certificate'],
+  ['CERT_HAS_EXPIRED', 'certificate'],
+  ['EACCES', 'other'],
+])('%s means %s', (code, why) => {
+  expect(silenceOf(anError(code), false, false)).toMatchObject({ why, detail: code });
+});
+
+it('finds the innermost error', () => {
+  const each = new AggregateError([anError('ECONNREFUSED'), anError('ETIMEDOUT')]);
+  expect(silenceOf(new TypeError('fetch failed', { cause: each }), false, false).why).toBe('refused');
+});
+
+it('quotes what came instead of HTTP', () => {
+  const error = anError('', { name: 'HTTPParserError', code: undefined, data: 'SSH-2.0' });
+  expect(silenceOf(error, true, false)).toMatchObject({ why: 'not_http', detail: 'SSH-2.0' });
+});
+
+it('distinguishes a host that does not respond from a server that does not answer', () => {
+  expect(silenceOf(anError('ABORT_ERR'), false, true).why).toBe('no_connection');
+  expect(silenceOf(anError('ABORT_ERR'), true, true).why).toBe('no_answer');
+});
