@@ -1,7 +1,7 @@
 // The real service, filled with models until it shows as many series as requested. `kind` says what happens
 // after every scrape: nothing (quiet), or one change of one model (lively).
 import { subscribe } from 'node:diagnostics_channel';
-import { applyEvent, applyListing, setProps, setStream } from '../../dist/src/models/observations.js';
+import { applyEvent, applyListing, setStream } from '../../dist/src/models/observations.js';
 import { listed, startRouterlessService, statusEvent } from '../support/routerless-service.mjs';
 import { takeTask } from '../support/task.mjs';
 
@@ -44,7 +44,7 @@ function addModel(store, models) {
   const state = store.router(router) ?? store.add(router, `http://${router}`);
   models.push({ router, model });
   const ids = models.filter((each) => each.router === router).map((each) => each.model);
-  setProps(store, state, { modelsMax: 4, autoload: true, build: 'b11669-0123abcd' });
+  state.props = { modelsMax: 4, autoload: true, build: 'b11669-0123abcd' };
   setStream(store, state, 'connected');
   applyListing(store, state, { models: ids.map((id) => listed(id, 'unloaded')), malformed: [] });
   for (const status of [...LIFE, ...LIFE]) applyEvent(store, state, statusEvent(model, status));

@@ -2,7 +2,7 @@ import type { RouterClient } from '../backends/llama-server/client.ts';
 import type { Samples } from '../metrics/family.ts';
 import { parseExposition } from '../metrics/parse.ts';
 import type { RouterFault } from '../models/feed.ts';
-import { setActivity, setEngineMetrics } from '../models/observations.ts';
+import { setActivity } from '../models/observations.ts';
 import type { Activity, RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 
@@ -54,13 +54,13 @@ export interface ProbeParts {
  * `--metrics` it reads the slots, which keeps the model awake. Never call it for a sleeping model.
  */
 export async function probeActivity(model: string, parts: ProbeParts): Promise<ProbeResult> {
-  const { store, router, client, signal } = parts;
+  const { router, client, signal } = parts;
   if (router.engineMetrics !== 'disabled') {
     const answer = await client.metrics(model, signal);
     if (!answer.ok) return unreadable(answer.fault);
     if (answer.value.kind === 'not_loaded') return { kind: 'gone' };
     if (answer.value.kind === 'text') return readMetrics(model, answer.value.text, parts);
-    setEngineMetrics(store, router, 'disabled');
+    router.engineMetrics = 'disabled';
   }
   const answer = await client.slots(model, signal);
   if (!answer.ok) return unreadable(answer.fault);

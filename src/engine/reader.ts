@@ -4,7 +4,7 @@ import { within } from '../lib/within.ts';
 import type { Samples } from '../metrics/family.ts';
 import { parseExposition } from '../metrics/parse.ts';
 import type { RouterAnswer } from '../models/feed.ts';
-import { setActivity, setEngineMetrics } from '../models/observations.ts';
+import { setActivity } from '../models/observations.ts';
 import type { RouterState, Transition } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 import { activityOf } from './activity.ts';
@@ -28,8 +28,6 @@ export type ReadingChange = { router: string } & (
 /** Reads the own metrics of one router's models. */
 export interface EngineReader {
   readings(): readonly EngineReading[];
-  /** Another number after every change of the readings: for caches. */
-  version(): number;
   /** Reads what is older than the interval; resolves when that is done, after `budgetMs` at the latest. */
   freshen(budgetMs: number): Promise<void>;
   /** Resolves when every loaded model has been tried, after `budgetMs` at the latest. */
@@ -78,7 +76,6 @@ interface ReaderState extends EngineReaderParts {
   models: Map<string, ModelReader>;
   nextRound: Alarm;
   ending: AbortController;
-  version: number;
 }
 
 /**
@@ -93,7 +90,6 @@ export function startEngineReader(parts: EngineReaderParts): EngineReader {
     models: new Map(),
     nextRound: createAlarm(store.clock),
     ending: new AbortController(),
-    version: 0,
   };
   const stopListening = store.onTransition((transition) => {
     if (transition.router === router.name) onTransition(state, transition);
@@ -105,7 +101,6 @@ export function startEngineReader(parts: EngineReaderParts): EngineReader {
       [...models].flatMap(([model, { succeeded, good }]) =>
         succeeded === undefined ? [] : [{ model, succeeded, good }],
       ),
-    version: () => state.version,
     async freshen(budgetMs) {
       // A model that failed last time is left to the next round: it would delay every scrape.
       const stale = dueModels(state).filter((model) => models.get(model)?.succeeded !== false);
@@ -145,17 +140,14 @@ async function keepReading(state: ReaderState): Promise<void> {
 }
 
 function onTransition(state: ReaderState, transition: Transition): void {
-  const { store, router, models, nextRound } = state;
+  const { router, models, nextRound } = state;
   if (transition.kind === 'router' && transition.change === 'up') {
-    setEngineMetrics(store, router, 'unknown'); // It may have been restarted with --metrics.
+    router.engineMetrics = 'unknown'; // It may have been restarted with --metrics.
     nextRound.ring();
   } else if (transition.kind === 'model') {
     const { kind } = transition.change;
     if (kind === 'loaded' || kind === 'woke') nextRound.ring();
-    if (kind === 'unloaded' || kind === 'vanished') {
-      models.delete(transition.model);
-      state.version += 1;
-    }
+    if (kind === 'unloaded' || kind === 'vanished') models.delete(transition.model);
   }
 }
 
@@ -201,7 +193,7 @@ function applyAnswer(
   reader: ModelReader,
   answer: RouterAnswer<EngineMetrics>,
 ): void {
-  const { store, router, models, report } = state;
+  const { router, models, report } = state;
   if (!answer.ok) {
     // A model that was unloaded or fell asleep before its answer has not failed.
     const isLoaded = router.models.get(model)?.lifecycle.status === 'loaded';
@@ -210,9 +202,8 @@ function applyAnswer(
     accept(state, model, reader, answer.value.text);
   } else if (answer.value.kind === 'disabled') {
     if (router.engineMetrics !== 'disabled') report({ kind: 'disabled', router: router.name });
-    setEngineMetrics(store, router, 'disabled');
+    router.engineMetrics = 'disabled';
     models.clear();
-    state.version += 1;
   }
 }
 
@@ -224,8 +215,7 @@ function accept(state: ReaderState, model: string, reader: ModelReader, text: st
   const at = store.clock.now();
   reader.succeeded = true;
   reader.good = { samples: parsed.value, at };
-  state.version += 1;
-  setEngineMetrics(store, router, 'enabled');
+  router.engineMetrics = 'enabled';
   const before = router.models.get(model)?.activity;
   setActivity(store, router, model, activityOf(parsed.value, at, before));
 }
@@ -234,15 +224,12 @@ function fail(state: ReaderState, model: string, reader: ModelReader, why: strin
   const { store, router, report } = state;
   if (reader.succeeded !== false) report({ kind: 'failed', router: router.name, model, why });
   reader.succeeded = false;
-  state.version += 1;
   setActivity(store, router, model, undefined);
 }
 
 function dropOldReadings(state: ReaderState): void {
   const { store, models, pace } = state;
   for (const reader of models.values()) {
-    if (!reader.good || store.clock.now() - reader.good.at <= pace.keepMs) continue;
-    reader.good = undefined;
-    state.version += 1;
+    if (reader.good && store.clock.now() - reader.good.at > pace.keepMs) reader.good = undefined;
   }
 }

@@ -22,8 +22,8 @@ export interface Fleet {
   store: Store;
   onNotice(listener: (notice: Notice) => void): () => void;
   onReadingChange(listener: (change: ReadingChange) => void): () => void;
-  /** The models' own metrics, by router; `version` changes with any of them. */
-  engine: { readings(): readonly RouterReadings[]; version(): number };
+  /** The models' own metrics, by router. */
+  engine: { readings(): readonly RouterReadings[] };
   /** Reads the models' own metrics that are older than the interval, within `budgetMs`. */
   freshen(budgetMs: number): Promise<void>;
   /** The same, and waits for requests under way and for models that failed before. */
@@ -67,8 +67,6 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
   const notices = createListeners<Notice>();
   const readingChanges = createListeners<ReadingChange>();
   const followed = new Map<string, FollowedRouter>();
-  /** Grows by more than any reader's version when a reader starts or stops, so that no two sums are equal. */
-  let readerChanges = 0;
 
   return {
     store,
@@ -77,8 +75,6 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
     engine: {
       readings: () =>
         [...followed].map(([router, { reader }]) => ({ router, readings: reader?.readings() ?? [] })),
-      version: () =>
-        [...followed.values()].reduce((sum, { reader }) => sum + (reader?.version() ?? 0), readerChanges),
     },
     async freshen(budgetMs) {
       await Promise.all([...followed.values()].map(({ reader }) => reader?.freshen(budgetMs)));
@@ -143,7 +139,6 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
     };
     const tracker = startTracker({ feed: client, store, router: state, pace, notice: notices.tell });
     const reader = readEngine ? startReader(state, client, config) : undefined;
-    readerChanges += 2 ** 32;
     const ending = new AbortController();
     setMaxListeners(0, ending.signal); // One for every request under way.
     followed.set(name, { state, settings: settingsOf(router, config), client, tracker, reader, ending });
@@ -166,7 +161,6 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
   ): Promise<void> {
     followed.delete(state.name);
     ending.abort();
-    readerChanges += 2 ** 32;
     await Promise.all([tracker.stop(), reader?.stop()]);
     await client.close();
     if (nextUrl !== state.url) store.remove(state.name);

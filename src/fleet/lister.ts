@@ -1,6 +1,6 @@
 import { createAlarm } from '../lib/alarm.ts';
 import type { RouterFeed } from '../models/feed.ts';
-import { applyListing, markDown, setProps } from '../models/observations.ts';
+import { applyListing, markDown } from '../models/observations.ts';
 import type { Notice, RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 
@@ -77,7 +77,7 @@ export function createLister(
     const result = applyListing(store, router, listing.value, newer);
     // Last, because a router may be slow to answer: the models do not wait for it.
     const props = await propsAnswer;
-    if (props.ok && !signal.aborted) setProps(store, router, props.value);
+    if (props.ok && !signal.aborted) router.props = props.value;
     return result;
   }
 

@@ -1,4 +1,4 @@
-import type { ListedModel, Listing, ModelFacts, RouterEvent, RouterFault, RouterProps } from './feed.ts';
+import type { ListedModel, Listing, ModelFacts, RouterEvent, RouterFault } from './feed.ts';
 import {
   advance,
   cancelUnloadRequest,
@@ -7,14 +7,7 @@ import {
   settleReason,
   vanish,
 } from './lifecycle.ts';
-import type {
-  Activity,
-  Change,
-  EngineMetricsState,
-  ModelState,
-  RouterState,
-  StreamState,
-} from './router-state.ts';
+import type { Activity, Change, ModelState, RouterState, StreamState } from './router-state.ts';
 import { isRunning } from './status.ts';
 import type { Store } from './store.ts';
 import { causeOfReload, forgetRequests } from './usage.ts';
@@ -54,7 +47,6 @@ export function applyListing(
   for (const model of router.models.values()) {
     if (!listed.has(model.id) && !newer.has(model.id)) remove(store, router, model, at);
   }
-  store.changed();
   return { corrected };
 }
 
@@ -64,7 +56,6 @@ export function applyEvent(store: Store, router: RouterState, event: RouterEvent
     const { doneBytes, totalBytes } = event;
     const model = router.models.get(event.model);
     if (model) replace(store, router, { ...model, download: { doneBytes, totalBytes } });
-    store.changed();
   }
   if (event.kind !== 'status') return;
   const { model, status, begins, exitCode, progress, facts } = event;
@@ -78,25 +69,14 @@ export function markDown(store: Store, router: RouterState, fault: RouterFault):
   const isKnown = router.up === false && router.fault?.kind === fault.kind;
   router.up = false;
   router.fault = fault;
-  if (isKnown) store.changed();
-  else store.changed({ router: router.name, at: store.clock.now(), kind: 'router', change: 'down', fault });
-}
-
-export function setProps(store: Store, router: RouterState, props: RouterProps): void {
-  router.props = props;
-  store.changed();
+  if (!isKnown)
+    store.publish({ router: router.name, at: store.clock.now(), kind: 'router', change: 'down', fault });
 }
 
 export function setStream(store: Store, router: RouterState, stream: StreamState): void {
   if (router.stream === stream) return;
   router.stream = stream;
-  store.changed({ router: router.name, at: store.clock.now(), kind: 'stream', state: stream });
-}
-
-export function setEngineMetrics(store: Store, router: RouterState, state: EngineMetricsState): void {
-  if (router.engineMetrics === state) return;
-  router.engineMetrics = state;
-  store.changed();
+  store.publish({ router: router.name, at: store.clock.now(), kind: 'stream', state: stream });
 }
 
 /** Replaces the activity of a running model; undefined: unknown. */
@@ -109,7 +89,6 @@ export function setActivity(
   const model = router.models.get(id);
   if (!model || !isRunning(model.lifecycle.known)) return;
   replace(store, router, { ...model, activity });
-  store.changed();
 }
 
 /**
@@ -136,9 +115,9 @@ function markUp(store: Store, router: RouterState, { malformed }: Listing, at: n
   delete router.fault;
   if (malformed.join() !== router.malformed.join()) {
     router.malformed = malformed;
-    store.changed({ router: router.name, at, kind: 'malformed', entries: malformed });
+    store.publish({ router: router.name, at, kind: 'malformed', entries: malformed });
   }
-  if (!wasUp) store.changed({ router: router.name, at, kind: 'router', change: 'up' });
+  if (!wasUp) store.publish({ router: router.name, at, kind: 'router', change: 'up' });
 }
 
 /** Advances one model by an observation and publishes the changes. */
@@ -196,15 +175,14 @@ function remove(store: Store, router: RouterState, model: ModelState, at: number
 }
 
 function publish(store: Store, router: RouterState, model: string, at: number, changes: Change[]): void {
-  store.changed();
   for (const change of changes) {
     const transition = { router: router.name, at, kind: 'model', model, change } as const;
     if (change.kind === 'loaded' && change.reload) {
       const { durationSeconds: loadSeconds, reload } = change;
       const load = { loadedAt: at, loadSeconds, afterSeconds: reload.afterSeconds };
-      store.changed({ ...transition, cause: causeOfReload(store.requests, transition, load) });
+      store.publish({ ...transition, cause: causeOfReload(store.requests, transition, load) });
     } else {
-      store.changed(transition);
+      store.publish(transition);
     }
     if (change.kind === 'loaded') forgetRequests(store.requests, transition);
   }

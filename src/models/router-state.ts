@@ -5,7 +5,7 @@ import type { Cause } from './usage.ts';
 
 // Times are monotonic milliseconds (see lib/clock.ts) unless a comment says otherwise.
 
-/** The observed state of one router. Only the functions in observations.ts change it. */
+/** The observed state of one router. Its models are changed only by the functions in observations.ts. */
 export interface RouterState {
   name: string;
   url: string;

@@ -18,7 +18,7 @@ export const savedUnload = z.object({
 
 export type LastUnload = z.infer<typeof savedUnload>;
 
-/** The observed state of all routers and models. The functions in observations.ts update it. */
+/** The observed state of all routers and models. The functions in observations.ts update the models. */
 export interface Store {
   readonly clock: Clock;
   readonly rules: LifecycleRules;
@@ -29,11 +29,8 @@ export interface Store {
   add(name: string, url: string): RouterState;
   /** Removes a router and its models from every scrape. Its last unloads are kept: it may come back. */
   remove(name: string): void;
-  /** Counts a change, and publishes its transition if it has one. */
-  changed(transition?: Transition): void;
+  publish(transition: Transition): void;
   onTransition(listener: (transition: Transition) => void): () => void;
-  /** Another number after every change: for caches. */
-  version(): number;
   /** Reported requests for models, the oldest first; see usage.ts. */
   readonly requests: ReportedRequest[];
   /** The last unloads after which a load would be a reload, of absent models too. In wall time. */
@@ -51,7 +48,6 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
   const transitions = createListeners<Transition>();
   /** Last unloads of absent models, roughly the oldest first. */
   const kept = new Map<string, LastUnload>();
-  let version = 0;
   const store: Store = {
     clock,
     rules,
@@ -71,7 +67,7 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
         models: new Map(),
       };
       routers.set(name, router);
-      store.changed({ router: name, at: clock.now(), kind: 'router', change: 'added' });
+      store.publish({ router: name, at: clock.now(), kind: 'router', change: 'added' });
       return router;
     },
     remove(name) {
@@ -81,14 +77,10 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
         store.keepLastUnload(name, id, lifecycle.lastUnload);
       }
       routers.delete(name);
-      store.changed({ router: name, at: clock.now(), kind: 'router', change: 'removed' });
+      store.publish({ router: name, at: clock.now(), kind: 'router', change: 'removed' });
     },
-    changed(transition) {
-      version += 1;
-      if (transition) transitions.tell(transition);
-    },
+    publish: transitions.tell,
     onTransition: transitions.add,
-    version: () => version,
     lastUnloads() {
       const present = [...routers.values()].flatMap(({ name, models }) =>
         [...models.values()].flatMap(({ id, lifecycle: { lastUnload } }) =>

@@ -155,32 +155,6 @@ describe('transitions', () => {
   });
 });
 
-it('the version changes with every change of anything that is believed', () => {
-  const { store, clock } = aStore();
-  const versions = [store.version()];
-  const note = () => versions.push(store.version());
-  const entry = addRouter(store, 'router', 'http://router');
-  note();
-  const operationMetrics = [
-    () => entry.props({ modelsMax: 1 }),
-    () => entry.stream('connected'),
-    () => entry.listed(aListing(listed('a', 'loaded'))),
-    () => entry.listed(aListing(listed('a', 'loaded', { facts: { parameters: 1 } }))),
-    () => entry.event(turned('a', 'loading', { progress: 0.5 })),
-    () => entry.event(turned('a', 'loaded')),
-    () => entry.event(ended('a')),
-    () => clock.jump(250),
-    () => entry.failed(timeout),
-    () => entry.failed({ ...timeout, message: 'still' }),
-    () => store.remove('router'),
-  ];
-  for (const deed of operationMetrics) {
-    deed();
-    note();
-  }
-  expect(new Set(versions).size).toBe(versions.length);
-});
-
 describe('last unloads', () => {
   const evicted = { router: 'router', model: 'a', at: SAVED_START - 2 * MINUTE, reason: 'evicted' } as const;
 

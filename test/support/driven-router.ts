@@ -5,16 +5,9 @@ import {
   markDown,
   markUnloadPending,
   setActivity,
-  setEngineMetrics,
-  setProps,
   setStream,
 } from '../../src/models/observations.ts';
-import type {
-  Activity,
-  EngineMetricsState,
-  RouterState,
-  StreamState,
-} from '../../src/models/router-state.ts';
+import type { Activity, RouterState, StreamState } from '../../src/models/router-state.ts';
 import type { Store } from '../../src/models/store.ts';
 
 /** A router of a store that a test reports on, as its tracker and reader would. */
@@ -26,9 +19,8 @@ function drive(store: Store, state: RouterState) {
     listed: (listing: Listing, newer?: ReadonlySet<string>) => applyListing(store, state, listing, newer),
     event: (event: RouterEvent) => applyEvent(store, state, event),
     failed: (fault: RouterFault) => markDown(store, state, fault),
-    props: (props: RouterProps) => setProps(store, state, props),
+    props: (props: RouterProps) => Object.assign(state, { props }),
     stream: (stream: StreamState) => setStream(store, state, stream),
-    engineMetrics: (engineMetrics: EngineMetricsState) => setEngineMetrics(store, state, engineMetrics),
     activity: (model: string, activity: Activity | undefined) => setActivity(store, state, model, activity),
     markUnloadPending: (model: string) => markUnloadPending(store, state, model),
   };

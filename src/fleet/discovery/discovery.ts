@@ -16,8 +16,6 @@ export interface Discovery {
   follow(config: Config): Promise<void>;
   /** Hears of every look that came to something else than the one before it. */
   onChange(listener: (change: DiscoveryChange) => void): () => void;
-  /** Another number after every look. */
-  version(): number;
   stop(): void;
 }
 
@@ -59,7 +57,6 @@ export function createDiscovery(
   const news = createListeners<DiscoveryChange>();
   let configured = config;
   let watched: readonly Watched[] = [];
-  let version = 0;
   let all = routersOf(config.routers, []);
   let current = config;
 
@@ -81,7 +78,6 @@ export function createDiscovery(
       await within(FIRST_LOOKS_MS, Promise.all(fresh.map(look)), clock);
     },
     onChange: news.add,
-    version: () => version,
     stop() {
       for (const each of watched) end(each);
       watched = [];
@@ -113,7 +109,6 @@ export function createDiscovery(
 
   /** Puts `current` together; answers whether its routers are others than before. */
   function merge(): boolean {
-    version += 1;
     const found = watched.flatMap(({ config, findings }): Found[] =>
       findings ? [{ group: config, targets: findings.targets }] : [],
     );
