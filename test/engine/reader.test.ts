@@ -329,6 +329,20 @@ describe('a model that is about to be unloaded', () => {
   });
 });
 
+it('setting the clock back an hour does not stop reading, and the age goes on', async () => {
+  start({ a: 'loaded' });
+  await clock.advance(0);
+  const ages = () => reader.readings().map(({ good }) => clock.now() - (good?.at ?? 0));
+  clock.set(clock.wall() - 3_600_000);
+  await clock.advance(INTERVAL_MS - 1000);
+  expect([asked, ages()]).toEqual([['a'], [INTERVAL_MS - 1000]]);
+  await clock.advance(1000);
+  expect([asked, ages()]).toEqual([['a', 'a'], [0]]);
+  answer = () => failure;
+  await clock.advance(INTERVAL_MS * 2);
+  expect([asked.length, ages()]).toEqual([4, [INTERVAL_MS * 2]]);
+});
+
 it('leaves no timer behind', async () => {
   answer = () => never;
   start({ a: 'loaded', b: 'loaded' });
