@@ -4,7 +4,7 @@ author: llama-router-exporter
 version: 0.1.0
 required_open_webui_version: 0.5.0
 license: MIT
-description: While GPU memory is kept free, refuses chats and background tasks; tells what models are used for; /unload-all.
+description: Rejects chats and background tasks during a hold, reports what models are used for, and handles /unload-all.
 """
 
 import asyncio
@@ -20,22 +20,22 @@ from pydantic import BaseModel, Field
 
 log = logging.getLogger(__name__)
 
-# Open WebUI imports single files, so what two of them need stands in both. A test holds that what has one name is the same.
+# Open WebUI imports single files, so shared code is in each of them. A test checks that copies are identical.
 
 ANSWER_WITHIN_SECONDS = 0.2
-"""For all questions about one chat together. A hold is a courtesy: nobody waits for an exporter that hangs."""
+"""Limit for all requests of one chat. If the exporter hangs, the chat continues."""
 
 REMEMBERED_SECONDS = 1.0
-"""How long an answer about a model counts, also that there was none."""
+"""How long a result for a model is cached, including a missing answer."""
 
 CATALOGUE_SECONDS = 60.0
-"""How long the list of the routers' models counts for a model that is on it."""
+"""How long the list of models is cached for a model that is on it."""
 
 NEW_MODEL_SECONDS = 5.0
-"""How long it counts for one that is not: it may be new, or not run on a router at all."""
+"""How long it is cached for a model that is not on it, which may be new or of another provider."""
 
 CATALOGUE_WITHIN_SECONDS = 5.0
-"""How long the list may take, which is long where there are many models. A later chat finds it."""
+"""Limit for reading the list. If it takes longer than a chat waits, a later chat uses it."""
 
 REPORT_WITHIN_SECONDS = 2.0
 REPORTS_AT_ONCE = 20
@@ -43,89 +43,89 @@ REPORTS_PAUSED_SECONDS = 60.0
 
 
 class Served(NamedTuple):
-    """A model on a router, under the name that it has there: Open WebUI may know it by an alias."""
+    """A model on a router, by its id there. Open WebUI may use an alias."""
 
     router: str
     model: str
 
 
-class Look(NamedTuple):
-    """What is known of a model: where it is served, and why it may not be used now."""
+class Lookup(NamedTuple):
+    """Where a model is served, and the gate's message if it must not be used now."""
 
     served: tuple[Served, ...] = ()
     refusal: str | None = None
 
 
 class Exporter:
-    """What is asked of the exporter, and told to it. No method raises, and none takes longer than its limit."""
+    """Client of the exporter. No method raises or exceeds its time limit."""
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url.rstrip("/")
         self.token = token
-        # Without a token no header: an empty one would be a wrong one.
+        # An empty header would count as a wrong token.
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._catalogue: dict[str, tuple[Served, ...]] = {}
         self._catalogue_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
-        self._looks: dict[tuple[str, str], tuple[float, Look]] = {}
+        self._lookups: dict[tuple[str, str], tuple[float, Lookup]] = {}
         self._reports: set[asyncio.Task[None]] = set()
         self._reports_from = float("-inf")
-        self._complained_at = float("-inf")
+        self._warned_at = float("-inf")
 
-    async def look(self, model: str, routers: str) -> Look:
-        """What is known of a model now, on the routers that match these globs: nothing when no answer comes in time."""
+    async def look_up(self, model: str, routers: str) -> Lookup:
+        """Looks a model up on the routers that match the globs. Empty if no answer comes in time."""
         key = (model, routers)
-        at, look = self._looks.get(key, (float("-inf"), Look()))
+        at, lookup = self._lookups.get(key, (float("-inf"), Lookup()))
         if time.monotonic() - at < REMEMBERED_SECONDS:
-            return look
+            return lookup
         try:
             async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-                look = await self._ask(model, routers)
+                lookup = await self._ask(model, routers)
         except Exception as error:
-            # Whatever it is, also an answer that is not the exporter's: the chat is not to suffer from it.
-            self._complain(f"did not answer ({type(error).__name__} {error}): nobody is held up meanwhile")
-            look = Look()
-        if len(self._looks) > 1000:
-            self._looks.clear()
-        self._looks[key] = (time.monotonic(), look)
-        return look
+            # Any error, including an invalid answer, must not affect the chat.
+            self._warn(f"did not answer ({type(error).__name__} {error}); chats continue")
+            lookup = Lookup()
+        if len(self._lookups) > 1000:
+            self._lookups.clear()
+        self._lookups[key] = (time.monotonic(), lookup)
+        return lookup
 
-    def report(self, look: Look, cause: str, task: str | None = None) -> None:
-        """Tells what a model is about to be used for, so that a reload has a cause. Nobody waits for it."""
-        if not (self.token and look.served):
+    def report(self, lookup: Lookup, cause: str, task: str | None = None) -> None:
+        """Reports what a model is about to be used for, so that a reload has a cause. Does not block."""
+        if not (self.token and lookup.served):
             return
         if len(self._reports) >= REPORTS_AT_ONCE or time.monotonic() < self._reports_from:
             return
-        said = {"model": look.served[0].model, "cause": cause}
+        said = {"model": lookup.served[0].model, "cause": cause}
         if task is not None:
             said["task"] = task
-        if len(look.served) == 1:
-            said["router"] = look.served[0].router
-        # asyncio keeps no strong reference to a task: without this one it may vanish before it ran.
+        if len(lookup.served) == 1:
+            said["router"] = lookup.served[0].router
+        # asyncio keeps only weak references to tasks.
         sending = asyncio.create_task(self._send(said))
         self._reports.add(sending)
         sending.add_done_callback(self._reports.discard)
 
     async def settled(self) -> None:
-        """Resolves when no report is under way any more."""
+        """Waits for all pending reports."""
         await asyncio.gather(*self._reports, return_exceptions=True)
 
-    async def _ask(self, model: str, routers: str) -> Look:
+    async def _ask(self, model: str, routers: str) -> Lookup:
         lifetime = CATALOGUE_SECONDS if model in self._catalogue else NEW_MODEL_SECONDS
         if time.monotonic() - self._catalogue_at > lifetime:
-            # It goes on when this chat cannot wait for it.
+            # Continues if this chat stops waiting for it.
             await asyncio.shield(self._read())
         served = tuple(it for it in self._catalogue.get(model, ()) if matches(it.router, routers))
         async with self._session() as session:
             refusals = [await self._gate(session, it) for it in served]
-        # Which of several routers Open WebUI would ask is not known here: one that is open is enough.
-        return Look(served, refusals[0] if all(refusals) and refusals else None)
+        # It is unknown which of several routers Open WebUI uses, so one that is not held is enough.
+        return Lookup(served, refusals[0] if all(refusals) and refusals else None)
 
     def _read(self) -> asyncio.Task[None]:
-        """The reading of the list that is under way, or a new one: chats that come together share it."""
+        """Returns the pending read of the list, or starts one. Concurrent chats share it."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read_catalogue())
-            # Nobody may be left to hear that it failed, and asyncio would complain.
+            # Retrieves the exception, which asyncio would otherwise log.
             self._reading.add_done_callback(lambda read: read.cancelled() or read.exception())
         return self._reading
 
@@ -141,7 +141,7 @@ class Exporter:
 
     async def _gate(self, session: aiohttp.ClientSession, served: Served) -> str | None:
         async with session.get(f"{self.url}/api/v1/gate", params=served._asdict()) as answer:
-            # A proxy between us may answer 503 as well: only the gate says it this way.
+            # A proxy may also answer 503; only the gate sends this header.
             if answer.status == 503 and "X-Gate-Error" in answer.headers:
                 return str((await answer.json(content_type=None))["detail"])
             answer.raise_for_status()
@@ -156,23 +156,23 @@ class Exporter:
             ):
                 answer.raise_for_status()
         except Exception as error:
-            # A wrong token must not be tried with every chat: the exporter would shut its door to this address.
+            # Do not retry a wrong token with every chat: the exporter would block this address.
             self._reports_from = time.monotonic() + REPORTS_PAUSED_SECONDS
-            self._complain(f"took no report ({type(error).__name__} {error}): the next one in a minute")
+            self._warn(f"did not accept a report ({type(error).__name__} {error}); next report in a minute")
 
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(headers=self.headers)
 
-    def _complain(self, what: str) -> None:
-        """Once a minute: a chat a second must not fill the log."""
-        if time.monotonic() - self._complained_at < 60:
+    def _warn(self, what: str) -> None:
+        """Logs a warning, at most once a minute."""
+        if time.monotonic() - self._warned_at < 60:
             return
-        self._complained_at = time.monotonic()
+        self._warned_at = time.monotonic()
         log.warning("The exporter at %s %s", self.url, what)
 
 
 def catalogue_of(models: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Served, ...]]:
-    """Where a model is served, by its id and by each of its aliases."""
+    """Maps ids and aliases to the models that have them."""
     catalogue: dict[str, tuple[Served, ...]] = {}
     for model in models:
         for name in {model["id"], *model["aliases"]}:
@@ -181,15 +181,15 @@ def catalogue_of(models: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Served,
 
 
 def matches(name: str, globs: str) -> bool:
-    """Whether a name fits one of these globs, which are separated by commas; where there are none, all fit."""
+    """Whether a name matches one of the comma-separated globs. Without globs, every name matches."""
     wanted = [glob.strip() for glob in globs.split(",") if glob.strip()]
     return not wanted or any(fnmatch.fnmatchcase(name, glob) for glob in wanted)
 
 
 def model_of(named: str, model: Mapping[str, Any] | None, prefix: str) -> str:
-    """What the router calls a model of Open WebUI.
+    """Returns the router's name of an Open WebUI model.
 
-    A workspace model stands for another one, and a connection may put a prefix and a dot before all of its models.
+    A workspace model has a base model, and a connection may add a prefix and a dot to its models.
     """
     info = (model or {}).get("info") or {}
     base = info.get("base_model_id") if (model or {}).get("id") == named else None
@@ -197,16 +197,16 @@ def model_of(named: str, model: Mapping[str, Any] | None, prefix: str) -> str:
 
 
 def cause_of(metadata: Mapping[str, Any]) -> tuple[str, str | None]:
-    """What a request is for: a task of Open WebUI's own, a chat, or somebody's program; and which task."""
+    """The cause of a request (task, chat or api) and the kind of task."""
     task = metadata.get("task")
     if task:
-        # Some versions say TASKS.TITLE_GENERATION.
+        # Some versions send TASKS.TITLE_GENERATION.
         return "task", str(task).rsplit(".", 1)[-1].lower()
     return ("chat" if metadata.get("chat_id") else "api"), None
 
 
 def from_environment(name: str, otherwise: str = "") -> str:
-    """A setting of this process: NAME, or what stands in the file that NAME_FILE names."""
+    """The environment variable NAME, or the content of the file in NAME_FILE."""
     file = os.environ.get(f"{name}_FILE")
     if not os.environ.get(name) and file:
         try:
@@ -218,40 +218,40 @@ def from_environment(name: str, otherwise: str = "") -> str:
 
 
 COMMAND_WITHIN_SECONDS = 120
-"""How long whoever sent the command waits for what came of it. Open WebUI gives up after 300."""
+"""How long the command waits for its result. Open WebUI gives up after 300 seconds."""
 
 
 class Pipeline:
-    """Stands before every chat and every background task of Open WebUI.
+    """Runs before every chat and background task of Open WebUI.
 
-    The Pipelines server lets whoever reaches its port read and write the valves, without a key. So the exporter's
-    address and token, and the command, are no valves: they come from the environment of this process.
+    Anyone who reaches the port of a Pipelines server can read and change valves without a key. So URL, token and command
+    come from the environment instead.
     """
 
     class Valves(BaseModel):
-        """What may be set in Open WebUI. Without `pipelines` and `priority` the server's list of models fails."""
+        """Settings in Open WebUI. The server's list of models requires `pipelines` and `priority`."""
 
-        pipelines: list[str] = Field(default=["*"], description="The models of Open WebUI that this is for; *: all.")
-        priority: int = Field(default=0, description="Of several filters, the lowest runs first.")
+        pipelines: list[str] = Field(default=["*"], description="Open WebUI models that this filter applies to; *: all.")
+        priority: int = Field(default=0, description="Filters with a lower priority run first.")
         routers: str = Field(
-            default="", description="Only holds of these routers count: names or globs, separated by commas. Empty: all."
+            default="", description="Only holds of these routers apply: comma-separated names or globs. Empty: all."
         )
         models: str = Field(
             default="",
-            description="Only these models are held up: globs on what the router calls them, separated by commas. "
-            "Empty: all that a held router has. Models of other providers never are.",
+            description="Only these models are held: comma-separated globs on their names on the router. "
+            "Empty: all models of a held router. Models of other providers are never held.",
         )
-        connection_prefix: str = Field(default="", description="The prefix of the connection to the router, if it has one.")
+        connection_prefix: str = Field(default="", description="Prefix ID of the connection to the router, if any.")
         refuse_chats: bool = Field(
             default=True,
-            description="Refuse chats during a hold, too, and not only background tasks. Switch it off where the GPU hold "
-            "filter is in Open WebUI: that one can say why, while Open WebUI since 0.8 shows nothing of what is said here.",
+            description="Reject chats during a hold, not only background tasks. Turn it off if the GPU hold filter runs in "
+            "Open WebUI: that filter can show the reason, while Open WebUI since 0.8 hides messages of this one.",
         )
-        administrators_pass: bool = Field(default=False, description="Administrators may use models during a hold.")
+        administrators_pass: bool = Field(default=False, description="Administrators can use models during a hold.")
         report_usage: bool = Field(
             default=True,
-            description="Tell the exporter what models are used for, so that its metrics know why one was loaded again. "
-            "Never who uses them. Needs LLAMA_ROUTER_EXPORTER_TOKEN.",
+            description="Report to the exporter what models are used for, so that its metrics show why one was loaded again. "
+            "Never includes users. Needs LLAMA_ROUTER_EXPORTER_TOKEN.",
         )
 
     def __init__(self) -> None:
@@ -265,24 +265,24 @@ class Pipeline:
         self.command = os.environ.get("LLAMA_ROUTER_EXPORTER_COMMAND", "/unload-all").strip()
 
     async def on_startup(self) -> None:
-        """Says in the server's log whether it can do what it is there for."""
+        """Logs the exporter's URL and whether there is a token."""
         token = "with" if self.exporter.token else "without"
         log.info("Asking %s before chats, %s a token", self.exporter.url, token)
 
     async def on_shutdown(self) -> None:
-        """Lets the last reports arrive."""
+        """Waits for pending reports."""
         await self.exporter.settled()
 
     async def on_valves_updated(self) -> None:
-        """Nothing is kept that valves decide."""
+        """Nothing to do: valves are read for each request."""
 
     async def inlet(self, body: dict[str, Any], user: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Passes a request on as it is, or raises with a sentence that Open WebUI shows in its place."""
+        """Returns the request unchanged, or raises a message."""
         metadata = body.get("metadata") or {}
         administrator = (user or {}).get("role") == "admin"
         if self._is_command(metadata, body):
             if metadata.get("task"):
-                raise Exception(f"{self.command} is no chat: there is nothing to find a title or tags for.")
+                raise Exception(f"{self.command} is a command, not a chat: no title or tags are generated.")
             if administrator:
                 raise Exception(await self._unload_all())
             raise Exception("Only administrators can unload models.")
@@ -290,32 +290,32 @@ class Pipeline:
         return body
 
     async def outlet(self, body: dict[str, Any], user: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Passes an answer on. Nothing is unloaded here: background tasks are still to come, and would load it again."""
+        """Returns the answer unchanged. Unloading here would not last, because background tasks follow."""
         return body
 
     async def _pass(self, body: dict[str, Any], metadata: Mapping[str, Any], administrator: bool) -> None:
-        """Raises while the model's memory is to stay free, else tells what the model is about to be used for."""
+        """Raises during a hold, otherwise reports the use."""
         valves = self.valves
         model = model_of(str(body.get("model") or ""), metadata.get("model"), valves.connection_prefix)
-        # A direct connection is the user's own server, whatever its models are called.
+        # A direct connection is the user's own server.
         if not model or metadata.get("direct") or not matches(model, valves.models):
             return
-        look = await self.exporter.look(model, valves.routers)
+        lookup = await self.exporter.look_up(model, valves.routers)
         cause, task = cause_of(metadata)
         passes = task is None and (not valves.refuse_chats or (administrator and valves.administrators_pass))
-        # A task that nobody asked for waits for better times, whoever's chat it belongs to.
-        if look.refusal is not None and not passes:
-            raise Exception(f"{look.refusal} Please try again after that.")
+        # Background tasks never pass, also those of administrators.
+        if lookup.refusal is not None and not passes:
+            raise Exception(f"{lookup.refusal} Please try again after that.")
         if valves.report_usage:
-            self.exporter.report(look, cause, task)
+            self.exporter.report(lookup, cause, task)
 
     def _is_command(self, metadata: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
-        """Whether this is the command, or a task (a title, tags) about a chat whose last word it was."""
+        """Whether this is the command, or a background task about a chat that ends with it."""
         about = metadata.get("task_body") if metadata.get("task") else body
         return self.command != "" and last_word((about or {}).get("messages") or []) == self.command
 
     async def _unload_all(self) -> str:
-        """What came of it, in a sentence. What is kept, and what happens to busy models, is the exporter's to decide."""
+        """Unloads with the exporter's defaults and returns a summary."""
         asked = {"reason": "Open WebUI: " + self.command, "wait": COMMAND_WITHIN_SECONDS}
         try:
             async with (
@@ -327,11 +327,11 @@ class Pipeline:
                 return outcome_of(said) if "summary" in said else f"Nothing was unloaded. {said['detail']}"
         except Exception as error:
             log.warning("unload-all at %s: %s %s", self.exporter.url, type(error).__name__, error)
-            return f"The exporter at {self.exporter.url} does not answer: nothing is known of what was unloaded."
+            return f"The exporter at {self.exporter.url} does not answer. The result is unknown."
 
 
 def last_word(messages: list[Mapping[str, Any]]) -> str | None:
-    """The text of the last message that a person wrote."""
+    """The text of the last user message."""
     said = next((it.get("content") for it in reversed(messages) if it.get("role") == "user"), None)
     if isinstance(said, list):
         said = " ".join(str(part.get("text", "")) for part in said)
@@ -339,7 +339,7 @@ def last_word(messages: list[Mapping[str, Any]]) -> str | None:
 
 
 def outcome_of(operation: Mapping[str, Any]) -> str:
-    """An operation of the exporter's in a few short sentences."""
+    """Summarises an operation."""
     gone = operation["summary"]["unloaded"]
     freed = sum((it.get("memory") or {}).get("freed_bytes", 0) for it in operation["routers"])
     said = [f"{gone} model{'' if gone == 1 else 's'} unloaded" + (f", {freed / 2**30:.1f} GiB freed" if freed > 0 else "")]
@@ -348,17 +348,17 @@ def outcome_of(operation: Mapping[str, Any]) -> str:
             said.append(f"{word}: {', '.join(models)}")
     said += troubles_of(operation)
     if operation["outcome"] is None:
-        said.append("It is still going on: the exporter's page shows how")
+        said.append("It is still running; see the exporter's page")
     return ". ".join(said) + "."
 
 
 def troubles_of(operation: Mapping[str, Any]) -> list[str]:
-    """The routers on which nothing could be done, and why."""
+    """Routers on which nothing could be done, with the reason."""
     said = [(it["router"], it["fault"]["message"]) for it in operation["routers"] if "fault" in it]
     said += [(it["router"], it["refused"]["detail"]) for it in operation["routers"] if "refused" in it]
     return [f"{router}: {why.rstrip('.')}" for router, why in said]
 
 
 def models_with(operation: Mapping[str, Any], *results: str | None) -> list[str]:
-    """The models of an operation that came to one of these results; None: they are still on their way."""
+    """The models of an operation with one of these results; None: not finished."""
     return [it["model"] for router in operation["routers"] for it in router["models"] if it["result"] in results]

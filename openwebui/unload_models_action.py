@@ -4,7 +4,7 @@ author: llama-router-exporter
 version: 0.1.0
 required_open_webui_version: 0.6.0
 license: MIT
-description: A button for administrators: unloads the models of llama.cpp's routers and waits until they are gone.
+description: A button for administrators that unloads models of llama.cpp routers and waits until they are gone.
 icon_url: data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCAyNCAyNCIgZmlsbD0ibm9uZSIgc3Ryb2tlPSIjODA4MDgwIiBzdHJva2Utd2lkdGg9IjIiIHN0cm9rZS1saW5lY2FwPSJyb3VuZCIgc3Ryb2tlLWxpbmVqb2luPSJyb3VuZCI+PHBhdGggZD0iTTEyIDQgNSAxM2gxNHpNNSAxOWgxNCIvPjwvc3ZnPg==
 """
 
@@ -20,18 +20,18 @@ from pydantic import BaseModel, Field
 
 log = logging.getLogger(__name__)
 
-# Open WebUI imports single files, so what two of them need stands in both. A test holds that what has one name is the same.
+# Open WebUI imports single files, so shared code is in each of them. A test checks that copies are identical.
 
 ANSWER_WITHIN_SECONDS = 10
-"""For one question. The exporter answers at once: what takes time is asked about again and again."""
+"""Limit for one request. The exporter answers at once; long operations are polled."""
 
 LOOK_EVERY_SECONDS = 0.5
 GIVE_UP_AFTER_SECONDS = 900
-"""How long the button watches. What is under way goes on without it."""
+"""How long the button shows progress. The operation continues afterwards."""
 
 
 def from_environment(name: str, otherwise: str = "") -> str:
-    """A setting of this process: NAME, or what stands in the file that NAME_FILE names."""
+    """The environment variable NAME, or the content of the file in NAME_FILE."""
     file = os.environ.get(f"{name}_FILE")
     if not os.environ.get(name) and file:
         try:
@@ -49,62 +49,59 @@ Emit = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 class Problem(Exception):
-    """Why it cannot go on, in words for whoever pressed the button."""
+    """An error message for the user."""
 
 
 class Screen(NamedTuple):
-    """What the person who pressed the button sees."""
+    """Output to the user who pressed the button."""
 
     emit: Emit | None
     call: Emit | None
 
     async def status(self, text: str, done: bool = False) -> None:
-        """The line above the message."""
+        """Sets the status line above the message."""
         if self.emit:
             await self.emit({"type": "status", "data": {"description": text, "done": done}})
 
     async def notify(self, kind: Literal["success", "info", "warning", "error"], text: str) -> None:
-        """A note in the corner, and the last word of the line above the message."""
+        """Shows a notification."""
         if self.emit:
             await self.emit({"type": "notification", "data": {"type": kind, "content": text}})
 
     async def confirmed(self, title: str, message: str) -> bool:
-        """Whether the person said yes. Who is gone, or whose browser fails, did not."""
+        """Whether the user confirmed. A closed or failing browser counts as no."""
         if not self.call:
             return False
-        # A failure is a dictionary, which is true as well.
+        # A failure is a dictionary, which is also truthy.
         return await self.call({"type": "confirmation", "data": {"title": title, "message": message}}) is True
 
 
 class Action:
-    """A button below messages, for administrators: asks what would go, asks whether it shall, and shows it going."""
+    """A button below messages for administrators: shows a dry run, asks for confirmation, and shows progress."""
 
     class Valves(BaseModel):
-        """What an administrator sets in Open WebUI."""
+        """Settings for administrators in Open WebUI."""
 
-        priority: int = Field(default=0, description="Of several buttons, the lowest comes first.")
+        priority: int = Field(default=0, description="Buttons with a lower priority come first.")
         exporter_url: str = Field(
-            default=URL, description="Where Open WebUI reaches llama-router-exporter, such as http://exporter:10180."
+            default=URL, description="URL of llama-router-exporter as Open WebUI reaches it, such as http://exporter:10180."
         )
         exporter_token: str = Field(
             default="",
-            description="A token of the exporter, which decides what it may do. Empty: LLAMA_ROUTER_EXPORTER_TOKEN of Open "
-            "WebUI's environment, if there is one.",
+            description="Token of the exporter. Empty: LLAMA_ROUTER_EXPORTER_TOKEN of Open WebUI's environment.",
             json_schema_extra={"input": {"type": "password"}},
         )
-        routers: str = Field(default="", description="Names of routers, separated by commas. Empty: all.")
+        routers: str = Field(default="", description="Comma-separated router names. Empty: all.")
         keep: str = Field(
             default="",
-            description="Models to leave alone, such as *embed*: globs, separated by commas. What the exporter's "
-            "configuration keeps is kept as well.",
+            description="Models to keep, such as *embed*: comma-separated globs, in addition to the exporter's keep lists.",
         )
         when_busy: Literal["wait", "skip", "force"] = Field(
             default="wait",
-            description="A model that is answering somebody: wait until it is done, skip it, or force it out, in which case "
-            "its answer is lost.",
+            description="Busy models: wait until they are idle, skip them, or force the unload, which interrupts answers.",
         )
         hold_minutes: float = Field(
-            default=0, ge=0, description="Keep the memory free for so long afterwards. 0: do not. Needs the hold filter."
+            default=0, ge=0, description="Hold the memory for this time afterwards. 0: no hold. Needs the hold filter."
         )
 
     def __init__(self) -> None:
@@ -117,12 +114,12 @@ class Action:
         __event_emitter__: Emit | None = None,
         __event_call__: Emit | None = None,
     ) -> None:
-        """What the button does. Open WebUI shows it to every user, so that who it is has to be looked at here."""
-        # Open WebUI sets them anew for every use, also while this one is under way.
+        """Runs when the button is pressed. Open WebUI shows it to every user, so the role is checked here."""
+        # Open WebUI replaces them for every use, also while this one runs.
         valves = self.valves
         screen = Screen(__event_emitter__, __event_call__)
         if (__user__ or {}).get("role") != "admin":
-            await screen.notify("warning", "Only administrators can unload models. Please ask one.")
+            await screen.notify("warning", "Only administrators can unload models.")
             return
         try:
             await unload_all(Exporter(valves.exporter_url or URL, valves.exporter_token or TOKEN), valves, screen)
@@ -132,9 +129,9 @@ class Action:
 
 
 async def unload_all(exporter: "Exporter", valves: Action.Valves, screen: Screen) -> None:
-    """Raises a problem when the exporter cannot be asked, or says no."""
+    """Shows a dry run, asks for confirmation and unloads. Raises Problem if the exporter fails or refuses."""
     wanted = wish_of(valves)
-    await screen.status("Looking what is loaded …")
+    await screen.status("Checking loaded models …")
     plan = await exporter.post("/api/v1/unload-all", {**wanted, "dry_run": True})
     if not models_with(plan, "would_unload") and not valves.hold_minutes:
         text = f"There is nothing to unload. {question(plan, 0)}".strip()
@@ -150,13 +147,13 @@ async def unload_all(exporter: "Exporter", valves: Action.Valves, screen: Screen
 
 
 def wish_of(valves: Action.Valves) -> dict[str, Any]:
-    """What is asked of the exporter. It is not told who asks."""
+    """The request, without the user's name."""
     wish = {"when_busy": valves.when_busy, "reason": "Open WebUI: button"}
     return {**wish, "routers": names_in(valves.routers), "keep": names_in(valves.keep)}
 
 
 async def watch(exporter: "Exporter", operation: dict[str, Any], screen: Screen) -> dict[str, Any]:
-    """The operation when it has ended, or has taken too long to be watched. Shows what changes meanwhile."""
+    """Shows progress until the operation ends or the limit is reached, and returns it."""
     until = time.monotonic() + GIVE_UP_AFTER_SECONDS
     shown = ""
     while operation["outcome"] is None and time.monotonic() < until:
@@ -169,19 +166,19 @@ async def watch(exporter: "Exporter", operation: dict[str, Any], screen: Screen)
 
 
 async def finish(screen: Screen, operation: dict[str, Any]) -> None:
-    """The last words."""
+    """Shows the result."""
     text = outcome_of(operation)
     good = operation["outcome"] in ("success", "noop")
     await screen.status(text, done=True)
-    # Open WebUI marks the models that are loaded, and does not look again by itself.
-    await screen.notify("success" if good else "warning", f"{text} Reload the page to see it in the list of models.")
+    # Open WebUI does not refresh its marks of loaded models.
+    await screen.notify("success" if good else "warning", f"{text} Reload the page to update the list of models.")
 
 
 def question(plan: Mapping[str, Any], hold_minutes: float) -> str:
-    """What the person is asked: what goes, and in which state it is, and what stays."""
+    """The text of the confirmation."""
     lines = [f"{verb}: {', '.join(models)}." for verb, models in _fates(plan) if models]
     lines += [f"{trouble}." for trouble in troubles_of(plan)]
-    lines += [f"The memory is kept free for {hold_minutes:g} minutes."] if hold_minutes else []
+    lines += [f"The memory is then held for {hold_minutes:g} minutes."] if hold_minutes else []
     return "\n\n".join(lines)
 
 
@@ -191,26 +188,26 @@ def _fates(plan: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     def named(*results: str) -> list[str]:
         return [described(it) for it in models if it["result"] in results]
 
-    return [("To be unloaded", named("would_unload")), ("Busy, and left alone", named("busy")), ("Kept", named("kept"))]
+    return [("To be unloaded", named("would_unload")), ("Busy, stays loaded", named("busy")), ("Kept", named("kept"))]
 
 
 def described(model: Mapping[str, Any]) -> str:
-    """A model, and what there is to say of it."""
+    """A model with its detail."""
     return f"{model['model']} ({model['detail']})" if model.get("detail") else str(model["model"])
 
 
 def progress_of(operation: Mapping[str, Any]) -> str:
-    """How far it is, and what is being waited for."""
+    """The text of the progress line."""
     going = [it for router in operation["routers"] for it in router["models"] if it["result"] is None]
     gone = len(models_with(operation, "unloaded", "forced"))
     if gone + len(going) == 0:
         return "Asking the routers …"
     waiting = ", ".join(described(it) for it in going)
-    return f"{gone} of {gone + len(going)} models gone" + (f"; waiting for {waiting}" if waiting else "") + " …"
+    return f"{gone} of {gone + len(going)} models unloaded" + (f"; waiting for {waiting}" if waiting else "") + " …"
 
 
 def outcome_of(operation: Mapping[str, Any]) -> str:
-    """An operation of the exporter's in a few short sentences."""
+    """Summarises an operation."""
     gone = operation["summary"]["unloaded"]
     freed = sum((it.get("memory") or {}).get("freed_bytes", 0) for it in operation["routers"])
     said = [f"{gone} model{'' if gone == 1 else 's'} unloaded" + (f", {freed / 2**30:.1f} GiB freed" if freed > 0 else "")]
@@ -219,41 +216,41 @@ def outcome_of(operation: Mapping[str, Any]) -> str:
             said.append(f"{word}: {', '.join(models)}")
     said += troubles_of(operation)
     if operation["outcome"] is None:
-        said.append("It is still going on: the exporter's page shows how")
+        said.append("It is still running; see the exporter's page")
     return ". ".join(said) + "."
 
 
 def troubles_of(operation: Mapping[str, Any]) -> list[str]:
-    """The routers on which nothing could be done, and why."""
+    """Routers on which nothing could be done, with the reason."""
     said = [(it["router"], it["fault"]["message"]) for it in operation["routers"] if "fault" in it]
     said += [(it["router"], it["refused"]["detail"]) for it in operation["routers"] if "refused" in it]
     return [f"{router}: {why.rstrip('.')}" for router, why in said]
 
 
 def models_with(operation: Mapping[str, Any], *results: str | None) -> list[str]:
-    """The models of an operation that came to one of these results; None: they are still on their way."""
+    """The models of an operation with one of these results; None: not finished."""
     return [it["model"] for router in operation["routers"] for it in router["models"] if it["result"] in results]
 
 
 def names_in(text: str) -> list[str]:
-    """What stands between the commas."""
+    """Splits a comma-separated list."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 class Exporter:
-    """What is asked of the exporter. Everything that goes wrong is a problem in plain words."""
+    """Client of the exporter. Raises Problem for every error."""
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url.rstrip("/")
-        # Without a token no header: an empty one would be a wrong one.
+        # An empty header would count as a wrong token.
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def get(self, path: str) -> dict[str, Any]:
-        """What stands there."""
+        """Reads an operation."""
         return await self._ask("GET", path, None)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """What came of it: an operation."""
+        """Starts an operation."""
         return await self._ask("POST", path, body)
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -269,23 +266,23 @@ class Exporter:
             log.warning("%s%s: %s %s", self.url, path, type(error).__name__, error)
             raise Problem(f"The exporter at {self.url} does not answer. Is it running?") from error
         except (aiohttp.ClientError, ValueError) as error:
-            raise Problem(f"What answers at {self.url} is not the exporter: look at exporter_url.") from error
+            raise Problem(f"The server at {self.url} is not the exporter. Check exporter_url.") from error
         if isinstance(said, dict) and "summary" in said and "routers" in said:
             return said
         raise Problem(words_for(status, said if isinstance(said, dict) else {}, self.url))
 
 
 def words_for(status: int, problem: Mapping[str, Any], url: str) -> str:
-    """What an answer means that is no operation."""
+    """The message for an error response."""
     detail = str(problem.get("detail") or "")
     if status == 401:
-        return "The exporter does not know this token: set exporter_token to one of its own."
+        return "The exporter does not accept this token. Check exporter_token."
     if status == 403:
         return f"The exporter does not allow this. {detail}".strip()
     if status == 429:
-        return "The exporter saw too many wrong tokens, and listens again in a minute: set exporter_token to one of its own."
+        return "The exporter received too many wrong tokens. Check exporter_token and try again in a minute."
     if status == 503:
-        return f"The exporter cannot do it now, please try again soon. {detail}".strip()
+        return f"The exporter is busy. Try again soon. {detail}".strip()
     if detail:
-        return f"The exporter says no. {detail}"
-    return f"What answers at {url} is not the exporter: look at exporter_url."
+        return f"The exporter rejected the request. {detail}"
+    return f"The server at {url} is not the exporter. Check exporter_url."

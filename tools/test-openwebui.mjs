@@ -1,5 +1,5 @@
-// Checks and tests what Open WebUI imports: format, lint, types, and pytest against a real exporter and the real
-// Pipelines server. What is given is for pytest. Open WebUI itself: test/e2e/open-webui.test.ts.
+// Checks the Python files (format, lint, types) and runs pytest with a real exporter and the real Pipelines server.
+// Arguments are passed to pytest. Tests in Open WebUI itself: test/e2e/open-webui.test.ts.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +17,7 @@ try {
     ['mypy', '.'],
     ['pytest', '-p', 'no:cacheprovider', ...process.argv.slice(2)],
   ];
-  // Every step runs even when an earlier one failed.
+  // Run every step, even if an earlier one failed.
   const failed = steps.filter(([program, ...args]) => !passes(join(bin, program), args));
   for (const step of failed) console.error(`Failed: ${step.join(' ')}`);
   process.exitCode = failed.length > 0 ? 1 : 0;

@@ -1,4 +1,4 @@
-"""What the tests share."""
+"""Shared fixtures."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ def _exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest_asyncio.fixture
 async def exporter(_exporter: Running) -> Running:
-    """A real exporter whose router has nothing loaded, and is not held."""
+    """A real exporter whose router is not held and has no model loaded."""
     await _exporter.calm()
     return _exporter
 
@@ -28,8 +28,8 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def nobody(tmp_path: Path) -> str:
-    """An address at which nobody listens."""
+def no_exporter(tmp_path: Path) -> str:
+    """A URL without a listener."""
     from exporter import free_port
 
     return f"http://127.0.0.1:{free_port()}"

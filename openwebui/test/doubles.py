@@ -1,4 +1,4 @@
-"""An exporter that behaves badly, and one that hears what it is told: the real one does neither on request."""
+"""Faulty exporters, and one that records requests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,7 +12,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def serving(answer: Answer) -> AsyncIterator[str]:
-    """A server that answers everything with this, on a free port; its address."""
+    """Runs a server with this answer on a free port and yields its URL."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         return await answer(request)
@@ -30,13 +30,13 @@ async def serving(answer: Answer) -> AsyncIterator[str]:
 
 
 async def hangs(_: web.Request) -> web.StreamResponse:
-    """Takes the request, and says nothing."""
+    """Never answers."""
     await asyncio.sleep(3600)
     return web.Response()
 
 
 async def drips(request: web.Request) -> web.StreamResponse:
-    """Says 200 at once, and the rest never."""
+    """Sends headers and never finishes the body."""
     answer = web.StreamResponse(headers={"Content-Type": "application/json"})
     await answer.prepare(request)
     await answer.write(b'{"models": [')
@@ -45,17 +45,17 @@ async def drips(request: web.Request) -> web.StreamResponse:
 
 
 async def talks_html(_: web.Request) -> web.StreamResponse:
-    """Is some other server."""
+    """Another server."""
     return web.Response(text="<h1>It works!</h1>", content_type="text/html")
 
 
 async def talks_nonsense(_: web.Request) -> web.StreamResponse:
-    """Says JSON of a form that nobody expects."""
+    """Unexpected JSON."""
     return web.json_response([1, "two", {"models": None}])
 
 
 def problem(status: int, detail: str) -> Answer:
-    """Says what is wrong, as the exporter does."""
+    """An error response of the exporter."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         body = {"type": "about:blank", "title": "No", "status": status, "detail": detail}
@@ -72,7 +72,7 @@ MODELS = [
 
 
 class Listener:
-    """An exporter with two routers, of which some are held. It writes down what is reported and what is asked."""
+    """An exporter with two routers, some of them held. Records reports and requests."""
 
     def __init__(self, held: tuple[str, ...] = (), usage_status: int = 202) -> None:
         self.held = held

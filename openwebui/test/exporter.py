@@ -1,4 +1,4 @@
-"""A real exporter with a simulated router, for tests: `node dist/src/main.js`, which `npm run build` makes."""
+"""A real exporter with a simulated router. Needs `npm run build`."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ QUICK = "nomic-embed-text"
 """Loads in 0.4 s."""
 
 SLOW = "qwen3-8b"
-"""Loads in 3 s, and says 70 tokens a second. Its alias is `default`."""
+"""Loads in 3 s and generates 70 tokens per second. Its alias is `default`."""
 
 
 class Running(NamedTuple):
@@ -28,7 +28,7 @@ class Running(NamedTuple):
     router_url: str
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
-        """What the exporter answers; None when there is nothing to read."""
+        """The exporter's answer; None without a body."""
         headers = {"Authorization": f"Bearer {TOKEN}"}
         async with (
             aiohttp.ClientSession(headers=headers) as session,
@@ -38,12 +38,12 @@ class Running(NamedTuple):
             return json.loads(text) if text else None
 
     async def load(self, model: str, tokens: int = 1) -> None:
-        """Has the model say something, and waits until the exporter knows that it is loaded."""
+        """Sends the model a request and waits until the exporter reports it as loaded."""
         await self.chat(model, tokens)
         await self.until(model, "loaded")
 
     async def chat(self, model: str, tokens: int) -> None:
-        """Has the model say so many words, as Open WebUI would."""
+        """Sends a chat request like Open WebUI."""
         body = {"model": model, "max_tokens": tokens, "messages": [{"role": "user", "content": "hello"}]}
         async with (
             aiohttp.ClientSession() as session,
@@ -52,29 +52,29 @@ class Running(NamedTuple):
             await answer.read()
 
     async def status(self, model: str) -> str:
-        """What the exporter believes of the model."""
+        """The model's status in the exporter."""
         models = (await self.call("GET", "/api/v1/models"))["models"]
         return next(str(it["status"]) for it in models if it["id"] == model)
 
     async def until(self, model: str, status: str) -> None:
-        """Resolves when the exporter believes it; fails after ten seconds."""
+        """Waits for the status; fails after ten seconds."""
         async with asyncio.timeout(10):
             while await self.status(model) != status:
                 await asyncio.sleep(0.02)
 
     async def hold(self, seconds: int = 600, reason: str = "training") -> None:
-        """Keeps the router's memory free."""
+        """Places a hold."""
         await self.call("PUT", "/api/v1/hold", {"seconds": seconds, "reason": reason})
 
     async def calm(self) -> None:
-        """Nothing is held and nothing is loaded."""
+        """Releases holds and unloads all models."""
         await self.call("DELETE", "/api/v1/hold")
         await self.call("POST", "/api/v1/unload-all", {"when_busy": "force", "wait": 30})
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[Running]:
-    """Starts both, on free ports."""
+    """Starts both on free ports."""
     port, router_port = free_port(), free_port()
     running = Running(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{router_port}")
     config = folder / "config.json"
@@ -106,7 +106,7 @@ def running(folder: Path) -> Iterator[Running]:
 
 
 async def ready(running: Running, log: Path) -> None:
-    """Resolves when the exporter knows its router; fails with what both printed."""
+    """Waits until the exporter has listed its router; fails with the output of both."""
     try:
         async with asyncio.timeout(20):
             while not await knows_its_router(running):
@@ -124,7 +124,7 @@ async def knows_its_router(running: Running) -> bool:
 
 
 def free_port() -> int:
-    """One that nobody listens on at this moment."""
+    """A port without a listener."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

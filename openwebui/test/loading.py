@@ -1,7 +1,6 @@
-"""Loads a file as Open WebUI loads it: its text is run in a new module, which is nowhere to be found afterwards.
+"""Loads a file like Open WebUI (open_webui/utils/plugin.py of 0.12.4): runs its text in a temporary module.
 
-Written after what its loader does (open_webui/utils/plugin.py of 0.12.4), for tests that look at one function alone. The
-real one is tried in test/e2e/open-webui.test.ts.
+test/e2e/open-webui.test.ts uses the real loader.
 """
 
 import sys
@@ -15,7 +14,7 @@ FILES = ("gpu_hold_filter.py", "router_exporter_pipeline.py", "unload_models_act
 
 
 def load(name: str) -> Any:
-    """A module of this folder's."""
+    """Loads a file of openwebui/."""
     module = types.ModuleType(f"function_{uuid.uuid4().hex}")
     sys.modules[module.__name__] = module
     try:

@@ -1,6 +1,6 @@
-"""A browser tab as Open WebUI knows it: a socket.io session that answers questions. For test/e2e/open-webui.test.ts.
+"""A socket.io session like a browser tab of Open WebUI, which answers confirmations. For test/e2e/open-webui.test.ts.
 
-Prints its session id, then every event, one JSON value a line. Usage: socket_session.py URL TOKEN yes|no
+Prints its session id, then every event as a line of JSON. Usage: socket_session.py URL TOKEN yes|no
 """
 
 import asyncio

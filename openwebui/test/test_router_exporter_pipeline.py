@@ -1,4 +1,4 @@
-"""The Pipelines filter by itself. The server that runs it is in test_pipelines_server.py."""
+"""The Pipelines filter without its server (see test_pipelines_server.py)."""
 
 import time
 from typing import Any
@@ -39,7 +39,7 @@ def a_task(model: str, kind: str, about: str = "hello") -> dict[str, Any]:
 
 
 async def why_not(pipeline: Any, body: dict[str, Any], user: dict[str, Any] = USER) -> str | None:
-    """What the person is told; None when the request goes on as it was."""
+    """The error message; None if the request passes unchanged."""
     try:
         passed = await pipeline.inlet(body, user)
     except Exception as error:
@@ -61,7 +61,7 @@ async def test_refuses_chats_and_tasks_during_a_hold(exporter: Running, a_pipeli
     assert await why_not(pipeline, a_task("gpt-5-cloud", "title_generation")) is None
 
 
-async def test_tasks_of_administrators_wait_as_all_do(exporter: Running, a_pipeline: Any) -> None:
+async def test_tasks_of_administrators_do_not_pass(exporter: Running, a_pipeline: Any) -> None:
     await exporter.hold()
     pipeline = a_pipeline(exporter.url, administrators_pass=True)
     assert await why_not(pipeline, a_chat(QUICK), ADMIN) is None
@@ -69,14 +69,14 @@ async def test_tasks_of_administrators_wait_as_all_do(exporter: Running, a_pipel
     assert await why_not(pipeline, a_chat(QUICK), USER) is not None
 
 
-async def test_can_leave_chats_to_the_filter_that_says_why(exporter: Running, a_pipeline: Any) -> None:
+async def test_can_leave_chats_to_the_hold_filter(exporter: Running, a_pipeline: Any) -> None:
     await exporter.hold()
     pipeline = a_pipeline(exporter.url, refuse_chats=False)
     assert await why_not(pipeline, a_chat(QUICK)) is None
     assert await why_not(pipeline, a_task(QUICK, "title_generation")) is not None
 
 
-async def test_knows_what_a_workspace_model_stands_for_but_not_for_a_task_on_another_model(a_pipeline: Any) -> None:
+async def test_resolves_workspace_models_except_for_tasks_on_another_model(a_pipeline: Any) -> None:
     workspace = {"id": "my-tutor", "info": {"base_model_id": "qwen3-8b"}}
     async with serving(Listener(held=("gpu-box",))) as url:
         pipeline = a_pipeline(url)
@@ -103,7 +103,7 @@ async def test_reports_tasks_chats_and_programs(a_pipeline: Any, kind: str) -> N
     assert "Bob" not in str(listener.reports)
 
 
-async def test_reports_nothing_when_told_so_and_nothing_of_what_is_refused(a_pipeline: Any) -> None:
+async def test_does_not_report_with_the_valve_off_or_rejected_requests(a_pipeline: Any) -> None:
     listener = Listener(held=("gpu-box",))
     async with serving(listener) as url:
         for pipeline, body in (
@@ -125,7 +125,7 @@ async def test_an_administrator_unloads_everything_with_one_message(exporter: Ru
     assert operation["reason"] == "Open WebUI: /unload-all"
 
 
-async def test_takes_the_command_from_messages_in_parts(exporter: Running, a_pipeline: Any) -> None:
+async def test_reads_the_command_from_messages_in_parts(exporter: Running, a_pipeline: Any) -> None:
     parts = [{"type": "text", "text": "/unload-all"}]
     assert await why_not(a_pipeline(exporter.url), a_chat(SLOW, parts), ADMIN) == "0 models unloaded."
 
@@ -144,14 +144,14 @@ async def test_the_command_is_for_administrators(exporter: Running, a_pipeline: 
     assert await exporter.status(QUICK) == "loaded"
 
 
-async def test_no_title_is_made_for_a_command(exporter: Running, a_pipeline: Any) -> None:
-    """It would load right away what the command unloads."""
+async def test_generates_no_title_for_a_command(exporter: Running, a_pipeline: Any) -> None:
+    """It would load a model again."""
     told = await why_not(a_pipeline(exporter.url), a_task(QUICK, "title_generation", "/unload-all"), ADMIN)
     assert told is not None
     assert await exporter.status(QUICK) == "unloaded"
 
 
-async def test_the_command_can_be_another_or_none(exporter: Running, a_pipeline: Any) -> None:
+async def test_the_command_can_be_changed_or_turned_off(exporter: Running, a_pipeline: Any) -> None:
     await exporter.load(QUICK)
     assert await why_not(a_pipeline(exporter.url, command=""), a_chat(SLOW, "/unload-all"), ADMIN) is None
     assert await why_not(a_pipeline(exporter.url, command=""), a_chat(SLOW, ""), ADMIN) is None
@@ -159,9 +159,9 @@ async def test_the_command_can_be_another_or_none(exporter: Running, a_pipeline:
     assert await why_not(a_pipeline(exporter.url, command="!free"), a_chat(SLOW, "!free"), ADMIN) == "1 model unloaded."
 
 
-async def test_the_command_says_what_went_wrong(a_pipeline: Any, nobody: str) -> None:
-    told = f"The exporter at {nobody} does not answer: nothing is known of what was unloaded."
-    assert await why_not(a_pipeline(nobody), a_chat(SLOW, "/unload-all"), ADMIN) == told
+async def test_the_command_reports_errors(a_pipeline: Any, no_exporter: str) -> None:
+    told = f"The exporter at {no_exporter} does not answer. The result is unknown."
+    assert await why_not(a_pipeline(no_exporter), a_chat(SLOW, "/unload-all"), ADMIN) == told
     async with serving(problem(401, "The token is not known.")) as url:
         told = "Nothing was unloaded. The token is not known."
         assert await why_not(a_pipeline(url), a_chat(SLOW, "/unload-all"), ADMIN) == told
@@ -169,20 +169,20 @@ async def test_the_command_says_what_went_wrong(a_pipeline: Any, nobody: str) ->
         assert "does not answer" in (await why_not(a_pipeline(url), a_chat(SLOW, "/unload-all"), ADMIN) or "")
 
 
-async def test_fails_open_within_300_ms(a_pipeline: Any, nobody: str) -> None:
+async def test_fails_open_within_300_ms(a_pipeline: Any, no_exporter: str) -> None:
     async with serving(hangs) as url:
-        for pipeline in (a_pipeline(url), a_pipeline(nobody)):
+        for pipeline in (a_pipeline(url), a_pipeline(no_exporter)):
             began = time.monotonic()
             assert await why_not(pipeline, a_chat(SLOW)) is None
             assert time.monotonic() - began < 0.3
 
 
-async def test_leaves_answers_alone(exporter: Running, a_pipeline: Any) -> None:
+async def test_returns_answers_unchanged(exporter: Running, a_pipeline: Any) -> None:
     await exporter.hold()
     body = a_chat(SLOW)
     assert await a_pipeline(exporter.url).outlet(body, USER) is body
 
 
 @pytest.mark.parametrize("body", [{}, {"model": None}, {"model": SLOW, "metadata": None, "messages": None}, {"messages": [{}]}])
-async def test_takes_bodies_of_any_form(exporter: Running, a_pipeline: Any, body: dict[str, Any]) -> None:
+async def test_accepts_unexpected_bodies(exporter: Running, a_pipeline: Any, body: dict[str, Any]) -> None:
     assert await why_not(a_pipeline(exporter.url), body) is None

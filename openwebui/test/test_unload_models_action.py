@@ -1,4 +1,4 @@
-"""The button: what an administrator sees and what happens, against a real exporter."""
+"""The button with a real exporter."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ ADMIN = {"id": "1", "role": "admin", "name": "Ada"}
 
 
 class Person:
-    """Somebody before a screen, who answers when asked."""
+    """A user who answers the confirmation."""
 
     def __init__(self, answer: Any = True) -> None:
         self.answer = answer
@@ -41,17 +41,17 @@ async def press(url: str, person: Person, user: dict[str, Any] | None = ADMIN, *
     assert await made.action(body, __user__=user, __event_emitter__=person.emit, __event_call__=person.call) is None
 
 
-RELOAD = "Reload the page to see it in the list of models."
+RELOAD = "Reload the page to update the list of models."
 
 
-async def test_unloads_what_is_loaded_and_says_so(exporter: Running) -> None:
+async def test_unloads_and_reports(exporter: Running) -> None:
     await exporter.load(QUICK)
     person = Person()
     await press(exporter.url, person)
     assert await exporter.status(QUICK) == "unloaded"
     assert len(person.questions) == 1
     assert person.questions[0].startswith(f"To be unloaded: {QUICK}")
-    assert person.statuses()[0] == ("Looking what is loaded …", False)
+    assert person.statuses()[0] == ("Checking loaded models …", False)
     assert person.statuses()[-1] == ("1 model unloaded.", True)
     assert person.notes() == [("success", f"1 model unloaded. {RELOAD}")]
     operation = (await exporter.call("GET", "/api/v1/operations"))["operations"][0]
@@ -59,7 +59,7 @@ async def test_unloads_what_is_loaded_and_says_so(exporter: Running) -> None:
     assert "Ada" not in str(operation)
 
 
-async def test_shows_what_is_being_waited_for_while_models_go(exporter: Running) -> None:
+async def test_shows_progress(exporter: Running) -> None:
     await exporter.load(SLOW)
     answering = asyncio.create_task(exporter.chat(SLOW, tokens=140))
     await asyncio.sleep(0.3)
@@ -67,12 +67,12 @@ async def test_shows_what_is_being_waited_for_while_models_go(exporter: Running)
     await press(exporter.url, person)
     await answering
     assert f"To be unloaded: {SLOW} (it is generating" in person.questions[0]
-    assert any(text.startswith(f"0 of 1 models gone; waiting for {SLOW} (it is ") for text, _ in person.statuses())
+    assert any(text.startswith(f"0 of 1 models unloaded; waiting for {SLOW} (it is ") for text, _ in person.statuses())
     assert person.statuses()[-1] == ("1 model unloaded.", True)
     assert [done for _, done in person.statuses()].count(True) == 1
 
 
-async def test_leaves_alone_what_is_busy_and_what_is_kept(exporter: Running) -> None:
+async def test_skips_busy_and_kept_models(exporter: Running) -> None:
     await exporter.load(QUICK)
     await exporter.load(SLOW)
     answering = asyncio.create_task(exporter.chat(SLOW, tokens=140))
@@ -83,13 +83,13 @@ async def test_leaves_alone_what_is_busy_and_what_is_kept(exporter: Running) -> 
     assert person.questions == []
     (kind, text) = person.notes()[0]
     assert kind == "info"
-    assert text.startswith(f"There is nothing to unload. Busy, and left alone: {SLOW}")
+    assert text.startswith(f"There is nothing to unload. Busy, stays loaded: {SLOW}")
     assert f"Kept: {QUICK} (it is on the keep list)." in text
     assert await exporter.status(QUICK) == "loaded"
 
 
 @pytest.mark.parametrize("answer", [False, None, {"error": "Client session disconnected."}, "yes"])
-async def test_only_a_yes_is_a_yes(exporter: Running, answer: Any) -> None:
+async def test_needs_a_confirmation(exporter: Running, answer: Any) -> None:
     await exporter.load(QUICK)
     person = Person(answer)
     await press(exporter.url, person)
@@ -102,51 +102,51 @@ async def test_is_for_administrators(exporter: Running, user: dict[str, Any] | N
     await exporter.load(QUICK)
     person = Person()
     await press(exporter.url, person, user)
-    assert person.notes() == [("warning", "Only administrators can unload models. Please ask one.")]
+    assert person.notes() == [("warning", "Only administrators can unload models.")]
     assert person.questions == []
     assert await exporter.status(QUICK) == "loaded"
 
 
-async def test_keeps_the_memory_free_afterwards(exporter: Running) -> None:
+async def test_holds_the_memory_afterwards(exporter: Running) -> None:
     await exporter.load(QUICK)
     person = Person()
     await press(exporter.url, person, hold_minutes=30)
-    assert "The memory is kept free for 30 minutes." in person.questions[0]
+    assert "The memory is then held for 30 minutes." in person.questions[0]
     (hold,) = (await exporter.call("GET", "/api/v1/hold"))["holds"]
     assert hold["router"] == "gpu-box"
 
 
-async def test_says_when_nothing_is_loaded(exporter: Running) -> None:
+async def test_reports_when_nothing_is_loaded(exporter: Running) -> None:
     person = Person()
     await press(exporter.url, person)
     assert person.notes() == [("info", "There is nothing to unload.")]
     assert person.statuses()[-1] == ("There is nothing to unload.", True)
 
 
-async def test_says_when_a_router_is_none(exporter: Running) -> None:
+async def test_reports_an_unknown_router(exporter: Running) -> None:
     person = Person()
     await press(exporter.url, person, routers="attic")
     ((kind, text),) = person.notes()
     assert kind == "error"
-    assert text.startswith("The exporter says no. ")
+    assert text.startswith("The exporter rejected the request. ")
     assert "attic" in text
 
 
-async def test_says_when_the_token_is_wrong(exporter: Running) -> None:
+async def test_reports_when_the_token_is_wrong(exporter: Running) -> None:
     person = Person()
     await press(exporter.url, person, exporter_token="another-token-than-that")
-    told = "The exporter does not know this token: set exporter_token to one of its own."
+    told = "The exporter does not accept this token. Check exporter_token."
     assert person.notes() == [("error", told)]
     assert person.statuses()[-1] == (told, True)
 
 
-async def test_says_when_the_exporter_is_down(nobody: str) -> None:
+async def test_reports_when_the_exporter_is_down(no_exporter: str) -> None:
     person = Person()
-    await press(nobody, person)
-    assert person.notes() == [("error", f"The exporter at {nobody} does not answer. Is it running?")]
+    await press(no_exporter, person)
+    assert person.notes() == [("error", f"The exporter at {no_exporter} does not answer. Is it running?")]
 
 
-async def test_says_when_the_exporter_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reports_when_the_exporter_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(hangs) as url:
         made = load("unload_models_action.py")
         made.ANSWER_WITHIN_SECONDS = 0.1
@@ -154,20 +154,20 @@ async def test_says_when_the_exporter_hangs(monkeypatch: pytest.MonkeyPatch) -> 
             await made.Exporter(url, TOKEN).get("/api/v1/operations/1")
 
 
-NOT_OURS = "is not the exporter: look at exporter_url."
+OTHER_SERVER = "is not the exporter. Check exporter_url."
 
 
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (talks_html, NOT_OURS),
-        (talks_nonsense, NOT_OURS),
+        (talks_html, OTHER_SERVER),
+        (talks_nonsense, OTHER_SERVER),
         (problem(403, "This token may not act on gpu-box."), "does not allow this. This token may not act on gpu-box."),
-        (problem(429, "Too many."), "listens again in a minute"),
-        (problem(503, "Eight others wait."), "please try again soon. Eight others wait."),
+        (problem(429, "Too many."), "try again in a minute"),
+        (problem(503, "Eight others wait."), "Try again soon. Eight others wait."),
     ],
 )
-async def test_says_in_plain_words_what_else_went_wrong(answer: Answer, told: str) -> None:
+async def test_reports_other_errors(answer: Answer, told: str) -> None:
     person = Person()
     async with serving(answer) as url:
         await press(url, person)
@@ -177,8 +177,8 @@ async def test_says_in_plain_words_what_else_went_wrong(answer: Answer, told: st
     assert person.statuses()[-1] == (text, True)
 
 
-async def test_can_do_without_a_screen(exporter: Running) -> None:
-    """An API client has none; without a yes nothing happens."""
+async def test_works_without_a_screen(exporter: Running) -> None:
+    """API clients have none and cannot confirm."""
     await exporter.load(QUICK)
     made = load("unload_models_action.py").Action()
     made.valves = made.Valves(exporter_url=exporter.url, exporter_token=TOKEN)

@@ -232,7 +232,7 @@ describe('the button', () => {
     expect(last.data).toEqual({
       type: 'success',
       content: expect.stringMatching(
-        /^2 models unloaded.*\. Reload the page to see it in the list of models\.$/,
+        /^2 models unloaded.*\. Reload the page to update the list of models\.$/,
       ),
     });
     const events = tab.events.slice(before);
