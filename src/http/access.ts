@@ -3,57 +3,50 @@ import type { ConfigSource } from '../config/source.ts';
 import type { WebConfig } from '../config/web-config.ts';
 import { createWebSource } from '../config/web-source.ts';
 import type { WebTls } from '../config/web-tls.ts';
+import { isLoopbackAddress } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type Auth, createAuth } from './auth/auth.ts';
 
-/** Who is let in. */
 export interface Access {
   auth: Auth;
-  /** As it is now; absent: plain HTTP, until the next start. */
-  tls?: () => WebTls;
+  /** The current TLS settings; absent: plain HTTP. */
+  tls?: (() => WebTls) | undefined;
 }
 
 /**
- * The tokens of the configuration with the users and the TLS of the web configuration file. Throws a ConfigError
- * when that file cannot be used.
+ * Combines the tokens of the configuration with the users and TLS of the web configuration file. Throws a ConfigError
+ * when that file is invalid.
  */
 export function createAccess(
   config: ConfigSource,
   onRefused: (refusal: AuthRefusal) => void,
-  clock: Clock,
+  { now }: Clock,
   log: Logger,
 ): Access {
   const file = config.current.web.config_file;
-  const { now } = clock;
   const source = file === '' ? undefined : createWebSource(file, { now, onReload: onReread });
   const web = source && (() => source.current());
   const started = web?.();
-  if (started) log.info('web configuration', { file, ...summaryOf(started) });
-  const auth = createAuth({
-    tokens: () => config.current.auth.tokens,
-    ...(web && { web }),
-    onRefused,
-    now,
-  });
+  if (started) log.info('web configuration loaded', { file, ...summaryOf(started) });
+  if (!started?.users.size) warnWhenOpen(config.current, log);
+  const auth = createAuth({ tokens: () => config.current.auth.tokens, web, onRefused, now });
   let tls = started?.tls;
   if (!web || !tls) return { auth };
   return {
     auth,
-    // A server does not become one of plain HTTP while it runs: the last TLS stays.
+    // A running server stays with HTTPS: when TLS is removed from the file, the last settings remain.
     tls: () => (tls = web().tls ?? (tls as WebTls)),
   };
 
   function onReread(fault: Error | undefined): void {
     if (fault !== undefined) {
-      log.error('the web configuration was not read anew, the old one is in force', {
-        error: fault.message,
-      });
+      log.error('web configuration reload failed; keeping the previous one', { error: fault.message });
       return;
     }
     const current = source?.current();
     if (current === undefined) return;
-    log.info('web configuration read anew', { file, ...summaryOf(current) });
+    log.info('web configuration reloaded', { file, ...summaryOf(current) });
     if ((current.tls === undefined) !== (started?.tls === undefined)) {
       log.warn('some changes wait for a restart', { options: 'tls_server_config' });
     }
@@ -62,4 +55,17 @@ export function createAccess(
 
 function summaryOf({ tls, users }: WebConfig) {
   return { tls: tls !== undefined, users: users.size };
+}
+
+/** A local reverse proxy that rewrites `Host` makes remote callers look local. */
+function warnWhenOpen({ auth, web }: ConfigSource['current'], log: Logger): void {
+  const { host } = web.listen_address;
+  if (auth.tokens.length > 0 || host === 'localhost' || isLoopbackAddress(host)) return;
+  log.warn(
+    'no token is configured: behind a reverse proxy on this machine, remote callers may unload models',
+    {
+      listen_address: `${host ?? ''}:${web.listen_address.port}`,
+      remedy: 'configure auth.tokens, or set web.listen_address to 127.0.0.1 and use no proxy',
+    },
+  );
 }

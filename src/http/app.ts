@@ -79,7 +79,9 @@ export function createApp(parts: AppParts): Express {
     response.set({ 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store' });
     next();
   });
-  app.use(auth.guard(routes.filter(({ permission }) => permission === 'alerts').map(({ path }) => path)));
+  app.use(
+    auth.requireRead(routes.filter(({ permission }) => permission === 'alerts').map(({ path }) => path)),
+  );
   for (const path of new Set(routes.map((each) => each.path))) {
     const own = routes.filter((each) => each.path === path);
     const served = app.route(path);
@@ -93,8 +95,11 @@ export function createApp(parts: AppParts): Express {
 
 const METHODS = { GET: 'get', POST: 'post', PUT: 'put', DELETE: 'delete' } as const;
 
-function handlersOf({ permission, body, handler }: Route, { mayAct }: AppParts['auth']): RequestHandler[] {
+function handlersOf(
+  { permission, body, handler }: Route,
+  { requireWrite }: AppParts['auth'],
+): RequestHandler[] {
   if (permission === 'read') return [handler];
   const readBody = body === 'json' ? jsonBody() : noBody({ ignored: body === 'ignored' });
-  return [mayAct({ never429: permission === 'alerts' }), readBody, handler];
+  return [requireWrite({ never429: permission === 'alerts' }), readBody, handler];
 }

@@ -91,7 +91,9 @@ describe('the service with a web configuration file', () => {
     writeFileSync(web, WITH_TLS + withUsers('alice'));
     configure('');
     const service = await start();
-    expect(told('web configuration')).toEqual([expect.stringContaining('file=web.yml tls=true users=1')]);
+    expect(told('web configuration loaded')).toEqual([
+      expect.stringContaining('file=web.yml tls=true users=1'),
+    ]);
     const before = await ask(service, { headers: basic('alice') });
     expect([before.status, (await ask(service)).status]).toEqual([200, 401]);
     writeFileSync(web, WITH_TLS + withUsers('bob'));
@@ -100,10 +102,10 @@ describe('the service with a web configuration file', () => {
     const after = await ask(service, { headers: basic('bob') });
     expect([after.status, (await ask(service, { headers: basic('alice') })).status]).toEqual([200, 401]);
     expect(after.serial).not.toBe(before.serial);
-    expect(told('web configuration read anew')).toHaveLength(1);
+    expect(told('web configuration reloaded')).toHaveLength(1);
   });
 
-  it('keeps what is in force while the file is broken, and says so', async () => {
+  it('keeps the previous configuration while the file is invalid, and logs why', async () => {
     writePair('server');
     writeFileSync(web, WITH_TLS + withUsers('alice'));
     configure('');
@@ -111,7 +113,7 @@ describe('the service with a web configuration file', () => {
     writeFileSync(web, WITH_TLS + withUsers('bob').replace('$2y', '2y'));
     clock.jump(1000);
     expect((await ask(service, { headers: basic('alice') })).status).toBe(200);
-    const [line = '', ...more] = told('the web configuration was not read anew, the old one is in force');
+    const [line = '', ...more] = told('web configuration reload failed; keeping the previous one');
     expect(line).toContain('web.yml:3: basic_auth_users.bob: is not a bcrypt hash');
     expect(more).toEqual([]);
   });
@@ -146,7 +148,7 @@ describe('the service with a web configuration file', () => {
     const refusals = lines.filter((line) => line.includes('msg="request refused"'));
     expect(refusals).toHaveLength(10);
     expect(refusals[0]).toContain(
-      'reason=unauthorized caller=unknown address=127.0.0.1 request="POST /-/reload" detail="the token is none of ours"',
+      'reason=unauthorized caller=unknown address=127.0.0.1 request="POST /-/reload" detail="unknown token"',
     );
     expect(lines.join('')).not.toContain('of-its-kind');
   });
@@ -157,6 +159,35 @@ describe('the service with a web configuration file', () => {
     await expect(start()).rejects.toThrow(
       "web.yml:1: basic_auth_user: unknown key: did you mean 'basic_auth_users'?",
     );
+  });
+});
+
+describe('without tokens and users', () => {
+  const OPEN =
+    'no token is configured: behind a reverse proxy on this machine, remote callers may unload models';
+  const listening = (host: string, more = '') =>
+    writeFileSync(
+      config,
+      `routers: [{ url: 'http://127.0.0.1:1' }]\nweb: { listen_address: '${host}:0', config_file: '' }\n${more}`,
+    );
+
+  it('a service that listens on more than loopback warns at its start and says what to do', async () => {
+    listening('0.0.0.0');
+    await start();
+    expect(told(OPEN)).toEqual([
+      expect.stringMatching(
+        /level=warn .*listen_address=0\.0\.0\.0:0 remedy="configure auth\.tokens, or set/,
+      ),
+    ]);
+  });
+
+  it.each<[string, string, string]>([
+    ['on loopback', '127.0.0.1', ''],
+    ['with a token', '0.0.0.0', 'auth: { tokens: [{ name: operator, token: 0123456789-0123456789 }] }\n'],
+  ])('a service %s does not', async (_, host, more) => {
+    listening(host, more);
+    await start();
+    expect(told(OPEN)).toEqual([]);
   });
 });
 

@@ -49,9 +49,11 @@ afterEach(async () => {
 const port = () => (server.address() as AddressInfo).port;
 
 /** Listens, and remembers what it hears. */
-async function listen(method = 'GET') {
+async function listen(method = 'GET', localAddress = '127.0.0.1') {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    request({ port: port(), host: '127.0.0.1', method, agent: false }, resolve).on('error', reject).end();
+    request({ port: port(), host: '127.0.0.1', localAddress, method, agent: false }, resolve)
+      .on('error', reject)
+      .end();
   });
   let text = '';
   let over = false;
@@ -179,22 +181,30 @@ describe('the event stream', () => {
     expect([ears.status, ears.headers['content-type'], listening()]).toEqual([200, 'text/event-stream', 0]);
   });
 
-  it('has room for a hundred', async () => {
-    const ears = await Promise.all(Array.from({ length: 100 }, () => listen()));
-    const late = await listen();
-    await late.ended();
-    expect([late.status, late.headers['content-type']]).toEqual([
-      503,
-      'application/problem+json; charset=utf-8',
+  it('is refused to an address with ten streams, and to all when a hundred are open', async () => {
+    const streams = await Promise.all(Array.from({ length: 10 }, () => listen()));
+    const eleventh = await listen();
+    await eleventh.ended();
+    expect([eleventh.status, eleventh.headers['retry-after'], JSON.parse(eleventh.text)]).toEqual([
+      429,
+      '10',
+      {
+        type: 'about:blank',
+        title: 'Too many event streams',
+        status: 429,
+        detail: '127.0.0.1 has 10 open streams, the most for one address: close one.',
+      },
     ]);
-    expect(JSON.parse(late.text)).toEqual({
-      type: 'about:blank',
-      title: 'Too many listeners',
-      status: 503,
-      detail: 'At most 100.',
-    });
-    ears[0]?.hangUp();
-    await until('a place', () => listening() === 99, { everyMs: 2 });
+    const others = Array.from({ length: 90 }, (_, i) => listen('GET', `127.0.1.${1 + Math.floor(i / 10)}`));
+    await Promise.all(others);
+    const late = await listen('GET', '127.0.2.1');
+    await late.ended();
+    expect([late.status, JSON.parse(late.text).detail]).toEqual([
+      503,
+      '100 streams are open, the most in total.',
+    ]);
+    streams[0]?.hangUp();
+    await until('a free place', () => listening() === 99, { everyMs: 2 });
     expect((await listen()).status).toBe(200);
     // Node warns of more than ten listeners on one signal.
     expect(getEventListeners(closing.signal, 'abort')).toHaveLength(1);

@@ -1,47 +1,117 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import type { AuthRefusal } from '../../activity/activity-log.ts';
 import type { TokenConfig } from '../../config/schema.ts';
 import type { WebConfig } from '../../config/web-config.ts';
-import { createLimiter } from '../../lib/limiter.ts';
-import { createComparer } from './compare.ts';
-import { createGate } from './gate.ts';
-import { createGuard } from './guard.ts';
-import { createMayAct, type MayAct } from './may-act.ts';
-import { createPasswords } from './passwords.ts';
-
-/** So many wrong credentials of one caller are free each minute. */
-const FAILURES = { most: 10, spanMs: 60_000, keys: 10_000 };
+import { createTokenBucket } from '../../lib/token-bucket.ts';
+import { ProblemError, sendProblem } from '../problem.ts';
+import { hasTokenInQuery } from './credentials.ts';
+import { createIdentities, type Identity, type Unknown } from './identity.ts';
+import { isCrossSite, notLocal } from './origin.ts';
+import { createComparer, createPasswords } from './passwords.ts';
+import type { Locals } from './permit.ts';
 
 export interface AuthParts {
-  /** As they are now: a reload may change them. */
+  /** The current ones: a reload may change them. */
   tokens(): readonly TokenConfig[];
-  /** As it is now; absent: there is no web configuration file. */
-  web?: () => WebConfig;
+  /** The current web configuration file; absent: there is none. */
+  web?: (() => WebConfig) | undefined;
   onRefused(refusal: AuthRefusal): void;
   now(): number;
 }
 
-/** Who may act, and who may ask at all. */
+/** Express handlers that decide who may read and who may write. */
 export interface Auth {
-  mayAct: MayAct;
-  /** Makes the handler that applies the web configuration file to every request. */
-  guard(never429: readonly string[]): RequestHandler;
+  /** Applies the web configuration file: headers, rate limit, users. `never429`: paths that get another status. */
+  requireRead(never429: readonly string[]): RequestHandler;
+  /** Passes only callers with write access, with their permit; `never429`: answers 401 in its place. */
+  requireWrite(options?: { never429?: boolean }): RequestHandler;
   close(): Promise<void>;
 }
 
+const NO_USERS: WebConfig['users'] = new Map();
+/** Longer paths are attacks. */
+const LONGEST_PATH = 200;
+const TITLES = { 401: 'Unauthorized', 429: 'Too many requests', 503: 'Busy' } as const;
+
 export function createAuth({ tokens, web, onRefused, now }: AuthParts): Auth {
   const passwords = createPasswords(createComparer());
-  const users: WebConfig['users'] = new Map();
-  const gate = createGate({
-    tokens,
-    users: () => web?.().users ?? users,
-    passwords,
-    failures: createLimiter({ ...FAILURES, now }),
-  });
-  return {
-    mayAct: createMayAct(gate, onRefused),
-    guard: (never429) =>
-      web ? createGuard({ gate, web, never429, onRefused, now }) : (_request, _response, next) => next(),
-    close: passwords.close,
-  };
+  const users = () => web?.().users ?? NO_USERS;
+  const identities = createIdentities({ tokens, users, passwords, now });
+  const bucket = createTokenBucket(now);
+  return { requireRead, requireWrite, close: passwords.close };
+
+  function requireRead(never429: readonly string[]): RequestHandler {
+    return async (request, response, next) => {
+      const { headers, rateLimit, users } = web?.() ?? { headers: [], rateLimit: undefined, users: NO_USERS };
+      for (const [name, value] of headers) response.setHeader(name, value);
+      const spared = never429.includes(request.path);
+      if (rateLimit !== undefined && !bucket.take(rateLimit)) {
+        response.setHeader('Retry-After', String(Math.ceil(rateLimit.intervalMs / 1000)));
+        return sendProblem(response, { status: spared ? 503 : 429, title: 'Too many requests' });
+      }
+      if (users.size === 0) return next();
+      refuseTokenInQuery(request);
+      const identity = await identities.of(request);
+      if (identity.known) return next();
+      refused(request, identity.why);
+      deny(response, identity, spared);
+    };
+  }
+
+  function requireWrite({ never429 = false } = {}): RequestHandler {
+    return async (request, response, next) => {
+      refuseTokenInQuery(request);
+      if (isCrossSite(request)) throw forbidden(request, 'pages of other sites may not do this');
+      const identity = identities.isLocked() ? await identities.of(request) : identityOfLocal(request);
+      if (identity.known) {
+        const locals: Locals = { permit: identity.permit, refused: (why) => refused(request, why) };
+        Object.assign(response.locals, locals);
+        return next();
+      }
+      refused(request, identity.why);
+      deny(response, identity, never429);
+    };
+  }
+
+  /** Without tokens and users, programs on this machine have write access. */
+  function identityOfLocal(request: Request): Identity {
+    const address = request.socket.remoteAddress;
+    const why = notLocal(address, request.headers);
+    if (why !== undefined) throw forbidden(request, why);
+    const caller = { name: 'loopback', ...(address !== undefined && { address }) };
+    return { known: true, permit: { caller, routers: [], dryRunOnly: false } };
+  }
+
+  function refuseTokenInQuery(request: Request): void {
+    if (!hasTokenInQuery(request.originalUrl)) return;
+    refused(request, 'a token in the URL');
+    throw new ProblemError({
+      status: 400,
+      title: 'Token in the URL',
+      detail: 'Logs keep URLs. Replace the token, and send it as a header: Authorization: Bearer TOKEN.',
+    });
+  }
+
+  function forbidden(request: Request, why: string): ProblemError {
+    refused(request, why);
+    return new ProblemError({ status: 403, title: 'Forbidden', detail: `Refused: ${why}.` });
+  }
+
+  function refused(request: Request, why: string): void {
+    const [path = ''] = request.originalUrl.split('?');
+    onRefused({
+      reason: 'unauthorized',
+      address: request.socket.remoteAddress,
+      method: request.method,
+      path: path.slice(0, LONGEST_PATH),
+      why,
+    });
+  }
+
+  function deny(response: Response, identity: Unknown, never429: boolean): void {
+    const status = never429 && identity.status === 429 ? 401 : identity.status;
+    if (status === 401) response.setHeader('WWW-Authenticate', identities.challenges());
+    else response.setHeader('Retry-After', String(identity.retryAfterSeconds ?? 1));
+    sendProblem(response, { status, title: TITLES[status], detail: `Refused: ${identity.why}.` });
+  }
 }

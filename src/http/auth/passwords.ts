@@ -1,58 +1,104 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { Worker } from 'node:worker_threads';
 import type { Secret } from '../../lib/secret.ts';
-import type { Comparer } from './compare.ts';
 
 export type Outcome = 'right' | 'wrong' | 'busy';
 
-/** Users by name, with the bcrypt hashes of their passwords. */
+/** Bcrypt hashes of passwords by user. */
 export type Users = ReadonlyMap<string, Secret>;
 
-/** Who waits behind more than this would wait for seconds. */
-const MOST_PENDING = 4;
-/** Each is a user with a right password, but the file may change often. */
-const MOST_REMEMBERED = 100;
+/** Callers behind a longer queue would wait for seconds. */
+const MAX_PENDING = 4;
+const MAX_REMEMBERED = 100;
 
-/** Tells right passwords from wrong ones; what was right once is remembered for as long as the hash is the same. */
+/** Checks passwords; a right one is remembered as long as its hash stays the same. */
 export function createPasswords(comparer: Comparer) {
-  /** New in every process: what is remembered is of no use to whoever reads our memory later. */
+  /** Different in every process, so that remembered digests are useless outside of it. */
   const key = randomBytes(32);
   const right = new Set<string>();
-  const underWay = new Map<string, Promise<boolean>>();
+  const running = new Map<string, Promise<boolean>>();
   return {
     async check(users: Users, user: string, password: string): Promise<Outcome> {
-      // Somebody unknown is compared as well, with no chance: the time taken must not tell who exists.
+      // An unknown user is compared too: the time must not reveal which users exist.
       const own = users.get(user);
       const [any] = users.values();
       const hash = (own ?? any)?.reveal();
       if (hash === undefined) return 'wrong';
-      const mark = markOf(user, password, hash);
-      if (own !== undefined && right.has(mark)) return 'right';
-      const running = underWay.get(mark);
-      if (running === undefined && comparer.pending >= MOST_PENDING) return 'busy';
-      const same = await (running ?? begin(mark, password, hash));
-      if (!same || own === undefined) return 'wrong';
-      remember(mark);
+      const digest = createHmac('sha256', key)
+        .update(JSON.stringify([user, password, hash]))
+        .digest('base64');
+      if (own !== undefined && right.has(digest)) return 'right';
+      const same = running.get(digest);
+      if (same === undefined && comparer.pending >= MAX_PENDING) return 'busy';
+      const isRight = await (same ?? compare(digest, password, hash));
+      if (!isRight || own === undefined) return 'wrong';
+      right.add(digest);
+      const [oldest] = right;
+      if (right.size > MAX_REMEMBERED && oldest !== undefined) right.delete(oldest);
       return 'right';
     },
     close: comparer.close,
   };
 
-  /** Scrapers that begin together with the same password wait for one comparison. */
-  function begin(mark: string, password: string, hash: string): Promise<boolean> {
-    const running = comparer.compare(password, hash).finally(() => underWay.delete(mark));
-    underWay.set(mark, running);
-    return running;
-  }
-
-  function remember(mark: string): void {
-    right.add(mark);
-    const [oldest] = right;
-    if (right.size > MOST_REMEMBERED && oldest !== undefined) right.delete(oldest);
-  }
-
-  function markOf(...parts: string[]): string {
-    return createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64');
+  /** Scrapers with the same password share one comparison. */
+  function compare(digest: string, password: string, hash: string): Promise<boolean> {
+    const comparison = comparer.compare(password, hash).finally(() => running.delete(digest));
+    running.set(digest, comparison);
+    return comparison;
   }
 }
 
 export type Passwords = ReturnType<typeof createPasswords>;
+
+/** Compares passwords with bcrypt hashes in its own thread: one comparison takes a tenth of a second of CPU. */
+export interface Comparer {
+  /** The number of comparisons that wait or run. */
+  readonly pending: number;
+  compare(password: string, hash: string): Promise<boolean>;
+  /** Ends the thread; running comparisons reject. */
+  close(): Promise<void>;
+}
+
+/** As text, because a file would have another name after the build. It answers in the order of the requests. */
+const THREAD = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const { compareSync } = require(workerData);
+  parentPort.on('message', ({ password, hash }) => parentPort.postMessage(compareSync(password, hash)));
+`;
+
+/** Starts the thread at the first comparison, and again when it has ended. It does not keep the process alive. */
+export function createComparer(): Comparer {
+  let thread: Worker | undefined;
+  const waiting: { resolve(same: boolean): void; reject(why: Error): void }[] = [];
+  return {
+    get pending() {
+      return waiting.length;
+    },
+    compare(password, hash) {
+      thread ??= start();
+      return new Promise((resolve, reject) => {
+        waiting.push({ resolve, reject });
+        thread?.postMessage({ password, hash });
+      });
+    },
+    async close() {
+      await thread?.terminate();
+    },
+  };
+
+  function start(): Worker {
+    const workerData = createRequire(import.meta.url).resolve('bcryptjs');
+    const worker = new Worker(THREAD, { eval: true, workerData });
+    worker.unref();
+    worker.on('message', (same: boolean) => waiting.shift()?.resolve(same));
+    worker.on('error', end);
+    worker.on('exit', () => end(new Error('the thread that compares passwords has ended')));
+    return worker;
+
+    function end(why: Error): void {
+      if (thread === worker) thread = undefined;
+      for (const { reject } of waiting.splice(0)) reject(why);
+    }
+  }
+}

@@ -1,30 +1,27 @@
 import type { Request, Response } from 'express';
+import { callerBlock } from '../../lib/address.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
 import { viewTransition } from '../views.ts';
 
-/** Proxies and clients take a silent connection for a dead one. */
+/** Proxies and clients close connections that stay silent. */
 const HEARTBEAT_MS = 15_000;
-const MAX_LISTENERS = 100;
-/** A client that reads slower than this piles up is let go: it may connect again. */
+const MAX_STREAMS = 100;
+const MAX_STREAMS_OF_ADDRESS = 10;
+/** A client that falls behind by more than this is disconnected. */
 const MAX_UNREAD_BYTES = 1024 * 1024;
 
-/** `GET /api/v1/events`: every transition as a server-sent event, from now on. Ends with `closing`. */
+/** `GET /api/v1/events`: every transition from now on, as server-sent events. Ends with `closing`. */
 export function eventsRoute({ store, clock, closing }: Pick<AppParts, 'store' | 'clock' | 'closing'>) {
-  /** How to end each stream that is open. */
-  const open = new Set<() => void>();
+  /** Ends each open stream; with its client's address. */
+  const open = new Map<() => void, string>();
   closing.addEventListener('abort', () => {
-    for (const end of open) end();
+    for (const end of open.keys()) end();
   });
   return (request: Request, response: Response) => {
     if (closing.aborted) throw new ProblemError({ status: 503, title: 'Shutting down' });
-    if (open.size >= MAX_LISTENERS) {
-      throw new ProblemError({
-        status: 503,
-        title: 'Too many listeners',
-        detail: `At most ${MAX_LISTENERS}.`,
-      });
-    }
+    const address = callerBlock(request.socket.remoteAddress);
+    refuseTooMany(response, [...open.values()], address);
     response.writeHead(200, {
       'Content-Type': 'text/event-stream',
       'Cache-Control': 'no-cache',
@@ -42,7 +39,7 @@ export function eventsRoute({ store, clock, closing }: Pick<AppParts, 'store' | 
       send(`data: ${JSON.stringify(viewTransition(transition, clock))}\n\n`),
     );
     const heartbeat = setInterval(() => send(':\n\n'), HEARTBEAT_MS);
-    // Before the response ends, not after: writing to one that has ended is an error that nobody catches.
+    // Before the response ends: a write after its end would be an unhandled error.
     const leave = () => {
       clearInterval(heartbeat);
       stopListening();
@@ -52,7 +49,24 @@ export function eventsRoute({ store, clock, closing }: Pick<AppParts, 'store' | 
       leave();
       response.end();
     };
-    open.add(end);
+    open.set(end, address);
     response.on('close', leave);
   };
+}
+
+function refuseTooMany(response: Response, addresses: readonly string[], address: string): void {
+  const title = 'Too many event streams';
+  if (addresses.filter((each) => each === address).length >= MAX_STREAMS_OF_ADDRESS) {
+    response.set('Retry-After', '10');
+    const detail = `${address} has ${MAX_STREAMS_OF_ADDRESS} open streams, the most for one address: close one.`;
+    throw new ProblemError({ status: 429, title, detail });
+  }
+  if (addresses.length >= MAX_STREAMS) {
+    response.set('Retry-After', '10');
+    throw new ProblemError({
+      status: 503,
+      title,
+      detail: `${MAX_STREAMS} streams are open, the most in total.`,
+    });
+  }
 }

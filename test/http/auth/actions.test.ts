@@ -268,9 +268,9 @@ const LOCKED: Row[] = [
     401,
     /no cred/,
   ],
-  ['with a wrong token', token('token-of-nobody-0123'), 401, /none of ours/],
-  ['with half a token', token(SECRET.slice(0, -1)), 401, /none of ours/],
-  ['with a token of 10,000 bytes', token('x'.repeat(10_000)), 401, /none of ours/],
+  ['with a wrong token', token('token-of-nobody-0123'), 401, /unknown token/],
+  ['with half a token', token(SECRET.slice(0, -1)), 401, /unknown token/],
+  ['with a token of 10,000 bytes', token('x'.repeat(10_000)), 401, /unknown token/],
   ['with a token as a cookie', all(nobody, withHeader('Cookie', `token=${SECRET}`)), 401, /no credentials/],
   [
     'with a token in a header of its own',
@@ -278,7 +278,7 @@ const LOCKED: Row[] = [
     401,
     /no credentials/,
   ],
-  ['with a wrong token before the right one', firstHeader('Authorization', 'Bearer x'), 401, /none of ours/],
+  ['with a wrong token before the right one', firstHeader('Authorization', 'Bearer x'), 401, /unknown token/],
   [
     'by another name of the path',
     all(
@@ -308,7 +308,7 @@ const LOCKED: Row[] = [
   [
     'with a token that may only ask',
     token('token-of-curious-0123'),
-    ...([403, /only ask for dry runs/, (act: Act) => !isWebhook(act)] as const),
+    ...([403, /only request dry runs/, (act: Act) => !isWebhook(act)] as const),
   ],
 ];
 
@@ -332,7 +332,7 @@ const OPEN: Row[] = [
   [
     'in HTTP/1.0 without Host',
     (written) => withoutHeader('Host')({ ...written, version: 'HTTP/1.0' }),
-    ...([403, /not nothing/] as const),
+    ...([403, /is missing/] as const),
   ],
 ];
 

@@ -1,5 +1,11 @@
 import { expect, it } from '@jest/globals';
-import { type Credentials, hasTokenInQuery, readCredentials } from '../../../src/http/auth/credentials.ts';
+import {
+  type Credentials,
+  findToken,
+  hasTokenInQuery,
+  readCredentials,
+} from '../../../src/http/auth/credentials.ts';
+import { Secret } from '../../../src/lib/secret.ts';
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 const basic = (user: string, password: string): Credentials => ({ kind: 'basic', user, password });
@@ -37,4 +43,28 @@ it.each<[string, boolean]>([
   ['/-/reload?my_token=abc', false],
 ])('finds a token in %s: %s', (url, found) => {
   expect(hasTokenInQuery(url)).toBe(found);
+});
+
+const aToken = (name: string, token: string) => ({
+  name,
+  token: new Secret(token),
+  routers: [],
+  dry_run: false,
+});
+const tokens = [aToken('one', 'first-0123456789'), aToken('two', 'second-0123456789')];
+
+it.each<[string, string | undefined]>([
+  ['first-0123456789', 'one'],
+  ['second-0123456789', 'two'],
+  ['second-012345678', undefined],
+  ['second-0123456789 ', undefined],
+  ['SECOND-0123456789', undefined],
+  ['', undefined],
+  ['x'.repeat(16_000), undefined],
+])('the token %s is that of %s', (presented, name) => {
+  expect(findToken(tokens, presented)?.name).toBe(name);
+});
+
+it('without tokens no token is found', () => {
+  expect(findToken([], '')).toBeUndefined();
 });

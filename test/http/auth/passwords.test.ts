@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { hashSync } from 'bcryptjs';
-import { type Comparer, createComparer } from '../../../src/http/auth/compare.ts';
-import { createPasswords } from '../../../src/http/auth/passwords.ts';
+import { type Comparer, createComparer, createPasswords } from '../../../src/http/auth/passwords.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { settled } from '../../support/stepped-clock.ts';
 

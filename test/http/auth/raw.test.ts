@@ -17,7 +17,7 @@ const access = anAccess([aToken('operator')]);
 const TOKEN = { Authorization: 'Bearer token-of-operator-0123' };
 let logged = '';
 const log = createLogger({
-  level: 'debug',
+  level: 'error',
   format: 'logfmt',
   write: (line) => (logged += line),
   now: () => 0,
@@ -37,7 +37,7 @@ beforeAll(async () => {
     }),
   );
   const acting = express();
-  acting.post('/act', access.auth.mayAct(), jsonBody(), (request, response) => {
+  acting.post('/act', access.auth.requireWrite(), jsonBody(), (request, response) => {
     response.json(request.body);
   });
   acting.use(problemHandler(log));
