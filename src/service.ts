@@ -170,6 +170,7 @@ export function createService({
       clock,
       log,
     );
+    access.warnWhenOpen();
     await activeConfig.start();
     fleet.ready().then(() => {
       ready = true;

@@ -265,7 +265,7 @@ describe('a reload', () => {
     const router = await aRouter();
     configure({ box: router.url });
     const service = await start();
-    const waits = () => lines.filter((line) => line.includes('wait for a restart')).length;
+    const waits = () => lines.filter((line) => line.includes('need a restart')).length;
     configure({ box: router.url }, 'log: { level: debug }\n');
     await service.reload();
     expect(lines.join()).toContain('options=log');

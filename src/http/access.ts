@@ -12,6 +12,8 @@ export interface Access {
   auth: Auth;
   /** The current TLS settings; absent: plain HTTP. */
   tls?: (() => WebTls) | undefined;
+  /** Logs a warning when write access depends on the address of the caller alone, and the service is reachable. */
+  warnWhenOpen(): void;
 }
 
 /**
@@ -29,12 +31,15 @@ export function createAccess(
   const web = source && (() => source.current());
   const started = web?.();
   if (started) log.info('web configuration loaded', { file, ...summaryOf(started) });
-  if (!started?.users.size) warnWhenOpen(config.current, log);
   const auth = createAuth({ tokens: () => config.current.auth.tokens, web, onRefused, now });
   let tls = started?.tls;
-  if (!web || !tls) return { auth };
+  const warnWhenOpen = () => {
+    if (!started?.users.size) warnAboutProxies(config.current, log);
+  };
+  if (!web || !tls) return { auth, warnWhenOpen };
   return {
     auth,
+    warnWhenOpen,
     // A running server stays with HTTPS: when TLS is removed from the file, the last settings remain.
     tls: () => (tls = web().tls ?? (tls as WebTls)),
   };
@@ -48,7 +53,7 @@ export function createAccess(
     if (current === undefined) return;
     log.info('web configuration reloaded', { file, ...summaryOf(current) });
     if ((current.tls === undefined) !== (started?.tls === undefined)) {
-      log.warn('some changes wait for a restart', { options: 'tls_server_config' });
+      log.warn('some changes need a restart', { options: 'tls_server_config' });
     }
   }
 }
@@ -58,7 +63,7 @@ function summaryOf({ tls, users }: WebConfig) {
 }
 
 /** A local reverse proxy that rewrites `Host` makes remote callers look local. */
-function warnWhenOpen({ auth, web }: ConfigSource['current'], log: Logger): void {
+function warnAboutProxies({ auth, web }: ConfigSource['current'], log: Logger): void {
   const { host } = web.listen_address;
   if (auth.tokens.length > 0 || host === 'localhost' || isLoopbackAddress(host)) return;
   log.warn(

@@ -127,7 +127,7 @@ describe('the service with a web configuration file', () => {
     clock.jump(1000);
     expect((await ask(service, { headers: basic('alice') })).status).toBe(200);
     expect((await ask(service)).status).toBe(401);
-    expect(told('some changes wait for a restart')).toEqual([expect.stringContaining('tls_server_config')]);
+    expect(told('some changes need a restart')).toEqual([expect.stringContaining('tls_server_config')]);
   });
 
   it('takes new tokens with a reload, and tells who was refused, some times a minute', async () => {
