@@ -70,9 +70,10 @@ function judgeAlert(alert: Alert, rules: AlertRules, known: readonly string[]): 
   const routers = routersOf(alert.labels, rules, known);
   if (!routers.ok) return { ignored: routers.fault.reason, details: named([routers.fault.detail]) };
   const { options, reduced } = parsed.value;
+  const { names, refused } = routers.value;
   return {
-    demand: { ...options, routers: routers.value.names, alerts: [alert] },
-    details: named([...routers.value.refused, ...reduced]),
+    demand: { ...options, routers: names, alerts: [alert] },
+    details: named([refused, ...reduced].filter((detail) => detail !== undefined)),
   };
 }
 

@@ -9,50 +9,43 @@ export interface NoRouter {
   readonly detail: string;
 }
 
-/** The routers of an alert, in order; `refused` explains which others it may not act on. */
+/** The routers of an alert, in order; `refused` says which others it may not act on. */
 export interface AlertRouters {
   readonly names: string[];
-  readonly refused: string[];
+  readonly refused?: string | undefined;
 }
 
-/**
- * The label `router` takes precedence over `alerts.router_label`: on alerts about our own metrics, `instance` is the
- * exporter. The exact name of a router takes precedence over globs.
- */
+/** An alert without a router label acts on all routers that are allowed, or on none. */
 export function routersOf(
   labels: Labels,
   rules: AlertRules,
   known: readonly string[],
 ): Result<AlertRouters, NoRouter> {
+  // On alerts about our own metrics, `instance` is the exporter: `router` takes precedence.
   const label = ['router', rules.router_label].find((name) => labelOf(labels, name) !== '');
-  if (label === undefined) return withoutLabel(rules, known);
-  const value = labelOf(labels, label);
-  const named = routersNamed(value, label, rules, known);
+  if (label === undefined && rules.without_router === 'ignore') {
+    const missing = [...new Set(['router', rules.router_label])].join(' or ');
+    return failed({ reason: 'no_router', detail: `no label ${missing}` });
+  }
+  const value = label === undefined ? '' : labelOf(labels, label);
+  const named = label === undefined ? known : routersNamed(value, label, rules, known);
   const present = named.filter((name) => known.includes(name));
   if (present.length === 0) {
     const problem = named.length > 0 ? `maps to ${named.join(', ')}, which is unknown` : 'is unknown';
-    const detail = `${label}="${value}" ${problem}; known routers: ${known.join(', ') || 'none'}`;
-    return failed({ reason: 'unknown_router', detail });
+    const detail = `${label}="${value}" ${problem}; known routers: ${known.join(', ')}`;
+    return failed({
+      reason: 'unknown_router',
+      detail: known.length > 0 ? detail : 'no router is configured',
+    });
   }
   const names = present.filter((name) => isAllowed(name, rules)).sort();
-  const refused = present
-    .filter((name) => !isAllowed(name, rules))
-    .map((name) => `${name} is not in alerts.allowed_routers`);
-  return names.length > 0
-    ? ok({ names, refused })
-    : failed({ reason: 'not_allowed', detail: refused.join('; ') });
+  const others = present.filter((name) => !isAllowed(name, rules));
+  const refused = `not in alerts.allowed_routers: ${others.join(', ')}`;
+  if (names.length === 0) return failed({ reason: 'not_allowed', detail: refused });
+  return ok({ names, refused: label !== undefined && others.length > 0 ? refused : undefined });
 }
 
-function withoutLabel(rules: AlertRules, known: readonly string[]): Result<AlertRouters, NoRouter> {
-  if (rules.without_router === 'ignore') {
-    const labels = [...new Set(['router', rules.router_label])].join(' or ');
-    return failed({ reason: 'no_router', detail: `no label ${labels}` });
-  }
-  const names = known.filter((name) => isAllowed(name, rules)).sort();
-  if (names.length > 0) return ok({ names, refused: [] });
-  return failed({ reason: 'not_allowed', detail: 'alerts.allowed_routers allows none of the routers' });
-}
-
+/** The exact name of a router takes precedence over globs. */
 function routersNamed(value: string, label: string, rules: AlertRules, known: readonly string[]): string[] {
   if (known.includes(value)) return [value];
   if (label !== rules.router_label) return [];

@@ -3,7 +3,7 @@ import type { ModelState } from '../models/router-state.ts';
 import { describeHold, type Hold, isExpired, onWall } from './hold.ts';
 
 /** Whether a client's request may go to a router now. */
-export type Gate =
+export type GateDecision =
   | { open: true }
   | {
       open: false;
@@ -17,7 +17,7 @@ export type Gate =
  * The gate of a router, for a request to this model if it is known. Only a loaded model passes during a hold:
  * waking a sleeping model takes memory, and what an unknown model needs is unknown.
  */
-export function gateOf(hold: Hold | undefined, model: ModelState | undefined, clock: Clock): Gate {
+export function gateOf(hold: Hold | undefined, model: ModelState | undefined, clock: Clock): GateDecision {
   const now = clock.now();
   const isHeld = hold !== undefined && !isExpired(hold, now);
   if (!isHeld || model?.lifecycle.status === 'loaded') return { open: true };

@@ -147,14 +147,14 @@ describe('the routers of an alert', () => {
       { router: 'attic' },
       { allowed_routers: ['gpu*'] },
       'not_allowed',
-      'attic is not in alerts.allowed_routers',
+      'not in alerts.allowed_routers: attic',
     ],
     [
       'none allowed',
       {},
       { allowed_routers: [] },
       'not_allowed',
-      'alerts.allowed_routers allows none of the routers',
+      'not in alerts.allowed_routers: gpu-box, attic',
     ],
     ['missing', {}, { without_router: 'ignore' }, 'no_router', 'no label router'],
     [
@@ -175,7 +175,12 @@ describe('the routers of an alert', () => {
         allowed_routers: ['gpu*'],
       }),
     ).toEqual(
-      unload([{ ...ALL, routers: ['gpu-box'] }], 'GpuMemoryHigh: attic is not in alerts.allowed_routers'),
+      unload([{ ...ALL, routers: ['gpu-box'] }], 'GpuMemoryHigh: not in alerts.allowed_routers: attic'),
+    ));
+
+  it('none are configured: the alert is ignored', () =>
+    expect(decideOn(aNotification([anAlert()]), RULES, [])).toEqual(
+      ignore('unknown_router', 'GpuMemoryHigh: no router is configured'),
     ));
 
   it('unknown in one alert: the other alerts act', () =>

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { type Gate, gateOf } from '../../hold/gate.ts';
+import { type GateDecision, gateOf } from '../../hold/gate.ts';
 import { modelNamed, type RouterState } from '../../models/router-state.ts';
 import type { Store } from '../../models/store.ts';
 import { namedRouter, routerNames } from '../named-router.ts';
@@ -42,7 +42,10 @@ function routerOf(store: Store, [named, another]: readonly string[]): RouterStat
   throw new ProblemError({ status: 400, title, detail });
 }
 
-function refuse(response: Response, { retryAfterSeconds, why }: Extract<Gate, { open: false }>): void {
+function refuse(
+  response: Response,
+  { retryAfterSeconds, why }: Extract<GateDecision, { open: false }>,
+): void {
   response.set({ 'Retry-After': String(retryAfterSeconds), 'X-Gate-Error': openAiError(`${why}.`) });
   sendProblem(response, { status: 503, title: 'Memory is kept free', detail: `${why}.` });
 }
