@@ -62,7 +62,7 @@ export async function consult(
     env: key === undefined ? {} : { LLAMA_API_KEY: key },
     flags: {
       router: [...urls],
-      'follow.request-timeout': '100ms',
+      'follow.request-timeout': '2s',
       // Not the GPUs of the machine that runs the tests.
       ...{ 'path.sysfs': '/nowhere', 'memory.nvidia-smi': '' },
       ...flags,

@@ -167,21 +167,21 @@ describe('a router that works in part', () => {
 
   it.each<[string, TestRouterOptions, string]>([
     [
-      'whose models run with --metrics',
+      'has --metrics and no loaded model',
       { metrics: true },
       'ok models run with --metrics (no model is loaded now)',
     ],
     [
-      'whose metrics are unknown',
+      'has no loaded model that could show metrics',
       { metrics: false },
       'note unknown whether models have metrics: none is loaded, and doctor loads none',
     ],
     [
-      'without a limit',
+      'has no limit',
       { modelsMax: 0 },
       'note the number of models in memory is unlimited (--models-max 0): no model is ever evicted',
     ],
-  ])('or one %s', async (_, options, line) => {
+  ])('%s', async (_, options, line) => {
     const { checks } = await checksOf((await aRouter(options)).url);
     expect(checks.map(({ mark, says }) => `${mark} ${says}`)).toContain(line);
   });
@@ -191,7 +191,10 @@ describe('one router under two addresses', () => {
   const TWIN = `  warn  identity    this is the same server as 127.0.0.1:PORT: every model is counted twice
         what to do: Remove one of the two from the configuration.`;
 
-  it.each([['qwen'], [undefined]])('is recognized with %s loaded', async (loaded) => {
+  it.each<[string, string | undefined]>([
+    ['by the ports of its models', 'qwen'],
+    ['by its address before the first load', undefined],
+  ])('is recognized %s', async (_, loaded) => {
     const { url } = await aRouter({}, loaded);
     const { text, code } = await consult([url, url.replace('127.0.0.1', 'localhost')]);
     expect(text).toContain(TWIN);
@@ -337,11 +340,6 @@ describe('a router that cannot be reached', () => {
 
   it.each<[string, () => Promise<number>, string]>([
     [
-      'does not answer',
-      () => servers.odd(() => {}),
-      'no_answer: 127.0.0.1:PORT accepts connections but does not answer within 0.1 s',
-    ],
-    [
       'closes the connection',
       () => servers.odd((socket) => socket.destroy()),
       'connection_closed: 127.0.0.1:PORT closes the connection without an answer',
@@ -358,6 +356,14 @@ describe('a router that cannot be reached', () => {
     ],
   ])('%s', async (_, listen, finding) => {
     expect(await findings(await listen())).toEqual([`fail connection ${finding}`, 3]);
+  });
+
+  it('does not answer', async () => {
+    const port = await servers.odd(() => {});
+    expect(await findings(port, { flags: { 'follow.request-timeout': '100ms' } })).toEqual([
+      'fail connection no_answer: 127.0.0.1:PORT accepts connections but does not answer within 0.1 s',
+      3,
+    ]);
   });
 
   it('speaks HTTP at an https URL', async () => {
