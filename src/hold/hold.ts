@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
-import { savedTime } from '../lib/saved-time.ts';
+import { savedTime } from '../state/state-file.ts';
 
 /** A hold in the state file, with wall times. */
 export const savedHold = z.object({

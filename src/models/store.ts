@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
-import { savedTime } from '../lib/saved-time.ts';
 import type { StatePart } from '../state/keep-state.ts';
+import { savedTime } from '../state/state-file.ts';
 import type { LifecycleRules } from './lifecycle.ts';
 import type { Lifecycle, RouterState, Transition } from './router-state.ts';
 import { UNLOAD_REASONS } from './status.ts';

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import { createStateFile } from './state-file.ts';
+import { readState, writeState } from './state-file.ts';
 
 /** One part of the state file. The folder that owns the data defines it. */
 export interface StatePart<Saved = unknown> {
@@ -17,21 +17,19 @@ export interface StatePart<Saved = unknown> {
  * without a file. Failures are logged and stop nothing. `interval` in seconds.
  */
 export function keepState(
-  { file: path, interval }: { file: string; interval: number },
+  { file, interval }: { file: string; interval: number },
   parts: readonly StatePart[],
   clock: Clock,
   log: Logger,
 ): { stop(): Promise<void> } {
-  if (path === '') return { stop: async () => {} };
-  const file = createStateFile(path, Object.fromEntries(parts.map(({ name, schema }) => [name, schema])));
-  const saved = file.read();
+  if (file === '') return { stop: async () => {} };
+  const saved = readState(file, Object.fromEntries(parts.map(({ name, schema }) => [name, schema])));
   if (!saved.ok) log.warn('state not restored', { error: saved.fault });
   else if (saved.value) {
     for (const part of parts) {
-      // A part that was added since is absent in the file of an older version.
       if (saved.value[part.name] !== undefined) part.restore(saved.value[part.name]);
     }
-    log.info('state restored', { file: path, saved_at: new Date(saved.value.savedAt).toISOString() });
+    log.info('state restored', { file, saved_at: new Date(saved.value.savedAt).toISOString() });
   }
 
   let stopped = false;
@@ -55,7 +53,7 @@ export function keepState(
   async function save(): Promise<void> {
     const snapshots = parts.map(async ({ name, snapshot }) => [name, await snapshot()] as const);
     const state = Object.fromEntries(await Promise.all(snapshots));
-    const result = await file.write({ savedAt: clock.wall(), ...state });
+    const result = await writeState(file, { savedAt: clock.wall(), ...state });
     if (!result.ok) log.error('state not saved', { error: result.fault });
   }
 }

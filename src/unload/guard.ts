@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { formatDuration } from '../lib/duration.ts';
-import { savedTime } from '../lib/saved-time.ts';
+import { savedTime } from '../state/state-file.ts';
 import type { Refusal } from './report.ts';
 import { isAutomatic, type UnloadRequest } from './request.ts';
 
