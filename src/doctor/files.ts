@@ -5,7 +5,7 @@ import { savedHold } from '../hold/hold.ts';
 import { codeOf } from '../lib/error-code.ts';
 import { savedCounter } from '../metrics/registry.ts';
 import { savedUnload } from '../models/store.ts';
-import { createStateFile } from '../state/state-file.ts';
+import { readState } from '../state/state-file.ts';
 import { guardRecord } from '../unload/guards.ts';
 import { operation } from '../unload/report.ts';
 
@@ -43,7 +43,7 @@ export function examineStateFile(path: string): FileEvidence {
   try {
     const copy = join(trial, 'state');
     copyFileSync(path, copy);
-    return evidence(path, createStateFile(copy, STATE_SCHEMAS).read().ok ? 'usable' : 'damaged');
+    return evidence(path, readState(copy, STATE_SCHEMAS).ok ? 'usable' : 'damaged');
   } catch (error) {
     const code = codeOf(error);
     if (code === 'ENOENT') return evidence(path, 'new');

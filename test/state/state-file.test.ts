@@ -16,7 +16,7 @@ import { z } from 'zod';
 import { savedHold } from '../../src/hold/hold.ts';
 import { savedCounter } from '../../src/metrics/registry.ts';
 import { savedUnload } from '../../src/models/store.ts';
-import { createStateFile, type SavedState } from '../../src/state/state-file.ts';
+import { readState, type SavedState, writeState } from '../../src/state/state-file.ts';
 import { asNobody } from '../support/as-nobody.ts';
 
 let folder: string;
@@ -50,23 +50,23 @@ const aState = (given: Partial<SavedState> = {}): SavedState => ({
   ...given,
 });
 const text = JSON.stringify(aState());
-const read = () => createStateFile(path, SCHEMAS).read();
+const read = () => readState(path, SCHEMAS);
 const set = (content: string) => writeFileSync(path, content);
 
-describe('a state', () => {
-  it('is read as it was written', async () => {
-    expect(await createStateFile(path, SCHEMAS).write(aState())).toEqual({ ok: true, value: undefined });
+describe('the state', () => {
+  it('reads back', async () => {
+    expect(await writeState(path, aState())).toEqual({ ok: true, value: undefined });
     expect(read()).toEqual({ ok: true, value: aState() });
     expect(readdirSync(folder)).toEqual(['state.json']);
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
-  it('of any content is read as it was written', async () => {
+  it('reads back with any content', async () => {
     const words = fc.string({ unit: 'binary' }).map((word) => Buffer.from(word).toString());
     const counters = fc.array(
       fc.record({
         name: words,
-        // No label of ours is called so, Prometheus reserves such names, and the parser drops it for safety.
+        // Zod drops this key; Prometheus reserves such names.
         labels: fc.dictionary(
           words.filter((word) => word !== '__proto__'),
           words,
@@ -76,45 +76,45 @@ describe('a state', () => {
     );
     await fc.assert(
       fc.asyncProperty(counters, async (all) => {
-        await createStateFile(path, SCHEMAS).write(aState({ counters: all }));
+        await writeState(path, aState({ counters: all }));
         expect(read()).toEqual({ ok: true, value: aState({ counters: all }) });
       }),
       { numRuns: 25 },
     );
   });
 
-  it('is written into a folder that is not there yet', async () => {
+  it('creates its folder', async () => {
     path = join(folder, 'a', 'b', 'state.json');
-    expect((await createStateFile(path, SCHEMAS).write(aState())).ok).toBe(true);
+    expect((await writeState(path, aState())).ok).toBe(true);
     expect(read()).toMatchObject({ ok: true, value: { savedAt: 1_700_000_000_000 } });
   });
 
-  it('that was never saved is none', () => {
+  it('is undefined before the first write', () => {
     expect(read()).toEqual({ ok: true, value: undefined });
   });
 
-  it('half written by a process that was killed is ignored, and replaced by the next', async () => {
+  it('ignores and replaces a partial file of a process that was killed', async () => {
     set(text);
     writeFileSync(`${path}.partial`, text.slice(0, 50));
     expect(read()).toEqual({ ok: true, value: aState() });
-    await createStateFile(path, SCHEMAS).write(aState({ savedAt: 5 }));
+    await writeState(path, aState({ savedAt: 5 }));
     expect(read()).toMatchObject({ ok: true, value: { savedAt: 5 } });
     expect(readdirSync(folder)).toEqual(['state.json']);
   });
 
-  it('of before there were holds is read', () => {
+  it('may lack parts that a later version added', () => {
     const { holds, ...before } = aState();
     set(JSON.stringify(before));
     expect(read()).toEqual({ ok: true, value: before });
   });
 
-  it('may have keys that a later version adds', () => {
+  it('may have unknown parts of a later version', () => {
     set(JSON.stringify({ ...aState(), moods: [] }));
     expect(read()).toEqual({ ok: true, value: aState() });
   });
 });
 
-describe('a file that cannot be used is set aside as it is', () => {
+describe('a damaged file is renamed, unchanged', () => {
   it.each<[string, string]>([
     ['empty', ''],
     ['half', text.slice(0, 60)],
@@ -126,10 +126,10 @@ describe('a file that cannot be used is set aside as it is', () => {
     ['with a counter below 0', text.replace('"value":3', '"value":-3')],
     ['with a counter beyond numbers', text.replace('"value":3', '"value":1e999')],
     ['with a label that is no text', text.replace('"router":"r"', '"router":7')],
-    ['with a reason nobody knows', text.replace('evicted', 'bored')],
-    ['saved at a time that is none', JSON.stringify(aState({ savedAt: 1e20 }))],
-    ['with an unload at a time that is none', text.replace('"at":1700000000000', '"at":1e300')],
-    ['with a hold until a time that is none', text.replace('1700000600000', '1e300')],
+    ['with an unknown reason', text.replace('evicted', 'bored')],
+    ['saved at an invalid time', JSON.stringify(aState({ savedAt: 1e20 }))],
+    ['with an unload at an invalid time', text.replace('"at":1700000000000', '"at":1e300')],
+    ['with a hold until an invalid time', text.replace('1700000600000', '1e300')],
     ['of bytes', '\u0000\u0001\ufffd'],
   ])('%s', (_, content) => {
     set(content);
@@ -138,52 +138,52 @@ describe('a file that cannot be used is set aside as it is', () => {
     expect(aside).toMatch(/^state\.json\.damaged-\d{4}-\d\d-\d\dT[\d-]+Z$/);
     expect(result).toEqual({
       ok: false,
-      fault: `${path} is damaged or of another version: set aside as ${join(folder, aside)}, counters start at 0`,
+      fault: `${path} is damaged or of another version: renamed to ${join(folder, aside)}; counters start at 0`,
     });
     expect(readFileSync(join(folder, aside), 'utf8')).toBe(content);
     expect(read()).toEqual({ ok: true, value: undefined });
   });
 });
 
-describe('a path that cannot be used is a fault, not an error', () => {
-  it('because it is a folder', async () => {
+describe('an unusable path is reported, not thrown', () => {
+  it('a folder', async () => {
     mkdirSync(path);
     expect(read()).toEqual({
       ok: false,
-      fault: `${path} cannot be read (EISDIR): counters start at 0; check its owner and mode`,
+      fault: `cannot read ${path} (EISDIR): counters start at 0; check its owner and mode`,
     });
-    expect(await createStateFile(path, SCHEMAS).write(aState())).toEqual({
+    expect(await writeState(path, aState())).toEqual({
       ok: false,
-      fault: `${path} cannot be written (EISDIR): counters will start at 0 after a restart`,
+      fault: `cannot write ${path} (EISDIR): counters start at 0 after a restart; check its owner and mode`,
     });
     expect(readdirSync(folder)).toEqual(['state.json']);
   });
 
-  it('because its folder is a file', async () => {
+  it('a file instead of its folder', async () => {
     set(text);
     path = join(path, 'state.json');
     expect(read()).toEqual({
       ok: false,
-      fault: `${path} cannot be read (ENOTDIR): counters start at 0; check its owner and mode`,
+      fault: `cannot read ${path} (ENOTDIR): counters start at 0; check its owner and mode`,
     });
-    expect(await createStateFile(path, SCHEMAS).write(aState())).toMatchObject({
+    expect(await writeState(path, aState())).toMatchObject({
       ok: false,
-      fault: expect.stringMatching(/cannot be written \((ENOTDIR|EEXIST)\)/),
+      fault: expect.stringMatching(/^cannot write .* \((ENOTDIR|EEXIST)\)/),
     });
   });
 
-  it('because its folder is not ours to write', async () => {
+  it('a folder without write permission', async () => {
     set('damaged');
     chmodSync(path, 0o444);
     chmodSync(folder, 0o555);
     await asNobody(async () => {
       expect(read()).toEqual({
         ok: false,
-        fault: `${path} is damaged and cannot be set aside (EACCES): counters start at 0`,
+        fault: `${path} is damaged and cannot be renamed (EACCES): counters start at 0`,
       });
-      expect(await createStateFile(path, SCHEMAS).write(aState())).toEqual({
+      expect(await writeState(path, aState())).toEqual({
         ok: false,
-        fault: `${path} cannot be written (EACCES): counters will start at 0 after a restart`,
+        fault: `cannot write ${path} (EACCES): counters start at 0 after a restart; check its owner and mode`,
       });
     });
   });
