@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -181,6 +181,35 @@ describe('the service', () => {
       1,
     );
   });
+});
+
+it('the activity log gets what every source reports', async () => {
+  const router = await aRouter({ metrics: false });
+  const group = join(folder, 'group.json');
+  const audit = join(folder, 'audit.jsonl');
+  writeFileSync(group, JSON.stringify([{ targets: [`127.0.0.1:${await freePort()}`] }]));
+  configure(
+    { box: router.url },
+    `discovery: [{ name: lab, files: ['${group}'] }]\naudit: { file: '${audit}' }\nunload: { loop_count: 1 }\n`,
+  );
+  const service = await start();
+  await ready(service);
+  const logged = (...parts: string[]) =>
+    soon(parts.join(' '), () => lines.some((line) => parts.every((part) => line.includes(part))));
+  await router.load('tiny-a');
+  await logged('msg="router runs without --metrics', 'router=box');
+  await send(service, 'POST', '/api/v1/alertmanager', {
+    version: '4',
+    alerts: [{ status: 'firing', labels: { action: 'unload', router: 'box' } }],
+  });
+  await logged('msg="model unloaded"', 'model=tiny-a reason=requested');
+  await router.load('tiny-a');
+  await logged('msg="model reloaded after unload"', 'model=tiny-a');
+  await logged('msg="reload loop detected; automatic unloads paused"', 'trigger=alertmanager');
+  await logged('msg="unload finished"', 'outcome=success');
+  await logged('msg="routers discovered"', 'group=lab found=1');
+  await soon('the audit', () => readFileSync(audit, 'utf8').includes('"kind":"operation"'));
+  await untilValue(service, 'audit_last_write_successful', {}, 1);
 });
 
 describe('a reload', () => {
