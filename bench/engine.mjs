@@ -24,7 +24,7 @@ export async function run(args) {
     follow(healthy.ready.url, 'together'),
     follow(hanging.ready.url, 'together'),
   ]);
-  await sleep(6000); // Every model has been read, and the one that hangs has been given up once.
+  await sleep(6000); // Every model has been read, and the hanging model has timed out once.
   const texts = await Promise.all(exporters.map(({ port }) => textOf(port)));
   const ready = await Promise.all(
     texts.slice(0, 2).map((text) => startModule('contestants/ready-string.mjs', { text, bytes: true })),

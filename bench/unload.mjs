@@ -13,8 +13,7 @@ export const usage = `unload: time until all idle models of a real router are go
   --rounds 9         how often each way is measured, in turn`;
 
 /**
- * What people write: list, then unload one after the other. It asks nobody whether he is busy, as `force` does not,
- * and does not know when they are gone.
+ * A simple script: list, then unload one after the other, without checking for busy models or waiting until they are gone.
  */
 const LOOP = `
 for model in $(curl -s "$0/models" | jq -r '.data[] | select(.status.value == "loaded") | .id'); do

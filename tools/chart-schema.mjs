@@ -1,12 +1,12 @@
-// values.schema.json: what Helm refuses before it renders anything. Types follow from the defaults in values.yaml,
-// the keys of `config` from the schema of the configuration: a misspelt key is an error, on both sides.
+// Generates values.schema.json, which Helm checks before it renders. Types come from the defaults in values.yaml, the keys of
+// `config` from the configuration schema.
 import { chartValues, hasChildren } from './chart-values.mjs';
 
 const strings = { type: 'object', additionalProperties: { type: 'string' } };
 const duration = { type: 'string', pattern: '^([0-9]+(ms|s|m|h))+$' };
 const port = { type: 'integer', minimum: 1, maximum: 65535 };
 
-/** What the defaults do not tell. */
+/** Types that the defaults do not show. */
 const NARROWER = {
   mode: { enum: ['deployment', 'sidecar'] },
   'sidecar.podLabels': strings,
@@ -36,7 +36,7 @@ const NARROWER = {
   nodeSelector: strings,
 };
 
-/** Of what is more than a scalar. */
+/** Types of lists and mappings. */
 const TYPES = { texts: ['array', 'string'], paths: ['array', 'string'], labels: ['object'] };
 
 export async function chartSchema() {
@@ -49,14 +49,14 @@ export async function chartSchema() {
     ...strict({
       ...properties,
       config: { description, ...(await configShape()) },
-      // Helm itself hands it to every dependency of a chart.
+      // Helm passes it to every dependency.
       global: { type: 'object' },
     }),
   };
   return `${JSON.stringify(schema, null, 2)}\n`;
 }
 
-/** The mapping at this path, which holds what is documented there and nothing else. */
+/** The schema of the mapping at a path: exactly its documented keys. */
 function strictly(values, path) {
   const below = values.filter((value) => path.every((step, i) => value.path[i] === step));
   const keys = [...new Set(below.flatMap((value) => value.path[path.length] ?? []))];
@@ -75,7 +75,7 @@ function typeOf(fallback) {
   return Number.isInteger(fallback) ? 'integer' : typeof fallback;
 }
 
-/** The keys of the configuration file; one without a value means its default. What values mean is for the exporter to judge. */
+/** The keys of the configuration file. null means the default. The exporter checks the values. */
 async function configShape() {
   const built = (file) => import(new URL(`../dist/src/config/${file}.js`, import.meta.url).href);
   const [{ nodesOf }, { configSchema }] = await Promise.all([built('options'), built('schema')]);

@@ -1,11 +1,11 @@
-// The chart's values as values.yaml documents them: a comment that begins with `# --` belongs to the key below it.
+// Reads the values and their descriptions from values.yaml: a comment that begins with `# --` describes the key below it.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 
 export const chartFolder = fileURLToPath(new URL('../deploy/helm/llama-router-exporter', import.meta.url));
 
-/** Every documented value in its order: `{path, description, fallback}`. Throws where a key has no comment. */
+/** All documented values in order: `{path, description, fallback}`. Throws if a key has no comment. */
 export function chartValues() {
   const text = readFileSync(`${chartFolder}/values.yaml`, 'utf8');
   const defaults = parse(text);
@@ -30,14 +30,14 @@ export function chartValues() {
   return values;
 }
 
-/** Whether other documented values stand below this one. */
+/** Whether the value has documented children. */
 export function hasChildren(values, path) {
   return values.some(
     (other) => other.path.length > path.length && path.every((step, i) => other.path[i] === step),
   );
 }
 
-/** A key of a default such as `resources`, which is documented as a whole. */
+/** Whether the key belongs to a default that is documented as a whole, such as `resources`. */
 function isInside(values, path) {
   return values.some((other) => other.path.length < path.length && other.path.every((s, i) => path[i] === s));
 }

@@ -1,5 +1,5 @@
-// Everything that must hold before a push, in one go: types, lint, dead code, generated files, tests.
-// Each step's output is shown when it fails; the first failure does not hide the others.
+// All checks that must pass before a push: types, lint, dead code, generated files, tests. Shows the output of failed steps
+// and runs every step.
 import { spawnSync } from 'node:child_process';
 
 const withoutTests = process.argv.includes('--no-tests');
@@ -10,7 +10,7 @@ const STEPS = [
   ['lint', 'npx', ['biome', 'check', '.']],
   ['dead code', 'npx', ['knip']],
   ['generated files', process.execPath, ['tools/generate.mjs', '--check']],
-  // Somebody waits for it: on every core, where `npm test` leaves one to the person.
+  // On every core; `npm test` leaves one free.
   ...(withoutTests ? [] : [['tests', process.execPath, ['tools/jest.mjs', '--maxWorkers=100%']]]),
 ];
 

@@ -1,6 +1,5 @@
-// Installs the locked dependencies when they are missing or older than the lockfile, and does
-// nothing (a few milliseconds) when they are there. Runs before anything is installed: plain Node. Of another
-// package.json of the checkout when its folder is given.
+// Installs the locked dependencies if they are missing or older than the lockfile, otherwise takes a few milliseconds. Plain
+// Node, because it runs before anything is installed. The argument is the folder of another package.json.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';

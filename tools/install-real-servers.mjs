@@ -1,7 +1,6 @@
-// Makes sure that everything the end-to-end tests start is on this machine: a real llama-server, two
-// generations of Prometheus and Alertmanager, nginx; and what the Helm chart and the workflows are checked with.
-// Does nothing (in some 60 ms) when all of it is there.
-// Plain Node: it runs from jest's globalSetup, and by hand as `node tools/install-real-servers.mjs`.
+// Installs everything that the end-to-end tests start: llama-server, two generations of Prometheus and Alertmanager, nginx,
+// and the tools that check chart and workflows. Takes 60 ms if all of it is installed.
+// Runs from jest's globalSetup, or by hand as `node tools/install-real-servers.mjs`.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { goProgramsMissing, installGoPrograms } from './install-real-servers/go-programs.mjs';
@@ -10,7 +9,7 @@ import { sidRoot } from './install-real-servers/places.mjs';
 import { Missing, requireRoot, succeeds } from './install-real-servers/shell.mjs';
 import { installSidRoot, sidRootMissing } from './install-real-servers/sid-root.mjs';
 
-/** Installs what is missing. Throws a `Missing` that says what that is and what to do about it. */
+/** Installs what is missing. Throws `Missing` with advice if that is impossible. */
 export function installRealServers() {
   if (process.platform !== 'linux') {
     throw new Missing('the end-to-end tests need Linux: they look into /proc and start Debian programs.');

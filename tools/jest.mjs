@@ -1,4 +1,4 @@
-// jest runs ES modules only with Node's --experimental-vm-modules; the warning it prints is noise.
+// jest needs --experimental-vm-modules for ES modules; its warning is suppressed.
 import { spawnSync } from 'node:child_process';
 
 const run = spawnSync(

@@ -1,5 +1,5 @@
-// The chart as it is released: `node tools/package-chart.mjs IMAGE FOLDER` packages it with real Helm, and with the image
-// of that release for a default. In the checkout the default is what `docker build -t llama-router-exporter .` makes.
+// Packages the chart for a release: `node tools/package-chart.mjs IMAGE FOLDER` sets the image of the release as default. In
+// the checkout the default is the result of `docker build -t llama-router-exporter .`.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

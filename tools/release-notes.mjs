@@ -1,10 +1,10 @@
-// What is told of a release: its section of CHANGELOG.md. `node tools/release-notes.mjs v0.1.0` prints it, or says what
-// keeps that tag from being a release.
+// Prints the section of a release in CHANGELOG.md: `node tools/release-notes.mjs v0.1.0`. Fails if the tag is not a valid
+// release.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 
-/** `{ notes }`, or `{ wrong }` in words. `versions` are those of the files that name one, by the file's name. */
+/** Returns `{ notes }` or `{ wrong }` with the reason. `versions` maps files to the versions they name. */
 export function releaseNotes(tag, versions, changelog) {
   const version = tag.replace(/^v/, '');
   const other = Object.entries(versions).find(([, named]) => named !== version);
@@ -24,7 +24,7 @@ export function releaseNotes(tag, versions, changelog) {
   return { notes: `${lines.join('\n').trim()}\n` };
 }
 
-/** The version in every file that has one. */
+/** The version in each file that has one. */
 export function namedVersions() {
   const text = (path) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
   const chart = parse(text('deploy/helm/llama-router-exporter/Chart.yaml'));
@@ -44,7 +44,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { notes, wrong } = releaseNotes(process.argv[2] ?? '', namedVersions(), changelog);
   if (wrong === undefined) process.stdout.write(notes);
   else {
-    console.error(`This is no release: ${wrong}.`);
+    console.error(`Not a release: ${wrong}.`);
     process.exitCode = 1;
   }
 }

@@ -5,8 +5,7 @@ import { startService } from '../../dist/src/service.js';
 const silent = () => {};
 
 /**
- * The whole service, listening on a free port of this machine, that follows no router: what it believes is
- * handed in at the desks of its store.
+ * The whole service without routers, listening on a free loopback port. The caller changes the state in its store.
  * @param {() => number} now
  */
 export async function startRouterlessService(now = Date.now) {

@@ -1,5 +1,5 @@
 /**
- * For a module that startModule runs: takes its task, and ends the process with the one that gave it.
+ * For a module that startModule runs: receives its task, and ends when the parent process ends.
  * @template Task
  * @param {(task: Task) => void} start
  */

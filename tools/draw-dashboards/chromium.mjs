@@ -1,4 +1,4 @@
-/** How Debian's Chromium is started: the same pixels everywhere, and no scroll bars in pictures. */
+/** Options of Debian's Chromium for reproducible pictures without scroll bars. */
 export const CHROMIUM = {
   executablePath: '/usr/bin/chromium',
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--force-color-profile=srgb'],

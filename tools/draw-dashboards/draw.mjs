@@ -1,6 +1,6 @@
-// Draws the dashboards of grafana/dashboards with Grafana's own components, from a real Prometheus. By itself it lives
-// through some minutes of two simulated routers first, and leaves pictures in docs/pictures; `--prometheus` takes one that
-// is there, and leaves none without `--into`.
+// Draws grafana/dashboards with Grafana's own components from a real Prometheus. By default it first runs two simulated
+// routers for some minutes and writes docs/pictures. With `--prometheus` it uses an existing Prometheus and writes pictures only
+// with `--into`.
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,7 +43,7 @@ if (json) console.log(JSON.stringify(report));
 else for (const line of faultyLines()) console.log(line);
 if (report.some(({ faults }) => faults.length > 0)) process.exitCode = 1;
 
-/** Times in seconds since the epoch, as Prometheus has them. */
+/** Times in seconds since the epoch. */
 function given() {
   const [from, to, now] = [values.from, values.to, values.now || values.to].map((at) => Number(at) * 1000);
   const scrapeSeconds = Number(values['scrape-seconds']);

@@ -1,4 +1,4 @@
-// Bundles the page, and has a headless Chromium draw it.
+// Bundles the page and draws it in headless Chromium.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ import { writePicture } from './picture.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const ICONS = join(here, 'node_modules/@grafana/ui/dist/public');
-/** Where Grafana has its font, and what it is called on npm. */
+/** The path of Grafana's font and its npm package. */
 const FONTS = {
   'Inter-Regular.woff2': 'inter-latin-400-normal.woff2',
   'Inter-Medium.woff2': 'inter-latin-500-normal.woff2',
@@ -17,12 +17,12 @@ const FONTS = {
 };
 const ORIGIN = 'http://dashboards.invalid';
 const WIDTH = 1440;
-/** More than any dashboard has: a table draws nothing where nobody looks. */
+/** Taller than any dashboard, because tables do not render invisible rows. */
 const HEIGHT = 2600;
 
 /**
- * One entry for each panel, dashboard and theme: `faults` is empty where it is well. Pictures go to the folder `into`, or
- * nowhere when it is empty. Rejects when the page does not build, or breaks.
+ * Returns an entry per panel, dashboard and theme; `faults` is empty if the panel is drawn correctly. Writes pictures to the
+ * folder `into` unless it is empty. Rejects if the page does not build or fails.
  */
 export async function drawAll({ dashboards, themes, into, prometheus, ...times }) {
   const files = await bundled();
@@ -58,7 +58,7 @@ async function bundled() {
   return new Map(outputFiles.map(({ path, contents }) => [path.split('/').at(-1), Buffer.from(contents)]));
 }
 
-/** @grafana/ui's code editor, as large as all the rest: no panel has one. */
+/** @grafana/ui's code editor: as large as everything else, and unused by panels. */
 const withoutEditors = {
   name: 'without editors',
   setup({ onResolve, onLoad }) {
@@ -100,14 +100,14 @@ async function openPage(browser, files, prometheus) {
   await page.exposeFunction('askPrometheus', async (path) => {
     const answer = await fetch(prometheus + path);
     const body = await answer.json();
-    if (!answer.ok) throw new Error(`Prometheus says: ${body.error}`);
+    if (!answer.ok) throw new Error(`Prometheus answered: ${body.error}`);
     return body.data;
   });
   await page.goto(`${ORIGIN}/`);
   return {
     async drawn(wish) {
       const panels = await page.evaluate((given) => globalThis.drawDashboard(given), wish);
-      if (broken.length > 0) throw new Error(`The page is broken:\n${[...new Set(broken)].join('\n')}`);
+      if (broken.length > 0) throw new Error(`The page failed:\n${[...new Set(broken)].join('\n')}`);
       return panels;
     },
     shoot: () => page.locator('#dashboard').screenshot(),

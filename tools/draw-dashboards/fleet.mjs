@@ -1,5 +1,5 @@
-// Two simulated routers on two machines, each with a GPU and an exporter, and a real Prometheus that scrapes both with
-// the rules that are shipped: what the pictures show.
+// The set-up of the pictures: two simulated routers on two machines, each with a GPU and an exporter, and a real Prometheus
+// with the shipped rules.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ const GB = 1_000_000_000;
 const SCRAPE_SECONDS = 5;
 const TOKEN = 'token-of-the-pictures';
 
-/** Card number and size are what a reading says of the demo's card, but for these. */
+/** Replaces name and size of the demo's card. */
 const SMALL_CARD = { uuid: 'GPU-51a71a7e-0000-4000-8000-000000000002', name: 'Simulated RTX 4090' };
 const SMALL_CARD_BYTES = 24_564 * 1024 * 1024;
 
@@ -27,7 +27,7 @@ const SMALL_MODELS = [
   { id: 'bge-m3', sizeBytes: 1.2 * GB, loadSeconds: 0.6, tokensPerSecond: 900, contextTokens: 8192 },
 ];
 
-/** Starts all of it. Rejects when Prometheus cannot be started. */
+/** Starts everything. Rejects if Prometheus cannot be started. */
 export async function startFleet() {
   const folder = mkdtempSync(join(tmpdir(), 'llama-router-pictures-'));
   const random = createSeededRandom(20);
@@ -46,9 +46,9 @@ export async function startFleet() {
   const prometheus = await startPrometheus(SCRAPE_SECONDS, hosts);
   return {
     ...{ big, small, random, prometheus, scrapeSeconds: SCRAPE_SECONDS },
-    /** The page of the first exporter. */
+    /** The URL of the first exporter's page. */
     page: hosts[0].url,
-    /** Asks the exporter of a host, as somebody with the right token, or with another. */
+    /** Sends a request to the exporter of a host, with the right token or another. */
     async ask(host, path, body, { method = 'POST', token = TOKEN, trigger = 'api' } = {}) {
       const { url } = hosts.find(({ name }) => name === host);
       const answer = await fetch(url + path, {
@@ -79,7 +79,7 @@ async function startHost(name, router, folder, adapted) {
     JSON.stringify({
       routers: [{ name, url }],
       web: { listen_address: '127.0.0.1:0' },
-      auth: { tokens: [{ name: 'somebody', token: TOKEN }] },
+      auth: { tokens: [{ name: 'operator', token: TOKEN }] },
       engine: { interval: '5s' },
       policy: { interval: '5s', hold_grace: '5s', idle: [{ models: ['mistral-*'], after: '90s' }] },
       audit: { file: join(folder, `${name}.jsonl`) },
@@ -98,7 +98,7 @@ async function startHost(name, router, folder, adapted) {
   return { name, service, url: `http://127.0.0.1:${service.port}` };
 }
 
-/** The simulator says that it takes no time, which is almost true. */
+/** The simulator reports no duration. */
 async function timed(measure) {
   const startedAt = performance.now();
   const reading = await measure();

@@ -1,9 +1,9 @@
-// What happens to the fleet while it is watched: people use its models, and somebody runs it.
+// The scenario of the pictures: clients use the models, and an operator unloads and holds.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { liven } from '../../dist/simulator/liveliness.js';
 
-/** At which share of the time what is done; at the end two things are still under way. */
-const DEEDS = [
+/** Actions by fraction of the total time. Two are still under way at the end. */
+const ACTIONS = [
   [0.06, ({ ask }) => ask('gpu-box', '/api/v1/unload', { models: ['gemma*'] })],
   [0.12, ({ ask }) => ask('attic', '/api/v1/unload-all', {}, { trigger: 'page' })],
   [0.125, reported('attic', { model: 'bge-m3', cause: 'api' })],
@@ -40,7 +40,7 @@ const DEEDS = [
   [0.98, ({ big }) => big.request('gemma-3-27b', { seconds: 60 })],
 ];
 
-/** Lives for so many seconds, and resolves while it still goes on; `over` ends it. */
+/** Runs the scenario for `seconds` and resolves while clients continue; `over` stops them. */
 export async function live(fleet, seconds) {
   const startedAt = Date.now();
   const calm = [
@@ -50,10 +50,10 @@ export async function live(fleet, seconds) {
   const over = () => {
     for (const end of calm) end();
   };
-  for (const [share, deed] of DEEDS) {
+  for (const [share, action] of ACTIONS) {
     await sleep(Math.max(0, startedAt + share * seconds * 1000 - Date.now()));
-    // An unload that waits for a busy model holds up nobody else.
-    void Promise.resolve(deed(fleet, seconds)).catch(() => {});
+    // Do not wait: an unload may wait for a busy model.
+    void Promise.resolve(action(fleet, seconds)).catch(() => {});
   }
   await sleep(Math.max(0, startedAt + seconds * 1000 - Date.now()));
   return { startedAt, endedAt: Date.now(), over };

@@ -1,4 +1,4 @@
-// Pictures of the exporter's own page, wide and as narrow as it gets.
+// Pictures of the exporter's page, wide and narrow.
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { CHROMIUM } from './chromium.mjs';
@@ -6,10 +6,10 @@ import { writePicture } from './picture.mjs';
 
 const WIDTHS = { page: 1440, 'page-narrow': 320 };
 
-/** Nobody scrolls through a picture for long. */
+/** Limits the height of pictures. */
 const TALLEST = 1600;
 
-/** Leaves a picture in the folder `into` for each width and theme. */
+/** Writes a picture to the folder `into` for each width and theme. */
 export async function drawPages(url, into) {
   const browser = await chromium.launch(CHROMIUM);
   try {

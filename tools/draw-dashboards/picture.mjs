@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import UPNG from 'upng-js';
 
-/** Writes a PNG with 256 colours, which is what these pictures need: a third of the size. */
+/** Writes a PNG with 256 colours, a third of the size. */
 export function writePicture(path, png) {
   const image = UPNG.decode(png);
   const pixels = UPNG.toRGBA8(image).slice(0, 1);

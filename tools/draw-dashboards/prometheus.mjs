@@ -1,4 +1,4 @@
-// The Prometheus of the machine's Debian release, on a free port of loopback, with the rules that are shipped.
+// Prometheus of the machine's Debian release, on a free loopback port, with the shipped rules.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,13 +12,13 @@ const PROGRAM = '/usr/bin/prometheus';
 const RULES = fileURLToPath(new URL('../../prometheus/rules', import.meta.url));
 
 /**
- * Resolves when it is ready; rejects with what it said when it is not within ten seconds.
+ * Resolves when it is ready; rejects with its output after ten seconds.
  * @param {number} scrapeSeconds
  * @param {readonly { name: string, url: string }[]} hosts scraped as `name:10180`
  */
 export async function startPrometheus(scrapeSeconds, hosts) {
   if (!existsSync(PROGRAM)) {
-    throw new Error(`There is no ${PROGRAM}: run \`node tools/install-real-servers.mjs\` as root.`);
+    throw new Error(`${PROGRAM} is not installed. Run \`node tools/install-real-servers.mjs\` as root.`);
   }
   const folder = mkdtempSync(join(tmpdir(), 'llama-router-prometheus-'));
   const port = await freePort();
@@ -59,7 +59,7 @@ export async function startPrometheus(scrapeSeconds, hosts) {
     await sleep(100);
   }
   await stop();
-  throw new Error(`${PROGRAM} did not become ready. It said:\n${said}`);
+  throw new Error(`${PROGRAM} did not become ready. Its output:\n${said}`);
 }
 
 async function isReady(url) {

@@ -1,9 +1,9 @@
-// Finds the Debian archive that this machine itself installs from: no host is ever written into the project.
+// Finds the Debian archive that this machine uses, so that the project names no host.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Missing } from './shell.mjs';
 
-/** The archive's address. `DEBIAN_MIRROR` overrides what apt's configuration says. */
+/** The archive's URL. `DEBIAN_MIRROR` overrides apt's configuration. */
 export function debianMirror(etc = '/etc', override = process.env.DEBIAN_MIRROR) {
   if (override) return override;
   const release = /^VERSION_CODENAME=(.*)$/m.exec(textOf(join(etc, 'os-release')))?.[1] ?? '';
@@ -16,8 +16,8 @@ export function debianMirror(etc = '/etc', override = process.env.DEBIAN_MIRROR)
 }
 
 /**
- * Among everything apt reads, the archive is what offers this very release with the component main. Others
- * do that too, so what looks more like Debian's own wins: it also offers RELEASE-updates, at …/debian.
+ * Finds the source that offers this release with the component main, and prefers those that look like Debian's own archive:
+ * with RELEASE-updates, at …/debian.
  */
 function mainArchive(sources, release) {
   const suitesOf = new Map();
@@ -31,7 +31,7 @@ function mainArchive(sources, release) {
   return candidates.sort((a, b) => likeness(b) - likeness(a))[0]?.[0];
 }
 
-/** Every enabled binary source, in both of apt's formats: `{uri, suites, components}`. */
+/** All enabled binary sources in both formats of apt: `{uri, suites, components}`. */
 function aptSources(folder) {
   const parts = join(folder, 'sources.list.d');
   const names = existsSync(parts) ? readdirSync(parts).sort() : [];
@@ -62,7 +62,7 @@ function parseDeb822(text) {
   });
 }
 
-/** Debian's cloud images name a file that lists mirrors; debootstrap wants one of them. */
+/** Debian's cloud images name a file with mirrors; debootstrap needs one of them. */
 function resolved(uri) {
   const list = /^mirror\+file:(?:\/\/)?(\/.*)$/.exec(uri)?.[1];
   return list === undefined ? uri : (words(textOf(list))[0] ?? uri);

@@ -1,5 +1,5 @@
-// What the Helm chart and the workflows are checked with is in no release of Debian: compiled here, once, from
-// Go modules. So are the schemas of what a cluster accepts, which come as a module and as a Python package.
+// Tools for chart and workflows that Debian does not have, compiled once from Go modules, and the schemas of Kubernetes and
+// Prometheus Operator, from a Go module and a Python package.
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { usableGo } from './go.mjs';
@@ -21,7 +21,7 @@ export function goProgramsMissing() {
   return !isMade(goPrograms, programsRecipe) || !isMade(kubernetesSchemas, schemasRecipe);
 }
 
-/** Takes some five minutes on two cores, and 2 GB while it lasts; 90 MB stay. */
+/** Takes about five minutes on two cores and 2 GB; 90 MB stay. */
 export function installGoPrograms() {
   const scratch = `${goPrograms}.scratch.${process.pid}`;
   try {
@@ -29,7 +29,7 @@ export function installGoPrograms() {
     if (!isMade(goPrograms, programsRecipe))
       makeOnce(goPrograms, programsRecipe, (bin) => compile(go, env, bin));
     if (isMade(kubernetesSchemas, schemasRecipe)) return;
-    console.error('Laying the schemas of Kubernetes and of Prometheus Operator…');
+    console.error('Installing schemas of Kubernetes and Prometheus Operator…');
     makeOnce(kubernetesSchemas, schemasRecipe, (folder) => {
       layKubernetesSchemas(folder, scratch);
       layCrdSchemas(folder, JSON.parse(run(go, ['mod', 'download', '-json', crdModule], env)).Dir);
@@ -46,5 +46,5 @@ function compile(go, env, bin) {
     run(go, ['install', '-ldflags=-s -w', program], { ...env, GOBIN: bin });
   }
   if (readdirSync(bin).length !== programs.length)
-    throw new Missing(`${join(bin)} has not all of ${programs.join(', ')} after go install.`);
+    throw new Missing(`${join(bin)} lacks some of ${programs.join(', ')} after go install.`);
 }

@@ -1,21 +1,21 @@
-// What a cluster accepts, as JSON schemas for kubeconform: Kubernetes' own objects, and those of Prometheus Operator.
+// JSON schemas for kubeconform: objects of Kubernetes and Prometheus Operator.
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { aptInstall, run, succeeds } from './shell.mjs';
 
-/** Ships the schemas of many releases, each in a folder. */
+/** The Python package with schemas of many releases. */
 export const kubernetesPackage = 'kubernetes-validate==1.37.0';
 
-/** Ships the CRDs. */
+/** The Go module with the CRDs. */
 export const crdModule = 'github.com/prometheus-operator/prometheus-operator@v0.85.0';
 
-/** The oldest release that the chart says it works with, and the newest there is. */
+/** The oldest release that the chart supports, and the newest. */
 const releases = ['v1.25.0', 'v1.37.0'];
 
 const kinds = ['servicemonitors', 'prometheusrules', 'alertmanagerconfigs'];
 
-/** Puts `RELEASE/KIND-GROUP-VERSION.json` into the folder; what no schema names is refused by them. */
+/** Writes `RELEASE/KIND-GROUP-VERSION.json`; the schemas reject unknown keys. */
 export function layKubernetesSchemas(folder, scratch) {
   if (!succeeds('python3', ['-m', 'pip', '--version'])) aptInstall(['python3-pip']);
   const fetched = join(scratch, 'wheel');
@@ -26,7 +26,7 @@ export function layKubernetesSchemas(folder, scratch) {
   for (const release of releases) {
     const shipped = join(fetched, 'kubernetes_validate/kubernetes-json-schema', `${release}-local-strict`);
     for (const name of readdirSync(shipped)) {
-      // They know each other by addresses at which they are not served; here they are neighbours.
+      // References use unavailable URLs; replace them with the neighbouring files.
       const { $id: _, ...schema } = JSON.parse(readFileSync(join(shipped, name), 'utf8'));
       const text = JSON.stringify(schema).replaceAll('"/api/_definitions.json#', '"_definitions.json#');
       writeFileSync(join(shipped, name), text);
@@ -35,7 +35,7 @@ export function layKubernetesSchemas(folder, scratch) {
   }
 }
 
-/** Puts `crds/KIND_VERSION.json` into the folder. */
+/** Writes `crds/KIND_VERSION.json`. */
 export function layCrdSchemas(folder, module) {
   mkdirSync(join(folder, 'crds'), { recursive: true });
   for (const kind of kinds) {
@@ -48,7 +48,7 @@ export function layCrdSchemas(folder, module) {
   }
 }
 
-/** A cluster drops unknown keys without a word, unless told otherwise: here they are errors. */
+/** Makes unknown keys errors, which a cluster silently drops. */
 function closed(schema) {
   if (Array.isArray(schema)) return schema.map(closed);
   if (typeof schema !== 'object' || schema === null) return schema;

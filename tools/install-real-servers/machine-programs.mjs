@@ -1,21 +1,21 @@
-// What comes from the machine's own Debian release (12: in brackets): the old pair, Prometheus (2.42) and
-// Alertmanager (0.25), nginx (1.22), a name server (2.90) and a browser for the page; and the programs that scripts and units are tried and checked with.
+// Packages of the machine's Debian release (versions of Debian 12): Prometheus 2.42, Alertmanager 0.25, nginx 1.22, dnsmasq
+// 2.90, Chromium, and tools to check scripts and units.
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { aptInstall } from './shell.mjs';
 
-/** Packages, and the programs that tell that they are there. */
+/** Packages, and programs that show that they are installed. */
 const packages = {
   prometheus: ['/usr/bin/prometheus', '/usr/bin/promtool'],
   'prometheus-alertmanager': ['/usr/bin/prometheus-alertmanager'],
   'nginx-light': ['/usr/sbin/nginx'],
   chromium: ['/usr/bin/chromium'],
   'dnsmasq-base': ['/usr/sbin/dnsmasq'],
-  // For docs/recipes.md and what is shipped with it.
+  // For docs/recipes.md and its scripts.
   curl: ['/usr/bin/curl'],
   jq: ['/usr/bin/jq'],
   shellcheck: ['/usr/bin/shellcheck'],
   systemd: ['/usr/bin/systemd-analyze'],
-  // For the image, and for the network in which the compose file's services are started.
+  // For the image and the network of the compose file's services.
   buildah: ['/usr/bin/buildah'],
   iproute2: ['/usr/sbin/ip'],
 };
@@ -38,7 +38,7 @@ const policy = '/usr/sbin/policy-rc.d';
 const forbid =
   '#!/bin/sh\n# llama-router-exporter: here only while its test programs are installed.\nexit 101\n';
 
-/** Debian's packages start their daemons when installed, unless this file forbids it. */
+/** This file prevents that Debian's packages start their services. */
 function withoutServices(install) {
   const theirs = existsSync(policy) && readFileSync(policy, 'utf8') !== forbid;
   if (theirs) return install();

@@ -1,16 +1,16 @@
-// Folders that are costly to make: made beside their place and then put there, so that a half of one is never used.
+// Creates expensive folders under a temporary name and renames them, so that incomplete ones are never used.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 const stamp = '.made-from';
 
-/** Whether the folder is there and was made from this recipe; one made from another is to be made again. */
+/** Whether the folder exists and was created from this recipe. */
 export function isMade(folder, recipe) {
   const made = join(folder, stamp);
   return existsSync(made) && readFileSync(made, 'utf8') === recipe;
 }
 
-/** Has `make(partial)` fill a folder, and puts it into its place. Interrupted, it leaves only what the next run sweeps away. */
+/** Lets `make(partial)` fill a folder and renames it. The next run removes leftovers of an interrupted one. */
 export function makeOnce(folder, recipe, make) {
   mkdirSync(dirname(folder), { recursive: true });
   sweep(folder);
@@ -18,7 +18,7 @@ export function makeOnce(folder, recipe, make) {
   try {
     make(partial);
     writeFileSync(join(partial, stamp), recipe);
-    // Another test run may have been faster, and use its folder already.
+    // Another test run may have been faster.
     if (isMade(folder, recipe)) return;
     rmSync(folder, { recursive: true, force: true });
     renameSync(partial, folder);
@@ -27,7 +27,7 @@ export function makeOnce(folder, recipe, make) {
   }
 }
 
-/** Removes what an interrupted run left, by the process id in its name. */
+/** Removes leftovers of interrupted runs, recognised by process id. */
 function sweep(folder) {
   for (const name of readdirSync(dirname(folder))) {
     const [, pid] = name.split(`${basename(folder)}.partial.`);

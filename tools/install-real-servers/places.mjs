@@ -1,15 +1,15 @@
-// Where the real servers live once they are installed. Shared by the installer and by test/support.
+// Paths of the installed servers, shared by the installer and test/support.
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** Everything that is costly to make and safe to delete: the Debian root, the big model, run folders. */
+/** Everything that is expensive to create and safe to delete. */
 export const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'llama-router-exporter');
 
-/** A Debian unstable root with llama-server and the new Prometheus pair. */
+/** A Debian unstable root with llama-server and the newer Prometheus and Alertmanager. */
 export const sidRoot = join(cache, 'debian-sid');
 
-/** Programs that are compiled from Go modules: helm, kubeconform, actionlint. */
+/** Programs compiled from Go modules: helm, kubeconform, actionlint. */
 export const goPrograms = join(cache, 'go-programs');
 
-/** What Kubernetes and Prometheus Operator accept, as JSON schemas. */
+/** JSON schemas of Kubernetes and Prometheus Operator. */
 export const kubernetesSchemas = join(cache, 'kubernetes-schemas');

@@ -1,7 +1,7 @@
-// Running programs for the installer, and its one way of giving up.
+// Runs programs for the installer.
 import { spawnSync } from 'node:child_process';
 
-/** Something the end-to-end tests need is not here and cannot be had. The message says what to do. */
+/** Something that the end-to-end tests need cannot be installed. The message says what to do. */
 export class Missing extends Error {
   constructor(message, options) {
     super(`Cannot run the end-to-end tests: ${message}`, options);
@@ -11,7 +11,7 @@ export class Missing extends Error {
 
 export function requireRoot(what) {
   if (process.getuid() !== 0)
-    throw new Missing(`${what}, which takes root. Run them as root, or in a container.`);
+    throw new Missing(`${what}, which needs root. Run them as root, or in a container.`);
 }
 
 /** Whether the program exists and exits with 0. */
@@ -19,7 +19,7 @@ export function succeeds(command, args) {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 }
 
-/** What the program prints; throws `Missing` with the end of its output when it fails. */
+/** Returns the program's output; throws `Missing` with its end if it fails. */
 export function run(command, args, env = {}) {
   const done = spawnSync(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],

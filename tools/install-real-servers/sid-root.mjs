@@ -1,5 +1,4 @@
-// llama-server and the new pair come from Debian unstable, in a root of its own: its libc is newer than the
-// machine's, and nothing of it touches the machine.
+// llama-server and the newer Prometheus and Alertmanager come from Debian unstable, in a separate root with its own libc.
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { debianMirror } from './debian-mirror.mjs';
@@ -9,17 +8,17 @@ import { aptInstall, Missing, run, succeeds } from './shell.mjs';
 const suite = 'sid';
 const packages = ['llama.cpp-tools', 'prometheus', 'prometheus-alertmanager', 'docker-compose'];
 
-/** What the root was made from; a root made from something else is made again. */
+/** The recipe of the root; after a change it is created again. */
 const recipe = `${suite} ${packages.join(' ')}\n`;
 
-/** debootstrap mounts and forks: in namespaces that die with us, an interrupted run leaves neither behind. */
+/** debootstrap mounts and forks; in namespaces, an interrupted run leaves neither behind. */
 const dyingWithUs = '--pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc'.split(' ');
 
 export function sidRootMissing(root) {
   return !isMade(root, recipe);
 }
 
-/** Takes half a minute and 500 MB. Interrupted, it leaves only a folder that the next run sweeps away. */
+/** Takes 30 s and 500 MB. */
 export function installSidRoot(root) {
   const mirror = debianMirror();
   if (!succeeds('debootstrap', ['--version'])) aptInstall(['debootstrap']);
@@ -32,7 +31,7 @@ export function installSidRoot(root) {
   });
 }
 
-/** Whoever mounted /dev in an old root by hand would see the machine's own /dev removed with it. */
+/** If /dev was mounted in an old root by hand, removing the root would remove the machine's /dev. */
 function refuseMounts(root) {
   const mounted = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
@@ -40,6 +39,6 @@ function refuseMounts(root) {
     .filter((point) => point.startsWith(`${root}/`));
   if (mounted.length === 0) return;
   throw new Missing(
-    `${root} is to be made anew, but something is mounted in it. Run: umount ${mounted.join(' ')}`,
+    `${root} must be created again, but something is mounted in it. Run: umount ${mounted.join(' ')}`,
   );
 }

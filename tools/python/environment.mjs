@@ -1,4 +1,4 @@
-// Python environments for tests, in the cache: made once for each list of packages.
+// Python environments for tests in the cache, one per list of packages.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,8 +7,8 @@ import { cache } from '../install-real-servers/places.mjs';
 import { aptInstall, Missing, run, succeeds } from '../install-real-servers/shell.mjs';
 
 /**
- * The `bin` folder of an environment with the packages that stand in the file; `pipArguments` for all of them. Throws a
- * `Missing` that says what to do when it cannot be had.
+ * Returns the `bin` folder of an environment with the packages in the file, installed with `pipArguments`. Throws `Missing`
+ * with advice if that is impossible.
  */
 export function pythonEnvironment(name, requirements, pipArguments = []) {
   const { command, version } = python();
@@ -24,7 +24,7 @@ export function pythonEnvironment(name, requirements, pipArguments = []) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   if (!succeeds(command, ['-m', 'venv', folder])) {
-    // Debian keeps it in a package of its own.
+    // Debian has it in a separate package.
     aptInstall([`python${version}-venv`]);
     run(command, ['-m', 'venv', folder]);
   }
@@ -42,7 +42,7 @@ export function pythonEnvironment(name, requirements, pipArguments = []) {
   return bin;
 }
 
-/** Open WebUI runs on these. */
+/** Versions that Open WebUI supports. */
 const VERSIONS = ['3.12', '3.11'];
 
 function python() {
@@ -51,7 +51,7 @@ function python() {
   aptInstall(['python3', 'python3-venv']);
   const installed = lookForPython();
   if (installed) return installed;
-  throw new Missing(`Open WebUI's functions need Python ${VERSIONS.join(' or ')}, which is not here.`);
+  throw new Missing(`Open WebUI's functions need Python ${VERSIONS.join(' or ')}, which is not installed.`);
 }
 
 function lookForPython() {

@@ -1,8 +1,8 @@
-// Round places on an axis, for the stand-ins.
+// Ticks of an axis, for the substitute panels.
 const MINUTE = 60_000;
 const TIME_STEPS = [10_000, 30_000, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, 60 * MINUTE];
 
-/** Times between both ends, about 100 pixels apart, with their text. */
+/** Times with labels, about 100 pixels apart. */
 export function timeTicks(from, to, width) {
   const step = TIME_STEPS.find((one) => ((to - from) / one) * 100 <= width) ?? 60 * MINUTE;
   const ticks = [];

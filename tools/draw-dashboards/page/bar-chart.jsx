@@ -1,4 +1,4 @@
-// What @grafana/ui has not: lying bars, stacked, from the same frame and in the same colours.
+// A substitute for Grafana's bar chart, which @grafana/ui does not export: stacked horizontal bars.
 import { formattedValueToString, getFieldDisplayName, getFieldSeriesColor } from '@grafana/data';
 import { VizLegend } from '@grafana/ui';
 import { byteTicks } from './axis.js';

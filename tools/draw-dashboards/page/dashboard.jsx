@@ -3,7 +3,7 @@ import { Component } from 'react';
 import { MARGIN, placeOf } from './grid.js';
 import { PANELS } from './panels.jsx';
 
-/** A whole dashboard, with a head that says what is chosen. */
+/** A dashboard with a header that shows the variables. */
 export function Dashboard({ dashboard, panels, look, marks, onFailure }) {
   const places = panels.map(({ panel }) => placeOf(panel.gridPos));
   const height = Math.max(...places.map((place) => place.top + place.height));
@@ -74,7 +74,7 @@ function Head({ dashboard, look }) {
   );
 }
 
-/** Hands over what a component throws, and leaves the other panels alone. */
+/** Reports an error of a panel without affecting the others. */
 class Guard extends Component {
   state = { failed: false };
 

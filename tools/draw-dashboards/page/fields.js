@@ -1,4 +1,4 @@
-// What Grafana does to frames before a panel draws them: transformations, then units, colours and overrides.
+// Prepares frames like Grafana: transformations, then units, colours and overrides.
 import {
   applyFieldOverrides,
   cacheFieldDisplayNames,
@@ -14,7 +14,7 @@ standardTransformersRegistry.setInit(() =>
   [...transformers.values()].map((one) => ({ ...one, transformation: async () => one })),
 );
 
-/** What panels of these types begin with, where a dashboard does not say otherwise. */
+/** Defaults of panel types. */
 const COLORS = {
   timeseries: 'palette-classic',
   barchart: 'palette-classic',
@@ -25,7 +25,7 @@ const COLORS = {
 };
 const PLAIN_THRESHOLDS = { mode: 'absolute', steps: [{ value: null, color: 'green' }] };
 
-/** The frames as the panel gets them. Rejects when a transformation is not known. */
+/** The prepared frames. Rejects if a transformation is unknown. */
 export async function dressed(panel, answers, theme) {
   const { transformations = [], fieldConfig } = panel;
   for (const { id } of transformations) {
@@ -52,7 +52,7 @@ export async function dressed(panel, answers, theme) {
   return frames;
 }
 
-/** Every option that is used, taken over as it is. */
+/** All options are used unchanged. */
 function registryOf(defaults, overrides) {
   const { custom = {}, ...standard } = defaults;
   const ids = new Set([

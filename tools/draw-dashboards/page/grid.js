@@ -5,7 +5,7 @@ const GAP = 8;
 
 export const MARGIN = 16;
 
-/** In pixels, on a page of this width. */
+/** In pixels, for a page of this width. */
 export function placeOf({ x, y, w, h }, pageWidth = document.documentElement.clientWidth) {
   const column = (pageWidth - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS;
   return {

@@ -1,6 +1,6 @@
-// Whether a panel shows something, as a machine can tell.
+// Checks whether a panel shows something.
 
-/** What is wrong with how it was drawn; nothing where it is well. */
+/** The faults of a drawn panel. */
 export function faultsOfDrawing({ id, type, title, fieldConfig }) {
   const panel = document.getElementById(`panel-${id}`);
   const faults = [];
@@ -34,7 +34,7 @@ function isSeen(element) {
   return width > 1 && height > 1 && element.innerText.trim() !== '';
 }
 
-/** Axes and grids are grey: whatever has a colour is drawn from what was measured. */
+/** Axes and grids are grey, so any colour comes from data. */
 function isColored(canvas) {
   if (!canvas || canvas.width === 0 || canvas.height === 0) return false;
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);

@@ -1,4 +1,4 @@
-// The page that draws one dashboard. Node hands it the dashboard and the answers of Prometheus: see draw.mjs.
+// The page that draws one dashboard. draw.mjs provides the dashboard and Prometheus' answers.
 import '@grafana/react-data-grid/lib/styles.css';
 import 'uplot/dist/uPlot.min.css';
 import { createTheme, dateTime, getValueFormats, ThemeContext } from '@grafana/data';
@@ -10,17 +10,17 @@ import { placeOf } from './grid.js';
 import { faultsOfDrawing } from './look.js';
 import { framesOf, marksOf } from './questions.js';
 
-/** How often, and how many times, it is looked whether all is drawn: it takes some frames. */
+/** Interval and number of checks whether everything is drawn, which takes some frames. */
 const LOOK_MS = 200;
 const MOST_LOOKS = 25;
 
-/** All that Grafana knows. */
+/** Registers Grafana's transformations. */
 const UNITS = new Set(getValueFormats().flatMap(({ submenu }) => submenu.map(({ value }) => value)));
 
 /**
- * Draws a dashboard, and resolves with what is wrong with each of its panels.
+ * Draws a dashboard and resolves with the faults of each panel.
  * @param {{ dashboard: object, from: number, to: number, now: number, scrapeSeconds: number, theme: 'dark' | 'light', marked: boolean }} wish
- *   `marked`: with annotations, and a panel may be empty if it says so: for a picture, not for a check
+ *   `marked`: with annotations, and panels may show their text for no data: for pictures, not for checks
  */
 globalThis.drawDashboard = async ({ dashboard, theme: mode, marked, ...wish }) => {
   const theme = createTheme({ colors: { mode } });
@@ -34,7 +34,7 @@ globalThis.drawDashboard = async ({ dashboard, theme: mode, marked, ...wish }) =
     ...faults,
     ...(failed.has(panel.id) ? [failed.get(panel.id)] : faultsOfDrawing(panel)),
   ];
-  /** Resolves when every panel is well, or has had the time for it. */
+  /** Resolves when every panel is drawn correctly, or after the last check. */
   const show = async (marks) => {
     root.render(
       <ThemeContext.Provider value={theme}>
@@ -48,7 +48,7 @@ globalThis.drawDashboard = async ({ dashboard, theme: mode, marked, ...wish }) =
       if (looks > 1 && panels.every((panel) => faults(panel).length === 0)) return;
     }
   };
-  // Without marks first: their colours would hide that nothing else has any.
+  // First without annotations, whose colours would hide an empty panel.
   await show([]);
   const report = panels.map((one) => ({
     ...{ id: one.panel.id, title: one.panel.title, type: one.panel.type },
@@ -74,7 +74,7 @@ async function prepared(panel, look) {
   }
 }
 
-/** In a picture, what says itself that nothing is well. */
+/** In a picture, a panel may be empty if it has a text for that. */
 function mayBeEmpty({ fieldConfig }, { marked }) {
   return marked && fieldConfig.defaults.noValue !== undefined;
 }

@@ -1,4 +1,4 @@
-// Annotations, which belong to Grafana's own code and not to its components: stretches and lines across a graph.
+// Annotations: regions and lines across a graph, which Grafana's components do not draw.
 const drawn = new WeakSet();
 
 /** @param {object} config of uPlot @param {readonly { from: number, to: number, color: string }[]} marks */

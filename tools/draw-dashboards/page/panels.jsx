@@ -1,14 +1,14 @@
-// Each type of panel with Grafana's own component, as Grafana's plugin of that type uses it.
+// Panel types with Grafana's own components, used like Grafana's plugins.
 import { getDisplayValueAlignmentFactors, getFieldDisplayValues, VizOrientation } from '@grafana/data';
 import { BarGauge, BigValue, TimeSeries, VizRepeater } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
-// Of what Grafana itself uses, the package hands on only a part.
+// The package exports only some of the components that Grafana uses.
 import { applyNullInsertThreshold } from '../node_modules/@grafana/ui/dist/esm/graveyard/GraphNG/nullInsertThreshold.mjs';
 import { BarChartStandIn } from './bar-chart.jsx';
 import { drawMarks } from './marks.js';
 import { StateTimelineStandIn } from './state-timeline.jsx';
 
-/** By type; the second says whether it is drawn by a stand-in of ours. */
+/** By type; the second value marks substitutes. */
 export const PANELS = {
   timeseries: { Content: Graph },
   stat: { Content: Stat },
@@ -33,7 +33,7 @@ function Graph({ panel, frames, look, marks, width, height }) {
   );
 }
 
-/** As Grafana does before it draws lines: nulls where a step is missing, and instead of what is no number. */
+/** Like Grafana before it draws lines: nulls for missing steps and for values that are not numbers. */
 function graphable(frame, { from, to }) {
   const filled = applyNullInsertThreshold({ frame, refFieldPseudoMin: from, refFieldPseudoMax: to });
   const fields = filled.fields.map((field) =>

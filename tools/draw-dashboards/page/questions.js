@@ -1,11 +1,11 @@
-// Asks Prometheus as Grafana would: steps by the width of a panel, variables with everything chosen.
+// Queries Prometheus like Grafana: steps by panel width, variables set to all.
 import { FieldType, rangeUtil } from '@grafana/data';
 
-/** Grafana asks for as many points of an annotation as this. */
+/** Points that Grafana requests for an annotation. */
 const ANNOTATION_POINTS = 100;
 
 /**
- * The answers to all queries of a panel, as data frames.
+ * Returns the results of all queries of a panel as data frames.
  * @param {object} panel of the dashboard's JSON
  * @param {object} look `ask(path)` resolves with the `data` of Prometheus' answer; from, to and now are milliseconds,
  *   `leastStep` instead of the panels' own where there is less to see than such a step
@@ -28,7 +28,7 @@ export async function framesOf(panel, look, width) {
   });
 }
 
-/** When which mark was on: points that are neighbours are one stretch. */
+/** The regions of annotations: neighbouring points form one region. */
 export async function marksOf(annotation, look) {
   const least = annotation.step ?? `${look.scrapeSeconds}s`;
   const { series, step } = await answerTo({ ...annotation, range: true }, least, look, ANNOTATION_POINTS);

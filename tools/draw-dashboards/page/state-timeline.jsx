@@ -1,4 +1,4 @@
-// What @grafana/ui has not: spans of one state, from the same frames, in the colours of the panel's mappings.
+// A substitute for Grafana's state timeline, which @grafana/ui does not export.
 import { formattedValueToString, getFieldDisplayName, getFieldSeriesColor } from '@grafana/data';
 import { VizLegend } from '@grafana/ui';
 import { timeTicks } from './axis.js';
@@ -86,7 +86,7 @@ export function StateTimelineStandIn({ panel, frames, look, width, height }) {
   );
 }
 
-/** Neighbouring points of one state are one span; a gap is where no point is. */
+/** Neighbouring points of one state form a span; missing points are gaps. */
 function rowOf(frame, frames, { to }) {
   const [time, value] = frame.fields;
   const step = time.config.interval;
@@ -100,7 +100,7 @@ function rowOf(frame, frames, { to }) {
   return { name: getFieldDisplayName(value, frame, frames), spans };
 }
 
-/** As Grafana's: none where colours are continuous, else every state that occurs. */
+/** Like Grafana: no legend for continuous colours, otherwise all states that occur. */
 function legendOf(frames, { theme }) {
   const values = frames.map(({ fields }) => fields[1]);
   if (values[0].config.color?.mode?.startsWith('continuous')) return undefined;
