@@ -7,9 +7,9 @@ import { watchMemory } from '../memory/watch.ts';
 import type { Store } from '../models/store.ts';
 import type { Call, Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
-import { formatListing, type Listing } from './listing.ts';
 import { OUTPUT_FLAG, outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
-import { EXPORTER_FLAG, listThrough, remoteExporterOf } from './remote-exporter.ts';
+import { EXPORTER_FLAG, remoteExporterOf, stateThrough } from './remote-exporter.ts';
+import { formatState, type StateView } from './state-view.ts';
 import { formatJson } from './text.ts';
 
 /** The longest wait for the models' own metrics. */
@@ -32,13 +32,11 @@ export const list: Command = {
   async run(call) {
     const output = outputOf(call);
     const exporter = remoteExporterOf(call);
-    const { listing, memory, missed } = exporter
-      ? { listing: await listThrough(exporter), memory: [], missed: false }
+    const { state, memory, missed } = exporter
+      ? { state: await stateThrough(exporter), memory: [], missed: false }
       : await listRouters(call, output === 'text');
-    call.terminal.out(
-      output === 'json' ? formatJson(listing) : formatListing(listing, memory, systemClock.wall()),
-    );
-    const down = listing.routers.filter(({ up }) => !up);
+    call.terminal.out(output === 'json' ? formatJson(state) : formatState(state, memory, systemClock.wall()));
+    const down = state.routers.filter(({ up }) => !up);
     reportUnreachable(
       down.map(({ name, fault }) => ({ router: name, message: fault?.message ?? 'has not answered' })),
       call.terminal,
@@ -50,16 +48,16 @@ export const list: Command = {
 async function listRouters(
   call: Call,
   measures: boolean,
-): Promise<{ listing: Listing; memory: readonly ModelMemory[]; missed: boolean }> {
+): Promise<{ state: StateView; memory: readonly ModelMemory[]; missed: boolean }> {
   const { found, missed } = await withDiscovered(call.config(), call.terminal);
   return withFleet(found, { readEngine: true }, async ({ store, readAll }) => {
     const [memory] = await Promise.all([measures ? measure(found, store) : [], readAll(ENGINE_MS)]);
     const routers = store.routers();
-    const listing = {
+    const state = {
       routers: routers.map((router) => viewRouter(router, systemClock)),
       models: routers.flatMap((router) => viewModels(router, systemClock)),
     };
-    return { listing, memory, missed };
+    return { state, memory, missed };
   });
 }
 

@@ -8,7 +8,7 @@ import { STATUSES } from '../models/status.ts';
 import { type ModelResult, type Operation, operation } from '../unload/report.ts';
 import { type Call, type CommandFlag, textFlag } from './command.ts';
 import { UnreachableError, UsageError } from './exit-codes.ts';
-import type { Listing } from './listing.ts';
+import type { StateView } from './state-view.ts';
 
 /** The API of a running exporter. */
 export interface RemoteExporter {
@@ -43,7 +43,7 @@ const operationsAnswer = z.object({ operations: z.array(operation) });
 const problem = z.object({ title: z.string(), detail: z.string().optional() });
 
 /** Throws an UnreachableError, or a UsageError when the exporter rejects the request; so do the functions below. */
-export async function listThrough(exporter: RemoteExporter): Promise<Listing> {
+export async function stateThrough(exporter: RemoteExporter): Promise<StateView> {
   const [routers, models, holds, operations] = await Promise.all([
     request(exporter, 'GET', '/api/v1/routers', routersAnswer),
     request(exporter, 'GET', '/api/v1/models', modelsAnswer),
@@ -53,7 +53,7 @@ export async function listThrough(exporter: RemoteExporter): Promise<Listing> {
   return { ...routers, ...models, ...holds, ...operations };
 }
 
-export async function modelsThrough(exporter: RemoteExporter): Promise<Listing['models']> {
+export async function modelsThrough(exporter: RemoteExporter): Promise<StateView['models']> {
   return (await request(exporter, 'GET', '/api/v1/models', modelsAnswer)).models;
 }
 

@@ -8,7 +8,6 @@ import { reasonText } from '../unload/request.ts';
 import { createUnloading, defaultTerms } from '../unload/unloading.ts';
 import { type Call, type Command, type CommandFlag, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
-import { inMemory, type Listing } from './listing.ts';
 import { OUTPUT_FLAG, outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
 import {
   EXPORTER_FLAG,
@@ -17,6 +16,7 @@ import {
   remoteExporterOf,
   unloadThrough,
 } from './remote-exporter.ts';
+import { inMemory, type StateView } from './state-view.ts';
 import { showWaiting } from './terminal.ts';
 import { formatJson, printable } from './text.ts';
 import { exitCodeOf, formatConclusion, formatResult } from './unload-output.ts';
@@ -99,7 +99,7 @@ export const unloadAllCommand: Command = {
 /** What an unload came to, by either path. `models` are those that the routers list afterwards. */
 interface Unloaded {
   operation: Operation;
-  models: Listing['models'];
+  models: StateView['models'];
   missed: boolean;
 }
 

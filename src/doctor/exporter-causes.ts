@@ -1,9 +1,9 @@
 import { formatBytes } from '../lib/bytes.ts';
 import type { GpuMemory, MemoryReading, SourceReport } from '../memory/reading.ts';
 import type { FileEvidence } from './files.ts';
-import type { Cause, Finding } from './finding.ts';
+import type { Finding, KnownCause } from './finding.ts';
 
-export const STATE_CAUSES: readonly Cause<FileEvidence>[] = [
+export const STATE_CAUSES: readonly KnownCause<FileEvidence>[] = [
   {
     cause: 'state_not_kept',
     mark: 'note',
@@ -42,7 +42,7 @@ export const STATE_CAUSES: readonly Cause<FileEvidence>[] = [
   },
 ];
 
-export const AUDIT_CAUSES: readonly Cause<FileEvidence>[] = [
+export const AUDIT_CAUSES: readonly KnownCause<FileEvidence>[] = [
   {
     cause: 'audit_not_kept',
     mark: 'note',

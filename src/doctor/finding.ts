@@ -18,8 +18,8 @@ export interface Diagnosis {
   findings: readonly Finding[];
 }
 
-/** A cause: how to recognize it, what it means, what to do. */
-export interface Cause<Facts> {
+/** A cause that doctor knows: how to recognize it, what it means, what to do. */
+export interface KnownCause<Facts> {
   cause: string;
   /** Default: `fail`. */
   mark?: Mark;
@@ -31,7 +31,7 @@ export interface Cause<Facts> {
 /** The finding for the first cause in the table that the facts show. */
 export function findCause<Facts>(
   check: string,
-  causes: readonly Cause<Facts>[],
+  causes: readonly KnownCause<Facts>[],
   facts: Facts,
 ): Finding | undefined {
   const found = causes.find(({ when }) => when(facts));

@@ -1,5 +1,5 @@
 import { STATUSES } from '../models/status.ts';
-import { type Cause, excerpt, plural } from './finding.ts';
+import { excerpt, type KnownCause, plural } from './finding.ts';
 import type { ExaminedListing } from './replies.ts';
 import type { RouterFacts } from './router-facts.ts';
 
@@ -10,7 +10,7 @@ interface ListingFacts extends RouterFacts {
 const reportIt = ({ url }: RouterFacts) => `Please report it with the output of: curl ${url}/models`;
 
 /** The models that a router lists. */
-export const MODEL_CAUSES: readonly Cause<ListingFacts>[] = [
+export const MODEL_CAUSES: readonly KnownCause<ListingFacts>[] = [
   {
     cause: 'no_models',
     mark: 'warn',
@@ -51,7 +51,7 @@ export const MODEL_CAUSES: readonly Cause<ListingFacts>[] = [
 ];
 
 /** How many models may be in memory. */
-export const LIMIT_CAUSES: readonly Cause<RouterFacts>[] = [
+export const LIMIT_CAUSES: readonly KnownCause<RouterFacts>[] = [
   {
     cause: 'unlimited',
     mark: 'note',
@@ -69,7 +69,7 @@ export const LIMIT_CAUSES: readonly Cause<RouterFacts>[] = [
 ];
 
 /** Whether loaded models have metrics of their own. No model is loaded to find out. */
-export const METRICS_CAUSES: readonly Cause<RouterFacts>[] = [
+export const METRICS_CAUSES: readonly KnownCause<RouterFacts>[] = [
   {
     cause: 'fine',
     mark: 'ok',
@@ -119,7 +119,7 @@ export const METRICS_CAUSES: readonly Cause<RouterFacts>[] = [
 const POLLED = 'Until then, models are polled every few seconds, and shorter changes are missed.';
 
 /** Whether the event stream of the router works. */
-export const EVENT_CAUSES: readonly Cause<RouterFacts>[] = [
+export const EVENT_CAUSES: readonly KnownCause<RouterFacts>[] = [
   {
     cause: 'event_stream_silent',
     mark: 'warn',
@@ -157,7 +157,7 @@ export const EVENT_CAUSES: readonly Cause<RouterFacts>[] = [
   },
 ];
 
-export const IDENTITY_CAUSES: readonly Cause<RouterFacts>[] = [
+export const IDENTITY_CAUSES: readonly KnownCause<RouterFacts>[] = [
   {
     cause: 'same_server',
     mark: 'warn',

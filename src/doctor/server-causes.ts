@@ -1,12 +1,12 @@
 import { noPort } from './connection-causes.ts';
-import { type Cause, excerpt } from './finding.ts';
+import { excerpt, type KnownCause } from './finding.ts';
 import { describeReply, isLlamaCpp, likelyServer } from './replies.ts';
 import type { RouterFacts } from './router-facts.ts';
 
 const NEEDED = 'The exporter needs llama.cpp in router mode: llama-server started without -m.';
 
 /** Whether the API key is accepted. */
-export const KEY_CAUSES: readonly Cause<RouterFacts>[] = [
+export const KEY_CAUSES: readonly KnownCause<RouterFacts>[] = [
   {
     cause: 'forbidden',
     when: ({ denied }) => denied?.status === 403,
@@ -60,7 +60,7 @@ function orWrongPort({ denied }: RouterFacts): string[] {
 }
 
 /** What the server is. The order matters: the first that applies. */
-export const SERVER_CAUSES: readonly Cause<RouterFacts>[] = [
+export const SERVER_CAUSES: readonly KnownCause<RouterFacts>[] = [
   {
     cause: 'fine',
     mark: 'ok',

@@ -18,7 +18,7 @@ import type { Operation } from '../unload/report.ts';
 import { formatTable, printable } from './text.ts';
 
 /** Routers and models as the API shows them, read from the routers or from an exporter. */
-export interface Listing {
+export interface StateView {
   routers: readonly RouterView[];
   models: readonly ModelView[];
   /** Only an exporter knows these. */
@@ -26,9 +26,9 @@ export interface Listing {
   operations?: readonly Operation[];
 }
 
-/** The listing as tables. Routers that are down are left out: their state is unknown. `now` is wall time. */
-export function formatListing(listing: Listing, memory: readonly ModelMemory[], now: number): string {
-  const { routers, models, holds = [], operations = [] } = printable(listing);
+/** The state as tables. Routers that are down are left out: their state is unknown. `now` is wall time. */
+export function formatState(state: StateView, memory: readonly ModelMemory[], now: number): string {
+  const { routers, models, holds = [], operations = [] } = printable(state);
   const measured = printable(memory);
   const sections = routers
     .filter(({ up }) => up)
