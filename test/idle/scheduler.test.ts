@@ -1,15 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/load.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { createFleet } from '../../src/fleet/fleet.ts';
 import type { Hold } from '../../src/hold/hold.ts';
 import type { IdleRule } from '../../src/idle/candidates.ts';
 import { startIdleScheduler } from '../../src/idle/scheduler.ts';
+import { createLogger } from '../../src/lib/logger.ts';
 import { failed } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';
+import { startService } from '../../src/service.ts';
 import { createGuards } from '../../src/unload/guards.ts';
 import { createOperations } from '../../src/unload/operations.ts';
 import type { UnloadRequest } from '../../src/unload/request.ts';
 import { begun, turned } from '../support/a-model.ts';
-import { GUARD_RULES } from '../support/app-parts.ts';
+import { GUARD_RULES, NO_MEMORY } from '../support/app-parts.ts';
 import { createScriptedControl } from '../support/scripted-control.ts';
 import { UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
@@ -200,4 +204,33 @@ it('a hold without enforcement unloads nothing', async () => {
   await clock.advance(10 * MINUTE);
   scheduler.stop();
   expect(control.ordered).toEqual([]);
+});
+
+it('the service runs the scheduler with its configuration and keep list', async () => {
+  const clock = createSteppedClock();
+  const store = createStore(clock, { reloadWindowMs: 0 });
+  const control = createScriptedControl(clock, store, 'box', 'a', 'kept');
+  const current: Config = {
+    ...defaults,
+    routers: [],
+    web: { ...defaults.web, listen_address: { host: '127.0.0.1', port: 0 } },
+    unload: { ...defaults.unload, keep: ['kept'] },
+    policy: { idle: [all(60)], interval: 5, hold_grace: 10 },
+  };
+  const fleet = createFleet(clock, { readEngine: false });
+  const service = await startService({
+    config: { current, reload: () => ({ ok: true, config: current }) },
+    log: createLogger({ level: 'error', format: 'logfmt', write: () => {}, now: clock.wall }),
+    version: '1.2.3',
+    clock,
+    memory: NO_MEMORY,
+    fleet: { ...fleet, store, controls: () => [control] },
+  });
+  for (const model of ['a', 'kept']) {
+    control.entry.activity(model, { busy: false, work: 1, watchedAt: clock.now() });
+  }
+  await clock.advance(MINUTE + 5000);
+  expect(control.ordered).toEqual(['a']);
+  await service.stop();
+  expect(clock.pending()).toBe(0);
 });

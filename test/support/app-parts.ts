@@ -16,7 +16,8 @@ export const GUARD_RULES = {
   pauseMaxMs: 3_600_000,
 };
 
-const NO_MEMORY: Memory = {
+/** A machine whose memory is not measured. */
+export const NO_MEMORY: Memory = {
   reading: () => undefined,
   version: () => 0,
   fresh: async () => undefined,
