@@ -1,9 +1,12 @@
-import type { Why } from '../backends/llama-server/silence.ts';
+import type { SilenceReason } from '../backends/llama-server/fault.ts';
 import { excerpt, type Finding } from './finding.ts';
 import type { RouterFacts } from './router-facts.ts';
 
 /** Why a router does not answer in HTTP: the cause, what it means, what to do. */
-const CAUSES: Record<Why, (facts: RouterFacts) => [cause: string, says: string, ...remedy: string[]]> = {
+const CAUSES: Record<
+  SilenceReason,
+  (facts: RouterFacts) => [cause: string, says: string, ...remedy: string[]]
+> = {
   refused: (facts) => [
     'connection_refused',
     `${facts.host} refuses connections: no program listens there`,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import type { SilenceReason } from '../../src/backends/llama-server/fault.ts';
 import type { Reply } from '../../src/backends/llama-server/probe.ts';
-import type { Why } from '../../src/backends/llama-server/silence.ts';
 import { diagnoseRouter } from '../../src/doctor/diagnose.ts';
 import { STATE_CAUSES } from '../../src/doctor/exporter-causes.ts';
 import { findCause } from '../../src/doctor/finding.ts';
@@ -18,7 +18,7 @@ const said = (status: number, body: unknown, more: Partial<Reply> = {}): Reply =
   body: typeof body === 'string' ? body : JSON.stringify(body),
   ...(more as object),
 });
-const silent = (why: Why, detail = ''): Reply => ({ kind: 'silence', why, detail });
+const silent = (why: SilenceReason, detail = ''): Reply => ({ kind: 'silence', why, detail });
 const listing = (...statuses: unknown[]) => {
   return said(200, { data: statuses.map((status, index) => ({ id: `m${index}`, status })) });
 };
@@ -191,7 +191,7 @@ describe('two routers are the same server', () => {
   });
 });
 
-it.each<[Why, string, string, string]>([
+it.each<[SilenceReason, string, string, string]>([
   ['unknown_host', '', 'the host name gpu1 does not exist', 'getent hosts gpu1'],
   ['no_name_server', '', 'no name server answers, so gpu1 cannot be resolved', '/etc/resolv.conf'],
   ['no_route', 'EHOSTUNREACH', 'no route to gpu1:8080 (EHOSTUNREACH)', 'machine is up'],

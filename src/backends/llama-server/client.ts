@@ -10,29 +10,29 @@ import { parseJson, parseListing, parseProps, parseSlots } from './schemas.ts';
 export type LoadAnswer = 'accepted' | 'already_running' | 'unknown_model';
 export type UnloadAnswer = 'accepted' | 'not_running' | 'unknown_model';
 
-/** A model's own metrics, or why there are none now. */
+/** A model's own metrics, or why there are none. */
 export type EngineMetrics = { kind: 'text'; text: string } | { kind: 'not_loaded' } | { kind: 'disabled' };
 
-/** How many of a model's slots are generating, or why that cannot be told. */
+/** How many slots of a model are generating, or why that is unknown. */
 export type EngineSlots =
   | { kind: 'slots'; processing: number }
   | { kind: 'not_loaded' }
   | { kind: 'disabled' };
 
-/** A llama.cpp router as typed calls. No call throws; each ends within the request timeout. */
+/** A llama.cpp router as typed calls. No call throws; each ends within its timeout. */
 export interface RouterClient extends RouterFeed {
   load(model: string, signal: AbortSignal): Promise<RouterAnswer<LoadAnswer>>;
   unload(model: string, signal: AbortSignal): Promise<RouterAnswer<UnloadAnswer>>;
   /** Runs one piece of work at a time: orders to a router go one after the other (see http.ts). */
   exclusive: Mutex;
-  /** Never loads the model: `autoload=false` is always sent. */
+  /** Never loads the model. */
   metrics(model: string, signal: AbortSignal): Promise<RouterAnswer<EngineMetrics>>;
-  /** Never loads the model, but *keeps it awake and wakes it*: only for one that is loaded and about to go. */
+  /** Never loads the model, but wakes it and keeps it awake: only for a model that is about to be unloaded. */
   slots(model: string, signal: AbortSignal): Promise<RouterAnswer<EngineSlots>>;
   close(): Promise<void>;
 }
 
-/** Of an answer about one model. */
+/** The longest answer about one model. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
 export function createRouterClient(endpoint: Endpoint): RouterClient {
@@ -41,38 +41,39 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
     async list(signal) {
       const answer = await http.request('GET', '/models', { signal });
       if (!answer.ok) return answer;
-      const { status, body, url } = answer.value;
-      if (status !== 200) return failed(faultOfStatus(status, url, body));
-      const listing = parseListing(parseJson(body));
-      return listing ? ok(listing) : failed(notAList(answer.value));
+      if (answer.value.status !== 200) return unexpected(answer.value);
+      const listing = parseListing(parseJson(answer.value.body));
+      return listing ? ok(listing) : failed(notAListing(answer.value));
     },
     async props(signal) {
       const answer = await http.request('GET', '/props', { signal });
       if (!answer.ok) return answer;
-      const { status, body, url } = answer.value;
-      if (status !== 200) return failed(faultOfStatus(status, url, body));
-      const props = parseProps(parseJson(body));
-      return props ? ok(props) : failed(notARouter(url));
+      if (answer.value.status !== 200) return unexpected(answer.value);
+      const props = parseProps(parseJson(answer.value.body));
+      if (props) return ok(props);
+      const what = 'a llama-server started with -m, an old build or another server';
+      const message = `${answer.value.url} does not say "role":"router": ${what}`;
+      return failed({ kind: 'not_a_router', message });
     },
     follow: (signal, opened, event) => followEvents(http, signal, opened, event),
     async load(model, signal) {
-      const answer = await order('/models/load', model, signal);
+      const answer = await http.request('POST', '/models/load', { signal, json: { model } });
       if (!answer.ok) return answer;
-      const { status, body, url } = answer.value;
+      const { status, body } = answer.value;
       if (status === 200) return ok('accepted');
       if (errorMessage(body).includes('already running')) return ok('already_running');
       // b11669 answers a load of an unknown model with its web server's 404.
       if (status === 404 || isUnknownModel(answer.value)) return ok('unknown_model');
-      return failed(faultOfStatus(status, url, body));
+      return unexpected(answer.value);
     },
     async unload(model, signal) {
-      const answer = await order('/models/unload', model, signal);
+      const answer = await http.request('POST', '/models/unload', { signal, json: { model } });
       if (!answer.ok) return answer;
-      const { status, body, url } = answer.value;
+      const { status, body } = answer.value;
       if (status === 200) return ok('accepted');
       if (errorMessage(body).includes('not running')) return ok('not_running');
       if (isUnknownModel(answer.value)) return ok('unknown_model');
-      return failed(faultOfStatus(status, url, body));
+      return unexpected(answer.value);
     },
     exclusive: http.exclusive,
     metrics: (model, signal) =>
@@ -81,12 +82,12 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
       askModel('/slots', model, signal, ({ body, url }) => {
         const processing = parseSlots(parseJson(body));
         if (processing !== undefined) return ok({ kind: 'slots', processing });
-        return failed({ kind: 'bad_answer', message: `${url} answers JSON that is no list of slots` });
+        return failed({ kind: 'bad_answer', message: `${url} does not answer a JSON list of slots` });
       }),
     close: http.close,
   };
 
-  /** A question that the router passes on to the model, if it is loaded. */
+  /** A read that the router passes on to the model if it is loaded. */
   async function askModel<T>(
     path: string,
     model: string,
@@ -96,16 +97,16 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
     const query = `?model=${encodeURIComponent(model)}&autoload=false`;
     const answer = await http.request('GET', path + query, { signal, maxBytes: MAX_BYTES, passedOn: true });
     if (!answer.ok) return answer;
-    const { status, body, url } = answer.value;
+    const { status, body } = answer.value;
     if (status === 200) return read(answer.value);
     if (status === 501) return ok({ kind: 'disabled' });
     if (status === 400 && errorMessage(body).includes('not loaded')) return ok({ kind: 'not_loaded' });
-    return failed(faultOfStatus(status, url, body));
+    return unexpected(answer.value);
   }
+}
 
-  function order(path: string, model: string, signal: AbortSignal): Promise<RouterAnswer<RouterResponse>> {
-    return http.request('POST', path, { signal, json: { model } });
-  }
+function unexpected({ status, url, body }: RouterResponse): { ok: false; fault: RouterFault } {
+  return failed(faultOfStatus(status, url, body));
 }
 
 function isUnknownModel({ status, body }: RouterResponse): boolean {
@@ -117,19 +118,11 @@ function errorMessage(body: string): string {
   return typeof parsed?.error?.message === 'string' ? parsed.error.message : '';
 }
 
-const NO_LIST = 'JSON that is no list of models ({"data": […]})';
-
-function notAList({ body, url, contentType }: RouterResponse): RouterFault {
+function notAListing({ body, url, contentType }: RouterResponse): RouterFault {
   if (!contentType.includes('json') && !body.trimStart().startsWith('{')) {
     return { kind: 'not_a_router', message: `${url} answers ${contentType || 'something'} instead of JSON` };
   }
-  const what = parseJson(body) === undefined ? 'text that is not JSON, or only a part of it' : NO_LIST;
+  const what =
+    parseJson(body) === undefined ? 'invalid or incomplete JSON' : 'JSON without a list of models in "data"';
   return { kind: 'bad_answer', message: `${url} answers ${what}` };
-}
-
-function notARouter(url: string): RouterFault {
-  return {
-    kind: 'not_a_router',
-    message: `${url} does not say "role":"router": a llama-server started with -m, an old build or another server`,
-  };
 }

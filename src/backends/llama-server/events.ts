@@ -4,13 +4,12 @@ import { faultOf, faultOfStatus } from './fault.ts';
 import type { RouterHttp } from './http.ts';
 import { parseEvent } from './schemas.ts';
 
-/** More than this without the end of an event is no event stream. A `loaded` event takes about 500 bytes. */
+/** More bytes without the end of an event are no event stream. A `loaded` event has about 500 bytes. */
 const MAX_EVENT_BYTES = 1024 * 1024;
 
 /**
- * Follows `/models/sse` until it ends, breaks or the signal aborts. The router sends its headers at once, so
- * `opened` is called before the first event (measured on b11669); it never sends a heartbeat, so silence
- * says nothing: who needs to know asks for a listing.
+ * Follows `/models/sse` until it ends, fails or the signal aborts. The router sends its headers at once, so `opened`
+ * is called before the first event. It never sends a heartbeat (b11669), so a silent stream may be dead.
  */
 export async function followEvents(
   http: RouterHttp,
@@ -30,14 +29,14 @@ export async function followEvents(
     return { kind: 'unsupported' };
   }
 
-  let unread = 0;
+  let pendingBytes = 0;
   const parser = createParser({
     onEvent: ({ data }) => {
-      unread = 0;
+      pendingBytes = 0;
       event(parseEvent(data));
     },
     onComment: () => {
-      unread = 0; // A proxy's heartbeat is the end of a line, if not of an event.
+      pendingBytes = 0; // The heartbeat of a proxy.
     },
   });
   const decoder = new TextDecoder();
@@ -45,13 +44,13 @@ export async function followEvents(
   try {
     opened();
     for (;;) {
-      // Only reading may fail: an error of whoever hears the events is not the stream's.
+      // Only an error of reading is caught: one of `event` is a programming error.
       const next = await reader.next().catch((error: unknown) => faultOf(error, url, undefined));
       if ('kind' in next) return signal.aborted ? { kind: 'ended' } : { kind: 'fault', fault: next };
       if (next.done) return { kind: 'ended' };
-      unread += next.value.length;
+      pendingBytes += next.value.length;
       parser.feed(decoder.decode(next.value, { stream: true }));
-      if (unread > MAX_EVENT_BYTES) {
+      if (pendingBytes > MAX_EVENT_BYTES) {
         const message = `${url} sent ${MAX_EVENT_BYTES} bytes without the end of an event`;
         return { kind: 'fault', fault: { kind: 'bad_answer', message } };
       }

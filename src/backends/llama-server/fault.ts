@@ -1,7 +1,22 @@
+import { isNativeError } from 'node:util/types';
 import type { RouterFault } from '../../models/feed.ts';
-import { silenceOf } from './silence.ts';
 
-/** Turns what undici throws into a fault that tells a person what to look at. */
+/** Why there was no HTTP answer, as far as the remedy differs. */
+export type SilenceReason =
+  | 'refused'
+  | 'unknown_host'
+  | 'no_name_server'
+  | 'no_route'
+  | 'no_connection'
+  | 'no_answer'
+  | 'closed'
+  | 'not_http'
+  | 'speaks_tls'
+  | 'speaks_http'
+  | 'certificate'
+  | 'other';
+
+/** Turns an error of undici into a fault with a message for the operator. */
 export function faultOf(error: unknown, url: string, timedOutAfterMs: number | undefined): RouterFault {
   if (timedOutAfterMs !== undefined) {
     return { kind: 'timeout', message: `${url} did not answer within ${timedOutAfterMs / 1000} s` };
@@ -27,20 +42,77 @@ export function faultOf(error: unknown, url: string, timedOutAfterMs: number | u
   }
 }
 
-/** The fault of an answer whose status is not what was hoped for. */
+/** The fault of an answer with an unexpected status. */
 export function faultOfStatus(status: number, url: string, body: string): RouterFault {
   if (status === 401 || status === 403) {
     return {
       kind: 'unauthorized',
-      message: `${url} answers ${status}: it wants an API key (api_key), or another one`,
+      message: `${url} answers ${status}: it requires an API key (api_key), or another one`,
     };
   }
   if (status === 404 || status === 405) {
-    return {
-      kind: 'not_a_router',
-      message: `${url} answers ${status}: this is no llama-server in router mode`,
-    };
+    return { kind: 'not_a_router', message: `${url} answers ${status}: not a llama-server in router mode` };
   }
   const excerpt = body.replace(/\s+/g, ' ').trim().slice(0, 120);
   return { kind: 'bad_answer', message: `${url} answers ${status}${excerpt && `: ${excerpt}`}` };
+}
+
+/** What a network error means. `detail` is its code, or the data that came instead of HTTP, or its message. */
+export function silenceOf(
+  error: unknown,
+  wasConnected: boolean,
+  deadlinePassed: boolean,
+): { why: SilenceReason; detail: string; message: string } {
+  if (deadlinePassed) return { why: wasConnected ? 'no_answer' : 'no_connection', detail: '', message: '' };
+  const { name, message, data, ...root } = rootOf(error);
+  // The code of a DOMException is a number without meaning here; on Node 24 an abort is one.
+  const code = typeof root.code === 'string' ? root.code : '';
+  if (name === 'HTTPParserError') return { why: 'not_http', detail: data ?? code, message };
+  return { why: reasonOf(code), detail: code || message, message };
+}
+
+const REASONS: Record<string, SilenceReason> = {
+  ECONNREFUSED: 'refused',
+  ENOTFOUND: 'unknown_host',
+  EAI_AGAIN: 'no_name_server',
+  EHOSTUNREACH: 'no_route',
+  ENETUNREACH: 'no_route',
+  EHOSTDOWN: 'no_route',
+  ENETDOWN: 'no_route',
+  ETIMEDOUT: 'no_connection',
+  UND_ERR_CONNECT_TIMEOUT: 'no_connection',
+  UND_ERR_HEADERS_TIMEOUT: 'no_answer',
+  UND_ERR_BODY_TIMEOUT: 'no_answer',
+  ECONNRESET: 'closed',
+  EPIPE: 'closed',
+  UND_ERR_SOCKET: 'closed',
+  EPROTO: 'not_http',
+};
+
+function reasonOf(code: string): SilenceReason {
+  if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)/.test(code)) return 'certificate';
+  if (code.startsWith('ERR_SSL_')) return 'not_http';
+  return (Object.hasOwn(REASONS, code) && REASONS[code]) || 'other';
+}
+
+/** As Node and undici throw it: `data` is what came instead of HTTP. */
+interface NetworkError {
+  name: string;
+  message: string;
+  code?: unknown;
+  data?: string;
+  cause?: NetworkError;
+  /** One for each address of the host. */
+  errors?: NetworkError[];
+}
+
+/**
+ * The innermost error, which has the code: undici wraps errors, and a host with several addresses fails once for
+ * each. `instanceof` would miss errors of another realm.
+ */
+function rootOf(thrown: unknown): NetworkError {
+  if (!isNativeError(thrown)) return { name: '', message: String(thrown) };
+  const error: NetworkError = thrown as Error & NetworkError;
+  const inner = error.errors?.[0] ?? error.cause;
+  return isNativeError(inner) ? rootOf(inner) : error;
 }

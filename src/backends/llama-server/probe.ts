@@ -1,12 +1,11 @@
-import type { Socket } from 'node:net';
-import { buildConnector, Client } from 'undici';
-import { authorizationOf } from './authorization.ts';
-import type { Endpoint } from './http.ts';
-import { otherProtocol } from './other-protocol.ts';
-import { silenceOf, type Why } from './silence.ts';
+import { isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { buildConnector, Client, request } from 'undici';
+import { type SilenceReason, silenceOf } from './fault.ts';
+import { authorizationOf, type Endpoint } from './http.ts';
 
-/** What came back when a path was asked, unjudged: for telling what it is that answers. */
-export type Reply = Said | { kind: 'silence'; why: Why; detail: string };
+/** The answer to a path, uninterpreted: for the diagnosis of what answers there. */
+export type Reply = Said | { kind: 'silence'; why: SilenceReason; detail: string };
 
 export interface Said {
   kind: 'said';
@@ -22,7 +21,7 @@ export interface Said {
 
 export interface Probe {
   ask(path: string, signal: AbortSignal): Promise<Reply>;
-  /** `address:port` of the other side, undefined before the first connection. */
+  /** `address:port` of the server; undefined before the first connection. */
   peer(): string | undefined;
   close(): Promise<void>;
 }
@@ -30,9 +29,9 @@ export interface Probe {
 const MAX_BYTES = 32 * 1024 * 1024;
 
 /**
- * One question after the other: several connections opened at once can freeze a llama-server (see http.ts). And
- * each on a connection of its own: a router hangs up after every answer that it had from a model, whatever its
- * headers say, and the next question would be lost (measured on b11669).
+ * Sends one request after the other, because several connections opened at once can freeze a llama-server (see
+ * http.ts), and each on a new connection, because a router closes the connection after each answer that it got from a
+ * model, without announcing it (b11669).
  */
 export function createProbe({ url, apiKey, requestTimeoutMs }: Endpoint): Probe {
   const base = new URL(url);
@@ -57,36 +56,21 @@ export function createProbe({ url, apiKey, requestTimeoutMs }: Endpoint): Probe 
     async ask(path, signal) {
       connected = false;
       const deadline = AbortSignal.timeout(requestTimeoutMs);
-      const headers = {
-        accept: path === '/models/sse' ? 'text/event-stream' : '*/*',
-        ...authorizationOf(apiKey),
-      };
+      const accept = path === '/models/sse' ? 'text/event-stream' : '*/*';
       try {
         const answer = await client.request({
           method: 'GET',
           path: `${prefix}${path}`,
-          headers,
+          headers: { accept, ...authorizationOf(apiKey) },
           signal: AbortSignal.any([signal, deadline]),
           reset: true,
         });
-        const header = (name: string) => String(answer.headers[name] ?? '');
-        const contentType = header('content-type');
         speaksHttp = true;
-        const isStream = contentType.includes('text/event-stream');
-        if (isStream) answer.body.on('error', () => {}).destroy(); // Its end is ours: no error.
-        return {
-          kind: 'said',
-          status: answer.statusCode,
-          contentType,
-          server: header('server'),
-          location: header('location'),
-          authenticate: header('www-authenticate'),
-          body: isStream ? '' : await readSome(answer.body, MAX_BYTES),
-        };
+        return await readReply(answer);
       } catch (error) {
         const silence = silenceOf(error, connected, deadline.aborted);
         const other = speaksHttp ? undefined : await otherProtocol(base, silence.why, requestTimeoutMs);
-        return { kind: 'silence', ...(other ? { why: other, detail: '' } : silence) };
+        return { kind: 'silence', why: other ?? silence.why, detail: other ? '' : silence.detail };
       }
     },
     peer: () => peer,
@@ -94,8 +78,28 @@ export function createProbe({ url, apiKey, requestTimeoutMs }: Endpoint): Probe 
   };
 }
 
-/** The text of an answer up to `maxBytes`; leaving the loop ends the connection, as for a stream without end. */
-async function readSome(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> {
+async function readReply({
+  statusCode,
+  headers,
+  body,
+}: Awaited<ReturnType<Client['request']>>): Promise<Said> {
+  const header = (name: string) => String(headers[name] ?? '');
+  const contentType = header('content-type');
+  const isStream = contentType.includes('text/event-stream');
+  if (isStream) body.on('error', () => {}).destroy(); // Our own abort is no error.
+  return {
+    kind: 'said',
+    status: statusCode,
+    contentType,
+    server: header('server'),
+    location: header('location'),
+    authenticate: header('www-authenticate'),
+    body: isStream ? '' : await readStart(body, MAX_BYTES),
+  };
+}
+
+/** At least the first `maxBytes` of an answer; leaving the loop closes the connection. */
+async function readStart(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of body) {
@@ -109,4 +113,49 @@ async function readSome(body: AsyncIterable<Uint8Array>, maxBytes: number): Prom
 function addressOf({ remoteAddress = '', remotePort }: Socket): string {
   const address = remoteAddress.replace(/^::ffff:/, '');
   return address.includes(':') ? `[${address}]:${remotePort}` : `${address}:${remotePort}`;
+}
+
+/** Tries HTTPS where HTTP got no HTTP answer, and the other way round; undefined when that fails too. */
+async function otherProtocol(
+  { protocol, hostname, port }: URL,
+  why: SilenceReason,
+  timeoutMs: number,
+): Promise<'speaks_tls' | 'speaks_http' | undefined> {
+  const isOdd = why === 'closed' || why === 'not_http';
+  if (protocol === 'http:') {
+    const host = hostname.replace(/^\[|\]$/g, '');
+    return isOdd && (await speaksTls(host, Number(port || 80), timeoutMs)) ? 'speaks_tls' : undefined;
+  }
+  // llama-server waits for the rest of a TLS handshake, which it does not understand: that is no connection.
+  const mayBeHttp = isOdd || why === 'no_connection';
+  return mayBeHttp && (await answersHttp(`${hostname}:${port || 443}`, timeoutMs))
+    ? 'speaks_http'
+    : undefined;
+}
+
+/** Whether the server speaks TLS, with any certificate. */
+function speaksTls(host: string, port: number, timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const named = isIP(host) === 0 && { servername: host };
+    const socket = connectTls({ host, port, rejectUnauthorized: false, ...named });
+    const end = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(timeoutMs, () => end(false));
+    socket.once('secureConnect', () => end(true));
+    // A TLS alert is TLS too: the server may require a client certificate.
+    socket.once('error', (error) => end('code' in error && String(error.code).includes('ALERT')));
+    socket.once('close', () => end(false));
+  });
+}
+
+async function answersHttp(host: string, timeoutMs: number): Promise<boolean> {
+  try {
+    const { body } = await request(`http://${host}/health`, { signal: AbortSignal.timeout(timeoutMs) });
+    body.on('error', () => {}).destroy();
+    return true;
+  } catch {
+    return false;
+  }
 }

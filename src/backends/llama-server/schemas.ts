@@ -3,8 +3,8 @@ import type { ListedModel, Listing, ModelFacts, RouterEvent, RouterProps } from 
 import { STATUSES, type Status } from '../../models/status.ts';
 
 /**
- * Others' payloads, read loosely: they grow fields, and builds differ (docs/architecture.md). What is not
- * understood about a model is left out; only a model without a name is malformed.
+ * Payloads of the router, parsed loosely: they grow fields, and builds differ. What is not understood about a model is
+ * left out; only a model without a name is malformed.
  */
 const text = z.string().optional().catch(undefined);
 /** Half a surrogate pair cannot be written as UTF-8: two such ids would become one series. */
@@ -13,6 +13,8 @@ const modelName = z
   .min(1)
   .refine((value) => !/\p{Surrogate}/u.test(value));
 const count = z.number().nonnegative().optional().catch(undefined);
+const exitCode = z.number().int().optional().catch(undefined);
+const flag = z.boolean().optional().catch(undefined);
 const meta = z
   .object({ n_params: count, size: count, n_ctx: count, ftype: text })
   .optional()
@@ -21,10 +23,10 @@ const meta = z
 const statusObject = z.object({
   value: text,
   args: z.array(z.string()).optional().catch(undefined),
-  failed: z.boolean().optional().catch(undefined),
-  exit_code: z.number().int().optional().catch(undefined),
+  failed: flag,
+  exit_code: exitCode,
 });
-/** An object today, a plain string on some builds, nothing at all on look-alikes. */
+/** An object; a plain string on some builds, absent on similar servers. */
 const statusSchema = z
   .preprocess((value) => (typeof value === 'string' ? { value } : value), statusObject)
   .catch({});
@@ -49,7 +51,7 @@ const listingSchema = z.object({ data: z.array(z.unknown()) });
 const propsSchema = z.object({
   role: text,
   max_instances: count,
-  models_autoload: z.boolean().optional().catch(undefined),
+  models_autoload: flag,
   build_info: text,
 });
 
@@ -59,7 +61,7 @@ const eventSchema = z.object({
   data: z
     .object({
       status: text,
-      exit_code: z.number().int().optional().catch(undefined),
+      exit_code: exitCode,
       progress: z.unknown().optional(),
       info: z.object({ meta }).optional().catch(undefined),
     })
@@ -71,7 +73,7 @@ const loadingProgress = z.object({ value: z.number().min(0).max(1) });
 const bytes = z.number().nonnegative();
 const downloadProgress = z.record(z.string(), z.object({ done: bytes, total: bytes }));
 
-/** The models of a `GET /models` body; undefined when it is no list of models. */
+/** Parses a `GET /models` body; undefined when it is no list of models. */
 export function parseListing(body: unknown): Listing | undefined {
   const listing = listingSchema.safeParse(body);
   if (!listing.success) return undefined;
@@ -89,47 +91,39 @@ export function parseListing(body: unknown): Listing | undefined {
 function parseModel(entry: unknown): ListedModel | string {
   const parsed = modelSchema.safeParse(entry);
   if (!parsed.success) return parsed.error.issues[0]?.message ?? 'it is no model';
-  const model = parsed.data;
-  const { status } = model;
-  const id = model.id ?? model.name ?? '';
-  const instance = portOf(status.args);
+  const { name = '', aliases, status, source, context_length, meta: info } = parsed.data;
+  const { id = name } = parsed.data;
   return {
     id,
-    aliases: model.aliases,
+    aliases,
     status: statusOf(status.value),
     failed: status.failed === true,
-    ...(status.exit_code !== undefined && { exitCode: status.exit_code }),
-    ...(instance !== undefined && { instance }),
-    facts: {
-      ...factsOf(model.meta),
-      ...quantizationInName(id),
-      ...(model.source !== undefined && { source: model.source }),
-      ...(model.meta?.n_ctx === undefined &&
-        model.context_length !== undefined && { contextTokens: model.context_length }),
-    },
+    exitCode: status.exit_code,
+    instance: portOf(status.args),
+    facts: withoutUndefined({
+      ...factsOf(id, info),
+      source,
+      contextTokens: info?.n_ctx ?? context_length,
+    }),
   };
 }
 
-/** What `GET /props` tells of a router; undefined when the body is not one of llama.cpp's router mode. */
+/** Parses a `GET /props` body; undefined when it is not that of a llama.cpp router. */
 export function parseProps(body: unknown): RouterProps | undefined {
   const parsed = propsSchema.safeParse(body);
   if (!parsed.success || parsed.data.role !== 'router') return undefined;
   const { max_instances, models_autoload, build_info } = parsed.data;
-  return {
-    ...(max_instances !== undefined && { modelsMax: max_instances }),
-    ...(models_autoload !== undefined && { autoload: models_autoload }),
-    ...(build_info !== undefined && { build: build_info }),
-  };
+  return { modelsMax: max_instances, autoload: models_autoload, build: build_info };
 }
 
 const slotsSchema = z.array(z.object({ is_processing: z.boolean() }));
 
-/** How many slots of a model are generating, as its `GET /slots` tells; undefined when it does not. */
+/** Parses a `GET /slots` body: how many slots of the model are generating. */
 export function parseSlots(body: unknown): number | undefined {
   return slotsSchema.safeParse(body).data?.filter((slot) => slot.is_processing).length;
 }
 
-/** The names that `events_total` may carry: others are counted as `other`, so that labels stay bounded. */
+/** The event names that are counted; others count as `other`, so that labels stay bounded. */
 const EVENT_NAMES = new Set([
   'model_status',
   'status_change',
@@ -140,7 +134,7 @@ const EVENT_NAMES = new Set([
   'download_failed',
 ]);
 
-/** One event of the stream. What is not JSON, or not known, is an event of kind `unknown`: never an error. */
+/** Parses one event of the stream; invalid and unknown ones are of kind `unknown`. */
 export function parseEvent(line: string): RouterEvent {
   const parsed = eventSchema.safeParse(parseJson(line));
   if (!parsed.success) return { name: 'other', kind: 'unknown' };
@@ -150,31 +144,26 @@ export function parseEvent(line: string): RouterEvent {
     case 'model_status':
     case 'status_change': {
       if (data?.status === undefined) return { name, kind: 'unknown' };
-      const progress = loadingProgress.safeParse(data.progress).data?.value;
       return {
         name,
         kind: 'status',
         model,
         status: statusOf(data.status),
         begins: event === 'model_status' && data.status === 'loading',
-        ...(data.exit_code !== undefined && { exitCode: data.exit_code }),
-        ...(progress !== undefined && { progress }),
-        ...(data.info?.meta && { facts: { ...factsOf(data.info.meta), ...quantizationInName(model) } }),
+        exitCode: data.exit_code,
+        progress: loadingProgress.safeParse(data.progress).data?.value,
+        facts: data.info?.meta && factsOf(model, data.info.meta),
       };
     }
     case 'download_progress': {
       const progress = downloadProgress.safeParse(data?.progress).data;
       if (progress === undefined) return { name, kind: 'unknown' };
-      const files = Object.values(progress);
-      const sum = (pick: (file: { done: number; total: number }) => number) =>
-        files.reduce((total, file) => total + pick(file), 0);
-      return {
-        name,
-        kind: 'download',
-        model,
-        doneBytes: sum((f) => f.done),
-        totalBytes: sum((f) => f.total),
-      };
+      let [doneBytes, totalBytes] = [0, 0];
+      for (const { done, total } of Object.values(progress)) {
+        doneBytes += done;
+        totalBytes += total;
+      }
+      return { name, kind: 'download', model, doneBytes, totalBytes };
     }
     case 'models_reload':
     case 'model_remove':
@@ -186,7 +175,7 @@ export function parseEvent(line: string): RouterEvent {
   }
 }
 
-/** The JSON value of a text; undefined when it is none. */
+/** Parses JSON; undefined when it is invalid. */
 export function parseJson(body: string): unknown {
   try {
     return JSON.parse(body);
@@ -199,22 +188,23 @@ function statusOf(value: string | undefined): Status {
   return STATUSES.find((status) => status === value) ?? 'other';
 }
 
-function factsOf(info: z.infer<typeof meta>): ModelFacts {
-  return {
-    ...(info?.n_params !== undefined && { parameters: info.n_params }),
-    ...(info?.size !== undefined && { sizeBytes: info.size }),
-    ...(info?.n_ctx !== undefined && { contextTokens: info.n_ctx }),
-    ...(info?.ftype !== undefined && { quantization: info.ftype }),
-  };
+/**
+ * Models from a hub cache are named `owner/repository:quantization`. The name wins over the metadata, which is only
+ * known while the model runs: otherwise the label would change with every load.
+ */
+function factsOf(id: string, info: z.infer<typeof meta>): ModelFacts {
+  const [, quantization = info?.ftype] = /^[^/]+\/[^/]+:([A-Za-z0-9_.-]+)$/.exec(id) ?? [];
+  return withoutUndefined({
+    parameters: info?.n_params,
+    sizeBytes: info?.size,
+    contextTokens: info?.n_ctx,
+    quantization,
+  });
 }
 
-/**
- * Models from a hub cache are named `owner/repository:quantization`: known before the first load, and taken then
- * too, so that the label does not change with every load.
- */
-function quantizationInName(id: string): ModelFacts {
-  const tag = /^[^/]+\/[^/]+:([A-Za-z0-9_.-]+)$/.exec(id)?.[1];
-  return tag === undefined ? {} : { quantization: tag };
+/** Facts are merged with earlier ones, which an undefined value would replace. */
+function withoutUndefined(facts: { [K in keyof ModelFacts]: ModelFacts[K] | undefined }): ModelFacts {
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
 }
 
 function portOf(args: string[] | undefined): number | undefined {

@@ -68,9 +68,9 @@ describe('a stream that stands', () => {
 
   it('outlives the request timeout', async () => {
     const server = await aStream((response) => {
-      setTimeout(() => response.write(saying('loaded')), 90);
+      setTimeout(() => response.write(saying('loaded')), 450);
     });
-    const { heard, abort } = follow(server.url, 30);
+    const { heard, abort } = follow(server.url, 300);
     await until('the late event', () => heard.length === 2, { everyMs: 2 });
     expect(heard).toEqual(['opened', turned('loaded')]);
     abort();
@@ -140,8 +140,8 @@ describe('a stream that does not stand', () => {
   });
 
   it.each<[number, string, string]>([
-    [401, 'unauthorized', 'answers 401: it wants an API key (api_key), or another one'],
-    [403, 'unauthorized', 'answers 403: it wants an API key (api_key), or another one'],
+    [401, 'unauthorized', 'answers 401: it requires an API key (api_key), or another one'],
+    [403, 'unauthorized', 'answers 403: it requires an API key (api_key), or another one'],
     [500, 'bad_answer', 'answers 500'],
     [502, 'bad_answer', 'answers 502'],
   ])('is a fault with %i', async (status, kind, message) => {
