@@ -75,7 +75,8 @@ describe('the package', () => {
         'prometheus/',
       ].toSorted(),
     );
-    const junk = /(^|\/)(test|tests|bench|src|build)\/(?!.*\.yml$)|\.(ts|map|tsbuildinfo|log)$|^deploy\/helm/;
+    const junk =
+      /^(?!dist\/)(.*\/)?(test|tests|bench|src|build)\/(?!.*\.yml$)|\.(ts|map|tsbuildinfo|log)$|^deploy\/helm/;
     expect(paths.filter((path) => junk.test(path))).toEqual([]);
     expect(packed.files.find(({ path }) => path === 'dist/src/main.js')).toBeDefined();
   });
@@ -107,7 +108,7 @@ describe('the package', () => {
   it('serves metrics and the page of a router', async () => {
     const [port, own] = [await freePort(), await freePort()];
     const router = start('simulate', '--port', String(port), '--quiet');
-    await until('the simulated router', () => router.said().includes('is at http'));
+    await until('the simulated router', () => router.said().includes('listening on http'));
     const exporter = start(
       'serve',
       '--router',

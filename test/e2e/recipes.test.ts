@@ -245,8 +245,8 @@ describe('docs/recipes.md', () => {
     };
     expect(await ask(targets[0])).toMatchObject({ outcome: 'dry_run', routers: [{ models: [{}, {}] }] });
     expect(await ask(targets[1])).toMatchObject({
-      outcome: 'failed',
-      routers: [{ fault: { message: expect.stringContaining('nothing measures the memory') } }],
+      status: 409,
+      detail: expect.stringContaining('is not measured'),
     });
   });
 });
