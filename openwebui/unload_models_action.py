@@ -130,7 +130,7 @@ class Action:
 
 async def unload_all(exporter: "Exporter", valves: Action.Valves, screen: Screen) -> None:
     """Shows a dry run, asks for confirmation and unloads. Raises Problem if the exporter fails or refuses."""
-    wanted = wish_of(valves)
+    wanted = request_of(valves)
     await screen.status("Checking loaded models …")
     plan = await exporter.post("/api/v1/unload-all", {**wanted, "dry_run": True})
     if not models_with(plan, "would_unload") and not valves.hold_minutes:
@@ -146,10 +146,10 @@ async def unload_all(exporter: "Exporter", valves: Action.Valves, screen: Screen
     await finish(screen, await watch(exporter, operation, screen))
 
 
-def wish_of(valves: Action.Valves) -> dict[str, Any]:
+def request_of(valves: Action.Valves) -> dict[str, Any]:
     """The request, without the user's name."""
-    wish = {"when_busy": valves.when_busy, "reason": "Open WebUI: button"}
-    return {**wish, "routers": names_in(valves.routers), "keep": names_in(valves.keep)}
+    request = {"when_busy": valves.when_busy, "reason": "Open WebUI: button"}
+    return {**request, "routers": names_in(valves.routers), "keep": names_in(valves.keep)}
 
 
 async def watch(exporter: "Exporter", operation: dict[str, Any], screen: Screen) -> dict[str, Any]:

@@ -1,13 +1,13 @@
-// Keeps filler words and retired terms out of the texts and the code: `node tools/check-words.mjs [FILE…]`.
+// Finds filler words and retired terms in texts and code: `node tools/check-words.mjs [FILE…]`.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** What to write instead of each pattern. Whole words, any case. */
+/** Patterns of whole words in any case, with what to write instead. */
 const WORDS = {
-  'nobody|somebody|someone else': 'who acts: the exporter, a client, an operator',
+  'nobody|somebody|someone else|everybody|anybody': 'who acts: the exporter, a client, an operator',
   'whoever|whomever|whosoever': 'the person or program',
   whatever: 'any, or leave it out',
   anew: 'again',
@@ -16,24 +16,28 @@ const WORDS = {
   'deeds?': 'operation',
   'is told|are told|was told|tells? of|told of': 'receives, reports, logs',
   'so many': 'the number',
+  'in vain': 'without success',
   'the one that': 'a noun',
   'beliefs?|believed?|believes|believing': 'state, observed state',
   'desks?': 'state, tracker',
   'sightings?': 'observation',
   undecided: 'pending unload reason',
-  'bookkeeping|counting room': 'activity log, metric registry',
+  'bookkeeping|counting room|sheets?': 'activity log, metric registry, sample cache',
   sweeper: 'idle scheduler',
   'in force': 'active',
   'make way|makes way': 'preempt',
+  resting: 'idle, paused, in cooldown',
+  'withdraws?|withdrawn': 'cancel',
   'lanes?': 'queue',
-  'none of ours|not ours': 'unknown, unattributed',
+  'none of ours|not ours|can be the name of no': 'unknown, unattributed',
   'means it': 'verified',
   'no longer than so|for so long': 'a duration',
 };
 
-/** Places where a word is right: a quotation, a term of another program, this list. */
+/** Files in which a word is right: this list, and the user `nobody` of Unix. */
 const ALLOWED = {
   'tools/check-words.mjs': Object.keys(WORDS),
+  'docs/recipes.md': ['nobody|somebody|someone else|everybody|anybody'],
 };
 
 const IGNORED =

@@ -20,7 +20,7 @@ try {
     '  repository: llama-router-exporter\n',
   );
   if (after === undefined || more.length > 0)
-    fail('values.yaml does not name the image once: mend this tool');
+    fail('values.yaml does not name the image exactly once: fix this tool');
   writeFileSync(values, `${before}  repository: ${image}\n${after}`);
   const { status, error } = spawnSync(
     process.env.HELM || 'helm',

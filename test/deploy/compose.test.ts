@@ -38,7 +38,7 @@ const ADDITIONS = ['gpu-amd', 'gpu-nvidia', 'gpu-vulkan'].map((name) => `deploy/
 const PROFILES = [...new Set(services.flatMap(([, { profiles }]) => profiles))].sort();
 const ofProfile = (profile: string) => services.filter(([, { profiles }]) => profiles.includes(profile));
 
-/** The value of a variable that nobody has set. */
+/** A value with the defaults of its variables. */
 const unset = (value: string) => value.replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1');
 
 /** Folders and files of the checkout that a service mounts, and where. */
@@ -180,7 +180,7 @@ describe.each(PROFILES)('in the profile %s', (profile) => {
     });
     const wanted = [...new Set(urls.map((url) => new URL(url).host))].sort();
     expect(wanted.length).toBeGreaterThan(3);
-    // The one whose router is somebody else's: its configuration is to be replaced.
+    // In the profile `monitoring` the user's configuration names another router.
     const here = profile === 'monitoring' ? wanted.filter((host) => host !== 'llama-server:8080') : wanted;
     expect(here.filter((host) => at.get(host.split(':')[0] ?? '') !== host.split(':')[1])).toEqual([]);
   });
@@ -225,7 +225,7 @@ it('the demo needs no secret that is not in the checkout', () => {
   expect([text('deploy/compose/demo/exporter.yml').includes(`page: ${token}\n`), end]).toEqual([true, '']);
 });
 
-it('prepare.sh makes every secret once, readable for the containers and for nobody else', () => {
+it('prepare.sh creates every secret once, readable only for containers', () => {
   const folder = mkdtempSync(join(tmpdir(), 'prepare-'));
   cpSync(join(ROOT, 'deploy/compose'), join(folder, 'deploy/compose'), { recursive: true });
   const prepare = (...args: string[]) =>

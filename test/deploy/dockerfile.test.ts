@@ -24,7 +24,7 @@ it('is made of one version of Node that is supported for long, in a Debian', () 
   for (const from of all('FROM')) expect(from).toMatch(/^\$\{NODE_IMAGE\}( AS [a-z]+)?$/);
 });
 
-it('runs as nobody, in no shell, and tells its health', () => {
+it('runs as a user other than root, without a shell, with a health check', () => {
   expect(last('USER')).toMatch(/^[1-9]\d*:[1-9]\d*$/);
   for (const name of ['ENTRYPOINT', 'CMD']) expect(JSON.parse(last(name) ?? '')).not.toEqual([]);
   expect(JSON.parse(last('HEALTHCHECK')?.replace(/^.*? CMD /, '') ?? '')[0]).toBe('node');

@@ -38,7 +38,7 @@ const LEFT_BYTES = (1000 + 5000) * MEBIBYTE;
 /** Several times as long as it takes until the idle ones are gone. */
 const BUSY_SECONDS = 15;
 
-/** Everybody starts in time, on a machine that others use as well. */
+/** Enough for all servers to start on a busy machine. */
 const PATIENTLY = { timeoutMs: 40_000, everyMs: 100 };
 
 /** Shorter times than the shipped ones: 1 s instead of 5 s, 3 s instead of 10 min. */

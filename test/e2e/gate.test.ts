@@ -40,7 +40,7 @@ afterAll(async () => {
   await router?.stop();
 });
 
-/** The file as it is shipped, but for the addresses that everybody has to change. */
+/** The shipped file with other addresses. */
 function shippedFor(ports: { exporter: number; front: number }): string {
   return substitute(readFileSync(SHIPPED, 'utf8'), {
     'server 127.0.0.1:8080;': `server 127.0.0.1:${router.port};`,

@@ -54,7 +54,7 @@ describe('invalid combinations are refused', () => {
     ],
     ['the pod of another chart', [...sidecar, 'hostPID=true'], 'shareProcessNamespace: true'],
     [
-      'a policy that lets everybody in',
+      'a policy that allows everyone',
       ['networkPolicy.enabled=true', 'networkPolicy.ingressFrom=null'],
       'networkPolicy.ingressFrom: empty allows everyone',
     ],

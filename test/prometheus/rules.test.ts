@@ -5,7 +5,7 @@ import { CATALOG } from '../../src/metrics/catalog.ts';
 import type { Family } from '../../src/metrics/family.ts';
 import { allRules, type Rule, ruleTestsFolder, seriesOf, yamlFiles } from '../support/rule-files.ts';
 
-/** What the rules read of others: Prometheus itself, our process, and exporters of GPU memory. */
+/** Series of Prometheus itself, of every process, and of GPU exporters. */
 const OTHERS = [
   'up',
   'process_start_time_seconds',
@@ -40,7 +40,7 @@ const asked = [...runbook.matchAll(/\bllama_router[_:][\w:]+/g)].map(([name]) =>
 );
 
 describe('the rules', () => {
-  it('read only series that somebody writes', () => {
+  it('read only series that exist', () => {
     const known = new Set([...published, ...recorded, ...OTHERS]);
     expect([...read].filter((name) => !known.has(name))).toEqual([]);
     expect(OTHERS.filter((name) => !read.has(name))).toEqual([]);
@@ -64,21 +64,21 @@ describe('the runbook', () => {
     expect(headings).toEqual(alerts.map(({ alert }) => alert));
   });
 
-  it('says the same of each', () => {
+  it('has the same parts for each alert', () => {
     for (const section of runbook.split(/^## (?=LlamaRouter)/m).slice(1)) {
       const parts = [...section.matchAll(/^\*\*(.+?)\*\*/gm)].map(([, part]) => part);
       expect(parts).toEqual(['Meaning.', 'Impact.', 'Look.', 'Do.', 'False alarms.']);
     }
   });
 
-  it('asks only for series that somebody writes', () => {
+  it('uses only series that exist', () => {
     const known = new Set([...published, ...recorded]);
     expect(asked.filter((name) => !known.has(name))).toEqual([]);
   });
 });
 
 describe.each(alerts.map((rule): [string, Rule] => [rule.alert, rule]))('%s', (alert, rule) => {
-  it('is named, weighed and explained', () => {
+  it('has a name, severity, texts and a runbook link', () => {
     expect(alert).toMatch(/^LlamaRouter([A-Z][a-z]+)+$/);
     expect(['critical', 'warning', 'info']).toContain(rule.labels?.severity);
     expect(rule.annotations?.summary).toMatch(/^[A-Z][^{}]{15,}\.$/);
@@ -97,7 +97,7 @@ interface RuleTest {
   readonly promql_expr_test?: readonly { readonly expr: string; readonly exp_samples: readonly unknown[] }[];
 }
 
-/** What the tests of promtool expect to be firing of an alert. */
+/** The expected samples of an alert in promtool's tests. */
 function expectationsOf(alert: string): (readonly unknown[])[] {
   return yamlFiles(ruleTestsFolder)
     .flatMap((file) => (parse(readFileSync(file, 'utf8')) as { tests: RuleTest[] }).tests)
