@@ -13,14 +13,14 @@ const faults = (values: object) =>
   check(values) ? [] : (check.errors ?? []).map(({ instancePath }) => instancePath);
 
 describe('the schema of the chart', () => {
-  it('takes the defaults, and what the tests render', () => {
+  it('accepts the defaults and the values of the tests', () => {
     const files = readdirSync(join(ROOT, 'test', 'fixtures', 'helm'));
     expect(files.length).toBeGreaterThan(3);
     expect(faults(yaml(join(chartFolder, 'values.yaml')))).toEqual([]);
     for (const file of files) expect(faults(yaml(valuesFile(file.replace('.yml', ''))))).toEqual([]);
   });
 
-  it('takes a whole configuration file as `config`', () => {
+  it('accepts a complete configuration file as `config`', () => {
     expect(faults({ config: yaml(join(ROOT, 'config.example.yml')) })).toEqual([]);
   });
 
@@ -39,7 +39,7 @@ describe('the schema of the chart', () => {
     expect(faults(values)).toEqual([path]);
   });
 
-  it('refuses every file of options that the exporter refuses for a misspelt key', () => {
+  it('rejects the same unknown keys as the exporter', () => {
     const folder = join(ROOT, 'test', 'fixtures', 'config', 'invalid');
     for (const file of ['misspelt-keys.yml', 'unknown-key.yml', 'misplaced-key.yml'])
       expect(faults({ config: yaml(join(folder, file)) })).not.toEqual([]);

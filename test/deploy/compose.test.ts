@@ -41,7 +41,7 @@ const ofProfile = (profile: string) => services.filter(([, { profiles }]) => pro
 /** A value with the defaults of its variables. */
 const unset = (value: string) => value.replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1');
 
-/** Folders and files of the checkout that a service mounts, and where. */
+/** Mounted folders and files of the checkout, with their targets. */
 function mounts({ volumes = [] }: Service): { source: string; target: string }[] {
   return volumes.flatMap((each) => {
     const [source = '', target = ''] = unset(each).split(':');
@@ -56,13 +56,13 @@ function secretsOf({ secrets = [] }: Service): { source: string; path: string }[
   });
 }
 
-/** Where its program listens: where its health is asked. */
+/** The port of a service, from its health check. */
 function portOf({ healthcheck, image }: Service): string {
   const asked = healthcheck?.test ?? (image.startsWith('llama-router-exporter:') ? [text('Dockerfile')] : []);
   return /127\.0\.0\.1:(\d+)/.exec(asked.join(' '))?.[1] ?? 'nowhere';
 }
 
-describe('docker-compose.yml and what is added to it', () => {
+describe('docker-compose.yml and the GPU files', () => {
   it.each(['docker-compose.yml', ...ADDITIONS])('%s follows the Compose Specification', (path) => {
     const ajv = new Ajv2020({ strict: false, allErrors: true });
     addFormats.default(ajv);
@@ -71,7 +71,7 @@ describe('docker-compose.yml and what is added to it', () => {
     expect([isValid(read(path)), isValid.errors]).toEqual([true, null]);
   });
 
-  it('has four wholes to choose from', () => {
+  it('has four profiles', () => {
     const wholes = PROFILES.map((profile) => [
       profile,
       ofProfile(profile)
@@ -87,7 +87,7 @@ describe('docker-compose.yml and what is added to it', () => {
     });
   });
 
-  it('names one version of every image', () => {
+  it('uses one version of every image', () => {
     const images = ['docker-compose.yml', ...ADDITIONS].flatMap((path) =>
       [...text(path).matchAll(/^\s+image: (.*)$/gm)].map(([, image = '']) => image),
     );
@@ -97,7 +97,7 @@ describe('docker-compose.yml and what is added to it', () => {
     expect(images).toContain(`llama-router-exporter:${version}`);
   });
 
-  it('lets every service do as little as it can', () => {
+  it('restricts every service', () => {
     for (const [name, { cap_drop, security_opt, read_only = false, pid, ...service }] of services) {
       const writes = ['open-webui', 'pipelines'].includes(name);
       expect([name, cap_drop, security_opt, read_only, pid]).toEqual([
@@ -111,7 +111,7 @@ describe('docker-compose.yml and what is added to it', () => {
     }
   });
 
-  it('publishes the pages for people, to this machine only', () => {
+  it('publishes ports for people on this machine only', () => {
     const published = services.flatMap(([name, { ports = [] }]) => ports.map((port) => [name, unset(port)]));
     expect(published).toEqual([
       ['exporter', '127.0.0.1:10180:10180'],
@@ -126,14 +126,14 @@ describe('docker-compose.yml and what is added to it', () => {
     }
   });
 
-  it('mounts what is there, and what prepare.sh makes', () => {
+  it('mounts only files that exist or that prepare.sh creates', () => {
     const absent = services
       .flatMap(([, service]) => mounts(service))
       .filter(({ source }) => !existsSync(join(ROOT, source)));
     expect(absent).toEqual([{ source: 'models', target: '/models' }]);
   });
 
-  it('sees the process table of the machine only where a GPU makes it necessary', () => {
+  it('shows the host's processes to the exporter only with a GPU file', () => {
     const withPid = ADDITIONS.map((path) => [path, read(path).services.exporter.pid]);
     expect(withPid).toEqual(ADDITIONS.map((path) => [path, 'host']));
     const names = ADDITIONS.flatMap((path) => Object.keys(read(path).services));
@@ -154,7 +154,7 @@ describe.each(PROFILES)('in the profile %s', (profile) => {
     return mount && read(mount.source + path.slice(mount.target.length));
   };
 
-  it('every service that is asked for is there, and listens where it is asked', () => {
+  it('every configured host and port belongs to a service', () => {
     const urls = members.flatMap(([, service]) => {
       const prometheus = mounted(service, '/etc/prometheus/prometheus.yml');
       const scraped = [
@@ -185,7 +185,7 @@ describe.each(PROFILES)('in the profile %s', (profile) => {
     expect(here.filter((host) => at.get(host.split(':')[0] ?? '') !== host.split(':')[1])).toEqual([]);
   });
 
-  it('every secret that a configuration names is where it says', () => {
+  it('every configured secret exists', () => {
     for (const [name, service] of members) {
       const configurations = mounts(service)
         .map(({ source }) => join(ROOT, source))
@@ -209,14 +209,14 @@ describe.each(PROFILES)('in the profile %s', (profile) => {
     }
   });
 
-  it('waits for services of this profile only, and for their health', () => {
+  it('waits only for healthy services of this profile', () => {
     const waited = members.flatMap(([, { depends_on = {} }]) => Object.entries(depends_on));
     expect(waited.filter(([name]) => !members.some(([member]) => member === name))).toEqual([]);
     expect(new Set(waited.map(([, { condition }]) => condition))).toEqual(new Set(['service_healthy']));
   });
 });
 
-it('the demo needs no secret that is not in the checkout', () => {
+it('the demo needs only secrets in the checkout', () => {
   const files = ofProfile('demo')
     .flatMap(([, service]) => secretsOf(service))
     .map(({ source }) => file.secrets[source]?.file ?? '');

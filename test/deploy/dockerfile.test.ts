@@ -6,7 +6,7 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const { version, engines } = JSON.parse(read('package.json'));
 
-/** The instructions, each on one line: its name, and the rest. A builder reads them in test/e2e/install.test.ts. */
+/** The instructions as name and arguments. test/e2e/install.test.ts builds the image. */
 const instructions = read('Dockerfile')
   .replaceAll(/^#.*\n/gm, '')
   .replaceAll(/\\\n\s*/g, '')
@@ -16,7 +16,7 @@ const instructions = read('Dockerfile')
 const all = (name: string) => instructions.filter(([each]) => each === name).map(([, rest]) => rest);
 const last = (name: string) => all(name).at(-1);
 
-it('is made of one version of Node that is supported for long, in a Debian', () => {
+it('uses one long-term version of Node on Debian', () => {
   const [, node = ''] = /^NODE_IMAGE=(.*)$/.exec(all('ARG')[0] ?? '') ?? [];
   expect(node).toMatch(/^docker\.io\/library\/node:\d+\.\d+\.\d+-[a-z]+-slim$/);
   const major = Number(/:(\d+)/.exec(node)?.[1]);
@@ -31,19 +31,19 @@ it('runs as a user other than root, without a shell, with a health check', () =>
   expect(last('EXPOSE')).toBe('10180');
 });
 
-it('installs what the lockfile says, and runs nothing of what it installs', () => {
+it('installs the lockfile without running install scripts', () => {
   expect(all('RUN').filter((run) => run.startsWith('npm'))).toEqual([
     'npm ci --include=dev --ignore-scripts',
     'npm ci --omit=dev --ignore-scripts',
   ]);
 });
 
-it('tells the version that it is', () => {
+it('has a label with the version', () => {
   expect(all('ARG')).toContain(`VERSION=${version}`);
   expect(last('LABEL')).toMatch(/org\.opencontainers\.image\.version="\$\{VERSION\}"/);
 });
 
-it('copies what is there and is not ignored, and nothing by ADD', () => {
+it('copies only files that exist and are not ignored', () => {
   expect(all('ADD')).toEqual([]);
   const [everything, ...allowed] = read('.dockerignore')
     .split('\n')

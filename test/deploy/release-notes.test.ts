@@ -16,8 +16,8 @@ const changelog = `# Changelog
 `;
 const versions = { 'package.json': '1.2.0', 'Chart.yaml': '1.2.0' };
 
-describe('the notes of a release', () => {
-  it('are its section of the changelog', () => {
+describe('release notes', () => {
+  it('are the section of the changelog', () => {
     expect(releaseNotes('v1.2.0', versions, changelog)).toEqual({ notes: '### Added\n\n- A thing.\n' });
   });
 
@@ -35,13 +35,13 @@ describe('the notes of a release', () => {
 describe('this version', () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
-  it('is one in every file that names it', () => {
+  it('is the same in every file', () => {
     const files = Object.values(namedVersions());
     expect(files.length).toBeGreaterThan(3);
     expect(new Set(files)).toEqual(new Set([version]));
   });
 
-  it('heads the changelog, or what is unreleased does', () => {
+  it('is the first section of the changelog, unless there are unreleased changes', () => {
     const text = readFileSync(new URL('../../CHANGELOG.md', import.meta.url), 'utf8');
     const [, first] = /^## (.+)$/m.exec(text) ?? [];
     expect(first === 'Unreleased' || first?.startsWith(`${version} - `)).toBe(true);

@@ -16,7 +16,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** All variables of a text, those that are commented out as well. */
+/** All variables of a text, including commented ones. */
 function variables(text: string): Record<string, string> {
   const found = [...text.matchAll(/^#?(?:Environment=)?(LLAMA_\w+)=(.*)$/gm)];
   return Object.fromEntries(
@@ -27,7 +27,7 @@ function variables(text: string): Record<string, string> {
   );
 }
 
-it('the unit and its environment set options that there are, also where they are commented out', () => {
+it('the unit and its environment file set existing options, including commented ones', () => {
   const env = {
     ...variables(read('llama-router-exporter.service')),
     ...variables(read('llama-router-exporter.env')),
@@ -47,7 +47,7 @@ it('the unit and its environment set options that there are, also where they are
   });
 });
 
-it('the unit keeps its files in the one folder that it may write to', () => {
+it('the unit writes only to its state folder', () => {
   const unit = read('llama-router-exporter.service');
   expect(unit).toMatch(/^ProtectSystem=strict$/m);
   const folders = [...unit.matchAll(/^Environment=\w+=%S\/([^/\n]+)\//gm)].map(([, name]) => name);

@@ -35,7 +35,7 @@ describe('the dashboards', () => {
     expect([...read].filter((name) => !known.has(name))).toEqual([]);
   });
 
-  it('read all that they name themselves, and of llama.cpp and the rules what is there', () => {
+  it('read all series of grafana/src/series.ts, which exist', () => {
     const named = [ENGINE, PROCESS, PROMETHEUS, RULES].flatMap((of) => families(of).map(({ name }) => name));
     expect(named.filter((name) => !read.has(name))).toEqual([]);
     const engine = renderEngineMetrics(NOTHING_DONE);
@@ -44,7 +44,7 @@ describe('the dashboards', () => {
     for (const { name } of families(RULES)) expect(recorded).toContain(name);
   });
 
-  it('name no metric of the catalogue a second time in their source', () => {
+  it('take metric names from the catalogue', () => {
     const folder = join(import.meta.dirname, '../../grafana/src');
     const sources = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8'));
     expect(sources.join('\n')).not.toMatch(/llama_router_/);
@@ -62,14 +62,14 @@ describe.each(dashboards)('%s', (name, file) => {
     }
   });
 
-  it('is known by its tag, and not edited in Grafana', () => {
+  it('has the tag and is read-only', () => {
     expect(file.tags).toEqual(['llama-router']);
     expect(file.editable).toBe(false);
     expect(file.title).toMatch(/^llama\.cpp router \/ [A-Z][a-z]+$/);
     expect(file.description).toMatch(/^[A-Z].{30,}\.$/);
   });
 
-  it('lets the viewer choose datasource, exporter, router and model: several, or all', () => {
+  it('has variables for datasource, exporter, router and model', () => {
     const [datasource, ...others] = file.templating.list;
     expect(datasource).toMatchObject({ name: 'datasource', type: 'datasource', query: 'prometheus' });
     expect(others.map(({ name }) => name)).toEqual(['instance', 'router', 'model']);
@@ -80,14 +80,14 @@ describe.each(dashboards)('%s', (name, file) => {
         multi: true,
         includeAll: true,
         allValue: '.+',
-        // When the time range changes.
+        // On time range change.
         refresh: 2,
         query: { query: expect.stringMatching(/^label_values\(.+, \w+\)$/) },
       });
     }
   });
 
-  it('marks unloads, crashes, holds and restarts; evictions when asked to', () => {
+  it('has annotations; evictions are off', () => {
     expect(file.annotations.list.map(({ name, enable }) => [name, enable])).toEqual([
       ['Unloads', true],
       ['Evictions', false],
@@ -108,7 +108,7 @@ describe.each(dashboards)('%s', (name, file) => {
     }
   });
 
-  it('is no panel soup: 8 to 14 panels, whose rows fill the screen', () => {
+  it('has 8 to 14 panels that fill their rows', () => {
     expect(file.panels.length).toBeGreaterThanOrEqual(8);
     expect(file.panels.length).toBeLessThanOrEqual(14);
     expect(file.panels.map(({ id }) => id)).toEqual(file.panels.map((_, at) => at + 1));
@@ -147,11 +147,11 @@ describe.each(dashboards)('%s', (name, file) => {
     }
   });
 
-  it.each(queriesOf(file))('asks well: %s', (what, { expr, datasource, instant, range }) => {
+  it.each(queriesOf(file))('has a valid query: %s', (what, { expr, datasource, instant, range }) => {
     const mark = what.startsWith('annotation');
     expect(datasource).toEqual(CHOSEN);
     expect(Boolean(instant) !== Boolean(range)).toBe(true);
-    // Grafana knows how long a step is, and how often the exporter is scraped.
+    // $__rate_interval depends on step and scrape interval.
     for (const [, window] of expr.matchAll(/(?:\[|offset )([^\]\s)]+)/g)) {
       expect(window).toBe(mark ? '$__interval' : instant ? '$__range' : '$__rate_interval');
     }
@@ -164,10 +164,10 @@ describe.each(dashboards)('%s', (name, file) => {
   });
 });
 
-/** The variable, so that the dashboards belong to no installation. */
+/** The datasource variable. */
 const CHOSEN = { type: 'prometheus', uid: '$datasource' };
 
-/** All that Grafana knows, as the SDK has them from @grafana/data. */
+/** All units of Grafana, from the SDK. */
 const UNITS = Object.values(units);
 
 const NOTHING_DONE = {

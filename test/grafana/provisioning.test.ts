@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 const read = (path: string) =>
   parse(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')) as Record<string, unknown>;
 
-it('gives Grafana a Prometheus that is scraped as often as it thinks', () => {
+it('has the scrape interval of the job', () => {
   const [datasource] = read('grafana/provisioning/datasources/prometheus.yml').datasources as {
     type: string;
     isDefault: boolean;
@@ -20,7 +20,7 @@ it('gives Grafana a Prometheus that is scraped as often as it thinks', () => {
   expect(datasource?.jsonData.timeInterval).toBe(job?.scrape_interval);
 });
 
-it('tells Grafana to read dashboards from the folder that docs/dashboards.md mounts', () => {
+it('reads dashboards from the folder that docs/dashboards.md mounts', () => {
   const [provider] = read('grafana/provisioning/dashboards/llama-router.yml').providers as {
     type: string;
     options: { path: string };

@@ -5,7 +5,7 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 import { dashboardFiles, type PanelFile } from '../support/dashboard-files.ts';
 
-/** Holds the dashboards against Grafana's own schemas: see test/fixtures/grafana/README.md. */
+/** Checks the dashboards against Grafana's schemas: see test/fixtures/grafana/README.md. */
 
 const ajv = new Ajv({ strict: false, allErrors: true });
 addFormats.default(ajv);
@@ -24,7 +24,7 @@ const ofDashboard = schemaOf('dashboard');
 const ofQuery = schemaOf('prometheus');
 
 describe.each(dashboardFiles())('%s', (_name, file) => {
-  it('is a dashboard by the schema of Grafana', () => {
+  it('matches Grafana's dashboard schema', () => {
     expect(faultsOf(ofDashboard, file)).toEqual([]);
   });
 
@@ -41,7 +41,7 @@ describe.each(dashboardFiles())('%s', (_name, file) => {
   );
 });
 
-it('finds what is wrong', () => {
+it('rejects an invalid panel', () => {
   const wrong = dashboardFiles().map(([, file]) => ({
     ...file,
     panels: file.panels.map((panel) => ({ ...panel, gridPos: { ...panel.gridPos, h: 'tall' } })),

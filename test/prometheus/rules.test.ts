@@ -46,11 +46,11 @@ describe('the rules', () => {
     expect(OTHERS.filter((name) => !read.has(name))).toEqual([]);
   });
 
-  it('record each series under a name of three parts', () => {
+  it('record series with names of three parts', () => {
     for (const name of recorded) expect(name).toMatch(/^[a-z_]+:[a-z_]+:[a-z_]+$/);
   });
 
-  it('compare with every threshold', () => {
+  it('use every threshold', () => {
     const compared = new Set(alerts.flatMap(({ expr }) => seriesOf(expr)));
     const thresholds = [...recorded].filter((name) => name.includes(':threshold:'));
     expect(thresholds.length).toBeGreaterThan(5);
@@ -59,7 +59,7 @@ describe('the rules', () => {
 });
 
 describe('the runbook', () => {
-  it('has one heading for each alert, in their order, and no other', () => {
+  it('has a heading for each alert in the same order', () => {
     const headings = [...runbook.matchAll(/^## (LlamaRouter\w+)$/gm)].map(([, name]) => name);
     expect(headings).toEqual(alerts.map(({ alert }) => alert));
   });
@@ -86,7 +86,7 @@ describe.each(alerts.map((rule): [string, Rule] => [rule.alert, rule]))('%s', (a
     expect(rule.annotations?.runbook_url).toBe(`docs/runbook.md#${alert.toLowerCase()}`);
   });
 
-  it('has a test that it fires, and one that it stays quiet', () => {
+  it('has tests that it fires and that it does not', () => {
     const outcomes = expectationsOf(alert);
     expect(outcomes.filter((expected) => expected.length > 0).length).toBeGreaterThan(0);
     expect(outcomes.filter((expected) => expected.length === 0).length).toBeGreaterThan(0);
