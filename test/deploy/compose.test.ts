@@ -133,7 +133,7 @@ describe('docker-compose.yml and the GPU files', () => {
     expect(absent).toEqual([{ source: 'models', target: '/models' }]);
   });
 
-  it('shows the host's processes to the exporter only with a GPU file', () => {
+  it('shows the host processes to the exporter only with a GPU file', () => {
     const withPid = ADDITIONS.map((path) => [path, read(path).services.exporter.pid]);
     expect(withPid).toEqual(ADDITIONS.map((path) => [path, 'host']));
     const names = ADDITIONS.flatMap((path) => Object.keys(read(path).services));

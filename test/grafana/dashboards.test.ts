@@ -121,7 +121,7 @@ describe.each(dashboards)('%s', (name, file) => {
   });
 
   it.each(file.panels.map((panel): [string, PanelFile] => [panel.title, panel]))(
-    '%s says what it is, in which unit, of the chosen datasource',
+    '%s has a title, description, unit and datasource',
     (title, panel) => {
       expect(title).toMatch(/^[A-Z][^.]+$/);
       expect(panel.description).toMatch(/^[A-Z\d].{15,}\.$/);

@@ -24,7 +24,7 @@ const ofDashboard = schemaOf('dashboard');
 const ofQuery = schemaOf('prometheus');
 
 describe.each(dashboardFiles())('%s', (_name, file) => {
-  it('matches Grafana's dashboard schema', () => {
+  it('matches the dashboard schema of Grafana', () => {
     expect(faultsOf(ofDashboard, file)).toEqual([]);
   });
 
