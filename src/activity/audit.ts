@@ -1,9 +1,8 @@
 import { appendFile, mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, within } from '../lib/clock.ts';
 import { codeOf } from '../lib/error-code.ts';
 import type { Logger } from '../lib/logger.ts';
-import { within } from '../lib/within.ts';
 import type { Operation } from '../unload/report.ts';
 import type { Caller, UnloadRequest } from '../unload/request.ts';
 

@@ -1,6 +1,6 @@
 import type { EngineMetrics, RouterClient } from '../backends/llama-server/client.ts';
 import { type Alarm, createAlarm } from '../lib/alarm.ts';
-import { within } from '../lib/within.ts';
+import { within } from '../lib/clock.ts';
 import type { Samples } from '../metrics/family.ts';
 import { parseExposition } from '../metrics/parse.ts';
 import type { RouterAnswer } from '../models/feed.ts';

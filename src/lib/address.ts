@@ -1,6 +1,6 @@
 /**
- * What counts as one caller when failures are counted: an IPv4 address, or the /64 of an IPv6 address, for whoever
- * has one address of it has all.
+ * The unit for limits per caller: an IPv4 address, or the /64 of an IPv6 address, because a client usually has a whole
+ * /64.
  */
 export function callerBlock(address: string | undefined): string {
   if (address === undefined) return 'unknown';
@@ -10,7 +10,7 @@ export function callerBlock(address: string | undefined): string {
   return plain.includes(':') ? `${firstGroups(plain).join(':')}::/64` : plain;
 }
 
-/** The first four of the eight groups, those that `::` stands for written out. */
+/** The first four of the eight groups, with `::` expanded. */
 function firstGroups(address: string): string[] {
   const [head = '', tail] = address.split('::');
   const before = groupsOf(head);
@@ -24,7 +24,7 @@ function groupsOf(text: string): string[] {
   return text === '' ? [] : text.split(':');
 }
 
-/** Whether an address is this machine's own, spoken to itself. */
+/** Whether an address is a loopback address. */
 export function isLoopbackAddress(address: string | undefined): boolean {
   if (address === undefined) return false;
   return address === '::1' || /^(::ffff:)?127\.\d+\.\d+\.\d+$/.test(address);

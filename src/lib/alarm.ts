@@ -1,18 +1,18 @@
 import type { Clock } from './clock.ts';
 
-/** A sleep that can be cut short. A ring while nobody sleeps is kept for the next sleeper: none is lost. */
+/** A sleep that can be cut short, for one sleeper. A ring before the sleep makes it return at once. */
 export interface Alarm {
   sleep(ms: number): Promise<void>;
   ring(): void;
 }
 
 export function createAlarm(clock: Clock): Alarm {
-  let rung = false;
+  let isRung = false;
   let wake: (() => void) | undefined;
   return {
     sleep(ms) {
-      if (rung) {
-        rung = false;
+      if (isRung) {
+        isRung = false;
         return Promise.resolve();
       }
       return new Promise((resolve) => {
@@ -26,7 +26,7 @@ export function createAlarm(clock: Clock): Alarm {
     },
     ring() {
       if (wake) wake();
-      else rung = true;
+      else isRung = true;
     },
   };
 }

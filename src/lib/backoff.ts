@@ -1,8 +1,8 @@
-/** Waiting times that double from `minMs` to `maxMs`, spread so that many clients do not return together. */
+/** Waits that double from `minMs` to `maxMs`, with jitter. */
 export interface Backoff {
-  /** The next wait in milliseconds: between half and the whole of the doubled time. */
+  /** The next wait in milliseconds: between half and all of the doubled time. */
   next(): number;
-  /** Starts again from the shortest wait. */
+  /** Starts again with the shortest wait. */
   reset(): void;
 }
 
@@ -10,7 +10,7 @@ export function createBackoff(minMs: number, maxMs: number, random: () => number
   let attempts = 0;
   return {
     next() {
-      // 2 ** 30 of the smallest wait is beyond any maximum, and keeps the power finite.
+      // Keeps the power finite; 2 ** 30 times the shortest wait exceeds any maximum.
       const whole = Math.min(maxMs, minMs * 2 ** Math.min(attempts, 30));
       attempts += 1;
       return whole / 2 + (random() * whole) / 2;

@@ -41,3 +41,13 @@ export function createMutex(maxWaitMs: number): Mutex {
     return result;
   };
 }
+
+/** Applies `work` to every item, at most `atOnce` at a time. The results are in the order of the items. */
+export function mapLimited<Item, Value>(
+  atOnce: number,
+  items: readonly Item[],
+  work: (item: Item) => Promise<Value>,
+): Promise<Value[]> {
+  const limit = createLimit(atOnce);
+  return Promise.all(items.map((item) => limit(() => work(item))));
+}

@@ -1,6 +1,6 @@
 /**
- * Whether `text` matches `pattern`, in which `*` stands for any characters (a slash too: model ids hold them)
- * and `?` for one. Everything else is literal. Takes time proportional to the two lengths multiplied, at worst.
+ * Whether `text` matches `pattern`: `*` stands for any characters, including slashes, and `?` for one. Everything else
+ * is literal. Takes at most time proportional to the product of the lengths.
  */
 export function matchesGlob(pattern: string, text: string): boolean {
   return matches([...pattern], [...text]);

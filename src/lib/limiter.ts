@@ -1,42 +1,68 @@
-/** Counts what happens by key; a key that has had too much of it within a span waits until the span is over. */
+/** Counts events by key. A key with too many events in a window must wait until the window ends. */
 export interface Limiter {
   count(key: string): void;
-  /** How long the key has to wait, in milliseconds; 0 when it need not. */
+  /** How long the key must wait, in milliseconds; 0 when it need not. */
   waitMs(key: string): number;
 }
 
 export interface LimiterOptions {
-  /** As many as this within a span are free. */
+  /** Events that a window allows. */
   most: number;
+  /** Length of a window, which begins with the first event of a key. */
   spanMs: number;
-  /** So many keys are remembered; beyond that the one longest unheard of is forgotten. */
+  /** Maximum number of keys; the least recently counted is forgotten. */
   keys: number;
   now(): number;
 }
 
-/** A limiter whose spans begin with the first event of a key. */
 export function createLimiter({ most, spanMs, keys, now }: LimiterOptions): Limiter {
-  const spans = new Map<string, { from: number; count: number }>();
+  const windows = new Map<string, { from: number; count: number }>();
   return {
     count(key) {
-      const span = current(key) ?? { from: now(), count: 0 };
-      span.count += 1;
-      // The last of a Map is the one heard of last.
-      spans.delete(key);
-      spans.set(key, span);
-      const [oldest] = spans.keys();
-      if (spans.size > keys && oldest !== undefined) spans.delete(oldest);
+      const window = current(key) ?? { from: now(), count: 0 };
+      window.count += 1;
+      // Moves the key to the end of the Map: the first key is the least recently counted.
+      windows.delete(key);
+      windows.set(key, window);
+      const [oldest] = windows.keys();
+      if (windows.size > keys && oldest !== undefined) windows.delete(oldest);
     },
     waitMs(key) {
-      const span = current(key);
-      return span === undefined || span.count < most ? 0 : span.from + spanMs - now();
+      const window = current(key);
+      return window === undefined || window.count < most ? 0 : window.from + spanMs - now();
     },
   };
 
-  /** A span from the future is one before the clock was set back: it would last for ever. */
   function current(key: string) {
-    const span = spans.get(key);
-    const elapsed = span === undefined ? Number.NaN : now() - span.from;
-    return elapsed >= 0 && elapsed < spanMs ? span : undefined;
+    const window = windows.get(key);
+    return window !== undefined && now() - window.from < spanMs ? window : undefined;
   }
+}
+
+/** The rate of a token bucket: one event per interval on average, up to `burst` at once. */
+export interface Rate {
+  readonly intervalMs: number;
+  readonly burst: number;
+}
+
+/** A token bucket that gains a token every interval. A new rate starts with a full bucket. */
+export function createTokenBucket(now: () => number) {
+  let rate: Rate | undefined;
+  let level = 0;
+  let filledAt = 0;
+  return {
+    /** Takes a token if there is one. */
+    take(wanted: Rate): boolean {
+      const at = now();
+      // Compared by value: reloading a file creates a new object.
+      const isSame = rate?.intervalMs === wanted.intervalMs && rate.burst === wanted.burst;
+      const filled = isSame ? level + (at - filledAt) / wanted.intervalMs : wanted.burst;
+      level = Math.min(wanted.burst, filled);
+      rate = wanted;
+      filledAt = at;
+      if (level < 1) return false;
+      level -= 1;
+      return true;
+    },
+  };
 }

@@ -1,4 +1,4 @@
-/** A list of listeners. One that throws is an error in our own code: it stops the process rather than hide. */
+/** A list of listeners. An error in one of them is a programming error and is thrown to the caller of `tell`. */
 export interface Listeners<T> {
   /** Adds a listener; the returned function removes it. */
   add(listener: (value: T) => void): () => void;

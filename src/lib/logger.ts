@@ -5,13 +5,13 @@ export type LogFormat = 'logfmt' | 'json';
 
 type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** One line per event, with fields, as Prometheus' own programs write it. */
+/** Writes one line per event, with fields, in the format of Prometheus' own programs. */
 export type Logger = Record<LogLevel, (message: string, fields?: Fields) => void>;
 
 export interface LoggerOptions {
   level: LogLevel;
   format: LogFormat;
-  /** Takes a whole line, newline included. */
+  /** Writes a line, which includes the newline. */
   write(line: string): void;
   now(): number;
 }
@@ -35,14 +35,14 @@ export function createLogger({ level, format, write, now }: LoggerOptions): Logg
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-/** What JSON leaves as it is, and a terminal does not. */
+/** Control characters and line separators that JSON.stringify does not escape. */
 const UNSEEN = /[\u007f-\u009f\u2028\u2029]/g;
 
 function escapeUnseen(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** Quoted when it would not read back as one value; neither a line break nor a control character is left. */
+/** Quoted where necessary, so that a value contains no line break or control character. */
 function logfmt([name, value]: readonly [string, unknown]): string {
   const text = String(value);
   return `${name}=${/^[^\s"=\\\p{C}]+$/u.test(text) ? text : JSON.stringify(text)}`;

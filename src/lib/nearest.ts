@@ -19,28 +19,20 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** How many insertions, deletions, replacements and swaps of neighbours turn one word into the other. */
-export function editDistance(from: string, to: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: to.length + 1 }, (_, column) => column);
+/** Levenshtein distance: the number of insertions, deletions and replacements. */
+function editDistance(from: string, to: string): number {
+  let distances = Array.from({ length: to.length + 1 }, (_, column) => column);
   for (let row = 1; row <= from.length; row += 1) {
-    const current = [row];
-    for (let column = 1; column <= to.length; column += 1) {
-      const same = from[row - 1] === to[column - 1];
-      const swapped = from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1];
-      current[column] = Math.min(
-        at(last, column) + 1,
-        at(current, column - 1) + 1,
-        at(last, column - 1) + (same ? 0 : 1),
-        swapped ? at(beforeLast, column - 2) + 1 : Number.POSITIVE_INFINITY,
-      );
-    }
-    beforeLast = last;
-    last = current;
+    let diagonal = row - 1;
+    let left = row;
+    distances = distances.map((above, column) => {
+      if (column > 0) {
+        const replaced = from[row - 1] === to[column - 1] ? diagonal : diagonal + 1;
+        left = Math.min(replaced, above + 1, left + 1);
+      }
+      diagonal = above;
+      return left;
+    });
   }
-  return at(last, to.length);
-}
-
-function at(distances: number[], column: number): number {
-  return distances[column] ?? Number.POSITIVE_INFINITY;
+  return distances.at(-1) ?? 0;
 }

@@ -1,4 +1,4 @@
-/** An expected outcome as a value: what was wanted, or why it could not be had. */
+/** An expected outcome as a value: the result, or why there is none. */
 export type Result<Value, Failure> = { ok: true; value: Value } | { ok: false; fault: Failure };
 
 export function ok<Value>(value: Value): { ok: true; value: Value } {

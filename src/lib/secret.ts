@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 
-/** A credential that cannot be printed by accident: every way of turning it into text gives `[secret]`. */
+/** A credential that cannot be printed by accident: every conversion to text gives `[secret]`. */
 export class Secret {
   readonly #value: string;
 
@@ -9,7 +9,7 @@ export class Secret {
     Object.freeze(this);
   }
 
-  /** The credential itself, for the one place that sends or compares it. */
+  /** The credential itself, for sending or comparing it. */
   reveal(): string {
     return this.#value;
   }

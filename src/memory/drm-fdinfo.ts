@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { atMost } from '../lib/at-most.ts';
+import { mapLimited } from '../lib/concurrency.ts';
 import { codeOf } from '../lib/error-code.ts';
 import { failed, ok } from '../lib/result.ts';
 import { isAbsence, readHead } from './procfs.ts';
@@ -49,7 +49,7 @@ export function createDrmFdinfo(procfs: string): Source<readonly DrmHolding[], r
             `${folder} cannot be read (${codeOf(error)}): run as llama-server's user, as root or with CAP_SYS_PTRACE`,
           );
         }
-        const texts = await atMost(AT_ONCE, files, (file) => readHead(join(folder, file), MOST_BYTES));
+        const texts = await mapLimited(AT_ONCE, files, (file) => readHead(join(folder, file), MOST_BYTES));
         const clients = texts.flatMap((text) => parseFdinfo(text ?? '') ?? []);
         holdings.push(...sumClients(clients).map((holding) => ({ pid, ...holding })));
       }

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { atMost } from '../lib/at-most.ts';
+import { mapLimited } from '../lib/concurrency.ts';
 import { codeOf } from '../lib/error-code.ts';
 import { linkTarget, parseListeners, readText } from './procfs.ts';
 import type { ParentProcess, ProcessId } from './reading.ts';
@@ -56,7 +56,7 @@ export function createListening(procfs: string): Listening {
     } catch (error) {
       return /^E(ACCES|PERM)$/.test(codeOf(error)) ? undefined : [];
     }
-    const targets = await atMost(AT_ONCE, files, (file) => linkTarget(join(folder, file)));
+    const targets = await mapLimited(AT_ONCE, files, (file) => linkTarget(join(folder, file)));
     const ports = targets.flatMap(
       (target) => listeners.get(/^socket:\[(\d+)\]$/.exec(target ?? '')?.[1] ?? '') ?? [],
     );

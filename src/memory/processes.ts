@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { atMost } from '../lib/at-most.ts';
+import { mapLimited } from '../lib/concurrency.ts';
 import { codeOf } from '../lib/error-code.ts';
 import { failed, ok } from '../lib/result.ts';
 import { createListening } from './listening.ts';
@@ -73,7 +73,7 @@ export function createProcesses(procfs: string): Processes {
       const listed = new Set(pids);
       for (const pid of known.keys()) if (!listed.has(pid)) known.delete(pid);
       tables += 1;
-      await atMost(AT_ONCE, pids.filter(deservesLook), look);
+      await mapLimited(AT_ONCE, pids.filter(deservesLook), look);
       const models = await modelProcesses();
       const parents = new Map(models.map(({ parent }) => [parent.pid, parent]));
       for (const router of routers) if (await isStill(router)) parents.set(router.pid, router);
@@ -83,7 +83,7 @@ export function createProcesses(procfs: string): Processes {
       name: 'processes',
       nothing: [],
       async read(models) {
-        const usages = await atMost(AT_ONCE, models, usageOf);
+        const usages = await mapLimited(AT_ONCE, models, usageOf);
         return ok(usages.flatMap((usage) => usage ?? []));
       },
     },
@@ -123,7 +123,7 @@ export function createProcesses(procfs: string): Processes {
   async function modelProcesses(): Promise<ModelProcess[]> {
     // In an order that does not depend on which file was read first: unchanged rows are not written again.
     const found = [...known].filter(([, { model }]) => model !== undefined).sort(([a], [b]) => a - b);
-    const processes = await atMost(AT_ONCE, found, async ([pid, { startTicks, stat, model }]) => {
+    const processes = await mapLimited(AT_ONCE, found, async ([pid, { startTicks, stat, model }]) => {
       const parent = await statOf(stat.parentPid);
       if (!parent || !model) return undefined;
       return { pid, startTicks, ...model, parent: { pid: stat.parentPid, startTicks: parent.startTicks } };

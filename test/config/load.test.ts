@@ -7,7 +7,7 @@ const FILE = join(VALID, 'several-routers.yml');
 
 const load = (sources: Partial<Sources> = {}) => loadConfig({ env: {}, flags: {}, ...sources });
 
-it('needs nothing: every option has a default', () => {
+it('every option has a default', () => {
   expect(load()).toEqual({
     routers: [{ name: 'localhost:8080', url: 'http://localhost:8080', keep: [], local: 'auto', labels: {} }],
     discovery: [],
@@ -60,7 +60,7 @@ it('needs nothing: every option has a default', () => {
   });
 });
 
-it('loads a file: names by default host:port, durations in seconds, paths relative to the file', () => {
+it('loads a file: default names are host:port, durations are in seconds, paths are relative to the file', () => {
   const { routers, web, log, follow, lifecycle, state } = load({ file: FILE });
   expect(routers.map(({ name, url }) => [name, url])).toEqual([
     ['gpu-box', 'http://gpu-box:8080'],
@@ -78,7 +78,7 @@ it('loads a file: names by default host:port, durations in seconds, paths relati
   expect(state).toEqual({ file: join(VALID, 'state.json'), interval: 30 });
 });
 
-it('lets the environment win over the file and flags over both, option by option', () => {
+it('the environment overrides the file, and flags override both, option by option', () => {
   const env = {
     LLAMA_ROUTER_EXPORTER_LOG_LEVEL: 'warn',
     LLAMA_ROUTER_EXPORTER_LOG_FORMAT: 'json',
@@ -89,7 +89,7 @@ it('lets the environment win over the file and flags over both, option by option
   expect(follow).toMatchObject({ listing_interval: 90, request_timeout: 10 });
 });
 
-it('replaces the routers as a whole', () => {
+it('a list is replaced as a whole', () => {
   const env = { LLAMA_SERVER_URL: 'http://a:8080, http://b:8080/llama,' };
   const urls = (sources: Partial<Sources>) => load(sources).routers.map(({ url }) => url);
   expect(urls({ file: FILE, env })).toEqual(['http://a:8080', 'http://b:8080/llama']);
@@ -99,7 +99,7 @@ it('replaces the routers as a whole', () => {
   ]);
 });
 
-it('finds the file by argument, flag or variable, in this order', () => {
+it('the file is named by argument, flag or variable, in this order', () => {
   const env = { LLAMA_ROUTER_EXPORTER_CONFIG_FILE: '/not/there/by-variable.yml' };
   const flags = { 'config.file': '/not/there/by-flag.yml' };
   expect(() => load({ env })).toThrow('/not/there/by-variable.yml: does not exist: check the path');
@@ -112,7 +112,7 @@ it('ignores an empty variable, but not an empty flag', () => {
   expect(load({ file: FILE, flags: { 'state.file': '' } }).state.file).toBe('');
 });
 
-it('loads what alerts may do, with a list within the section', () => {
+it('loads a list within a section', () => {
   expect(load({ file: join(VALID, 'alerts.yml') }).alerts).toEqual({
     matchers: [
       { label: 'action', operator: '=', value: 'unload' },
@@ -128,7 +128,7 @@ it('loads what alerts may do, with a list within the section', () => {
   });
 });
 
-it('loads matchers of alerts: one a text in the file, separated by commas in a variable', () => {
+it('loads matchers from a list in the file or from a comma-separated variable', () => {
   const matchers = load({ env: { LLAMA_ROUTER_EXPORTER_ALERTS_MATCHERS: 'a="b,c", severity=~"x|y"' } }).alerts
     .matchers;
   expect(matchers).toEqual([
@@ -137,7 +137,7 @@ it('loads matchers of alerts: one a text in the file, separated by commas in a v
   ]);
 });
 
-it('freezes what it loads, to the last leaf', () => {
+it('the configuration is deeply frozen', () => {
   const thawed: string[] = [];
   const visit = (value: unknown, place: string) => {
     if (typeof value !== 'object' || value === null) return;
@@ -150,7 +150,7 @@ it('freezes what it loads, to the last leaf', () => {
   expect(thawed).toEqual([]);
 });
 
-it('has no router of its own where some are found, and gives the key to those', () => {
+it('has no default router with discovery, and gives discovered routers the key of the environment', () => {
   const { routers, discovery } = load({
     file: join(VALID, 'discovery.yml'),
     env: { LLAMA_API_KEY: 'key-of-the-rest' },
@@ -190,7 +190,7 @@ it('has no router of its own where some are found, and gives the key to those', 
   ]);
 });
 
-it('means only the routers of a variable or a flag where there are some: nothing is found beside them', () => {
+it('routers in a variable or a flag replace routers and discovery of the file', () => {
   const file = join(VALID, 'discovery.yml');
   const named = { routers: [expect.objectContaining({ name: 'here:80' })], discovery: [] };
   expect(load({ file, env: { LLAMA_SERVER_URL: 'http://here' } })).toMatchObject(named);

@@ -20,11 +20,11 @@ function keyFile(content: string): string {
   return file;
 }
 
-it('takes a key from the file itself or from a file beside it', () => {
+it('reads an API key from the file or from a file of its own', () => {
   expect(keysOf({}, FILE)).toEqual(['written-in-the-file', 'written-in-its-own-file', undefined]);
 });
 
-it('gives the key of the environment to every router that has none', () => {
+it('the API key in the environment applies to every router without one', () => {
   expect(keysOf({ LLAMA_API_KEY: 'of-all' }, FILE)).toEqual([
     'written-in-the-file',
     'written-in-its-own-file',
@@ -38,7 +38,7 @@ it('gives the key of the environment to every router that has none', () => {
   expect(keysOf({ LLAMA_API_KEY: '', LLAMA_API_KEY_FILE: '' })).toEqual([undefined]);
 });
 
-it('takes one newline off the end of a secret file and no more', () => {
+it('ignores one newline at the end of a secret file, and refuses more', () => {
   const read = (content: string) => keysOf({ LLAMA_API_KEY_FILE: keyFile(content) })[0];
   expect([read('key'), read('key\n'), read('key\r\n'), read(' key ')]).toEqual([
     'key',
@@ -49,7 +49,7 @@ it('takes one newline off the end of a secret file and no more', () => {
   expect(() => read('sk-1\n\n')).toThrow(/^LLAMA_API_KEY_FILE: \S+ has a line break: write it on one line$/);
 });
 
-it('refuses a secret given twice, an empty file and one that is not there', () => {
+it('refuses a secret given twice, an empty file and a missing file', () => {
   const file = keyFile('\n');
   expect(() => keysOf({ LLAMA_API_KEY: 'sk-1', LLAMA_API_KEY_FILE: file })).toThrow(
     'LLAMA_API_KEY: is given both directly and by a file: keep one of them',
@@ -72,7 +72,7 @@ it('reports a secret file without read permission, and the user that needs it', 
   });
 });
 
-it('never shows a secret, however the configuration is printed', () => {
+it('never prints a secret', () => {
   const config = loadConfig({ file: FILE, env: {}, flags: {} });
   for (const text of [
     JSON.stringify(config),
@@ -83,7 +83,7 @@ it('never shows a secret, however the configuration is printed', () => {
   }
 });
 
-it('takes tokens from the file or from files beside it, and one from the environment', () => {
+it('reads tokens from the file, from files of their own, or one from the environment', () => {
   const tokensOf = (env: Record<string, string>, text?: string) => {
     const file = text === undefined ? undefined : join(scratch, 'tokens.yml');
     if (file !== undefined) writeFileSync(file, text ?? '');

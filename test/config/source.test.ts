@@ -9,7 +9,7 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 const file = join(scratch, 'config.yml');
 const write = (level: string) => writeFileSync(file, `log:\n  level: ${level}\n`);
 
-it('follows the file at a reload', () => {
+it('reads the file again at a reload', () => {
   write('info');
   const source = createConfigSource({ file, env: {}, flags: {} });
   write('debug');
@@ -18,7 +18,7 @@ it('follows the file at a reload', () => {
   expect(source.current.log.level).toBe('debug');
 });
 
-it('keeps the old configuration when the new one is invalid', () => {
+it('keeps the previous configuration when the new one is invalid', () => {
   write('info');
   const source = createConfigSource({ file, env: {}, flags: {} });
   const before = source.current;
@@ -38,7 +38,7 @@ it('does not start with an invalid configuration', () => {
   expect(() => createConfigSource({ file, env: {}, flags: {} })).toThrow(file);
 });
 
-it('describes what a configuration is made of', () => {
+it('describes the sources of a configuration', () => {
   const env = {
     LLAMA_SERVER_URL: 'http://a',
     LLAMA_API_KEY: 'sk-1',

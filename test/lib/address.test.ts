@@ -13,7 +13,7 @@ it.each<[string | undefined, string]>([
   ['::1', '0:0:0:0::/64'],
   ['::', '0:0:0:0::/64'],
   [undefined, 'unknown'],
-])('counts %s as %s', (address, block) => {
+])('the block of %s is %s', (address, block) => {
   expect(callerBlock(address)).toBe(block);
 });
 
@@ -28,6 +28,6 @@ it.each<[string | undefined, boolean]>([
   ['127.0.0.1.example', false],
   ['', false],
   [undefined, false],
-])('takes %s for this machine: %s', (address, own) => {
+])('%s is a loopback address: %s', (address, own) => {
   expect(isLoopbackAddress(address)).toBe(own);
 });

@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import { createAlarm } from '../../src/lib/alarm.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
-/** An alarm, and whether each of its sleeps is over. */
+/** An alarm whose sleeps show whether they have ended. */
 function anAlarm() {
   const clock = createSteppedClock();
   const alarm = createAlarm(clock);
@@ -16,7 +16,7 @@ function anAlarm() {
   return { clock, alarm, sleep };
 }
 
-it('a sleep ends when its time is up', async () => {
+it('a sleep ends after its time', async () => {
   const { clock, sleep } = anAlarm();
   const state = sleep(100);
   await clock.advance(99);
@@ -25,7 +25,7 @@ it('a sleep ends when its time is up', async () => {
   expect(state.over).toBe(true);
 });
 
-it('a ring ends it at once, and leaves no timer', async () => {
+it('a ring ends a sleep at once, and leaves no timer', async () => {
   const { clock, alarm, sleep } = anAlarm();
   const state = sleep(100);
   alarm.ring();
@@ -34,7 +34,7 @@ it('a ring ends it at once, and leaves no timer', async () => {
   expect(state.over).toBe(true);
 });
 
-it('a ring while nobody sleeps is kept for the next sleeper, and for one only', async () => {
+it('a ring before a sleep ends one sleep at once', async () => {
   const { clock, alarm, sleep } = anAlarm();
   alarm.ring();
   alarm.ring();
@@ -44,7 +44,7 @@ it('a ring while nobody sleeps is kept for the next sleeper, and for one only', 
   expect([first.over, second.over]).toEqual([true, false]);
 });
 
-it('a sleep that is over leaves the next one its whole time', async () => {
+it('an interrupted sleep does not shorten the next', async () => {
   const { clock, alarm, sleep } = anAlarm();
   sleep(50);
   alarm.ring();

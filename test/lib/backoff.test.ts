@@ -5,19 +5,19 @@ import { createBackoff } from '../../src/lib/backoff.ts';
 const waits = (backoff: { next(): number }, count: number) =>
   Array.from({ length: count }, () => backoff.next());
 
-it('waits double up to the longest', () => {
+it('doubles up to the maximum', () => {
   const backoff = createBackoff(500, 30_000, () => 1);
   expect(waits(backoff, 9)).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
 });
 
-it('begins again from the shortest', () => {
+it('starts again after a reset', () => {
   const backoff = createBackoff(500, 30_000, () => 1);
   waits(backoff, 5);
   backoff.reset();
   expect(waits(backoff, 2)).toEqual([500, 1000]);
 });
 
-it('waits between half and the whole of that, by chance', () => {
+it('jitter is between half and all of the wait', () => {
   expect(
     waits(
       createBackoff(500, 30_000, () => 0),
@@ -32,7 +32,7 @@ it('waits between half and the whole of that, by chance', () => {
   ).toEqual([375, 750, 1500]);
 });
 
-it('is finite and within its bounds after any number of attempts', () => {
+it('stays within its bounds after any number of attempts', () => {
   fc.assert(
     fc.property(fc.integer({ min: 50, max: 10_000 }), fc.integer({ min: 0, max: 2000 }), (min, attempts) => {
       const backoff = createBackoff(min, 10_000);

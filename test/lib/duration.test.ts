@@ -31,9 +31,9 @@ describe('parsing', () => {
     '5S',
     'Infinity',
     '30s!',
-  ])('%j is none', (text) => expect(parseDuration(text)).toBeUndefined());
+  ])('%j is not a duration', (text) => expect(parseDuration(text)).toBeUndefined());
 
-  it('adds up whatever units stand in order', () => {
+  it('adds up the units', () => {
     const amount = fc.nat({ max: 9999 });
     fc.assert(
       fc.property(fc.tuple(amount, amount, amount, amount, amount, amount), ([w, d, h, m, s, ms]) => {
@@ -58,7 +58,7 @@ describe('formatting', () => {
     [187_200, '2d4h'],
   ])('%d seconds are %j', (seconds, text) => expect(formatDuration(seconds)).toBe(text));
 
-  it('gives what parses back to the same time, but for the rounding to two units', () => {
+  it('parses back to the same time, up to rounding', () => {
     fc.assert(
       fc.property(fc.double({ min: 0.001, max: 1e8, noNaN: true }), (seconds) => {
         const back = parseDuration(formatDuration(seconds)) ?? Number.NaN;
@@ -70,7 +70,7 @@ describe('formatting', () => {
     );
   });
 
-  it('changes nothing the second time', () => {
+  it('formatting is stable', () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1e8, noNaN: true }), (seconds) => {
         const once = formatDuration(seconds);

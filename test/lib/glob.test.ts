@@ -38,7 +38,7 @@ describe('a pattern', () => {
   ])('%j does not match %j', (pattern, text) => expect(matchesGlob(pattern, text)).toBe(false));
 });
 
-it('means what the same regular expression means', () => {
+it('matches like the equivalent regular expression', () => {
   const word = fc.string({ unit: fc.constantFrom('a', 'b', '/', '🦙', '*', '?'), maxLength: 8 });
   const text = fc.string({ unit: fc.constantFrom('a', 'b', '/', '🦙'), maxLength: 12 });
   fc.assert(
@@ -50,7 +50,7 @@ it('means what the same regular expression means', () => {
   );
 });
 
-it('does not blow up on a pattern made to', () => {
+it('takes no exponential time', () => {
   const startedAt = performance.now();
   expect(matchesGlob(`${'*a'.repeat(100)}b`, 'a'.repeat(5000))).toBe(false);
   expect(performance.now() - startedAt).toBeLessThan(1000);

@@ -1,35 +1,27 @@
 import { expect, it } from '@jest/globals';
 import { createListeners } from '../../src/lib/listeners.ts';
 
-it('each listener is told, in the order in which they came, until it goes', () => {
+it('calls the listeners in order, until each is removed', () => {
   const { add, tell } = createListeners<number>();
-  const told: string[] = [];
-  const goAway = add((value) => told.push(`first ${value}`));
-  add((value) => told.push(`second ${value}`));
+  const calls: string[] = [];
+  const remove = add((value) => calls.push(`first ${value}`));
+  add((value) => calls.push(`second ${value}`));
   tell(1);
-  goAway();
-  goAway();
+  remove();
+  remove();
   tell(2);
-  expect(told).toEqual(['first 1', 'second 1', 'second 2']);
+  expect(calls).toEqual(['first 1', 'second 1', 'second 2']);
 });
 
-it('one that goes while it is told leaves the others theirs', () => {
+it('a listener may remove itself while it is called', () => {
   const { add, tell } = createListeners<number>();
-  const told: string[] = [];
-  const goAway = add(() => {
-    told.push('once');
-    goAway();
+  const calls: string[] = [];
+  const remove = add(() => {
+    calls.push('once');
+    remove();
   });
-  add(() => told.push('always'));
+  add(() => calls.push('always'));
   tell(1);
   tell(2);
-  expect(told).toEqual(['once', 'always', 'always']);
-});
-
-it('what one of them throws is not hidden', () => {
-  const { add, tell } = createListeners<number>();
-  add(() => {
-    throw new Error('ours');
-  });
-  expect(() => tell(1)).toThrow('ours');
+  expect(calls).toEqual(['once', 'always', 'always']);
 });

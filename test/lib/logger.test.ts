@@ -22,14 +22,14 @@ describe('logfmt', () => {
       { router: 'attic:8080', seconds: 1.5, ok: true },
       'router=attic:8080 seconds=1.5 ok=true',
     ],
-    ['what is not known, left out', { router: 'attic', error: undefined }, 'router=attic'],
+    ['undefined values are left out', { router: 'attic', error: undefined }, 'router=attic'],
     ['spaces and quotes', { model: 'bge "en"' }, 'model="bge \\"en\\""'],
     ['an equals sign', { model: 'a=b' }, 'model="a=b"'],
     ['a backslash', { model: 'a\\b' }, 'model="a\\\\b"'],
     ['nothing', { model: '' }, 'model=""'],
     ['other letters', { model: 'größe-🦙' }, 'model=größe-🦙'],
     ['a line break', { model: 'a\nlevel=error' }, 'model="a\\nlevel=error"'],
-    ['what would colour a terminal', { model: '\u001b[31mred' }, 'model="\\u001b[31mred"'],
+    ['terminal escapes', { model: '\u001b[31mred' }, 'model="\\u001b[31mred"'],
     ['a bell', { model: 'ding\u0007' }, 'model="ding\\u0007"'],
   ])('%s', (_, fields, text) => {
     const { log, lines } = aLogger();
@@ -37,24 +37,21 @@ describe('logfmt', () => {
     expect(lines).toEqual([`ts=${TS} level=info msg="model loaded" ${text}\n`]);
   });
 
-  it('takes a message alone', () => {
+  it('writes a message without fields', () => {
     const { log, lines } = aLogger();
     log.warn('ready');
     expect(lines).toEqual([`ts=${TS} level=warn msg=ready\n`]);
   });
 
-  it.each(['\u007f', '\u009b31m', '\u2028', 'a\u2028b'])(
-    'keeps the control character in %j out of the terminal',
-    (model) => {
-      const { log, lines } = aLogger();
-      log.info('x', { model });
-      expect(lines.join('')).not.toMatch(/[\u007f-\u009f\u2028]/);
-    },
-  );
+  it.each(['\u007f', '\u009b31m', '\u2028', 'a\u2028b'])('escapes the control character in %j', (model) => {
+    const { log, lines } = aLogger();
+    log.info('x', { model });
+    expect(lines.join('')).not.toMatch(/[\u007f-\u009f\u2028]/);
+  });
 });
 
 describe('JSON', () => {
-  it('is one object a line, with the types of its values', () => {
+  it('writes one object per line and keeps the types of values', () => {
     const { log, lines } = aLogger({ format: 'json' });
     log.error('model\nfailed', { model: 'a "b"', seconds: 1.5, forced: false, error: undefined });
     expect(lines).toEqual([
@@ -63,7 +60,7 @@ describe('JSON', () => {
   });
 });
 
-it.each(LOG_LEVELS)('from %s on', (level) => {
+it.each(LOG_LEVELS)('level %s leaves out less severe lines', (level) => {
   const { log, lines } = aLogger({ level });
   for (const own of LOG_LEVELS) log[own]('x');
   expect(lines.map((line) => /level=(\w+)/.exec(line)?.[1])).toEqual(

@@ -14,7 +14,7 @@ it.each([
   ['', ''],
 ])('%j is %j', (text, line) => expect(oneLine(text, 20)).toBe(line));
 
-it('is never longer than it may be, and always fit to be shown', () => {
+it('never exceeds the length or contains control characters', () => {
   fc.assert(
     fc.property(
       fc.string({ unit: 'binary', maxLength: 400 }),

@@ -1,7 +1,6 @@
 import type { Config, DiscoveryConfig } from '../../config/schema.ts';
-import type { Clock } from '../../lib/clock.ts';
+import { type Clock, within } from '../../lib/clock.ts';
 import { createListeners } from '../../lib/listeners.ts';
-import { within } from '../../lib/within.ts';
 import { createGroup, type Findings, type Group } from './group.ts';
 import { createNames, type Names } from './names.ts';
 import { type Found, type Ignored, routersOf } from './routers.ts';

@@ -2,7 +2,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { AuthRefusal } from '../../activity/activity-log.ts';
 import type { TokenConfig } from '../../config/schema.ts';
 import type { WebConfig } from '../../config/web-config.ts';
-import { createTokenBucket } from '../../lib/token-bucket.ts';
+import { createTokenBucket } from '../../lib/limiter.ts';
 import { ProblemError, sendProblem } from '../problem.ts';
 import { hasTokenInQuery } from './credentials.ts';
 import { createIdentities, type Identity, type Unknown } from './identity.ts';

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { answerTo } from '../../alerts/answer.ts';
 import { parseNotification } from '../../alerts/payload.ts';
 import { decideOn } from '../../alerts/policy.ts';
-import { within } from '../../lib/within.ts';
+import { within } from '../../lib/clock.ts';
 import { OUTCOMES, operation } from '../../unload/report.ts';
 import { defaultTerms } from '../../unload/unloading.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
+import { within } from '../../lib/clock.ts';
 import { nearest } from '../../lib/nearest.ts';
-import { within } from '../../lib/within.ts';
 import type { Store } from '../../models/store.ts';
 import type { Started } from '../../unload/operations.ts';
 import { needsMeasurement } from '../../unload/report.ts';
