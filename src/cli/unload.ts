@@ -4,7 +4,7 @@ import { viewModels } from '../http/views.ts';
 import { systemClock } from '../lib/clock.ts';
 import { parseDuration } from '../lib/duration.ts';
 import type { ModelResult, Operation } from '../unload/report.ts';
-import { reasonText } from '../unload/request.ts';
+import { REASON_LENGTH, reasonText } from '../unload/request.ts';
 import { createUnloading, defaultTerms } from '../unload/unloading.ts';
 import { type Call, type Command, type CommandFlag, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
@@ -208,7 +208,9 @@ function whenBusyFlag(call: Call): WhenBusy | undefined {
 function reasonFlag(call: Call): string {
   const reason = reasonText.safeParse(textFlag(call, 'reason') ?? '');
   if (reason.success) return reason.data;
-  throw new UsageError(`--reason ${reason.error.issues[0]?.message}`);
+  throw new UsageError(
+    `--reason must be one line of at most ${REASON_LENGTH} characters, without control characters`,
+  );
 }
 
 function durationFlag(call: Call, name: string): number | undefined {

@@ -8,14 +8,14 @@ export const STATE_CAUSES: readonly KnownCause<FileEvidence>[] = [
     cause: 'state_not_kept',
     mark: 'note',
     when: ({ kind }) => kind === 'unset',
-    says: () => 'counters and holds are lost at a restart: state.file is not set',
+    says: 'counters and holds are lost at a restart: state.file is not set',
   },
   {
     cause: 'state_damaged',
     mark: 'warn',
     when: ({ kind }) => kind === 'damaged',
     says: ({ path }) => `${path} is damaged, or of another version`,
-    remedy: () => [
+    remedy: [
       'Restore a backup of it, if there is one. Otherwise the service renames it at its next start, and counters begin at 0.',
     ],
   },
@@ -23,7 +23,7 @@ export const STATE_CAUSES: readonly KnownCause<FileEvidence>[] = [
     cause: 'state_unreadable',
     when: ({ kind }) => kind === 'unreadable',
     says: ({ path, code }) => `${path} cannot be read (${code})`,
-    remedy: () => ['Make it readable for the user of the service. Until then, counters begin at 0.'],
+    remedy: ['Make it readable for the user of the service. Until then, counters begin at 0.'],
   },
   {
     cause: 'state_unwritable',
@@ -47,7 +47,7 @@ export const AUDIT_CAUSES: readonly KnownCause<FileEvidence>[] = [
     cause: 'audit_not_kept',
     mark: 'note',
     when: ({ kind }) => kind === 'unset',
-    says: () => 'operations are only in the log: audit.file is not set',
+    says: 'operations are only in the log: audit.file is not set',
   },
   {
     cause: 'audit_unwritable',

@@ -24,8 +24,8 @@ export interface KnownCause<Facts> {
   /** Default: `fail`. */
   mark?: Mark;
   when(facts: Facts): boolean;
-  says(facts: Facts): string;
-  remedy?(facts: Facts): readonly string[];
+  says: string | ((facts: Facts) => string);
+  remedy?: readonly string[] | ((facts: Facts) => readonly string[]);
 }
 
 /** The finding for the first cause in the table that the facts show. */
@@ -36,8 +36,14 @@ export function findCause<Facts>(
 ): Finding | undefined {
   const found = causes.find(({ when }) => when(facts));
   if (!found) return undefined;
-  const { cause, mark = 'fail', says, remedy } = found;
-  return { check, mark, cause, says: says(facts), remedy: remedy?.(facts) ?? [] };
+  const { cause, mark = 'fail', says, remedy = [] } = found;
+  return {
+    check,
+    mark,
+    cause,
+    says: typeof says === 'string' ? says : says(facts),
+    remedy: typeof remedy === 'function' ? remedy(facts) : remedy,
+  };
 }
 
 export function plural(count: number, one: string, many = `${one}s`): string {

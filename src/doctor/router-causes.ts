@@ -15,8 +15,8 @@ export const MODEL_CAUSES: readonly KnownCause<ListingFacts>[] = [
     cause: 'no_models',
     mark: 'warn',
     when: ({ listing: { models, malformed } }) => models.length + malformed.length === 0,
-    says: () => 'the router has no models',
-    remedy: () => ['Add some: --models-dir DIR, --models-preset FILE, or a download into its cache.'],
+    says: 'the router has no models',
+    remedy: ['Add some: --models-dir DIR, --models-preset FILE, or a download into its cache.'],
   },
   {
     cause: 'unknown_shape',
@@ -45,7 +45,7 @@ export const MODEL_CAUSES: readonly KnownCause<ListingFacts>[] = [
       const statuses = excerpt(listing.unknownStatuses.map((status) => `'${status}'`).join(', '));
       return `${counted(listing)}; unknown status ${statuses}`;
     },
-    remedy: () => ['Such models are shown as `other` and never unloaded. Update the exporter.'],
+    remedy: ['Such models are shown as `other` and never unloaded. Update the exporter.'],
   },
   { cause: 'fine', mark: 'ok', when: () => true, says: ({ listing }) => counted(listing) },
 ];
@@ -81,14 +81,14 @@ export const METRICS_CAUSES: readonly KnownCause<RouterFacts>[] = [
     mark: 'warn',
     when: ({ metrics }) => metrics?.reply?.status === 501,
     says: ({ metrics }) => `${metricsModel(metrics)} has no metrics: llama-server runs without --metrics`,
-    remedy: () => ['Restart llama-server with --metrics. Until then there are no llamacpp: metrics.'],
+    remedy: ['Restart llama-server with --metrics. Until then there are no llamacpp: metrics.'],
   },
   {
     cause: 'metrics_untold',
     mark: 'note',
     when: ({ metrics }) => metrics?.reply?.status === 400,
     says: ({ metrics }) => `${metricsModel(metrics)} was unloaded before its metrics could be read`,
-    remedy: () => ['Run doctor again when a model is loaded.'],
+    remedy: ['Run doctor again when a model is loaded.'],
   },
   {
     cause: 'metrics_unanswered',
@@ -99,20 +99,20 @@ export const METRICS_CAUSES: readonly KnownCause<RouterFacts>[] = [
       const answer = reply ? `answered ${reply.status} ${excerpt(reply.body)}` : 'did not answer';
       return `${metricsModel(metrics)} ${answer} when its metrics were read`;
     },
-    remedy: () => ['Try again: the model may be stopping or, on older builds, processing a long prompt.'],
+    remedy: ['Try again: the model may be stopping or, on older builds, processing a long prompt.'],
   },
   {
     cause: 'fine',
     mark: 'ok',
     when: ({ props, listing }) => props !== undefined && listing?.metricsInArgs === true,
-    says: () => 'models run with --metrics (no model is loaded now)',
+    says: 'models run with --metrics (no model is loaded now)',
   },
   {
     cause: 'metrics_untold',
     mark: 'note',
     when: ({ props }) => props !== undefined,
-    says: () => 'unknown whether models have metrics: none is loaded, and doctor loads none',
-    remedy: () => ['Run doctor again when a model is loaded.'],
+    says: 'unknown whether models have metrics: none is loaded, and doctor loads none',
+    remedy: ['Run doctor again when a model is loaded.'],
   },
 ];
 
@@ -128,7 +128,7 @@ export const EVENT_CAUSES: readonly KnownCause<RouterFacts>[] = [
       events?.kind === 'silence' && events.why === 'no_answer'
         ? `the event stream (/models/sse) does not start within ${timeoutSeconds} s`
         : 'the event stream (/models/sse) ends before it starts',
-    remedy: () => [
+    remedy: [
       'If a proxy is in front of the router, turn buffering off (nginx: proxy_buffering off).',
       `Otherwise llama-server has no free HTTP worker: start it with --threads-http 16. ${POLLED}`,
     ],
@@ -138,14 +138,14 @@ export const EVENT_CAUSES: readonly KnownCause<RouterFacts>[] = [
     mark: 'ok',
     when: ({ events }) =>
       events?.kind === 'said' && events.status === 200 && events.contentType.includes('text/event-stream'),
-    says: () => 'the event stream is open: changes are seen at once',
+    says: 'the event stream is open: changes are seen at once',
   },
   {
     cause: 'no_event_stream',
     mark: 'warn',
     when: ({ events }) => events?.kind === 'said' && (events.status === 404 || events.status === 200),
-    says: () => 'this build has no event stream (/models/sse)',
-    remedy: () => [`Update llama.cpp. ${POLLED}`],
+    says: 'this build has no event stream (/models/sse)',
+    remedy: [`Update llama.cpp. ${POLLED}`],
   },
   {
     cause: 'event_stream_error',
@@ -153,7 +153,7 @@ export const EVENT_CAUSES: readonly KnownCause<RouterFacts>[] = [
     when: ({ events }) => events !== undefined,
     says: ({ events }) =>
       `the event stream (/models/sse) answers ${events?.kind === 'said' ? events.status : ''}`,
-    remedy: () => [`See the log of the router, and of the proxy. ${POLLED}`],
+    remedy: [`See the log of the router, and of the proxy. ${POLLED}`],
   },
 ];
 
@@ -163,7 +163,7 @@ export const IDENTITY_CAUSES: readonly KnownCause<RouterFacts>[] = [
     mark: 'warn',
     when: ({ twin }) => twin !== undefined,
     says: ({ twin }) => `this is the same server as ${twin}: every model is counted twice`,
-    remedy: () => ['Remove one of the two from the configuration.'],
+    remedy: ['Remove one of the two from the configuration.'],
   },
 ];
 

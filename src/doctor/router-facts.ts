@@ -20,9 +20,7 @@ export function factsOf(evidence: RouterEvidence, earlier: readonly RouterEviden
   const { url, hasKey, timeoutSeconds, peer, props, models, openai, front, metrics, events } = evidence;
   const { host, hostname, protocol } = new URL(url);
   const silence = [props, models].find((reply) => reply?.kind === 'silence');
-  const first = [props, models].flatMap(saidBy);
-  /** Including the event stream. */
-  const replies = [...first, ...saidBy(events)];
+  const replies = [props, models].flatMap(saidBy);
   return {
     url,
     hasKey,
@@ -35,16 +33,16 @@ export function factsOf(evidence: RouterEvidence, earlier: readonly RouterEviden
     /** Why there was no answer in HTTP; undefined when there was one. */
     why: silence?.kind === 'silence' ? silence.why : undefined,
     detail: silence?.kind === 'silence' ? silence.detail : '',
+    /** `/props` and `/models`, as far as they answered. */
     replies,
-    /** The last of `/props` and `/models`. */
-    last: first.at(-1) ?? NO_REPLY,
-    denied: replies.find(({ status }) => status === 401 || status === 403),
+    last: replies.at(-1) ?? NO_REPLY,
+    denied: [...replies, ...saidBy(events)].find(({ status }) => status === 401 || status === 403),
     /** Undefined when `/props` is not that of a router. */
     props: propsIn(props),
     listing: listingIn(models),
     openai: listingIn(openai),
     front: saidBy(front)[0],
-    isLlamaCpp: first.some(isLlamaCpp),
+    fromLlamaCpp: replies.some(isLlamaCpp),
     metrics: metrics && { model: metrics.model, reply: saidBy(metrics.reply)[0] },
     events,
     /** Name of an earlier router that is the same server. */

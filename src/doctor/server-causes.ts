@@ -11,13 +11,13 @@ export const KEY_CAUSES: readonly KnownCause<RouterFacts>[] = [
     cause: 'forbidden',
     when: ({ denied }) => denied?.status === 403,
     says: ({ denied }) => `a proxy in front of the router${serverName(denied?.server)} answers 403`,
-    remedy: () => ['Allow this machine in the proxy, or connect to llama-server directly.'],
+    remedy: ['Allow this machine in the proxy, or connect to llama-server directly.'],
   },
   {
     cause: 'proxy_password',
     when: ({ denied }) => /^(basic|digest)/i.test(denied?.authenticate ?? ''),
-    says: () => 'a proxy in front of the router requires a user and a password',
-    remedy: () => [
+    says: 'a proxy in front of the router requires a user and a password',
+    remedy: [
       'Connect to llama-server directly, or let the proxy pass this machine: only API keys are supported.',
     ],
   },
@@ -45,7 +45,7 @@ export const KEY_CAUSES: readonly KnownCause<RouterFacts>[] = [
     cause: 'fine',
     mark: 'ok',
     when: ({ hasKey, props, listing }) => hasKey && props !== undefined && listing !== undefined,
-    says: () => 'the API key is accepted',
+    says: 'the API key is accepted',
   },
 ];
 
@@ -78,20 +78,20 @@ export const SERVER_CAUSES: readonly KnownCause<RouterFacts>[] = [
   },
   {
     cause: 'single_model',
-    when: ({ replies, isLlamaCpp: isLlama, listing }) =>
+    when: ({ replies, fromLlamaCpp, listing }) =>
       replies.some(({ status, body }) => status === 503 && body.includes('Loading model')) ||
-      (isLlama && listing?.withStatus === 0),
-    says: () => 'this is a llama-server with a single model, not a router',
-    remedy: () => [
+      (fromLlamaCpp && listing?.withStatus === 0),
+    says: 'this is a llama-server with a single model, not a router',
+    remedy: [
       'Start llama-server without -m, -hf and LLAMA_ARG_MODEL; give it models with --models-dir DIR.',
       "If a router runs as well, use its port: this may be the port of a model's own process.",
     ],
   },
   {
     cause: 'no_router_build',
-    when: ({ isLlamaCpp: isLlama, replies }) => isLlama && replies.some(({ status }) => status === 404),
-    says: () => 'this llama-server has no router mode: it does not know /models',
-    remedy: () => [
+    when: ({ fromLlamaCpp, replies }) => fromLlamaCpp && replies.some(({ status }) => status === 404),
+    says: 'this llama-server has no router mode: it does not know /models',
+    remedy: [
       'Update llama.cpp to a build of December 2025 or later.',
       'Then start llama-server without -m; give it models with --models-dir DIR.',
     ],
@@ -100,8 +100,8 @@ export const SERVER_CAUSES: readonly KnownCause<RouterFacts>[] = [
     cause: 'no_role',
     mark: 'warn',
     when: ({ listing }) => listing !== undefined && listing.withStatus > 0,
-    says: () => 'it lists models like a router, but its /props does not identify it as one',
-    remedy: () => [
+    says: 'it lists models like a router, but its /props does not identify it as one',
+    remedy: [
       'It is followed. If a proxy is in front of it, let /props pass: it has the build and --models-max.',
     ],
   },
@@ -109,27 +109,27 @@ export const SERVER_CAUSES: readonly KnownCause<RouterFacts>[] = [
     cause: 'no_status',
     when: ({ listing }) => listing !== undefined,
     says: ({ listing }) => `it lists models without their status${listing ? likelyServer(listing) : ''}`,
-    remedy: () => [NEEDED, 'llama-swap, LocalAI and others have /models too, but cannot be followed.'],
+    remedy: [NEEDED, 'llama-swap, LocalAI and others have /models too, but cannot be followed.'],
   },
   {
     cause: 'openai_only',
     when: ({ openai }) => openai !== undefined,
     says: ({ openai }) =>
       `this is another OpenAI-compatible server${openai ? likelyServer(openai) : ''}: it has /v1/models, but no /models`,
-    remedy: () => [NEEDED, 'vLLM, Ollama, LM Studio and others cannot be followed.'],
+    remedy: [NEEDED, 'vLLM, Ollama, LM Studio and others cannot be followed.'],
   },
   {
     cause: 'https_expected',
     when: ({ replies }) =>
       replies.some(({ body }) => /HTTP request (was sent )?to (an )?HTTPS (port|server)/.test(body)),
-    says: () => 'it expects HTTPS, but the URL says http',
+    says: 'it expects HTTPS, but the URL says http',
     remedy: ({ url }) => [`Change the URL to ${url.replace(/^http:/, 'https:')}`],
   },
   {
     cause: 'redirect',
     when: ({ last }) => last.status >= 300 && last.status < 400 && last.location !== '',
     says: ({ last }) => `it redirects to ${excerpt(last.location)}`,
-    remedy: () => [
+    remedy: [
       'Redirects are not followed: use the address it redirects to, or that of llama-server itself.',
       'A redirect to a login page comes from another program, or from a proxy.',
     ],
@@ -139,13 +139,13 @@ export const SERVER_CAUSES: readonly KnownCause<RouterFacts>[] = [
     when: ({ last }) => last.status >= 502 && last.status <= 504,
     says: ({ last }) =>
       `a proxy${serverName(last.server)} answers ${last.status}: it cannot reach llama-server`,
-    remedy: () => ['Start llama-server, or correct the target of this URL in the proxy.'],
+    remedy: ['Start llama-server, or correct the target of this URL in the proxy.'],
   },
   {
     cause: 'server_error',
     when: ({ last }) => last.status >= 500,
     says: ({ last }) => `it answers ${shown(last)}`,
-    remedy: () => ['See its log. If this is llama-server, restart it.'],
+    remedy: ['See its log. If this is llama-server, restart it.'],
   },
   {
     cause: 'wrong_port',

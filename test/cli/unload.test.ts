@@ -168,7 +168,8 @@ describe('unload without an exporter', () => {
     [['unload-all', '--on', 'attic'], '--on names a router of an --exporter'],
     [['unload-all', '--idle-for', '1h', '--when-busy', 'skip'], '--idle-for needs --exporter'],
     [['unload-all', '--when-busy', 'kill'], "--when-busy must be one of skip, wait, force, not 'kill'"],
-    [['unload-all', '--reason', 'a\u001b[31m'], '--reason must be one line without control characters'],
+    [['unload-all', '--reason', 'a\u001b[31m'], '--reason must be one line of at most 200 characters'],
+    [['unload-all', '--reason', 'two\nlines'], '--reason must be one line of at most 200 characters'],
     [['unload-all', '--idle-for', 'long'], "--idle-for must be a duration such as 30s, not 'long'"],
   ])('%j is rejected', async (args, message) => {
     const { code, err } = await runAlone(...args);
