@@ -35,7 +35,7 @@ const COPIED = [
 ];
 
 /** Written by hand, with samples that are generated: see samples.mjs. */
-const SAMPLED = ['README.md'];
+const SAMPLED = ['README.md', 'docs/unload.md'];
 
 /** Written by hand, except for the version after these words. */
 const VERSIONED = [

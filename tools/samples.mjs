@@ -13,6 +13,10 @@ const SAMPLES = {
         .filter((line) => /^llama_router_(up|models_max)\{router="gpu-box"|model="qwen3-8b"/.test(line))
         .filter((line) => !/_bucket\{| 0$/.test(line)),
     ),
+  unload: () => {
+    const output = read('test/golden/unload-all.txt').trimEnd().split('\n');
+    return fenced(["$ llama-router-exporter unload-all --keep 'embed*'", ...output], 'console');
+  },
 };
 
 export function withSamples(file) {
@@ -25,6 +29,6 @@ export function withSamples(file) {
   );
 }
 
-function fenced(lines) {
-  return `\`\`\`text\n${lines.join('\n')}\n\`\`\`\n`;
+function fenced(lines, language = 'text') {
+  return `\`\`\`${language}\n${lines.join('\n')}\n\`\`\`\n`;
 }

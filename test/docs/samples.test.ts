@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from '@jest/globals';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { formatConclusion, formatResult } from '../../src/cli/unload-output.ts';
+import { openapi } from '../../src/http/openapi/openapi.ts';
+import type { ModelResult } from '../../src/unload/report.ts';
+import { anOperation } from '../support/an-operation.ts';
+import { expectGolden } from '../support/golden.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const ajv = new Ajv2020({ strict: false, allErrors: true });
+addFormats.default(ajv);
+ajv.addSchema({ $id: 'document', ...JSON.parse(JSON.stringify(openapi('1.2.3'))) });
+
+/** The first JSON block of a document that contains this text. */
+function jsonSample(document: string, text: string): Record<string, unknown> {
+  const blocks = readFileSync(join(ROOT, 'docs', document), 'utf8').matchAll(/^```json\n([\s\S]*?)^```/gm);
+  const block = [...blocks].map(([, json = '']) => json).find((json) => json.includes(text));
+  return JSON.parse(block ?? 'null');
+}
+
+/** The keys that a sample has more or less than its schema, and other errors. */
+function errorsOf(schema: string, value: object): unknown[] {
+  const validate = ajv.getSchema(`document#/components/schemas/${schema}`);
+  if (validate === undefined) throw new Error(`no schema ${schema}`);
+  const { properties = {} } = validate.schema as { properties?: object };
+  const unknown = Object.keys(value).filter((key) => !(key in properties));
+  return validate(value) ? unknown : [...unknown, ...(validate.errors ?? [])];
+}
+
+it('the JSON samples of the documents match the OpenAPI schemas', () => {
+  expect(errorsOf('Operation', jsonSample('http-api.md', '"trigger"'))).toEqual([]);
+  expect(errorsOf('Model', jsonSample('http-api.md', '"quantization"'))).toEqual([]);
+  const { holds } = jsonSample('hold.md', '"holds"') as { holds: object[] };
+  for (const hold of holds) expect(errorsOf('Hold', hold)).toEqual([]);
+});
+
+it('the unload sample of README.md and docs/unload.md is what the command prints', () => {
+  const models: ModelResult[] = [
+    { model: 'embed-small', result: 'kept', detail: 'it is on the keep list' },
+    { model: 'qwen3-8b', result: 'unloaded', seconds: 1.2 },
+    { model: 'gemma-3-27b', result: 'unloaded', seconds: 0.42 },
+  ];
+  const operation = anOperation({ routers: [{ router: 'gpu-box', models }] });
+  const lines = models.map((result) => formatResult(result, undefined));
+  expectGolden('unload-all.txt', [...lines, formatConclusion(operation, ['embed-small (loaded)'])].join(''));
+});
