@@ -50,7 +50,10 @@ export function createSimulatedMemory(
     const ownedBytes = models.reduce((sum, { gpus }) => sum + (gpus[0]?.bytes ?? 0), 0);
     const unownedBytes = DESKTOP_BYTES + (isGeneratingImages(clock.wall(at)) ? IMAGES_BYTES : 0);
     return {
-      ...{ at, begunAt: at, models, here: [router], hidden: [] },
+      at,
+      models,
+      here: [router],
+      hidden: [],
       reports: [{ collector: 'simulator', seconds: 0 }],
       gpus: [{ ...CARD, usedBytes: Math.min(CARD.totalBytes, ownedBytes + unownedBytes), unownedBytes }],
     };

@@ -118,7 +118,7 @@ function sourceFailed({ collector, fault = '' }: SourceReport): Finding {
     ? 'Restart the machine: the driver was updated while in use.'
     : collector === 'nvidia-smi'
       ? 'Run nvidia-smi as the user of the service. If it works there, correct memory.nvidia_smi.'
-      : /cannot be read/.test(fault)
+      : /^cannot read/.test(fault)
         ? 'Until it can be read, the metrics that need it are absent.'
         : 'If the machine is just busy, raise memory.timeout. Other measurements go on.';
   const says = `${collector}: ${fault}`;

@@ -2,59 +2,120 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf } from '../lib/error-code.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
+import type { DrmAllocation } from './drm-fdinfo.ts';
 import { isAbsence, readText } from './procfs.ts';
+import type { Allocation, GpuPool } from './reading.ts';
+import type { Source } from './source.ts';
 
-/** A graphics card as the kernel's DRM lists it. */
-export interface DrmCard {
+/** A pool, and the PCI address by which fdinfo knows its card. */
+export interface DrmPool extends GpuPool {
+  pciAddress: string;
+}
+
+/** A card in /sys/class/drm. */
+interface DrmCard {
   /** N of /sys/class/drm/cardN. */
   gpu: string;
   folder: string;
-  /** `0x1002` is AMD, `0x8086` Intel, `0x10de` NVIDIA. */
-  vendor: string;
-  driver: string;
-  /** `0000:03:00.0`; the word of fdinfo for it is the same. */
   pciAddress: string;
   /** Vendor and device in hexadecimal, `1002:744C`. */
   pciId: string;
 }
 
-export const AMD = '0x1002';
-export const INTEL = '0x8086';
+/** Vendors as in `device/vendor`. */
+const AMD = '0x1002';
+const INTEL = '0x8086';
 
-/** The cards of one vendor. A machine without DRM has none; what cannot be read is a fault. */
-export async function listDrmCards(sysfs: string, vendor: string): Promise<Result<DrmCard[], string>> {
+/** AMD cards with their two pools, `vram` and `gtt`. The models of an APU are in `gtt`. */
+export function createAmdgpu(sysfs: string): Source<readonly DrmPool[]> {
+  return cardSource('amdgpu', sysfs, AMD, async ({ gpu, folder, pciAddress, pciId }) => {
+    const uuid = (await readWord(join(folder, 'unique_id'))) ?? pciAddress;
+    const name = (await readWord(join(folder, 'product_name'))) ?? `AMD ${pciId}`.trim();
+    const pools: DrmPool[] = [];
+    for (const pool of ['vram', 'gtt'] as const) {
+      const totalBytes = await readBytes(join(folder, `mem_info_${pool}_total`));
+      const usedBytes = await readBytes(join(folder, `mem_info_${pool}_used`));
+      // Both are missing with the old driver radeon.
+      if (totalBytes === undefined && usedBytes === undefined) continue;
+      pools.push({ gpu, uuid, name, pool, pciAddress, totalBytes, usedBytes });
+    }
+    return pools;
+  });
+}
+
+/**
+ * Intel cards. Their drivers report used memory per process only (fdinfo), and the size of a card's memory only xe.
+ * An integrated card has no memory of its own, but its processes have allocations.
+ */
+export function createIntel(sysfs: string): Source<readonly DrmPool[]> {
+  return cardSource('intel', sysfs, INTEL, async ({ gpu, folder, pciAddress, pciId }) => {
+    const totalBytes = await readBytes(join(folder, 'tile0/physical_vram_size_bytes'));
+    const card = { gpu, uuid: pciAddress, name: `Intel ${pciId}`.trim(), pciAddress };
+    return [
+      { ...card, pool: 'vram', totalBytes },
+      { ...card, pool: 'gtt' },
+    ];
+  });
+}
+
+/** Allocations by the uuid of their card; those on unlisted cards are dropped. */
+export function onKnownCards(allocations: readonly DrmAllocation[], pools: readonly DrmPool[]): Allocation[] {
+  return allocations.flatMap(({ pid, pciAddress, pool, bytes }) => {
+    const card = pools.find((each) => each.pciAddress === pciAddress && each.pool === pool);
+    return card ? [{ pid, uuid: card.uuid, pool, bytes }] : [];
+  });
+}
+
+function cardSource(
+  name: string,
+  sysfs: string,
+  vendor: string,
+  poolsOf: (card: DrmCard) => Promise<DrmPool[]>,
+): Source<readonly DrmPool[]> {
+  return {
+    name,
+    nothing: [],
+    async read() {
+      const cards = await listCards(sysfs, vendor);
+      return cards.ok ? ok((await Promise.all(cards.value.map(poolsOf))).flat()) : cards;
+    },
+  };
+}
+
+/** The cards of one vendor; none on a machine without DRM. */
+async function listCards(sysfs: string, vendor: string): Promise<Result<DrmCard[], string>> {
   const root = join(sysfs, 'class/drm');
   let names: string[];
   try {
     names = await readdir(root);
   } catch (error) {
-    return isAbsence(codeOf(error)) ? ok([]) : failed(`${root} cannot be read (${codeOf(error)})`);
+    return isAbsence(codeOf(error)) ? ok([]) : failed(`cannot read ${root}: ${codeOf(error)}`);
   }
   const cards: DrmCard[] = [];
-  // Connectors stand beside the cards: card0-DP-1.
+  // Without connectors such as card0-DP-1.
   for (const name of names.filter((each) => /^card\d+$/.test(each)).sort()) {
     const folder = join(root, name, 'device');
-    const own = await readText(join(folder, 'vendor'));
-    if (!own.ok || own.value.trim() !== vendor) continue;
+    if ((await readWord(join(folder, 'vendor'))) !== vendor) continue;
     const uevent = await readText(join(folder, 'uevent'));
-    const of = (key: string) =>
+    const propertyOf = (key: string) =>
       uevent.ok ? new RegExp(`^${key}=(.+)$`, 'm').exec(uevent.value)?.[1] : undefined;
     cards.push({
       gpu: name.slice('card'.length),
       folder,
-      vendor,
-      driver: of('DRIVER') ?? '',
-      pciAddress: of('PCI_SLOT_NAME') ?? name,
-      pciId: of('PCI_ID') ?? '',
+      pciAddress: propertyOf('PCI_SLOT_NAME') ?? name,
+      pciId: propertyOf('PCI_ID') ?? '',
     });
   }
   return ok(cards);
 }
 
-/** A figure of a card in a file of its own; absent when the driver has no such file. */
-export async function readBytes(path: string): Promise<number | undefined> {
+async function readWord(path: string): Promise<string | undefined> {
   const text = await readText(path);
-  const digits = text.ok ? /^\s*(\d+|0x[0-9a-f]+)\s*$/i.exec(text.value)?.[1] : undefined;
-  const bytes = Number(digits);
-  return digits !== undefined && Number.isSafeInteger(bytes) ? bytes : undefined;
+  return text.ok ? text.value.trim() || undefined : undefined;
+}
+
+async function readBytes(path: string): Promise<number | undefined> {
+  const word = (await readWord(path)) ?? '';
+  const bytes = Number(word);
+  return /^(\d+|0x[0-9a-f]+)$/i.test(word) && Number.isSafeInteger(bytes) ? bytes : undefined;
 }

@@ -7,37 +7,34 @@ import { isAbsence, readHead } from './procfs.ts';
 import type { Pool } from './reading.ts';
 import type { Source } from './source.ts';
 
-/** What one client of a card, an open file in effect, holds in it. */
+/** One client of a card (an open file) and its memory. */
 export interface DrmClient {
   pciAddress: string;
   id: string;
   pools: Readonly<Partial<Record<Pool, number>>>;
 }
 
-/** What a process holds on the card at this PCI address. */
-export interface DrmHolding {
+/** The memory of a process in one pool of the card at this PCI address. */
+export interface DrmAllocation {
   pid: number;
   pciAddress: string;
   pool: Pool;
   bytes: number;
 }
 
-/** Files read at once: what a driver makes of one may take its time. */
-const AT_ONCE = 8;
+/** Files read at the same time. */
+const CONCURRENCY = 8;
 
-/** Longer than any fdinfo: some forty keys. */
-const MOST_BYTES = 8192;
+/** More than any fdinfo file has. */
+const MAX_BYTES = 8192;
 
-/**
- * What these processes hold on cards whose drivers tell it in /proc/PID/fdinfo: amdgpu, xe, i915. Another user's
- * process shows it only to root and to whoever may trace it.
- */
-export function createDrmFdinfo(procfs: string): Source<readonly DrmHolding[], readonly number[]> {
+/** The allocations of these processes, from /proc/PID/fdinfo: drivers amdgpu, xe and i915. */
+export function createDrmFdinfo(procfs: string): Source<readonly DrmAllocation[], readonly number[]> {
   return {
     name: 'drm-fdinfo',
     nothing: [],
     async read(pids) {
-      const holdings: DrmHolding[] = [];
+      const allocations: DrmAllocation[] = [];
       for (const pid of pids) {
         const folder = join(procfs, String(pid), 'fdinfo');
         let files: string[];
@@ -46,19 +43,19 @@ export function createDrmFdinfo(procfs: string): Source<readonly DrmHolding[], r
         } catch (error) {
           if (isAbsence(codeOf(error))) continue;
           return failed(
-            `${folder} cannot be read (${codeOf(error)}): run as llama-server's user, as root or with CAP_SYS_PTRACE`,
+            `cannot read ${folder}: ${codeOf(error)}. Run the exporter as llama-server's user, as root or with CAP_SYS_PTRACE`,
           );
         }
-        const texts = await mapLimited(AT_ONCE, files, (file) => readHead(join(folder, file), MOST_BYTES));
+        const texts = await mapLimited(CONCURRENCY, files, (file) => readHead(join(folder, file), MAX_BYTES));
         const clients = texts.flatMap((text) => parseFdinfo(text ?? '') ?? []);
-        holdings.push(...sumClients(clients).map((holding) => ({ pid, ...holding })));
+        allocations.push(...sumClients(clients).map((sum) => ({ pid, ...sum })));
       }
-      return ok(holdings);
+      return ok(allocations);
     },
   };
 }
 
-/** One fdinfo file; undefined when it is not of a card. */
+/** Parses one fdinfo file; undefined if it does not belong to a card. */
 export function parseFdinfo(text: string): DrmClient | undefined {
   const keys = new Map<string, string>();
   for (const line of text.split('\n')) {
@@ -69,12 +66,12 @@ export function parseFdinfo(text: string): DrmClient | undefined {
   const id = keys.get('drm-client-id');
   if (!pciAddress || !id) return undefined;
   const pools: Partial<Record<Pool, number>> = {};
-  // The same region may stand there three times: what is resident counts, under its new name or its old one.
+  // A region may have three keys. Resident memory counts; `memory` is its older name.
   const regions = new Set([...keys.keys()].flatMap((key) => REGION.exec(key)?.[1] ?? []));
   for (const region of regions) {
     const pool = poolOf(region);
-    const written = ['resident', 'memory', 'total'].map((kind) => keys.get(`drm-${kind}-${region}`));
-    const bytes = written.map(bytesOf).find((value) => value !== undefined);
+    const values = ['resident', 'memory', 'total'].map((kind) => keys.get(`drm-${kind}-${region}`));
+    const bytes = values.map(parseSize).find((value) => value !== undefined);
     if (pool && bytes !== undefined) pools[pool] = (pools[pool] ?? 0) + bytes;
   }
   return { pciAddress, id, pools };
@@ -82,33 +79,30 @@ export function parseFdinfo(text: string): DrmClient | undefined {
 
 const REGION = /^drm-(?:resident|memory|total)-([a-z]+\d*)$/;
 
-/** `vram` of amdgpu and `vram0` of xe, `local0` of i915; the machine's memory is `gtt`, `system`, `system0`. */
+/** `vram` (amdgpu), `vram0` (xe), `local0` (i915); system memory is `gtt`, `system`, `system0`. */
 function poolOf(region: string): Pool | undefined {
   if (/^(vram|local)\d*$/.test(region)) return 'vram';
   return /^(gtt|system)\d*$/.test(region) ? 'gtt' : undefined;
 }
 
-/** `23992 KiB`, `16 MiB`; bytes without a unit. */
-function bytesOf(written: string | undefined): number | undefined {
-  const [, digits, unit = ''] = /^(\d{1,15})(?:\s+(KiB|MiB|GiB))?$/.exec(written ?? '') ?? [];
+/** Bytes of `23992 KiB`, `16 MiB` or a plain number. */
+function parseSize(text: string | undefined): number | undefined {
+  const [, digits, unit = ''] = /^(\d{1,15})(?:\s+(KiB|MiB|GiB))?$/.exec(text ?? '') ?? [];
   return digits === undefined ? undefined : Number(digits) * (UNITS[unit] ?? 1);
 }
 
 const UNITS: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
-/** A client counts once, however many open files it has: copies of a file are all of one client. */
-export function sumClients(clients: readonly DrmClient[]): Omit<DrmHolding, 'pid'>[] {
-  const seen = new Set<string>();
-  const sums = new Map<string, Omit<DrmHolding, 'pid'>>();
-  for (const { pciAddress, id, pools } of clients) {
-    const client = `${pciAddress} ${id}`;
-    if (seen.has(client)) continue;
-    seen.add(client);
+/** Sums by card and pool. A client counts once, however many copies of its file are open. */
+export function sumClients(clients: readonly DrmClient[]): Omit<DrmAllocation, 'pid'>[] {
+  const unique = new Map(clients.map((client) => [`${client.pciAddress} ${client.id}`, client]));
+  const sums = new Map<string, Omit<DrmAllocation, 'pid'>>();
+  for (const { pciAddress, pools } of unique.values()) {
     for (const pool of ['vram', 'gtt'] as const) {
-      const key = `${pciAddress} ${pool}`;
-      const before = sums.get(key)?.bytes ?? 0;
       const bytes = pools[pool];
-      if (bytes !== undefined) sums.set(key, { pciAddress, pool, bytes: before + bytes });
+      if (bytes === undefined) continue;
+      const key = `${pciAddress} ${pool}`;
+      sums.set(key, { pciAddress, pool, bytes: (sums.get(key)?.bytes ?? 0) + bytes });
     }
   }
   return [...sums.values()];

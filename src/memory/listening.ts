@@ -3,48 +3,48 @@ import { join } from 'node:path';
 import { mapLimited } from '../lib/concurrency.ts';
 import { codeOf } from '../lib/error-code.ts';
 import { linkTarget, parseListeners, readText } from './procfs.ts';
-import type { ParentProcess, ProcessId } from './reading.ts';
+import { type ParentProcess, type ProcessId, processKey } from './reading.ts';
 
-/** Tells where processes listen. */
+/** Looks up the ports on which processes listen. */
 export interface Listening {
   describe(processes: readonly ProcessId[]): Promise<ParentProcess[]>;
 }
 
-/** A process that listens nowhere is asked so often; later it will not begin to. */
-const TRIES = 5;
+/** Attempts for a process that listens on no port: it may have just started. */
+const ATTEMPTS = 5;
 
-const AT_ONCE = 8;
+const CONCURRENCY = 8;
 
 /**
- * A process listens on a port when one of its open files is the socket that the kernel lists for that port, in the
- * network that is ours as well: what listens in a container's own network does not count. What was found is kept
- * for the life of the process, since the kernel's list is long on a busy machine.
+ * A process listens on a port if one of its open files is a listening socket of the kernel's table, which covers the
+ * exporter's own network namespace. Results are kept while the process lives: the table is long on a busy machine.
  */
 export function createListening(procfs: string): Listening {
-  const known = new Map<string, { process: ParentProcess; tries: number }>();
+  const known = new Map<string, { process: ParentProcess; attempts: number }>();
   return {
     async describe(processes) {
-      const wanted = new Set(processes.map(keyOf));
+      const wanted = new Set(processes.map(processKey));
       for (const key of known.keys()) if (!wanted.has(key)) known.delete(key);
-      const unknown = processes.filter(({ pid, startTicks }) => {
-        const before = known.get(keyOf({ pid, startTicks }));
-        return before === undefined || (before.tries < TRIES && before.process.listens?.length === 0);
+      const unknown = processes.filter((process) => {
+        const before = known.get(processKey(process));
+        return !before || (before.attempts < ATTEMPTS && before.process.listens?.length === 0);
       });
-      if (unknown.length > 0) await learn(unknown);
-      return processes.map((process) => known.get(keyOf(process))?.process ?? process);
+      if (unknown.length > 0) await lookUp(unknown);
+      return processes.map((process) => known.get(processKey(process))?.process ?? process);
     },
   };
 
-  async function learn(processes: readonly ProcessId[]): Promise<void> {
+  async function lookUp(processes: readonly ProcessId[]): Promise<void> {
     const listeners = new Map<string, number>();
     for (const table of ['tcp', 'tcp6']) {
       const text = await readText(join(procfs, 'net', table));
       if (text.ok) for (const [inode, port] of parseListeners(text.value)) listeners.set(inode, port);
     }
     for (const process of processes) {
-      const ports = await portsOf(process.pid, listeners);
-      const tries = (known.get(keyOf(process))?.tries ?? 0) + 1;
-      known.set(keyOf(process), { process: { ...process, ...(ports && { listens: ports }) }, tries });
+      const { pid, startTicks } = process;
+      const attempts = (known.get(processKey(process))?.attempts ?? 0) + 1;
+      const listens = await portsOf(pid, listeners);
+      known.set(processKey(process), { process: { pid, startTicks, listens }, attempts });
     }
   }
 
@@ -56,14 +56,8 @@ export function createListening(procfs: string): Listening {
     } catch (error) {
       return /^E(ACCES|PERM)$/.test(codeOf(error)) ? undefined : [];
     }
-    const targets = await mapLimited(AT_ONCE, files, (file) => linkTarget(join(folder, file)));
-    const ports = targets.flatMap(
-      (target) => listeners.get(/^socket:\[(\d+)\]$/.exec(target ?? '')?.[1] ?? '') ?? [],
-    );
-    return [...new Set(ports)].sort((a, b) => a - b);
+    const targets = await mapLimited(CONCURRENCY, files, (file) => linkTarget(join(folder, file)));
+    const inodes = targets.map((target) => /^socket:\[(\d+)\]$/.exec(target ?? '')?.[1] ?? '');
+    return [...new Set(inodes.flatMap((inode) => listeners.get(inode) ?? []))].sort((a, b) => a - b);
   }
-}
-
-function keyOf({ pid, startTicks }: ProcessId): string {
-  return `${pid} ${startTicks}`;
 }

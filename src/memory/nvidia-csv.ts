@@ -1,7 +1,7 @@
 import { failed, ok, type Result } from '../lib/result.ts';
-import type { GpuPool, Holding } from './reading.ts';
+import type { Allocation, GpuPool } from './reading.ts';
 
-/** What is asked of each card, in this order; the name last, for nobody promises that it holds no comma. */
+/** Fields of `--query-gpu`. The name is last, because it may contain a comma. */
 export const DEVICE_FIELDS = [
   'index',
   'uuid',
@@ -11,49 +11,42 @@ export const DEVICE_FIELDS = [
   'name',
 ] as const;
 
-/** What is asked of each process that computes. */
+/** Fields of `--query-compute-apps`. */
 export const PROCESS_FIELDS = ['gpu_uuid', 'pid', 'used_gpu_memory'] as const;
 
 export interface NvidiaDevice extends Omit<GpuPool, 'pool'> {
-  /** It has no memory of its own to tell of: it shares the machine's (GB10, Jetson). */
+  /** It shares system memory and reports none of its own (GB10, Jetson). */
   unified: boolean;
-  /** Its memory is divided among MIG instances, which may be listed under uuids of their own. */
+  /** Its memory is divided into MIG instances, which may be listed with uuids of their own. */
   divided: boolean;
 }
 
 const MEBIBYTE = 1024 * 1024;
 
-/** Reads `--query-gpu` of DEVICE_FIELDS, without header and units. Strict: a line that does not fit is a fault. */
+/** Parses CSV of DEVICE_FIELDS without header and units. An unexpected line is a fault. */
 export function parseDevices(csv: string): Result<NvidiaDevice[], string> {
-  return eachLine(csv, ([gpu = '', uuid = '', mig, total, used, ...name]) => {
-    const totalBytes = memoryOf(total);
-    const usedBytes = memoryOf(used);
+  return parseLines(csv, ([gpu = '', uuid = '', mig, total, used, ...name]) => {
+    const totalBytes = parseMemory(total);
+    const usedBytes = parseMemory(used);
     if (!/^\d+$/.test(gpu) || !isUuid(uuid) || name.length === 0) return undefined;
-    if (totalBytes === 'unreadable' || usedBytes === 'unreadable') return undefined;
+    if (totalBytes === 'invalid' || usedBytes === 'invalid') return undefined;
     const divided = mig === 'Enabled';
-    return {
-      gpu,
-      uuid,
-      name: name.join(', '),
-      ...(totalBytes !== undefined && { totalBytes }),
-      ...(usedBytes !== undefined && { usedBytes }),
-      // A lost card, or a MIG parent, may tell no memory either, and does not share the machine's.
-      unified: !divided && hasNone(total) && hasNone(used),
-      divided,
-    };
+    // A lost card and a divided one may report no memory either.
+    const unified = !divided && isUnsupported(total) && isUnsupported(used);
+    return { gpu, uuid, name: name.join(', '), totalBytes, usedBytes, unified, divided };
   });
 }
 
-/** Reads `--query-compute-apps` of PROCESS_FIELDS. A process may be listed several times, once an instance. */
-export function parseProcesses(csv: string): Result<Omit<Holding, 'pool'>[], string> {
-  return eachLine(csv, ([uuid = '', pid = '', used, ...more]) => {
-    const bytes = memoryOf(used);
-    if (!isUuid(uuid) || !/^\d+$/.test(pid) || bytes === 'unreadable' || more.length > 0) return undefined;
-    return { uuid, pid: Number(pid), ...(bytes !== undefined && { bytes }) };
+/** Parses CSV of PROCESS_FIELDS. A process is listed once per MIG instance. */
+export function parseProcesses(csv: string): Result<Omit<Allocation, 'pool'>[], string> {
+  return parseLines(csv, ([uuid = '', pid = '', used, ...more]) => {
+    const bytes = parseMemory(used);
+    if (!isUuid(uuid) || !/^\d+$/.test(pid) || bytes === 'invalid' || more.length > 0) return undefined;
+    return { uuid, pid: Number(pid), bytes };
   });
 }
 
-function eachLine<Value>(
+function parseLines<Value>(
   csv: string,
   parse: (cells: string[]) => Value | undefined,
 ): Result<Value[], string> {
@@ -61,21 +54,20 @@ function eachLine<Value>(
   for (const line of csv.split('\n')) {
     if (line.trim() === '') continue;
     const value = parse(line.split(',').map((cell) => cell.trim()));
-    if (value === undefined)
-      return failed(`it printed what is no line of its CSV: ${line.trim().slice(0, 200)}`);
+    if (value === undefined) return failed(`unexpected output: ${line.trim().slice(0, 200)}`);
     values.push(value);
   }
   return ok(values);
 }
 
 /** Bytes; undefined for the words in brackets that nvidia-smi prints instead of a value. */
-function memoryOf(cell: string | undefined): number | undefined | 'unreadable' {
-  if (cell === undefined) return 'unreadable';
+function parseMemory(cell: string | undefined): number | undefined | 'invalid' {
+  if (cell === undefined) return 'invalid';
   if (/^\[[^\]]+\]$/.test(cell) || cell === 'N/A') return undefined;
-  return /^\d{1,9}$/.test(cell) ? Number(cell) * MEBIBYTE : 'unreadable';
+  return /^\d{1,9}$/.test(cell) ? Number(cell) * MEBIBYTE : 'invalid';
 }
 
-function hasNone(cell: string | undefined): boolean {
+function isUnsupported(cell: string | undefined): boolean {
   return cell === '[N/A]' || cell === 'N/A' || cell === '[Not Supported]';
 }
 

@@ -7,84 +7,99 @@ import {
   parseDevices,
   parseProcesses,
 } from './nvidia-csv.ts';
-import type { Holding } from './reading.ts';
+import type { Allocation, MeasuredPool } from './reading.ts';
 import { type ProgramEnd, runProgram } from './run-program.ts';
 import type { Source } from './source.ts';
 
 export interface NvidiaFacts {
   devices: readonly NvidiaDevice[];
-  holdings: readonly Omit<Holding, 'pool'>[];
+  processes: readonly Omit<Allocation, 'pool'>[];
 }
 
-/** Whoever has no such program will not have it the next moment: looked for again after this. */
+/** A missing program is looked for again after this time. */
 const ABSENT_MS = 60_000;
 
-const NOTHING: NvidiaFacts = { devices: [], holdings: [] };
+const NOTHING: NvidiaFacts = { devices: [], processes: [] };
 
-/** NVIDIA's cards and what processes hold on them. Without the program, or without a card, there is nothing. */
+/** NVIDIA cards and the allocations on them. Nothing if there is no such program or no card. */
 export function createNvidiaSmi(command: string, clock: Clock): Source<NvidiaFacts> {
   let absentAt: number | undefined;
-  /** Since when a program of ours has hung that not even SIGKILL ends. */
-  let hangingSince: number | undefined;
+  let runningSince: number | undefined;
 
   return {
     name: 'nvidia-smi',
     nothing: NOTHING,
-    whenLate: ': it is killed; the driver may be stuck, `dmesg | grep -i nvrm` may tell why',
+    timeoutHint: '; nvidia-smi is killed. The driver may hang: check `dmesg | grep -i nvrm`',
     async read(_, signal) {
       if (absentAt !== undefined && clock.now() - absentAt < ABSENT_MS) return ok(NOTHING);
-      if (hangingSince !== undefined) {
-        const seconds = Math.round((clock.now() - hangingSince) / 1000);
+      // Not even SIGKILL has ended the previous one.
+      if (runningSince !== undefined) {
+        const seconds = Math.round((clock.now() - runningSince) / 1000);
         return failed(
-          `it hangs in the driver for ${seconds} s and cannot be killed: no other is started until it ends`,
+          `hangs in the driver for ${seconds} s and cannot be killed; not started again until it ends`,
         );
       }
-      hangingSince = clock.now();
-      const [gpus, processes] = await Promise.all([
-        query('gpu', DEVICE_FIELDS, signal),
-        query('compute-apps', PROCESS_FIELDS, signal),
+      runningSince = clock.now();
+      const [devices, processes] = await Promise.all([
+        runProgram(command, query('gpu', DEVICE_FIELDS), signal),
+        runProgram(command, query('compute-apps', PROCESS_FIELDS), signal),
       ]);
-      hangingSince = undefined;
-      absentAt = gpus.kind === 'not_started' && gpus.code === 'ENOENT' ? clock.now() : undefined;
-      return absentAt === undefined ? understand(gpus, processes) : ok(NOTHING);
+      runningSince = undefined;
+      absentAt = devices.kind === 'not_started' && devices.code === 'ENOENT' ? clock.now() : undefined;
+      return absentAt === undefined ? parse(devices, processes) : ok(NOTHING);
     },
   };
-
-  function query(what: string, fields: readonly string[], signal: AbortSignal): Promise<ProgramEnd> {
-    const args = [`--query-${what}=${fields.join(',')}`, '--format=csv,noheader,nounits'];
-    return runProgram(command, args, signal);
-  }
 }
 
-function understand(gpus: ProgramEnd, processes: ProgramEnd): Result<NvidiaFacts, string> {
-  const devicesText = textOf(gpus);
+/** A card that shares system memory has the pool `host`. */
+export function nvidiaPools({ devices, processes }: NvidiaFacts): MeasuredPool[] {
+  const uuids = new Set(devices.map(({ uuid }) => uuid));
+  // The uuid of a MIG instance does not tell on which of the divided cards it is.
+  const hasInstances = processes.some(({ uuid }) => !uuids.has(uuid));
+  return devices.map(({ unified, divided, ...device }) => ({
+    ...device,
+    pool: unified ? 'host' : 'vram',
+    hasAllocations: !(divided && hasInstances),
+  }));
+}
+
+export function nvidiaAllocations({ devices, processes }: NvidiaFacts): Allocation[] {
+  const unified = new Set(devices.filter((device) => device.unified).map(({ uuid }) => uuid));
+  return processes.map((process) => ({ ...process, pool: unified.has(process.uuid) ? 'host' : 'vram' }));
+}
+
+function query(subject: string, fields: readonly string[]): string[] {
+  return [`--query-${subject}=${fields.join(',')}`, '--format=csv,noheader,nounits'];
+}
+
+function parse(devicesEnd: ProgramEnd, processesEnd: ProgramEnd): Result<NvidiaFacts, string> {
+  const devicesText = outputOf(devicesEnd);
   if (!devicesText.ok) return devicesText;
   if (devicesText.value.startsWith(NO_CARDS)) return ok(NOTHING);
   const devices = parseDevices(devicesText.value);
   if (!devices.ok) return devices;
-  const processesText = textOf(processes);
+  const processesText = outputOf(processesEnd);
   if (!processesText.ok) return processesText;
-  const holdings = parseProcesses(processesText.value);
-  return holdings.ok ? ok({ devices: devices.value, holdings: holdings.value }) : holdings;
+  const processes = parseProcesses(processesText.value);
+  return processes.ok ? ok({ devices: devices.value, processes: processes.value }) : processes;
 }
 
 const NO_CARDS = 'No devices were found';
 
-/** Errors of the driver come on standard output, some with exit code 0. */
-function textOf(end: ProgramEnd): Result<string, string> {
+/** The driver's errors are on standard output, some of them with exit code 0. */
+function outputOf(end: ProgramEnd): Result<string, string> {
   switch (end.kind) {
     case 'exited': {
-      const said = end.output.trim();
-      if (end.code === 0 || said.startsWith(NO_CARDS)) return ok(said);
-      return failed(
-        `it ended with ${end.code}${said === '' ? '' : `: ${said.split(/\s+/).join(' ').slice(0, 300)}`}`,
-      );
+      const output = end.output.trim();
+      if (end.code === 0 || output.startsWith(NO_CARDS)) return ok(output);
+      const message = output.split(/\s+/).join(' ').slice(0, 300);
+      return failed(`exited with ${end.code}${message === '' ? '' : `: ${message}`}`);
     }
     case 'killed':
-      return failed(`it was ended by ${end.signal}`);
+      return failed(`killed by ${end.signal}`);
     case 'not_started':
-      return failed(`it cannot be started (${end.code})`);
-    case 'too_much':
-      return failed('it printed without end and was killed');
+      return failed(`cannot start: ${end.code}`);
+    case 'too_much_output':
+      return failed('killed because it printed more than 1 MiB');
   }
 }

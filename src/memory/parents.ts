@@ -1,10 +1,11 @@
-import type { ModelProcess, ParentProcess, ProcessId } from './reading.ts';
+import type { IsOwnHost } from './host.ts';
+import { isSame, type ModelProcess, type ParentProcess, type ProcessId } from './reading.ts';
 
-/** A router as it is believed to be: what is needed to find its process and to name its models. */
+/** What is known of a router: enough to find its process and to name its models. */
 export interface RouterView {
   name: string;
   url: string;
-  /** Whether it is on this machine, if somebody says so. */
+  /** Whether it runs on this machine, if configured. */
   local: 'auto' | 'yes' | 'no';
   models: readonly ModelView[];
 }
@@ -12,37 +13,35 @@ export interface RouterView {
 export interface ModelView {
   id: string;
   aliases: readonly string[];
-  /** The port of its process, as the router's listing tells it. */
-  port?: number;
-  /** It has a process: loading, loaded or asleep. */
+  /** The port of its process in the router's listing. */
+  port?: number | undefined;
+  /** It has a process: loading, loaded or sleeping. */
   isRunning: boolean;
 }
 
-/** The process of each router that was found, by the router's URL. Kept from one reading to the next. */
+/** The process of each router by the router's URL, kept from one reading to the next. */
 export type Parents = ReadonlyMap<string, ProcessId>;
 
-export type IsOurHost = (host: string) => boolean;
-
 /**
- * Finds the process of each router among the parents of what looks like models. Pure. In this order:
- * 1. it listens at the router's URL, which is of this machine;
- * 2. it was found before, and is still that process;
- * 3. its children are the router's models: port for port as the router tells them, and none of them otherwise.
- *    That tells a router in a container, whose network is not ours, and one whose open files we may not see.
- * Two that could be it are none: never guess whose bytes they are.
+ * Finds the process of each router among the parents of model processes. Pure. In this order:
+ * 1. it listens at the router's URL on this machine;
+ * 2. it is the process that was found before;
+ * 3. its children are exactly the router's running models, by id and port. This finds routers in containers, whose
+ *    network differs, and routers whose open files are not readable.
+ * If several processes match, none does.
  */
 export function findParents(
   routers: readonly RouterView[],
   candidates: readonly ParentProcess[],
   models: readonly ModelProcess[],
-  isOurHost: IsOurHost,
+  isOwnHost: IsOwnHost,
   before: Parents,
 ): Parents {
   const found = new Map<string, ProcessId>();
   for (const router of routers) {
     if (router.local === 'no') continue;
     const parent =
-      only(candidates.filter((candidate) => listensFor(router, candidate, isOurHost))) ??
+      only(candidates.filter((candidate) => listensFor(router, candidate, isOwnHost))) ??
       candidates.find((candidate) => isSame(candidate, before.get(router.url))) ??
       only(candidates.filter((candidate) => isParentOf(router, childrenOf(candidate, models))));
     if (parent) found.set(router.url, { pid: parent.pid, startTicks: parent.startTicks });
@@ -50,26 +49,26 @@ export function findParents(
   return found;
 }
 
-/** Whether a router's URL, or its configuration, says that it is on this machine. */
-export function isLocal({ url, local }: RouterView, isOurHost: IsOurHost): boolean {
-  return local === 'yes' || (local === 'auto' && isOurHost(new URL(url).hostname));
+/** Whether a router runs on this machine, by its URL or its configuration. */
+export function isLocal({ url, local }: RouterView, isOwnHost: IsOwnHost): boolean {
+  return local === 'yes' || (local === 'auto' && isOwnHost(new URL(url).hostname));
 }
 
 export function childrenOf(parent: ProcessId, models: readonly ModelProcess[]): ModelProcess[] {
   return models.filter((model) => isSame(model.parent, parent));
 }
 
-function listensFor(router: RouterView, { listens }: ParentProcess, isOurHost: IsOurHost): boolean {
+function listensFor(router: RouterView, { listens }: ParentProcess, isOwnHost: IsOwnHost): boolean {
   const { port, protocol } = new URL(router.url);
   const wanted = Number(port || (protocol === 'https:' ? 443 : 80));
-  return isLocal(router, isOurHost) && listens?.includes(wanted) === true;
+  return isLocal(router, isOwnHost) && listens?.includes(wanted) === true;
 }
 
 function isParentOf({ models }: RouterView, children: readonly ModelProcess[]): boolean {
-  const told = models.filter(({ isRunning, port }) => isRunning && port !== undefined);
+  const running = models.filter(({ isRunning, port }) => isRunning && port !== undefined);
   return (
-    told.length > 0 &&
-    told.every(({ id, port }) => children.some((child) => child.alias === id && child.port === port)) &&
+    running.length > 0 &&
+    running.every(({ id, port }) => children.some((child) => child.alias === id && child.port === port)) &&
     children.every(({ alias, port }) =>
       models.some((model) => model.id === alias && (model.port ?? port) === port),
     )
@@ -78,8 +77,4 @@ function isParentOf({ models }: RouterView, children: readonly ModelProcess[]): 
 
 function only<Value>(values: readonly Value[]): Value | undefined {
   return values.length === 1 ? values[0] : undefined;
-}
-
-export function isSame(one: ProcessId, other: ProcessId | undefined): boolean {
-  return other !== undefined && one.pid === other.pid && one.startTicks === other.startTicks;
 }

@@ -3,7 +3,7 @@ import { readFile, readlink } from 'node:fs/promises';
 import { codeOf } from '../lib/error-code.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 
-/** Of /proc/PID/stat: what tells a process from others, and what it has used so far. */
+/** Fields of /proc/PID/stat. */
 export interface Stat {
   state: string;
   parentPid: number;
@@ -11,12 +11,12 @@ export interface Stat {
   cpuSeconds: number;
 }
 
-/** Linux counts the CPU time that it shows to programs in hundredths of a second, on every machine. */
+/** USER_HZ, which is 100 on every Linux. */
 const TICKS_PER_SECOND = 100;
 
 /**
- * The fields of /proc/PID/stat; undefined when it is none. The command's name stands in parentheses and may hold
- * spaces, parentheses and line breaks itself: fields are counted from behind the last one.
+ * Parses /proc/PID/stat. Fields are counted from the last parenthesis, because the command in parentheses may contain
+ * spaces, parentheses and line breaks.
  */
 export function parseStat(text: string): Stat | undefined {
   const [state = '', ...fields] = text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -27,13 +27,13 @@ export function parseStat(text: string): Stat | undefined {
   return { state, parentPid, startTicks, cpuSeconds: (userTicks + systemTicks) / TICKS_PER_SECOND };
 }
 
-/** Resident bytes of /proc/PID/status; undefined for what has no memory of its own, as kernel threads. */
+/** Resident bytes from /proc/PID/status; undefined for kernel threads, which have none. */
 export function parseResident(status: string): number | undefined {
   const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
   return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
 }
 
-/** The model and the port of /proc/PID/cmdline; undefined when it does not name both. The last of each wins. */
+/** Model and port from /proc/PID/cmdline; undefined unless it has both. The last of each wins. */
 export function parseModelArguments(cmdline: string): { alias: string; port: number } | undefined {
   const args = cmdline.split('\0');
   const alias = args[args.lastIndexOf('--alias') + 1];
@@ -42,7 +42,7 @@ export function parseModelArguments(cmdline: string): { alias: string; port: num
   return Number.isInteger(port) && port > 0 && port < 65_536 ? { alias, port } : undefined;
 }
 
-/** Of /proc/net/tcp and tcp6: the port of each listening socket, by the socket's inode. */
+/** Ports of listening sockets by inode, from /proc/net/tcp or tcp6. */
 export function parseListeners(table: string): Map<string, number> {
   const listeners = new Map<string, number>();
   for (const line of table.split('\n')) {
@@ -55,7 +55,7 @@ export function parseListeners(table: string): Map<string, number> {
 
 const LISTENING = '0A';
 
-/** Total and available bytes of /proc/meminfo; undefined when it does not tell both. */
+/** Total and available bytes from /proc/meminfo; undefined unless it has both. */
 export function parseMeminfo(text: string): { totalBytes: number; availableBytes: number } | undefined {
   const bytes = (key: string) => {
     const kibibytes = new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1];
@@ -68,7 +68,7 @@ export function parseMeminfo(text: string): { totalBytes: number; availableBytes
     : { totalBytes, availableBytes };
 }
 
-/** A whole small file; the code of the error when it cannot be read. */
+/** The text of a small file, or the code of the error. */
 export async function readText(path: string): Promise<Result<string, string>> {
   try {
     return ok(await readFile(path, 'utf8'));
@@ -78,22 +78,22 @@ export async function readText(path: string): Promise<Result<string, string>> {
 }
 
 /**
- * The beginning of a file in /proc, which is made at the moment of reading. Undefined when it is not there any more.
- * There may be thousands of them: fs/promises would take twice the CPU time, reading whole files thrice.
+ * The beginning of a file in /proc; undefined if it cannot be read. There may be thousands of files: fs/promises would
+ * take twice the CPU time, and reading whole files three times.
  */
 export function readHead(path: string, bytes: number): Promise<string | undefined> {
   return new Promise((resolve) => {
-    open(path, (absent, file) => {
-      if (absent) return resolve(undefined);
+    open(path, (openError, file) => {
+      if (openError) return resolve(undefined);
       const buffer = Buffer.allocUnsafe(bytes);
-      read(file, buffer, 0, bytes, 0, (gone, bytesRead) => {
-        close(file, () => resolve(gone ? undefined : buffer.toString('utf8', 0, bytesRead)));
+      read(file, buffer, 0, bytes, 0, (readError, bytesRead) => {
+        close(file, () => resolve(readError ? undefined : buffer.toString('utf8', 0, bytesRead)));
       });
     });
   });
 }
 
-/** Where a link points to; undefined when that cannot be said. */
+/** The target of a link; undefined if it cannot be read. */
 export async function linkTarget(path: string): Promise<string | undefined> {
   try {
     return await readlink(path);
@@ -102,7 +102,7 @@ export async function linkTarget(path: string): Promise<string | undefined> {
   }
 }
 
-/** The process, the device or the folder is not there: nothing is wrong with it then. */
+/** The error means that the process, device or folder does not exist, which is not a fault. */
 export function isAbsence(code: string): boolean {
   return code === 'ENOENT' || code === 'ESRCH' || code === 'ENOTDIR';
 }

@@ -1,90 +1,102 @@
 /**
- * Where a GPU's memory is: its own (`vram`), the machine's as far as the GPU may use it (`gtt`), or all of the
- * machine's, where both share it and the driver tells of no other (`host`).
+ * A memory pool of a GPU: its own memory (`vram`), the system memory it may use (`gtt`), or all system memory if GPU
+ * and CPU share it and the driver reports no other (`host`).
  */
 export type Pool = 'vram' | 'gtt' | 'host';
 
-/** One pool of one GPU as its driver tells it. What the driver does not tell is absent. */
+/** One pool of one GPU as its driver reports it. Unknown values are absent. */
 export interface GpuPool {
-  /** Its number: `index` of nvidia-smi, N of /sys/class/drm/cardN. */
+  /** `index` of nvidia-smi, N of /sys/class/drm/cardN. */
   gpu: string;
-  /** The driver's name for this very card, else its PCI address. */
+  /** The driver's identifier of the card, otherwise its PCI address. */
   uuid: string;
   name: string;
   pool: Pool;
-  totalBytes?: number;
-  usedBytes?: number;
+  totalBytes?: number | undefined;
+  usedBytes?: number | undefined;
 }
 
-/** What one process holds in one pool of one GPU. */
-export interface Holding {
+/** A pool, and whether the driver reports the allocations of every process in it. */
+export interface MeasuredPool extends GpuPool {
+  hasAllocations: boolean;
+}
+
+/** The memory of one process in one pool of one GPU. */
+export interface Allocation {
   pid: number;
   uuid: string;
   pool: Pool;
-  /** Absent where the driver lists the process and does not tell how much it holds. */
-  bytes?: number;
+  /** Absent if the driver lists the process without an amount. */
+  bytes?: number | undefined;
 }
 
-/** A process as it was at one moment. `startTicks` (since boot) tells it from a later one with its number. */
+/** A process. `startTicks` (since boot) tells it from a later process with the same pid. */
 export interface ProcessId {
   pid: number;
   startTicks: number;
 }
 
-/** A process that looks like one of a router's models: `--alias MODEL --port PORT`. */
+/** A process that looks like a router's model: `--alias MODEL --port PORT`. */
 export interface ModelProcess extends ProcessId {
   alias: string;
   port: number;
   parent: ProcessId;
 }
 
-/** What a process used of the machine. */
-export interface Usage extends ProcessId {
-  residentBytes?: number;
-  /** Of all its threads, since it started. */
+export interface ProcessUsage extends ProcessId {
+  residentBytes?: number | undefined;
+  /** Of all its threads since it started. */
   cpuSeconds: number;
 }
 
-/** The parent of model processes: a router, if anybody knows it. */
+/** The parent of model processes: possibly a router. */
 export interface ParentProcess extends ProcessId {
-  /** Where it listens; absent when the kernel does not let us look (another user's process). */
-  listens?: readonly number[];
+  /** The ports it listens on; absent if they are not readable (another user's process). */
+  listens?: readonly number[] | undefined;
 }
 
-/** One GPU pool as it is published. Bytes. */
+/** One GPU pool as it is published. */
 export interface GpuMemory extends GpuPool {
-  /** Used, less what our models' processes hold; absent when not all of that is known. */
-  unownedBytes?: number;
+  /** Used memory that is not attributed to a model; absent if a model's share is unknown. */
+  unownedBytes?: number | undefined;
 }
 
-/** What one model's processes use. A model has two for a moment, while the old one ends. */
+/** The usage of a model's processes. A model has two of them while the old one ends. */
 export interface ModelMemory {
   router: string;
   model: string;
-  residentBytes?: number;
-  /** Of all its processes since we look: it never goes back. */
+  residentBytes?: number | undefined;
+  /** Of all its processes since the exporter started: never decreases. */
   cpuSeconds: number;
   gpus: readonly { uuid: string; pool: Pool; bytes: number }[];
 }
 
-/** How one source of readings did. */
+/** The result of reading one source. */
 export interface SourceReport {
   collector: string;
   seconds: number;
-  /** What went wrong, for a person; absent when nothing did. Hardware that is not there is no fault. */
-  fault?: string;
+  /** Why the reading failed. Missing hardware is not a failure. */
+  fault?: string | undefined;
 }
 
-/** What was measured in one go. */
+/** One measurement of this machine. */
 export interface MemoryReading {
-  /** When it was complete, in milliseconds since the epoch; everything in it was read after `begunAt`. */
+  /** When it was complete; monotonic milliseconds. */
   at: number;
-  begunAt: number;
   reports: readonly SourceReport[];
   gpus: readonly GpuMemory[];
   models: readonly ModelMemory[];
-  /** Routers on this machine: by their URL, by configuration, or because their process was found. */
+  /** Routers on this machine: by URL, by configuration, or because their process was found. */
   here: readonly string[];
-  /** Routers that have models in memory, may be on this machine, and whose process was not found. */
+  /** Routers with loaded models that may be on this machine, but whose process was not found. */
   hidden: readonly string[];
+}
+
+export function isSame(one: ProcessId, other: ProcessId | undefined): boolean {
+  return other !== undefined && one.pid === other.pid && one.startTicks === other.startTicks;
+}
+
+/** Unique among all processes since boot. */
+export function processKey({ pid, startTicks }: ProcessId): string {
+  return `${pid} ${startTicks}`;
 }

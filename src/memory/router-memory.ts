@@ -1,61 +1,62 @@
 import type { GpuMemory, MemoryReading, ModelMemory } from './reading.ts';
 
-type Share = ModelMemory['gpus'][number];
+type GpuShare = ModelMemory['gpus'][number];
 
-/** The GPUs of one router, and what its models hold of them. Bytes. */
+/** The GPUs of one router. */
 export interface RouterMemory {
-  /** On all of its GPUs together, whoever holds it. */
+  /** Of all its GPUs, by all processes. */
   usedBytes: number;
   totalBytes: number;
-  /** What this model holds there; undefined when it holds none, or nobody tells. */
+  /** GPU memory of this model; undefined if unknown. */
   ofModel(model: string): number | undefined;
 }
 
 /**
- * Tells which GPUs are a router's: those that its models have been seen on; before that, all of the machine. They
- * are remembered: before and after an unload are to be told of the same GPUs.
+ * The GPUs of a router are those on which its models have been seen; until then, all of the machine. They are
+ * remembered, so that readings before and after an unload are about the same GPUs.
  */
 export function createRouterMemory() {
-  const seen = new Map<string, Set<string>>();
+  const poolsOf = new Map<string, Set<string>>();
   return {
     observe({ models }: MemoryReading): void {
       for (const { router, gpus } of models) {
-        const pools = seen.get(router) ?? new Set();
-        for (const gpu of gpus) if (livesIn(gpu, gpus)) pools.add(keyOf(gpu));
-        if (pools.size > 0) seen.set(router, pools);
+        const pools = poolsOf.get(router) ?? new Set();
+        for (const gpu of gpus) if (isMainPool(gpu, gpus)) pools.add(poolKey(gpu));
+        if (pools.size > 0) poolsOf.set(router, pools);
       }
     },
-    /** Undefined where nothing measures, and for a router that is not on this machine. */
+    /** Undefined if nothing is measured or the router runs on another machine. */
     of(router: string, reading: MemoryReading): RouterMemory | undefined {
       if (!reading.here.includes(router)) return undefined;
-      const pools = seen.get(router);
-      const gpus = reading.gpus.filter((gpu) => pools?.has(keyOf(gpu)) ?? true);
-      const usedBytes = sum(gpus, ({ usedBytes }) => usedBytes);
-      const totalBytes = sum(gpus, ({ totalBytes }) => totalBytes);
+      const pools = poolsOf.get(router);
+      const gpus = reading.gpus.filter((gpu) => pools?.has(poolKey(gpu)) ?? true);
+      const usedBytes = sumOf(gpus.map((gpu) => gpu.usedBytes));
+      const totalBytes = sumOf(gpus.map((gpu) => gpu.totalBytes));
       if (usedBytes === undefined || totalBytes === undefined) return undefined;
-      return { usedBytes, totalBytes, ofModel: (model) => heldBy(reading.models, router, model) };
+      return {
+        usedBytes,
+        totalBytes,
+        ofModel(id) {
+          const model = reading.models.find((each) => each.router === router && each.model === id);
+          return sumOf((model?.gpus ?? []).map(({ bytes }) => bytes));
+        },
+      };
     },
   };
 }
 
-/** Buffers that a card with memory of its own keeps in the machine's do not make that the router's. */
-function livesIn(share: Share, all: readonly Share[]): boolean {
-  const onCard = all.filter(({ uuid }) => uuid === share.uuid).reduce((bytes, each) => bytes + each.bytes, 0);
+/** A card with memory of its own keeps small buffers in system memory; they do not count as a pool of the router. */
+function isMainPool(share: GpuShare, all: readonly GpuShare[]): boolean {
+  const onCard = all.filter(({ uuid }) => uuid === share.uuid).reduce((sum, { bytes }) => sum + bytes, 0);
   return share.bytes >= onCard / 10;
 }
 
-function heldBy(models: readonly ModelMemory[], router: string, id: string): number | undefined {
-  const model = models.find((each) => each.router === router && each.model === id);
-  return sum(model?.gpus ?? [], ({ bytes }) => bytes);
-}
-
-/** Undefined when there is nothing to add, or one of them is not known. */
-function sum<Item>(items: readonly Item[], value: (item: Item) => number | undefined): number | undefined {
-  const values = items.map(value);
+/** Undefined without values, and if one of them is unknown. */
+function sumOf(values: readonly (number | undefined)[]): number | undefined {
   if (values.length === 0 || values.includes(undefined)) return undefined;
-  return values.reduce((total: number, each) => total + (each ?? 0), 0);
+  return values.reduce((sum: number, value) => sum + (value ?? 0), 0);
 }
 
-function keyOf({ uuid, pool }: Pick<GpuMemory, 'uuid' | 'pool'>): string {
+function poolKey({ uuid, pool }: Pick<GpuMemory, 'uuid' | 'pool'>): string {
   return `${uuid} ${pool}`;
 }

@@ -1,23 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { codeOf } from '../lib/error-code.ts';
 
-/** How a program ended. `output` is all it printed, errors included, cut at a bound. */
+/** How a program ended. `output` is everything it printed, errors included. */
 export type ProgramEnd =
   | { kind: 'exited'; code: number; output: string }
-  | { kind: 'killed'; signal: string; output: string }
+  | { kind: 'killed'; signal: string }
   | { kind: 'not_started'; code: string }
-  | { kind: 'too_much' };
+  | { kind: 'too_much_output' };
 
-/** What no honest answer exceeds: some thousand processes on sixteen cards. */
-const MOST_BYTES = 1024 * 1024;
-
-/** What a program wrote before it ended is read within this time. */
-const PIPES_MS = 200;
+/** More than some thousand processes on sixteen cards need. */
+const MAX_BYTES = 1024 * 1024;
 
 /**
- * Runs a program without a shell and resolves when it is gone. It is killed (SIGKILL: what hangs in a driver heeds
- * no other) when the signal aborts, or when it prints without end. One that hangs in the kernel outlives even that:
- * then this does not resolve before it does.
+ * Runs a program without a shell; resolves after it has ended. An abort kills it with SIGKILL, since a program that
+ * hangs in a driver ignores other signals. One that hangs in the kernel ignores even that: the promise stays pending.
  */
 export function runProgram(
   command: string,
@@ -25,49 +21,34 @@ export function runProgram(
   signal: AbortSignal,
 ): Promise<ProgramEnd> {
   return new Promise((resolve) => {
-    let program: ChildProcess;
+    const options = { maxBuffer: MAX_BYTES, killSignal: 'SIGKILL', windowsHide: true } as const;
     try {
-      program = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], shell: false, windowsHide: true });
+      const program = execFile(command, args, options, (error, stdout, stderr) => {
+        signal.removeEventListener('abort', kill);
+        resolve(endOf(error, stdout + stderr));
+      });
+      signal.addEventListener('abort', kill);
+      if (signal.aborted) kill();
+
+      function kill(): void {
+        // Without a pid Node 20 would signal process 0: the exporter's own process group.
+        if (program.pid === undefined) return;
+        program.kill('SIGKILL');
+        // A child of the program may keep the pipes open.
+        program.stdout?.destroy();
+        program.stderr?.destroy();
+        program.unref(); // It may be unkillable; do not wait for it at the end.
+      }
     } catch (error) {
-      return resolve({ kind: 'not_started', code: codeOf(error) });
-    }
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    program.on('error', (error) => {
-      if (program.pid === undefined) end({ kind: 'not_started', code: codeOf(error) });
-    });
-    program.stdout?.on('data', take);
-    program.stderr?.on('data', take);
-    program.on('close', finish);
-    // A grandchild that keeps the pipe open would hold us up after the program has gone.
-    program.on('exit', (code, killedBy) => setTimeout(finish, PIPES_MS, code, killedBy).unref());
-    signal.addEventListener('abort', kill, { once: true });
-    if (signal.aborted) kill();
-
-    function take(chunk: Buffer): void {
-      bytes += chunk.length;
-      if (bytes > MOST_BYTES) kill();
-      else chunks.push(chunk);
-    }
-
-    function kill(): void {
-      // Node 20 signals process 0 for a program that could not be started: our whole process group.
-      if (program.pid === undefined) return;
-      program.kill('SIGKILL');
-      program.unref(); // One that cannot be killed must not keep us from ending.
-    }
-
-    function finish(code: number | null, killedBy: NodeJS.Signals | null): void {
-      if (program.pid === undefined) return;
-      const output = Buffer.concat(chunks).toString('utf8');
-      if (bytes > MOST_BYTES) end({ kind: 'too_much' });
-      else if (code === null) end({ kind: 'killed', signal: killedBy ?? 'unknown', output });
-      else end({ kind: 'exited', code, output });
-    }
-
-    function end(how: ProgramEnd): void {
-      signal.removeEventListener('abort', kill);
-      resolve(how);
+      resolve({ kind: 'not_started', code: codeOf(error) });
     }
   });
+}
+
+function endOf(error: (Error & { code?: unknown; signal?: unknown }) | null, output: string): ProgramEnd {
+  if (error === null) return { kind: 'exited', code: 0, output };
+  if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return { kind: 'too_much_output' };
+  if (typeof error.code === 'number') return { kind: 'exited', code: error.code, output };
+  if (error.signal) return { kind: 'killed', signal: String(error.signal) };
+  return { kind: 'not_started', code: String(error.code) };
 }

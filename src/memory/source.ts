@@ -2,49 +2,48 @@ import type { Clock } from '../lib/clock.ts';
 import { failed, type Result } from '../lib/result.ts';
 import type { SourceReport } from './reading.ts';
 
-/**
- * Reads facts of one kind. Never throws. Answers `ok` with nothing in it where there is nothing to read; a fault is
- * in words, for a person.
- */
+/** Reads facts of one kind. Never throws. Hardware that is missing is `ok` with `nothing`. */
 export interface Source<Facts, Question = void> {
   /** The label `collector`. */
   name: string;
-  /** Facts when there are none. */
   nothing: Facts;
-  /** What to say, and to do, when it gives no answer in time. */
-  whenLate?: string;
+  /** Appended to the fault of a timeout: what to check. */
+  timeoutHint?: string;
   read(question: Question, signal: AbortSignal): Promise<Result<Facts, string>>;
 }
 
-export interface Asked<Facts> {
-  /** `nothing` after a fault: a source that fails publishes none of its facts. */
+export interface SourceResult<Facts> {
+  /** `nothing` after a fault: a failing source publishes none of its facts. */
   facts: Facts;
   report: SourceReport;
 }
 
-/** Asks a source, and waits no longer than the deadline or the end, whether it heeds its signal or not. */
-export async function askSource<Facts, Question>(
+/** Reads a source within the timeout, even if the source ignores its signal. `ending` cancels it. */
+export async function readSource<Facts, Question>(
   source: Source<Facts, Question>,
   question: Question,
   { timeoutMs, clock, ending }: { timeoutMs: number; clock: Clock; ending: AbortSignal },
-): Promise<Asked<Facts>> {
-  const enough = new AbortController();
+): Promise<SourceResult<Facts>> {
+  const timeout = new AbortController();
   const startedAt = clock.now();
   const late = new Promise<Result<Facts, string>>((resolve) => {
-    enough.signal.addEventListener('abort', () => {
-      resolve(failed(`no answer within ${timeoutMs / 1000} s${source.whenLate ?? ''}`));
+    timeout.signal.addEventListener('abort', () => {
+      resolve(failed(`no response within ${timeoutMs / 1000} s${source.timeoutHint ?? ''}`));
     });
   });
-  const stop = () => enough.abort();
-  const cancel = clock.after(timeoutMs, stop);
-  ending.addEventListener('abort', stop);
-  if (ending.aborted) stop();
-  const result = await Promise.race([source.read(question, enough.signal), late]);
+  const abort = () => timeout.abort();
+  const cancel = clock.after(timeoutMs, abort);
+  ending.addEventListener('abort', abort);
+  if (ending.aborted) abort();
+  const result = await Promise.race([source.read(question, timeout.signal), late]);
   cancel();
-  ending.removeEventListener('abort', stop);
-  const seconds = Math.max(0, clock.now() - startedAt) / 1000;
+  ending.removeEventListener('abort', abort);
   return {
     facts: result.ok ? result.value : source.nothing,
-    report: { collector: source.name, seconds, ...(!result.ok && { fault: result.fault }) },
+    report: {
+      collector: source.name,
+      seconds: (clock.now() - startedAt) / 1000,
+      fault: result.ok ? undefined : result.fault,
+    },
   };
 }

@@ -9,13 +9,13 @@ import type { RouterView } from './parents.ts';
 import type { MemoryReading } from './reading.ts';
 
 /**
- * Measures the memory of this machine and of the models that the store believes in. `config` is asked at each
- * reading which routers are here; how and where to measure is as it was at the start.
+ * Measures the memory of this machine and of the models on it. `config` is asked for the current routers at each
+ * reading; the options of the measurement itself are those at the start.
  */
 export function watchMemory(config: () => Config, store: Store, clock: Clock, log: Logger): Memory {
   const { memory, path } = config();
   const timeoutMs = memory.timeout * 1000;
-  const routers = () => viewsOf(config(), store);
+  const routers = () => routerViews(config(), store);
   const measure = createMachine({ ...path, nvidiaSmi: memory.nvidia_smi, timeoutMs, routers }, clock);
   return startMemory(
     { measure, intervalMs: memory.interval * 1000, timeoutMs, onReading: logFaults(log) },
@@ -23,8 +23,7 @@ export function watchMemory(config: () => Config, store: Store, clock: Clock, lo
   );
 }
 
-/** What is believed of the configured routers, as far as it helps to find their processes. */
-function viewsOf({ routers }: Pick<Config, 'routers'>, store: Store): RouterView[] {
+function routerViews({ routers }: Config, store: Store): RouterView[] {
   return routers.map(({ name, url, local }) => {
     const state = store.router(name);
     const models = [...(state?.models.values() ?? [])];
@@ -35,32 +34,32 @@ function viewsOf({ routers }: Pick<Config, 'routers'>, store: Store): RouterView
       models: models.map(({ id, aliases, lifecycle }) => ({
         id,
         aliases,
-        // Of a router that is down nobody knows what still runs: its processes tell.
+        // If the router is down, the state of its models is unknown.
         isRunning: state?.up === true && isRunning(lifecycle.known),
-        // 0 until its first load.
-        ...(lifecycle.instance && { port: lifecycle.instance }),
+        // 0 until the first load.
+        port: lifecycle.instance || undefined,
       })),
     };
   });
 }
 
-/** One line when a source begins to fail, or fails in another way, and one when it is well again. */
+/** Logs a source when it begins to fail, fails in another way, or recovers. */
 function logFaults(log: Logger): (reading: MemoryReading) => void {
   const faults = new Map<string, string>();
   return ({ reports }) => {
     for (const { collector, fault } of reports) {
       const before = faults.get(collector);
       if (fault === undefined) {
-        if (faults.delete(collector)) log.info('memory is read again', { collector });
+        if (faults.delete(collector)) log.info('memory source recovered', { collector });
       } else {
         faults.set(collector, fault);
-        if (kindOf(fault) !== kindOf(before)) log.warn('memory cannot be read', { collector, error: fault });
+        if (kindOf(fault) !== kindOf(before)) log.warn('memory source failed', { collector, error: fault });
       }
     }
   };
 }
 
-/** A fault that counts seconds is still the same fault. */
+/** A fault with another number, such as a duration, is the same fault. */
 function kindOf(fault: string | undefined): string | undefined {
   return fault?.replace(/\d+/g, '');
 }

@@ -14,7 +14,7 @@ const APU = { gpu: '1', uuid: '0000:c5:00.0', name: 'AMD 1002:1586' } as const;
 const reading = aReading({
   reports: [
     { collector: 'nvidia-smi', seconds: 0.25 },
-    { collector: 'drm-fdinfo', seconds: 3, fault: 'no answer within 3 s' },
+    { collector: 'drm-fdinfo', seconds: 3, fault: 'no response within 3 s' },
   ],
   gpus: [
     { ...RTX, totalBytes: 24 * GIB, usedBytes: 20 * GIB, unownedBytes: 3 * GIB },

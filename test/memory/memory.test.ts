@@ -1,206 +1,180 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { systemClock } from '../../src/lib/clock.ts';
-import { createMachine } from '../../src/memory/machine.ts';
-import { type Memory, startMemory } from '../../src/memory/memory.ts';
-import type { RouterView } from '../../src/memory/parents.ts';
-import type { MemoryReading } from '../../src/memory/reading.ts';
-import { playRecording } from '../support/fake-nvidia-smi.ts';
-import { aMachine, type Machine, type MadeProcess, modelArgs } from '../support/machine.ts';
+import { describe, expect, it } from '@jest/globals';
+import { collectMemory } from '../../src/collectors/memory.ts';
+import { createScrape } from '../../src/collectors/scrape.ts';
+import { createCpuAccount } from '../../src/memory/cpu-account.ts';
+import { startMemory } from '../../src/memory/memory.ts';
+import { createRouterMemory } from '../../src/memory/router-memory.ts';
+import { aReading } from '../support/a-reading.ts';
+import { createSteppedClock, settled } from '../support/stepped-clock.ts';
 
-const MIB = 1024 * 1024;
-let machine: Machine;
-let memory: Memory | undefined;
-
-beforeEach(() => {
-  machine = aMachine();
-});
-afterEach(async () => {
-  await memory?.stop();
-  machine.remove();
-});
-
-const model = (id: string) => ({ id, aliases: [], isRunning: true });
-const BOX: RouterView = {
-  name: 'box',
-  url: 'http://localhost:8080',
-  local: 'auto',
-  models: [model('qwen'), model('gemma')],
-};
-
-/** A router whose models run as processes 4101 and 4150, which the recordings list. */
-function runModels(more: Partial<MadeProcess> = {}): void {
-  machine.listen({ 8080: 31 });
-  machine.run({ pid: 4100, startTicks: 10, args: ['llama-server'], sockets: [31] });
-  const child = { parent: 4100, residentBytes: 700 * MIB, cpuTicks: 150, ...more };
-  machine.run({ pid: 4101, startTicks: 20, args: modelArgs('qwen', 40_001), ...child });
-  machine.run({ pid: 4150, startTicks: 30, args: modelArgs('gemma', 40_002), ...child });
-}
-
-function start(nvidiaSmi: string, timeoutMs: number, sysfs = machine.sysfs): Memory {
-  const { procfs } = machine;
-  const measure = createMachine({ procfs, sysfs, nvidiaSmi, timeoutMs, routers: () => [BOX] }, systemClock);
-  return startMemory({ measure, intervalMs: 60_000, timeoutMs }, systemClock);
-}
-
-async function read(
-  nvidiaSmi = '',
-  { timeoutMs = 5000, sysfs = machine.sysfs } = {},
-): Promise<MemoryReading> {
-  memory = start(nvidiaSmi, timeoutMs, sysfs);
-  const reading = await memory.fresh(10_000);
-  if (!reading) throw new Error('no reading');
-  return reading;
-}
-
-const faultsIn = ({ reports }: MemoryReading) =>
-  Object.fromEntries(reports.flatMap(({ collector, fault }) => (fault ? [[collector, fault]] : [])));
-
-const used = { residentBytes: 700 * MIB, cpuSeconds: 1.5 };
-
-describe('the memory of a machine', () => {
-  it('without a GPU: what its models use, and no fault', async () => {
-    runModels();
-    const { at, begunAt, reports, ...found } = await read('/nowhere/nvidia-smi');
-    expect(found).toEqual({
-      gpus: [],
-      models: [
-        { router: 'box', model: 'qwen', ...used, gpus: [] },
-        { router: 'box', model: 'gemma', ...used, gpus: [] },
-      ],
-      here: ['box'],
-      hidden: [],
-    });
-    expect(reports.map(({ collector, fault }) => [collector, fault])).toEqual(
-      ['nvidia-smi', 'amdgpu', 'intel', 'drm-fdinfo', 'processes', 'host'].map((name) => [name, undefined]),
-    );
-    expect(memory?.ofRouter('box')).toBeUndefined();
-    expect(at).toBeGreaterThanOrEqual(begunAt);
-  });
-
-  it('with two cards: a model on both, and strangers', async () => {
-    runModels();
-    const { gpus, models } = await read(playRecording('two-cards'));
-    const [first, second] = [
-      'GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10',
-      'GPU-a1b2c3d4-0e1f-4a2b-9c3d-4e5f60718293',
-    ];
-    expect(gpus.map(({ uuid, unownedBytes = -1 }) => [uuid, unownedBytes / MIB])).toEqual([
-      [first, 21_050 - 18_022],
-      [second, 8211 - 5120 - 2600],
-    ]);
-    expect(models.map(({ gpus }) => gpus.map(({ uuid, bytes }) => [uuid, bytes / MIB]))).toEqual([
-      [
-        [first, 18_022],
-        [second, 5120],
-      ],
-      [[second, 2600]],
-    ]);
-    const box = memory?.ofRouter('box');
-    expect([
-      box?.usedBytes,
-      box?.totalBytes,
-      box?.ofModel('qwen'),
-      box?.ofModel('gemma'),
-      box?.ofModel('other'),
-    ]).toEqual([
-      (21_050 + 8211) * MIB,
-      (24_576 + 49_140) * MIB,
-      (18_022 + 5120) * MIB,
-      2600 * MIB,
-      undefined,
-    ]);
-    expect(memory?.ofRouter('attic')).toBeUndefined();
-  });
-
-  it('with a divided card: a model on two instances', async () => {
-    runModels();
-    const { gpus, models } = await read(playRecording('mig'));
-    expect(gpus.map(({ unownedBytes = -1 }) => unownedBytes / MIB)).toEqual([
-      0,
-      34_076 - 14_353 - 9813 - 9871,
-    ]);
-    expect(models.map(({ gpus }) => gpus.map(({ bytes }) => bytes / MIB))).toEqual([[14_353 + 9813], [9871]]);
-  });
-
-  it('with a divided card of which only an instance is seen: the share, and nothing of the card', async () => {
-    runModels();
-    const { gpus, models } = await read(playRecording('mig-instances'));
-    const uuid = 'GPU-66666666-7777-8888-9999-aaaaaaaaaaaa';
-    expect(gpus).toEqual([{ gpu: '0', uuid, name: 'NVIDIA A100-SXM4-40GB', pool: 'vram' }]);
-    expect(models[0]?.gpus).toEqual([
-      { uuid: 'MIG-b60fa3b1-24b6-5b8e-9a5c-1c2d3e4f5a6b', pool: 'vram', bytes: 14_353 * MIB },
-    ]);
-  });
-
-  it('that the GPU shares with programs: the machine’s, and what its processes hold', async () => {
-    runModels();
-    const { gpus, models } = await read(playRecording('gb10'));
-    expect(gpus).toEqual([
-      {
-        ...{ gpu: '0', uuid: 'GPU-2dee1e25-b3b5-007e-2b55-79f2d0f2ebe5', name: 'NVIDIA GB10', pool: 'host' },
-        ...{ totalBytes: 65_536_000 * 1024, usedBytes: 32_768_000 * 1024, unownedBytes: 0 },
+/** Memory whose measurements take `ms`, which can be changed; `starts` are their starting times. */
+function measuring() {
+  const clock = createSteppedClock();
+  const duration = { ms: 100 };
+  const startedAt = clock.now();
+  const starts: number[] = [];
+  let active = 0;
+  const memory = startMemory(
+    {
+      intervalMs: 5000,
+      timeoutMs: 1000,
+      async measure() {
+        starts.push(clock.now() - startedAt);
+        active += 1;
+        expect(active).toBe(1);
+        await new Promise<void>((resolve) => clock.after(duration.ms, resolve));
+        active -= 1;
+        return aReading({ at: clock.now(), reports: [{ collector: 'host', seconds: duration.ms / 1000 }] });
       },
+    },
+    clock,
+  );
+  const readAt = () => {
+    const reading = memory.reading();
+    return reading && reading.at - startedAt;
+  };
+  return { clock, memory, duration, starts, readAt };
+}
+
+describe('memory readings', () => {
+  it('start at once, and an interval after the end of the last one', async () => {
+    const { clock, starts, readAt } = measuring();
+    expect(readAt()).toBeUndefined();
+    await clock.advance(100);
+    expect(readAt()).toBe(100);
+    await clock.advance(5100);
+    expect([starts, readAt()]).toEqual([[0, 5100], 5200]);
+  });
+
+  it('are not published once a measurement hangs and the last reading is too old', async () => {
+    const { clock, memory, duration } = measuring();
+    const scrape = createScrape([collectMemory(memory)]);
+    const published = async () => (await scrape('text')).length > 0;
+    await clock.advance(100);
+    duration.ms = Number.POSITIVE_INFINITY;
+    await clock.advance(14_000);
+    expect(await published()).toBe(true);
+    await clock.advance(1);
+    expect(await published()).toBe(false);
+  });
+
+  it('do not expire when the wall clock is set', async () => {
+    const { clock, readAt } = measuring();
+    await clock.advance(100);
+    for (const shiftMs of [86_400_000, -86_400_000]) {
+      clock.set(clock.wall() + shiftMs);
+      expect(readAt()).toBe(100);
+    }
+  });
+
+  it('start at once on request', async () => {
+    const { clock, memory, starts } = measuring();
+    await clock.advance(1000);
+    const fresh = memory.fresh(3000);
+    await clock.advance(100);
+    expect([starts, await fresh]).toEqual([[0, 1000], memory.reading()]);
+  });
+
+  it('that began before a request do not answer it; the next one answers all requests', async () => {
+    const { clock, memory, starts } = measuring();
+    await clock.advance(50);
+    const both = Promise.all([memory.fresh(3000), memory.fresh(3000)]);
+    await clock.advance(150);
+    expect([starts, await both]).toEqual([
+      [0, 100],
+      [memory.reading(), memory.reading()],
     ]);
-    expect(models.map(({ gpus }) => gpus.map(({ pool, bytes }) => [pool, bytes / MIB]))).toEqual([
-      [['host', 61_440]],
-      [],
+  });
+
+  it('that take too long leave a request without a reading', async () => {
+    const { clock, memory, duration } = measuring();
+    await clock.advance(1000);
+    duration.ms = 10_000;
+    const fresh = memory.fresh(3000);
+    await clock.advance(3000);
+    expect(await fresh).toBeUndefined();
+  });
+
+  it('end with stop, pending and later requests included, and leave no timer', async () => {
+    const { clock, memory } = measuring();
+    await clock.advance(50);
+    const fresh = memory.fresh(60_000);
+    const stopped = memory.stop();
+    await clock.advance(50);
+    await stopped;
+    expect([await fresh, await memory.fresh(60_000)]).toEqual([undefined, undefined]);
+    await settled();
+    expect(clock.pending()).toBe(0);
+  });
+});
+
+describe('CPU time of a model', () => {
+  const used = (pid: number, cpuSeconds: number) => ({ pid, startTicks: pid, cpuSeconds });
+
+  it('continues with its next process and never decreases', () => {
+    const { add } = createCpuAccount();
+    expect(add('box', 'qwen', [used(1, 10)])).toBe(10);
+    expect(add('box', 'qwen', [used(1, 12)])).toBe(12);
+    expect(add('box', 'qwen', [used(2, 1)])).toBe(13);
+    expect(add('box', 'qwen', [used(2, 3), used(1, 12.5)])).toBe(15.5);
+    expect(add('box', 'qwen', [used(2, 2)])).toBe(15.5);
+    expect(add('box', 'qwen', [])).toBe(15.5);
+    expect(add('attic', 'qwen', [used(3, 1)])).toBe(1);
+  });
+
+  it('continues over any number of processes', () => {
+    const { add } = createCpuAccount();
+    let sum = 0;
+    for (let pid = 1; pid <= 100; pid += 1) sum = add('box', 'qwen', [used(pid, 1)]);
+    expect(sum).toBe(100);
+  });
+
+  it('is forgotten after 2,000 other models', () => {
+    const { add } = createCpuAccount();
+    for (let model = 0; model <= 2000; model += 1) add('box', `model-${model}`, [used(1, 5)]);
+    expect(add('box', 'model-2000', [used(2, 1)])).toBe(6);
+    expect(add('box', 'model-0', [used(2, 1)])).toBe(1);
+  });
+});
+
+describe('GPUs of a router', () => {
+  const gpu = (uuid: string, usedBytes: number) =>
+    ({ gpu: '0', uuid, name: 'RTX', pool: 'vram', totalBytes: 100, usedBytes }) as const;
+  const on = (router: string, model: string, uuid: string, bytes: number) =>
+    ({ router, model, cpuSeconds: 0, gpus: [{ uuid, pool: 'vram', bytes }] }) as const;
+  const gpus = [gpu('a', 50), gpu('b', 70)];
+  const read = (memory: ReturnType<typeof createRouterMemory>, more: Parameters<typeof aReading>[0]) => {
+    const reading = aReading({ here: ['box'], gpus, ...more });
+    memory.observe(reading);
+    const of = memory.of('box', reading);
+    return of && [of.usedBytes, of.totalBytes, of.ofModel('qwen')];
+  };
+
+  it('are all of the machine until its models are seen, then theirs', () => {
+    const memory = createRouterMemory();
+    expect(read(memory, {})).toEqual([120, 200, undefined]);
+    expect(read(memory, { models: [on('box', 'qwen', 'a', 30), on('attic', 'qwen', 'b', 60)] })).toEqual([
+      50, 100, 30,
     ]);
+    expect(read(memory, {})).toEqual([50, 100, undefined]);
+    expect(read(memory, { models: [on('box', 'gemma', 'b', 1)] })).toEqual([120, 200, undefined]);
   });
 
-  it('under Windows’ driver model: how full the card is, and not whose it is', async () => {
-    runModels();
-    const { gpus, models } = await read(playRecording('wddm'));
-    expect(gpus).toMatchObject([{ totalBytes: 10_240 * MIB, usedBytes: 7935 * MIB }]);
-    expect(gpus[0]).not.toHaveProperty('unownedBytes');
-    expect(models.map(({ gpus }) => gpus)).toEqual([[], []]);
+  it('do not include small buffers in system memory', () => {
+    const memory = createRouterMemory();
+    const shares = [
+      { uuid: 'a', pool: 'vram', bytes: 40 },
+      { uuid: 'a', pool: 'gtt', bytes: 1 },
+    ] as const;
+    const pools = [gpu('a', 50), { ...gpu('a', 3), pool: 'gtt', totalBytes: 500 } as const];
+    const models = [{ router: 'box', model: 'qwen', cpuSeconds: 0, gpus: shares }];
+    expect(read(memory, { gpus: pools, models })).toEqual([50, 100, 41]);
   });
 
-  it('with an APU: models live in what it may use of the machine’s memory', async () => {
-    runModels({ fdinfo: ['amdgpu-6.13'] });
-    const strixHalo = aMachine({ sysfs: 'strix-halo' });
-    const { gpus, models } = await read('', { sysfs: strixHalo.sysfs });
-    strixHalo.remove();
-    expect(gpus.map(({ pool, usedBytes, unownedBytes }) => [pool, usedBytes, unownedBytes])).toEqual([
-      ['vram', 170_479_616, 170_479_616 - 2 * 64 * MIB],
-      ['gtt', 64_424_509_440, 0],
-    ]);
-    expect(models[0]?.gpus.map(({ pool, bytes }) => [pool, bytes / MIB])).toEqual([
-      ['vram', 64],
-      ['gtt', 60_928],
-    ]);
-  });
-
-  it('while the driver hangs: a fault within the deadline, and everything else as ever', async () => {
-    runModels();
-    const startedAt = performance.now();
-    const reading = await read(playRecording('hang'), { timeoutMs: 300 });
-    expect(performance.now() - startedAt).toBeLessThan(3000);
-    expect(faultsIn(reading)).toEqual({
-      'nvidia-smi':
-        'no answer within 0.3 s: it is killed; the driver may be stuck, `dmesg | grep -i nvrm` may tell why',
-    });
-    expect(reading.gpus).toEqual([]);
-    expect(reading.models).toMatchObject([used, used]);
-  });
-
-  it('while the driver fails: nothing of its cards', async () => {
-    runModels();
-    const reading = await read(playRecording('driver-mismatch'));
-    expect(reading.gpus).toEqual([]);
-    expect(Object.keys(faultsIn(reading))).toEqual(['nvidia-smi']);
-  });
-
-  it('of a router whose processes are not seen: hidden, and the card is nobody’s for sure', async () => {
-    const { gpus, models, here, hidden } = await read(playRecording('two-cards'));
-    expect([models, here, hidden]).toEqual([[], ['box'], ['box']]);
-    for (const gpu of gpus) expect(gpu).not.toHaveProperty('unownedBytes');
-  });
-
-  it('ends at once, also while a source hangs', async () => {
-    memory = start(playRecording('hang'), 60_000);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    const startedAt = performance.now();
-    await memory.stop();
-    expect(performance.now() - startedAt).toBeLessThan(1000);
+  it('are unknown on another machine, without a GPU, and without usage', () => {
+    const memory = createRouterMemory();
+    expect(read(memory, { here: [] })).toBeUndefined();
+    expect(read(memory, { gpus: [] })).toBeUndefined();
+    expect(read(memory, { gpus: [{ ...gpu('a', 1), usedBytes: undefined }] })).toBeUndefined();
   });
 });

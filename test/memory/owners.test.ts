@@ -1,16 +1,22 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { attribute, type Evidence, type MeasuredPool } from '../../src/memory/owners.ts';
+import { attribute, type Measurement } from '../../src/memory/owners.ts';
 import { findParents, type RouterView } from '../../src/memory/parents.ts';
-import type { Holding, ModelProcess, ParentProcess, Usage } from '../../src/memory/reading.ts';
+import type {
+  Allocation,
+  MeasuredPool,
+  ModelProcess,
+  ParentProcess,
+  ProcessUsage,
+} from '../../src/memory/reading.ts';
 
 const GIB = 1024 ** 3;
-const isOurHost = (host: string) => host === 'localhost';
+const isOwnHost = (host: string) => host === 'localhost';
 const CARD: MeasuredPool = {
   ...{ gpu: '0', uuid: 'GPU-0', name: 'RTX', pool: 'vram' },
-  ...{ totalBytes: 24 * GIB, usedBytes: 20 * GIB, tellsHoldings: true },
+  ...{ totalBytes: 24 * GIB, usedBytes: 20 * GIB, hasAllocations: true },
 };
-const { tellsHoldings: _, ...PUBLISHED } = CARD;
+const { hasAllocations: _, ...PUBLISHED } = CARD;
 
 function aRouter({
   name = 'box',
@@ -29,16 +35,16 @@ function aProcess(
   return { pid, startTicks, alias, port, parent: { pid: parent, startTicks: parent } };
 }
 
-function aUsage({ pid, startTicks }: ModelProcess): Usage {
+function aUsage({ pid, startTicks }: ModelProcess): ProcessUsage {
   return { pid, startTicks, residentBytes: GIB, cpuSeconds: pid };
 }
 
-const holds = (pid: number, gib: number | undefined, uuid = 'GPU-0'): Holding => {
-  return { pid, uuid, pool: 'vram', ...(gib !== undefined && { bytes: gib * GIB }) };
+const allocates = (pid: number, gib: number | undefined, uuid = 'GPU-0'): Allocation => {
+  return { pid, uuid, pool: 'vram', bytes: gib === undefined ? undefined : gib * GIB };
 };
 
-/** One router, found at process 1. All processes were there before and after, unless said otherwise. */
-function evidence({ models = [], ...more }: Partial<Evidence> = {}): Evidence {
+/** One router, found as process 1; by default all processes exist before and after. */
+function measurement({ models = [], ...more }: Partial<Measurement> = {}): Measurement {
   return {
     routers: [aRouter()],
     parents: new Map([['http://localhost:8080', { pid: 1, startTicks: 1 }]]),
@@ -48,9 +54,9 @@ function evidence({ models = [], ...more }: Partial<Evidence> = {}): Evidence {
     models,
     usages: models.map(aUsage),
     pools: [CARD],
-    holdings: [],
+    allocations: [],
     isConfined: false,
-    isOurHost,
+    isOwnHost,
     ...more,
   };
 }
@@ -67,12 +73,12 @@ const owned = (process: ModelProcess, more: object) => {
 };
 const share = (gib: number) => [{ uuid: 'GPU-0', pool: 'vram', bytes: gib * GIB }];
 
-describe('memory is attributed', () => {
+describe('memory attribution', () => {
   const [qwen, gemma] = [aProcess(7, 'qwen'), aProcess(8, 'gemma')];
 
-  it('to the models, and the rest of the card to nobody of ours', () => {
-    const holdings = [holds(7, 5), holds(8, 9), holds(99, 3)];
-    expect(attribute(evidence({ models: [qwen, gemma], holdings }))).toEqual({
+  it('divides a card among the models and the unattributed rest', () => {
+    const allocations = [allocates(7, 5), allocates(8, 9), allocates(99, 3)];
+    expect(attribute(measurement({ models: [qwen, gemma], allocations }))).toEqual({
       gpus: [{ ...PUBLISHED, unownedBytes: 6 * GIB }],
       models: [owned(qwen, { gpus: share(5) }), owned(gemma, { gpus: share(9) })],
       here: ['box'],
@@ -80,131 +86,140 @@ describe('memory is attributed', () => {
     });
   });
 
-  it('on a machine without a GPU: what they use of the machine', () => {
-    expect(attribute(evidence({ models: [qwen], pools: [] }))).toMatchObject({
+  it('has the resident memory of models without a GPU', () => {
+    expect(attribute(measurement({ models: [qwen], pools: [] }))).toMatchObject({
       gpus: [],
       models: [owned(qwen, {})],
     });
   });
 
-  it('summed over the instances of a divided card', () => {
-    const { models } = attribute(evidence({ models: [qwen], holdings: [holds(7, 5), holds(7, 2)] }));
+  it('sums the instances of a divided card', () => {
+    const { models } = attribute(
+      measurement({ models: [qwen], allocations: [allocates(7, 5), allocates(7, 2)] }),
+    );
     expect(models).toEqual([owned(qwen, { gpus: share(7) })]);
   });
 
-  it('summed over two processes of a model, while the old one ends', () => {
+  it('sums two processes of a model while the old one ends', () => {
     const next = aProcess(9, 'qwen');
-    const { models } = attribute(evidence({ models: [qwen, next], holdings: [holds(7, 5), holds(9, 2)] }));
+    const { models } = attribute(
+      measurement({ models: [qwen, next], allocations: [allocates(7, 5), allocates(9, 2)] }),
+    );
     expect(models).toEqual([
       owned(qwen, { residentBytes: 2 * GIB, processes: [aUsage(qwen), aUsage(next)], gpus: share(7) }),
     ]);
   });
 
-  it('under the id of the model when the process bears its alias, or only its port tells', () => {
+  it('finds the model by alias, otherwise by port', () => {
     const models = [
       { id: 'qwen', aliases: ['default'], isRunning: true },
       { id: 'renamed', aliases: [], isRunning: true, port: 40_008 },
     ];
     const given = { routers: [aRouter({ models })], models: [aProcess(7, 'default'), aProcess(8, 'gemma')] };
-    expect(attribute(evidence(given)).models.map(({ model }) => model)).toEqual(['qwen', 'renamed']);
+    expect(attribute(measurement(given)).models.map(({ model }) => model)).toEqual(['qwen', 'renamed']);
   });
 
-  it('to no model that the router does not list, but not to strangers either', () => {
-    const given = { models: [aProcess(7, 'gone')], holdings: [holds(7, 5)] };
-    expect(attribute(evidence(given))).toMatchObject({ models: [], gpus: [{ unownedBytes: 15 * GIB }] });
+  it('does not count an unlisted model of a router as unattributed', () => {
+    const given = { models: [aProcess(7, 'gone')], allocations: [allocates(7, 5)] };
+    expect(attribute(measurement(given))).toMatchObject({ models: [], gpus: [{ unownedBytes: 15 * GIB }] });
   });
 
-  it('once, when a router is configured under two addresses', () => {
+  it('counts an allocation once if a router is configured with two URLs', () => {
     const routers = [aRouter(), aRouter({ name: 'again', url: 'http://127.0.0.1:8080' })];
     const parents = new Map(routers.map(({ url }) => [url, { pid: 1, startTicks: 1 }]));
-    const read = attribute(evidence({ routers, parents, models: [qwen], holdings: [holds(7, 5)] }));
+    const read = attribute(measurement({ routers, parents, models: [qwen], allocations: [allocates(7, 5)] }));
     expect(read.models.map(({ router }) => router)).toEqual(['box', 'again']);
     expect(read.gpus[0]?.unownedBytes).toBe(15 * GIB);
   });
 });
 
-describe('unowned memory', () => {
+describe('unattributed memory', () => {
   const qwen = aProcess(7, 'qwen');
   const running = [{ id: 'qwen', aliases: [], isRunning: true }];
-  const unowned = (more: Partial<Evidence>) => attribute(evidence(more)).gpus[0]?.unownedBytes;
-  const unfound = (router: Partial<RouterView>, more: Partial<Evidence> = {}) =>
-    unowned({ routers: [aRouter({ models: running, ...router })], parents: new Map(), ...more });
+  const unattributed = (more: Partial<Measurement>) => attribute(measurement(more)).gpus[0]?.unownedBytes;
+  const unfound = (router: Partial<RouterView>, more: Partial<Measurement> = {}) =>
+    unattributed({ routers: [aRouter({ models: running, ...router })], parents: new Map(), ...more });
 
   it.each<[string, number | undefined, number | undefined]>([
-    ['is all that is used when nothing of ours is there', unowned({}), 20],
-    ['is never below zero', unowned({ models: [qwen], holdings: [holds(7, 21)] }), 0],
+    ['is all used memory without models', unattributed({}), 20],
+    ['is never below zero', unattributed({ models: [qwen], allocations: [allocates(7, 21)] }), 0],
     [
-      'is not known when a share of ours is not',
-      unowned({ models: [qwen], holdings: [holds(7, undefined)] }),
+      'is unknown if the allocation of a model is',
+      unattributed({ models: [qwen], allocations: [allocates(7, undefined)] }),
       undefined,
     ],
     [
-      'is known when only a share of others is not',
-      unowned({ models: [qwen], holdings: [holds(99, undefined)] }),
+      'is known if only the allocation of another process is unknown',
+      unattributed({ models: [qwen], allocations: [allocates(99, undefined)] }),
       20,
     ],
     [
-      'is not known when nobody tells shares',
-      unowned({ pools: [{ ...CARD, tellsHoldings: false }] }),
+      'is unknown if the driver reports no allocations',
+      unattributed({ pools: [{ ...CARD, hasAllocations: false }] }),
       undefined,
     ],
-    ['is not known when the processes cannot be read', unowned({ seesProcesses: false }), undefined],
+    ['is unknown without the process table', unattributed({ seesProcesses: false }), undefined],
     [
-      'is not known while a model of ours ends',
-      unowned({ before: [qwen], models: [], holdings: [holds(7, 5)] }),
+      'is unknown while a model ends',
+      unattributed({ before: [qwen], models: [], allocations: [allocates(7, 5)] }),
       undefined,
     ],
     [
-      'is not known while a router of ours ends',
-      unowned({
-        ...{ before: [qwen], models: [], holdings: [holds(7, 5)], parents: new Map() },
+      'is unknown while a router ends',
+      unattributed({
+        ...{ before: [qwen], models: [], allocations: [allocates(7, 5)], parents: new Map() },
         formerParents: new Map([['http://localhost:8080', { pid: 1, startTicks: 1 }]]),
       }),
       undefined,
     ],
     [
-      'is not known while a model of ours begins',
-      unowned({ before: [], models: [qwen], usages: [aUsage(qwen)], holdings: [holds(7, 5)] }),
+      'is unknown while a model starts',
+      unattributed({ before: [], models: [qwen], usages: [aUsage(qwen)], allocations: [allocates(7, 5)] }),
       undefined,
     ],
-    ['is not known when a router of this machine has models that are not seen', unfound({}), undefined],
+    ['is unknown if the models of a local router are not visible', unfound({}), undefined],
     [
-      'is not known when a router may be in another container',
+      'is unknown if a router may be in another container',
       unfound({ url: 'http://llama:8080' }, { isConfined: true }),
       undefined,
     ],
-    ['is known when the router is elsewhere', unfound({ url: 'http://gpu-box:8080' }), 20],
-    ['is known when somebody says that it is elsewhere', unfound({ local: 'no' }), 20],
+    ['is known if the router is on another machine', unfound({ url: 'http://gpu-box:8080' }), 20],
+    ['is known if the router is configured as not local', unfound({ local: 'no' }), 20],
   ])('%s', (_, bytes, gib) => expect(bytes).toBe(gib === undefined ? undefined : gib * GIB));
 
-  it('of shared memory is what the machine has in use and no model holds', () => {
-    const pool: MeasuredPool = { gpu: '0', uuid: 'GPU-0', name: 'GB10', pool: 'host', tellsHoldings: true };
+  it('of shared memory is used system memory without the allocations of models', () => {
+    const pool: MeasuredPool = { gpu: '0', uuid: 'GPU-0', name: 'GB10', pool: 'host', hasAllocations: true };
     const host = { totalBytes: 120 * GIB, availableBytes: 50 * GIB };
-    const holdings: Holding[] = [{ pid: 7, uuid: 'GPU-0', pool: 'host', bytes: 60 * GIB }];
-    expect(attribute(evidence({ models: [qwen], pools: [pool], holdings, host })).gpus).toMatchObject([
+    const allocations: Allocation[] = [{ pid: 7, uuid: 'GPU-0', pool: 'host', bytes: 60 * GIB }];
+    expect(attribute(measurement({ models: [qwen], pools: [pool], allocations, host })).gpus).toMatchObject([
       { totalBytes: 120 * GIB, usedBytes: 70 * GIB, unownedBytes: 10 * GIB },
     ]);
-    expect(attribute(evidence({ pools: [pool] })).gpus).toEqual([
+    expect(attribute(measurement({ pools: [pool] })).gpus).toEqual([
       { gpu: '0', uuid: 'GPU-0', name: 'GB10', pool: 'host' },
     ]);
   });
 });
 
-describe('a number that was given to another process', () => {
+describe('a reused pid', () => {
   const now = aProcess(7, 'qwen', { startTicks: 500 });
 
-  it('says nothing of what the driver told under it', () => {
+  it('does not take over the allocations of the earlier process', () => {
     const earlier = aProcess(7, 'gemma', { startTicks: 70 });
     const read = attribute(
-      evidence({ before: [earlier], models: [now], usages: [aUsage(now)], holdings: [holds(7, 5)] }),
+      measurement({
+        before: [earlier],
+        models: [now],
+        usages: [aUsage(now)],
+        allocations: [allocates(7, 5)],
+      }),
     );
     expect(read.models).toEqual([owned(now, {})]);
     expect(read.gpus).toEqual([PUBLISHED]);
   });
 
-  it('takes nothing from a parent that is not the router', () => {
+  it('of the router attributes nothing to the later process', () => {
     const child = { ...now, parent: { pid: 1, startTicks: 2 } };
-    expect(attribute(evidence({ models: [child] })).models).toEqual([]);
+    expect(attribute(measurement({ models: [child] })).models).toEqual([]);
   });
 });
 
@@ -214,71 +229,71 @@ describe('the process of a router', () => {
     startTicks: pid,
     ...(listens && { listens }),
   });
-  const told = [{ id: 'qwen', aliases: [], isRunning: true, port: 40_007 }];
-  const inContainer = aRouter({ url: 'http://llama:8080', models: told });
+  const listed = [{ id: 'qwen', aliases: [], isRunning: true, port: 40_007 }];
+  const inContainer = aRouter({ url: 'http://llama:8080', models: listed });
   const find = (
     router: RouterView,
     parents: ParentProcess[],
     models: ModelProcess[] = [],
     before: readonly (readonly [string, { pid: number; startTicks: number }])[] = [],
-  ) => findParents([router], parents, models, isOurHost, new Map(before)).get(router.url)?.pid;
+  ) => findParents([router], parents, models, isOwnHost, new Map(before)).get(router.url)?.pid;
   const child = (parent: number, alias = 'qwen', port = 40_007) => aProcess(port, alias, { port, parent });
 
   it.each<[string, number | undefined, number | undefined]>([
     ['listens at its URL', find(aRouter(), [aParent(1, [9090]), aParent(2, [8080])]), 2],
     [
-      'listens at its URL, on the port that goes without saying',
+      'listens at its URL, on the default port',
       find(aRouter({ url: 'http://localhost' }), [aParent(2, [80])]),
       2,
     ],
-    ['is not one that listens elsewhere', find(aRouter(), [aParent(1, [9090])]), undefined],
+    ['does not listen on another port', find(aRouter(), [aParent(1, [9090])]), undefined],
     [
-      'is not here when its URL is elsewhere',
+      'is not local if its URL is of another machine',
       find(aRouter({ url: 'http://gpu-box:8080' }), [aParent(1, [8080])]),
       undefined,
     ],
     [
-      'is here when somebody says so',
+      'is local if configured so',
       find(aRouter({ url: 'http://gpu-box:8080', local: 'yes' }), [aParent(1, [8080])]),
       1,
     ],
     [
-      'is not here when somebody says so',
-      find(aRouter({ local: 'no', models: told }), [aParent(1, [8080])], [child(1)]),
+      'is not local if configured so',
+      find(aRouter({ local: 'no', models: listed }), [aParent(1, [8080])], [child(1)]),
       undefined,
     ],
     [
-      'is the parent of its models, port for port',
+      'is the parent of its models, by id and port',
       find(inContainer, [aParent(1), aParent(2)], [child(2), child(1, 'qwen', 1)]),
       2,
     ],
     [
-      'is not the parent of a model that it does not have',
+      'is not the parent of a model that it does not list',
       find(inContainer, [aParent(1)], [child(1), child(1, 'other', 5)]),
       undefined,
     ],
     [
-      'is not told by a model that is not running',
+      'is not found by a model that is not running',
       find(aRouter({ models: [] }), [aParent(1)], [child(1)]),
       undefined,
     ],
     [
-      'is none of two that could be it',
+      'is unknown if two processes match',
       find(inContainer, [aParent(1), aParent(2)], [child(1), child(2)]),
       undefined,
     ],
     [
-      'stays what it was',
+      'stays the same process',
       find(inContainer, [aParent(3)], [], [[inContainer.url, { pid: 3, startTicks: 3 }]]),
       3,
     ],
     [
-      'is not what has its number now',
+      'is not a later process with its pid',
       find(inContainer, [aParent(3)], [], [[inContainer.url, { pid: 3, startTicks: 2 }]]),
       undefined,
     ],
     [
-      'is rather what listens now than what it was',
+      'is the process that listens now rather than the former one',
       find(
         aRouter(),
         [aParent(3, [1]), aParent(4, [8080])],
@@ -290,10 +305,10 @@ describe('the process of a router', () => {
   ])('%s', (_, pid, expected) => expect(pid).toBe(expected));
 });
 
-describe('whatever happens', () => {
+describe('any measurement', () => {
   const pid = fc.integer({ min: 1, max: 6 });
   const ticks = fc.integer({ min: 1, max: 3 });
-  const alias = fc.constantFrom('qwen', 'gemma', 'stranger');
+  const alias = fc.constantFrom('qwen', 'gemma', 'other');
   const process = fc
     .record({
       pid,
@@ -313,23 +328,23 @@ describe('whatever happens', () => {
     before: processes,
     models: processes,
     used: fc.nat(),
-    holdings: fc.array(holding, { maxLength: 8 }),
+    allocations: fc.array(holding, { maxLength: 8 }),
     parent: fc.record({ pid, startTicks: ticks }),
     measured: fc.array(fc.record({ pid, startTicks: ticks }), { maxLength: 6 }),
   });
 
-  it('nothing is attributed to a process that was not the same throughout, and shares and rest add up', () => {
+  it('attributes only to processes that stay the same, and shares and rest add up', () => {
     fc.assert(
-      fc.property(given, ({ before, models, used, holdings, parent, measured }) => {
-        const usages = measured.map((id): Usage => ({ ...id, cpuSeconds: 1 }));
-        const all: Holding[] = holdings.map(({ bytes, ...held }) => ({
+      fc.property(given, ({ before, models, used, allocations, parent, measured }) => {
+        const usages = measured.map((id): ProcessUsage => ({ ...id, cpuSeconds: 1 }));
+        const all: Allocation[] = allocations.map(({ bytes, ...held }) => ({
           ...held,
           pool: 'vram',
           ...(bytes !== undefined && { bytes }),
         }));
         const pools = [{ ...CARD, usedBytes: used }];
         const parents = new Map([['http://localhost:8080', parent]]);
-        const read = attribute(evidence({ before, models, usages, holdings: all, pools, parents }));
+        const read = attribute(measurement({ before, models, usages, allocations: all, pools, parents }));
 
         const same = (one: { pid: number; startTicks: number }, other: { pid: number; startTicks: number }) =>
           one.pid === other.pid && one.startTicks === other.startTicks;
@@ -342,19 +357,19 @@ describe('whatever happens', () => {
             (one) => one.alias === model.model && before.some((each) => same(each, one)),
           );
           for (const gpu of model.gpus) {
-            const told = all.filter(
+            const own = all.filter(
               (each) => each.uuid === gpu.uuid && sure.some((one) => one.pid === each.pid),
             );
-            expect(gpu.bytes).toBe(told.reduce((sum, { bytes }) => sum + (bytes ?? Number.NaN), 0));
+            expect(gpu.bytes).toBe(own.reduce((sum, { bytes }) => sum + (bytes ?? Number.NaN), 0));
           }
         }
-        const unowned = read.gpus[0]?.unownedBytes;
-        if (unowned === undefined) return;
+        const rest = read.gpus[0]?.unownedBytes;
+        if (rest === undefined) return;
         const owners = new Set(models.filter((each) => same(each.parent, parent)).map((each) => each.pid));
         const held = all
           .filter((each) => each.uuid === 'GPU-0' && owners.has(each.pid))
           .reduce((sum, { bytes }) => sum + (bytes ?? Number.NaN), 0);
-        expect(unowned).toBe(Math.max(0, used - held));
+        expect(rest).toBe(Math.max(0, used - held));
       }),
       { numRuns: 1000 },
     );

@@ -51,7 +51,7 @@ describe('the command line of a process', () => {
   });
 });
 
-it('reads what a kernel tells of memory, and nothing from a kernel thread', () => {
+it('parses resident and system memory; a kernel thread has none', () => {
   expect(parseResident('Name:\tx\nVmPeak:\t  9 kB\nVmRSS:\t  614400 kB\n')).toBe(600 * MIB);
   expect(parseResident('Name:\tkthreadd\nThreads:\t1\n')).toBeUndefined();
   const meminfo = 'MemTotal:       125494784 kB\nMemFree:  99 kB\nMemAvailable:    65536 kB\nBuffers: 1 kB\n';
@@ -59,7 +59,7 @@ it('reads what a kernel tells of memory, and nothing from a kernel thread', () =
   expect(parseMeminfo('MemTotal: 125494784 kB\n')).toBeUndefined();
 });
 
-it('reads listening sockets of IPv4 and IPv6, and no others', () => {
+it('parses listening sockets of IPv4 and IPv6 only', () => {
   const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 31337 1 0000000000000000 100 0 0 10 0
    1: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 31338 1 0000000000000000 20 4 30 10 -1
@@ -87,12 +87,12 @@ describe('nvidia-smi, cards', () => {
     expect(read).toEqual({ ok: true, value: [{ ...card, ...expected }] });
   });
 
-  it('a divided card never shares the memory of the machine', () => {
+  it('a divided card never counts as unified', () => {
     const read = parseDevices(`0, ${uuid}, Enabled, [N/A], [N/A], NVIDIA RTX A6000\n`);
     expect(read).toEqual({ ok: true, value: [{ ...card, divided: true }] });
   });
 
-  it('a name may hold commas', () => {
+  it('a name may contain commas', () => {
     const read = parseDevices(`0, ${uuid}, [N/A], 1, 1, NVIDIA, the card\n`);
     expect(read.ok && read.value[0]?.name).toBe('NVIDIA, the card');
   });
@@ -107,7 +107,7 @@ describe('nvidia-smi, cards', () => {
   ])('is strict: %s', (line) => {
     expect(parseDevices(`0, ${uuid}, [N/A], 1, 1, NVIDIA\n${line}\n`)).toEqual({
       ok: false,
-      fault: `it printed what is no line of its CSV: ${line}`,
+      fault: `unexpected output: ${line}`,
     });
   });
 });
@@ -115,7 +115,7 @@ describe('nvidia-smi, cards', () => {
 describe('nvidia-smi, processes', () => {
   const uuid = 'GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10';
 
-  it('reads each, with what it holds if that is told', () => {
+  it('parses processes with and without an amount', () => {
     expect(parseProcesses(`${uuid}, 4101, 18022\n${uuid}, 2210, [N/A]\nMIG-b60fa3b1-24b6, 7, 1\n`)).toEqual({
       ok: true,
       value: [
@@ -147,7 +147,7 @@ describe('fdinfo', () => {
     ['plain-file', undefined],
   ])('of %s', (name, client) => expect(parseFdinfo(recorded(name))).toEqual(client));
 
-  it('counts each client of each card once, however many files it has open', () => {
+  it('counts each client of each card once', () => {
     const on = (pciAddress: string, id: string, vram: number) => ({ pciAddress, id, pools: { vram } });
     expect(sumClients([on('a', '1', 5), on('a', '1', 5), on('a', '2', 7), on('b', '1', 11)])).toEqual([
       { pciAddress: 'a', pool: 'vram', bytes: 12 },
@@ -156,7 +156,7 @@ describe('fdinfo', () => {
   });
 });
 
-it('no text is too strange to be read', () => {
+it('no text makes a parser throw', () => {
   const pieces = [
     '0, GPU-1, N/A, 1, 1, x',
     ')',

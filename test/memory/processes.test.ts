@@ -28,14 +28,14 @@ async function table(routers: readonly ProcessId[] = []) {
 const qwen = { pid: 401, parent: 400, startTicks: 60, args: modelArgs('qwen', 40_001) };
 const asModel = { pid: 401, startTicks: 60, alias: 'qwen', port: 40_001, parent: ROUTER };
 
-describe('the table of processes', () => {
-  it('holds models, their parents, and where these listen', async () => {
+describe('the process table', () => {
+  it('has models, their parents, and the ports of the parents', async () => {
     machine.run(qwen);
     machine.run({ pid: 900, comm: 'bash', args: ['bash'] });
     expect(await table()).toEqual({ models: [asModel], parents: [{ ...ROUTER, listens: [8080] }] });
   });
 
-  it('is empty where there is no /proc', async () => {
+  it('is empty without /proc', async () => {
     expect(await createProcesses('/nowhere/proc').read([], never)).toEqual({
       ok: true,
       value: { models: [], parents: [] },
@@ -50,21 +50,21 @@ describe('the table of processes', () => {
     expect((await table()).models).toEqual([]);
   });
 
-  it('sees a process that has been forked and shows its own command line only later', async () => {
+  it('finds a model that shows its own command line only some time after the fork', async () => {
     machine.run({ ...qwen, args: ['llama-server', '--port', '8080'] });
     expect((await table()).models).toEqual([]);
     machine.run(qwen);
-    await table(); // The second of the same reading: it would be too soon.
+    await table(); // The second table of the same reading.
     expect((await table()).models).toEqual([asModel]);
   });
 
-  it('reads an alias behind very many arguments', async () => {
+  it('finds an alias after a thousand arguments', async () => {
     const many = Array.from({ length: 1000 }, (_, index) => `--option-${index}`);
     machine.run({ ...qwen, args: [...many, ...qwen.args] });
     expect((await table()).models).toEqual([asModel]);
   });
 
-  it('knows another process behind the same number', async () => {
+  it('notices a reused pid', async () => {
     machine.run(qwen);
     await table();
     machine.run({ ...qwen, startTicks: 99, args: modelArgs('gemma', 40_002) });
@@ -73,17 +73,17 @@ describe('the table of processes', () => {
     expect((await table()).models).toEqual([]);
   });
 
-  it('takes a zombie for gone', async () => {
+  it('ignores zombies', async () => {
     machine.run({ ...qwen, state: 'Z' });
     expect((await table()).models).toEqual([]);
   });
 
-  it('tells of a router without models when it is asked for, as long as it is the same process', async () => {
+  it('has a requested router without models while it is the same process', async () => {
     expect((await table([ROUTER])).parents).toEqual([{ ...ROUTER, listens: [8080] }]);
     expect((await table([{ ...ROUTER, startTicks: 49 }])).parents).toEqual([]);
   });
 
-  it('finds in the end what took the number of a process that was known as another', async () => {
+  it('finds a model with the reused pid of a known process within 60 tables', async () => {
     machine.run({ pid: 401, parent: 1, startTicks: 40, args: ['cron'] });
     for (let round = 0; round < 4; round += 1) await table();
     machine.run(qwen);
@@ -92,15 +92,15 @@ describe('the table of processes', () => {
     expect(rounds).toBeLessThan(60);
   });
 
-  it('does not take a socket of somebody else for the router’s', async () => {
+  it('does not attribute the socket of another process to the router', async () => {
     machine.run(qwen);
     machine.listen({ 8080: 777 });
     expect((await table()).parents).toEqual([{ ...ROUTER, listens: [] }]);
   });
 });
 
-describe('what processes use', () => {
-  it('is told of those that are still the same', async () => {
+describe('process usage', () => {
+  it('is read only from the same process', async () => {
     machine.run({ ...qwen, residentBytes: 600 * MIB, cpuTicks: 250 });
     const gone = { ...asModel, pid: 402 };
     const other = { ...asModel, startTicks: 59 };

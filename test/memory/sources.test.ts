@@ -3,13 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { systemClock } from '../../src/lib/clock.ts';
-import { createAmdgpu } from '../../src/memory/amdgpu.ts';
+import { createAmdgpu, createIntel } from '../../src/memory/drm-cards.ts';
 import { createDrmFdinfo } from '../../src/memory/drm-fdinfo.ts';
 import { createHost } from '../../src/memory/host.ts';
-import { createIntel } from '../../src/memory/intel.ts';
 import { createNvidiaSmi } from '../../src/memory/nvidia-smi.ts';
 import { createProcesses } from '../../src/memory/processes.ts';
-import { askSource, type Source } from '../../src/memory/source.ts';
+import { readSource, type Source } from '../../src/memory/source.ts';
 import { asNobody } from '../support/as-nobody.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { aMachine, modelArgs } from '../support/machine.ts';
@@ -22,7 +21,7 @@ const MIB = 1024 * 1024;
 const never = new AbortController().signal;
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A root in which this folder is there, and closed to everybody but root. */
+/** A root whose folder at this path only the user root can read. */
 function closed(path: string): string {
   const root = mkdtempSync(join(folder, 'closed-'));
   mkdirSync(join(root, path), { recursive: true });
@@ -31,11 +30,11 @@ function closed(path: string): string {
   return root;
 }
 
-/** A root in which this file holds something else. */
+/** A root whose file at this path has unexpected content. */
 function nonsense(path: string): string {
   const root = mkdtempSync(join(folder, 'nonsense-'));
   chmodSync(root, 0o755);
-  writeFileSync(join(root, path), 'not what anybody expects');
+  writeFileSync(join(root, path), 'unexpected');
   return root;
 }
 
@@ -50,15 +49,14 @@ interface Case {
   fault: RegExp;
 }
 
-/** What every source keeps to, whatever it reads. */
 describe.each<[string, Case]>([
   [
     'nvidia-smi',
     {
       create: (root) => createNvidiaSmi(join(root, 'nvidia-smi'), systemClock),
-      nothing: { devices: [], holdings: [] },
+      nothing: { devices: [], processes: [] },
       spoiled: () => nonsense('nvidia-smi'),
-      fault: /^it cannot be started \(EACCES\)$/,
+      fault: /^cannot start: EACCES$/,
     },
   ],
   [
@@ -67,7 +65,7 @@ describe.each<[string, Case]>([
       create: createAmdgpu,
       nothing: [],
       spoiled: () => closed('class/drm'),
-      fault: /class\/drm cannot be read \(EACCES\)$/,
+      fault: /^cannot read .*class\/drm: EACCES$/,
     },
   ],
   [
@@ -76,7 +74,7 @@ describe.each<[string, Case]>([
       create: createIntel,
       nothing: [],
       spoiled: () => closed('class/drm'),
-      fault: /class\/drm cannot be read \(EACCES\)$/,
+      fault: /^cannot read .*class\/drm: EACCES$/,
     },
   ],
   [
@@ -87,7 +85,7 @@ describe.each<[string, Case]>([
       nothing: [],
       spoiled: () => closed('7/fdinfo'),
       fault:
-        /7\/fdinfo cannot be read \(EACCES\): run as llama-server's user, as root or with CAP_SYS_PTRACE$/,
+        /^cannot read .*7\/fdinfo: EACCES\. Run the exporter as llama-server's user, as root or with CAP_SYS_PTRACE$/,
     },
   ],
   [
@@ -96,7 +94,7 @@ describe.each<[string, Case]>([
       create: createHost,
       nothing: undefined,
       spoiled: () => nonsense('meminfo'),
-      fault: /meminfo does not tell MemTotal and MemAvailable$/,
+      fault: /meminfo lacks MemTotal or MemAvailable$/,
     },
   ],
   [
@@ -106,18 +104,18 @@ describe.each<[string, Case]>([
       question: [],
       nothing: { models: [], parents: [] },
       spoiled: () => closed('.'),
-      fault: /cannot be read \(EACCES\): give --path.procfs the machine's \/proc$/,
+      fault: /^cannot read .*: EACCES\. Set --path.procfs to the machine's \/proc$/,
     },
   ],
 ])('the source %s', (name, { create, question, nothing, spoiled, fault }) => {
-  it('bears its name, and finds nothing where nothing is', async () => {
+  it('has its name, and finds nothing if there is nothing', async () => {
     const source = create(join(folder, 'nowhere'));
     expect(source.name).toBe(name);
     expect(source.nothing).toEqual(nothing);
     expect(await ask(source, question)).toEqual({ ok: true, value: nothing });
   });
 
-  it('says in words what it could not read', async () => {
+  it('reports what it cannot read', async () => {
     const source = create(spoiled());
     expect(await asNobody(() => ask(source, question))).toEqual({
       ok: false,
@@ -126,30 +124,34 @@ describe.each<[string, Case]>([
   });
 });
 
-describe('a source that gives no answer', () => {
+describe('a source that does not respond', () => {
   const silent: Source<string> = {
     name: 'silent',
     nothing: 'nothing',
-    whenLate: ': kick it',
+    timeoutHint: '; check it',
     read: () => new Promise(() => {}),
   };
 
-  it('is waited for as long as it may take, and then is a fault', async () => {
+  it('is a fault after the timeout', async () => {
     const ending = new AbortController();
-    const asked = await askSource(silent, undefined, {
+    const asked = await readSource(silent, undefined, {
       timeoutMs: 20,
       clock: systemClock,
       ending: ending.signal,
     });
     expect(asked).toEqual({
       facts: 'nothing',
-      report: { collector: 'silent', seconds: expect.any(Number), fault: 'no answer within 0.02 s: kick it' },
+      report: {
+        collector: 'silent',
+        seconds: expect.any(Number),
+        fault: 'no response within 0.02 s; check it',
+      },
     });
   });
 
-  it('is not waited for when all is to end', async () => {
+  it('is cancelled at the end', async () => {
     const ending = new AbortController();
-    const asked = askSource(silent, undefined, {
+    const asked = readSource(silent, undefined, {
       timeoutMs: 60_000,
       clock: systemClock,
       ending: ending.signal,
@@ -163,7 +165,7 @@ describe('nvidia-smi', () => {
   const read = (recording: string, signal = never) =>
     createNvidiaSmi(playRecording(recording), systemClock).read(undefined, signal);
 
-  it('tells of several cards and who computes on them', async () => {
+  it('reads several cards and the processes on them', async () => {
     expect(await read('two-cards')).toEqual({
       ok: true,
       value: {
@@ -181,7 +183,7 @@ describe('nvidia-smi', () => {
             ...{ totalBytes: 49_140 * MIB, usedBytes: 8211 * MIB, unified: false, divided: false },
           },
         ],
-        holdings: [
+        processes: [
           { uuid: 'GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10', pid: 4101, bytes: 18_022 * MIB },
           { uuid: 'GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10', pid: 2210, bytes: 2318 * MIB },
           { uuid: 'GPU-a1b2c3d4-0e1f-4a2b-9c3d-4e5f60718293', pid: 4101, bytes: 5120 * MIB },
@@ -194,45 +196,45 @@ describe('nvidia-smi', () => {
   it.each([
     [
       'driver-mismatch',
-      'it ended with 18: Failed to initialize NVML: Driver/library version mismatch NVML library version: 570.195',
+      'exited with 18: Failed to initialize NVML: Driver/library version mismatch NVML library version: 570.195',
     ],
     [
       'no-driver',
-      "it ended with 9: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.",
+      "exited with 9: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.",
     ],
     [
       'lost',
-      'it ended with 15: Unable to determine the device handle for GPU0000:0A:00.0: GPU is lost. Reboot the system to recover this GPU',
+      'exited with 15: Unable to determine the device handle for GPU0000:0A:00.0: GPU is lost. Reboot the system to recover this GPU',
     ],
     [
       'other-words',
-      'it printed what is no line of its CSV: NVIDIA-SMI 535.120                Driver Version: 537.58       CUDA Version: 12.2',
+      'unexpected output: NVIDIA-SMI 535.120                Driver Version: 537.58       CUDA Version: 12.2',
     ],
-    ['flood', 'it printed without end and was killed'],
-  ])('%s: passes on what the driver says', async (recording, fault) => {
+    ['flood', 'killed because it printed more than 1 MiB'],
+  ])('%s: has the message of the driver as fault', async (recording, fault) => {
     expect(await read(recording)).toEqual({ ok: false, fault });
   });
 
-  it('has nothing where the driver finds no card', async () => {
-    expect(await read('no-devices')).toEqual({ ok: true, value: { devices: [], holdings: [] } });
+  it('finds nothing if the driver finds no card', async () => {
+    expect(await read('no-devices')).toEqual({ ok: true, value: { devices: [], processes: [] } });
   });
 
-  it('is killed when it hangs, and started again the next time', async () => {
+  it('is killed when it hangs, and starts again the next time', async () => {
     const source = createNvidiaSmi(playRecording('hang'), systemClock);
     for (let round = 0; round < 2; round += 1) {
       const patience = new AbortController();
       const reading = source.read(undefined, patience.signal);
       setTimeout(() => patience.abort(), 100);
-      expect(await reading).toEqual({ ok: false, fault: 'it was ended by SIGKILL' });
+      expect(await reading).toEqual({ ok: false, fault: 'killed by SIGKILL' });
     }
   });
 });
 
-describe('cards of DRM', () => {
+describe('DRM cards', () => {
   const amd = async (tree: string) => createAmdgpu(join(SYSFS, tree)).read(undefined, never);
   const intel = async (tree: string) => createIntel(join(SYSFS, tree)).read(undefined, never);
 
-  it('two Radeons: by their own names and numbers, connectors left out', async () => {
+  it('two Radeons: with their names and numbers, without connectors', async () => {
     const first = { gpu: '0', uuid: '7f3a1c9b20e4d615', name: 'AMD 1002:744C', pciAddress: '0000:03:00.0' };
     const second = {
       gpu: '1',
@@ -251,7 +253,7 @@ describe('cards of DRM', () => {
     });
   });
 
-  it('an APU: what is its own, and what it uses of the machine’s', async () => {
+  it('an APU: with both pools', async () => {
     const card = { gpu: '1', uuid: '0000:c5:00.0', name: 'AMD 1002:1586', pciAddress: '0000:c5:00.0' };
     expect(await amd('strix-halo')).toEqual({
       ok: true,
@@ -262,7 +264,7 @@ describe('cards of DRM', () => {
     });
   });
 
-  it('Intel: at most how large it is, never how full', async () => {
+  it('Intel: without used memory', async () => {
     const arc = { gpu: '0', uuid: '0000:03:00.0', name: 'Intel 8086:E20B', pciAddress: '0000:03:00.0' };
     const own = { gpu: '1', uuid: '0000:00:02.0', name: 'Intel 8086:4680', pciAddress: '0000:00:02.0' };
     expect(await intel('arc')).toEqual({
@@ -276,14 +278,14 @@ describe('cards of DRM', () => {
     });
   });
 
-  it.each(['old-radeon', 'nvidia'])('%s: nothing, for its driver tells nothing there', async (tree) => {
+  it.each(['old-radeon', 'nvidia'])('%s: nothing, because the driver reports nothing there', async (tree) => {
     expect([await amd(tree), await intel(tree)]).toEqual([
       { ok: true, value: [] },
       { ok: true, value: [] },
     ]);
   });
 
-  it('a process holds what its clients hold', async () => {
+  it('a process has the allocations of its clients', async () => {
     const machine = aMachine();
     machine.run({ pid: 7, args: modelArgs('qwen', 1), fdinfo: ['plain-file', 'amdgpu', 'amdgpu', 'xe'] });
     expect(await createDrmFdinfo(machine.procfs).read([7, 8], never)).toEqual({
@@ -297,19 +299,19 @@ describe('cards of DRM', () => {
   });
 });
 
-it('a program that is not there is not killed: the signal would hit our own process group', async () => {
+it('a missing program is not killed: the signal would go to the process group of the exporter', async () => {
   const patience = new AbortController();
   const reading = createNvidiaSmi('/nowhere/nvidia-smi', systemClock).read(undefined, patience.signal);
   patience.abort();
   expect((await reading).ok).toBe(true);
 });
 
-it('a program that cannot even be asked for is a fault', async () => {
+it('a program name with a zero byte is a fault', async () => {
   const read = await createNvidiaSmi('nvidia\0smi', systemClock).read(undefined, never);
-  expect(read).toEqual({ ok: false, fault: 'it cannot be started (ERR_INVALID_ARG_VALUE)' });
+  expect(read).toEqual({ ok: false, fault: 'cannot start: ERR_INVALID_ARG_VALUE' });
 });
 
-it('a program that is killed leaves nothing running', async () => {
+it('a killed program leaves nothing running', async () => {
   const patience = new AbortController();
   const before = process.getActiveResourcesInfo().filter((name) => name === 'ProcessWrap').length;
   const reading = createNvidiaSmi(playRecording('hang'), systemClock).read(undefined, patience.signal);

@@ -1,7 +1,7 @@
 import type { MemoryReading } from '../../src/memory/reading.ts';
 
-/** A reading in which nothing was found, but for what is given. */
+/** An empty reading with these values. */
 export function aReading(more: Partial<MemoryReading> = {}): MemoryReading {
-  const at = 1_700_000_000_000;
-  return { at, begunAt: at, reports: [], gpus: [], models: [], here: [], hidden: [], ...more };
+  const at = 5_000_000;
+  return { at, reports: [], gpus: [], models: [], here: [], hidden: [], ...more };
 }

@@ -19,7 +19,6 @@ export const GUARD_RULES = {
 /** A machine whose memory is not measured. */
 export const NO_MEMORY: Memory = {
   reading: () => undefined,
-  version: () => 0,
   fresh: async () => undefined,
   ofRouter: () => undefined,
   stop: async () => {},

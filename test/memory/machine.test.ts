@@ -1,0 +1,205 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { systemClock } from '../../src/lib/clock.ts';
+import { createMachine } from '../../src/memory/machine.ts';
+import { type Memory, startMemory } from '../../src/memory/memory.ts';
+import type { RouterView } from '../../src/memory/parents.ts';
+import type { MemoryReading } from '../../src/memory/reading.ts';
+import { playRecording } from '../support/fake-nvidia-smi.ts';
+import { aMachine, type Machine, type MadeProcess, modelArgs } from '../support/machine.ts';
+
+const MIB = 1024 * 1024;
+let machine: Machine;
+let memory: Memory | undefined;
+
+beforeEach(() => {
+  machine = aMachine();
+});
+afterEach(async () => {
+  await memory?.stop();
+  machine.remove();
+});
+
+const model = (id: string) => ({ id, aliases: [], isRunning: true });
+const BOX: RouterView = {
+  name: 'box',
+  url: 'http://localhost:8080',
+  local: 'auto',
+  models: [model('qwen'), model('gemma')],
+};
+
+/** Runs the models of a router as processes 4101 and 4150, which are in the recordings. */
+function runModels(more: Partial<MadeProcess> = {}): void {
+  machine.listen({ 8080: 31 });
+  machine.run({ pid: 4100, startTicks: 10, args: ['llama-server'], sockets: [31] });
+  const child = { parent: 4100, residentBytes: 700 * MIB, cpuTicks: 150, ...more };
+  machine.run({ pid: 4101, startTicks: 20, args: modelArgs('qwen', 40_001), ...child });
+  machine.run({ pid: 4150, startTicks: 30, args: modelArgs('gemma', 40_002), ...child });
+}
+
+function start(nvidiaSmi: string, timeoutMs: number, sysfs = machine.sysfs): Memory {
+  const { procfs } = machine;
+  const measure = createMachine({ procfs, sysfs, nvidiaSmi, timeoutMs, routers: () => [BOX] }, systemClock);
+  return startMemory({ measure, intervalMs: 60_000, timeoutMs }, systemClock);
+}
+
+async function read(
+  nvidiaSmi = '',
+  { timeoutMs = 5000, sysfs = machine.sysfs } = {},
+): Promise<MemoryReading> {
+  memory = start(nvidiaSmi, timeoutMs, sysfs);
+  const reading = await memory.fresh(10_000);
+  if (!reading) throw new Error('no reading');
+  return reading;
+}
+
+const faultsIn = ({ reports }: MemoryReading) =>
+  Object.fromEntries(reports.flatMap(({ collector, fault }) => (fault ? [[collector, fault]] : [])));
+
+const used = { residentBytes: 700 * MIB, cpuSeconds: 1.5 };
+
+describe('a machine', () => {
+  it('without a GPU has the usage of its models, and no fault', async () => {
+    runModels();
+    const { at: _, reports, ...found } = await read('/nowhere/nvidia-smi');
+    expect(found).toEqual({
+      gpus: [],
+      models: [
+        { router: 'box', model: 'qwen', ...used, gpus: [] },
+        { router: 'box', model: 'gemma', ...used, gpus: [] },
+      ],
+      here: ['box'],
+      hidden: [],
+    });
+    expect(reports.map(({ collector, fault }) => [collector, fault])).toEqual(
+      ['nvidia-smi', 'amdgpu', 'intel', 'drm-fdinfo', 'processes', 'host'].map((name) => [name, undefined]),
+    );
+    expect(memory?.ofRouter('box')).toBeUndefined();
+  });
+
+  it('with two cards: a model on both, and other processes', async () => {
+    runModels();
+    const { gpus, models } = await read(playRecording('two-cards'));
+    const [first, second] = [
+      'GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10',
+      'GPU-a1b2c3d4-0e1f-4a2b-9c3d-4e5f60718293',
+    ];
+    expect(gpus.map(({ uuid, unownedBytes = -1 }) => [uuid, unownedBytes / MIB])).toEqual([
+      [first, 21_050 - 18_022],
+      [second, 8211 - 5120 - 2600],
+    ]);
+    expect(models.map(({ gpus }) => gpus.map(({ uuid, bytes }) => [uuid, bytes / MIB]))).toEqual([
+      [
+        [first, 18_022],
+        [second, 5120],
+      ],
+      [[second, 2600]],
+    ]);
+    const box = memory?.ofRouter('box');
+    expect([
+      box?.usedBytes,
+      box?.totalBytes,
+      box?.ofModel('qwen'),
+      box?.ofModel('gemma'),
+      box?.ofModel('other'),
+    ]).toEqual([
+      (21_050 + 8211) * MIB,
+      (24_576 + 49_140) * MIB,
+      (18_022 + 5120) * MIB,
+      2600 * MIB,
+      undefined,
+    ]);
+    expect(memory?.ofRouter('attic')).toBeUndefined();
+  });
+
+  it('with a divided card: a model on two instances', async () => {
+    runModels();
+    const { gpus, models } = await read(playRecording('mig'));
+    expect(gpus.map(({ unownedBytes = -1 }) => unownedBytes / MIB)).toEqual([
+      0,
+      34_076 - 14_353 - 9813 - 9871,
+    ]);
+    expect(models.map(({ gpus }) => gpus.map(({ bytes }) => bytes / MIB))).toEqual([[14_353 + 9813], [9871]]);
+  });
+
+  it('with a divided card of which only an instance is visible: its share is known, the card is not', async () => {
+    runModels();
+    const { gpus, models } = await read(playRecording('mig-instances'));
+    const uuid = 'GPU-66666666-7777-8888-9999-aaaaaaaaaaaa';
+    expect(gpus).toEqual([{ gpu: '0', uuid, name: 'NVIDIA A100-SXM4-40GB', pool: 'vram' }]);
+    expect(models[0]?.gpus).toEqual([
+      { uuid: 'MIG-b60fa3b1-24b6-5b8e-9a5c-1c2d3e4f5a6b', pool: 'vram', bytes: 14_353 * MIB },
+    ]);
+  });
+
+  it('with a GPU that shares system memory: the pool is system memory', async () => {
+    runModels();
+    const { gpus, models } = await read(playRecording('gb10'));
+    expect(gpus).toEqual([
+      {
+        ...{ gpu: '0', uuid: 'GPU-2dee1e25-b3b5-007e-2b55-79f2d0f2ebe5', name: 'NVIDIA GB10', pool: 'host' },
+        ...{ totalBytes: 65_536_000 * 1024, usedBytes: 32_768_000 * 1024, unownedBytes: 0 },
+      },
+    ]);
+    expect(models.map(({ gpus }) => gpus.map(({ pool, bytes }) => [pool, bytes / MIB]))).toEqual([
+      [['host', 61_440]],
+      [],
+    ]);
+  });
+
+  it('with the driver model of Windows: usage without attribution', async () => {
+    runModels();
+    const { gpus, models } = await read(playRecording('wddm'));
+    expect(gpus).toMatchObject([{ totalBytes: 10_240 * MIB, usedBytes: 7935 * MIB }]);
+    expect(gpus[0]?.unownedBytes).toBeUndefined();
+    expect(models.map(({ gpus }) => gpus)).toEqual([[], []]);
+  });
+
+  it('with an APU: models are in the pool gtt', async () => {
+    runModels({ fdinfo: ['amdgpu-6.13'] });
+    const strixHalo = aMachine({ sysfs: 'strix-halo' });
+    const { gpus, models } = await read('', { sysfs: strixHalo.sysfs });
+    strixHalo.remove();
+    expect(gpus.map(({ pool, usedBytes, unownedBytes }) => [pool, usedBytes, unownedBytes])).toEqual([
+      ['vram', 170_479_616, 170_479_616 - 2 * 64 * MIB],
+      ['gtt', 64_424_509_440, 0],
+    ]);
+    expect(models[0]?.gpus.map(({ pool, bytes }) => [pool, bytes / MIB])).toEqual([
+      ['vram', 64],
+      ['gtt', 60_928],
+    ]);
+  });
+
+  it('while the driver hangs: a fault within the timeout, and all other readings', async () => {
+    runModels();
+    const startedAt = performance.now();
+    const reading = await read(playRecording('hang'), { timeoutMs: 300 });
+    expect(performance.now() - startedAt).toBeLessThan(3000);
+    expect(faultsIn(reading)).toEqual({
+      'nvidia-smi':
+        'no response within 0.3 s; nvidia-smi is killed. The driver may hang: check `dmesg | grep -i nvrm`',
+    });
+    expect(reading.gpus).toEqual([]);
+    expect(reading.models).toMatchObject([used, used]);
+  });
+
+  it('while the driver fails: no cards of that driver', async () => {
+    runModels();
+    const reading = await read(playRecording('driver-mismatch'));
+    expect(reading.gpus).toEqual([]);
+    expect(Object.keys(faultsIn(reading))).toEqual(['nvidia-smi']);
+  });
+
+  it('of a router whose processes are not visible: hidden, and unattributed memory is unknown', async () => {
+    const { gpus, models, here, hidden } = await read(playRecording('two-cards'));
+    expect([models, here, hidden]).toEqual([[], ['box'], ['box']]);
+    for (const gpu of gpus) expect(gpu.unownedBytes).toBeUndefined();
+  });
+
+  it('stops at once, even while a source hangs', async () => {
+    memory = start(playRecording('hang'), 60_000);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const startedAt = performance.now();
+    await memory.stop();
+    expect(performance.now() - startedAt).toBeLessThan(1000);
+  });
+});
