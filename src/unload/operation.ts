@@ -21,9 +21,7 @@ export interface RouterRun extends RouterRequest {
   /** A part of the report. */
   result: RouterResult;
   /** Patterns of the request that match no model here; undefined until the models to unload are chosen. */
-  unmatched: readonly string[] | undefined;
-  /** Nothing more will happen on this router. */
-  ended: boolean;
+  unmatched?: readonly string[];
   /** Aborted when busy models are no longer waited for; its reason says why. */
   stopWaiting: AbortController;
   onResult: OnResult;
@@ -48,8 +46,6 @@ export function createOperation(
     (router): RouterRun => ({
       ...router,
       result: { router: router.control.state.name, models: [] },
-      unmatched: undefined,
-      ended: false,
       stopWaiting: new AbortController(),
       onResult,
     }),
@@ -138,18 +134,22 @@ export function subsumes(
   requested: readonly RouterRequest[],
   now: number,
 ): boolean {
-  if (running.report.outcome !== null || running.request.dryRun || requested.length === 0) return false;
+  if (running.request.dryRun || requested.length === 0) return false;
   return requested.every(({ control: { state }, request }) => {
     const run = running.runs.find(({ control }) => control.state.name === state.name);
     if (run === undefined || !isAtLeastAsStrong(run.request, request)) return false;
-    if (run.unmatched === undefined && !run.ended) {
-      // Still queued: it will plan on the state at that time, as the new request would, unless a guard refuses it.
+    if (isQueued(run)) {
+      // It will plan on the state at that time, as the new request would, unless a guard refuses it.
       return isGuardedNoMore(run.request, request) && selectsTheSame(run.request, request);
     }
     const pending = run.result.models.flatMap(({ model, result }) => (result === null ? [model] : []));
     const { unload } = planUnload([...state.models.values()], request.selection, now);
     return unload.every((model) => pending.includes(model));
   });
+}
+
+function isQueued({ unmatched, result: { fault, refused } }: RouterRun): boolean {
+  return unmatched === undefined && !fault && !refused;
 }
 
 function isAtLeastAsStrong(running: UnloadRequest, requested: UnloadRequest): boolean {

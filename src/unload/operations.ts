@@ -2,13 +2,14 @@ import { z } from 'zod';
 import type { RouterControl } from '../fleet/router-control.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createLimit, type Limit } from '../lib/concurrency.ts';
-import { createListeners } from '../lib/listeners.ts';
+import { createListeners, type Listeners } from '../lib/listeners.ts';
 import type { StatePart } from '../state/keep-state.ts';
 import type { Guards } from './guards.ts';
 import {
   createOperation,
   finishOperation,
   type OnResult,
+  type RouterRequest,
   type RouterRun,
   type RunningOperation,
   reportOf,
@@ -37,9 +38,9 @@ export interface Operations {
   list(): readonly Operation[];
   get(id: string): Operation | undefined;
   /** Called with each finished operation. */
-  onEnd(listener: (operation: Operation, request: UnloadRequest) => void): void;
+  onEnd(listener: (operation: Operation, request: UnloadRequest) => void): () => void;
   /** Called when an operation begins to act on a router; not for dry runs and refusals. */
-  onBegin(listener: (router: string, request: UnloadRequest) => void): void;
+  onBegin(listener: (router: string, request: UnloadRequest) => void): () => void;
   /** Adds finished operations of an earlier process, the newest first. */
   restore(operations: readonly Operation[]): void;
   /** Stops waiting for busy models, and two seconds later for the rest; resolves when nothing runs any more. */
@@ -66,39 +67,42 @@ const MAX_QUEUED = 8;
 /** How long ordered unloads are still watched when the service stops: most models take less. */
 const STOP_TIMEOUT_MS = 2000;
 
-interface Registry {
-  parts: OperationsParts;
+interface Running extends Omit<Started, 'joined'> {
+  operation: RunningOperation;
+}
+
+interface Registry extends OperationsParts {
   /** Per router; absent when nothing runs there. */
   queues: Map<string, Limit>;
   /** By id, in the order of their start. */
-  running: Map<string, { operation: RunningOperation; done: Promise<Operation> }>;
+  running: Map<string, Running>;
   finished: Operation[];
-  ended: ReturnType<typeof createListeners<[Operation, UnloadRequest]>>;
-  begun: ReturnType<typeof createListeners<[string, UnloadRequest]>>;
+  ended: Listeners<[Operation, UnloadRequest]>;
+  begun: Listeners<[string, UnloadRequest]>;
   stopping: boolean;
   stopWatching: AbortController;
 }
 
 export function createOperations(parts: OperationsParts): Operations {
+  const running: Registry['running'] = new Map();
+  const finished: Operation[] = [];
   const registry: Registry = {
-    parts,
+    ...parts,
     queues: new Map(),
-    running: new Map(),
-    finished: [],
+    running,
+    finished,
     ended: createListeners(),
     begun: createListeners(),
     stopping: false,
     stopWatching: new AbortController(),
   };
-  const { running, finished, ended, begun } = registry;
-  const runningReports = () =>
-    [...running.values()].map((each) => reportOf(each.operation, parts.clock.now())).toReversed();
+  const list = () => [...[...running.values()].map(({ report }) => report()).toReversed(), ...finished];
   return {
     start: (request, onResult) => start(registry, request, onResult),
-    list: () => [...runningReports(), ...finished],
-    get: (id) => [...runningReports(), ...finished].find((each) => each.id === id),
-    onEnd: (listener) => void ended.add((event) => listener(...event)),
-    onBegin: (listener) => void begun.add((event) => listener(...event)),
+    list,
+    get: (id) => list().find((each) => each.id === id),
+    onEnd: (listener) => registry.ended.add((event) => listener(...event)),
+    onBegin: (listener) => registry.begun.add((event) => listener(...event)),
     restore(operations) {
       finished.push(...operations);
       finished.splice(MAX_FINISHED);
@@ -108,48 +112,29 @@ export function createOperations(parts: OperationsParts): Operations {
 }
 
 function start(registry: Registry, request: UnloadRequest, onResult?: OnResult): Started {
-  const { parts, running } = registry;
-  const { clock } = parts;
-  const requested = parts
-    .controls()
+  const { controls, keep, clock, running } = registry;
+  const requested = controls()
     .filter(({ state: { name } }) => request.routers.length === 0 || request.routers.includes(name))
-    .map((control) => ({ control, request: withKeep(request, parts.keep(control.state.name)) }));
+    .map((control) => ({ control, request: withKeep(request, keep(control.state.name)) }));
   if (!request.dryRun) {
     const same = [...running.values()].find(({ operation }) => subsumes(operation, requested, clock.now()));
-    if (same) return startedOf(registry, same, true);
-  }
-  if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) {
-    preempt(
-      registry,
-      requested.map(({ control }) => control.state.name),
-    );
+    if (same) return { id: same.id, joined: true, report: same.report, done: same.done };
+    if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) preempt(registry, requested);
   }
   const operation = createOperation(request, requested, clock, onResult);
   if (registry.stopping) stopWaiting(operation);
-  const entry = { operation, done: runAll(registry, operation) };
-  running.set(operation.report.id, entry);
-  return startedOf(registry, entry, false);
+  const { id } = operation.report;
+  const report = () => reportOf(operation, clock.now());
+  const done = runAll(registry, operation);
+  running.set(id, { operation, id, report, done });
+  return { id, joined: false, report, done };
 }
 
-function startedOf(
-  { parts }: Registry,
-  { operation, done }: { operation: RunningOperation; done: Promise<Operation> },
-  joined: boolean,
-): Started {
-  return {
-    id: operation.report.id,
-    joined,
-    report: () => reportOf(operation, parts.clock.now()),
-    done,
-  };
-}
-
-/** Ends the wait for busy models of all operations on these routers, so that a forced request need not queue for it. */
-function preempt({ running }: Registry, routers: readonly string[]): void {
-  for (const { operation } of running.values()) {
-    for (const { control, stopWaiting } of operation.runs) {
-      if (routers.includes(control.state.name)) stopWaiting.abort('preempted by a forced request');
-    }
+/** Ends the wait for busy models on these routers, so that a forced request need not queue behind it. */
+function preempt({ running }: Registry, requested: readonly RouterRequest[]): void {
+  const routers = requested.map(({ control }) => control.state.name);
+  for (const run of [...running.values()].flatMap(({ operation }) => operation.runs)) {
+    if (routers.includes(run.result.router)) run.stopWaiting.abort('preempted by a forced request');
   }
 }
 
@@ -160,46 +145,38 @@ function stopWaiting({ runs }: RunningOperation): void {
 }
 
 async function runAll(registry: Registry, operation: RunningOperation): Promise<Operation> {
-  const { parts, running, finished, ended } = registry;
-  const { request, runs, report } = operation;
+  const { controls, clock, running, finished, ended } = registry;
+  const { request, runs } = operation;
   // Guards judge now and not when the run leaves the queue: parts of one alert must not stop each other.
   const granted = runs.filter((run) => isGranted(registry, run) || request.dryRun);
   await Promise.all(granted.map((run) => runInQueue(registry, run)));
-  const now = parts.clock.now();
-  finishOperation(
-    operation,
-    parts.controls().map(({ state }) => state.name),
-    now,
-  );
+  const routers = controls().map(({ state }) => state.name);
+  finishOperation(operation, routers, clock.now());
+  const report = reportOf(operation, clock.now());
   running.delete(report.id);
-  const final = reportOf(operation, now);
-  finished.unshift(final);
+  finished.unshift(report);
   finished.splice(MAX_FINISHED);
-  ended.tell([final, request]);
-  return final;
+  ended.tell([report, request]);
+  return report;
 }
 
 /** Whether the guards let the run act; a refused dry run still reports what would be done. */
-function isGranted({ parts }: Registry, run: RouterRun): boolean {
-  const refusal = parts.guards.judge(run.result.router, run.request);
-  if (refusal === undefined) return true;
-  run.result.refused = refusal;
-  run.ended = !run.request.dryRun;
-  return false;
+function isGranted({ guards }: Registry, { result, request }: RouterRun): boolean {
+  const refusal = guards.judge(result.router, request);
+  if (refusal) result.refused = refusal;
+  return refusal === undefined;
 }
 
 async function runInQueue(registry: Registry, run: RouterRun): Promise<void> {
-  const { parts, queues, begun, stopWatching } = registry;
+  const { guards, queues, begun, clock, stopWatching, measure = async () => undefined } = registry;
   const { request, result } = run;
   const { router } = result;
-  const { clock, measure = async () => undefined } = parts;
   const context: RunContext = { clock, measure, stopWatching: stopWatching.signal };
   if (request.dryRun) return runOnRouter(run, context);
   const queue = queues.get(router) ?? createLimit(1);
   if (queue.size() > MAX_QUEUED) {
     const detail = `${MAX_QUEUED} requests are already queued on this router`;
     result.refused = { reason: 'in_progress', detail, retry_after_seconds: 30 };
-    run.ended = true;
     return;
   }
   queues.set(router, queue);
@@ -207,16 +184,16 @@ async function runInQueue(registry: Registry, run: RouterRun): Promise<void> {
     begun.tell([router, request]);
     await runOnRouter(run, context);
     const models = unloadedModels(result);
-    if (models.length > 0) parts.guards.recordUnload(router, request, models);
+    if (models.length > 0) guards.recordUnload(router, request, models);
   });
   if (queue.size() === 0) queues.delete(router);
 }
 
 async function stop(registry: Registry): Promise<void> {
-  const { parts, running, stopWatching } = registry;
+  const { running, clock, stopWatching } = registry;
   registry.stopping = true;
   for (const { operation } of running.values()) stopWaiting(operation);
-  const cancel = parts.clock.after(STOP_TIMEOUT_MS, () => stopWatching.abort(SHUTTING_DOWN));
+  const cancel = clock.after(STOP_TIMEOUT_MS, () => stopWatching.abort(SHUTTING_DOWN));
   await Promise.all([...running.values()].map(({ done }) => done));
   cancel();
 }

@@ -31,7 +31,6 @@ export async function runOnRouter(run: RouterRun, context: RunContext): Promise<
   const { state } = control;
   if (state.up) await runOnReachable(run, context);
   else result.fault = state.fault ?? { kind: 'timeout', message: `${state.url} has not answered yet` };
-  run.ended = true;
 }
 
 async function runOnReachable(run: RouterRun, context: RunContext): Promise<void> {

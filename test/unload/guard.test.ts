@@ -65,138 +65,63 @@ describe('a request', () => {
   });
 });
 
-/** The loops that are detected in these events. */
-function story(...events: [minute: number, what: 'alert' | 'person' | 'back', ...models: string[]][]) {
+/**
+ * The loops that are detected: minute, length of the pause in minutes, models. Events are separated by commas:
+ * minute, `alert` or `person` (an unload) or `back` (a load), models.
+ */
+function loopsIn(events: string): string[] {
   let state = NO_HISTORY;
-  const loops: [minute: number, lasts: number, models: readonly string[]][] = [];
-  for (const [minute, what, ...models] of events) {
-    const at = NOW + minute * MINUTE;
-    if (what === 'back') {
-      for (const model of models) {
-        const next = afterLoad(state, model, at, RULES);
-        state = next.state;
-        if (next.loop) loops.push([minute, next.loop.ms / MINUTE, next.loop.models]);
-      }
-    } else {
+  const loops: string[] = [];
+  for (const event of events.split(', ')) {
+    const [minute, what, ...models] = event.split(' ');
+    const at = NOW + Number(minute) * MINUTE;
+    if (what !== 'back') {
       state = afterUnload(state, { trigger: what === 'alert' ? 'alertmanager' : 'api' }, models, at, RULES);
+      continue;
+    }
+    for (const model of models) {
+      const next = afterLoad(state, model, at, RULES);
+      state = next.state;
+      if (next.loop) loops.push([minute, next.loop.ms / MINUTE, ...next.loop.models].join(' '));
     }
   }
   return loops;
 }
 
-describe('a reload loop', () => {
-  it('is three automatic unloads in a row whose models came back within the window', () =>
-    expect(
-      story(
-        [0, 'alert', 'a'],
-        [1, 'back', 'a'],
-        [5, 'alert', 'a'],
-        [6, 'back', 'a'],
-        [10, 'alert', 'a', 'b'],
-        [11, 'back', 'b'],
-      ),
-    ).toEqual([[11, 10, ['a', 'b']]]));
-
-  it('is detected once, even when several models come back', () =>
-    expect(
-      story(
-        [0, 'alert', 'a', 'b'],
-        [1, 'back', 'a', 'b'],
-        [5, 'alert', 'a'],
-        [6, 'back', 'a'],
-        [10, 'alert', 'a', 'b'],
-        [11, 'back', 'a', 'b', 'a'],
-      ),
-    ).toEqual([[11, 10, ['a', 'b']]]));
-
-  it('pauses for longer each time, up to a limit', () =>
-    expect(
-      story(
-        ...[0, 5, 10, 25, 50, 100, 150].flatMap((minute) => [
-          [minute, 'alert', 'a'] as [number, 'alert', string],
-          [minute + 1, 'back', 'a'] as [number, 'back', string],
-        ]),
-      ).map(([minute, lasts]) => [minute, lasts]),
-    ).toEqual([
-      [11, 10],
-      [26, 20],
-      [51, 40],
-      [101, 45],
-      [151, 45],
-    ]));
-
-  it.each<[string, Parameters<typeof story>]>([
-    [
-      'not after two unloads',
-      [
-        [0, 'alert', 'a'],
-        [1, 'back', 'a'],
-        [5, 'alert', 'a'],
-        [6, 'back', 'a'],
-      ],
-    ],
-    [
-      'not when one unload in between lasted',
-      [
-        [0, 'alert', 'a'],
-        [1, 'back', 'a'],
-        [5, 'alert', 'a'],
-        [20, 'alert', 'a'],
-        [21, 'back', 'a'],
-        [25, 'alert', 'a'],
-        [26, 'back', 'a'],
-      ],
-    ],
-    [
-      'not when models come back after the window',
-      [
-        [0, 'alert', 'a'],
-        [11, 'back', 'a'],
-        [15, 'alert', 'a'],
-        [26, 'back', 'a'],
-        [30, 'alert', 'a'],
-        [41, 'back', 'a'],
-      ],
-    ],
-    [
-      'not when other models are loaded',
-      [
-        [0, 'alert', 'a'],
-        [1, 'back', 'b'],
-        [5, 'alert', 'a'],
-        [6, 'back', 'b'],
-        [10, 'alert', 'a'],
-        [11, 'back', 'b'],
-      ],
-    ],
-    [
-      'not from unloads by a person',
-      [
-        [0, 'person', 'a'],
-        [1, 'back', 'a'],
-        [5, 'person', 'a'],
-        [6, 'back', 'a'],
-        [10, 'person', 'a'],
-        [11, 'back', 'a'],
-      ],
-    ],
-  ])('%s', (_, events) => expect(story(...events)).toEqual([]));
-
-  it('is forgotten after an unload that lasted', () =>
-    expect(
-      story(
-        ...[0, 5, 10].flatMap((minute) => [
-          [minute, 'alert', 'a'] as [number, 'alert', string],
-          [minute + 1, 'back', 'a'] as [number, 'back', string],
-        ]),
-        [30, 'alert', 'a'],
-        ...[60, 65, 70].flatMap((minute) => [
-          [minute, 'alert', 'a'] as [number, 'alert', string],
-          [minute + 1, 'back', 'a'] as [number, 'back', string],
-        ]),
-      ).map(([minute, lasts]) => [minute, lasts]),
-    ).toEqual([
-      [11, 10],
-      [71, 10],
-    ]));
-});
+it.each([
+  [
+    'after three automatic unloads in a row whose models came back within the window',
+    '0 alert a, 1 back a, 5 alert a, 6 back a, 10 alert a b, 11 back b',
+    ['11 10 a b'],
+  ],
+  [
+    'once, even when several models come back',
+    '0 alert a b, 1 back a b, 5 alert a, 6 back a, 10 alert a b, 11 back a b a',
+    ['11 10 a b'],
+  ],
+  [
+    'with a longer pause each time, up to a limit',
+    '0 alert a, 1 back a, 5 alert a, 6 back a, 10 alert a, 11 back a, 25 alert a, 26 back a, ' +
+      '50 alert a, 51 back a, 100 alert a, 101 back a, 150 alert a, 151 back a',
+    ['11 10 a', '26 20 a', '51 40 a', '101 45 a', '151 45 a'],
+  ],
+  ['not after two unloads', '0 alert a, 1 back a, 5 alert a, 6 back a', []],
+  [
+    'not when one unload in between lasted',
+    '0 alert a, 1 back a, 5 alert a, 20 alert a, 21 back a, 25 alert a, 26 back a',
+    [],
+  ],
+  [
+    'not when models come back after the window',
+    '0 alert a, 11 back a, 15 alert a, 26 back a, 30 alert a, 41 back a',
+    [],
+  ],
+  ['not when other models are loaded', '0 alert a, 1 back b, 5 alert a, 6 back b, 10 alert a, 11 back b', []],
+  ['not from unloads by a person', '0 person a, 1 back a, 5 person a, 6 back a, 10 person a, 11 back a', []],
+  [
+    'with the first pause again after an unload that lasted',
+    '0 alert a, 1 back a, 5 alert a, 6 back a, 10 alert a, 11 back a, 30 alert a, ' +
+      '60 alert a, 61 back a, 65 alert a, 66 back a, 70 alert a, 71 back a',
+    ['11 10 a', '71 10 a'],
+  ],
+])('a reload loop is detected %s', (_, events, loops) => expect(loopsIn(events)).toEqual(loops));

@@ -360,6 +360,18 @@ describe('a second request', () => {
     expect((await finish(everywhere)).routers[1]?.models).toMatchObject([{ result: 'unloaded' }]);
   });
 
+  it('for a dry run neither joins nor preempts the running operation', async () => {
+    const { start, finish, attic, clock } = aFleet();
+    attic.doing.set('qwen', { kind: 'busy' });
+    const first = start({ routers: ['attic'] });
+    await clock.advance(1000);
+    const dryRun = start({ routers: ['attic'], whenBusy: 'force', dryRun: true });
+    expect([dryRun.joined, (await finish(dryRun)).outcome]).toEqual([false, 'dry_run']);
+    expect(first.report().routers[0]?.models[0]).toMatchObject({ model: 'qwen', result: null });
+    attic.doing.clear();
+    expect((await finish(first)).outcome).toBe('success');
+  });
+
   it('is refused when eight others are queued', async () => {
     const { start, finish, attic, clock } = aFleet();
     attic.doing.set('qwen', { kind: 'busy' });
