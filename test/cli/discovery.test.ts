@@ -25,7 +25,7 @@ beforeEach(() => rmSync(join(folder, 'bad.json'), { force: true }));
 
 const run = (command: string) => runProgram(command, '--config.file', config);
 const breakOne = () => writeFileSync(join(folder, 'bad.json'), '{}');
-const WHY = `bad.json is no list of mappings with 'targets' and 'labels', as file_sd has`;
+const WHY = `bad.json is not a list of mappings with 'targets' and 'labels', as in file_sd`;
 
 it('check-config reads discovery files', async () => {
   expect(await runProgram('check-config', config)).toMatchObject({

@@ -1,131 +1,127 @@
 import type { Config, DiscoveryConfig } from '../../config/schema.ts';
 import { type Clock, within } from '../../lib/clock.ts';
 import { createListeners } from '../../lib/listeners.ts';
-import { createGroup, type Findings, type Group } from './group.ts';
-import { createNames, type Names } from './names.ts';
-import { type Found, type Ignored, routersOf } from './routers.ts';
+import { createNameResolver, type NameResolver } from './name-resolver.ts';
+import { type IgnoredTarget, routersOf } from './routers.ts';
+import { type KnownTargets, type Lookup, lookUp } from './sources.ts';
 
-/** The configuration with the routers that were found, and how finding them goes. */
+/** The configuration with the discovered routers, and the state of discovery. */
 export interface Discovery {
-  /** The configuration that is followed; its `routers` are also those that were found. */
+  /** The followed configuration; its `routers` include the discovered ones. */
   readonly current: Config;
-  /** One entry for each group that has been looked for. */
+  /** The groups that have been looked up at least once. */
   groups(): readonly GroupState[];
-  /** Follows another configuration. Resolves when its groups have been looked for, or that takes too long. */
+  /** Follows another configuration. Resolves when its new groups are looked up, after six seconds at the latest. */
   follow(config: Config): Promise<void>;
-  /** Hears of every look that came to something else than the one before it. */
+  /** Called after every lookup whose result differs from the one before. */
   onChange(listener: (change: DiscoveryChange) => void): () => void;
   stop(): void;
 }
 
 export interface GroupState {
   readonly group: string;
-  /** Routers that it told of. */
+  /** Number of discovered routers. */
   readonly found: number;
-  /** Of these, those that are not followed. */
-  readonly ignored: readonly Ignored[];
+  /** Those that are not followed. */
+  readonly ignored: readonly IgnoredTarget[];
   readonly faults: readonly string[];
-  /** When everything could be looked at last, in milliseconds since the epoch; undefined: never. */
+  /** When all sources were read without a fault; undefined: never. Monotonic milliseconds. */
   readonly succeededAt: number | undefined;
 }
 
 export interface DiscoveryChange {
   readonly state: GroupState;
-  /** Whether `current` has other routers now. */
+  /** Whether the routers of `current` have changed. */
   readonly changed: boolean;
 }
 
-/** Somebody who waits for routers waits no longer for whoever does not answer. */
-const FIRST_LOOKS_MS = 6000;
+/** Start and reload do not wait longer than this for sources that do not answer. */
+const FIRST_LOOKUPS_MS = 6000;
 
-interface Watched {
+interface Group {
   config: DiscoveryConfig;
-  group: Group;
-  names: Names;
-  findings?: Findings;
+  resolver: NameResolver;
+  known: KnownTargets;
+  last?: Lookup;
   succeededAt?: number;
+  /** Cancels the next lookup. */
   cancel(): void;
 }
 
-/** `namesOf` makes what asks the name servers of a group. */
 export function createDiscovery(
   config: Config,
   clock: Clock,
-  namesOf: (group: DiscoveryConfig) => Names = createNames,
+  resolverOf: (group: DiscoveryConfig) => NameResolver = createNameResolver,
 ): Discovery {
-  const news = createListeners<DiscoveryChange>();
+  const changes = createListeners<DiscoveryChange>();
   let configured = config;
-  let watched: readonly Watched[] = [];
-  let all = routersOf(config.routers, []);
   let current = config;
+  let groups: readonly Group[] = [];
+  let merged = routersOf(config.routers, []);
 
   return {
     get current() {
       return current;
     },
-    groups: () => watched.flatMap((each) => (each.findings ? [stateOf(each, each.findings)] : [])),
+    groups: () => groups.flatMap((group) => (group.last ? [stateOf(group, group.last)] : [])),
     async follow(next) {
-      const ended = watched;
+      const before = groups;
       configured = next;
-      // A group that is as it was goes on with what it knows.
-      watched = next.discovery.map(
-        (group) => ended.find(({ config }) => isSame(config, group)) ?? watch(group),
+      // An unchanged group keeps what it knows.
+      groups = next.discovery.map(
+        (group) => before.find(({ config }) => isSame(config, group)) ?? createGroup(group),
       );
-      for (const each of ended) if (!watched.includes(each)) end(each);
+      for (const group of before) if (!groups.includes(group)) end(group);
       merge();
-      const fresh = watched.filter((each) => !ended.includes(each));
-      await within(FIRST_LOOKS_MS, Promise.all(fresh.map(look)), clock);
+      const added = groups.filter((group) => !before.includes(group));
+      await within(FIRST_LOOKUPS_MS, Promise.all(added.map(refresh)), clock);
     },
-    onChange: news.add,
+    onChange: changes.add,
     stop() {
-      for (const each of watched) end(each);
-      watched = [];
+      for (const group of groups) end(group);
+      groups = [];
     },
   };
 
-  function watch(group: DiscoveryConfig): Watched {
-    const names = namesOf(group);
-    return { config: group, group: createGroup(group, names), names, cancel() {} };
+  function createGroup(config: DiscoveryConfig): Group {
+    return { config, resolver: resolverOf(config), known: new Map(), cancel() {} };
   }
 
-  function end({ names, cancel }: Watched): void {
+  function end({ resolver, cancel }: Group): void {
     cancel();
-    names.stop();
+    resolver.stop();
   }
 
-  async function look(each: Watched): Promise<void> {
-    const findings = await each.group.look();
-    if (!watched.includes(each)) return;
-    const before = each.findings;
-    each.findings = findings;
-    if (findings.faults.length === 0) each.succeededAt = clock.now();
+  async function refresh(group: Group): Promise<void> {
+    const lookup = await lookUp(group.config, group.resolver, group.known);
+    if (!groups.includes(group)) return;
+    const before = group.last;
+    group.last = lookup;
+    if (lookup.faults.length === 0) group.succeededAt = clock.now();
     const changed = merge();
-    each.cancel = clock.after(each.config.interval * 1000, () => void look(each));
-    if (changed || JSON.stringify(before) !== JSON.stringify(findings)) {
-      news.tell({ state: stateOf(each, findings), changed });
+    group.cancel = clock.after(group.config.interval * 1000, () => void refresh(group));
+    if (changed || JSON.stringify(before) !== JSON.stringify(lookup)) {
+      changes.tell({ state: stateOf(group, lookup), changed });
     }
   }
 
-  /** Puts `current` together; answers whether its routers are others than before. */
+  /** Updates `current`; returns whether its routers have changed. */
   function merge(): boolean {
-    const found = watched.flatMap(({ config, findings }): Found[] =>
-      findings ? [{ group: config, targets: findings.targets }] : [],
-    );
-    const before = all.routers;
-    all = routersOf(configured.routers, found);
-    current = Object.freeze({ ...configured, routers: all.routers });
-    return JSON.stringify(before) !== JSON.stringify(all.routers);
+    const before = merged.routers;
+    const discovered = groups.map(({ config, last }) => ({ group: config, targets: last?.targets ?? [] }));
+    merged = routersOf(configured.routers, discovered);
+    current = Object.freeze({ ...configured, routers: merged.routers });
+    return JSON.stringify(before) !== JSON.stringify(merged.routers);
   }
 
-  function stateOf({ config, succeededAt }: Watched, { targets, faults }: Findings): GroupState {
-    const group = config.name;
-    const ignored = all.ignored.filter((each) => each.group === group);
-    return { group, found: targets.length, ignored, faults, succeededAt };
+  function stateOf({ config, succeededAt }: Group, { targets, faults }: Lookup): GroupState {
+    const ignored = merged.ignored.filter(({ group }) => group === config.name);
+    return { group: config.name, found: targets.length, ignored, faults, succeededAt };
   }
 }
 
-/** Keys included: they are compared in the open, and shown to nobody. */
+/** Compares the API keys too, which JSON does not show. */
 function isSame(one: DiscoveryConfig, other: DiscoveryConfig): boolean {
-  const inTheOpen = ({ api_key, ...rest }: DiscoveryConfig) => JSON.stringify([rest, api_key?.reveal()]);
-  return inTheOpen(one) === inTheOpen(other);
+  const textOf = (group: DiscoveryConfig) => JSON.stringify([group, group.api_key?.reveal()]);
+  return textOf(one) === textOf(other);
 }

@@ -4,15 +4,15 @@ import type { DiscoveryConfig } from '../../config/schema.ts';
 import { hasControlCharacter, type Parsed, parseLabels } from '../../config/values.ts';
 import { parseYamlValue } from '../../config/yaml.ts';
 
-/** A router that was found somewhere. */
-export interface Target {
+/** A discovered router. */
+export interface DiscoveryTarget {
   readonly name: string;
   readonly url: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Where a target is, when the source says no more than an address. */
-export type Terms = Pick<DiscoveryConfig, 'scheme' | 'port'>;
+/** Defaults for targets given by address only. */
+type TargetDefaults = Pick<DiscoveryConfig, 'scheme' | 'port'>;
 
 /** https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config; it may grow fields. */
 const fileOfTargets = z.array(
@@ -20,26 +20,27 @@ const fileOfTargets = z.array(
 );
 
 /**
- * The routers in a file of Prometheus' `file_sd` format. The label `router` names one, `__scheme__` is how it is talked
- * to; what else begins with two underscores is Prometheus' own and left out.
+ * Parses a file in Prometheus' `file_sd` format. The label `router` is the name, `__scheme__` the scheme; other labels
+ * that begin with two underscores are Prometheus' own and left out.
  */
-export function targetsOf(text: string, terms: Terms): Parsed<Target[]> {
-  // A file that is being written may be empty for a moment: that would end every router in it.
-  if (text.trim() === '') return { wrong: 'is empty: write [] when there are none' };
+export function targetsOf(text: string, defaults: TargetDefaults): Parsed<DiscoveryTarget[]> {
+  // A file may be empty for a moment while it is written, which must not remove its routers.
+  if (text.trim() === '') return { wrong: 'is empty: write [] for no routers' };
   const yaml = parseYamlValue(text);
   if ('wrong' in yaml) return yaml;
   const groups = fileOfTargets.safeParse(yaml.value);
-  if (!groups.success) return { wrong: "is no list of mappings with 'targets' and 'labels', as file_sd has" };
-  const found: Target[] = [];
+  if (!groups.success)
+    return { wrong: "is not a list of mappings with 'targets' and 'labels', as in file_sd" };
+  const found: DiscoveryTarget[] = [];
   for (const { targets, labels: written = {} } of groups.data) {
     const labels = parseLabels(written);
     if ('wrong' in labels) return { wrong: `has labels of which ${labels.wrong}` };
-    const { router: name, __scheme__: scheme = terms.scheme, ...others } = labels.value;
+    const { router: name, __scheme__: scheme = defaults.scheme, ...others } = labels.value;
     if (name !== undefined && targets.length > 1) {
-      return { wrong: `gives the name '${name}' to ${targets.length} routers: one element for each` };
+      return { wrong: `gives the name '${name}' to ${targets.length} routers: write one element for each` };
     }
     for (const address of targets) {
-      const target = targetAt(address, { ...terms, scheme }, name, others);
+      const target = targetAt(address, { ...defaults, scheme }, name, others);
       if ('wrong' in target) return target;
       found.push(target.value);
     }
@@ -47,17 +48,17 @@ export function targetsOf(text: string, terms: Terms): Parsed<Target[]> {
   return { value: found };
 }
 
-/** The router at `host`, `host:port`, the same with a base path, or a URL; else what is wrong with it. */
+/** Parses `host`, `host:port`, both with an optional base path, or a URL. */
 export function targetAt(
   address: string,
   { scheme, port }: { scheme: string; port: number },
   name?: string,
   labels: Readonly<Record<string, string>> = {},
-): Parsed<Target> {
+): Parsed<DiscoveryTarget> {
   const url = parseRouterUrl(address.includes('://') ? address : `${scheme}://${withPort(address, port)}`);
   if ('wrong' in url) return { wrong: `has the target '${shown(address)}', of which ${url.wrong}` };
   if (name !== undefined && (name.trim() === '' || hasControlCharacter(name))) {
-    return { wrong: `has a target whose label 'router' is no visible text on one line` };
+    return { wrong: `has a target whose label 'router' is empty or has control characters` };
   }
   const ours = Object.entries(labels).filter(([label]) => !label.startsWith('__'));
   return {
@@ -70,7 +71,7 @@ function withPort(address: string, port: number): string {
   return [/:\d+$/.test(host) ? host : `${host}:${port}`, ...path].join('/');
 }
 
-/** Unless it may hold a credential. */
+/** Hides a possible credential. */
 function shown(address: string): string {
   return address.includes('@') ? '…' : address;
 }

@@ -9,7 +9,7 @@ import {
   type Discovery,
   type DiscoveryChange,
 } from '../../../src/fleet/discovery/discovery.ts';
-import type { Names } from '../../../src/fleet/discovery/names.ts';
+import type { NameResolver } from '../../../src/fleet/discovery/name-resolver.ts';
 import { failed, ok } from '../../../src/lib/result.ts';
 import { aGroup } from '../../support/a-group.ts';
 import { createSteppedClock, type SteppedClock } from '../../support/stepped-clock.ts';
@@ -35,7 +35,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const names = (): Names => ({
+const names = (): NameResolver => ({
   async addresses(name) {
     const answer = zone.get(name) ?? [];
     if (answer === 'silence') return new Promise(() => {});
@@ -166,7 +166,7 @@ it('follows no more than max_routers, and says so', async () => {
   await start({ dns: ['a'], max_routers: 2 });
   expect(followed()).toEqual(['one:1', 'two:2']);
   expect(discovery.groups()[0]?.faults).toEqual([
-    '3 routers are more than max_routers, 2: raise it if they are meant',
+    '3 routers are more than max_routers, 2: raise it if they are intended',
   ]);
 });
 

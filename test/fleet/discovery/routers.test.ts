@@ -54,8 +54,8 @@ it('leave out whose name or address another has, and say so', () => {
     ['b', 'http://b'],
   ]);
   expect(ignored).toEqual([
-    { group: 'lab', target: 'a (http://other)', why: 'its name is that of the router at http://a' },
-    { group: 'lab', target: 'again (http://a)', why: 'it is the router a again' },
-    { group: 'lab', target: 'b (http://c)', why: 'its name is that of the router at http://b' },
+    { group: 'lab', target: 'a (http://other)', why: 'its name is used by http://a' },
+    { group: 'lab', target: 'again (http://a)', why: 'its URL is used by a' },
+    { group: 'lab', target: 'b (http://c)', why: 'its name is used by http://b' },
   ]);
 });

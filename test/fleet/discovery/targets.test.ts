@@ -27,12 +27,15 @@ describe('a file of targets', () => {
   });
 
   it.each([
-    ['', 'is empty: write [] when there are none'],
-    [' \n', 'is empty: write [] when there are none'],
+    ['', 'is empty: write [] for no routers'],
+    [' \n', 'is empty: write [] for no routers'],
     ['[{"targets": ["a"]', '1:19: not valid YAML: the indentation does not line up with the lines around it'],
-    ['targets: [a]', "is no list of mappings with 'targets' and 'labels', as file_sd has"],
-    ['[{"targets": "a"}]', "is no list of mappings with 'targets' and 'labels', as file_sd has"],
-    ['- targets: [a, b]\n  labels: {router: x}', "gives the name 'x' to 2 routers: one element for each"],
+    ['targets: [a]', "is not a list of mappings with 'targets' and 'labels', as in file_sd"],
+    ['[{"targets": "a"}]', "is not a list of mappings with 'targets' and 'labels', as in file_sd"],
+    [
+      '- targets: [a, b]\n  labels: {router: x}',
+      "gives the name 'x' to 2 routers: write one element for each",
+    ],
     [
       '- targets: [a]\n  labels: {rack: 7}',
       "has labels of which 'rack' must be text, not a number: put it in quotes",
@@ -47,7 +50,7 @@ describe('a file of targets', () => {
     ],
     [
       '- targets: [a]\n  labels: {router: " "}',
-      "has a target whose label 'router' is no visible text on one line",
+      "has a target whose label 'router' is empty or has control characters",
     ],
     [
       '- targets: ["user:word@a"]',
