@@ -15,7 +15,7 @@ const GENERATED = [
     module: './configuration-document.mjs',
     export: 'configurationDocument',
   },
-  { file: 'docs/openapi.json', module: '../dist/src/http/document.js', export: 'openapiDocument' },
+  { file: 'docs/openapi.json', module: '../dist/src/http/openapi/openapi.js', export: 'openapiDocument' },
   { file: 'docs/metrics.md', module: '../dist/src/metrics/document.js', export: 'metricsDocument' },
   { file: 'docs/alerts.md', module: './alerts-document.mjs', export: 'alertsDocument' },
   ...['overview', 'model', 'memory', 'operations', 'exporter'].map((name) => ({

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import type { UnloadBody } from '../http/unload-body.ts';
+import type { UnloadBody } from '../http/routes/unload-body.ts';
 import { holdView, modelView, routerView } from '../http/views.ts';
 import { oneLine } from '../lib/one-line.ts';
 import type { Secret } from '../lib/secret.ts';

@@ -1,5 +1,5 @@
 import { parseWhenBusy, WHEN_BUSY, type WhenBusy } from '../config/when-busy.ts';
-import { requestOf, type UnloadBody } from '../http/unload-body.ts';
+import { requestOf, type UnloadBody } from '../http/routes/unload-body.ts';
 import { viewModels } from '../http/views.ts';
 import { systemClock } from '../lib/clock.ts';
 import { parseDuration } from '../lib/duration.ts';

@@ -1,5 +1,5 @@
 import express, { type Express, type RequestHandler } from 'express';
-import { jsonBody, noBody } from './json-body.ts';
+import { jsonBody, noBody } from './body.ts';
 import type { AppParts } from './parts.ts';
 import { methodNotAllowed, notFound, problemHandler } from './problem.ts';
 import { alertmanagerRoute } from './routes/alertmanager.ts';
@@ -12,8 +12,8 @@ import { pageRoute, scriptRoute, styleRoute } from './routes/page.ts';
 import { healthyRoute, openapiRoute, readyRoute, reloadRoute } from './routes/service.ts';
 import { modelsRoute, routersRoute } from './routes/state.ts';
 import { unloadRoute } from './routes/unload.ts';
+import { unloadAllBody, unloadBody } from './routes/unload-body.ts';
 import { usageRoute } from './routes/usage.ts';
-import { unloadAllBody, unloadBody } from './unload-body.ts';
 
 export interface Route {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE';

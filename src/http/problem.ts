@@ -3,13 +3,13 @@ import type { NextFunction, Request, Response } from 'express';
 import { z } from 'zod';
 import type { Logger } from '../lib/logger.ts';
 
-/** An error answer as RFC 9457 wants it. */
+/** An error response as in RFC 9457. */
 export const problem = z
   .object({
     type: z.literal('about:blank').exactOptional(),
     title: z.string(),
     status: z.number(),
-    detail: z.string().exactOptional().meta({ description: 'What to do about it.' }),
+    detail: z.string().exactOptional().meta({ description: 'What is wrong and what to do.' }),
   })
   .meta({ id: 'Problem' });
 
@@ -25,62 +25,44 @@ export class ProblemError extends Error {
   }
 }
 
-/** Answers with a problem; on a bare response too, before Express has seen it. */
 export function sendProblem(response: ServerResponse, { status, title, detail }: Problem): void {
-  const body = JSON.stringify({
-    type: 'about:blank',
-    title,
-    status,
-    ...(detail !== undefined && { detail }),
-  });
+  const body = JSON.stringify({ type: 'about:blank', title, status, detail });
   response.statusCode = status;
   response.setHeader('Content-Type', 'application/problem+json; charset=utf-8');
   response.setHeader('Content-Length', Buffer.byteLength(body));
   response.end(body);
 }
 
-/** The last handler: no such path. */
+/** The last handler. */
 export function notFound(request: Request, response: Response): void {
-  sendProblem(response, {
-    status: 404,
-    title: 'Not found',
-    detail: `There is nothing at ${request.path}. See / for what is here.`,
-  });
+  const detail = `There is no route ${request.path}: see /api/v1/openapi.json.`;
+  sendProblem(response, { status: 404, title: 'Not found', detail });
 }
 
-/** Answers the methods that a route does not have. */
+/** Answers methods that a path does not have. */
 export function methodNotAllowed(...allowed: string[]) {
   return (request: Request, response: Response) => {
     response.set('Allow', allowed.join(', '));
-    sendProblem(response, {
-      status: 405,
-      title: 'Method not allowed',
-      detail: `${request.method} ${request.path}: use ${allowed.join(' or ')}.`,
-    });
+    const detail = `${request.method} ${request.path}: use ${allowed.join(' or ')}.`;
+    sendProblem(response, { status: 405, title: 'Method not allowed', detail });
   };
 }
 
-/** Express' error handler: problems as they are, the client's faults as 4xx, ours logged and without detail. */
+/** Express' error handler: problems as they are, errors of Express as 4xx, unexpected errors logged as 500. */
 export function problemHandler(log: Logger) {
-  // Express tells an error handler by its four parameters.
+  // Express recognizes an error handler by its four parameters.
   return (error: unknown, request: Request, response: Response, _next: NextFunction) => {
     if (response.headersSent) return response.destroy();
     if (error instanceof ProblemError) return sendProblem(response, error.problem);
-    const status = statusOf(error);
-    if (status !== undefined && status >= 400 && status < 500) {
-      return sendProblem(response, { status, title: error instanceof Error ? error.message : 'Bad request' });
+    if (error instanceof Error && 'status' in error) {
+      const status = Number(error.status);
+      if (status >= 400 && status < 500) return sendProblem(response, { status, title: error.message });
     }
-    log.error('a request failed', {
+    log.error('request failed', {
       method: request.method,
       path: request.path,
       error: error instanceof Error ? error.stack : String(error),
     });
     return sendProblem(response, { status: 500, title: 'Internal error', detail: 'See the log.' });
   };
-}
-
-function statusOf(error: unknown): number | undefined {
-  return typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number'
-    ? error.status
-    : undefined;
 }

@@ -104,7 +104,7 @@ describe('/api/v1/hold', () => {
     expect((await given.http.get('/api/v1/hold')).body).toEqual({ holds: [] });
   });
 
-  const HOW_LONG = '✖ say how long: either seconds, or until (a time such as 2026-08-14T14:05:00Z)';
+  const HOW_LONG = '✖ give either seconds or until (a time such as 2026-08-14T14:05:00Z)';
   it.each<[object, number, string, string]>([
     [{}, 400, 'Bad hold', HOW_LONG],
     [{ seconds: 60, until: '2023-11-14T23:00:00Z' }, 400, 'Bad hold', HOW_LONG],
@@ -120,19 +120,19 @@ describe('/api/v1/hold', () => {
       { until: '2023-11-14T22:13:20Z' },
       400,
       'Bad hold',
-      'until is 2023-11-14T22:13:20Z, which is over: it is 2023-11-14T22:13:20.000Z here.',
+      'until is 2023-11-14T22:13:20Z, which is in the past: the time here is 2023-11-14T22:13:20.000Z.',
     ],
     [
       { seconds: 3601 },
       400,
       'Bad hold',
-      'A hold lasts at most 1h: ask for less, or raise hold.max in the configuration.',
+      'A hold may last 1h at most: shorten it, or raise hold.max in the configuration.',
     ],
     [
       { seconds: 60, routers: ['gpu-box', 'celler'] },
       404,
       'Unknown router',
-      'No router is named celler; there is gpu-box, attic.',
+      'No router is named celler. The routers are: gpu-box, attic.',
     ],
   ])('refuses %j, and holds nothing', async (body, ...problem) => {
     const given = holding();
@@ -168,7 +168,7 @@ describe('/api/v1/hold', () => {
   it.each(['get', 'delete'] as const)('%s says that a router is unknown', async (method) => {
     const answer = await holding().http[method]('/api/v1/hold?router=celler');
     expect(problemOf(answer)).toEqual([
-      ...[404, 'Unknown router', 'No router is named celler; there is gpu-box, attic.'],
+      ...[404, 'Unknown router', 'No router is named celler. The routers are: gpu-box, attic.'],
     ]);
   });
 
@@ -243,7 +243,7 @@ describe('/api/v1/gate', () => {
   });
 
   it.each<[string[], string, number, string, string]>([
-    [['gpu-box'], '?router=celler', 404, 'Unknown router', 'No router is named celler; there is gpu-box.'],
+    [['gpu-box'], '?router=celler', 404, 'Unknown router', 'No router is named celler. The routers are: gpu-box.'],
     [['gpu-box', 'attic'], '', 400, 'Which router?', 'Add ?router=NAME. The routers are gpu-box, attic.'],
     [
       ['gpu-box'],

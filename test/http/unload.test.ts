@@ -205,6 +205,22 @@ describe('an unload', () => {
   });
 });
 
+it('operations are listed in pages', async () => {
+  const { post, http } = aService();
+  const ids: string[] = [];
+  for (let i = 0; i < 5; i += 1) ids.unshift((await post('/api/v1/unload-all', { dry_run: true })).body.id);
+  const page = async (query: string) =>
+    (await http.get(`/api/v1/operations${query}`)).body.operations.map(({ id }: { id: string }) => id);
+  expect(await page('')).toEqual(ids);
+  expect(await page('?limit=2')).toEqual(ids.slice(0, 2));
+  expect(await page(`?limit=2&before=${ids[1]}`)).toEqual(ids.slice(2, 4));
+  expect(await page(`?before=${ids[4]}`)).toEqual([]);
+  const statuses = ['?limit=0', '?limit=x', '?limit=1.5', '?page=2', '?before=unknown'].map(
+    async (query) => (await http.get(`/api/v1/operations${query}`)).status,
+  );
+  expect(await Promise.all(statuses)).toEqual([400, 400, 400, 400, 404]);
+});
+
 describe('a request is refused, and nothing is unloaded,', () => {
   it.each<[string, string, object, number, RegExp]>([
     [
@@ -227,13 +243,13 @@ describe('a request is refused, and nothing is unloaded,', () => {
     ],
     ['with a newline in its reason', '/api/v1/unload-all', { reason: 'two\nlines' }, 400, /at reason/],
     ['with a long reason', '/api/v1/unload-all', { reason: 'x'.repeat(201) }, 400, /at reason/],
-    ['with two targets', '/api/v1/unload-all', { free_bytes: 1, until_ratio: 0.5 }, 400, /keep one/],
+    ['with two targets', '/api/v1/unload-all', { free_bytes: 1, until_ratio: 0.5 }, 400, /exclude each other/],
     [
       'for an unknown router',
       '/api/v1/unload-all',
       { routers: ['attik'] },
       404,
-      /No router is named attik; there is attic, cellar/,
+      /No router is named attik. The routers are: attic, cellar/,
     ],
     [
       'for an unknown model',

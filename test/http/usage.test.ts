@@ -36,8 +36,8 @@ describe('POST /api/v1/usage', () => {
       {
         accepted: 3,
         ignored: [
-          { model: 'gemma', why: 'no router box has it' },
-          { model: 'gpt-5', why: 'no router has it' },
+          { model: 'gemma', why: 'router box does not have this model' },
+          { model: 'gpt-5', why: 'no router has this model' },
         ],
       },
     ]);
@@ -54,7 +54,7 @@ describe('POST /api/v1/usage', () => {
     [{ reports: [{ model: 'qwen', cause: 'boredom' }] }, 'cause'],
     [
       { reports: [{ model: 'qwen', cause: 'chat', task: 'title_generation' }] },
-      'only the cause task has a task',
+      'task is only allowed with cause task',
     ],
     [{ reports: [{ model: 'qwen', cause: 'chat', user: 'alice' }] }, 'user'],
   ])('refuses %j', async (body, why) => {

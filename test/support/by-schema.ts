@@ -85,6 +85,7 @@ function alternatives({ oneOf = [] }: Schema): string[] {
 
 function rightValues(key: string, schema: Schema, known: Known): unknown[] {
   if (key in known) return [known[key]];
+  if (schema.type === 'object') return rightObjects(schema, known).map(([, value]) => value);
   if (schema.anyOf) return schema.anyOf.flatMap((each) => rightValues(key, each, known));
   if (schema.const !== undefined) return [schema.const];
   if (schema.enum) return schema.enum;
@@ -99,7 +100,9 @@ function rightValues(key: string, schema: Schema, known: Known): unknown[] {
     case 'string':
       return ['x'.repeat(schema.minLength ?? 0), 'x'.repeat(schema.maxLength ?? 1)];
     case 'array':
-      return [[]];
+      return schema.items?.type === 'object'
+        ? [[], ...rightValues(key, schema.items, known).map((item) => [item])]
+        : [[]];
     default:
       throw new Error(`there is no value for ${key}: ${JSON.stringify(schema)}`);
   }
@@ -108,6 +111,12 @@ function rightValues(key: string, schema: Schema, known: Known): unknown[] {
 /** One value for each rule that it breaks, and one of each other type. */
 function wrongValues(schema: Schema): unknown[] {
   const every = [null, true, -1.5, 'none of these', [], {}];
+  if (schema.type === 'object') {
+    return [
+      ...every.filter((value) => typeOf(value) !== 'object'),
+      ...wrongObjects(schema, {}).map(([, value]) => value),
+    ];
+  }
   if (schema.anyOf) {
     const [first = [], ...rest] = schema.anyOf.map((each) =>
       wrongValues(each).map((value) => JSON.stringify(value)),

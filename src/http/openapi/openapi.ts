@@ -1,8 +1,8 @@
-import { RESPONSES, SECURITY } from './parts.ts';
-import { pathsOf } from './paths.ts';
+import { packageVersion } from '../../lib/version.ts';
+import { pathsOf, RESPONSES } from './paths.ts';
 import { componentSchemas, type Json } from './schemas.ts';
 
-/** `GET /api/v1/openapi.json`: the interface as OpenAPI 3.1, made from the schemas that check it. */
+/** The HTTP interface as OpenAPI 3.1. */
 export function openapi(version: string, telemetryPaths: readonly string[] = ['/metrics']): Json {
   return {
     openapi: '3.1.0',
@@ -11,11 +11,12 @@ export function openapi(version: string, telemetryPaths: readonly string[] = ['/
       version,
       license: { name: 'MIT', identifier: 'MIT' },
       description:
-        'What is believed of llama.cpp routers and their models, and unloading with care. JSON is snake_case, ' +
-        'times are ISO 8601, null is not known, errors are problems (RFC 9457).',
+        'State of llama.cpp routers and their models, and verified unloads. JSON is snake_case, times are ISO 8601, ' +
+        'null means unknown, errors are problem details (RFC 9457).',
     },
     servers: [{ url: '/' }],
-    security: SECURITY,
+    // The last one: no credentials, from this machine, when neither tokens nor users are configured.
+    security: [{ token: [] }, { user: [] }, {}],
     paths: pathsOf(telemetryPaths),
     components: {
       schemas: componentSchemas(),
@@ -26,4 +27,9 @@ export function openapi(version: string, telemetryPaths: readonly string[] = ['/
       },
     },
   };
+}
+
+/** docs/openapi.json. */
+export function openapiDocument(): string {
+  return `${JSON.stringify(openapi(packageVersion()), null, 2)}\n`;
 }

@@ -3,8 +3,8 @@ import { operation } from '../../unload/report.ts';
 import { problem } from '../problem.ts';
 import { alertReport } from '../routes/alertmanager.ts';
 import { holdBody } from '../routes/hold.ts';
+import { unloadAllBody, unloadBody } from '../routes/unload-body.ts';
 import { usageAnswer, usageBody } from '../routes/usage.ts';
-import { unloadAllBody, unloadBody } from '../unload-body.ts';
 import { holdView, modelView, routerView } from '../views.ts';
 
 export type Json = Readonly<Record<string, unknown>>;

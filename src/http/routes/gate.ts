@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import { type GateDecision, gateOf } from '../../hold/gate.ts';
 import { modelNamed, type RouterState } from '../../models/router-state.ts';
 import type { Store } from '../../models/store.ts';
-import { namedRouter, routerNames } from '../named-router.ts';
+import { namedRouter, routerNames } from '../input.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError, sendProblem } from '../problem.ts';
 

@@ -6,11 +6,11 @@ import { formatDuration } from '../../lib/duration.ts';
 import { oneLine } from '../../lib/one-line.ts';
 import { reasonText } from '../../unload/request.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
-import { namedRouter } from '../named-router.ts';
-import { parsed } from '../parsed.ts';
+
+import { namedRouter, names, parsed } from '../input.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
-import { names } from '../unload-body.ts';
+
 import { viewHold } from '../views.ts';
 
 const routerQuery = z.strictObject({ router: z.string().min(1).optional() });
@@ -19,16 +19,20 @@ const routerQuery = z.strictObject({ router: z.string().min(1).optional() });
 export const holdBody = z
   .strictObject({
     routers: names('Names of routers; all when absent or empty.').default([]),
-    seconds: z.number().min(1).optional().meta({ description: 'At most hold.max.' }),
-    until: z.iso
-      .datetime({ offset: true })
+    seconds: z
+      .number()
+      .min(1)
       .optional()
-      .meta({ description: 'Instead of seconds: a time still to come, at most hold.max from now.' }),
+      .meta({ description: 'At most hold.max; a longer hold is answered by 400.' }),
+    until: z.iso.datetime({ offset: true }).optional().meta({
+      description:
+        'In place of seconds: a time in the future, at most hold.max from now; any other time is answered by 400.',
+    }),
     reason: reasonText.default(''),
     enforce: z.boolean().optional(),
   })
   .refine(({ seconds, until }) => (seconds === undefined) !== (until === undefined), {
-    error: 'say how long: either seconds, or until (a time such as 2026-08-14T14:05:00Z)',
+    error: 'give either seconds or until (a time such as 2026-08-14T14:05:00Z)',
   })
   .meta({
     id: 'HoldRequest',
@@ -43,7 +47,7 @@ export function holdsRoute(parts: AppParts) {
   };
 }
 
-/** `PUT /api/v1/hold`: keeps the memory of these routers free, of all when none is named. */
+/** `PUT /api/v1/hold`: places a hold on the named routers, or on all. */
 export function placeHoldRoute({ store, holds, activeConfig, clock }: AppParts) {
   return (request: Request, response: Response) => {
     const rules = activeConfig.current().hold;
@@ -59,7 +63,7 @@ export function placeHoldRoute({ store, holds, activeConfig, clock }: AppParts) 
   };
 }
 
-/** `DELETE /api/v1/hold`, optionally of one `router`: what is not held is left as it is. */
+/** `DELETE /api/v1/hold`: releases the hold on `router`, or all holds. */
 export function releaseHoldRoute(parts: AppParts) {
   const { holds, clock } = parts;
   return (request: Request, response: Response) => {
@@ -89,11 +93,11 @@ function endOf(
   const until =
     span.seconds === undefined ? clock.fromWall(Date.parse(span.until ?? '')) : now + span.seconds * 1000;
   if (until <= now) {
-    const detail = `until is ${oneLine(span.until ?? '', 40)}, which is over: it is ${new Date(clock.wall()).toISOString()} here.`;
+    const detail = `until is ${oneLine(span.until ?? '', 40)}, which is in the past: the time here is ${new Date(clock.wall()).toISOString()}.`;
     throw new ProblemError({ status: 400, title: 'Bad hold', detail });
   }
   if (until - now > max * 1000) {
-    const detail = `A hold lasts at most ${formatDuration(max)}: ask for less, or raise hold.max in the configuration.`;
+    const detail = `A hold may last ${formatDuration(max)} at most: shorten it, or raise hold.max in the configuration.`;
     throw new ProblemError({ status: 400, title: 'Bad hold', detail });
   }
   return until;

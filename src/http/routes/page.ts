@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { namedRouter } from '../named-router.ts';
+import { namedRouter, parsed } from '../input.ts';
 import { renderPage } from '../page/page.ts';
 import { STYLE } from '../page/style.ts';
-import { parsed } from '../parsed.ts';
 import type { AppParts } from '../parts.ts';
 
 /** Only our own style sheet, script and API: nothing inline, no frames, no other sites. */

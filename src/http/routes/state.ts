@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { STATUSES } from '../../models/status.ts';
-import { parsed } from '../parsed.ts';
+import { parsed } from '../input.ts';
 import type { AppParts } from '../parts.ts';
 import { viewModels, viewRouter } from '../views.ts';
 

@@ -8,11 +8,10 @@ import { needsMeasurement } from '../../unload/report.ts';
 import type { UnloadRequest } from '../../unload/request.ts';
 import { defaultTerms } from '../../unload/unloading.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
-import { namedRouter } from '../named-router.ts';
-import { parsed } from '../parsed.ts';
+import { namedRouter, parsed } from '../input.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
-import { requestOf, type UnloadBody } from '../unload-body.ts';
+import { requestOf, type UnloadBody } from './unload-body.ts';
 
 /** `POST /api/v1/unload` and `/api/v1/unload-all`, by the schema of their bodies. */
 export function unloadRoute(parts: AppParts, schema: z.ZodType<UnloadBody>) {

@@ -2,28 +2,30 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { REPORTED_CAUSES, reportUsage, TASKS, type Task } from '../../models/usage.ts';
 import { demandScope } from '../auth/permit.ts';
-import { parsed } from '../parsed.ts';
+import { parsed } from '../input.ts';
 import type { AppParts } from '../parts.ts';
 
-const MOST_REPORTS = 100;
+const MAX_REPORTS = 100;
 
 const name = (description: string) => z.string().min(1).max(255).meta({ description });
 
 const report = z
   .strictObject({
-    model: name('Its id, or an alias, as the router has it.'),
-    router: name('The name of a router; absent: whichever has the model.').optional(),
+    model: name('The id or an alias of the model.'),
+    router: name('The name of a router. Default: every router that has the model.').optional(),
     cause: z
       .enum(REPORTED_CAUSES)
-      .meta({ description: 'What the request is: a chat, a task in the background, or else.' }),
-    task: name('What the task is, as Open WebUI calls it; only of the cause task.').optional(),
+      .meta({ description: 'The kind of request: a chat, a background task, or another client of the API.' }),
+    task: name('The task as Open WebUI names it. Only with cause task.').optional(),
   })
   .refine(({ cause, task }) => task === undefined || cause === 'task', {
-    error: 'only the cause task has a task',
-  });
+    error: 'task is only allowed with cause task',
+  })
+  // The same rule in JSON Schema.
+  .meta({ anyOf: [{ properties: { cause: { const: 'task' } } }, { not: { required: ['task'] } }] });
 
 /** The body of `POST /api/v1/usage`. */
-export const usageBody = z.strictObject({ reports: z.array(report).max(MOST_REPORTS) }).meta({
+export const usageBody = z.strictObject({ reports: z.array(report).max(MAX_REPORTS) }).meta({
   id: 'UsageReports',
   examples: [{ reports: [{ model: 'qwen3-8b', cause: 'task', task: 'title_generation' }] }],
 });
@@ -58,5 +60,5 @@ function taskOf(cause: string, task: string | undefined): Task | undefined {
 }
 
 function whyNot(router: string | undefined): string {
-  return router === undefined ? 'no router has it' : `no router ${router} has it`;
+  return router === undefined ? 'no router has this model' : `router ${router} does not have this model`;
 }

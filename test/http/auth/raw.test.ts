@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import express from 'express';
 import { createApp } from '../../../src/http/app.ts';
-import { jsonBody } from '../../../src/http/json-body.ts';
+import { jsonBody } from '../../../src/http/body.ts';
 import { problemHandler } from '../../../src/http/problem.ts';
 import { serve } from '../../../src/http/server.ts';
 import { createLogger } from '../../../src/lib/logger.ts';

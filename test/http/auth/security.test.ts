@@ -3,7 +3,7 @@ import express from 'express';
 import supertest from 'supertest';
 import { createApp } from '../../../src/http/app.ts';
 import { demandScope, permitOf } from '../../../src/http/auth/permit.ts';
-import { jsonBody } from '../../../src/http/json-body.ts';
+import { jsonBody } from '../../../src/http/body.ts';
 import { problemHandler } from '../../../src/http/problem.ts';
 import { createLogger } from '../../../src/lib/logger.ts';
 import { type Access, anAccess, aToken, aWebConfig, basic, bearer } from '../../support/access.ts';
@@ -403,31 +403,31 @@ describe('a body', () => {
       { 'Content-Type': 'application/json; charset=utf-16' },
       '{}',
       415,
-      'Content-Type says charset=utf-16: send UTF-8.',
+      'Content-Type has charset=utf-16: send UTF-8.',
     ],
     [
       'packed JSON',
       { ...JSON_TYPE, 'Content-Encoding': 'gzip' },
       '{}',
       415,
-      'Content-Encoding is gzip: send the body as it is.',
+      'Content-Encoding is gzip: send the body uncompressed.',
     ],
     [
       'a megabyte and a byte',
       JSON_TYPE,
       `{"reason":"${'x'.repeat(2 ** 20 - 12)}"}`,
       413,
-      'It may be at most 1 MiB.',
+      'The limit is 1 MiB.',
     ],
-    ['two megabytes', JSON_TYPE, 'x'.repeat(2 ** 21), 413, 'It may be at most 1 MiB.'],
-    ['half of an object', JSON_TYPE, '{"a":', 400, 'The body cannot be used: it is no valid JSON.'],
-    ['a list', JSON_TYPE, '[]', 400, 'The body cannot be used: it is no JSON object.'],
+    ['two megabytes', JSON_TYPE, 'x'.repeat(2 ** 21), 413, 'The limit is 1 MiB.'],
+    ['half of an object', JSON_TYPE, '{"a":', 400, 'The body is not valid JSON.'],
+    ['a list', JSON_TYPE, '[]', 400, 'The body is not a JSON object.'],
     [
       'a tower',
       JSON_TYPE,
       `${'['.repeat(500_000)}`,
       400,
-      'The body cannot be used: it is nested deeper than 32 levels.',
+      'The body is not valid JSON.',
     ],
   ])('of %s is refused', async (_, headers, body, status, detail) => {
     const answer = await send(headers, body);
