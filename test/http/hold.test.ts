@@ -282,7 +282,7 @@ describe('the page', () => {
     await put(given, { routers: ['gpu-box'], seconds: 600, reason: 'a <b>old</b> run', enforce: true });
     const { text } = await given.http.get('/');
     expect(text.match(/<p class="hold">.*<\/p>/g)).toEqual([
-      '<p class="hold">GPU memory is <strong>kept free</strong> until <time datetime="2023-11-14T22:23:20.000Z">22:24 UTC</time> for a &#60;b&#62;old&#60;/b&#62; run, requested by loopback. Idle models that are loaded meanwhile are unloaded again. <button type="button" class="act" data-act="release" data-router="gpu-box" aria-label="Release the hold on gpu-box">Release</button></p>',
+      '<p class="hold">GPU memory is <strong>kept free</strong> until <time datetime="2023-11-14T22:23:20.000Z">22:24 UTC</time> for a &#60;b&#62;old&#60;/b&#62; run (requested by loopback). Models loaded during the hold are unloaded when they are idle. <button type="button" class="act" data-act="release" data-router="gpu-box" aria-label="Release the hold on gpu-box">Release</button></p>',
     ]);
     await given.http.delete('/api/v1/hold');
     expect((await given.http.get('/')).text).not.toContain('class="hold"');
