@@ -453,13 +453,13 @@ describe('a hold', () => {
     const soonOver = new Date(Date.now() + 150).toISOString();
     expect((await hold(second, 'PUT', { until: soonOver })).status).toBe(200);
     await soon('its end', async () => (await active(second)) === 0 && (await gate(second)) === 204);
-    const told = lines
+    const logged = lines
       .filter((line) => line.includes('msg="hold '))
       .map((line) => line.replace(/^.*? msg=/, ''));
     const until = expect.stringMatching(
       /^"hold placed" router=box until=\S+Z reason=\S+ by=loopback enforce=false\n$/,
     );
-    expect(told).toEqual([
+    expect(logged).toEqual([
       until,
       '"hold released" router=box by=loopback\n',
       until,

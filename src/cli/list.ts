@@ -24,7 +24,7 @@ export const list: Command = {
   flags: [
     {
       ...EXPORTER_FLAG,
-      description: `${EXPORTER_FLAG.description} It also knows since when, holds, and the last operations.`,
+      description: `${EXPORTER_FLAG.description} It also shows durations, holds and the last operations.`,
     },
     OUTPUT_FLAG,
   ],

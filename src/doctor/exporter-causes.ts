@@ -63,7 +63,7 @@ export const AUDIT_CAUSES: readonly KnownCause<FileEvidence>[] = [
   },
 ];
 
-/** How to make a file writable; `option` is the one that names it. */
+/** How to make a file writable; `option` names it in the configuration. */
 function makeWritable({ folder, code, uid }: FileEvidence, option: string): string[] {
   switch (code) {
     case 'EISDIR':
