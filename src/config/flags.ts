@@ -1,12 +1,5 @@
 import { type Layer, namedLayer, type Setting } from './layer.ts';
-import {
-  CONFIG_FILE_FLAG,
-  CONFIG_FILE_VARIABLE,
-  flagOf,
-  formatPlace,
-  type Option,
-  variableOf,
-} from './options.ts';
+import { CONFIG_FILE_FLAG, flagOf, type Option } from './options.ts';
 import { CONFIG_OPTIONS } from './schema.ts';
 
 /** Flags by name without dashes, as `parseArgs` of node:util returns them; unknown names are ignored. */
@@ -16,25 +9,17 @@ export type Flags = Readonly<Record<string, string | boolean | (string | boolean
 export interface OptionFlag {
   /** Without dashes: `web.listen-address`. */
   readonly flag: string;
-  readonly env: string;
-  /** The option in the file: `web.listen_address`; empty for the file itself. */
-  readonly path: string;
   readonly description: string;
   /** As written in the file; empty when there is none. */
   readonly default: string;
-  /** With its unit and bounds: `duration, at least 1s`. */
-  readonly type: string;
   /** May be given several times. */
   readonly multiple: boolean;
 }
 
 const CONFIG_FILE: OptionFlag = {
   flag: CONFIG_FILE_FLAG,
-  env: CONFIG_FILE_VARIABLE,
-  path: '',
   description: 'The YAML file with the configuration.',
   default: '',
-  type: 'path',
   multiple: false,
 };
 
@@ -43,10 +28,9 @@ export function optionFlags(options: readonly Option[] = CONFIG_OPTIONS): Option
   const flags = options.flatMap((option): OptionFlag[] => {
     const flag = flagOf(option);
     if (flag === undefined) return [];
-    const { description, fallback, type, kind, path } = option;
+    const { description, fallback, kind, path } = option;
     const multiple = kind === 'texts' || path.includes('[]');
-    const env = variableOf(option) ?? '';
-    return [{ flag, env, path: formatPlace(path), description, default: fallback, type, multiple }];
+    return [{ flag, description, default: fallback, multiple }];
   });
   return [CONFIG_FILE, ...flags];
 }

@@ -1,18 +1,15 @@
+import { failed, ok, type Result } from '../lib/result.ts';
 import { environmentLayer, routerKeyLayer } from './environment.ts';
 import { flagLayer } from './flags.ts';
 import { configFileOf, loadConfig, type Sources } from './load.ts';
 import { ConfigError } from './problem.ts';
 import { CONFIG_OPTIONS, type Config } from './schema.ts';
 
-/** The result of a reload. After a failed one the previous configuration stays current. */
-export type Reload =
-  | { readonly ok: true; readonly config: Config }
-  | { readonly ok: false; readonly error: ConfigError };
-
 /** The current configuration, and how to reload it. */
 export interface ConfigSource {
   readonly current: Config;
-  reload(): Reload;
+  /** After a failed reload the previous configuration stays current. */
+  reload(): Result<Config, ConfigError>;
 }
 
 /** Loads the configuration; throws a ConfigError. */
@@ -25,9 +22,9 @@ export function createConfigSource(sources: Sources): ConfigSource {
     reload() {
       try {
         current = loadConfig(sources);
-        return { ok: true, config: current };
+        return ok(current);
       } catch (error) {
-        if (error instanceof ConfigError) return { ok: false, error };
+        if (error instanceof ConfigError) return failed(error);
         throw error;
       }
     },

@@ -69,9 +69,9 @@ export function secureContextOptions(tls: WebTls) {
     minVersion,
     maxVersion,
     honorCipherOrder: preferServerOrder,
-    ...(ca !== undefined && { ca }),
-    ...(ciphers !== undefined && { ciphers }),
-    ...(curves !== undefined && { ecdhCurve: curves }),
+    ca,
+    ciphers,
+    ecdhCurve: curves,
   };
 }
 

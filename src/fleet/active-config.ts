@@ -59,15 +59,15 @@ export function createActiveConfig(
     if (stopped) return { error: 'shutting down' };
     const result = source.reload();
     if (!result.ok) {
-      const error = result.error.message;
+      const error = result.fault.message;
       loads = { ...loads, successful: false };
       log.error('configuration reload failed; keeping the previous configuration', { error });
       return { error };
     }
-    await follow(result.config);
+    await follow(result.value);
     loads = { successful: true, loadedAt: clock.now() };
     log.info('configuration reloaded', { routers: discovery.current.routers.length });
-    const restart = needsRestart(started, result.config);
+    const restart = needsRestart(started, result.value);
     if (restart.length > 0) log.warn('some changes need a restart', { options: restart.join(', ') });
     return {};
   }

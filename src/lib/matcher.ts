@@ -11,8 +11,8 @@ export interface Matcher {
   readonly value: string;
 }
 
-/** Compiled once, when a matcher is parsed. RE2 is Alertmanager's engine: no pattern takes exponential time. */
-const compiled = new WeakMap<Matcher, RE2JS>();
+/** RE2 is the engine of Alertmanager. It takes linear time with every pattern. */
+const compiledPatterns = new WeakMap<Matcher, RE2JS>();
 
 /**
  * Parses one matcher in the syntax of Alertmanager's configuration: label and value are bare or in double quotes, in
@@ -28,12 +28,13 @@ export function parseMatcher(text: string): Result<Matcher, string> {
   if (label === '') return failed('the label name is empty');
   const value = unescaped(quotedValue ?? rest);
   const matcher = Object.freeze({ label, operator: operator as Matcher['operator'], value });
-  if (operator === '=~' || operator === '!~') {
-    const pattern = compile(value);
-    if (!pattern.ok) return failed(`'${value}' is not a valid regular expression (RE2): ${pattern.fault}`);
-    compiled.set(matcher, pattern.value);
+  try {
+    if (operator === '=~' || operator === '!~') patternOf(matcher);
+    return ok(matcher);
+  } catch (error) {
+    const reason = (error as Error).message.replace(/^error parsing regexp: |: `[\s\S]*`$/g, '');
+    return failed(`'${value}' is not a valid regular expression (RE2): ${reason}`);
   }
-  return ok(matcher);
 }
 
 /** Splits a text at the commas outside of quotes. */
@@ -60,9 +61,9 @@ export function matchesLabels(matcher: Matcher, labels: Labels): boolean {
     case '!=':
       return value !== matcher.value;
     case '=~':
-      return compiled.get(matcher)?.test(value) === true;
+      return patternOf(matcher).test(value);
     case '!~':
-      return compiled.get(matcher)?.test(value) === false;
+      return !patternOf(matcher).test(value);
   }
 }
 
@@ -106,11 +107,9 @@ function quoted(text: string): string {
   return `"${escaped}"`;
 }
 
-/** Anchored at both ends, as in Alertmanager. */
-function compile(value: string): Result<RE2JS, string> {
-  try {
-    return ok(RE2JS.compile(`^(?:${value})$`));
-  } catch (error) {
-    return failed(String((error as Error).message).replace(/^error parsing regexp: |: `[\s\S]*`$/g, ''));
-  }
+/** Anchored at both ends, as in Alertmanager. Throws when the pattern is invalid. */
+function patternOf(matcher: Matcher): RE2JS {
+  const pattern = compiledPatterns.get(matcher) ?? RE2JS.compile(`^(?:${matcher.value})$`);
+  compiledPatterns.set(matcher, pattern);
+  return pattern;
 }

@@ -59,11 +59,8 @@ it('reads options from variables and flags', () => {
 it('describes a flag for the help text', () => {
   expect(optionFlags().find(({ flag }) => flag === 'follow.polling-interval')).toEqual({
     flag: 'follow.polling-interval',
-    env: 'LLAMA_ROUTER_EXPORTER_FOLLOW_POLLING_INTERVAL',
-    path: 'follow.polling_interval',
     description: 'Time between listings without an event stream.',
     default: '2s',
-    type: 'duration, at least 200ms',
     multiple: false,
   });
 });

@@ -14,7 +14,7 @@ it('reads the file again at a reload', () => {
   const source = createConfigSource({ file, env: {}, flags: {} });
   write('debug');
   expect(source.current.log.level).toBe('info');
-  expect(source.reload()).toEqual({ ok: true, config: source.current });
+  expect(source.reload()).toEqual({ ok: true, value: source.current });
   expect(source.current.log.level).toBe('debug');
 });
 
@@ -24,7 +24,7 @@ it('keeps the previous configuration when the new one is invalid', () => {
   const before = source.current;
   write('loud');
   const reload = source.reload();
-  expect(reload.ok ? '' : reload.error.message).toBe(
+  expect(reload.ok ? '' : reload.fault.message).toBe(
     `${file}:2: log.level: 'loud' is not one of debug, info, warn, error`,
   );
   expect(source.current).toBe(before);

@@ -219,7 +219,7 @@ it('the service runs the scheduler with its configuration and keep list', async 
   };
   const fleet = createFleet(clock, { readEngine: false });
   const service = await startService({
-    config: { current, reload: () => ({ ok: true, config: current }) },
+    config: { current, reload: () => ({ ok: true, value: current }) },
     log: createLogger({ level: 'error', format: 'logfmt', write: () => {}, now: clock.wall }),
     version: '1.2.3',
     clock,
