@@ -243,7 +243,13 @@ describe('/api/v1/gate', () => {
   });
 
   it.each<[string[], string, number, string, string]>([
-    [['gpu-box'], '?router=celler', 404, 'Unknown router', 'No router is named celler. The routers are: gpu-box.'],
+    [
+      ['gpu-box'],
+      '?router=celler',
+      404,
+      'Unknown router',
+      'No router is named celler. The routers are: gpu-box.',
+    ],
     [['gpu-box', 'attic'], '', 400, 'Which router?', 'Add ?router=NAME. The routers are gpu-box, attic.'],
     [
       ['gpu-box'],
@@ -285,6 +291,7 @@ describe('the page', () => {
       '<p class="hold">GPU memory is <strong>kept free</strong> until <time datetime="2023-11-14T22:23:20.000Z">22:24 UTC</time> for a &#60;b&#62;old&#60;/b&#62; run (requested by loopback). Models loaded during the hold are unloaded when they are idle. <button type="button" class="act" data-act="release" data-router="gpu-box" aria-label="Release the hold on gpu-box">Release</button></p>',
     ]);
     await given.http.delete('/api/v1/hold');
+    given.clock.jump(250);
     expect((await given.http.get('/')).text).not.toContain('class="hold"');
   });
 });

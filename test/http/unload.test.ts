@@ -243,7 +243,13 @@ describe('a request is refused, and nothing is unloaded,', () => {
     ],
     ['with a newline in its reason', '/api/v1/unload-all', { reason: 'two\nlines' }, 400, /at reason/],
     ['with a long reason', '/api/v1/unload-all', { reason: 'x'.repeat(201) }, 400, /at reason/],
-    ['with two targets', '/api/v1/unload-all', { free_bytes: 1, until_ratio: 0.5 }, 400, /exclude each other/],
+    [
+      'with two targets',
+      '/api/v1/unload-all',
+      { free_bytes: 1, until_ratio: 0.5 },
+      400,
+      /exclude each other/,
+    ],
     [
       'for an unknown router',
       '/api/v1/unload-all',

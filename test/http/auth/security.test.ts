@@ -422,13 +422,7 @@ describe('a body', () => {
     ['two megabytes', JSON_TYPE, 'x'.repeat(2 ** 21), 413, 'The limit is 1 MiB.'],
     ['half of an object', JSON_TYPE, '{"a":', 400, 'The body is not valid JSON.'],
     ['a list', JSON_TYPE, '[]', 400, 'The body is not a JSON object.'],
-    [
-      'a tower',
-      JSON_TYPE,
-      `${'['.repeat(500_000)}`,
-      400,
-      'The body is not valid JSON.',
-    ],
+    ['a tower', JSON_TYPE, `${'['.repeat(500_000)}`, 400, 'The body is not valid JSON.'],
   ])('of %s is refused', async (_, headers, body, status, detail) => {
     const answer = await send(headers, body);
     expect([answer.status, answer.headers['content-type']]).toEqual([
