@@ -1,3 +1,4 @@
+import type { RouterControl } from '../fleet/router-control.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Limit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
@@ -83,6 +84,13 @@ function routerDown({ control: { state } }: RouterRun): Settled {
   return { result: 'failed', detail: state.fault?.message ?? `${state.url} is down` };
 }
 
+/** An unload order that was sent at `sentAt`, in monotonic milliseconds. */
+interface Order {
+  sentAt: number;
+  answer: Awaited<ReturnType<RouterControl['unload']>>;
+  watch: ReturnType<typeof watchForEnd>;
+}
+
 /** Probes the model, orders its unload unless it is busy, and waits until it is gone. */
 async function orderUnload(
   run: RouterRun,
@@ -91,46 +99,46 @@ async function orderUnload(
   context: ModelContext,
 ): Promise<Settled | Busy> {
   const { control, request } = run;
-  const { clock, stopWatching } = context;
+  const { clock } = context;
   const wasLoading = control.state.models.get(model)?.lifecycle.status === 'loading';
   // Before the probe, so that the engine reader leaves the model alone from now on.
   const cancelPending = control.markUnloadPending(model);
-  const sent = await control.exclusive(async () => {
+  const order = await control.exclusive(async (): Promise<Order | Settled | Busy> => {
     const objection =
       request.whenBusy === 'force' ? undefined : await objectionTo(run, model, selection, clock);
-    if (objection) return { objection };
+    if (objection) return objection;
     // Before the order, because its event may arrive before its answer.
     const watch = watchForEnd(run, model, context);
-    const sentAt = clock.now();
-    return { watch, sentAt, answer: await control.unload(model) };
+    return { sentAt: clock.now(), answer: await control.unload(model), watch };
   });
-  if (sent.objection) {
-    cancelPending();
-    return sent.objection;
-  }
-  const { watch, sentAt, answer } = sent;
-  if (answer.ok && answer.value !== 'accepted') {
-    cancelPending();
-    watch.stop();
-    return answer.value === 'not_running'
-      ? { result: 'already_unloaded' }
-      : { result: 'failed', detail: 'the router no longer knows it' };
-  }
+  const attempt = 'watch' in order ? await resultOf(run, order, wasLoading, context) : order;
+  const isOurs = 'result' in attempt && ['unloaded', 'forced', 'asked', 'timeout'].includes(attempt.result);
+  if (!isOurs) cancelPending();
+  return attempt;
+}
+
+async function resultOf(
+  { control, request }: RouterRun,
+  { sentAt, answer, watch }: Order,
+  wasLoading: boolean,
+  { clock, stopWatching }: ModelContext,
+): Promise<Settled> {
   // Without an answer the order may have been carried out all the same: one listing shows it.
   if (!answer.ok) await control.refresh();
-  if (!answer.ok || !request.verify || stopWatching.aborted) watch.stop();
+  const accepted = answer.ok && answer.value === 'accepted';
+  if (!accepted || !request.verify || stopWatching.aborted) watch.stop();
   const end = await watch.end;
+  if (answer.ok && answer.value === 'not_running') return { result: 'already_unloaded' };
+  if (answer.ok && !accepted) return { result: 'failed', detail: 'the router no longer knows it' };
   const seconds = Math.max(0, clock.now() - sentAt) / 1000;
   if (end === 'killed' && !wasLoading) {
     return { result: 'forced', seconds, detail: 'it did not stop by itself and was killed' };
   }
   if (end) return { result: 'unloaded', seconds };
-  if (!answer.ok) {
-    cancelPending();
-    return { result: 'failed', detail: answer.fault.message };
-  }
+  if (!answer.ok) return { result: 'failed', detail: answer.fault.message };
   if (!request.verify) return { result: 'asked' };
-  return { result: 'timeout', seconds, detail: timeoutDetail(run, stopWatching) };
+  const detail = timeoutDetail(control, request.timeoutMs, stopWatching);
+  return { result: 'timeout', seconds, detail };
 }
 
 /** Why the model must not be unloaded at this moment. A sleeping model is not probed: that would wake it. */
@@ -154,11 +162,11 @@ async function objectionTo(
   return active === undefined ? undefined : { result: 'kept', detail: active };
 }
 
-function timeoutDetail({ control: { state }, request }: RouterRun, stopWatching: AbortSignal): string {
+function timeoutDetail({ state }: RouterControl, timeoutMs: number, stopWatching: AbortSignal): string {
   const accepted = 'the router accepted the order, but';
   if (stopWatching.aborted) return `${accepted} ${stopWatching.reason}`;
   if (state.fault) return `${accepted} then became unreachable: ${state.fault.message}`;
-  return `${accepted} the model was still running after ${request.timeoutMs / 1000} s`;
+  return `${accepted} the model was still running after ${timeoutMs / 1000} s`;
 }
 
 /** `killed`: the router marked it as failed. */
