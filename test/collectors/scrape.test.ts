@@ -12,7 +12,7 @@ import { STATUSES } from '../../src/models/status.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { addRouter, driven } from '../support/driven-router.ts';
 import { parseExposition } from '../support/exposition.ts';
-import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
+import { aBusyFleet, anEmptyFleet, HOSTILE_ID, type ObservedFleet } from '../support/fleets.ts';
 import { expectGolden } from '../support/golden.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
@@ -20,7 +20,7 @@ const LOADED_AT = createSteppedClock().now();
 
 /** The collectors of the service, without those of its own process. */
 function scraping(
-  { store, clock }: Believed,
+  { store, clock }: ObservedFleet,
   loads = () => ({ successful: true, loadedAt: LOADED_AT }),
   holds = createHolds(clock),
 ) {
@@ -58,13 +58,13 @@ describe('a scrape', () => {
   });
 
   it('without routers', async () => {
-    const text = await scraping(nobody())();
+    const text = await scraping(anEmptyFleet())();
     expectGolden('scrape-empty.prom', text);
     parseExposition(text);
   });
 
   it('before the first listing has no unknown state', async () => {
-    const observed = nobody();
+    const observed = anEmptyFleet();
     const scrape = scraping(observed);
     addRouter(observed.store, 'gpu-box', 'http://gpu-box:8080');
     const text = await scrape();
@@ -73,7 +73,7 @@ describe('a scrape', () => {
   });
 
   it('of a router without models', async () => {
-    const observed = nobody();
+    const observed = anEmptyFleet();
     const scrape = scraping(observed);
     addRouter(observed.store, 'gpu-box', 'http://gpu-box:8080').listed(aListing());
     const read = parseExposition(await scrape());
@@ -143,7 +143,7 @@ describe('a model', () => {
 
 describe('a hold', () => {
   it('expires without an event', async () => {
-    const observed = nobody();
+    const observed = anEmptyFleet();
     const { store, clock } = observed;
     const holds = createHolds(clock);
     const scrape = scraping(observed, undefined, holds);
@@ -168,7 +168,7 @@ describe('a hold', () => {
 describe('the exporter', () => {
   it('reports a failed configuration reload, also right after a successful one', async () => {
     let loads = { successful: true, loadedAt: LOADED_AT };
-    const scrape = scraping(nobody(), () => loads);
+    const scrape = scraping(anEmptyFleet(), () => loads);
     const read = async () => {
       const { value } = parseExposition(await scrape());
       return [
@@ -222,7 +222,7 @@ it('scrapes of any state are valid in both formats, and concurrent ones are equa
 
   await fc.assert(
     fc.asyncProperty(names, changes, async (routers, all) => {
-      const observed = nobody();
+      const observed = anEmptyFleet();
       const scrape = scraping(observed);
       const entries = routers.map((name) => addRouter(observed.store, name, 'http://router'));
       for (const [index, one] of all) {

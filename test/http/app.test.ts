@@ -6,14 +6,14 @@ import { createLogger } from '../../src/lib/logger.ts';
 import { type AppOptions, appParts } from '../support/app-parts.ts';
 import { addRouter } from '../support/driven-router.ts';
 import { parseExposition } from '../support/exposition.ts';
-import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
+import { aBusyFleet, anEmptyFleet, HOSTILE_ID, type ObservedFleet } from '../support/fleets.ts';
 
 const logged: string[] = [];
 afterEach(() => {
   logged.length = 0;
 });
 
-function anApp(believed: Believed = aBusyFleet(), parts: AppOptions = {}) {
+function anApp(believed: ObservedFleet = aBusyFleet(), parts: AppOptions = {}) {
   const app = createApp(
     appParts(believed, {
       log: createLogger({
@@ -172,7 +172,7 @@ describe('what is not there', () => {
 
 describe('health', () => {
   it('is fine when every router is down', async () => {
-    const believed = nobody();
+    const believed = anEmptyFleet();
     addRouter(believed.store, 'cellar', 'http://cellar').failed({ kind: 'unreachable', message: 'gone' });
     const { status, text } = await anApp(believed).get('/-/healthy');
     expect([status, text]).toEqual([200, 'llama-router-exporter is healthy.\n']);
@@ -269,7 +269,7 @@ describe('/api/v1/routers', () => {
   });
 
   it('knows nothing before the first listing', async () => {
-    const believed = nobody();
+    const believed = anEmptyFleet();
     addRouter(believed.store, 'r', 'http://r');
     const { body } = await anApp(believed).get('/api/v1/routers');
     expect(body.routers[0]).toMatchObject({

@@ -8,18 +8,18 @@ import { eventsRoute } from '../../src/http/routes/events.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { addRouter, driven } from '../support/driven-router.ts';
-import { type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
+import { anEmptyFleet, HOSTILE_ID, type ObservedFleet } from '../support/fleets.ts';
 import { settled } from '../support/stepped-clock.ts';
 import { until } from '../support/until.ts';
 
-let believed: Believed;
+let believed: ObservedFleet;
 let closing: AbortController;
 let server: Server;
 let here: Set<object>;
 const listening = () => here.size;
 
 beforeEach(async () => {
-  believed = nobody();
+  believed = anEmptyFleet();
   closing = new AbortController();
   const own = new Set<object>();
   here = own;

@@ -6,11 +6,11 @@ import { createLogger } from '../../src/lib/logger.ts';
 import { aListing, listed } from '../support/a-model.ts';
 import { appParts } from '../support/app-parts.ts';
 import { addRouter, driven } from '../support/driven-router.ts';
-import { nobody } from '../support/fleets.ts';
+import { anEmptyFleet } from '../support/fleets.ts';
 
 /** Time stands still at 2023-11-14T22:13:20Z. */
 function holding(routers: readonly string[] = ['gpu-box', 'attic'], rules = { max: 3600, enforce: false }) {
-  const { store, clock } = nobody();
+  const { store, clock } = anEmptyFleet();
   for (const name of routers) {
     const models = [
       listed('awake', 'loaded', { aliases: ['default'] }),

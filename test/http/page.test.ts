@@ -9,12 +9,12 @@ import { aReading } from '../support/a-reading.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { type AppOptions, appParts } from '../support/app-parts.ts';
 import { addRouter, driven } from '../support/driven-router.ts';
-import { aBusyFleet, type Believed, HOSTILE_ID, nobody } from '../support/fleets.ts';
+import { aBusyFleet, anEmptyFleet, HOSTILE_ID, type ObservedFleet } from '../support/fleets.ts';
 import { until } from '../support/until.ts';
 
 const GB = 1024 ** 3;
 
-async function thePage(believed: Believed = aBusyFleet(), parts: AppOptions = {}) {
+async function thePage(believed: ObservedFleet = aBusyFleet(), parts: AppOptions = {}) {
   return supertest(createApp(appParts(believed, parts))).get('/');
 }
 
@@ -36,7 +36,7 @@ function rowOf(html: string, model: string): string[] {
 }
 
 const operationsOf = (...operations: Operation[]) => ({
-  ...appParts(nobody()).operations,
+  ...appParts(anEmptyFleet()).operations,
   list: () => operations,
 });
 
@@ -200,7 +200,7 @@ describe('the page', () => {
 
   it('escapes what routers say, wherever it stands', async () => {
     const evil = '"><script>alert(1)</script>';
-    const believed = nobody();
+    const believed = anEmptyFleet();
     const entry = addRouter(believed.store, evil, `http://r/${evil}`);
     entry.props({ build: evil });
     entry.listed({
@@ -243,7 +243,7 @@ describe('the page', () => {
   });
 
   it('shows that there is nothing', async () => {
-    const believed = nobody();
+    const believed = anEmptyFleet();
     addRouter(believed.store, 'r', 'http://r');
     const { text } = await thePage(believed);
     expect(textOf(text)).toContain('r unknown');
@@ -253,7 +253,7 @@ describe('the page', () => {
   });
 
   it('of 200 routers with 50 models each is an overview: small, quick, with a page for each router', async () => {
-    const believed = nobody();
+    const believed = anEmptyFleet();
     const models = Array.from({ length: 50 }, (_, i) => listed(`model-${i}`, i < 4 ? 'loaded' : 'unloaded'));
     for (let i = 0; i < 200; i += 1) {
       addRouter(believed.store, `router-${i}`, `http://router-${i}:8080`).listed(aListing(...models));
@@ -273,7 +273,7 @@ describe('the page', () => {
   });
 
   it('of one router with thousands of models shows the first 500, those in memory first', async () => {
-    const believed = nobody();
+    const believed = anEmptyFleet();
     const models = Array.from({ length: 3000 }, (_, i) =>
       listed(`model-${i}`, i === 2999 ? 'loaded' : 'unloaded'),
     );
@@ -334,7 +334,7 @@ describe.each([
   ['/page.js', 'text/javascript; charset=utf-8'],
 ])('%s', (path, type) => {
   it('is there', async () => {
-    const { status, headers, text } = await supertest(createApp(appParts(nobody()))).get(path);
+    const { status, headers, text } = await supertest(createApp(appParts(anEmptyFleet()))).get(path);
     expect([status, headers['content-type'], text.length > 1000]).toEqual([200, type, true]);
   });
 });

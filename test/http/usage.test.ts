@@ -4,11 +4,11 @@ import { createApp } from '../../src/http/app.ts';
 import { aListing, listed } from '../support/a-model.ts';
 import { appParts } from '../support/app-parts.ts';
 import { addRouter } from '../support/driven-router.ts';
-import { nobody } from '../support/fleets.ts';
+import { anEmptyFleet } from '../support/fleets.ts';
 
 /** Two routers, and what was counted of reports about their models. */
 function reporting() {
-  const { store, clock } = nobody();
+  const { store, clock } = anEmptyFleet();
   addRouter(store, 'box', 'http://box').listed(aListing(listed('qwen', 'unloaded')));
   addRouter(store, 'attic', 'http://attic').listed(
     aListing(listed('qwen', 'loaded'), listed('gemma', 'loaded')),

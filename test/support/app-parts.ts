@@ -5,7 +5,7 @@ import type { AppParts } from '../../src/http/parts.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import type { Memory } from '../../src/memory/memory.ts';
 import { createService } from '../../src/service.ts';
-import type { Believed } from './fleets.ts';
+import type { ObservedFleet } from './fleets.ts';
 
 /** Guards as they are configured by default. */
 export const GUARD_RULES = {
@@ -37,7 +37,7 @@ export interface AppOptions extends Partial<AppParts> {
  * controls are the test's. `more` replaces single parts.
  */
 export function appParts(
-  { store, clock }: Believed,
+  { store, clock }: ObservedFleet,
   { controls = [], reload, hold, ...more }: AppOptions = {},
 ): AppParts {
   const fleet = createFleet(clock, { readEngine: false });

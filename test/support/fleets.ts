@@ -3,28 +3,28 @@ import { aListing, begun, ended, listed, turned } from './a-model.ts';
 import { addRouter } from './driven-router.ts';
 import { createSteppedClock, type SteppedClock } from './stepped-clock.ts';
 
-export interface Believed {
+export interface ObservedFleet {
   store: Store;
   clock: SteppedClock;
 }
 
-/** Nothing is believed yet. Time begins at 2023-11-14T22:13:20Z. */
-export function nobody(): Believed {
+/** No routers yet. The wall clock starts at 2023-11-14T22:13:20Z. */
+export function anEmptyFleet(): ObservedFleet {
   const clock = createSteppedClock();
   return { store: createStore(clock, { reloadWindowMs: 600_000 }), clock };
 }
 
-/** A model id with everything in it that somebody might forget to escape. */
+/** A model id with every character that needs escaping somewhere. */
 export const HOSTILE_ID = '<img src=x onerror="alert(1)">\\ \n{}=\',🦙';
 
 /**
  * Three routers: `gpu-box` with a model in each status and a past, `attic` without an event stream and with little
  * to tell, `cellar` that is down. What is done to the store happens here and nowhere else, so `before` may listen.
  */
-export function aBusyFleet(before: (believed: Believed) => void = () => {}): Believed {
-  const believed = nobody();
-  const { store, clock } = believed;
-  before(believed);
+export function aBusyFleet(before: (observed: ObservedFleet) => void = () => {}): ObservedFleet {
+  const observed = anEmptyFleet();
+  const { store, clock } = observed;
+  before(observed);
 
   const box = addRouter(store, 'gpu-box', 'http://gpu-box:8080');
   box.props({ modelsMax: 4, autoload: true, build: 'b11669-Debian' });
@@ -83,5 +83,5 @@ export function aBusyFleet(before: (believed: Believed) => void = () => {}): Bel
   cellar.listed(aListing(listed('lost', 'loaded', { facts: { sizeBytes: 1 } })));
   clock.jump(1000);
   cellar.failed({ kind: 'timeout', message: 'http://cellar:8080/models did not answer within 5 s' });
-  return believed;
+  return observed;
 }

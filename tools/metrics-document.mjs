@@ -1,13 +1,12 @@
-import { CATALOG } from './catalog.ts';
-import type { Family } from './family.ts';
+// Generates docs/metrics.md from the metric catalogue.
+import { CATALOG } from '../dist/src/metrics/catalog.js';
 
-/** docs/metrics.md, generated from the catalogue. */
-export function metricsDocument(): string {
-  const rows = (Object.values(CATALOG) as Family[]).map(
-    ({ name, type, labels, help }) =>
-      `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help.replace(/\|/g, '\\|')} |`,
-  );
-  return `<!-- Generated from src/metrics/catalog.ts by \`npm run generate\`: edit there. -->
+export function metricsDocument() {
+  const rows = Object.values(CATALOG).map(({ name, type, labels, help }) => {
+    const names = labels.map((label) => `\`${label}\``).join(', ');
+    return `| \`${name}\` | ${type} | ${names} | ${help.replace(/\|/g, '\\|')} |`;
+  });
+  return `<!-- Generated from src/metrics/catalog.ts by \`npm run generate\`: edit tools/metrics-document.mjs or the catalogue. -->
 # Metrics
 
 \`/metrics\` publishes the observed state of every router and model, which comes from the router's event stream and its
