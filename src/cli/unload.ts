@@ -9,13 +9,7 @@ import { createUnloading, defaultTerms } from '../unload/unloading.ts';
 import { type Call, type Command, type CommandFlag, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
 import { OUTPUT_FLAG, outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
-import {
-  EXPORTER_FLAG,
-  modelsThrough,
-  type RemoteExporter,
-  remoteExporterOf,
-  unloadThrough,
-} from './remote-exporter.ts';
+import { EXPORTER_FLAG, modelsThrough, remoteExporterOf, unloadThrough } from './remote-exporter.ts';
 import { inMemory, type StateView } from './state-view.ts';
 import { showWaiting } from './terminal.ts';
 import { formatJson, printable } from './text.ts';
@@ -71,6 +65,8 @@ const FLAGS: readonly CommandFlag[] = [
   OUTPUT_FLAG,
 ];
 
+const EXPORTER_ONLY = ['hold', 'on', 'idle-for'];
+
 export const unloadCommand: Command = {
   name: 'unload',
   summary: 'Unload models and wait until each is gone.',
@@ -96,21 +92,17 @@ export const unloadAllCommand: Command = {
   run: (call) => runUnload(call, textFlags(call, 'model')),
 };
 
-/** What an unload came to, by either path. `models` are those that the routers list afterwards. */
-interface Unloaded {
-  operation: Operation;
-  models: StateView['models'];
-  missed: boolean;
-}
-
 type Progress = (router: string, result: ModelResult) => void;
 
-async function runUnload(call: Call, models: readonly string[]): Promise<number> {
+async function runUnload(call: Call, selected: readonly string[]): Promise<number> {
   const { terminal } = call;
   const output = outputOf(call);
-  const body = bodyOf(call, models);
+  const body = bodyOf(call, selected);
   const exporter = remoteExporterOf(call);
-  if (!exporter) refuseExporterFlags(body);
+  const exporterOnly = EXPORTER_ONLY.find((flag) => call.flags[flag] !== undefined);
+  if (!exporter && exporterOnly) {
+    throw new UsageError(`--${exporterOnly} needs --exporter: only a running exporter supports it`);
+  }
   const waiting = showWaiting(terminal);
   const progress = (several: boolean): Progress => {
     return (router, result) => {
@@ -119,14 +111,15 @@ async function runUnload(call: Call, models: readonly string[]): Promise<number>
     };
   };
   try {
-    const unloaded = exporter
-      ? await unloadRemotely(exporter, body, call, progress(true))
+    const { operation, models, missed } = exporter
+      ? {
+          operation: await unloadThrough(exporter, body, call.flags.wait !== false, progress(true)),
+          models: await modelsThrough(exporter),
+          missed: false,
+        }
       : await unloadDirectly(body, call, progress);
     waiting.stop();
-    const { operation, missed } = unloaded;
-    terminal.out(
-      output === 'json' ? formatJson(operation) : formatConclusion(operation, inMemory(unloaded.models)),
-    );
+    terminal.out(output === 'json' ? formatJson(operation) : formatConclusion(operation, inMemory(models)));
     for (const { router, refused } of operation.routers) {
       if (refused) terminal.err(`${printable(`${router}: ${refused.detail}`)}\n`);
     }
@@ -140,21 +133,11 @@ async function runUnload(call: Call, models: readonly string[]): Promise<number>
   }
 }
 
-async function unloadRemotely(
-  exporter: RemoteExporter,
-  body: UnloadBody,
-  call: Call,
-  progress: Progress,
-): Promise<Unloaded> {
-  const operation = await unloadThrough(exporter, body, call.flags.wait !== false, progress);
-  return { operation, models: await modelsThrough(exporter), missed: false };
-}
-
 async function unloadDirectly(
   body: UnloadBody,
   call: Call,
   progress: (several: boolean) => Progress,
-): Promise<Unloaded> {
+): Promise<{ operation: Operation; models: StateView['models']; missed: boolean }> {
   const { found, missed } = await withDiscovered(call.config(), call.terminal);
   const terms = { ...defaultTerms(found), verify: call.flags.wait !== false };
   const request = requestOf(body, terms, { trigger: 'cli', caller: { name: 'shell' } });
@@ -166,20 +149,6 @@ async function unloadDirectly(
     const models = routers.flatMap((router) => viewModels(router, systemClock));
     return { operation, models, missed };
   });
-}
-
-function refuseExporterFlags({ hold_seconds, routers = [], idle_for_seconds }: UnloadBody): void {
-  if (hold_seconds !== undefined) {
-    throw new UsageError('--hold needs --exporter: only a running exporter can hold the memory');
-  }
-  if (routers.length > 0) {
-    throw new UsageError('--on names a router of an --exporter; without one, give the URL with --router');
-  }
-  if (idle_for_seconds !== undefined) {
-    throw new UsageError(
-      '--idle-for needs --exporter: only a running exporter knows how long models are idle',
-    );
-  }
 }
 
 /** The flags that were given. For the rest, the configuration of the exporter or of this command applies. */

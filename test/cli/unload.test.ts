@@ -165,7 +165,7 @@ describe('unload without an exporter', () => {
   it.each([
     [['unload'], 'unload needs at least one MODEL.'],
     [['unload-all', '--hold', '5m'], '--hold needs --exporter'],
-    [['unload-all', '--on', 'attic'], '--on names a router of an --exporter'],
+    [['unload-all', '--on', 'attic'], '--on needs --exporter'],
     [['unload-all', '--idle-for', '1h', '--when-busy', 'skip'], '--idle-for needs --exporter'],
     [['unload-all', '--when-busy', 'kill'], "--when-busy must be one of skip, wait, force, not 'kill'"],
     [['unload-all', '--reason', 'a\u001b[31m'], '--reason must be one line of at most 200 characters'],
