@@ -16,7 +16,7 @@ const GENERATED = [
     export: 'configurationDocument',
   },
   { file: 'docs/openapi.json', module: '../dist/src/http/openapi/openapi.js', export: 'openapiDocument' },
-  { file: 'docs/metrics.md', module: '../dist/src/metrics/document.js', export: 'metricsDocument' },
+  { file: 'docs/metrics.md', module: './metrics-document.mjs', export: 'metricsDocument' },
   { file: 'docs/alerts.md', module: './alerts-document.mjs', export: 'alertsDocument' },
   ...['overview', 'model', 'memory', 'operations', 'exporter'].map((name) => ({
     file: `grafana/dashboards/${name}.json`,
