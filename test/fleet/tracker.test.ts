@@ -4,7 +4,7 @@ import { failed, ok } from '../../src/lib/result.ts';
 import type { RouterEvent } from '../../src/models/feed.ts';
 import type { Notice } from '../../src/models/router-state.ts';
 import { createStore } from '../../src/models/store.ts';
-import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
+import { aListing, begun, ended, listed, recordChanges, turned } from '../support/a-model.ts';
 import { addRouter } from '../support/driven-router.ts';
 import { createScriptedFeed, type ScriptedFeed, TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
@@ -25,7 +25,7 @@ function follow(script: Partial<ScriptedFeed> = {}, random = () => 1) {
   const entry = addRouter(store, 'router', 'http://router');
   const feed = Object.assign(createScriptedFeed(clock), script);
   const notices: Notice[] = [];
-  const operationMetrics = recordDeeds(store);
+  const happened = recordChanges(store);
   const tracker = startTracker({
     feed,
     store,
@@ -35,7 +35,7 @@ function follow(script: Partial<ScriptedFeed> = {}, random = () => 1) {
     random,
   });
   started.push(tracker);
-  return { clock, store, entry, feed, notices, operationMetrics, tracker };
+  return { clock, store, entry, feed, notices, happened, tracker };
 }
 
 const lists = (...models: Parameters<typeof aListing>) => ok(aListing(...models));
@@ -83,12 +83,12 @@ describe('the first listing', () => {
 
 describe('while events arrive', () => {
   it('a full listing is asked for every 30 s and no more often', async () => {
-    const { clock, feed, operationMetrics } = follow({ listing: lists(listed('a', 'unloaded')) });
+    const { clock, feed, happened } = follow({ listing: lists(listed('a', 'unloaded')) });
     await clock.advance(1000);
     feed.say(begun('a'), turned('a', 'loaded'));
     feed.listing = lists(listed('a', 'loaded'));
     await clock.advance(10 * MINUTE);
-    expect(operationMetrics).toEqual(['a appeared', 'a loaded in 0 s']);
+    expect(happened).toEqual(['a appeared', 'a loaded in 0 s']);
     expect(feed.listings).toHaveLength(21); // The first, and one in each 30 s.
     const pauses = feed.listings.slice(1).map((at, index) => at - (feed.listings[index] ?? 0));
     expect(Math.min(...pauses)).toBeGreaterThanOrEqual(30_000);
@@ -131,7 +131,7 @@ describe('while events arrive', () => {
   });
 
   it('an event that comes while a listing is under way is newer than it', async () => {
-    const { clock, feed, entry, operationMetrics } = follow({ listing: lists(listed('a', 'loaded')) });
+    const { clock, feed, entry, happened } = follow({ listing: lists(listed('a', 'loaded')) });
     await clock.advance(1000);
     feed.listingMs = 300;
     feed.say(RELOADED);
@@ -139,11 +139,11 @@ describe('while events arrive', () => {
     feed.say(ended('a'));
     await clock.advance(1000);
     expect(entry.state.models.get('a')?.lifecycle.status).toBe('unloaded');
-    expect(operationMetrics).toEqual(['a appeared', 'a external while loaded']);
+    expect(happened).toEqual(['a appeared', 'a external while loaded']);
   });
 
   it('an event that comes 50 ms after the listing which shows it still tells how it was', async () => {
-    const { clock, feed, operationMetrics } = follow({ listing: lists(listed('a', 'unloaded')) });
+    const { clock, feed, happened } = follow({ listing: lists(listed('a', 'unloaded')) });
     await clock.advance(1000);
     feed.listing = lists(listed('a', 'loaded', { instance: 1 }));
     feed.say(RELOADED);
@@ -152,7 +152,7 @@ describe('while events arrive', () => {
     await clock.advance(20);
     feed.say(turned('a', 'loaded'));
     await clock.advance(1000);
-    expect(operationMetrics).toEqual(['a appeared', 'a loaded in 0.02 s']);
+    expect(happened).toEqual(['a appeared', 'a loaded in 0.02 s']);
   });
 
   it('the progress of a download does not keep its listing from being believed', async () => {
@@ -178,7 +178,7 @@ describe('where there is no event stream', () => {
   });
 
   it('what polling sees is counted', async () => {
-    const { clock, feed, operationMetrics, entry } = follow({
+    const { clock, feed, happened, entry } = follow({
       stream: 'unsupported',
       listing: lists(listed('a', 'unloaded', { instance: 0 })),
     });
@@ -192,7 +192,7 @@ describe('where there is no event stream', () => {
     await clock.advance(2000);
     feed.listing = lists(listed('a', 'unloaded', { instance: 2, failed: true }));
     await clock.advance(2000);
-    expect(operationMetrics).toEqual([
+    expect(happened).toEqual([
       'a appeared',
       'a loaded in 2 s',
       'a requested while loaded',
@@ -259,14 +259,14 @@ describe('a stream that breaks', () => {
   });
 
   it('costs no status, no load and no unload: the listing after it tells', async () => {
-    const { clock, feed, operationMetrics } = follow({
+    const { clock, feed, happened } = follow({
       listing: lists(listed('a', 'loaded', { instance: 1 }), listed('b', 'unloaded', { instance: 0 })),
     });
     await clock.advance(20_000);
     feed.listing = lists(listed('a', 'loaded', { instance: 3 }), listed('b', 'unloaded', { instance: 2 }));
     feed.endStream();
     await clock.advance(2000);
-    expect(operationMetrics).toEqual([
+    expect(happened).toEqual([
       'a appeared',
       'b appeared',
       'a external while loaded',
@@ -367,7 +367,7 @@ describe('a router that is down', () => {
   });
 
   it('that was started anew has lost what it had in memory', async () => {
-    const { clock, feed, operationMetrics } = follow({
+    const { clock, feed, happened } = follow({
       listing: lists(listed('a', 'loaded', { instance: 7 })),
     });
     await clock.advance(20_000);
@@ -378,7 +378,7 @@ describe('a router that is down', () => {
     feed.stream = 'opens';
     feed.listing = lists(listed('a', 'unloaded', { instance: 0 }));
     await clock.advance(10_000);
-    expect(operationMetrics).toEqual(['a appeared', 'a external while loaded']);
+    expect(happened).toEqual(['a appeared', 'a external while loaded']);
   });
 
   it('is told with how long it took, and why', async () => {

@@ -15,54 +15,54 @@ import { aLife, inWords } from '../support/a-model.ts';
 const RULES = { reloadWindowMs: 600_000 };
 const SECOND = 1000;
 
-type Look = Observation | 'request' | 'cancel' | 'evict' | 'settle' | 'vanish';
+type Input = Observation | 'request' | 'cancel' | 'evict' | 'settle' | 'vanish';
 
-/** What follows from these looks, a second apart; the first is the first sight. */
-function live(first: Look, ...looks: Look[]): { happened: string[]; lifecycle: Lifecycle } {
+/** The changes that these observations lead to, a second apart; the first one makes the model appear. */
+function live(first: Input, ...inputs: Input[]): { happened: string[]; lifecycle: Lifecycle } {
   let { lifecycle } = take(undefined, first, 0);
-  const happened = looks.flatMap((look, index) => {
-    const step = take(lifecycle, look, (index + 1) * SECOND);
+  const happened = inputs.flatMap((input, index) => {
+    const step = take(lifecycle, input, (index + 1) * SECOND);
     lifecycle = step.lifecycle;
     return step.changes.map(inWords);
   });
   return { happened, lifecycle };
 }
 
-function take(lifecycle: Lifecycle | undefined, look: Look, at: number): Step {
-  if (typeof look !== 'string') return advance(lifecycle, look, at, RULES);
-  if (lifecycle === undefined) throw new Error('first there is a sight');
-  if (look === 'evict' || look === 'settle') return settleReason(lifecycle, look === 'evict');
-  if (look === 'vanish') return vanish(lifecycle, at);
+function take(lifecycle: Lifecycle | undefined, input: Input, at: number): Step {
+  if (typeof input !== 'string') return advance(lifecycle, input, at, RULES);
+  if (lifecycle === undefined) throw new Error('the first observation makes the model appear');
+  if (input === 'evict' || input === 'settle') return settleReason(lifecycle, input === 'evict');
+  if (input === 'vanish') return vanish(lifecycle, at);
   return {
-    lifecycle: look === 'request' ? requestUnload(lifecycle, at) : cancelUnloadRequest(lifecycle),
+    lifecycle: input === 'request' ? requestUnload(lifecycle, at) : cancelUnloadRequest(lifecycle),
     changes: [],
   };
 }
 
-const happened = ([first, ...looks]: Look[]) => live(first ?? 'vanish', ...looks).happened;
-const beliefAfter = ([first, ...looks]: Look[]) => live(first ?? 'vanish', ...looks).lifecycle;
+const happened = ([first, ...inputs]: Input[]) => live(first ?? 'vanish', ...inputs).happened;
+const lifecycleAfter = ([first, ...inputs]: Input[]) => live(first ?? 'vanish', ...inputs).lifecycle;
 
 const lists = (status: Status, more: Partial<Observation & { via: 'listing' }> = {}): Observation => ({
   via: 'listing',
   status,
   ...more,
 });
-const tells = (status: Status, more: Partial<Observation & { via: 'event' }> = {}): Observation => ({
+const event = (status: Status, more: Partial<Observation & { via: 'event' }> = {}): Observation => ({
   via: 'event',
   status,
   ...more,
 });
-const begins = tells('loading', { begins: true });
-const progress = (value: number) => tells('loading', { progress: value });
-const exits = (exitCode: number, full = false) => tells('unloaded', { exitCode, full });
+const begins = event('loading', { begins: true });
+const progress = (value: number) => event('loading', { progress: value });
+const exits = (exitCode: number, full = false) => event('unloaded', { exitCode, full });
 const fails = (instance?: number) =>
   lists('unloaded', { failed: true, ...(instance !== undefined && { instance }) });
 
-describe('told by events', () => {
-  const cases: [string, Look[], string[]][] = [
+describe('observed by events', () => {
+  const cases: [string, Input[], string[]][] = [
     [
-      'a load, with its duration from its first word',
-      [lists('unloaded'), begins, progress(0), progress(1), tells('loaded')],
+      'a load, with its duration',
+      [lists('unloaded'), begins, progress(0), progress(1), event('loaded')],
       ['unloaded → loading', 'loading → loaded', 'loaded in 3 s'],
     ],
     [
@@ -70,38 +70,34 @@ describe('told by events', () => {
       [lists('unloaded'), begins, exits(1)],
       ['unloaded → loading', 'loading → unloaded', 'failed to load'],
     ],
+    ['an external unload', [lists('loaded'), exits(0)], ['loaded → unloaded', 'external while loaded']],
     [
-      'an unload by somebody else',
-      [lists('loaded'), exits(0)],
-      ['loaded → unloaded', 'external while loaded'],
-    ],
-    [
-      'an unload that we asked for',
+      'a requested unload',
       [lists('loaded'), 'request', exits(0)],
       ['loaded → unloaded', 'requested while loaded'],
     ],
     [
-      'a forced kill that we asked for: neither a crash nor a failed load',
+      'a requested unload that was killed: neither a crash nor a failed load',
       [lists('loaded'), 'request', exits(1)],
       ['loaded → unloaded', 'requested while loaded'],
     ],
     [
-      'a forced kill that somebody else asked for, which looks like a crash',
+      'an external unload that was killed, which inputs like a crash',
       [lists('loaded'), exits(1)],
       ['loaded → unloaded', 'crashed while loaded'],
     ],
     [
-      'an unload while loading that we asked for: no failure',
+      'a requested unload while loading: no failure',
       [lists('unloaded'), begins, 'request', exits(1)],
       ['unloaded → loading', 'loading → unloaded', 'requested while loading'],
     ],
     [
-      'an unload while loading by somebody else, which looks like a failed load',
+      'an external unload while loading, which inputs like a failed load',
       [lists('unloaded'), begins, exits(1)],
       ['unloaded → loading', 'loading → unloaded', 'failed to load'],
     ],
     [
-      'an ask that was refused: what follows is not our doing',
+      'an unload after a cancelled unload request: external',
       [lists('loaded'), 'request', 'cancel', exits(0)],
       ['loaded → unloaded', 'external while loaded'],
     ],
@@ -111,22 +107,22 @@ describe('told by events', () => {
       ['loaded → unloaded', 'evicted while loaded'],
     ],
     [
-      'an eviction of a sleeper',
+      'an eviction of a sleeping model',
       [lists('sleeping'), exits(0, true), 'evict'],
       ['sleeping → unloaded', 'evicted while sleeping'],
     ],
     [
-      'an unload on a full router that nobody took the place of',
+      'an unload on a full router without another start',
       [lists('loaded'), exits(0, true), 'settle'],
       ['loaded → unloaded', 'external while loaded'],
     ],
     [
-      'an unload on a full router that comes back before it was decided',
+      'an unload on a full router, loaded again while its reason is pending',
       [lists('loaded'), exits(0, true), begins],
       ['loaded → unloaded', 'external while loaded', 'unloaded → loading'],
     ],
     [
-      'a crash on a full router, which is decided at once: an eviction ends well',
+      'a crash on a full router, with a reason at once: an eviction exits cleanly',
       [lists('loaded'), exits(1, true)],
       ['loaded → unloaded', 'crashed while loaded'],
     ],
@@ -136,16 +132,16 @@ describe('told by events', () => {
       ['unloaded → loading', 'loading → unloaded', 'failed to load'],
     ],
     [
-      'what we asked for on a full router',
+      'a requested unload on a full router',
       [lists('loaded'), 'request', exits(0, true), 'evict'],
       ['loaded → unloaded', 'requested while loaded'],
     ],
     ['a crash', [lists('loaded'), exits(1)], ['loaded → unloaded', 'crashed while loaded']],
     ['a crash asleep', [lists('sleeping'), exits(1)], ['sleeping → unloaded', 'crashed while sleeping']],
-    ['falling asleep', [lists('loaded'), tells('sleeping')], ['loaded → sleeping', 'slept']],
+    ['falling asleep', [lists('loaded'), event('sleeping')], ['loaded → sleeping', 'slept']],
     [
       'a wake, which is no load',
-      [lists('sleeping'), progress(0), progress(1), tells('loaded')],
+      [lists('sleeping'), progress(0), progress(1), event('loaded')],
       ['sleeping → loading', 'loading → loaded', 'woke'],
     ],
     [
@@ -154,13 +150,13 @@ describe('told by events', () => {
       ['sleeping → loading', 'loading → unloaded', 'crashed while loading'],
     ],
     [
-      'an unload of a sleeper',
+      'an unload of a sleeping model',
       [lists('sleeping'), exits(0)],
       ['sleeping → unloaded', 'external while sleeping'],
     ],
     [
-      'a reload at once after an unload that we asked for',
-      [lists('loaded'), 'request', exits(0), begins, tells('loaded')],
+      'a reload directly after a requested unload',
+      [lists('loaded'), 'request', exits(0), begins, event('loaded')],
       [
         'loaded → unloaded',
         'requested while loaded',
@@ -170,8 +166,8 @@ describe('told by events', () => {
       ],
     ],
     [
-      'everything twice as if it was once',
-      [lists('unloaded'), begins, begins, tells('loaded'), tells('loaded'), exits(1), exits(1)],
+      'repeated events once',
+      [lists('unloaded'), begins, begins, event('loaded'), event('loaded'), exits(1), exits(1)],
       [
         'unloaded → loading',
         'loading → loaded',
@@ -181,33 +177,33 @@ describe('told by events', () => {
       ],
     ],
     [
-      'an pendingReason unload twice, which stays pendingReason',
+      'a repeated unload with a pending reason, which stays pending',
       [lists('loaded'), exits(0, true), exits(0, true), 'evict'],
       ['loaded → unloaded', 'evicted while loaded'],
     ],
     [
-      'a status that nobody knows, which decides nothing',
-      [lists('loaded'), tells('other'), tells('loaded'), tells('other'), exits(0)],
+      'an unknown status: no change',
+      [lists('loaded'), event('other'), event('loaded'), event('other'), exits(0)],
       ['loaded → other', 'other → loaded', 'loaded → other', 'other → unloaded', 'external while loaded'],
     ],
     [
-      'a status that nobody knows within a load',
-      [lists('unloaded'), begins, tells('other'), tells('loaded')],
+      'an unknown status during a load',
+      [lists('unloaded'), begins, event('other'), event('loaded')],
       ['unloaded → loading', 'loading → other', 'other → loaded', 'loaded in 2 s'],
     ],
     [
-      'a status that nobody knows within a wake',
-      [lists('sleeping'), progress(0), tells('other'), tells('loaded')],
+      'an unknown status during a wake',
+      [lists('sleeping'), progress(0), event('other'), event('loaded')],
       ['sleeping → loading', 'loading → other', 'other → loaded', 'woke'],
     ],
   ];
-  it.each(cases)('%s', (_, looks, changes) => expect(happened(looks)).toEqual(changes));
+  it.each(cases)('%s', (_, inputs, changes) => expect(happened(inputs)).toEqual(changes));
 });
 
-describe('shown by listings alone', () => {
-  const cases: [string, Look[], string[]][] = [
+describe('observed by listings alone', () => {
+  const cases: [string, Input[], string[]][] = [
     [
-      'a load, with what was seen of its duration',
+      'a load, with the observed part of its duration',
       [
         lists('unloaded', { instance: 0 }),
         lists('loading', { instance: 1 }),
@@ -216,7 +212,7 @@ describe('shown by listings alone', () => {
       ['unloaded → loading', 'loading → loaded', 'loaded in 1 s'],
     ],
     [
-      'a load that was never seen loading',
+      'a load that was never observed loading',
       [lists('unloaded', { instance: 0 }), lists('loaded', { instance: 1 })],
       ['unloaded → loaded', 'loaded'],
     ],
@@ -226,17 +222,13 @@ describe('shown by listings alone', () => {
       ['unloaded → loading', 'loading → unloaded', 'failed to load'],
     ],
     [
-      'a failed load that was never seen loading',
+      'a failed load that was never observed loading',
       [lists('unloaded', { instance: 0 }), fails(1)],
       ['failed to load'],
     ],
     ['a second failed load', [fails(1), fails(2)], ['failed to load']],
     ['no second failure in the same mark', [fails(1), fails(1)], []],
-    [
-      'a failed load on a build that does not tell of processes',
-      [lists('unloaded'), fails()],
-      ['failed to load'],
-    ],
+    ['a failed load on a build that lists no ports', [lists('unloaded'), fails()], ['failed to load']],
     ['no second failure there', [lists('unloaded'), fails(), fails()], ['failed to load']],
     [
       'an unload',
@@ -244,7 +236,7 @@ describe('shown by listings alone', () => {
       ['loaded → unloaded', 'external while loaded'],
     ],
     [
-      'an unload that we asked for',
+      'a requested unload',
       [lists('loaded'), 'request', fails()],
       ['loaded → unloaded', 'requested while loaded'],
     ],
@@ -254,7 +246,7 @@ describe('shown by listings alone', () => {
       ['loaded → unloaded', 'evicted while loaded'],
     ],
     [
-      'a crash on a router where another model took a place',
+      'a crash while another model started',
       [lists('loaded'), lists('unloaded', { evicted: true, failed: true })],
       ['loaded → unloaded', 'crashed while loaded'],
     ],
@@ -274,7 +266,7 @@ describe('shown by listings alone', () => {
       ['sleeping → loading', 'loading → loaded', 'woke'],
     ],
     [
-      'a wake of a sleeper that was never seen asleep',
+      'a wake of a model that was never observed asleep',
       [lists('loaded', { instance: 1 }), lists('loading', { instance: 1 }), lists('loaded', { instance: 1 })],
       ['loaded → loading', 'slept', 'loading → loaded', 'woke'],
     ],
@@ -284,23 +276,23 @@ describe('shown by listings alone', () => {
       ['unloaded → sleeping', 'loaded', 'slept'],
     ],
     [
-      'a reload between two listings, by its process',
+      'a reload between two listings, by its port',
       [lists('loaded', { instance: 1 }), lists('loaded', { instance: 2 })],
       ['external while loaded', 'loaded, 0 s after it was external'],
     ],
     [
-      'a reload between two listings after an unload that we asked for',
+      'a reload between two listings after a requested unload',
       [lists('loaded', { instance: 1 }), 'request', lists('loaded', { instance: 2 })],
       ['requested while loaded', 'loaded, 0 s after it was requested'],
     ],
     ['no reload where processes are not told', [lists('loaded'), lists('loaded')], []],
     [
-      'a reload that sleeps already',
+      'a reload of a model that is asleep again',
       [lists('loaded', { instance: 1 }), lists('sleeping', { instance: 2 })],
       ['loaded → sleeping', 'external while loaded', 'loaded, 0 s after it was external', 'slept'],
     ],
     [
-      'a reload of what was waking',
+      'a reload of a waking model',
       [
         lists('sleeping', { instance: 1 }),
         lists('loading', { instance: 1 }),
@@ -314,42 +306,42 @@ describe('shown by listings alone', () => {
       ],
     ],
     [
-      'another process in a status that nobody knows: it ends one life and counts no other',
+      'another process in an unknown status: an unload and no load',
       [lists('loaded', { instance: 1 }), lists('other', { instance: 2 }), lists('loaded', { instance: 2 })],
       ['loaded → other', 'external while loaded', 'other → loaded', 'loaded, 1 s after it was external'],
     ],
     [
-      'a whole life between two listings',
+      'a load and an unload between two listings',
       [lists('unloaded', { instance: 1 }), lists('unloaded', { instance: 2 })],
       ['loaded', 'external while loaded'],
     ],
     [
-      'a load that came up and was unloaded between two listings: only what came up ends well',
+      'a load that ended and was unloaded between two listings: only a loaded model exits cleanly',
       [lists('loading', { instance: 1 }), lists('unloaded', { instance: 1 })],
       ['loading → unloaded', 'loaded', 'external while loaded'],
     ],
     [
-      'a load that ended between two listings, nobody knows how',
+      'a load that ended between two listings in an unknown way',
       [lists('loading'), lists('unloaded')],
       ['loading → unloaded'],
     ],
     [
-      'a load after one that ended unseen: it may have failed or not',
+      'a load after one whose end was not observed',
       [lists('loading', { instance: 1 }), lists('loaded', { instance: 2 })],
       ['loading → loaded', 'loaded'],
     ],
     [
-      'a load after one that we ended',
+      'a load after one that was unloaded on request',
       [lists('loading', { instance: 1 }), 'request', lists('loading', { instance: 2 })],
       ['requested while loading'],
     ],
     [
-      'a router that was started anew',
+      'a restarted router',
       [lists('loaded', { instance: 1 }), lists('unloaded', { instance: 0 })],
       ['loaded → unloaded', 'external while loaded'],
     ],
     [
-      'a router that was started anew, where the model has failed since',
+      'a restarted router whose model has failed since',
       [lists('loaded', { instance: 1 }), fails(2)],
       ['loaded → unloaded', 'external while loaded', 'failed to load'],
     ],
@@ -364,19 +356,19 @@ describe('shown by listings alone', () => {
       ['downloading → loaded', 'loaded'],
     ],
   ];
-  it.each(cases)('%s', (_, looks, changes) => expect(happened(looks)).toEqual(changes));
+  it.each(cases)('%s', (_, inputs, changes) => expect(happened(inputs)).toEqual(changes));
 });
 
-describe('told by events, with some lost and a listing after', () => {
-  const cases: [string, Look[], string[]][] = [
+describe('observed by events, with some lost and a listing after them', () => {
+  const cases: [string, Input[], string[]][] = [
     [
       'the end of an unload',
       [lists('loaded', { instance: 1 }), lists('unloaded', { instance: 1 }), exits(0)],
       ['loaded → unloaded', 'external while loaded'],
     ],
     [
-      'an unload, told by the next start',
-      [lists('loaded', { instance: 1 }), begins, tells('loaded')],
+      'an unload, by the next start',
+      [lists('loaded', { instance: 1 }), begins, event('loaded')],
       [
         'loaded → loading',
         'external while loaded',
@@ -385,8 +377,8 @@ describe('told by events, with some lost and a listing after', () => {
       ],
     ],
     [
-      'an unload of a waking model, told by the next start',
-      [lists('sleeping'), progress(0), begins, tells('loaded')],
+      'an unload of a waking model, by the next start',
+      [lists('sleeping'), progress(0), begins, event('loaded')],
       [
         'sleeping → loading',
         'external while loading',
@@ -395,28 +387,28 @@ describe('told by events, with some lost and a listing after', () => {
       ],
     ],
     [
-      'the word of a load, told by its clean end',
+      'the end of a load, by a listed clean exit',
       [lists('unloaded', { instance: 0 }), begins, lists('unloaded', { instance: 1 })],
       ['unloaded → loading', 'loading → unloaded', 'loaded', 'external while loaded'],
     ],
     [
-      'the word of a load, told by the event of its clean end',
+      'the end of a load, by the event of a clean exit',
       [lists('unloaded'), begins, exits(0)],
       ['unloaded → loading', 'loading → unloaded', 'loaded', 'external while loaded'],
     ],
     [
-      'the word of a load that was evicted',
+      'the end of a load that was evicted',
       [lists('unloaded'), begins, exits(0, true), 'evict'],
       ['unloaded → loading', 'loading → unloaded', 'loaded', 'evicted while loaded'],
     ],
     [
-      'nothing: the process of a load is first named by the listing after it',
-      [lists('unloaded', { instance: 1 }), begins, tells('loaded'), lists('loaded', { instance: 2 })],
+      'nothing: the port of a load is first listed after it',
+      [lists('unloaded', { instance: 1 }), begins, event('loaded'), lists('loaded', { instance: 2 })],
       ['unloaded → loading', 'loading → loaded', 'loaded in 1 s'],
     ],
     [
-      'nothing: a crash that an event told is in the listing after it',
-      [lists('unloaded', { instance: 0 }), begins, tells('loaded'), exits(1), fails(2)],
+      'nothing: a crash after its event is listed too',
+      [lists('unloaded', { instance: 0 }), begins, event('loaded'), exits(1), fails(2)],
       [
         'unloaded → loading',
         'loading → loaded',
@@ -426,17 +418,17 @@ describe('told by events, with some lost and a listing after', () => {
       ],
     ],
     [
-      'a start that the listing showed first',
-      [lists('unloaded', { instance: 0 }), lists('loading', { instance: 1 }), begins, tells('loaded')],
+      'a start that was listed before its event',
+      [lists('unloaded', { instance: 0 }), lists('loading', { instance: 1 }), begins, event('loaded')],
       ['unloaded → loading', 'loading → loaded', 'loaded in 2 s'],
     ],
     [
-      'an pendingReason unload that a listing shows still gone',
+      'an unload with a pending reason, listed as unloaded',
       [lists('loaded', { instance: 1 }), exits(0, true), lists('unloaded', { instance: 1 }), 'evict'],
       ['loaded → unloaded', 'evicted while loaded'],
     ],
     [
-      'an pendingReason unload that a listing shows loaded again',
+      'an unload with a pending reason, listed as loaded again',
       [lists('loaded', { instance: 1 }), exits(0, true), lists('loaded', { instance: 2 })],
       [
         'loaded → unloaded',
@@ -446,10 +438,10 @@ describe('told by events, with some lost and a listing after', () => {
       ],
     ],
   ];
-  it.each(cases)('%s', (_, looks, changes) => expect(happened(looks)).toEqual(changes));
+  it.each(cases)('%s', (_, inputs, changes) => expect(happened(inputs)).toEqual(changes));
 });
 
-describe('at first sight', () => {
+describe('the first observation', () => {
   it.each<[string, Observation, Lifecycle]>([
     ['a listed model at rest', lists('unloaded', { instance: 0 }), aLife({ instance: 0 })],
     [
@@ -472,71 +464,67 @@ describe('at first sight', () => {
       progress(0.5),
       aLife({ status: 'loading', loading: { kind: 'load', progress: 0.5 } }),
     ],
-    ['the end of a load', tells('loaded'), aLife({ status: 'loaded' })],
-    ['falling asleep', tells('sleeping'), aLife({ status: 'sleeping' })],
+    ['the end of a load', event('loaded'), aLife({ status: 'loaded' })],
+    ['falling asleep', event('sleeping'), aLife({ status: 'sleeping' })],
     ['an end', exits(0, true), aLife()],
     ['a bad end', exits(1), aLife({ markedFailed: true })],
-  ])('%s counts nothing', (_, look, lifecycle) =>
-    expect(advance(undefined, look, 0, RULES)).toEqual({ lifecycle, changes: [{ kind: 'appeared' }] }),
+  ])('%s counts nothing', (_, input, lifecycle) =>
+    expect(advance(undefined, input, 0, RULES)).toEqual({ lifecycle, changes: [{ kind: 'appeared' }] }),
   );
 
-  it.each<[string, Look[], string[]]>([
-    ['a start is timed', [begins, tells('loaded')], ['loading → loaded', 'loaded in 1 s']],
-    ['a load under way is not', [lists('loading'), tells('loaded')], ['loading → loaded', 'loaded']],
+  it.each<[string, Input[], string[]]>([
+    ['a start is timed', [begins, event('loaded')], ['loading → loaded', 'loaded in 1 s']],
+    ['a load under way is not', [lists('loading'), event('loaded')], ['loading → loaded', 'loaded']],
     [
-      'what was loaded then is unloaded',
+      'an unload of a model that was loaded before',
       [lists('loaded'), exits(0)],
       ['loaded → unloaded', 'external while loaded'],
     ],
-    [
-      'an unknown status that becomes a known one is no deed',
-      [lists('other'), lists('loaded')],
-      ['other → loaded'],
-    ],
-    ['an unknown status that ends is no deed', [lists('other'), lists('unloaded')], ['other → unloaded']],
-  ])('%s', (_, looks, changes) => expect(happened(looks)).toEqual(changes));
+    ['an unknown status that becomes a known one', [lists('other'), lists('loaded')], ['other → loaded']],
+    ['an unknown status that becomes unloaded', [lists('other'), lists('unloaded')], ['other → unloaded']],
+  ])('%s', (_, inputs, changes) => expect(happened(inputs)).toEqual(changes));
 
   it.each<[string, Observation, Lifecycle['lastUnload'] | undefined]>([
     ['a model at rest', lists('unloaded'), { at: -60_000, reason: 'evicted' }],
     ['a start', begins, { at: -60_000, reason: 'evicted' }],
     ['a model that was loaded meanwhile', lists('loaded'), undefined],
     ['a load under way', progress(0), undefined],
-  ])('an unload remembered from before is taken over by %s', (_, look, lastUnload) => {
-    const { lifecycle } = advance(undefined, look, 0, RULES, { at: -60_000, reason: 'evicted' });
+  ])('an earlier unload is taken over by %s', (_, input, lastUnload) => {
+    const { lifecycle } = advance(undefined, input, 0, RULES, { at: -60_000, reason: 'evicted' });
     expect(lifecycle.lastUnload).toEqual(lastUnload);
   });
 });
 
 describe('vanishing', () => {
-  it.each<[string, Look[], string[]]>([
+  it.each<[string, Input[], string[]]>([
     ['at rest', [lists('unloaded'), 'vanish'], ['vanished']],
     ['while loaded', [lists('loaded'), 'vanish'], ['external while loaded', 'vanished']],
     ['while loading, which counts as nothing', [lists('loading'), 'vanish'], ['vanished']],
     [
-      'after we asked for its unload',
+      'with a pending unload request',
       [lists('loaded'), 'request', 'vanish'],
       ['requested while loaded', 'vanished'],
     ],
     [
-      'while pendingReason',
+      'with a pending unload reason',
       [lists('loaded'), exits(0, true), 'vanish'],
       ['loaded → unloaded', 'external while loaded', 'vanished'],
     ],
     [
-      'while its status is not known',
+      'in an unknown status',
       [lists('loaded'), lists('other'), 'vanish'],
       ['loaded → other', 'external while loaded', 'vanished'],
     ],
-  ])('%s', (_, looks, changes) => expect(happened(looks)).toEqual(changes));
+  ])('%s', (_, inputs, changes) => expect(happened(inputs)).toEqual(changes));
 });
 
-describe('what is believed', () => {
-  it('of a load, from its first word to its end', () => {
+describe('the lifecycle', () => {
+  it('of a load, from start to end', () => {
     const { lifecycle: loading } = live(lists('unloaded', { instance: 0 }), begins, progress(0.5));
     expect(loading).toEqual(
       aLife({ status: 'loading', since: 1000, loading: { kind: 'load', startedAt: 1000, progress: 0.5 } }),
     );
-    const { lifecycle: loaded } = live(lists('unloaded'), begins, progress(0.5), tells('loaded'));
+    const { lifecycle: loaded } = live(lists('unloaded'), begins, progress(0.5), event('loaded'));
     expect(loaded).toEqual(aLife({ status: 'loaded', since: 3000 }));
   });
 
@@ -555,25 +543,25 @@ describe('what is believed', () => {
       aLife({ since: 1000, instance: 1, lastUnload: { at: 1000, reason: 'external' } }),
     ));
 
-  it('of an eviction: when it went, not when that was understood', () =>
+  it('of an eviction has the time of the unload, not of the decision', () =>
     expect(live(lists('loaded'), exits(0, true), lists('unloaded'), 'evict').lifecycle).toEqual(
       aLife({ since: 1000, lastUnload: { at: 1000, reason: 'evicted' } }),
     ));
 
-  it('of a status that nobody knows: the last one that is known', () =>
-    expect(live(lists('loaded'), tells('other')).lifecycle).toEqual(
+  it('of an unknown status keeps the last known one', () =>
+    expect(live(lists('loaded'), event('other')).lifecycle).toEqual(
       aLife({ status: 'other', since: 1000, known: 'loaded' }),
     ));
 
-  it('of a reload that no event told: it entered its status when that was seen', () =>
+  it('of an unobserved reload has the time of the observation', () =>
     expect(live(lists('loaded', { instance: 1 }), lists('loaded', { instance: 2 })).lifecycle).toEqual(
       aLife({ status: 'loaded', since: 1000, instance: 2 }),
     ));
 
-  it.each<[string, Look[], boolean]>([
+  it.each<[string, Input[], boolean]>([
     ['after a failed load', [lists('unloaded'), begins, exits(1)], true],
     ['while it is tried again', [lists('unloaded'), begins, exits(1), begins], true],
-    ['after a load', [lists('unloaded'), begins, exits(1), begins, tells('loaded')], false],
+    ['after a load', [lists('unloaded'), begins, exits(1), begins, event('loaded')], false],
     ['after a crash', [lists('loaded'), exits(1)], false],
     ['after a forced kill', [lists('loaded'), 'request', exits(1)], false],
     ['after we ended the load', [lists('unloaded'), begins, 'request', exits(1)], false],
@@ -583,14 +571,14 @@ describe('what is believed', () => {
       false,
     ],
     ['after a whole life between two listings', [fails(1), lists('unloaded', { instance: 2 })], false],
-  ])('of the last load attempt, %s: failed is not the mark', (_, looks, failed) =>
-    expect(beliefAfter(looks).loadFailed).toBe(failed),
+  ])('of the last load, %s: failed is not the mark of the router', (_, inputs, failed) =>
+    expect(lifecycleAfter(inputs).loadFailed).toBe(failed),
   );
 
-  it('of what we asked for: it ends with the model', () =>
+  it('of a requested unload has no pending request any more', () =>
     expect(live(lists('loaded'), 'request', exits(0)).lifecycle.unloadRequestedAt).toBeUndefined());
 
-  it('of a second ask that is refused: the first still stands', () => {
+  it('of a cancelled second unload request keeps the first one', () => {
     const twice = requestUnload(requestUnload(aLife({ status: 'loaded' }), 1), 2);
     expect(cancelUnloadRequest(twice, 1)).toEqual(aLife({ status: 'loaded', unloadRequestedAt: 1 }));
     expect(cancelUnloadRequest(aLife(), 1)).toEqual(aLife());
@@ -604,21 +592,21 @@ describe('with time', () => {
     [600_000, { reason: 'requested', afterSeconds: 600 }],
     [600_001, undefined],
   ])('a load %d ms after an unload is a reload within the window only', (at, reload) =>
-    expect(advance(unloadedAt0, tells('loaded'), at, RULES).changes).toContainEqual({
+    expect(advance(unloadedAt0, event('loaded'), at, RULES).changes).toContainEqual({
       kind: 'loaded',
       ...(reload && { reload }),
     }),
   );
 
   it('a reload is counted once for each unload', () => {
-    const { lifecycle } = advance(unloadedAt0, tells('loaded'), 1000, RULES);
+    const { lifecycle } = advance(unloadedAt0, event('loaded'), 1000, RULES);
     expect(lifecycle.lastUnload).toBeUndefined();
   });
 
   it.each([
     [600_000, 'requested'],
     [600_001, 'external'],
-  ])('an end %d ms after we asked is %s', (at, reason) =>
+  ])('an unload %d ms after the request is %s', (at, reason) =>
     expect(
       advance(aLife({ status: 'loaded', unloadRequestedAt: 0 }), exits(0), at, RULES).changes,
     ).toContainEqual({

@@ -1,49 +1,49 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RouterProps } from '../../src/models/feed.ts';
 import { createStore } from '../../src/models/store.ts';
-import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
+import { aListing, begun, ended, listed, recordChanges, turned } from '../support/a-model.ts';
 import { addRouter } from '../support/driven-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
-/** A router with these models loaded, and what is told of it from then on. */
+/** A router with these models loaded, and its changes from then on. */
 function aRouter(props: RouterProps, ...loaded: string[]) {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 600_000 });
   const entry = addRouter(store, 'router', 'http://router');
   entry.props(props);
   entry.listed(aListing(...loaded.map((id) => listed(id, 'loaded'))));
-  return { clock, store, entry, operationMetrics: recordDeeds(store) };
+  return { clock, store, entry, happened: recordChanges(store) };
 }
 
 describe('an unload on a full router', () => {
   it('is an eviction when another model starts at once', () => {
-    const { entry, operationMetrics } = aRouter({ modelsMax: 2 }, 'a', 'b');
+    const { entry, happened } = aRouter({ modelsMax: 2 }, 'a', 'b');
     entry.event(ended('a'));
-    expect(operationMetrics).toEqual([]);
+    expect(happened).toEqual([]);
     entry.event(begun('c'));
-    expect(operationMetrics).toEqual(['a evicted while loaded', 'c appeared']);
+    expect(happened).toEqual(['a evicted while loaded', 'c appeared']);
   });
 
-  it('is somebody else’s when none has started after 250 ms', () => {
-    const { clock, entry, operationMetrics } = aRouter({ modelsMax: 2 }, 'a', 'b');
+  it('is external when none has started after 250 ms', () => {
+    const { clock, entry, happened } = aRouter({ modelsMax: 2 }, 'a', 'b');
     entry.event(ended('a'));
     clock.jump(249);
-    expect(operationMetrics).toEqual([]);
+    expect(happened).toEqual([]);
     clock.jump(1);
-    expect(operationMetrics).toEqual(['a external while loaded']);
+    expect(happened).toEqual(['a external while loaded']);
     entry.event(begun('c'));
-    expect(operationMetrics).toEqual(['a external while loaded', 'c appeared']);
+    expect(happened).toEqual(['a external while loaded', 'c appeared']);
   });
 
-  it('is somebody else’s when the model itself comes back', () => {
-    const { entry, operationMetrics } = aRouter({ modelsMax: 2 }, 'a', 'b');
+  it('is external when the model itself is loaded again', () => {
+    const { entry, happened } = aRouter({ modelsMax: 2 }, 'a', 'b');
     entry.event(ended('a'));
     entry.event(begun('a'));
-    expect(operationMetrics).toEqual(['a external while loaded']);
+    expect(happened).toEqual(['a external while loaded']);
   });
 
-  it('waits its whole time when the model waited before', () => {
-    const { clock, entry, operationMetrics } = aRouter({ modelsMax: 1 }, 'a');
+  it('waits 250 ms again for the next unload of the same model', () => {
+    const { clock, entry, happened } = aRouter({ modelsMax: 1 }, 'a');
     entry.event(ended('a'));
     clock.jump(50);
     entry.event(begun('a'));
@@ -52,11 +52,11 @@ describe('an unload on a full router', () => {
     entry.event(ended('a'));
     clock.jump(60); // 260 ms after the first end, 60 ms after the second.
     entry.event(begun('b'));
-    expect(operationMetrics.slice(-2)).toEqual(['a evicted while loaded', 'b appeared']);
+    expect(happened.slice(-2)).toEqual(['a evicted while loaded', 'b appeared']);
   });
 
-  it('told twice is one that waits, and takes no other’s place in the queue', () => {
-    const { clock, entry, operationMetrics } = aRouter({ modelsMax: 2 }, 'a', 'b');
+  it('counts once when its event is repeated', () => {
+    const { clock, entry, happened } = aRouter({ modelsMax: 2 }, 'a', 'b');
     entry.event(ended('a'));
     entry.event(ended('a'));
     entry.event(begun('c'));
@@ -64,7 +64,7 @@ describe('an unload on a full router', () => {
     entry.event(ended('b'));
     entry.event(begun('a'));
     clock.jump(1000);
-    expect(operationMetrics).toEqual([
+    expect(happened).toEqual([
       'a evicted while loaded',
       'c appeared',
       'c loaded in 0 s',
@@ -72,13 +72,13 @@ describe('an unload on a full router', () => {
     ]);
   });
 
-  it('decided by a listing leaves the next eviction to its own victim', () => {
-    const { entry, operationMetrics } = aRouter({ modelsMax: 2 }, 'a', 'b');
+  it('with a reason from a listing does not affect the next eviction', () => {
+    const { entry, happened } = aRouter({ modelsMax: 2 }, 'a', 'b');
     entry.event(ended('a'));
     entry.listed(aListing(listed('a', 'loaded'), listed('b', 'loaded')));
     entry.event(ended('b'));
     entry.event(begun('c'));
-    expect(operationMetrics).toEqual([
+    expect(happened).toEqual([
       'a external while loaded',
       'a loaded, 0 s after it was external',
       'b evicted while loaded',
@@ -86,53 +86,53 @@ describe('an unload on a full router', () => {
     ]);
   });
 
-  it('that ended badly is a crash, even when another model was waiting for the place', () => {
-    const { entry, operationMetrics } = aRouter({ modelsMax: 1 }, 'a');
+  it('that exited badly is a crash, even when another model starts', () => {
+    const { entry, happened } = aRouter({ modelsMax: 1 }, 'a');
     entry.event(ended('a', 1));
     entry.event(begun('b'));
-    expect(operationMetrics).toEqual(['a crashed while loaded', 'b appeared']);
+    expect(happened).toEqual(['a crashed while loaded', 'b appeared']);
   });
 
   it.each<[string, RouterProps]>([
     ['is not full', { modelsMax: 3 }],
     ['has no limit', { modelsMax: 0 }],
     ['does not tell its limit', {}],
-  ])('is no question where the router %s', (_, props) => {
-    const { entry, operationMetrics } = aRouter(props, 'a', 'b');
+  ])('is external at once where the router %s', (_, props) => {
+    const { entry, happened } = aRouter(props, 'a', 'b');
     entry.event(ended('a'));
-    expect(operationMetrics).toEqual(['a external while loaded']);
+    expect(happened).toEqual(['a external while loaded']);
   });
 
-  it('is decided before the model vanishes, and only once', () => {
-    const { clock, entry, operationMetrics } = aRouter({ modelsMax: 1 }, 'a');
+  it('is counted before the model vanishes, and only once', () => {
+    const { clock, entry, happened } = aRouter({ modelsMax: 1 }, 'a');
     entry.event(ended('a'));
     entry.listed(aListing());
-    expect(operationMetrics).toEqual(['a external while loaded', 'a vanished']);
+    expect(happened).toEqual(['a external while loaded', 'a vanished']);
     clock.jump(1000);
-    expect(operationMetrics).toHaveLength(2);
+    expect(happened).toHaveLength(2);
     expect(clock.pending()).toBe(0);
   });
 });
 
 describe('a listing', () => {
-  it('shows evictions where the router was full and another model took a place', () => {
-    const { entry, operationMetrics } = aRouter({ modelsMax: 2 }, 'a', 'b');
+  it('shows evictions where the router was full and another model started', () => {
+    const { entry, happened } = aRouter({ modelsMax: 2 }, 'a', 'b');
     entry.listed(aListing(listed('a', 'unloaded'), listed('b', 'loaded'), listed('c', 'loaded')));
-    expect(operationMetrics).toEqual(['a evicted while loaded', 'c appeared']);
+    expect(happened).toEqual(['a evicted while loaded', 'c appeared']);
   });
 
-  it('shows no eviction where nobody took a place', () => {
-    const { entry, operationMetrics } = aRouter({ modelsMax: 2 }, 'a', 'b');
+  it('shows no eviction where no model started', () => {
+    const { entry, happened } = aRouter({ modelsMax: 2 }, 'a', 'b');
     entry.listed(aListing(listed('a', 'unloaded'), listed('b', 'loaded')));
-    expect(operationMetrics).toEqual(['a external while loaded']);
+    expect(happened).toEqual(['a external while loaded']);
   });
 
-  it('does not touch the status of a model that an event told of since it was asked for', () => {
-    const { entry, operationMetrics } = aRouter({}, 'a', 'b');
+  it('does not change the status of a model with a newer event', () => {
+    const { entry, happened } = aRouter({}, 'a', 'b');
     entry.event(ended('a'));
     const old = aListing(listed('a', 'loaded', { aliases: ['first'], facts: { parameters: 7 } }));
     expect(entry.listed(old, new Set(['a', 'b']))).toEqual({ corrected: 0 });
-    expect(operationMetrics).toEqual(['a external while loaded']);
+    expect(happened).toEqual(['a external while loaded']);
     expect(entry.state.models.get('a')).toMatchObject({
       aliases: ['first'],
       facts: { parameters: 7 },
@@ -154,7 +154,7 @@ describe('a listing', () => {
     ['a fall asleep', listed('a', 'sleeping'), 1],
     ['a reload', listed('a', 'loaded', { instance: 2 }), 1],
     ['nothing', listed('a', 'loaded', { instance: 1 }), 0],
-  ])('that shows %s which no event told corrects', (_, next, corrected) => {
+  ])('that shows %s without an event corrects the state', (_, next, corrected) => {
     const { entry } = aRouter({});
     entry.listed(aListing(listed('a', 'loaded', { instance: 1 })));
     expect(entry.listed(aListing(next))).toEqual({ corrected });
@@ -165,7 +165,7 @@ describe('a listing', () => {
     ['a download that ends', [listed('a', 'downloading')], [listed('a', 'unloaded')]],
     ['a model that is new', [], [listed('a', 'loaded')]],
     ['a model that is gone', [listed('a', 'loaded')], []],
-  ])('that shows %s corrects nothing: no event tells of that', (_, before, after) => {
+  ])('that shows %s corrects nothing: no event announces that', (_, before, after) => {
     const { entry } = aRouter({});
     entry.listed(aListing(...before));
     expect(entry.listed(aListing(...after))).toEqual({ corrected: 0 });
@@ -190,7 +190,7 @@ describe('a download', () => {
     expect(entry.state.models.get('a')?.download).toBeUndefined();
   });
 
-  it('of a model that nobody knows, or that is not downloading, is of no interest', () => {
+  it('of an unknown model, or of one that is not downloading, is ignored', () => {
     const { entry } = aRouter({}, 'a');
     entry.event(progress);
     entry.event({ ...progress, model: 'b' });
@@ -199,32 +199,32 @@ describe('a download', () => {
   });
 });
 
-describe('an ask', () => {
-  it('stands when a later one is refused', () => {
-    const { entry, operationMetrics } = aRouter({}, 'a');
+describe('a pending unload request', () => {
+  it('stays pending when a later one is cancelled', () => {
+    const { entry, happened } = aRouter({}, 'a');
     entry.markUnloadPending('a');
-    const takeBack = entry.markUnloadPending('a');
-    takeBack();
+    const cancel = entry.markUnloadPending('a');
+    cancel();
     entry.event(ended('a', 1));
-    expect(operationMetrics).toEqual(['a requested while loaded']);
+    expect(happened).toEqual(['a requested while loaded']);
   });
 
-  it('that is taken back after the model went changes nothing', () => {
-    const { entry, operationMetrics } = aRouter({}, 'a');
-    const takeBack = entry.markUnloadPending('a');
+  it('that is cancelled after the unload changes nothing', () => {
+    const { entry, happened } = aRouter({}, 'a');
+    const cancel = entry.markUnloadPending('a');
     entry.event(ended('a'));
-    takeBack();
+    cancel();
     entry.event(begun('a'));
     entry.event(turned('a', 'loaded'));
     entry.event(ended('a'));
-    expect(operationMetrics).toEqual([
+    expect(happened).toEqual([
       'a requested while loaded',
       'a loaded in 0 s, 0 s after it was requested',
       'a external while loaded',
     ]);
   });
 
-  it('for a model that is not there is nothing', () => {
+  it('for an unknown model is ignored', () => {
     const { entry } = aRouter({}, 'a');
     entry.markUnloadPending('b')();
     expect([...entry.state.models.keys()]).toEqual(['a']);

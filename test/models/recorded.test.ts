@@ -12,16 +12,16 @@ import { createSteppedClock } from '../support/stepped-clock.ts';
 const RECORDED = join(import.meta.dirname, '../fixtures/router');
 
 interface Recording {
-  /** What was there when the recording began. */
+  /** The models when the recording began. */
   before: ListedModel[];
-  /** Whose unload we asked for, and when: the status in which the router was asked. */
+  /** The model whose unload was requested, and its status then. */
   asked?: [model: string, status: Status];
   transitions: string[];
 }
 
 const atRest = (...ids: string[]) => ids.map((id) => listed(id, 'unloaded', { instance: 0 }));
 
-/** Events came 100 ms apart, as far as these transitions tell; a place of two is taken by each running model. */
+/** Replayed with 100 ms between events and `--models-max 2`. */
 const recordings: Record<string, Recording> = {
   'sse-load.sse': {
     before: atRest('tiny-a'),
@@ -98,25 +98,28 @@ it('every recording of the real router is here', () => {
   expect(files.sort()).toEqual(Object.keys(recordings).sort());
 });
 
-it.each(Object.entries(recordings))('%s is told exactly', (file, { before, asked, transitions }) => {
-  const clock = createSteppedClock();
-  const store = createStore(clock, { reloadWindowMs: 0 });
-  const entry = addRouter(store, 'router', 'http://router');
-  entry.props({ modelsMax: 2 });
-  entry.listed(aListing(...before));
-  const told: string[] = [];
-  store.onTransition((transition) => {
-    if (transition.kind === 'model') told.push(`${transition.model} ${inWords(transition.change)}`);
-  });
-  for (const event of eventsOf(file)) {
-    entry.event(event);
-    clock.jump(100);
-    if (asked && entry.state.models.get(asked[0])?.lifecycle.status === asked[1])
-      entry.markUnloadPending(asked[0]);
-  }
-  clock.jump(1000);
-  expect(told).toEqual(transitions);
-});
+it.each(Object.entries(recordings))(
+  '%s leads to exactly these transitions',
+  (file, { before, asked, transitions }) => {
+    const clock = createSteppedClock();
+    const store = createStore(clock, { reloadWindowMs: 0 });
+    const entry = addRouter(store, 'router', 'http://router');
+    entry.props({ modelsMax: 2 });
+    entry.listed(aListing(...before));
+    const told: string[] = [];
+    store.onTransition((transition) => {
+      if (transition.kind === 'model') told.push(`${transition.model} ${inWords(transition.change)}`);
+    });
+    for (const event of eventsOf(file)) {
+      entry.event(event);
+      clock.jump(100);
+      if (asked && entry.state.models.get(asked[0])?.lifecycle.status === asked[1])
+        entry.markUnloadPending(asked[0]);
+    }
+    clock.jump(1000);
+    expect(told).toEqual(transitions);
+  },
+);
 
 function eventsOf(file: string): RouterEvent[] {
   const text = readFileSync(join(RECORDED, file), 'utf8');

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { RouterFault } from '../../src/models/feed.ts';
 import type { Transition } from '../../src/models/router-state.ts';
 import { createStore } from '../../src/models/store.ts';
-import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
+import { aListing, begun, ended, listed, recordChanges, turned } from '../support/a-model.ts';
 import { addRouter } from '../support/driven-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
@@ -18,11 +18,11 @@ function aStore() {
   const store = createStore(clock, { reloadWindowMs: 10 * MINUTE });
   const told: Transition[] = [];
   const stopListening = store.onTransition((transition) => told.push(transition));
-  return { clock, store, told, stopListening, operationMetrics: recordDeeds(store) };
+  return { clock, store, told, stopListening, happened: recordChanges(store) };
 }
 
 describe('routers', () => {
-  it('are told of as they come and go, in the order in which they came', () => {
+  it('are listed in the order in which they were added, and published as added and removed', () => {
     const { store, told } = aStore();
     addRouter(store, 'b', 'http://b');
     addRouter(store, 'a', 'http://a');
@@ -38,13 +38,13 @@ describe('routers', () => {
     ]);
   });
 
-  it('have names of their own', () => {
+  it('have unique names', () => {
     const { store } = aStore();
     addRouter(store, 'a', 'http://a');
     expect(() => addRouter(store, 'a', 'http://b')).toThrow('a router named a exists already');
   });
 
-  it('begin as nothing known', () =>
+  it('begin in an unknown state', () =>
     expect(addRouter(aStore().store, 'a', 'http://a').state).toEqual({
       name: 'a',
       url: 'http://a',
@@ -56,7 +56,7 @@ describe('routers', () => {
       models: new Map(),
     }));
 
-  it('are told up and down once, and down again for another reason', () => {
+  it('are published as up and down once, and as down again for another reason', () => {
     const { store, told, clock } = aStore();
     const entry = addRouter(store, 'router', 'http://router');
     told.length = 0;
@@ -76,7 +76,7 @@ describe('routers', () => {
     ]);
   });
 
-  it('are told of their stream, and of malformed entries, when that changes', () => {
+  it('publish changes of their stream and of malformed entries', () => {
     const { store, told } = aStore();
     const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing());
@@ -92,7 +92,7 @@ describe('routers', () => {
     ]);
   });
 
-  it('keep what was known of their models while they are down', () => {
+  it('keep the state of their models while they are down', () => {
     const { store } = aStore();
     const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'loaded')));
@@ -102,7 +102,7 @@ describe('routers', () => {
 });
 
 describe('transitions', () => {
-  it('of a model are told with their time, the change of status before the deed', () => {
+  it('of a model have their time, the change of status first', () => {
     const { store, told, clock } = aStore();
     const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'loaded')));
@@ -117,7 +117,7 @@ describe('transitions', () => {
     );
   });
 
-  it('of an unload that was understood later have the time when it went', () => {
+  it('of an unload with a pending reason have the time of the unload', () => {
     const { store, told, clock } = aStore();
     const entry = addRouter(store, 'router', 'http://router');
     entry.props({ modelsMax: 1 });
@@ -136,7 +136,7 @@ describe('transitions', () => {
     ]);
   });
 
-  it('see the belief that they tell of', () => {
+  it('are published after the state has changed', () => {
     const { store } = aStore();
     const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'loaded')));
@@ -147,7 +147,7 @@ describe('transitions', () => {
     expect(seen).toEqual(['unloaded', 'unloaded', undefined]);
   });
 
-  it('are not told to who listens no longer', () => {
+  it('are not published to removed listeners', () => {
     const { store, told, stopListening } = aStore();
     stopListening();
     addRouter(store, 'a', 'http://a');
@@ -179,19 +179,19 @@ describe('last unloads', () => {
   });
 
   it.each([
-    ['a listing shows it at rest and then it is loaded', [() => listed('a', 'unloaded')], 'a loaded in 0 s'],
-    ['an event of its load is the first that is heard of it', [], 'a loaded in 0 s'],
+    ['a listing shows it unloaded before it is loaded', [() => listed('a', 'unloaded')], 'a loaded in 0 s'],
+    ['an event of its load is its first observation', [], 'a loaded in 0 s'],
   ])('of an earlier process make a reload when %s', (_, before, loaded) => {
-    const { store, operationMetrics } = aStore();
+    const { store, happened } = aStore();
     store.restoreLastUnloads([evicted]);
     const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(...before.map((entry) => entry())));
     entry.event(begun('a'));
     entry.event(turned('a', 'loaded'));
-    expect(operationMetrics).toEqual(['a appeared', `${loaded}, 120 s after it was evicted`]);
+    expect(happened).toEqual(['a appeared', `${loaded}, 120 s after it was evicted`]);
   });
 
-  it('of an earlier process are kept until the model is seen', () => {
+  it('of an earlier process are kept until the model appears', () => {
     const { store } = aStore();
     store.restoreLastUnloads([evicted]);
     expect(store.lastUnloads()).toEqual([evicted]);
@@ -200,18 +200,18 @@ describe('last unloads', () => {
   });
 
   it('are counted once: a model that was reloaded, vanished and came back has none', () => {
-    const { store, operationMetrics } = aStore();
+    const { store, happened } = aStore();
     store.restoreLastUnloads([evicted]);
     const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'unloaded')));
     entry.listed(aListing(listed('a', 'loaded')));
     expect(store.lastUnloads()).toEqual([]);
-    operationMetrics.length = 0;
+    happened.length = 0;
     entry.listed(aListing(listed('a', 'other')));
     entry.listed(aListing());
     entry.listed(aListing(listed('a', 'unloaded')));
     entry.listed(aListing(listed('a', 'loaded')));
-    expect(operationMetrics).toEqual([
+    expect(happened).toEqual([
       'a external while loaded',
       'a vanished',
       'a appeared',
@@ -220,7 +220,7 @@ describe('last unloads', () => {
   });
 
   it('of models that vanished are kept: they may come back', () => {
-    const { store, clock, operationMetrics } = aStore();
+    const { store, clock, happened } = aStore();
     const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'loaded')));
     entry.markUnloadPending('a');
@@ -233,11 +233,11 @@ describe('last unloads', () => {
     entry.listed(aListing(listed('a', 'unloaded')));
     entry.event(begun('a'));
     entry.event(turned('a', 'loaded'));
-    expect(operationMetrics.at(-1)).toBe('a loaded in 0 s, 60 s after it was requested');
+    expect(happened.at(-1)).toBe('a loaded in 0 s, 60 s after it was requested');
   });
 
   it('of a router that was removed are kept: it may come back', () => {
-    const { store, clock, operationMetrics } = aStore();
+    const { store, clock, happened } = aStore();
     const entry = addRouter(store, 'router', 'http://router');
     entry.listed(aListing(listed('a', 'loaded')));
     entry.event(ended('a'));
@@ -250,7 +250,7 @@ describe('last unloads', () => {
     again.listed(aListing(listed('a', 'unloaded')));
     again.event(begun('a'));
     again.event(turned('a', 'loaded'));
-    expect(operationMetrics.at(-1)).toBe('a loaded in 0 s, 60 s after it was external');
+    expect(happened.at(-1)).toBe('a loaded in 0 s, 60 s after it was external');
   });
 
   it('of models that vanished long ago are forgotten', () => {
@@ -265,15 +265,15 @@ describe('last unloads', () => {
   });
 
   it('of an earlier process in the future count as now: the clock was set back', () => {
-    const { store, operationMetrics } = aStore();
+    const { store, happened } = aStore();
     store.restoreLastUnloads([{ ...evicted, at: SAVED_START + MINUTE }]);
     const entry = addRouter(store, 'router');
     entry.event(begun('a'));
     entry.event(turned('a', 'loaded'));
-    expect(operationMetrics.at(-1)).toBe('a loaded in 0 s, 0 s after it was evicted');
+    expect(happened.at(-1)).toBe('a loaded in 0 s, 0 s after it was evicted');
   });
 
-  it('tell models of the same name on two routers apart', () => {
+  it('are kept by router and model', () => {
     const { store } = aStore();
     store.restoreLastUnloads([evicted, { ...evicted, router: 'other', reason: 'crashed' }]);
     addRouter(store, 'other', 'http://other').listed(aListing(listed('a', 'unloaded')));

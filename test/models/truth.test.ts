@@ -22,7 +22,7 @@ const modelsMax = fc.integer({ min: 1, max: IDS.length });
 const chance = fc.record({ model: fc.nat({ max: IDS.length - 1 }), pick: fc.nat({ max: 99 }) });
 type Chance = { model: number; pick: number };
 
-describe('told of everything, in order', () => {
+describe('with every event, in order', () => {
   const step = fc.oneof(
     { weight: 6, arbitrary: chance },
     { weight: 1, arbitrary: fc.constantFrom('listing' as const, 'refused' as const) },
@@ -33,7 +33,7 @@ describe('told of everything, in order', () => {
       fc.property(modelsMax, fc.array(step, { maxLength: 60 }), (max, steps) => {
         const { router, entry, clock, changes } = follow(max);
         for (const next of steps) {
-          // What somebody does on a full router is told apart from an eviction by the time between the two.
+          // An external unload on a full router differs from an eviction by the time until the next start.
           clock.jump(1000);
           if (next === 'listing') entry.listed(router.listing());
           else if (next === 'refused') for (const id of IDS) entry.markUnloadPending(id)();
@@ -73,7 +73,7 @@ describe('with gaps in the stream, each followed by a listing', () => {
     );
   });
 
-  it('each load has at most one end, each end one load before it, and what has no end is there', () => {
+  it('each load has at most one unload, each unload one load before it, and a load without one is in memory', () => {
     fc.assert(
       fc.property(modelsMax, gaps, (max, steps) => {
         const { router, changes } = followWithGaps(max, [...steps, 'listing']);
@@ -120,7 +120,7 @@ describe('with gaps in the stream, each followed by a listing', () => {
   }
 });
 
-describe('with listings and events that overtake each other', () => {
+describe('with listings and events in another order', () => {
   const step = fc.oneof(
     { weight: 4, arbitrary: chance },
     { weight: 3, arbitrary: fc.record({ hear: fc.integer({ min: 1, max: 4 }) }) },
@@ -174,7 +174,7 @@ describe('with listings and events that overtake each other', () => {
   });
 });
 
-/** A router whose models are all at rest, and what is told of it from then on. */
+/** A router whose models are unloaded, and its changes from then on. */
 function follow(max: number) {
   const clock = createSteppedClock();
   const router = createTrueRouter(IDS, max);
@@ -189,10 +189,10 @@ function follow(max: number) {
   return { clock, router, entry, changes };
 }
 
-/** Lets it happen; where it is our doing, our side knows. */
+/** Lets it happen; a requested unload is marked as pending before. */
 function happen({ model, pick }: Chance, router: Router, entry: DrivenRouter): RouterEvent[] {
-  const operationMetrics = router.possible(model);
-  const action = operationMetrics[pick % operationMetrics.length];
+  const happened = router.possible(model);
+  const action = happened[pick % happened.length];
   if (action?.do === 'unload' && action.by === 'us') entry.markUnloadPending(IDS[model] ?? '');
   return action ? router.act(action) : [];
 }

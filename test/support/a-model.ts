@@ -49,17 +49,17 @@ export function ended(model: string, exitCode = 0): StatusEvent {
   return turned(model, 'unloaded', { exitCode });
 }
 
-/** The deeds among the transitions of models, in words: `tiny loaded in 3 s`. Changes of status alone are none. */
-export function recordDeeds(store: Store): string[] {
-  const operationMetrics: string[] = [];
+/** Records the transitions of models in words, such as `tiny loaded in 3 s`, except changes of status alone. */
+export function recordChanges(store: Store): string[] {
+  const changes: string[] = [];
   store.onTransition((transition) => {
-    const deed = deedOf(transition);
-    if (deed !== undefined) operationMetrics.push(deed);
+    const text = describeTransition(transition);
+    if (text !== undefined) changes.push(text);
   });
-  return operationMetrics;
+  return changes;
 }
 
-function deedOf(transition: Transition): string | undefined {
+function describeTransition(transition: Transition): string | undefined {
   if (transition.kind !== 'model' || transition.change.kind === 'status') return undefined;
   return `${transition.model} ${inWords(transition.change)}`;
 }

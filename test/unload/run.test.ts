@@ -4,7 +4,7 @@ import { createStore } from '../../src/models/store.ts';
 import { createOperation } from '../../src/unload/operation.ts';
 import type { ModelResult } from '../../src/unload/report.ts';
 import { runOnRouter } from '../../src/unload/run.ts';
-import { aListing, begun, ended, listed, recordDeeds, turned } from '../support/a-model.ts';
+import { aListing, begun, ended, listed, recordChanges, turned } from '../support/a-model.ts';
 import { aRequest } from '../support/a-request.ts';
 import { createScriptedControl } from '../support/scripted-control.ts';
 import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
@@ -17,7 +17,7 @@ function aRouter(...loaded: string[]) {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 0 });
   const control = createScriptedControl(clock, store, 'router', ...loaded);
-  const transitions = recordDeeds(store);
+  const transitions = recordChanges(store);
 
   /** `results` fills as they are known. */
   function start(models: readonly string[], wish: Wish = {}) {
