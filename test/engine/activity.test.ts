@@ -6,13 +6,13 @@ import type { Activity } from '../../src/models/router-state.ts';
 
 it.each<[string, { processing?: number; deferred?: number; work?: number }, Activity | undefined, Activity]>([
   [
-    'idle at first sight: nobody knows since when',
+    'idle in the first reading: unknown since when',
     { work: 40 },
     undefined,
     { busy: false, watchedAt: 1000, work: 40 },
   ],
   [
-    'busy at first sight: active now',
+    'busy in the first reading: active now',
     { processing: 1, work: 40 },
     undefined,
     { busy: true, watchedAt: 1000, work: 40, lastAt: 1000 },
@@ -54,7 +54,7 @@ it.each<[string, { processing?: number; deferred?: number; work?: number }, Acti
   expect(activityOf(families.ok ? families.value : [], 1000, before)).toEqual(expected);
 });
 
-it('reads the recorded metrics of a busy model', () => {
+it('reads recorded metrics of a busy model', () => {
   const text = readFileSync(new URL('../fixtures/router/metrics-loaded-busy.prom', import.meta.url), 'utf8');
   const families = parseExposition(text);
   expect(activityOf(families.ok ? families.value : [], 7, undefined)).toEqual({
@@ -65,6 +65,6 @@ it('reads the recorded metrics of a busy model', () => {
   });
 });
 
-it('says nothing of a model that does not tell its requests', () => {
+it('is unknown without the gauges of requests', () => {
   expect(activityOf([], 1000, { busy: true, watchedAt: 4, work: 1 })).toBeUndefined();
 });

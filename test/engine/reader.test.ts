@@ -22,7 +22,7 @@ let entry: DrivenRouter;
 let reader: EngineReader;
 let asked: string[];
 let underWay: Map<string, number>;
-let news: ReadingChange[];
+let changes: ReadingChange[];
 let answer: (model: string) => RouterAnswer<EngineMetrics> | Promise<RouterAnswer<EngineMetrics>>;
 
 beforeEach(() => {
@@ -31,12 +31,12 @@ beforeEach(() => {
   entry = addRouter(store, 'gpu', 'http://gpu');
   asked = [];
   underWay = new Map();
-  news = [];
+  changes = [];
   answer = () => metrics({ processing: 0, work: 1 });
 });
 afterEach(() => reader.stop());
 
-/** Every request is checked: only loaded models, never two at once for one. */
+/** Checks each request: only loaded models, and never two requests to one model. */
 const ask: EngineReaderParts['metrics'] = async (model, signal) => {
   expect(entry.state.models.get(model)?.lifecycle.status).toBe('loaded');
   expect(underWay.get(model) ?? 0).toBe(0);
@@ -57,7 +57,7 @@ function start(models: Record<string, Status>) {
     router: entry.state,
     metrics: ask,
     pace: { intervalMs: INTERVAL_MS, keepMs: KEEP_MS },
-    report: (change) => news.push(change),
+    report: (change) => changes.push(change),
   });
 }
 
@@ -87,8 +87,8 @@ const activity = (model: string) => entry.state.models.get(model)?.activity;
 const failure = failed({ kind: 'timeout', message: 'no answer' } as const);
 const never = new Promise<never>(() => {});
 
-describe('who is asked', () => {
-  it('is every loaded model and no other', async () => {
+describe('reading', () => {
+  it('covers every loaded model and no other', async () => {
     start({
       a: 'loaded',
       b: 'unloaded',
@@ -102,13 +102,13 @@ describe('who is asked', () => {
     expect(asked).toEqual(['a', 'g']);
   });
 
-  it('is asked again after the interval', async () => {
+  it('repeats after the interval', async () => {
     start({ a: 'loaded' });
     await clock.advance(INTERVAL_MS * 3 + 1000);
     expect(asked).toEqual(['a', 'a', 'a', 'a']);
   });
 
-  it('is a model that has just been loaded, at once', async () => {
+  it('starts at once for a model that was just loaded', async () => {
     start({ a: 'unloaded' });
     await clock.advance(1000);
     event('a', 'loading', true);
@@ -117,7 +117,7 @@ describe('who is asked', () => {
     expect(asked).toEqual(['a']);
   });
 
-  it('is nobody while the router is down', async () => {
+  it('stops while the router is down', async () => {
     start({ a: 'loaded' });
     await clock.advance(0);
     entry.failed({ kind: 'unreachable', message: 'gone' });
@@ -125,7 +125,7 @@ describe('who is asked', () => {
     expect(asked).toEqual(['a']);
   });
 
-  it('is not a model that fell asleep meanwhile', async () => {
+  it('skips a model that fell asleep', async () => {
     start({ a: 'loaded', b: 'loaded' });
     await clock.advance(0);
     event('a', 'sleeping');
@@ -133,7 +133,7 @@ describe('who is asked', () => {
     expect(asked).toEqual(['a', 'b', 'b']);
   });
 
-  it('is nobody for a scrape when all was read within the interval', async () => {
+  it('does not happen for a scrape within the interval', async () => {
     start({ a: 'loaded' });
     await clock.advance(1000);
     await reader.freshen(1000);
@@ -146,19 +146,19 @@ describe('a model that hangs', () => {
     answer = (model) => (model === 'a' ? never : metrics({ processing: 0, work: 1 }));
   });
 
-  it('is neither a success nor a failure until its first attempt is over', async () => {
+  it('has no reading before its first attempt has ended', async () => {
     start({ a: 'loaded', b: 'loaded' });
     await clock.advance(300);
     expect(reader.readings().map(({ model }) => model)).toEqual(['b']);
   });
 
-  it('costs the others a quarter of a second', async () => {
+  it('delays the others by a quarter of a second', async () => {
     start({ a: 'loaded', b: 'loaded', c: 'loaded' });
     await clock.advance(300);
     expect(asked).toEqual(['a', 'b', 'c']);
   });
 
-  it('is not asked a second time while it hangs, and the others go on being read', async () => {
+  it('gets no second request while it hangs, and the others are read', async () => {
     start({ a: 'loaded', b: 'loaded' });
     await clock.advance(INTERVAL_MS * 2 + 1000);
     expect(asked.filter((model) => model === 'a')).toHaveLength(1);
@@ -167,20 +167,20 @@ describe('a model that hangs', () => {
 });
 
 describe('a model that fails', () => {
-  it('is said once, keeps its last good values for a while, and nobody knows whether it is busy', async () => {
+  it('is reported once, keeps its last good reading for a while, and has an unknown activity', async () => {
     start({ a: 'loaded' });
     await clock.advance(0);
     expect(activity('a')).toMatchObject({ busy: false, work: 1 });
     answer = () => failure;
     await clock.advance(INTERVAL_MS * 2);
-    expect(news).toEqual([{ router: 'gpu', kind: 'failed', model: 'a', why: 'no answer' }]);
+    expect(changes).toEqual([{ router: 'gpu', kind: 'failed', model: 'a', why: 'no answer' }]);
     expect(reader.readings()).toEqual([{ model: 'a', succeeded: false, good: expect.anything() }]);
     expect(activity('a')).toBeUndefined();
     await clock.advance(KEEP_MS + INTERVAL_MS);
     expect(reader.readings()).toEqual([{ model: 'a', succeeded: false }]);
   });
 
-  it('holds up no scrape', async () => {
+  it('delays no scrape', async () => {
     start({ a: 'loaded' });
     await clock.advance(0);
     answer = () => failure;
@@ -190,20 +190,20 @@ describe('a model that fails', () => {
     expect(asked).toHaveLength(before);
   });
 
-  it('is said again when it has recovered', async () => {
+  it('is reported again when it has recovered', async () => {
     answer = () => failure;
     start({ a: 'loaded' });
     await clock.advance(0);
     answer = () => metrics({ processing: 0, work: 1 });
     await clock.advance(INTERVAL_MS);
-    expect(news.map(({ kind }) => kind)).toEqual(['failed', 'recovered']);
+    expect(changes.map(({ kind }) => kind)).toEqual(['failed', 'recovered']);
   });
 
-  it('may answer what are no metrics', async () => {
+  it('may answer something else than metrics', async () => {
     answer = () => ok({ kind: 'text', text: '<html>' });
     start({ a: 'loaded' });
     await clock.advance(0);
-    expect(news).toEqual([
+    expect(changes).toEqual([
       {
         router: 'gpu',
         kind: 'failed',
@@ -214,22 +214,19 @@ describe('a model that fails', () => {
   });
 });
 
-describe('a model that goes while it is asked', () => {
-  it.each<Status>(['unloaded', 'sleeping'])(
-    'and is %s when it should answer is no failure',
-    async (status) => {
-      let give = (_: RouterAnswer<EngineMetrics>) => {};
-      answer = () => new Promise((resolve) => (give = resolve));
-      start({ a: 'loaded' });
-      await clock.advance(0);
-      event('a', status);
-      give(failure);
-      await clock.advance(10);
-      expect(news).toEqual([]);
-    },
-  );
+describe('a model that leaves memory during a request', () => {
+  it.each<Status>(['unloaded', 'sleeping'])('and is %s then is no failure', async (status) => {
+    let give = (_: RouterAnswer<EngineMetrics>) => {};
+    answer = () => new Promise((resolve) => (give = resolve));
+    start({ a: 'loaded' });
+    await clock.advance(0);
+    event('a', status);
+    give(failure);
+    await clock.advance(10);
+    expect(changes).toEqual([]);
+  });
 
-  it('takes its metrics with it', async () => {
+  it('has no reading any more', async () => {
     start({ a: 'loaded' });
     await clock.advance(0);
     expect(reader.readings()).toHaveLength(1);
@@ -238,7 +235,7 @@ describe('a model that goes while it is asked', () => {
     expect(activity('a')).toBeUndefined();
   });
 
-  it('keeps its last values while it sleeps, for a bounded time, and is idle', async () => {
+  it('keeps its last reading while it sleeps, for a limited time, and is idle', async () => {
     answer = () => metrics({ processing: 1, work: 1 });
     start({ a: 'loaded' });
     await clock.advance(0);
@@ -256,15 +253,15 @@ describe('a router without --metrics', () => {
     answer = () => ok({ kind: 'disabled' });
   });
 
-  it('is asked once, and said once', async () => {
+  it('is asked once, and reported once', async () => {
     start({ a: 'loaded', b: 'loaded' });
     await clock.advance(INTERVAL_MS * 5);
     expect(asked).toEqual(['a']);
-    expect(news).toEqual([{ router: 'gpu', kind: 'disabled' }]);
+    expect(changes).toEqual([{ router: 'gpu', kind: 'disabled' }]);
     expect(entry.state.engineMetrics).toBe('disabled');
   });
 
-  it('is asked again when it has been away', async () => {
+  it('is asked again after it was down', async () => {
     start({ a: 'loaded' });
     await clock.advance(INTERVAL_MS);
     answer = () => metrics({ processing: 0, work: 1 });
@@ -276,7 +273,7 @@ describe('a router without --metrics', () => {
   });
 });
 
-it('believes a model busy, then active at the last reading that showed its counters move', async () => {
+it('a model is busy, then was active at the last reading in which its counters had moved', async () => {
   let now = { processing: 1, work: 10 };
   answer = () => metrics(now);
   start({ a: 'loaded' });
@@ -296,7 +293,7 @@ it('believes a model busy, then active at the last reading that showed its count
 });
 
 describe('a model that is about to be unloaded', () => {
-  it('is not asked any more', async () => {
+  it('gets no new request', async () => {
     start({ a: 'loaded', b: 'loaded' });
     await clock.advance(0);
     entry.markUnloadPending('a');
@@ -304,7 +301,7 @@ describe('a model that is about to be unloaded', () => {
     expect(asked).toEqual(['a', 'b', 'b']);
   });
 
-  it('is released when it has answered what it is asked', async () => {
+  it('is released when its request is answered', async () => {
     let give = (_: RouterAnswer<EngineMetrics>) => {};
     answer = () => new Promise((resolve) => (give = resolve));
     start({ a: 'loaded' });
@@ -318,7 +315,7 @@ describe('a model that is about to be unloaded', () => {
     expect(released).toBe(true);
   });
 
-  it('is released after a second, whatever it does', async () => {
+  it('is released after a second at the latest', async () => {
     answer = () => never;
     start({ a: 'loaded' });
     await clock.advance(0);

@@ -35,7 +35,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** In two files, as two people might keep them; each router with a label of its own. */
+/** Writes the targets to two files, each router with a label. */
 function writeTargets(list: readonly TestRouter[]): void {
   const half = Math.ceil(list.length / 2);
   for (const [name, part] of [
@@ -50,7 +50,7 @@ function writeTargets(list: readonly TestRouter[]): void {
   }
 }
 
-/** The scrape in which so many routers are up. */
+/** The first scrape in which this number of routers is up. */
 async function untilUp(count: number): Promise<string> {
   return until(`${count} routers to be up`, async () => {
     const scrape = await exporter.scrape();
@@ -64,7 +64,7 @@ function rows(scrape: string, family: string): string[] {
   return scrape.split('\n').flatMap((line) => (line.startsWith(`${name}{`) ? [line.slice(name.length)] : []));
 }
 
-/** Both ends of each connection of this process. */
+/** Both ends of each connection are in this process. */
 const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
 
 it('are followed, each with its own series and labels', async () => {
@@ -81,7 +81,7 @@ it('are followed, each with its own series and labels', async () => {
   expect(openSockets()).toBeGreaterThan(2 * MANY);
 });
 
-it('leave nothing behind when they vanish, and go on counting when they come back', async () => {
+it('leave nothing behind when they vanish, and continue their counters when they come back', async () => {
   const [first] = routers as [TestRouter];
   const router = new URL(first.url).host;
   await first.load('tiny-a');
@@ -94,14 +94,14 @@ it('leave nothing behind when they vanish, and go on counting when they come bac
   const without = await untilUp(0);
   expect(rows(without, 'discovered_routers')).toEqual(['{group="lab"} 0']);
   expect(without).not.toContain('router="');
-  // But those of the scrapes.
+  // Except those of the scrapes.
   await until('the connections to be closed', () => openSockets() < 10);
   await first.load('tiny-a');
 
   writeTargets(routers);
   await untilUp(MANY);
   await exporter.untilValue('llama_router_model_unloads_total', reason, 1);
-  // Loaded while nobody looked: what is there when it comes back is no load of ours to count.
+  // The load while the router was not followed does not count.
   expect(await exporter.value('llama_router_model_loads_total', { router, model: 'tiny-a' })).toBe(1);
   first.unload('tiny-a');
   await exporter.untilValue('llama_router_model_unloads_total', reason, 2);

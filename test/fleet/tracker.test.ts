@@ -18,7 +18,7 @@ afterEach(async () => {
   for (const tracker of started.splice(0)) await tracker.stop();
 });
 
-/** A router that is followed; without chance, back-off waits their whole time. */
+/** Follows a scripted router, by default with the longest random back-off. */
 function follow(script: Partial<ScriptedFeed> = {}, random = () => 1) {
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 10 * MINUTE });
@@ -41,7 +41,7 @@ function follow(script: Partial<ScriptedFeed> = {}, random = () => 1) {
 const lists = (...models: Parameters<typeof aListing>) => ok(aListing(...models));
 
 describe('the first listing', () => {
-  it('follows at once when the stream stands', async () => {
+  it('starts as soon as the stream is connected', async () => {
     const { clock, feed, entry } = follow({ listing: lists(listed('a', 'loaded')) });
     await clock.advance(50);
     expect(feed.listings).toEqual([0]);
@@ -49,7 +49,7 @@ describe('the first listing', () => {
     expect(entry.state.models.get('a')?.lifecycle.status).toBe('loaded');
   });
 
-  it('waits a second for a stream that does not answer, and no longer', async () => {
+  it('waits for the stream for one second at most', async () => {
     const { clock, feed } = follow({ stream: 'silent' });
     await clock.advance(999);
     expect(feed.listings).toEqual([]);
@@ -58,7 +58,7 @@ describe('the first listing', () => {
   });
 
   it.each(['unsupported' as const, UNREACHABLE])(
-    'does not wait when the stream is refused: %j',
+    'does not wait for a stream that fails: %j',
     async (stream) => {
       const { clock, feed } = follow({ stream });
       await clock.advance(0);
@@ -82,7 +82,7 @@ describe('the first listing', () => {
 });
 
 describe('while events arrive', () => {
-  it('a full listing is asked for every 30 s and no more often', async () => {
+  it('there is a listing every 30 s', async () => {
     const { clock, feed, happened } = follow({ listing: lists(listed('a', 'unloaded')) });
     await clock.advance(1000);
     feed.say(begun('a'), turned('a', 'loaded'));
@@ -107,7 +107,7 @@ describe('while events arrive', () => {
     ]);
   });
 
-  it('a list that is announced is asked for at once, and a hundred announcements at most twice a second', async () => {
+  it('a changed list is read at once, and at most twice a second', async () => {
     const { clock, feed } = follow();
     await clock.advance(10_000);
     feed.listings.length = 0;
@@ -122,7 +122,7 @@ describe('while events arrive', () => {
     expect(feed.listings).toEqual([10_000, 10_550, 11_100]);
   });
 
-  it('a list that is announced while one is under way is asked for again', async () => {
+  it('a list that changes during a listing is read again', async () => {
     const { clock, feed } = follow({ listingMs: 300 });
     await clock.advance(10);
     feed.say(RELOADED);
@@ -130,7 +130,7 @@ describe('while events arrive', () => {
     expect(feed.listings).toEqual([0, 850]);
   });
 
-  it('an event that comes while a listing is under way is newer than it', async () => {
+  it('an event that arrives during a listing is newer than the listing', async () => {
     const { clock, feed, entry, happened } = follow({ listing: lists(listed('a', 'loaded')) });
     await clock.advance(1000);
     feed.listingMs = 300;
@@ -142,7 +142,7 @@ describe('while events arrive', () => {
     expect(happened).toEqual(['a appeared', 'a external while loaded']);
   });
 
-  it('an event that comes 50 ms after the listing which shows it still tells how it was', async () => {
+  it('an event that arrives up to 50 ms after the listing that shows its effect still counts', async () => {
     const { clock, feed, happened } = follow({ listing: lists(listed('a', 'unloaded')) });
     await clock.advance(1000);
     feed.listing = lists(listed('a', 'loaded', { instance: 1 }));
@@ -155,7 +155,7 @@ describe('while events arrive', () => {
     expect(happened).toEqual(['a appeared', 'a loaded in 0.02 s']);
   });
 
-  it('the progress of a download does not keep its listing from being believed', async () => {
+  it('the progress of a download does not make its listing outdated', async () => {
     const { clock, feed, entry } = follow({ listing: lists(listed('a', 'unloaded')) });
     await clock.advance(1000);
     feed.listing = lists(listed('a', 'downloading'));
@@ -167,8 +167,8 @@ describe('while events arrive', () => {
   });
 });
 
-describe('where there is no event stream', () => {
-  it('the router is polled every 2 s, and asked for a stream every 5 minutes', async () => {
+describe('without an event stream', () => {
+  it('the router is polled every 2 s, and the stream tried every 5 minutes', async () => {
     const { clock, feed, entry } = follow({ stream: 'unsupported' });
     await clock.advance(10_000);
     expect(entry.state.stream).toBe('unsupported');
@@ -177,7 +177,7 @@ describe('where there is no event stream', () => {
     expect(feed.attempts).toEqual([0, 5 * MINUTE, 10 * MINUTE]);
   });
 
-  it('what polling sees is counted', async () => {
+  it('changes seen by polling are counted', async () => {
     const { clock, feed, happened, entry } = follow({
       stream: 'unsupported',
       listing: lists(listed('a', 'unloaded', { instance: 0 })),
@@ -200,7 +200,7 @@ describe('where there is no event stream', () => {
     ]);
   });
 
-  it('a stream that comes with a new build is found when the router comes back', async () => {
+  it('the stream of a new build is opened when the router is back', async () => {
     const { clock, feed, entry } = follow({ stream: 'unsupported' });
     await clock.advance(1000);
     feed.listing = failed(UNREACHABLE);
@@ -214,8 +214,8 @@ describe('where there is no event stream', () => {
   });
 });
 
-describe('a stream that breaks', () => {
-  it('is opened again, with a listing as soon as it was lost and one when it stands', async () => {
+describe('a stream that ends', () => {
+  it('is opened again, with a listing when it is lost and another when it is connected', async () => {
     const { clock, feed, entry, notices } = follow();
     await clock.advance(20_000);
     feed.listings.length = 0;
@@ -229,7 +229,7 @@ describe('a stream that breaks', () => {
     expect(notices.filter(({ kind }) => kind === 'reconnecting')).toHaveLength(1);
   });
 
-  it('is tried again after waits that double, and after the shortest when it has stood', async () => {
+  it('is tried again after doubling waits, and after the shortest once it was stable', async () => {
     const { clock, feed } = follow({ stream: TIMEOUT });
     await clock.advance(32_000);
     expect(feed.attempts).toEqual([0, 1000, 3000, 7000, 15_000, 23_000, 31_000]);
@@ -242,7 +242,7 @@ describe('a stream that breaks', () => {
     expect(feed.attempts).toEqual([53_000, 55_000]);
   });
 
-  it('is tried again after waits that still grow when it never stands for long', async () => {
+  it('is tried again after growing waits while it never gets stable', async () => {
     const { clock, feed } = follow();
     for (let n = 0; n < 4; n += 1) {
       await clock.advance(9000);
@@ -252,13 +252,13 @@ describe('a stream that breaks', () => {
     expect(feed.attempts).toEqual([0, 10_000, 20_000, 31_000, 44_000]);
   });
 
-  it('is tried again at half the wait at the earliest, so that many do not return together', async () => {
+  it('is tried again after at least half the wait', async () => {
     const { clock, feed } = follow({ stream: TIMEOUT }, () => 0);
     await clock.advance(4000);
     expect(feed.attempts).toEqual([0, 500, 1500, 3500]);
   });
 
-  it('costs no status, no load and no unload: the listing after it tells', async () => {
+  it('loses no status, load or unload: the next listing shows them', async () => {
     const { clock, feed, happened } = follow({
       listing: lists(listed('a', 'loaded', { instance: 1 }), listed('b', 'unloaded', { instance: 0 })),
     });
@@ -276,7 +276,7 @@ describe('a stream that breaks', () => {
     ]);
   });
 
-  it('is no question of the wall clock: set back, listings go on', async () => {
+  it('setting the clock back does not stop listings', async () => {
     const { clock, feed } = follow({ stream: 'unsupported' });
     await clock.advance(2000);
     feed.listings.length = 0;
@@ -287,7 +287,7 @@ describe('a stream that breaks', () => {
 });
 
 describe('a stream that is deaf', () => {
-  it('is noticed by a listing that shows what it did not tell, and dropped', async () => {
+  it('is dropped when a listing shows a change without an event', async () => {
     const { clock, feed, notices } = follow({ listing: lists(listed('a', 'loaded')) });
     await clock.advance(20_000);
     feed.listing = lists(listed('a', 'unloaded'));
@@ -297,7 +297,7 @@ describe('a stream that is deaf', () => {
     expect(feed.underway().streams).toBe(1);
   });
 
-  it('is not one that has just been opened: what was before it, it could not tell', async () => {
+  it('is not one that was connected after the change', async () => {
     const { clock, feed } = follow({ listing: lists(listed('a', 'loaded')) });
     await clock.advance(20_000);
     feed.endStream();
@@ -307,7 +307,7 @@ describe('a stream that is deaf', () => {
     expect(feed.attempts).toEqual([0, 21_000]);
   });
 
-  it('is not one that opened while the listing before was under way', async () => {
+  it('is not one that was connected during the listing before', async () => {
     const { clock, feed } = follow({
       stream: 'silent',
       listing: lists(listed('a', 'loaded')),
@@ -322,7 +322,7 @@ describe('a stream that is deaf', () => {
     expect(feed.attempts).toEqual([0]);
   });
 
-  it('is not one that is silent about downloads', async () => {
+  it('is not one without events of downloads', async () => {
     const { clock, feed } = follow({ listing: lists(listed('a', 'unloaded')) });
     await clock.advance(20_000);
     feed.listing = lists(listed('a', 'downloading'));
@@ -332,7 +332,7 @@ describe('a stream that is deaf', () => {
     expect(feed.attempts).toEqual([0]);
   });
 
-  it('is one whose router does not answer a listing: the connection is half open', async () => {
+  it('is one whose router does not answer a listing: the connection may be half open', async () => {
     const { clock, feed, entry } = follow();
     await clock.advance(20_000);
     feed.listing = failed(TIMEOUT);
@@ -344,7 +344,7 @@ describe('a stream that is deaf', () => {
 });
 
 describe('a router that is down', () => {
-  it('is listed after waits that double, and at the usual pace when it is back', async () => {
+  it('is listed after doubling waits, and at the usual pace when it is back', async () => {
     const { clock, feed, entry } = follow({ stream: UNREACHABLE, listing: failed(UNREACHABLE) });
     await clock.advance(24_000);
     expect(feed.listings).toEqual([0, 1000, 3000, 7000, 15_000, 23_000]);
@@ -366,7 +366,7 @@ describe('a router that is down', () => {
     expect(feed.attempts.slice(0, 2)).toEqual([31_000, 31_000]);
   });
 
-  it('that was started anew has lost what it had in memory', async () => {
+  it('that was restarted has unloaded its models', async () => {
     const { clock, feed, happened } = follow({
       listing: lists(listed('a', 'loaded', { instance: 7 })),
     });
@@ -381,13 +381,13 @@ describe('a router that is down', () => {
     expect(happened).toEqual(['a appeared', 'a external while loaded']);
   });
 
-  it('is told with how long it took, and why', async () => {
+  it('is reported with duration and fault', async () => {
     const { clock, notices } = follow({ stream: UNREACHABLE, listing: failed(TIMEOUT), listingMs: 500 });
     await clock.advance(600);
     expect(notices.find(({ kind }) => kind === 'polled')).toMatchObject({ seconds: 0.5, fault: 'timeout' });
   });
 
-  it('delays no other', async () => {
+  it('does not delay others', async () => {
     const clock = createSteppedClock();
     const store = createStore(clock, { reloadWindowMs: 0 });
     const hanging = Object.assign(createScriptedFeed(clock), { stream: 'silent', listingMs: 10 * MINUTE });
@@ -410,7 +410,7 @@ describe('a router that is down', () => {
 });
 
 describe('a refresh', () => {
-  it('is a listing that was asked for after it, also while one is under way', async () => {
+  it('is a listing that starts after it, even while another one is under way', async () => {
     const { clock, feed, entry, tracker } = follow({ stream: 'unsupported', listingMs: 1000 });
     await clock.advance(500);
     const refreshes = Promise.all([tracker.refresh(), tracker.refresh()]);
@@ -429,7 +429,7 @@ describe('a refresh', () => {
     expect(entry.state.up).toBe(false);
   });
 
-  it('that finds the router down has it looked after at once, and seen as soon as it is back', async () => {
+  it('that finds the router down starts the back-off at once', async () => {
     const { clock, feed, entry, tracker } = follow();
     await clock.advance(10_000);
     feed.listing = failed(TIMEOUT);
@@ -445,7 +445,7 @@ describe('a refresh', () => {
 });
 
 describe('props', () => {
-  it('are read with each listing, and kept when they cannot be had', async () => {
+  it('are read with each listing, and kept when that fails', async () => {
     const { clock, feed, entry } = follow({ routerProps: ok({ modelsMax: 2, build: 'b1' }) });
     await clock.advance(100);
     expect(entry.state.props).toEqual({ modelsMax: 2, build: 'b1' });
@@ -464,7 +464,7 @@ describe('the end', () => {
     ['between polls', { stream: 'unsupported' }, 3000],
     ['between attempts', { stream: UNREACHABLE, listing: failed(UNREACHABLE) }, 20_000],
   ];
-  it.each(moments)('%s leaves no timer, no request and no news', async (_, script, ms) => {
+  it.each(moments)('%s leaves no timer, no request and no change', async (_, script, ms) => {
     const { clock, entry, feed, notices, tracker } = follow(script);
     await clock.advance(ms);
     const refresh = tracker.refresh();
@@ -482,14 +482,14 @@ describe('the end', () => {
     expect([notices.length, entry.state]).toEqual([before, state]);
   });
 
-  it('makes a tracker ready that had not listed yet: nobody waits for ever', async () => {
+  it('resolves ready before the first listing', async () => {
     const { clock, tracker } = follow({ stream: 'silent' });
     await clock.advance(500);
     await tracker.stop();
     await expect(tracker.ready).resolves.toBeUndefined();
   });
 
-  it('lets another tracker begin on the same belief, not yet connected', async () => {
+  it('lets another tracker start from the same state, not yet connected', async () => {
     const { clock, store, entry, tracker } = follow();
     await clock.advance(1000);
     await tracker.stop();

@@ -18,15 +18,15 @@ import { until } from '../../support/until.ts';
 let folder: string;
 let clock: SteppedClock;
 let discovery: Discovery;
-let news: DiscoveryChange[];
-/** What the name servers answer: addresses, a fault, or nothing ever. */
+let changes: DiscoveryChange[];
+/** DNS by name: addresses, a fault, or no answer at all. */
 let zone: Map<string, string[] | 'SERVFAIL' | 'silence'>;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'discovery-'));
   clock = createSteppedClock();
   zone = new Map();
-  news = [];
+  changes = [];
 });
 
 afterEach(() => {
@@ -50,25 +50,25 @@ const configOf = (...groups: Partial<DiscoveryConfig>[]): Config => ({
   discovery: groups.map(aGroup),
 });
 
-/** Follows, with as much time as it wants. */
+/** Follows a configuration; the files are real, so the first lookup takes real time. */
 async function follow(config: Config): Promise<void> {
   let done = false;
   void discovery.follow(config).then(() => (done = true));
-  await until('the first look', () => done, { everyMs: 1 });
+  await until('the first lookup', () => done, { everyMs: 1 });
 }
 
 async function start(...groups: Partial<DiscoveryConfig>[]): Promise<void> {
   const config = configOf(...groups);
   discovery = createDiscovery(config, clock, names);
-  discovery.onChange((each) => news.push(each));
+  discovery.onChange((each) => changes.push(each));
   await follow(config);
 }
 
-/** Lets the next look pass: the files are real, and so is the time that reading them takes. */
-async function lookAgain(ms = 10_000): Promise<void> {
+/** Waits for the next lookup, which reads real files. */
+async function nextLookup(ms = 10_000): Promise<void> {
   const timers = clock.pending();
   await clock.advance(ms);
-  await until('a look', () => clock.pending() === timers, { everyMs: 1 });
+  await until('a lookup', () => clock.pending() === timers, { everyMs: 1 });
 }
 
 const write = (name: string, ...targets: string[]) =>
@@ -80,73 +80,73 @@ describe('files', () => {
   beforeEach(async () => {
     write('a.json', 'one:1', 'two:2');
     write('b.json', 'three:3');
-    write('other.txt', 'nobody:1');
+    write('other.txt', 'wrong:1');
     await start({ files: [join(folder, '*.json')] });
   });
 
   it('are read at once, and again when they change', async () => {
     expect(followed()).toEqual(['one:1', 'two:2', 'three:3']);
     write('a.json', 'two:2', 'four:4');
-    await lookAgain();
+    await nextLookup();
     expect(followed()).toEqual(['two:2', 'four:4', 'three:3']);
-    expect(news.map(({ state, changed }) => [state.found, changed])).toEqual([
+    expect(changes.map(({ state, changed }) => [state.found, changed])).toEqual([
       [3, true],
       [3, true],
     ]);
   });
 
-  it('that are deleted or added take their routers with them', async () => {
+  it('that are added or deleted add or remove their routers', async () => {
     unlinkSync(join(folder, 'a.json'));
-    // As Kubernetes mounts the files of a ConfigMap.
+    // As Kubernetes mounts a ConfigMap.
     symlinkSync(join(folder, 'other.txt'), join(folder, 'c.json'));
-    await lookAgain();
-    expect(followed()).toEqual(['three:3', 'nobody:1']);
+    await nextLookup();
+    expect(followed()).toEqual(['three:3', 'wrong:1']);
   });
 
-  it('that cannot be understood go on telling what they told, and say what is wrong', async () => {
+  it('that are invalid keep their last routers and are reported', async () => {
     writeFileSync(join(folder, 'a.json'), '[{"targets": ["on');
     write('b.json');
-    await lookAgain();
+    await nextLookup();
     expect(followed()).toEqual(['one:1', 'two:2']);
     const [state] = discovery.groups();
     expect(state?.faults).toEqual([expect.stringContaining('a.json 1:18: not valid YAML')]);
     expect(state?.succeededAt).toBe(clock.now() - 10_000);
     write('a.json', 'one:1');
-    await lookAgain();
+    await nextLookup();
     expect(followed()).toEqual(['one:1']);
     expect(discovery.groups()[0]).toMatchObject({ faults: [], succeededAt: clock.now() });
   });
 
-  it('that say the same tell no news', async () => {
-    news = [];
+  it('without a change are no change', async () => {
+    changes = [];
     write('a.json', 'one:1', 'two:2');
-    await lookAgain();
-    expect(news).toEqual([]);
+    await nextLookup();
+    expect(changes).toEqual([]);
   });
 });
 
 describe('names', () => {
-  it('are asked again and again; one that exists no longer has no routers', async () => {
+  it('are resolved at every interval; a name that is gone has no routers', async () => {
     zone.set('a', ['one:1']).set('b', ['two:2']);
     await start({ dns: ['a', 'b'], interval: 30 });
     expect(followed()).toEqual(['one:1', 'two:2']);
     zone.delete('a');
     await clock.advance(29_999);
     expect(followed()).toEqual(['one:1', 'two:2']);
-    await lookAgain(1);
+    await nextLookup(1);
     expect(followed()).toEqual(['two:2']);
   });
 
-  it('that nobody can tell of are as they were', async () => {
+  it('that cannot be resolved keep their last routers', async () => {
     zone.set('a', ['one:1']).set('b', ['two:2']);
     await start({ dns: ['a', 'b'] });
     zone.set('a', 'SERVFAIL').set('b', ['three:3']);
-    await lookAgain();
+    await nextLookup();
     expect(followed()).toEqual(['one:1', 'three:3']);
     expect(discovery.groups()[0]?.faults).toEqual(['no records of a']);
   });
 
-  it('that nobody answers for hold up a start for seconds, not for ever', async () => {
+  it('without an answer delay a start by seconds only', async () => {
     zone.set('a', 'silence').set('b', ['two:2']);
     const config = configOf({ name: 'one', dns: ['a'] }, { name: 'other', dns: ['b'] });
     discovery = createDiscovery(config, clock, names);
@@ -161,7 +161,7 @@ describe('names', () => {
   });
 });
 
-it('follows no more than max_routers, and says so', async () => {
+it('follows at most max_routers, with a fault', async () => {
   zone.set('a', ['one:1', 'two:2', 'three:3']);
   await start({ dns: ['a'], max_routers: 2 });
   expect(followed()).toEqual(['one:1', 'two:2']);
@@ -171,7 +171,7 @@ it('follows no more than max_routers, and says so', async () => {
 });
 
 describe('another configuration', () => {
-  it('ends the groups that it lacks and leaves those that it has as they were', async () => {
+  it('stops groups that are gone and keeps unchanged ones', async () => {
     zone.set('a', ['one:1']).set('b', ['two:2']);
     await start({ name: 'one', dns: ['a'] }, { name: 'other', dns: ['b'] });
     zone.set('b', 'silence'); // It is not asked again: it need not answer.
@@ -179,7 +179,7 @@ describe('another configuration', () => {
     expect(followed()).toEqual(['two:2']);
   });
 
-  it('gives routers another key at once', async () => {
+  it('gives routers a changed key at once', async () => {
     zone.set('a', ['one:1']);
     await start({ dns: ['a'] });
     await follow(configOf({ dns: ['a'], keep: ['x'] }));

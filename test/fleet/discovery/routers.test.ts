@@ -21,7 +21,7 @@ const found = (group: Partial<DiscoveryConfig>, ...urls: [name: string, url?: st
   })),
 });
 
-it('are those of the configuration, then those that were found, with what their group gives them', () => {
+it('are the configured ones, then the discovered ones with the options of their group', () => {
   const key = new Secret('key');
   const lab = found({ keep: ['x'], api_key: key, local: 'no', labels: { site: 'lab', rack: '1' } }, ['b']);
   const { routers, ignored } = routersOf([aRouter('a')], [lab, found({}, ['c'])]);
@@ -40,13 +40,13 @@ it('are those of the configuration, then those that were found, with what their 
   expect(ignored).toEqual([]);
 });
 
-it('that are found twice are one', () => {
+it('that are discovered twice are one', () => {
   const { routers, ignored } = routersOf([aRouter('a')], [found({}, ['a'], ['b'], ['b'])]);
   expect(routers.map(({ name }) => name)).toEqual(['a', 'b']);
   expect(ignored).toEqual([]);
 });
 
-it('leave out whose name or address another has, and say so', () => {
+it('with a name or URL in use are ignored, with the reason', () => {
   const lab = found({ name: 'lab' }, ['a', 'http://other'], ['again', 'http://a'], ['b'], ['b', 'http://c']);
   const { routers, ignored } = routersOf([aRouter('a')], [lab]);
   expect(routers.map(({ name, url }) => [name, url])).toEqual([

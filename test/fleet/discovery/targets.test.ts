@@ -5,7 +5,7 @@ import { targetAt, targetsOf } from '../../../src/fleet/discovery/targets.ts';
 const TERMS = { scheme: 'http', port: 8080 } as const;
 
 describe('a file of targets', () => {
-  it('is JSON or YAML as Prometheus has it', () => {
+  it('is JSON or YAML in file_sd format', () => {
     const json =
       '[{"targets": ["a:1", "b:2"], "labels": {"site": "attic", "__meta_x": "y"}}, {"targets": ["c:3"]}]';
     const yaml = '- targets: ["a:1", b:2]\n  labels: {site: attic, __meta_x: "y"}\n- targets:\n  - c:3\n';
@@ -19,7 +19,7 @@ describe('a file of targets', () => {
     expect(targetsOf('[]', TERMS)).toEqual({ value: [] });
   });
 
-  it('may name a router and say how it is talked to', () => {
+  it('may give the name and the scheme of a router', () => {
     const text = '[{"targets": ["box:443"], "labels": {"router": "my box", "__scheme__": "https"}}]';
     expect(targetsOf(text, TERMS)).toEqual({
       value: [{ name: 'my box', url: 'https://box', labels: {} }],
@@ -56,11 +56,11 @@ describe('a file of targets', () => {
       '- targets: ["user:word@a"]',
       "has the target '…', of which the URL contains credentials: remove them and set api_key or api_key_file",
     ],
-  ])('that is wrong says so: %j', (text, wrong) => {
+  ])('that is invalid is refused: %j', (text, wrong) => {
     expect(targetsOf(text, TERMS)).toEqual({ wrong });
   });
 
-  it('is understood or refused, whatever it holds', () => {
+  it('of any content is parsed or refused', () => {
     fc.assert(
       fc.property(
         fc.oneof(
