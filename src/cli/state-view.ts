@@ -1,12 +1,13 @@
 import { describeHold } from '../hold/hold.ts';
-import { lastOf, tellOperation } from '../http/operation-words.ts';
 import type { HoldView, ModelView, RouterView } from '../http/views.ts';
 import {
   describeActivity,
+  describeOperation,
   describeStatus,
   factsOf,
   inOrder,
   LAST_LOAD_FAILED,
+  lastOf,
   measuresOf,
   NOT_KNOWN,
   spanSince,
@@ -88,7 +89,7 @@ function activityOf({ status, busy, last_activity }: ModelView, now: number): st
 
 function formatOperations(operations: readonly Operation[], now: number): string {
   const rows = lastOf(operations).map((operation) => {
-    const { when, askedBy, outcome, models, note } = tellOperation(operation, now);
+    const { when, askedBy, outcome, models, note } = describeOperation(operation, now);
     return [when, askedBy, outcome, models, note];
   });
   const head = ['WHEN', 'ASKED BY', 'OUTCOME', 'MODELS', 'NOTE'];

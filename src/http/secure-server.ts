@@ -1,48 +1,94 @@
 import type { RequestListener, ServerOptions } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
-import { secureContextOptions, type WebTls } from '../config/web-tls.ts';
-import { admits, type ClientCertificate } from './client-certificate.ts';
+import { type ClientRule, secureContextOptions, type WebTls } from '../config/web-tls.ts';
 
-/** A client that does not finish its handshake by then is cut off. */
+/** The limit for TLS handshakes. */
 const HANDSHAKE_MS = 10_000;
 
 /**
- * A server of HTTPS that does what `current` says whenever a connection begins: a renewed certificate needs no
- * restart. Whoever has no certificate that is good enough is cut off before a request of theirs is read.
+ * An HTTPS server that applies the TLS settings of `current` to each new connection: a renewed certificate needs no
+ * restart. Clients without an acceptable certificate are disconnected before their first request.
  */
 export function createSecureServer(
   options: ServerOptions,
   handler: RequestListener,
   current: () => WebTls,
 ): Server {
-  let activeConfig = current();
+  let active = current();
   const server = createServer(
     {
       ...options,
-      ...secureContextOptions(activeConfig),
+      ...secureContextOptions(active),
       handshakeTimeout: HANDSHAKE_MS,
-      requestCert: activeConfig.client.asked,
-      // Decided below, for all kinds of rules in one place.
+      requestCert: active.client.asked,
+      // `admits` decides, for all kinds of rules.
       rejectUnauthorized: false,
     },
     handler,
   );
   server.prependListener('connection', () => {
     const tls = current();
-    if (tls === activeConfig) return;
-    activeConfig = tls;
+    if (tls === active) return;
+    active = tls;
     server.setSecureContext(secureContextOptions(tls));
-    // Node has no method for this, and reads it at each connection; where it did not, `admits` would refuse.
+    // Node has no method for this, and reads it at each connection. If it did not, `admits` would refuse.
     Object.assign(server, { requestCert: tls.client.asked });
   });
   server.prependListener('secureConnection', (socket) => {
-    if (!admits(activeConfig.client, certificateOf(socket))) socket.destroy();
+    if (!admits(active.client, certificateOf(socket))) socket.destroy();
   });
   return server;
+}
+
+export interface ClientCertificate {
+  /** Its subject alternative names as Node formats them; undefined: none. */
+  readonly names: string | undefined;
+  /** Whether one of the configured authorities signed it. */
+  readonly verified: boolean;
 }
 
 function certificateOf(socket: TLSSocket): ClientCertificate | undefined {
   const certificate = socket.getPeerX509Certificate();
   return certificate && { names: certificate.subjectAltName, verified: socket.authorized };
+}
+
+/** Whether a client with this certificate, or without one, may connect. */
+export function admits(rule: ClientRule, certificate: ClientCertificate | undefined): boolean {
+  if (!rule.asked) return true;
+  if (certificate === undefined) return !rule.required;
+  if (rule.verified && !certificate.verified) return false;
+  if (rule.names === undefined) return true;
+  const allowed = new Set(rule.names.map(canonical));
+  return namesOf(certificate.names ?? '').some((name) => allowed.has(name));
+}
+
+/**
+ * The names in `DNS:a, IP Address:10.0.0.7, URI:"with, comma"`; none when the text is not such a list, so that a part
+ * of one name never counts as another.
+ */
+function namesOf(text: string): string[] {
+  const entry = /(DNS|IP Address|URI|email|[\w ]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/y;
+  const names: string[] = [];
+  while (entry.lastIndex < text.length) {
+    const [, kind = '', value = ''] = entry.exec(text) ?? [];
+    if (kind === '') return [];
+    if (['DNS', 'IP Address', 'URI', 'email'].includes(kind)) names.push(canonical(unquoted(value)));
+  }
+  return names;
+}
+
+function unquoted(value: string): string {
+  if (!value.startsWith('"')) return value;
+  try {
+    return String(JSON.parse(value));
+  } catch {
+    return '';
+  }
+}
+
+/** IPv6 addresses have several spellings: `FD00:0:0:0:0:0:0:7` is `fd00::7`. */
+function canonical(name: string): string {
+  const url = `http://[${name}]`;
+  return /^[\da-f:.]+$/i.test(name) && name.includes(':') && URL.canParse(url) ? new URL(url).hostname : name;
 }

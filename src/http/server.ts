@@ -4,14 +4,14 @@ import type { WebTls } from '../config/web-tls.ts';
 import { createSecureServer } from './secure-server.ts';
 
 export interface ListenAddress {
-  /** Absent: every interface. */
+  /** Absent: all interfaces. */
   host?: string;
-  /** 0: a free one. */
+  /** 0: any free port. */
   port: number;
 }
 
 export interface ServeOptions {
-  /** HTTPS, as this says whenever a connection begins; absent: plain HTTP. */
+  /** The TLS settings for each new connection; absent: plain HTTP. */
   tls?: (() => WebTls) | undefined;
   /** How long a request may take to arrive. */
   requestTimeoutMs?: number;
@@ -19,12 +19,12 @@ export interface ServeOptions {
   graceMs?: number;
 }
 
-/** Between two looks, while we shut down, at which connections have nothing more to do. */
+/** How often idle connections are closed during shutdown. */
 const SWEEP_MS = 50;
 
 /**
- * A server for scrapers: connections outlive the scrape interval (Node's 5 s would make every scrape a new
- * one), headers and bodies must come in time. Rejects when the address cannot be had.
+ * Starts a server for scrapers: connections outlive the scrape interval, unlike with Node's default of 5 s, and slow
+ * headers and bodies are cut off. Rejects when it cannot listen on the address.
  */
 export async function serve(
   handler: RequestListener,
@@ -35,7 +35,7 @@ export async function serve(
     keepAliveTimeout: 75_000,
     headersTimeout: requestTimeoutMs,
     requestTimeout: requestTimeoutMs,
-    // Node looks for late requests this often; by itself only every 30 s.
+    // How often Node checks these timeouts; its default is 30 s.
     connectionsCheckingInterval: Math.min(5000, requestTimeoutMs),
     maxHeaderSize: 16_384,
   };
@@ -44,10 +44,10 @@ export async function serve(
   const { port } = server.address() as AddressInfo;
   return {
     port,
-    /** Takes no new connection, lets open requests end, and resolves when all are gone: within seconds. */
+    /** Lets open requests finish and resolves when all connections are closed, within seconds. */
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      // Again and again: one whose request has ended is kept open for the next.
+      // Repeatedly: a connection becomes idle when its request ends.
       server.closeIdleConnections();
       const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
       const cut = setTimeout(() => server.closeAllConnections(), graceMs);

@@ -13,23 +13,28 @@ import { STATUSES, type Status, UNLOAD_REASONS } from '../models/status.ts';
 
 const time = z.iso.datetime().nullable();
 
-/** A router as the API shows it. Times are ISO 8601; null is not known. */
+/** A router as the API shows it. Times are ISO 8601; null is unknown. */
 export const routerView = z
   .object({
     name: z.string(),
     url: z.string(),
-    up: z.boolean().nullable().meta({ description: 'The last listing succeeded; null before the first.' }),
+    up: z
+      .boolean()
+      .nullable()
+      .meta({ description: 'Whether the last listing succeeded; null before the first.' }),
     fault: z.object({ kind: z.enum(FAULT_KINDS), message: z.string() }).nullable(),
     event_stream: z.enum(STREAM_STATES),
     engine_metrics: z.enum(ENGINE_METRICS_STATES).meta({
-      description: 'Whether the models have metrics of their own; without them nobody can tell who is busy.',
+      description: 'Whether the models serve /metrics; without it, busy is unknown.',
     }),
     build: z.string().nullable(),
     models_max: z.number().nullable().meta({ description: '0 is unlimited.' }),
     models_autoload: z.boolean().nullable(),
     listed_at: time,
     malformed_models: z.array(z.string()).readonly(),
-    models: z.record(z.enum(STATUSES), z.number()).meta({ description: 'How many are in each status.' }),
+    models: z
+      .record(z.enum(STATUSES), z.number())
+      .meta({ description: 'The number of models in each status.' }),
   })
   .meta({ id: 'Router' });
 
@@ -44,20 +49,20 @@ export const modelView = z
     status: z.enum(STATUSES),
     current: z
       .boolean()
-      .meta({ description: 'False while its router is down: then this is what it last was.' }),
-    since: time.meta({ description: 'Null when it was in its status already at first sight.' }),
+      .meta({ description: 'False while the router is down: the status is then the last known one.' }),
+    since: time.meta({ description: 'Null when the model already had this status at the first listing.' }),
     load_failed: z.boolean(),
     load_progress: z.number().nullable(),
     load_seconds: z
       .number()
       .nullable()
-      .meta({ description: 'How long its last load took, if that was seen.' }),
+      .meta({ description: 'Duration of the last load; null when it was not observed.' }),
     source: z.string().nullable(),
     quantization: z.string().nullable(),
     parameters: z.number().nullable(),
     size_bytes: z.number().nullable(),
     context_tokens: z.number().nullable(),
-    busy: z.boolean().nullable().meta({ description: 'Null when nobody knows.' }),
+    busy: z.boolean().nullable().meta({ description: 'Null when unknown.' }),
     last_activity: time,
     last_unload: z.object({ at: z.iso.datetime(), reason: z.enum(UNLOAD_REASONS) }).nullable(),
   })
@@ -72,9 +77,9 @@ export const holdView = z
     since: z.iso.datetime(),
     until: z.iso.datetime(),
     reason: z.string(),
-    by: z.string().meta({ description: 'Who asked for it.' }),
+    by: z.string().meta({ description: 'The caller that placed it.' }),
     enforce: z.boolean().meta({
-      description: 'A model that is loaded all the same, and is idle, is unloaded again.',
+      description: 'Whether models loaded during the hold are unloaded when they are idle.',
     }),
   })
   .meta({ id: 'Hold' });

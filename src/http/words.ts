@@ -2,7 +2,7 @@ import { formatBytes } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { ModelMemory } from '../memory/reading.ts';
 import { isRunning, STATUSES, type Status } from '../models/status.ts';
-import type { Outcome, Result } from '../unload/report.ts';
+import type { Operation, Outcome, Result, RouterResult } from '../unload/report.ts';
 import type { RouterView } from './views.ts';
 
 const ACTIVITY_UNKNOWN = 'activity unknown: started without --metrics';
@@ -12,7 +12,7 @@ export const LAST_LOAD_FAILED = 'last load failed';
 /** The time since which a model has the status it had at the first listing. */
 export const NOT_KNOWN = 'unknown';
 
-/** What became of a model, as a person reads it: on the page and in a terminal. */
+/** Results of models on the page and the command line. */
 export const RESULT_WORDS: Record<Result, string> = {
   unloaded: 'unloaded',
   already_unloaded: 'not loaded',
@@ -25,14 +25,14 @@ export const RESULT_WORDS: Record<Result, string> = {
   asked: 'asked',
 };
 
-/** Before the name of a model whose result is not known yet. */
+/** The word before a model without a result. */
 export const PENDING_WORD = 'waiting for';
 
-/** What an operation came to; null while it is under way. */
+/** An outcome in words; null while the operation is running. */
 export function describeOutcome(outcome: Outcome | null): string {
   switch (outcome) {
     case null:
-      return 'under way';
+      return 'in progress';
     case 'success':
       return 'done';
     case 'partial':
@@ -83,7 +83,7 @@ export function describeActivity(
   return last === '' ? 'idle' : `idle, ${last}`;
 }
 
-/** A column about the memory of models. */
+/** A column with the memory of models. */
 interface Measure {
   label: string;
   of(held: ModelMemory | undefined): string;
@@ -102,7 +102,7 @@ const RESIDENT: Measure = {
   of: (held) => (held?.residentBytes === undefined ? '' : formatBytes(held.residentBytes)),
 };
 
-/** The columns in which anything is known of these. */
+/** The memory columns that have a value for any of these models. */
 export function measuresOf(models: readonly ModelMemory[]): Measure[] {
   return [ON_GPUS, RESIDENT].filter(({ of }) => models.some((held) => of(held) !== ''));
 }
@@ -116,4 +116,57 @@ export function spanSince(at: number, now: number): string {
 
 export function ago(at: number, now: number): string {
   return now - at < 1000 ? 'just now' : `${spanSince(at, now)} ago`;
+}
+
+/** The number of operations that are shown; /api/v1/operations has all. */
+const MAX_SHOWN = 8;
+
+/** The number of models that are named for one result. */
+const MAX_NAMED = 5;
+
+/** An operation in words, for the page and the command line. */
+interface OperationWords {
+  when: string;
+  askedBy: string;
+  outcome: string;
+  models: string;
+  note: string;
+}
+
+/** The last operations without dry runs, the newest first. */
+export function lastOf(operations: readonly Operation[]): readonly Operation[] {
+  return operations.filter(({ dry_run }) => !dry_run).slice(0, MAX_SHOWN);
+}
+
+export function describeOperation(operation: Operation, now: number): OperationWords {
+  const { trigger, caller, outcome, started_at, duration_seconds, reason, routers } = operation;
+  const took = outcome === null || duration_seconds < 1 ? '' : `took ${formatDuration(duration_seconds)}`;
+  return {
+    when: ago(Date.parse(started_at), now),
+    askedBy: caller.name === trigger ? trigger : `${caller.name} (${trigger})`,
+    outcome: describeOutcome(outcome),
+    models: resultsOf(operation).join('; '),
+    note: [reason, took, ...routers.flatMap(notesOn)].filter((note) => note !== '').join('; '),
+  };
+}
+
+/** `unloaded qwen3-8b, gemma-3-27b` for each result. */
+function resultsOf({ routers }: Operation): string[] {
+  const groups = new Map<string, string[]>();
+  for (const { model, result } of routers.flatMap(({ models }) => models)) {
+    const word = result === null ? PENDING_WORD : RESULT_WORDS[result];
+    groups.set(word, [...(groups.get(word) ?? []), model]);
+  }
+  return [...groups].map(([word, models]) => {
+    const more = models.length > MAX_NAMED ? ` and ${models.length - MAX_NAMED} more` : '';
+    return `${word} ${models.slice(0, MAX_NAMED).join(', ')}${more}`;
+  });
+}
+
+function notesOn({ router, memory, fault, refused }: RouterResult): string[] {
+  return [
+    ...(memory ? [`freed ${formatBytes(memory.freed_bytes)} on ${router}`] : []),
+    ...(fault ? [`${router}: ${fault.message}`] : []),
+    ...(refused ? [`${router}: ${refused.detail}`] : []),
+  ];
 }

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import type { ClientRule } from '../../src/config/web-tls.ts';
-import { admits, type ClientCertificate } from '../../src/http/client-certificate.ts';
+import { admits, type ClientCertificate } from '../../src/http/secure-server.ts';
 
 const rule = (asked: boolean, required: boolean, verified: boolean, names?: string[]): ClientRule => ({
   asked,

@@ -180,7 +180,7 @@ describe('the page', () => {
       .slice(2)
       .map((row) => textOf(`<${row.split('</tr>')[0]}`).trim());
     expect(rows).toEqual([
-      '10s ago alice (page) under way waiting for qwen3-8b',
+      '10s ago alice (page) in progress waiting for qwen3-8b',
       '1m ago alertmanager refused took 1s; gpu-box: the last unload was 9s ago',
       '1m ago alertmanager done unloaded a, b, c, d, e and 2 more ' +
         'training; took 4.2s; freed 8.0 GiB on gpu-box',

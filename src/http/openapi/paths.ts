@@ -316,7 +316,7 @@ const SERVICE = {
     get: read(
       'healthy',
       'service',
-      'Liveness: the process answers, whatever the state of its routers.',
+      'Liveness: the process answers, in any state of its routers.',
       ok('Healthy.', content('text/plain')),
     ),
   },

@@ -9,13 +9,13 @@ import { holdView, modelView, routerView } from '../views.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** Everything that can be named in the document, by the names that the schemas carry. */
+/** The named schemas of the document; the names are in their metadata. */
 const SCHEMAS = {
   ...{ routerView, modelView, holdView, operation, alertReport },
   ...{ unloadBody, unloadAllBody, holdBody, usageBody, usageAnswer, problem },
 };
 
-/** The schemas with everything they are made of; what a request may leave out is not required of it. */
+/** All named schemas as JSON Schema; fields with a default are optional. */
 export function componentSchemas(): Json {
   const registry = z.registry<{ id: string }>();
   for (const schema of Object.values(SCHEMAS)) collect(schema, registry);
@@ -32,13 +32,13 @@ export function componentSchemas(): Json {
   );
 }
 
-/** A format says what its pattern of many lines spells out, and nothing here is written by whoever reads it. */
+/** Drops patterns that repeat a format, and `readOnly`. */
 function leaveOutNoise(schema: z.core.JSONSchema.BaseSchema): void {
   if (schema.format !== undefined) delete schema.pattern;
   delete schema.readOnly;
 }
 
-/** A schema and all that it is made of, as far as they have names. */
+/** Adds a schema and its named parts to the registry. */
 function collect(schema: z.core.$ZodType, registry: z.core.$ZodRegistry<{ id: string }>): void {
   const id = z.globalRegistry.get(schema)?.id;
   if (id !== undefined) registry.add(schema, { ...z.globalRegistry.get(schema), id });

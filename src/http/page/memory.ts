@@ -2,7 +2,7 @@ import { formatBytes } from '../../lib/bytes.ts';
 import type { GpuMemory, MemoryReading } from '../../memory/reading.ts';
 import { type Html, html } from './html.ts';
 
-/** The number of colours in the style sheet; more models share them in turn. */
+/** The number of colours in style.ts; more models share them in turn. */
 const COLOURS = 8;
 
 /** The length of a bar in SVG units. */
@@ -14,7 +14,7 @@ const MIN_SHARE = 0.002;
 interface Part {
   name: string;
   bytes: number;
-  /** A class of the style sheet. */
+  /** A class in style.ts. */
   look: string;
 }
 

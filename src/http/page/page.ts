@@ -1,9 +1,8 @@
 import type { MemoryReading } from '../../memory/reading.ts';
 import { isRunning } from '../../models/status.ts';
 import type { Operation } from '../../unload/report.ts';
-import { lastOf, tellOperation } from '../operation-words.ts';
 import type { AppParts } from '../parts.ts';
-import { PENDING_WORD, RESULT_WORDS } from '../words.ts';
+import { describeOperation, lastOf, PENDING_WORD, RESULT_WORDS } from '../words.ts';
 import { type Html, html } from './html.ts';
 import { keyOf, memoryBars } from './memory.ts';
 import { overview, type RouterParts, routerSection } from './router.ts';
@@ -13,7 +12,7 @@ type Routers = readonly RouterParts['router'][];
 /** Several routers with more models than this are shown as an overview, each with a page of its own. */
 const MAX_MODELS = 200;
 
-/** The page of all routers, or of the one that `only` names. It works without its script, as plain tables. */
+/** The page of all routers, or of the router that `only` names. It works without its script, as plain tables. */
 export function renderPage(parts: AppParts, only: string): string {
   const { store, holds, operations, memory, scrapes, version, clock } = parts;
   const [telemetryPath = ''] = scrapes.keys();
@@ -93,7 +92,7 @@ ${last.map((operation) => operationRow(operation, now))}</tbody>
 }
 
 function operationRow(operation: Operation, now: number): Html {
-  const { when, askedBy, outcome, models, note } = tellOperation(operation, now);
+  const { when, askedBy, outcome, models, note } = describeOperation(operation, now);
   return html`<tr role="row" data-key="${operation.id}">
 <th scope="row" role="rowheader"><time datetime="${operation.started_at}">${when}</time></th>
 <td role="cell" data-label="Requested by">${askedBy}</td>

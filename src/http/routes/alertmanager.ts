@@ -11,15 +11,15 @@ import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
 import { startOrJoin } from './unload.ts';
 
-/** The body of an answer, as far as it is no problem. */
+/** The body of an answer that is not a problem. */
 export const alertReport = z
   .object({
     outcome: z
       .enum(OUTCOMES)
       .nullable()
-      .meta({ description: 'Of all together; null while any is under way.' }),
-    reason: z.string().exactOptional().meta({ description: 'Why nothing was done.' }),
-    detail: z.string().exactOptional().meta({ description: 'Which alerts are not acted on, and why.' }),
+      .meta({ description: 'Of all operations together; null while one of them is running.' }),
+    reason: z.string().exactOptional().meta({ description: 'Why nothing was unloaded.' }),
+    detail: z.string().exactOptional().meta({ description: 'Which alerts had no effect, and why.' }),
     operations: z.array(operation),
   })
   .meta({ id: 'AlertReport' });

@@ -7,7 +7,7 @@ import { renderPage } from '../page/page.ts';
 import { STYLE } from '../page/style.ts';
 import type { AppParts } from '../parts.ts';
 
-/** Only our own style sheet, script and API: nothing inline, no frames, no other sites. */
+/** Allows only the page's own CSS, script and API: nothing inline, no frames, no other sites. */
 const POLICY = [
   "default-src 'none'",
   "style-src 'self'",
@@ -23,11 +23,11 @@ const POLICY = [
 /** Runs in browsers unchanged. */
 const SCRIPT = readFileSync(new URL('../page/script.js', import.meta.url), 'utf8');
 
-/** A page is rendered again at the earliest after this time, whatever happens and however many readers there are. */
+/** The shortest time between two renderings of a page, for all readers together. */
 const MIN_INTERVAL_MS = 250;
-/** And at the latest, for memory and activity, whose changes are no events. */
+/** The longest time a page is reused: memory and activity change without events. */
 const MAX_AGE_MS = 1000;
-/** Pages that nobody requests are dropped after this time. */
+/** Unused pages are dropped after this time. */
 const KEEP_MS = 10_000;
 
 const pageQuery = z.strictObject({ router: z.string().optional() });

@@ -4,7 +4,7 @@ import { openapi } from '../openapi/openapi.ts';
 import type { AppParts } from '../parts.ts';
 import { sendProblem } from '../problem.ts';
 
-/** `GET /-/healthy`: this process answers, whatever state its routers are in. */
+/** `GET /-/healthy`: this process answers, in any state of its routers. */
 export function healthyRoute(_request: Request, response: Response): void {
   response.type('text/plain').send('llama-router-exporter is healthy.\n');
 }
