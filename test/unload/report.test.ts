@@ -1,5 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import { outcomeOf, RESULTS, type Result, type RouterResult, summarize } from '../../src/unload/report.ts';
+import {
+  needsMeasurement,
+  outcomeOf,
+  RESULTS,
+  type Result,
+  type RouterResult,
+  summarize,
+} from '../../src/unload/report.ts';
+import { anOperation } from '../support/an-operation.ts';
 
 const router = (...results: Result[]): RouterResult => ({
   router: 'router',
@@ -55,4 +63,22 @@ describe('the outcome', () => {
 
   it('of a dry run is dry_run', () =>
     expect(outcomeOf([router('would_unload')], { dryRun: true, whenBusy: 'wait' })).toBe('dry_run'));
+});
+
+describe('a failed operation', () => {
+  const unmeasured: RouterResult = {
+    router: 'router',
+    models: [],
+    fault: { kind: 'unmeasured', message: 'GPU memory is not measured' },
+  };
+
+  it.each<[string, RouterResult[], boolean]>([
+    ['on routers without measured memory only', [unmeasured, { ...unmeasured, router: 'other' }], true],
+    ['also because a router is down', [unmeasured, unreachable], false],
+    ['also because a model is busy', [unmeasured, router('busy')], false],
+    ['because a model is busy', [router('busy')], false],
+  ])('%s: is the lack of a measurement its only cause?', (_, routers, isOnlyCause) => {
+    const operation = anOperation({ outcome: 'failed', routers, summary: summarize(routers) });
+    expect(needsMeasurement(operation)).toBe(isOnlyCause);
+  });
 });

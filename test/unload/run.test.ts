@@ -429,6 +429,25 @@ describe('many models', () => {
     expect([most, control.ordered]).toEqual([8, many]);
   });
 
+  it('are unloaded until the target is met; others take the place of those that are busy', async () => {
+    const { control, entry, unload } = aRouter('a', 'b', 'c');
+    const sizes = [8, 5, 5];
+    entry.listed(
+      aListing(
+        ...['a', 'b', 'c'].map((id, index) =>
+          listed(id, 'loaded', { instance: 1, facts: { sizeBytes: sizes[index] ?? 0 } }),
+        ),
+      ),
+    );
+    control.doing.set('a', { kind: 'busy' });
+    expect(await unload(['a', 'b', 'c'], { whenBusy: 'skip', target: { freeBytes: 5 } })).toMatchObject([
+      { model: 'a', result: 'busy' },
+      { model: 'b', result: 'unloaded' },
+      { model: 'c', result: 'kept', detail: 'enough memory is freed without it' },
+    ]);
+    expect(control.ordered).toEqual(['b']);
+  });
+
   it('are reported as each is done', async () => {
     const { control, clock, start } = aRouter('a', 'b');
     control.order = async (model) => {
