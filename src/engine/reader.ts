@@ -35,7 +35,7 @@ export interface EngineReader {
   /**
    * Resolves when no request to this model is under way, after a second at the latest. To be called after its unload
    * request is marked as pending, which keeps new requests away, and before the order is sent: a process that is
-   * answering when it is told to exit may miss that (5 of 12 attempts on b11669) and is killed 10 s later.
+   * answering when it gets the order to exit may miss it (5 of 12 attempts on b11669) and is killed 10 s later.
    */
   release(model: string): Promise<void>;
   stop(): Promise<void>;

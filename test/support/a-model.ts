@@ -3,7 +3,7 @@ import type { Change, Lifecycle, ModelState, Transition } from '../../src/models
 import type { Status } from '../../src/models/status.ts';
 import type { Store } from '../../src/models/store.ts';
 
-/** A life as believed: a model at rest that nothing happened to, but for what is said. */
+/** The lifecycle of an unloaded model, with the given fields changed. */
 export function aLife(lifecycle: Partial<Lifecycle> = {}): Lifecycle {
   const status = lifecycle.status ?? 'unloaded';
   return {

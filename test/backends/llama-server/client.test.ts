@@ -44,8 +44,8 @@ async function faultOfListing(url: string, requestTimeoutMs = 2000) {
   return answer.fault;
 }
 
-describe('a listing that cannot be had', () => {
-  it('because nothing listens there', async () => {
+describe('a listing fails', () => {
+  it('because the port is closed', async () => {
     const url = `http://127.0.0.1:${await freePort()}`;
     expect(await faultOfListing(url)).toEqual({
       kind: 'unreachable',
@@ -53,7 +53,7 @@ describe('a listing that cannot be had', () => {
     });
   });
 
-  it('because nothing listens there, under any address of the name', async () => {
+  it('because no address of the host accepts connections', async () => {
     const url = `http://localhost:${await freePort()}`;
     expect(await faultOfListing(url)).toEqual({
       kind: 'unreachable',
@@ -97,7 +97,13 @@ describe('a listing that cannot be had', () => {
       'text/plain',
       { kind: 'bad_answer', message: 'answers 500: proxy error: Could not establish connection' },
     ],
-    ['it fails without a word', 503, '', 'text/plain', { kind: 'bad_answer', message: 'answers 503' }],
+    [
+      'the answer is 503 without a text',
+      503,
+      '',
+      'text/plain',
+      { kind: 'bad_answer', message: 'answers 503' },
+    ],
     [
       'it fails with many words',
       502,
@@ -105,7 +111,7 @@ describe('a listing that cannot be had', () => {
       'text/html',
       { kind: 'bad_answer', message: `answers 502: ${'x'.repeat(120)}` },
     ],
-    ['it is elsewhere', 302, '', 'text/plain', { kind: 'bad_answer', message: 'answers 302' }],
+    ['the answer is a redirect', 302, '', 'text/plain', { kind: 'bad_answer', message: 'answers 302' }],
     [
       'it is a web page',
       200,
@@ -146,7 +152,7 @@ describe('a listing that cannot be had', () => {
     expect(await faultOfListing(url)).toEqual({ kind, message: `${url}/models ${message}` });
   });
 
-  it('because it speaks something else than HTTP', async () => {
+  it('because the server does not speak HTTP', async () => {
     const server = await scriptTcp((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'));
     ends.push(server.stop);
     expect(await faultOfListing(server.url)).toEqual({
@@ -155,7 +161,7 @@ describe('a listing that cannot be had', () => {
     });
   });
 
-  it('because https is asked of a server that speaks http', async () => {
+  it('because the URL is https and the server speaks http', async () => {
     const { port } = await answering(200, LISTING);
     const url = `https://127.0.0.1:${port}`;
     expect(await faultOfListing(url)).toEqual({
@@ -206,7 +212,7 @@ describe('a listing that cannot be had', () => {
     });
   });
 
-  it('because it is longer than any listing, without reading it all', async () => {
+  it('because the answer is too long, without reading all of it', async () => {
     const router = createTestRouter();
     await router.listen();
     ends.push(router.stop);
@@ -223,7 +229,7 @@ describe('a listing that cannot be had', () => {
 });
 
 describe('after a fault', () => {
-  it('the next question is answered', async () => {
+  it('the next request succeeds', async () => {
     const router = createTestRouter({ models: [{ id: 'a' }] });
     await router.listen();
     ends.push(router.stop);
@@ -235,7 +241,7 @@ describe('after a fault', () => {
     }
   });
 
-  it('a slow answer within the time is as good as any', async () => {
+  it('a slow answer within the timeout succeeds', async () => {
     const router = createTestRouter({ models: [{ id: 'a' }] });
     await router.listen();
     ends.push(router.stop);
@@ -269,7 +275,7 @@ describe('the request', () => {
     ['a slash', '/', 'GET /models'],
     ['a base path', '/llama', 'GET /llama/models'],
     ['a base path with slashes', '/a/llama//', 'GET /a/llama/models'],
-  ])('goes to an address with %s', async (_, path, line) => {
+  ])('goes to a URL with %s', async (_, path, line) => {
     expect(
       (
         await asked(
@@ -307,13 +313,13 @@ describe('the request', () => {
   it.each(['a b', 'owner/repo:Q4_K_M', 'say "hi"', 'über', '模型', 'line\nbreak'])(
     'names the model %j in JSON',
     async (model) => {
-      for (const deed of ['load', 'unload'] as const) {
+      for (const order of ['load', 'unload'] as const) {
         const request = await asked(
           (base) => base,
-          (client) => client[deed](model, never),
+          (client) => client[order](model, never),
         );
         expect(request).toMatchObject({
-          line: `POST /models/${deed}`,
+          line: `POST /models/${order}`,
           headers: { 'content-type': 'application/json' },
         });
         expect(JSON.parse(request?.body ?? '')).toEqual({ model });
@@ -321,7 +327,7 @@ describe('the request', () => {
     },
   );
 
-  it('carries the key, or none', async () => {
+  it('has the API key, if there is one', async () => {
     const authorization = async (key?: Secret) =>
       (
         await asked(
@@ -331,13 +337,13 @@ describe('the request', () => {
         )
       )?.headers.authorization;
     expect(await authorization(new Secret('s3cret'))).toBe('Bearer s3cret');
-    // Node reads a header as Latin-1; what llama-server compares are the bytes.
+    // Node reads a header as Latin-1, llama-server compares the bytes.
     const bytes = Buffer.from((await authorization(new Secret('schlüssel-模'))) ?? '', 'latin1');
     expect(bytes.toString('utf8')).toBe('Bearer schlüssel-模');
     expect(await authorization()).toBeUndefined();
   });
 
-  it('never shows the key in a message, whatever goes wrong', async () => {
+  it('never shows the key in a message', async () => {
     const hostile = await aServer((request, response) => {
       if (request.url === '/models') response.writeHead(500).end('no');
       else response.writeHead(401).end('no');
@@ -375,9 +381,9 @@ describe('the answer to an order', () => {
       '{"error":{"message":"File Not Found","type":"not_found_error","code":404}}',
       'unknown_model',
     ],
-  ])('%s, %i %s is %s', async (deed, status, body, wanted) => {
+  ])('%s, %i %s is %s', async (order, status, body, wanted) => {
     const { url } = await answering(status, body);
-    expect(await aClient(url)[deed]('a', never)).toEqual({ ok: true, value: wanted });
+    expect(await aClient(url)[order]('a', never)).toEqual({ ok: true, value: wanted });
   });
 
   it.each<[number, string, string, string]>([
@@ -420,7 +426,7 @@ describe("a model's metrics", () => {
     expect(await aClient(url).metrics('a', never)).toEqual({ ok: true, value });
   });
 
-  it('that no router answers for are a fault', async () => {
+  it('without an answer of the router are a fault', async () => {
     const { url } = await answering(400, recorded('metrics-no-model.error.json'));
     expect(await aClient(url).metrics('a', never)).toMatchObject({
       ok: false,
@@ -430,7 +436,7 @@ describe("a model's metrics", () => {
 });
 
 describe('props', () => {
-  it('of a server that is no router', async () => {
+  it('of another server are a fault', async () => {
     const { url } = await answering(200, '{"default_generation_settings":{},"build_info":"b1"}');
     expect(await aClient(url).props(never)).toEqual({
       ok: false,
@@ -485,9 +491,9 @@ describe('an abort', () => {
   });
 
   it.each(['list', 'unload', 'follow'] as const)(
-    'ends %s while nobody accepts the connection',
+    'ends %s while the connection is not accepted',
     async (call) => {
-      // An address of documentation: packets to it go nowhere, or are refused by the nearest router.
+      // An address for documentation: packets to it are dropped or refused.
       const client = aClient('http://192.0.2.1:8080', { requestTimeoutMs: 60_000 });
       const abort = new AbortController();
       setTimeout(() => abort.abort(), 20);
@@ -507,14 +513,14 @@ describe('an abort', () => {
     },
   );
 
-  it('that came before the call leaves nobody waiting', async () => {
+  it('before the call ends it at once', async () => {
     const server = await aServer(() => {});
     expect((await aClient(server.url).list(AbortSignal.abort())).ok).toBe(false);
   });
 });
 
 describe('connections', () => {
-  it('are reused for questions, one at a time: several at once can freeze a router', async () => {
+  it('are reused for reads, one at a time: several at once can freeze a router', async () => {
     let open = 0;
     let most = 0;
     const server = await aServer((_request, response) => {
@@ -530,7 +536,7 @@ describe('connections', () => {
     expect([server.accepted, most]).toEqual([1, 1]);
   });
 
-  it('are all gone after close, those of hanging calls too', async () => {
+  it('are all closed by close, those of pending calls too', async () => {
     const server = await aServer((request, response) => {
       if (request.url === '/props') response.end('{}');
     });

@@ -32,7 +32,7 @@ async function aStream(script: (response: ServerResponse) => void): Promise<Scri
   return server;
 }
 
-/** Follows the events of an address: what was heard so far, and how it ends. */
+/** Follows the events of a URL: those received so far, and how the stream ends. */
 function follow(url: string, requestTimeoutMs = 2000) {
   const client = createRouterClient({ url, requestTimeoutMs, modelTimeoutMs: requestTimeoutMs });
   ends.push(client.close);
@@ -56,8 +56,8 @@ const turned = (status: string, model = 'a') => ({
   begins: false,
 });
 
-describe('a stream that stands', () => {
-  it('is open before its first event: a router sends its headers at once', async () => {
+describe('a connected stream', () => {
+  it('is open before its first event', async () => {
     const { url } = await aStream(() => {});
     const { heard, abort, end } = follow(url);
     await until('the stream to open', () => heard.length > 0, { everyMs: 2 });
@@ -77,7 +77,7 @@ describe('a stream that stands', () => {
     await server.emptied();
   });
 
-  it('tells the events of a simulated router in their order', async () => {
+  it('delivers the events of a simulated router in order', async () => {
     const router = createTestRouter({
       models: [{ id: 'über/a b:"q"', loadSeconds: 0.005 }],
       exitSeconds: 0.001,
@@ -101,7 +101,7 @@ describe('a stream that stands', () => {
     await until('the listener to leave', () => router.stream.listeners === 0, { everyMs: 2 });
   });
 
-  it('is asked for under a base path, as an event stream', async () => {
+  it('is requested under the base path, as an event stream', async () => {
     let asked = '';
     const server = await scriptHttp((request, response) => {
       asked = `${request.method} ${request.url} ${request.headers.accept}`;
@@ -115,7 +115,7 @@ describe('a stream that stands', () => {
   });
 });
 
-describe('a stream that does not stand', () => {
+describe('a stream that cannot be opened', () => {
   const answering = async (status: number, type = 'text/plain', body = '') => {
     const server = await scriptHttp((_, response) => {
       response.writeHead(status, { 'Content-Type': type }).end(body);
@@ -130,7 +130,7 @@ describe('a stream that does not stand', () => {
     ['JSON', 200, 'application/json'],
     ['another address', 302, 'text/html'],
     ['no such method', 405, 'text/plain'],
-    ['something that only begins alike', 200, 'text/event-streams'],
+    ['a similar content type', 200, 'text/event-streams'],
   ])('is not supported: %s', async (_, status, type) => {
     const server = await answering(status, type, '<!doctype html>');
     const { end, heard } = follow(server.url);
@@ -153,7 +153,7 @@ describe('a stream that does not stand', () => {
     await server.emptied();
   });
 
-  it('is a fault when nobody listens', async () => {
+  it('is a fault when the port is closed', async () => {
     const url = `http://127.0.0.1:${await freePort()}`;
     expect(await follow(url).end).toEqual({
       kind: 'fault',
@@ -176,7 +176,7 @@ describe('a stream that does not stand', () => {
 });
 
 describe('a stream that ends', () => {
-  it('in good order is over, and half an event is none', async () => {
+  it('properly has ended, and half an event is dropped', async () => {
     const server = await aStream((response) => {
       response.end(`${saying('loaded')}data: {"model":"a","event":"status_change","data":{"status":"unl`);
     });
@@ -189,7 +189,7 @@ describe('a stream that ends', () => {
   it.each<[string, (response: ServerResponse) => void]>([
     ['cut', (response) => response.socket?.destroy()],
     ['reset', (response) => response.socket?.resetAndDestroy()],
-  ])('because it was %s is a fault, after what was heard', async (_, cut) => {
+  ])('because it was %s is a fault, after the events before', async (_, cut) => {
     const server = await aStream(async (response) => {
       response.write(saying('loaded'));
       await sleep(5);
@@ -206,7 +206,7 @@ describe('a stream that ends', () => {
     expect(heard).toEqual(['opened', turned('loaded')]);
   });
 
-  it('because its event never ends is a bad answer, and is let go', async () => {
+  it('because its event never ends is a bad answer, and is closed', async () => {
     const server = await aStream((response) => {
       const more = () => {
         while (!response.destroyed && response.write('data: '.padEnd(65536, 'x')));
@@ -224,7 +224,7 @@ describe('a stream that ends', () => {
     await server.emptied();
   });
 
-  it('because we end it is no fault, and leaves no connection', async () => {
+  it('by an abort is no fault, and leaves no connection', async () => {
     const server = await aStream((response) => response.write(saying('loaded')));
     const { end, heard, abort } = follow(server.url);
     await until('the event', () => heard.length === 2, { everyMs: 2 });
@@ -286,7 +286,7 @@ describe('the text of a stream', () => {
     expect(await heardOf(text)).toEqual([turned('loaded')]);
   });
 
-  it('may have what is no event of a router: it is counted, and the next one is heard', async () => {
+  it('may have unknown events: they are counted, and the next one is delivered', async () => {
     const other = { name: 'other', kind: 'unknown' };
     expect(await heardOf('data: hello\n\n', 'data\n\n', 'data: \n\n', saying('loaded'))).toEqual([
       other,
@@ -296,7 +296,7 @@ describe('the text of a stream', () => {
     ]);
   });
 
-  it('may beat its heart for ever: comments are no endless event', async () => {
+  it('may have any number of heartbeats: comments are no endless event', async () => {
     const beats = Array.from({ length: 40 }, () => ': still here\n\n'.repeat(4000));
     expect(await read([...beats, saying('loaded')])).toEqual({
       heard: [turned('loaded')],
@@ -304,7 +304,7 @@ describe('the text of a stream', () => {
     });
   });
 
-  it('may be cut anywhere, within a character too', async () => {
+  it('may be split anywhere, within a character too', async () => {
     const text =
       recorded + saying('loaded', 'größe 模型 🦙').replaceAll('\n', '\r\n') + saying('sleeping', 'ü');
     const bytes = Buffer.from(text);
@@ -320,7 +320,7 @@ describe('the text of a stream', () => {
     expect(await heardOf(...[...bytes].map((byte) => Uint8Array.of(byte)))).toEqual(whole);
   });
 
-  it('may be anything: it never throws', async () => {
+  it('may be anything without an exception', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.oneof(fc.uint8Array(), fc.constantFrom('data: ', '\n', '\r', ':', '\n\n'))),
@@ -332,7 +332,7 @@ describe('the text of a stream', () => {
     );
   });
 
-  it('does not hide an error of whoever hears it', async () => {
+  it('does not hide an error of its listener', async () => {
     const broken = () => {
       throw new Error('a bug of ours');
     };

@@ -27,7 +27,7 @@ describe('what undici throws', () => {
       'unreachable',
       `${URL} does not speak TLS: is it http:// instead of https://?`,
     ],
-    // As a DOMException has it, which is an abort.
+    // An abort is a DOMException with such a code.
     [Object.assign(new Error('aborted'), { code: 20 }), 'unreachable', `${URL}: aborted`],
     [coded('UND_ERR_CONNECT_TIMEOUT'), 'timeout', `${URL} did not answer in time`],
     [coded('ETIMEDOUT'), 'timeout', `${URL} did not answer in time`],
@@ -48,7 +48,7 @@ describe('what undici throws', () => {
     expect(faultOf(error, URL, undefined)).toEqual({ kind, message });
   });
 
-  it('matters not when the time was up: that is why it was thrown', () => {
+  it('is a timeout after the deadline, with any error', () => {
     expect(faultOf(coded('UND_ERR_ABORTED'), URL, 5000)).toEqual({
       kind: 'timeout',
       message: `${URL} did not answer within 5 s`,
@@ -56,7 +56,7 @@ describe('what undici throws', () => {
   });
 });
 
-it('an answer is quoted in a line, and not at length', () => {
+it('an answer is quoted in one line, and cut off', () => {
   expect(faultOfStatus(500, URL, `  a\n\tb\r\n${'c'.repeat(500)}`).message).toBe(
     `${URL} answers 500: a b ${'c'.repeat(116)}`,
   );

@@ -3,7 +3,7 @@ import { createProbe } from '../../../src/backends/llama-server/probe.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { scriptHttp } from '../../support/scripted-server.ts';
 
-it('sends a key as the service does: its bytes are UTF-8', async () => {
+it('sends the API key as UTF-8 bytes', async () => {
   let sent = '';
   const server = await scriptHttp((request, response) => {
     sent = request.headers.authorization ?? '';

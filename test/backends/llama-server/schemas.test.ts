@@ -19,11 +19,11 @@ const eventsOf = (name: string) =>
     .filter((event) => event !== '')
     .map((event) => parseEvent(event.replace(/^data: /, '')));
 
-/** The one model of a listing that has no other. */
+/** The only model of a listing. */
 const parsed = (entry: unknown) => parseListing({ data: [entry] })?.models[0];
 
 describe('a recorded listing', () => {
-  it('of models at rest tells ids, sources and context lengths, and no process', () => {
+  it('of unloaded models has ids, sources and context lengths, and no ports', () => {
     expect(listing('models-all-unloaded.json')).toEqual({
       models: [
         ['broken', {}],
@@ -48,13 +48,13 @@ describe('a recorded listing', () => {
     ['models-sleeping.json', 'tiny-c', { status: 'sleeping', failed: false }],
     ['models-load-failed.json', 'broken', { status: 'unloaded', failed: true, exitCode: 1 }],
     ['models-after-forced-unload.json', 'mid', { status: 'unloaded', failed: true, exitCode: 1 }],
-  ])('%s shows %s as it was', (file, id, wanted) => {
+  ])('%s has %s as recorded', (file, id, wanted) => {
     const found = listing(file);
     expect(found?.malformed).toEqual([]);
     expect(found?.models.find((model) => model.id === id)).toMatchObject(wanted);
   });
 
-  it('tells what is known of a running model, and which process it is', () => {
+  it('has the facts and the port of a running model', () => {
     const model = listing('models-one-loaded.json')?.models.find(({ id }) => id === 'tiny-a');
     expect(model?.instance).toBeGreaterThan(1024);
     expect(model?.facts).toEqual({
@@ -75,11 +75,11 @@ describe('the status of a model', () => {
       status,
     ]),
     ['a plain string', 'loaded', 'loaded'],
-    ['an object with keys nobody knows', { value: 'loaded', args: [], mood: 'good' }, 'loaded'],
+    ['an object with unknown keys', { value: 'loaded', args: [], mood: 'good' }, 'loaded'],
     ['as in December 2025', { value: 'loading', args: ['llama-server', '-m', 'x'] }, 'loading'],
-    ['a word nobody knows yet', { value: 'hibernating' }, 'other'],
-    ['a string nobody knows yet', 'hibernating', 'other'],
-    ['our own word for the unknown', 'other', 'other'],
+    ['an unknown status', { value: 'hibernating' }, 'other'],
+    ['an unknown string', 'hibernating', 'other'],
+    ['the word for unknown statuses', 'other', 'other'],
     ['another case', 'Loaded', 'other'],
     ['empty', '', 'other'],
     ['missing', undefined, 'other'],
@@ -92,7 +92,7 @@ describe('the status of a model', () => {
     expect(parsed({ id: 'm', status })?.status).toBe(wanted);
   });
 
-  it('never makes a model loaded that has none', () => {
+  it('is other for a model without one', () => {
     expect(parsed({ id: 'm', object: 'model', owned_by: 'llamacpp' })).toEqual({
       id: 'm',
       aliases: [],
@@ -106,7 +106,7 @@ describe('the status of a model', () => {
     ['failed and exit code', { failed: true, exit_code: 9 }, { failed: true, exitCode: 9 }],
     ['failed as text', { failed: 'yes' }, { failed: false }],
     ['a code that is no number', { exit_code: '1' }, { failed: false }],
-    ['a broken code beside a good mark', { failed: true, exit_code: 1.5 }, { failed: true }],
+    ['an invalid code with a valid mark', { failed: true, exit_code: 1.5 }, { failed: true }],
     ['a negative code', { exit_code: -11 }, { failed: false, exitCode: -11 }],
   ])('with %s', (_, rest, wanted) => {
     const model = parsed({ id: 'm', status: { value: 'unloaded', ...(rest as object) } });
@@ -124,7 +124,7 @@ describe('the status of a model', () => {
     [['--port', 8080], undefined],
     ['--port 1', undefined],
     [[], undefined],
-  ])('with args %j tells the process %s', (args, wanted) => {
+  ])('with args %j has the port %s', (args, wanted) => {
     expect(parsed({ id: 'm', status: { value: 'loaded', args } })?.instance).toBe(wanted);
   });
 });
@@ -134,8 +134,8 @@ describe('the name of a model', () => {
     ['an id', { id: 'a' }, 'a'],
     ['a name instead of an id', { name: 'a' }, 'a'],
     ['both: the id', { id: 'a', name: 'b' }, 'a'],
-    ['an empty id beside a name', { id: '', name: 'b' }, 'b'],
-    ['an id that is no text beside a name', { id: 7, name: 'b' }, 'b'],
+    ['an empty id and a name', { id: '', name: 'b' }, 'b'],
+    ['an id that is no text and a name', { id: 7, name: 'b' }, 'b'],
     ...[
       'owner/repository:Q4_K_M',
       'a b',
@@ -158,11 +158,11 @@ describe('the name of a model', () => {
     ['null instead of a model', null, 'Invalid input: expected object, received null'],
     ['text instead of a model', 'tiny-a', 'Invalid input: expected object, received string'],
     ['a list instead of a model', [], 'Invalid input: expected object, received array'],
-  ])('is missed: %s', (_, entry, message) => {
+  ])('is missing: %s', (_, entry, message) => {
     expect(parseListing({ data: [entry] })).toEqual({ models: [], malformed: [`data[0]: ${message}`] });
   });
 
-  it('is taken once: the first of two models with the same name stays', () => {
+  it('is unique: the second model of the same name is malformed', () => {
     const data = [{ id: 'a', status: 'loaded' }, { id: 'b' }, { name: 'a', status: 'unloaded' }];
     const found = parseListing({ data });
     expect(found?.models.map(({ id, status }) => [id, status])).toEqual([
@@ -172,7 +172,7 @@ describe('the name of a model', () => {
     expect(found?.malformed).toEqual(['data[2]: a second model named a']);
   });
 
-  it('tells the quantization of a hub model by its name, the same before and after its first load', () => {
+  it('gives the quantization of a hub model, before and after its first load', () => {
     const quantization = (entry: object) => parsed(entry)?.facts.quantization;
     expect(quantization({ id: 'ggml-org/gemma-3-4b-it-GGUF:Q4_K_M' })).toBe('Q4_K_M');
     expect(quantization({ id: 'o/r:Q4_K_M', meta: { ftype: 'Q4_K - Medium' } })).toBe('Q4_K_M');
@@ -182,7 +182,7 @@ describe('the name of a model', () => {
   });
 });
 
-describe('what is known of a model', () => {
+describe('the facts of a model', () => {
   it.each<[string, unknown, object]>([
     [
       'is whole',
@@ -199,19 +199,19 @@ describe('what is known of a model', () => {
     expect(parsed({ id: 'm', meta })?.facts).toEqual(facts);
   });
 
-  it('leaves out numbers that JSON can write and nobody can hold', () => {
+  it('leave out infinite numbers', () => {
     const body = parseJson(
       '{"data":[{"id":"m","context_length":1e999,"meta":{"size":-1e999,"n_params":5}}]}',
     );
     expect(parseListing(body)?.models[0]?.facts).toEqual({ parameters: 5 });
   });
 
-  it('takes the context of the process before that of the file', () => {
+  it('prefer the context of the process to that of the file', () => {
     expect(parsed({ id: 'm', context_length: 8192, meta: { n_ctx: 256 } })?.facts.contextTokens).toBe(256);
     expect(parsed({ id: 'm', context_length: 8192 })?.facts.contextTokens).toBe(8192);
   });
 
-  it('leaves out aliases that are not all text', () => {
+  it('leave out aliases that are not all text', () => {
     expect(parsed({ id: 'm', aliases: ['x', 'y'] })?.aliases).toEqual(['x', 'y']);
     expect(parsed({ id: 'm', aliases: ['x', 1] })?.aliases).toEqual([]);
     expect(parsed({ id: 'm', aliases: 'x' })?.aliases).toEqual([]);
@@ -280,11 +280,11 @@ describe('recorded events', () => {
     ['sse-unload-idle.sse', { ...turned, model: 'tiny-a', status: 'unloaded', exitCode: 0 }],
     ['sse-reload-list.sse', { name: 'models_reload', kind: 'list_changed' }],
     ['sse-sleep-and-wake.sse', { ...turned, model: 'tiny-c', status: 'loaded' }],
-  ])('of %s end as they did', (file, last) => {
+  ])('of %s end as recorded', (file, last) => {
     expect(eventsOf(file).at(-1)).toEqual(last);
   });
 
-  it('are all understood', () => {
+  it('are all known', () => {
     const files = [
       'load',
       'crash',
@@ -339,11 +339,11 @@ describe('an event', () => {
     ['an empty model', '{"model":"","event":"status_change","data":{"status":"loaded"}}'],
     ['half a surrogate pair', '{"model":"\\ud800","event":"status_change","data":{"status":"loaded"}}'],
     ['no event', '{"model":"m"}'],
-  ])('that is %s is counted as other, and nothing more', (_, line) => {
+  ])('that is %s only counts as other', (_, line) => {
     expect(parseEvent(String(line))).toEqual({ name: 'other', kind: 'unknown' });
   });
 
-  it('with a name nobody knows is counted as other: labels stay bounded', () => {
+  it('with an unknown name counts as other', () => {
     expect(said({ model: 'm', event: 'a-new-one', data: { status: 'loaded' } })).toEqual({
       name: 'other',
       kind: 'unknown',
@@ -351,13 +351,13 @@ describe('an event', () => {
   });
 
   it.each(['models_reload', 'model_remove', 'download_finished', 'download_failed'])(
-    '%s is a reason to list anew',
+    '%s is a reason to list again',
     (event) => {
       expect(said({ model: 'm', event })).toEqual({ name: event, kind: 'list_changed' });
     },
   );
 
-  it('of a download adds its files', () => {
+  it('of a download adds up its files', () => {
     const progress = { 'http://hub/a': { done: 3, total: 10 }, 'http://hub/b': { done: 4, total: 20 } };
     expect(said({ model: 'm', event: 'download_progress', data: { progress } })).toEqual({
       ...{ name: 'download_progress', kind: 'download', model: 'm' },
@@ -370,7 +370,7 @@ describe('an event', () => {
     ['no progress', {}],
     ['a progress of another shape', { progress: { value: 0.5 } }],
     ['negative bytes', { progress: { url: { done: -1, total: 10 } } }],
-  ])('of a download with %s tells no bytes: not known is not zero', (_, data) => {
+  ])('of a download with %s has no bytes', (_, data) => {
     expect(said({ model: 'm', event: 'download_progress', data })).toEqual({
       name: 'download_progress',
       kind: 'unknown',
@@ -378,10 +378,10 @@ describe('an event', () => {
   });
 });
 
-describe('whatever a server may say', () => {
+describe('any body', () => {
   const anyName = fc.string({ unit: 'binary', minLength: 1 });
 
-  it('never throws, and what is understood holds together', () => {
+  it('is parsed without an exception into a consistent listing', () => {
     const nearly = fc.record(
       {
         id: fc.oneof(anyName, fc.jsonValue()),
@@ -416,7 +416,7 @@ describe('whatever a server may say', () => {
     );
   });
 
-  it('never hides a good model among garbage', () => {
+  it('never hides a valid model among invalid ones', () => {
     const good = { id: 'the good one', status: { value: 'loaded', args: ['--port', '7'] } };
     const others = fc.array(fc.jsonValue().filter((value) => parsed(value)?.id !== good.id));
     fc.assert(
@@ -429,7 +429,7 @@ describe('whatever a server may say', () => {
     );
   });
 
-  it('as an event never throws', () => {
+  it('is parsed as an event without an exception', () => {
     const event = fc.record(
       {
         model: fc.oneof(anyName, fc.jsonValue()),
