@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import type { Labels } from '../lib/matcher.ts';
+import type { LabelSet } from '../lib/matcher.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 
 export interface Alert {
   readonly firing: boolean;
-  readonly labels: Labels;
-  readonly annotations: Labels;
+  readonly labels: LabelSet;
+  readonly annotations: LabelSet;
 }
 
 /** A notification of Alertmanager's webhook. */

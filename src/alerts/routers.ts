@@ -1,5 +1,5 @@
 import { matchesGlob } from '../lib/glob.ts';
-import { type Labels, labelOf } from '../lib/matcher.ts';
+import { type LabelSet, labelOf } from '../lib/matcher.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 import type { AlertRules } from './options.ts';
 
@@ -17,7 +17,7 @@ export interface AlertRouters {
 
 /** An alert without a router label acts on all routers that are allowed, or on none. */
 export function routersOf(
-  labels: Labels,
+  labels: LabelSet,
   rules: AlertRules,
   known: readonly string[],
 ): Result<AlertRouters, NoRouter> {

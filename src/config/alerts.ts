@@ -15,7 +15,7 @@ export const alerts = section('What alerts from Alertmanager may do: docs/alertm
   // A value may match several elements, and a router may have several.
   routers: list(
     'alerts.routers',
-    'Routers by the value of `router_label`, where it is not their name.',
+    'Routers by the value of `router_label`, where it is not their name: a list of mappings with these keys.',
     target,
   ),
   without_router: choice(

@@ -1,7 +1,7 @@
 import { nearest } from '../lib/nearest.ts';
 import { type Layer, namedLayer, type Setting } from './layer.ts';
 import { CONFIG_FILE_VARIABLE, type Option, VARIABLE_PREFIX, variableOf } from './options.ts';
-import type { Problem } from './problem.ts';
+import type { ConfigProblem } from './problem.ts';
 import { didYouMean, parseTexts } from './values.ts';
 
 /** Variables by name, as in `process.env`. */
@@ -25,7 +25,7 @@ export function environmentLayer(env: Environment, options: readonly Option[]): 
 
 function routersSetting({ LLAMA_SERVER_URL: urls }: Environment): Setting[] {
   const list = urls ? parseTexts(urls) : undefined;
-  if (list === undefined || 'wrong' in list) return [];
+  if (list === undefined || !list.ok) return [];
   return [{ name: 'LLAMA_SERVER_URL', path: ['routers'], value: list.value.map((url) => ({ url })) }];
 }
 
@@ -51,7 +51,7 @@ export function routerKeyLayer(env: Environment): Layer {
 }
 
 /** A problem for every unknown variable with the exporter's prefix. */
-export function unknownVariables(env: Environment, options: readonly Option[]): Problem[] {
+export function unknownVariables(env: Environment, options: readonly Option[]): ConfigProblem[] {
   const known = [CONFIG_FILE_VARIABLE, ...options.flatMap((option) => variableOf(option) ?? [])];
   return Object.entries(env)
     .filter(([name]) => name.startsWith(VARIABLE_PREFIX) && !known.includes(name))

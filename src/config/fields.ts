@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { failed, ok } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
 import { parseListenAddress, parseRouterUrl, parseTelemetryPath } from './address.ts';
 import { type Kind, options } from './options.ts';
@@ -31,7 +32,7 @@ export const duration = (fallback: string, min: string, description: string) =>
 
 export const requiredDuration = (min: string, description: string) =>
   required(`duration, at least ${min}`, description, (value) =>
-    value === undefined ? { wrong: 'is missing' } : parseSeconds(value, min),
+    value === undefined ? failed('is missing') : parseSeconds(value, min),
   );
 
 export const text = (fallback: string, description: string) =>
@@ -57,7 +58,7 @@ export const choice = <const C extends string>(fallback: C, choices: readonly C[
 /** One of the choices, or empty. */
 export const optionalChoice = <const C extends string>(choices: readonly C[], description: string) =>
   option<C | ''>('', choices.join(', '), description, (value) =>
-    value === '' ? { value } : parseChoice(value, choices),
+    value === '' ? ok(value) : parseChoice(value, choices),
   );
 
 export const choices = (description: string, known: readonly string[]) =>
@@ -182,8 +183,8 @@ function required<T>(type: string, description: string, parse: Parser<T>) {
 function parsed<T>(parse: Parser<T>) {
   return z.unknown().transform((value, ctx): T => {
     const result = parse(value);
-    if ('value' in result) return result.value;
-    ctx.addIssue({ code: 'custom', message: result.wrong });
+    if (result.ok) return result.value;
+    ctx.addIssue({ code: 'custom', message: result.fault });
     return z.NEVER;
   });
 }

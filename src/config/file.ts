@@ -1,8 +1,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { failed, ok } from '../lib/result.ts';
 import { isTree, type Layer } from './layer.ts';
 import { formatPlace } from './options.ts';
-import type { Problem } from './problem.ts';
+import type { ConfigProblem } from './problem.ts';
 import type { Parsed } from './values.ts';
 import { parseYaml } from './yaml.ts';
 
@@ -12,11 +13,11 @@ const LARGEST_BYTES = 1024 * 1024;
 export function readText(file: string): Parsed<string> {
   try {
     const stat = statSync(file);
-    if (stat.isDirectory()) return { wrong: 'is a directory: name a file in it' };
-    if (stat.size > LARGEST_BYTES) return { wrong: 'is larger than 1 MiB: name the right file' };
-    return { value: readFileSync(file, 'utf8') };
+    if (stat.isDirectory()) return failed('is a directory: name a file in it');
+    if (stat.size > LARGEST_BYTES) return failed('is larger than 1 MiB: name the right file');
+    return ok(readFileSync(file, 'utf8'));
   } catch (error) {
-    return { wrong: readFault(error) };
+    return failed(readFault(error));
   }
 }
 
@@ -30,15 +31,15 @@ function readFault(error: unknown): string {
 }
 
 /** The layer of a YAML file, empty with problems when the file cannot be used. Its paths are relative to it. */
-export function fileLayer(file: string, exampleSection: string): { layer: Layer; problems: Problem[] } {
+export function fileLayer(file: string, exampleSection: string): { layer: Layer; problems: ConfigProblem[] } {
   const text = readText(file);
-  if ('wrong' in text) return unusable(file, text.wrong);
+  if (!text.ok) return unusable(file, text.fault);
   const yaml = parseYaml(text.value);
-  if ('faults' in yaml) {
-    const problems = yaml.faults.map(({ at, message }) => ({ source: `${file}${at}`, key: '', message }));
+  if (!yaml.ok) {
+    const problems = yaml.fault.map(({ at, message }) => ({ source: `${file}${at}`, key: '', message }));
     return { layer: emptyLayer(file), problems };
   }
-  const { value = {}, lineOf } = yaml;
+  const { value = {}, lineOf } = yaml.value;
   if (!isTree(value)) {
     return unusable(file, `must be a mapping: begin with a section such as '${exampleSection}:'`);
   }
@@ -54,7 +55,7 @@ export function fileLayer(file: string, exampleSection: string): { layer: Layer;
   return { layer, problems: [] };
 }
 
-function unusable(file: string, message: string): { layer: Layer; problems: Problem[] } {
+function unusable(file: string, message: string): { layer: Layer; problems: ConfigProblem[] } {
   return { layer: emptyLayer(file), problems: [{ source: file, key: '', message }] };
 }
 

@@ -1,5 +1,5 @@
 import { formatPlace, type Place } from './options.ts';
-import type { Problem } from './problem.ts';
+import type { ConfigProblem } from './problem.ts';
 
 /** A mapping of options as written, unchecked. */
 export type Tree = Record<string, unknown>;
@@ -12,7 +12,7 @@ export interface Layer {
   /** What relative paths are relative to; undefined: the working directory. */
   readonly directory?: string;
   /** Where the source has this place or something around it; undefined when it has neither. */
-  locate(place: Place): Pick<Problem, 'source' | 'key'> | undefined;
+  locate(place: Place): Pick<ConfigProblem, 'source' | 'key'> | undefined;
 }
 
 /** A variable or flag, and the value that it sets at a path. */

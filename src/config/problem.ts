@@ -4,8 +4,8 @@ import type { Layer } from './layer.ts';
 import { formatPlace, keysAt, type Option, type Place } from './options.ts';
 import { didYouMean } from './values.ts';
 
-/** One problem of a configuration. Its texts never contain a secret. */
-export interface Problem {
+/** What is wrong at one place of a configuration. Its texts never contain a secret. */
+export interface ConfigProblem {
   /** The file with its line (`config.yml:7`), the variable or the flag; empty when only defaults are involved. */
   readonly source: string;
   /** The option as `routers[1].url`; empty when the source says enough. */
@@ -19,9 +19,9 @@ const bySource = new Intl.Collator('en', { numeric: true });
 
 /** A configuration that cannot be used. Its message has one line per problem, in the order of the file. */
 export class ConfigError extends Error {
-  readonly problems: readonly Problem[];
+  readonly problems: readonly ConfigProblem[];
 
-  constructor(found: readonly Problem[]) {
+  constructor(found: readonly ConfigProblem[]) {
     const problems = found.toSorted((a, b) => bySource.compare(a.source, b.source));
     const lines = problems.map(({ source, key, message }) =>
       [source, key, message].filter((part) => part !== '').join(': '),
@@ -40,11 +40,11 @@ export function problemsOf(
   issues: readonly z.core.$ZodIssue[],
   layers: readonly Layer[],
   nodes: readonly Option[],
-): Problem[] {
+): ConfigProblem[] {
   const single = issues.flatMap((issue): z.core.$ZodIssue[] =>
     issue.code === 'unrecognized_keys' ? issue.keys.map((key) => ({ ...issue, keys: [key] })) : [issue],
   );
-  const problems = single.slice(0, MOST_ISSUES).map((issue): Problem => {
+  const problems = single.slice(0, MOST_ISSUES).map((issue): ConfigProblem => {
     const { place, message } = explain(issue, nodes);
     return { ...locate(place, layers), message };
   });
@@ -56,7 +56,7 @@ export function problemsOf(
 }
 
 /** The innermost thing on the way to a place that a layer has; the last layer wins. */
-export function locate(place: Place, layers: readonly Layer[]): Pick<Problem, 'source' | 'key'> {
+export function locate(place: Place, layers: readonly Layer[]): Pick<ConfigProblem, 'source' | 'key'> {
   for (const layer of layers.toReversed()) {
     const location = layer.locate(place);
     if (location !== undefined) return location;

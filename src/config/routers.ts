@@ -39,10 +39,15 @@ const router = z
   })
   .transform(({ name, ...rest }) => Object.freeze({ name: name ?? hostAndPort(rest.url), ...rest }));
 
-export const routers = list('routers', 'llama.cpp routers to follow, a list of these keys.', router, {
-  unique: ['url', 'name'],
-  fallback: DEFAULT_ROUTERS,
-});
+export const routers = list(
+  'routers',
+  'The llama.cpp routers to follow: a list of mappings with these keys.',
+  router,
+  {
+    unique: ['url', 'name'],
+    fallback: DEFAULT_ROUTERS,
+  },
+);
 
 const group = z
   .strictObject({
@@ -72,7 +77,7 @@ const group = z
 
 export const discovery = list(
   'discovery',
-  'Groups of routers that are discovered in files and by DNS, a list of these keys.',
+  'Groups of routers that are discovered in files and by DNS: a list of mappings with these keys.',
   group,
   { unique: ['name'] },
 );

@@ -111,7 +111,7 @@ export const configSchema = z
     policy: section('Unloading of idle models.', {
       idle: list(
         'policy.idle',
-        'Idle rules, a list of these keys; the first rule that matches a model applies.',
+        'Idle rules: a list of mappings with these keys. The first rule that matches a model applies.',
         idleRule,
       ),
       interval: duration('5s', '1s', 'Time between two checks for idle models.'),

@@ -19,7 +19,7 @@ const token = z
   .superRefine(checkToken, { when: ({ value }) => isTree(value) })
   .transform(({ token, ...rest }) => Object.freeze({ ...rest, token: token ?? UNUSABLE }));
 
-export const tokens = list('auth.tokens', 'Bearer tokens, a list of these keys.', token, {
+export const tokens = list('auth.tokens', 'Bearer tokens: a list of mappings with these keys.', token, {
   unique: ['name', 'token'],
 });
 

@@ -2,10 +2,11 @@ import { validateHeaderValue } from 'node:http';
 import { parseDuration } from '../lib/duration.ts';
 import { type Matcher, parseMatcher, splitMatchers } from '../lib/matcher.ts';
 import { nearest } from '../lib/nearest.ts';
+import { failed, ok, type Result } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
 
 /** A parsed value, or what is wrong with it and what to write instead. */
-export type Parsed<T> = { value: T } | { wrong: string };
+export type Parsed<T> = Result<T, string>;
 
 /** Stands for a credential with a reported problem, so that it is not also reported as missing. */
 export const UNUSABLE = new Secret('');
@@ -15,24 +16,24 @@ const LONGEST_DURATION = '24d';
 
 /** Text as it is. YAML numbers and booleans are refused: `name: 007` would lose its zeros. */
 export function parseText(value: unknown): Parsed<string> {
-  if (value === undefined) return { wrong: 'is missing' };
-  if (typeof value === 'string') return { value };
+  if (value === undefined) return failed('is missing');
+  if (typeof value === 'string') return ok(value);
   const remedy = typeof value === 'object' ? '' : ': put it in quotes';
-  return { wrong: `must be text, not ${kindOf(value)}${remedy}` };
+  return failed(`must be text, not ${kindOf(value)}${remedy}`);
 }
 
 /** Text on one line, not empty. */
 export function parseVisibleText(value: unknown): Parsed<string> {
   const text = parseText(value);
-  if ('wrong' in text) return text;
+  if (!text.ok) return text;
   const isVisible = text.value.trim() !== '' && !hasControlCharacter(text.value);
-  return isVisible ? text : { wrong: 'must be visible text on one line' };
+  return isVisible ? text : failed('must be visible text on one line');
 }
 
 /** A value that Node can send in a header; it throws for others when the header is sent. Numbers count as text. */
 export function parseHeaderValue(value: unknown): Parsed<string> {
   const text = parseText(typeof value === 'number' ? String(value) : value);
-  if ('wrong' in text) return text;
+  if (!text.ok) return text;
   try {
     validateHeaderValue('X', text.value);
     return text;
@@ -40,7 +41,7 @@ export function parseHeaderValue(value: unknown): Parsed<string> {
     const wrong = /[\r\n]/.test(text.value)
       ? 'has a line break: write the value on one line, in quotes and without | or >'
       : 'has a character that a header cannot hold: keep to printable ASCII';
-    return { wrong };
+    return failed(wrong);
   }
 }
 
@@ -48,13 +49,13 @@ export function parseHeaderValue(value: unknown): Parsed<string> {
 export function parseSeconds(value: unknown, min: string): Parsed<number> {
   const seconds = secondsOf(value);
   if (seconds === undefined) {
-    return { wrong: `${quote(value)} is not a duration: write it like 30s, 1h30m or 500ms` };
+    return failed(`${quote(value)} is not a duration: write it like 30s, 1h30m or 500ms`);
   }
-  if (seconds < (parseDuration(min) ?? 0)) return { wrong: `${quote(value)} is too short: at least ${min}` };
+  if (seconds < (parseDuration(min) ?? 0)) return failed(`${quote(value)} is too short: at least ${min}`);
   if (seconds > (parseDuration(LONGEST_DURATION) ?? 0)) {
-    return { wrong: `${quote(value)} is too long: at most ${LONGEST_DURATION}` };
+    return failed(`${quote(value)} is too long: at most ${LONGEST_DURATION}`);
   }
-  return { value: seconds };
+  return ok(seconds);
 }
 
 function secondsOf(value: unknown): number | undefined {
@@ -66,82 +67,82 @@ function secondsOf(value: unknown): number | undefined {
 /** One of the choices, exactly as written. */
 export function parseChoice<C extends string>(value: unknown, choices: readonly C[]): Parsed<C> {
   const choice = choices.find((each) => each === value);
-  if (choice !== undefined) return { value: choice };
+  if (choice !== undefined) return ok(choice);
   const meant = typeof value === 'string' ? nearest(value.trim().toLowerCase(), choices) : undefined;
-  return { wrong: `${quote(value)} is not one of ${choices.join(', ')}${didYouMean(meant)}` };
+  return failed(`${quote(value)} is not one of ${choices.join(', ')}${didYouMean(meant)}`);
 }
 
 /** A list of choices. */
 export function parseChoices(value: unknown, choices: readonly string[]): Parsed<readonly string[]> {
   const list = parseTexts(value);
-  if ('wrong' in list) return list;
+  if (!list.ok) return list;
   const unknown = list.value.find((word) => !choices.includes(word));
-  return unknown === undefined ? list : { wrong: `'${unknown}' is not one of ${choices.join(', ')}` };
+  return unknown === undefined ? list : failed(`'${unknown}' is not one of ${choices.join(', ')}`);
 }
 
 /** `true` or `false`, as a YAML boolean or as text. */
 export function parseToggle(value: unknown): Parsed<boolean> {
-  if (value === true || value === 'true') return { value: true };
-  if (value === false || value === 'false') return { value: false };
-  return { wrong: `${quote(value)} is neither true nor false` };
+  if (value === true || value === 'true') return ok(true);
+  if (value === false || value === 'false') return ok(false);
+  return failed(`${quote(value)} is neither true nor false`);
 }
 
 /** A whole number within the bounds, as a YAML number or as text. */
 export function parseCount(value: unknown, min: number, max: number): Parsed<number> {
   const count = typeof value === 'string' && /^\s*-?\d+\s*$/.test(value) ? Number(value) : value;
   if (typeof count !== 'number' || !Number.isSafeInteger(count)) {
-    return { wrong: `${quote(value)} is not a whole number` };
+    return failed(`${quote(value)} is not a whole number`);
   }
-  if (count < min) return { wrong: `${count} is too small: at least ${min}` };
-  if (count > max) return { wrong: `${count} is too large: at most ${max}` };
-  return { value: count };
+  if (count < min) return failed(`${count} is too small: at least ${min}`);
+  if (count > max) return failed(`${count} is too large: at most ${max}`);
+  return ok(count);
 }
 
 /** A list of texts, as a YAML list or separated by commas; empty elements are dropped. */
 export function parseTexts(value: unknown): Parsed<readonly string[]> {
   const parts = typeof value === 'string' ? value.split(',') : value;
   if (!Array.isArray(parts) || !parts.every((part) => typeof part === 'string')) {
-    return { wrong: 'must be a list of texts' };
+    return failed('must be a list of texts');
   }
-  return { value: Object.freeze(parts.map((part) => part.trim()).filter((part) => part !== '')) };
+  return ok(Object.freeze(parts.map((part) => part.trim()).filter((part) => part !== '')));
 }
 
 /** Prometheus labels with text values. */
 export function parseLabels(value: unknown): Parsed<Readonly<Record<string, string>>> {
-  if (value === '') return { value: Object.freeze({}) };
+  if (value === '') return ok(Object.freeze({}));
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return { wrong: `must be a mapping, like 'site: attic', not ${kindOf(value)}` };
+    return failed(`must be a mapping, like 'site: attic', not ${kindOf(value)}`);
   }
   for (const [name, text] of Object.entries(value)) {
     if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
-      return { wrong: `'${name}' is not a label name: use letters, digits and underscores` };
+      return failed(`'${name}' is not a label name: use letters, digits and underscores`);
     }
     const parsed = parseText(text);
-    if ('wrong' in parsed) return { wrong: `'${name}' ${parsed.wrong}` };
+    if (!parsed.ok) return failed(`'${name}' ${parsed.fault}`);
     if (hasControlCharacter(parsed.value)) {
-      return { wrong: `'${name}' has a line break: write it on one line` };
+      return failed(`'${name}' has a line break: write it on one line`);
     }
   }
-  return { value: Object.freeze({ ...(value as Record<string, string>) }) };
+  return ok(Object.freeze({ ...(value as Record<string, string>) }));
 }
 
 /** Matchers, as a YAML list or separated by commas: at least one, because none would match everything. */
 export function parseMatchers(value: unknown): Parsed<readonly Matcher[]> {
   const list = typeof value === 'string' ? splitMatchers(value) : value;
   if (!Array.isArray(list) || !list.every((each) => typeof each === 'string')) {
-    return { wrong: 'must be a list of texts' };
+    return failed('must be a list of texts');
   }
-  if (list.length === 0) return { wrong: 'is empty and would match every alert: give at least one matcher' };
+  if (list.length === 0) return failed('is empty and would match every alert: give at least one matcher');
   const matchers: Matcher[] = [];
   for (const text of list) {
     const matcher = parseMatcher(text);
     if (!matcher.ok) {
       const example = `write it like 'action="unload"' or 'severity=~"critical|page"'`;
-      return { wrong: `'${text}' is not a matcher: ${matcher.fault}; ${example}` };
+      return failed(`'${text}' is not a matcher: ${matcher.fault}; ${example}`);
     }
     matchers.push(matcher.value);
   }
-  return { value: Object.freeze(matchers) };
+  return ok(Object.freeze(matchers));
 }
 
 /** Whether a text contains what neither a label nor a header can: a line break, a tab, a NUL. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { failed, ok } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
 import {
   choice,
@@ -61,8 +62,8 @@ const users = z
     const known = new Map<string, Secret>();
     for (const [name, hash] of Object.entries(value)) {
       const user = parseUser(name, hash);
-      if ('value' in user) known.set(name, user.value);
-      else ctx.addIssue({ code: 'custom', path: [name], message: user.wrong });
+      if (user.ok) known.set(name, user.value);
+      else ctx.addIssue({ code: 'custom', path: [name], message: user.fault });
     }
     return known;
   })
@@ -77,16 +78,16 @@ const users = z
 /** Messages never contain the hash: a password can be guessed from it. */
 function parseUser(name: string, hash: unknown): Parsed<Secret> {
   if (name === '' || name.includes(':') || hasControlCharacter(name)) {
-    return { wrong: 'is not a valid user name: a header cannot hold an empty name, a colon or a line break' };
+    return failed('is not a valid user name: a header cannot hold an empty name, a colon or a line break');
   }
-  if (hash === undefined) return { wrong: `has no hash: ${MAKE_ONE}` };
-  if (typeof hash !== 'string') return { wrong: `must be a bcrypt hash: ${MAKE_ONE}` };
+  if (hash === undefined) return failed(`has no hash: ${MAKE_ONE}`);
+  if (typeof hash !== 'string') return failed(`must be a bcrypt hash: ${MAKE_ONE}`);
   const [, digits] = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(hash) ?? [];
-  if (digits === undefined) return { wrong: `is not a bcrypt hash, which begins with $2y$10$: ${MAKE_ONE}` };
+  if (digits === undefined) return failed(`is not a bcrypt hash, which begins with $2y$10$: ${MAKE_ONE}`);
   const cost = Number(digits);
-  if (cost < 4) return { wrong: `has the cost ${cost}, which bcrypt does not support: ${MAKE_ONE}` };
-  if (cost > HIGHEST_COST) return { wrong: `has the cost ${cost}, which takes too long: ${MAKE_ONE}` };
-  return { value: new Secret(hash) };
+  if (cost < 4) return failed(`has the cost ${cost}, which bcrypt does not support: ${MAKE_ONE}`);
+  if (cost > HIGHEST_COST) return failed(`has the cost ${cost}, which takes too long: ${MAKE_ONE}`);
+  return ok(new Secret(hash));
 }
 
 /** The web configuration file of Prometheus' exporter-toolkit. */

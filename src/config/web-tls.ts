@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
+import { ok } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
 import { readText } from './file.ts';
 import { CURVES, opensslCiphers, TLS_VERSIONS } from './tls-names.ts';
@@ -87,9 +88,9 @@ function readPem(
     const message = 'is given both directly and by a file: keep one of them';
     return { text: '', fault: { key: name, message } };
   }
-  const read: Parsed<string> = file === '' ? { value: direct } : readText(file);
-  const text = 'value' in read ? read.value : '';
-  const fault = 'value' in read ? faultOf(text) : read.wrong;
+  const read: Parsed<string> = file === '' ? ok(direct) : readText(file);
+  const text = read.ok ? read.value : '';
+  const fault = read.ok ? faultOf(text) : read.fault;
   if (fault === undefined) return { text };
   const key = file === '' ? name : `${name}_file`;
   return { text: '', fault: { key, message: file === '' ? fault : `${file} ${fault}` } };

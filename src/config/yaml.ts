@@ -9,14 +9,17 @@ import {
   visit,
   type YAMLError,
 } from 'yaml';
+import { failed, ok, type Result } from '../lib/result.ts';
 import { isTree } from './layer.ts';
 import type { Place } from './options.ts';
 import type { Parsed } from './values.ts';
 
-/** A YAML text: its plain value and the lines of its contents, or its faults in the order of the text. */
-export type ParsedYaml =
-  | { readonly value: unknown; lineOf(place: Place): number | undefined }
-  | { readonly faults: readonly YamlFault[] };
+/** The plain value of a YAML text. */
+export interface ParsedYaml {
+  readonly value: unknown;
+  /** The line of the innermost node on the way to a place. */
+  lineOf(place: Place): number | undefined;
+}
 
 interface YamlFault {
   /** `:line:column`, empty when the whole text is meant. */
@@ -24,29 +27,29 @@ interface YamlFault {
   readonly message: string;
 }
 
-/** Parses YAML or JSON. Messages never repeat the text, which may contain a secret. */
-export function parseYaml(text: string): ParsedYaml {
+/** Parses YAML or JSON. The faults are in the order of the text and never repeat it: it may contain a secret. */
+export function parseYaml(text: string): Result<ParsedYaml, readonly YamlFault[]> {
   const lines = new LineCounter();
   const document = documentOf(text, lines);
-  if (document === undefined) return { faults: [{ at: '', message: 'is nested too deeply' }] };
+  if (document === undefined) return failed([{ at: '', message: 'is nested too deeply' }]);
   const faults = faultsOf(document, lines);
-  if (faults.length > 0) return { faults };
+  if (faults.length > 0) return failed(faults);
   try {
     const value = withoutNulls(document.toJS());
-    return { value, lineOf: (place) => lineOf(document.contents, place, lines) };
+    return ok({ value, lineOf: (place: Place) => lineOf(document.contents, place, lines) });
   } catch {
     const message =
       'uses an alias without an anchor, or too many aliases: a value that begins with * needs quotes';
-    return { faults: [{ at: '', message }] };
+    return failed([{ at: '', message }]);
   }
 }
 
-/** The same with only the first fault. */
+/** The same with only the value and the first fault. */
 export function parseYamlValue(text: string): Parsed<unknown> {
   const yaml = parseYaml(text);
-  if (!('faults' in yaml)) return yaml;
-  const [{ at, message } = { at: '', message: '' }] = yaml.faults;
-  return { wrong: at === '' ? message : `${at.slice(1)}: ${message}` };
+  if (yaml.ok) return ok(yaml.value.value);
+  const [{ at, message } = { at: '', message: '' }] = yaml.fault;
+  return failed(at === '' ? message : `${at.slice(1)}: ${message}`);
 }
 
 function documentOf(text: string, lineCounter: LineCounter): Document.Parsed | undefined {

@@ -1,8 +1,8 @@
 import { RE2JS } from 're2js';
 import { failed, ok, type Result } from './result.ts';
 
-/** Labels of an alert. */
-export type Labels = Readonly<Record<string, string>>;
+/** LabelSet of an alert. */
+export type LabelSet = Readonly<Record<string, string>>;
 
 /** A condition on one label, as Prometheus and Alertmanager write it: `severity=~"critical|page"`. */
 export interface Matcher {
@@ -53,7 +53,7 @@ export function splitMatchers(text: string): string[] {
 }
 
 /** Whether labels satisfy a parsed matcher; a missing label counts as empty, as in Prometheus. */
-export function matchesLabels(matcher: Matcher, labels: Labels): boolean {
+export function matchesLabels(matcher: Matcher, labels: LabelSet): boolean {
   const value = labelOf(labels, matcher.label);
   switch (matcher.operator) {
     case '=':
@@ -68,7 +68,7 @@ export function matchesLabels(matcher: Matcher, labels: Labels): boolean {
 }
 
 /** The value of a label, empty when missing. Safe for labels named like a method of objects. */
-export function labelOf(labels: Labels, name: string): string {
+export function labelOf(labels: LabelSet, name: string): string {
   return Object.hasOwn(labels, name) ? (labels[name] ?? '') : '';
 }
 

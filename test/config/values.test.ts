@@ -13,6 +13,7 @@ import {
   parseTexts,
   parseToggle,
 } from '../../src/config/values.ts';
+import { failed, ok } from '../../src/lib/result.ts';
 
 const ADDRESS = "write it like 'localhost:10180', '[::1]:10180' or ':10180'";
 const PATH = 'may contain only letters, digits and . _ ~ - between single slashes';
@@ -25,7 +26,7 @@ describe('a listen address', () => {
     ['127.0.0.1:80', { host: '127.0.0.1', port: 80 }],
     ['[::1]:10180', { host: '::1', port: 10180 }],
     ['[fe80::1%eth0]:80', { host: 'fe80::1%eth0', port: 80 }],
-  ])('%j is %j', (text, value) => expect(parseListenAddress(text)).toEqual({ value }));
+  ])('%j is %j', (text, value) => expect(parseListenAddress(text)).toEqual(ok(value)));
 
   it.each([
     [undefined, 'is missing'],
@@ -42,7 +43,7 @@ describe('a listen address', () => {
       'http://me:sk-1@a:80',
       "is a URL: write only its host and port, like 'localhost:10180', '[::1]:10180' or ':10180'",
     ],
-  ])('%j is refused', (text, wrong) => expect(parseListenAddress(text)).toEqual({ wrong }));
+  ])('%j is refused', (text, wrong) => expect(parseListenAddress(text)).toEqual(failed(wrong)));
 });
 
 describe('a router URL', () => {
@@ -50,7 +51,7 @@ describe('a router URL', () => {
     ['http://localhost:8080', 'http://localhost:8080'],
     [' HTTP://GPU-Box:80/ ', 'http://gpu-box'],
     ['https://a.example/llama//', 'https://a.example/llama'],
-  ])('%j is %j', (text, value) => expect(parseRouterUrl(text)).toEqual({ value }));
+  ])('%j is %j', (text, value) => expect(parseRouterUrl(text)).toEqual(ok(value)));
 
   it.each([
     ['localhost:8080', "'localhost:8080' must start with http:// or https://: write 'http://localhost:8080'"],
@@ -61,7 +62,7 @@ describe('a router URL', () => {
     ['http://a b@c d', 'the URL is not a URL: write it like http://localhost:8080'],
     ['http://', "'http://' is not a URL: write it like http://localhost:8080"],
     ['http://a/llama/v1/', "'http://a/llama/v1/' is the address for OpenAI clients: write 'http://a/llama'"],
-  ])('%j is refused', (text, wrong) => expect(parseRouterUrl(text)).toEqual({ wrong }));
+  ])('%j is refused', (text, wrong) => expect(parseRouterUrl(text)).toEqual(failed(wrong)));
 
   it('has a host and a port', () => {
     expect(['http://a', 'https://a/llama', 'http://[::1]:8080'].map(hostAndPort)).toEqual([
@@ -74,7 +75,7 @@ describe('a router URL', () => {
 
 describe('a telemetry path', () => {
   it.each(['/metrics', '/llama/metrics', '/a.b-c_d~e', '/apis', '/-metrics'])('%j is valid', (value) =>
-    expect(parseTelemetryPath(value)).toEqual({ value }),
+    expect(parseTelemetryPath(value)).toEqual(ok(value)),
   );
 
   it.each([
@@ -89,7 +90,7 @@ describe('a telemetry path', () => {
     ['/metrics?x', `'/metrics?x' ${PATH}`],
     ['/:metrics', `'/:metrics' ${PATH}`],
     ['/a/../-/healthy', `'/a/../-/healthy' ${PATH}`],
-  ])('%j is refused', (text, wrong) => expect(parseTelemetryPath(text)).toEqual({ wrong }));
+  ])('%j is refused', (text, wrong) => expect(parseTelemetryPath(text)).toEqual(failed(wrong)));
 });
 
 describe('a duration', () => {
@@ -99,7 +100,7 @@ describe('a duration', () => {
     [' 500ms ', 0.5],
     [2, 2],
     ['2.5', 2.5],
-  ])('%j is %d seconds', (text, value) => expect(parseSeconds(text, '1ms')).toEqual({ value }));
+  ])('%j is %d seconds', (text, value) => expect(parseSeconds(text, '1ms')).toEqual(ok(value)));
 
   it.each([
     ['soon', "'soon' is not a duration: write it like 30s, 1h30m or 500ms"],
@@ -110,29 +111,25 @@ describe('a duration', () => {
     [-5, '-5 is too short: at least 1s'],
     ['999ms', "'999ms' is too short: at least 1s"],
     ['25d', "'25d' is too long: at most 24d"],
-  ])('%j is refused', (text, wrong) => expect(parseSeconds(text, '1s')).toEqual({ wrong }));
+  ])('%j is refused', (text, wrong) => expect(parseSeconds(text, '1s')).toEqual(failed(wrong)));
 });
 
 it('choices, booleans, numbers and lists are read as YAML values and as text', () => {
-  expect(parseText('a')).toEqual({ value: 'a' });
-  expect(parseText(true)).toEqual({ wrong: 'must be text, not a boolean: put it in quotes' });
-  expect(parseText([])).toEqual({ wrong: 'must be text, not a list' });
-  expect(parseText({})).toEqual({ wrong: 'must be text, not a mapping' });
-  expect(parseChoice('b', ['a', 'b'])).toEqual({ value: 'b' });
-  expect(parseChoice(undefined, ['a', 'b'])).toEqual({ wrong: 'nothing is not one of a, b' });
+  expect(parseText('a')).toEqual(ok('a'));
+  expect(parseText(true)).toEqual(failed('must be text, not a boolean: put it in quotes'));
+  expect(parseText([])).toEqual(failed('must be text, not a list'));
+  expect(parseText({})).toEqual(failed('must be text, not a mapping'));
+  expect(parseChoice('b', ['a', 'b'])).toEqual(ok('b'));
+  expect(parseChoice(undefined, ['a', 'b'])).toEqual(failed('nothing is not one of a, b'));
   expect([true, 'true', false, 'false'].map(parseToggle)).toEqual(
-    [true, true, false, false].map((value) => ({ value })),
+    [true, true, false, false].map((value) => ok(value)),
   );
-  expect(parseToggle('yes')).toEqual({ wrong: "'yes' is neither true nor false" });
-  expect([3, '3', ' 3 '].map((count) => parseCount(count, 1, 5))).toEqual([
-    { value: 3 },
-    { value: 3 },
-    { value: 3 },
-  ]);
-  expect(parseCount('-1', 0, 5)).toEqual({ wrong: '-1 is too small: at least 0' });
-  expect(parseCount(6, 0, 5)).toEqual({ wrong: '6 is too large: at most 5' });
-  expect(parseCount(1.5, 0, 5)).toEqual({ wrong: '1.5 is not a whole number' });
-  expect(parseTexts('a, b,')).toEqual({ value: ['a', 'b'] });
-  expect(parseTexts(['a'])).toEqual({ value: ['a'] });
-  expect(parseTexts([1])).toEqual({ wrong: 'must be a list of texts' });
+  expect(parseToggle('yes')).toEqual(failed("'yes' is neither true nor false"));
+  expect([3, '3', ' 3 '].map((count) => parseCount(count, 1, 5))).toEqual([ok(3), ok(3), ok(3)]);
+  expect(parseCount('-1', 0, 5)).toEqual(failed('-1 is too small: at least 0'));
+  expect(parseCount(6, 0, 5)).toEqual(failed('6 is too large: at most 5'));
+  expect(parseCount(1.5, 0, 5)).toEqual(failed('1.5 is not a whole number'));
+  expect(parseTexts('a, b,')).toEqual(ok(['a', 'b']));
+  expect(parseTexts(['a'])).toEqual(ok(['a']));
+  expect(parseTexts([1])).toEqual(failed('must be a list of texts'));
 });

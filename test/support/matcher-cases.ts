@@ -1,7 +1,7 @@
-import type { Labels } from '../../src/lib/matcher.ts';
+import type { LabelSet } from '../../src/lib/matcher.ts';
 
 /** A matcher, labels, and whether they satisfy it: held against Alertmanager itself by test/e2e/alertmanager.test.ts. */
-export const MATCHER_CASES: readonly (readonly [matcher: string, labels: Labels, does: boolean])[] = [
+export const MATCHER_CASES: readonly (readonly [matcher: string, labels: LabelSet, does: boolean])[] = [
   ['a="b"', { a: 'b' }, true],
   ['a=b', { a: 'b' }, true],
   [' a = b c ', { a: 'b c' }, true],

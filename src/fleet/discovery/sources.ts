@@ -70,7 +70,7 @@ async function readTargets(file: string, config: DiscoveryConfig): Promise<Sourc
     const { size } = await stat(file);
     if (size > MAX_FILE_BYTES) return failed(`${file} is larger than 1 MiB: name the right file`);
     const targets = targetsOf(await readFile(file, 'utf8'), config);
-    return 'wrong' in targets ? failed(`${file} ${targets.wrong}`) : ok(targets.value);
+    return !targets.ok ? failed(`${file} ${targets.fault}`) : ok(targets.value);
   } catch (error) {
     return failed(`${file} cannot be read (${codeOf(error)})`);
   }
@@ -86,7 +86,7 @@ async function resolveTargets(
   const targets: DiscoveryTarget[] = [];
   for (const address of addresses.value) {
     const target = targetAt(address, config);
-    if ('wrong' in target) return failed(`${name} ${target.wrong}`);
+    if (!target.ok) return failed(`${name} ${target.fault}`);
     targets.push(target.value);
   }
   return ok(targets);

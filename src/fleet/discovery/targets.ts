@@ -3,6 +3,7 @@ import { hostAndPort, parseRouterUrl } from '../../config/address.ts';
 import type { DiscoveryConfig } from '../../config/schema.ts';
 import { hasControlCharacter, type Parsed, parseLabels } from '../../config/values.ts';
 import { parseYamlValue } from '../../config/yaml.ts';
+import { failed, ok } from '../../lib/result.ts';
 
 /** A discovered router. */
 export interface DiscoveryTarget {
@@ -25,27 +26,26 @@ const fileOfTargets = z.array(
  */
 export function targetsOf(text: string, defaults: TargetDefaults): Parsed<DiscoveryTarget[]> {
   // A file may be empty for a moment while it is written, which must not remove its routers.
-  if (text.trim() === '') return { wrong: 'is empty: write [] for no routers' };
+  if (text.trim() === '') return failed('is empty: write [] for no routers');
   const yaml = parseYamlValue(text);
-  if ('wrong' in yaml) return yaml;
+  if (!yaml.ok) return yaml;
   const groups = fileOfTargets.safeParse(yaml.value);
-  if (!groups.success)
-    return { wrong: "is not a list of mappings with 'targets' and 'labels', as in file_sd" };
+  if (!groups.success) return failed("is not a list of mappings with 'targets' and 'labels', as in file_sd");
   const found: DiscoveryTarget[] = [];
   for (const { targets, labels: written = {} } of groups.data) {
     const labels = parseLabels(written);
-    if ('wrong' in labels) return { wrong: `has labels of which ${labels.wrong}` };
+    if (!labels.ok) return failed(`has labels of which ${labels.fault}`);
     const { router: name, __scheme__: scheme = defaults.scheme, ...others } = labels.value;
     if (name !== undefined && targets.length > 1) {
-      return { wrong: `gives the name '${name}' to ${targets.length} routers: write one element for each` };
+      return failed(`gives the name '${name}' to ${targets.length} routers: write one element for each`);
     }
     for (const address of targets) {
       const target = targetAt(address, { ...defaults, scheme }, name, others);
-      if ('wrong' in target) return target;
+      if (!target.ok) return target;
       found.push(target.value);
     }
   }
-  return { value: found };
+  return ok(found);
 }
 
 /** Parses `host`, `host:port`, both with an optional base path, or a URL. */
@@ -56,14 +56,12 @@ export function targetAt(
   labels: Readonly<Record<string, string>> = {},
 ): Parsed<DiscoveryTarget> {
   const url = parseRouterUrl(address.includes('://') ? address : `${scheme}://${withPort(address, port)}`);
-  if ('wrong' in url) return { wrong: `has the target '${shown(address)}', of which ${url.wrong}` };
+  if (!url.ok) return failed(`has the target '${shown(address)}', of which ${url.fault}`);
   if (name !== undefined && (name.trim() === '' || hasControlCharacter(name))) {
-    return { wrong: `has a target whose label 'router' is empty or has control characters` };
+    return failed(`has a target whose label 'router' is empty or has control characters`);
   }
   const ours = Object.entries(labels).filter(([label]) => !label.startsWith('__'));
-  return {
-    value: { name: name ?? hostAndPort(url.value), url: url.value, labels: Object.fromEntries(ours) },
-  };
+  return ok({ name: name ?? hostAndPort(url.value), url: url.value, labels: Object.fromEntries(ours) });
 }
 
 function withPort(address: string, port: number): string {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { targetAt, targetsOf } from '../../../src/fleet/discovery/targets.ts';
+import { failed, ok } from '../../../src/lib/result.ts';
 
 const TERMS = { scheme: 'http', port: 8080 } as const;
 
@@ -14,16 +15,14 @@ describe('a file of targets', () => {
       { name: 'b:2', url: 'http://b:2', labels: { site: 'attic' } },
       { name: 'c:3', url: 'http://c:3', labels: {} },
     ];
-    expect(targetsOf(json, TERMS)).toEqual({ value: wanted });
-    expect(targetsOf(yaml, TERMS)).toEqual({ value: wanted });
-    expect(targetsOf('[]', TERMS)).toEqual({ value: [] });
+    expect(targetsOf(json, TERMS)).toEqual(ok(wanted));
+    expect(targetsOf(yaml, TERMS)).toEqual(ok(wanted));
+    expect(targetsOf('[]', TERMS)).toEqual(ok([]));
   });
 
   it('may give the name and the scheme of a router', () => {
     const text = '[{"targets": ["box:443"], "labels": {"router": "my box", "__scheme__": "https"}}]';
-    expect(targetsOf(text, TERMS)).toEqual({
-      value: [{ name: 'my box', url: 'https://box', labels: {} }],
-    });
+    expect(targetsOf(text, TERMS)).toEqual(ok([{ name: 'my box', url: 'https://box', labels: {} }]));
   });
 
   it.each([
@@ -57,7 +56,7 @@ describe('a file of targets', () => {
       "has the target '…', of which the URL contains credentials: remove them and set api_key or api_key_file",
     ],
   ])('that is invalid is refused: %j', (text, wrong) => {
-    expect(targetsOf(text, TERMS)).toEqual({ wrong });
+    expect(targetsOf(text, TERMS)).toEqual(failed(wrong));
   });
 
   it('of any content is parsed or refused', () => {
@@ -70,7 +69,7 @@ describe('a file of targets', () => {
         ),
         (text) => {
           const read = targetsOf(text, TERMS);
-          if ('wrong' in read) return read.wrong !== '';
+          if (!read.ok) return read.fault !== '';
           return read.value.every(({ name, url }) => name !== '' && URL.canParse(url));
         },
       ),
@@ -89,6 +88,6 @@ describe('a target', () => {
     ['[::1]:9', '[::1]:9', 'http://[::1]:9'],
     ['https://box/llama', 'box:443', 'https://box/llama'],
   ])('%s is the router %s at %s', (address, name, url) => {
-    expect(targetAt(address, TERMS)).toEqual({ value: { name, url, labels: {} } });
+    expect(targetAt(address, TERMS)).toEqual(ok({ name, url, labels: {} }));
   });
 });
