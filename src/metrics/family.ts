@@ -25,21 +25,15 @@ export interface Samples {
   readonly rows: readonly Row[];
 }
 
-export function gauge<const Label extends string>(
+type Declare = <const Label extends string>(
   name: string,
   help: string,
   labels: readonly Label[],
-): Family<Label> {
-  return { name, type: 'gauge', help, labels };
-}
+) => Family<Label>;
 
-export function counter<const Label extends string>(
-  name: string,
-  help: string,
-  labels: readonly Label[],
-): Family<Label> {
-  return { name, type: 'counter', help, labels };
-}
+export const gauge: Declare = (name, help, labels) => ({ name, type: 'gauge', help, labels });
+
+export const counter: Declare = (name, help, labels) => ({ name, type: 'counter', help, labels });
 
 export function histogram<const Label extends string>(
   name: string,
