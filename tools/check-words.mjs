@@ -22,7 +22,7 @@ const WORDS = {
   'desks?': 'state, tracker',
   'sightings?': 'observation',
   undecided: 'pending unload reason',
-  'bookkeeping|counting room|sheets?': 'activity log, metric registry, sample cache',
+  'bookkeeping|counting room': 'activity log, metric registry, sample cache',
   sweeper: 'idle scheduler',
   'in force': 'active',
   'make way|makes way': 'preempt',
