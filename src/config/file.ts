@@ -25,10 +25,13 @@ function readFault(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOENT' || code === 'ENOTDIR') return 'does not exist: check the path';
   if (code === 'EACCES' || code === 'EPERM') {
-    return `cannot be read: permission denied. Make it readable for user ${process.geteuid?.() ?? 'of the service'}`;
+    const user = process.geteuid === undefined ? 'the user of the service' : `user ${process.geteuid()}`;
+    return `cannot be read: permission denied. Make it readable for ${user}`;
   }
   return `cannot be read: ${code ?? String(error)}`;
 }
+
+const EMPTY_LAYER: Layer = { tree: {}, locate: () => undefined };
 
 /** The layer of a YAML file, empty with problems when the file cannot be used. Its paths are relative to it. */
 export function fileLayer(file: string, exampleSection: string): { layer: Layer; problems: ConfigProblem[] } {
@@ -37,7 +40,7 @@ export function fileLayer(file: string, exampleSection: string): { layer: Layer;
   const yaml = parseYaml(text.value);
   if (!yaml.ok) {
     const problems = yaml.fault.map(({ at, message }) => ({ source: `${file}${at}`, key: '', message }));
-    return { layer: emptyLayer(file), problems };
+    return { layer: EMPTY_LAYER, problems };
   }
   const { value = {}, lineOf } = yaml.value;
   if (!isTree(value)) {
@@ -45,7 +48,6 @@ export function fileLayer(file: string, exampleSection: string): { layer: Layer;
   }
   const layer: Layer = {
     tree: value,
-    names: [file],
     directory: dirname(resolve(file)),
     locate(place) {
       const line = lineOf(place);
@@ -56,9 +58,5 @@ export function fileLayer(file: string, exampleSection: string): { layer: Layer;
 }
 
 function unusable(file: string, message: string): { layer: Layer; problems: ConfigProblem[] } {
-  return { layer: emptyLayer(file), problems: [{ source: file, key: '', message }] };
-}
-
-function emptyLayer(file: string): Layer {
-  return { tree: {}, names: [file], locate: () => undefined };
+  return { layer: EMPTY_LAYER, problems: [{ source: file, key: '', message }] };
 }

@@ -7,8 +7,6 @@ export type Tree = Record<string, unknown>;
 /** The options of one source: the file, the environment or the flags. */
 export interface Layer {
   readonly tree: Tree;
-  /** The file, or the variables and flags that are set. */
-  readonly names: readonly string[];
   /** What relative paths are relative to; undefined: the working directory. */
   readonly directory?: string;
   /** Where the source has this place or something around it; undefined when it has neither. */
@@ -35,7 +33,7 @@ export function namedLayer(settings: readonly Setting[]): Layer {
     if (setting === undefined) return undefined;
     return { source: setting.name, key: setting.path.length === place.length ? '' : formatPlace(place) };
   };
-  return { tree, names: settings.map(({ name }) => name), locate };
+  return { tree, locate };
 }
 
 function assign(tree: Tree, [key = '', ...rest]: readonly string[], value: unknown): void {

@@ -44,7 +44,7 @@ export function loadConfig(sources: Sources): Config {
 }
 
 /** The configuration file; undefined when there is none. */
-export function configFileOf({ file, env, flags }: Sources): string | undefined {
+function configFileOf({ file, env, flags }: Sources): string | undefined {
   const flag = flags[CONFIG_FILE_FLAG];
   return file ?? (typeof flag === 'string' ? flag : undefined) ?? (env[CONFIG_FILE_VARIABLE] || undefined);
 }

@@ -68,11 +68,6 @@ export function nodesOf(schema: z.core.$ZodType, path: readonly string[] = []): 
   return [...own, ...childrenOf(schema, path)];
 }
 
-/** Every option of a schema in its order, without sections. */
-export function optionsOf(schema: z.core.$ZodType): Option[] {
-  return nodesOf(schema).filter(({ kind }) => kind !== 'section');
-}
-
 /** The keys that a mapping at this place may have, in the order of the schema. */
 export function keysAt(nodes: readonly Option[], place: Place): string[] {
   const section = place.map((step) => (typeof step === 'number' ? '[]' : step));

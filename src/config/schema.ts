@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { formatDuration } from '../lib/duration.ts';
+import { LOG_LEVELS } from '../lib/logger.ts';
 import { type AlertBounds, alerts, checkAlerts } from './alerts.ts';
 import {
   choice,
@@ -46,7 +47,7 @@ export const configSchema = z
       tokens,
     }),
     log: section('The log on standard error.', {
-      level: choice('info', ['debug', 'info', 'warn', 'error'], 'Lowest severity that is logged.'),
+      level: choice('info', LOG_LEVELS, 'Lowest severity that is logged.'),
       format: choice('logfmt', ['logfmt', 'json'], 'Format of a log line.'),
     }),
     follow: section('How routers are followed.', {

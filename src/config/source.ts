@@ -1,9 +1,7 @@
 import { failed, ok, type Result } from '../lib/result.ts';
-import { environmentLayer, routerKeyLayer } from './environment.ts';
-import { flagLayer } from './flags.ts';
-import { configFileOf, loadConfig, type Sources } from './load.ts';
+import { loadConfig, type Sources } from './load.ts';
 import { ConfigError } from './problem.ts';
-import { CONFIG_OPTIONS, type Config } from './schema.ts';
+import type { Config } from './schema.ts';
 
 /** The current configuration, and how to reload it. */
 export interface ConfigSource {
@@ -29,17 +27,6 @@ export function createConfigSource(sources: Sources): ConfigSource {
       }
     },
   };
-}
-
-/** The file, variables and flags of a configuration, for the log: `config.yml, LLAMA_SERVER_URL, --log.level`. */
-export function describeSource(sources: Sources): string {
-  const layers = [
-    environmentLayer(sources.env, CONFIG_OPTIONS),
-    routerKeyLayer(sources.env),
-    flagLayer(sources.flags, CONFIG_OPTIONS),
-  ];
-  const names = [configFileOf(sources) ?? [], ...layers.map((layer) => layer.names)].flat();
-  return names.length === 0 ? 'defaults' : names.join(', ');
 }
 
 /** The changed options that are read only at the start. */

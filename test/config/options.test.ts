@@ -5,7 +5,7 @@ import { environmentLayer } from '../../src/config/environment.ts';
 import { count, secret, section, text, texts, toggle } from '../../src/config/fields.ts';
 import { flagLayer, optionFlags, parseArgsOptions } from '../../src/config/flags.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { flagOf, formatPlace, optionsOf, variableOf } from '../../src/config/options.ts';
+import { flagOf, formatPlace, nodesOf, variableOf } from '../../src/config/options.ts';
 import { CONFIG_OPTIONS } from '../../src/config/schema.ts';
 import { hideSecrets } from '../../src/config/secrets.ts';
 
@@ -17,7 +17,7 @@ const schema = z.strictObject({
   }),
   keep: section('Kept.', { models: texts('Globs.'), at_most: count(3, 'Number.', { max: 9 }) }),
 });
-const options = optionsOf(schema);
+const options = nodesOf(schema).filter(({ kind }) => kind !== 'section');
 
 it('flags and variables are named after the place of their option', () => {
   expect(options.map((option) => [formatPlace(option.path), flagOf(option), variableOf(option)])).toEqual([

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from '@jest/globals';
-import { createConfigSource, describeSource } from '../../src/config/source.ts';
+import { createConfigSource } from '../../src/config/source.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'source-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -36,17 +36,4 @@ it('keeps the previous configuration when the new one is invalid', () => {
 it('does not start with an invalid configuration', () => {
   write('loud');
   expect(() => createConfigSource({ file, env: {}, flags: {} })).toThrow(file);
-});
-
-it('describes the sources of a configuration', () => {
-  const env = {
-    LLAMA_SERVER_URL: 'http://a',
-    LLAMA_API_KEY: 'sk-1',
-    LLAMA_ROUTER_EXPORTER_LOG_FORMAT: 'json',
-    PATH: '/',
-  };
-  expect(describeSource({ env: {}, flags: {} })).toBe('defaults');
-  expect(describeSource({ file: 'config.yml', env, flags: { 'log.level': 'info', output: 'json' } })).toBe(
-    'config.yml, LLAMA_ROUTER_EXPORTER_LOG_FORMAT, LLAMA_SERVER_URL, LLAMA_API_KEY, --log.level',
-  );
 });
