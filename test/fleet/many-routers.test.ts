@@ -79,7 +79,7 @@ it('are followed, each with its own series and labels', async () => {
     return streams.filter((row) => row.endsWith(' 1')).length === MANY;
   });
   expect(openSockets()).toBeGreaterThan(2 * MANY);
-});
+}, 60_000);
 
 it('leave nothing behind when they vanish, and continue their counters when they come back', async () => {
   const [first] = routers as [TestRouter];

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import type { Listing, RouterEvent } from '../../src/models/feed.ts';
 import type { Change } from '../../src/models/router-state.ts';
@@ -16,6 +16,8 @@ import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.
 
 const IDS = ['a', 'b', 'c'];
 const RUNS = { numRuns: 500 };
+/** A busy machine takes longer than the default. */
+jest.setTimeout(30_000);
 
 const modelsMax = fc.integer({ min: 1, max: IDS.length });
 /** One of the things that may happen to a model when its turn comes. */

@@ -6,8 +6,7 @@ import { faultOfStatus } from './fault.ts';
 import { createRouterHttp, type Endpoint, type RouterResponse } from './http.ts';
 import { parseJson, parseListing, parseProps, parseSlots } from './schemas.ts';
 
-/** The router's answer to a load or unload order. `accepted` only acknowledges the order. */
-export type LoadAnswer = 'accepted' | 'already_running' | 'unknown_model';
+/** The router's answer to an unload order. `accepted` only acknowledges the order. */
 export type UnloadAnswer = 'accepted' | 'not_running' | 'unknown_model';
 
 /** A model's own metrics, or why there are none. */
@@ -21,7 +20,6 @@ export type EngineSlots =
 
 /** A llama.cpp router as typed calls. No call throws; each ends within its timeout. */
 export interface RouterClient extends RouterFeed {
-  load(model: string, signal: AbortSignal): Promise<RouterAnswer<LoadAnswer>>;
   unload(model: string, signal: AbortSignal): Promise<RouterAnswer<UnloadAnswer>>;
   /** Runs one piece of work at a time: orders to a router go one after the other (see http.ts). */
   exclusive: Mutex;
@@ -56,23 +54,13 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
       return failed({ kind: 'not_a_router', message });
     },
     follow: (signal, opened, event) => followEvents(http, signal, opened, event),
-    async load(model, signal) {
-      const answer = await http.request('POST', '/models/load', { signal, json: { model } });
-      if (!answer.ok) return answer;
-      const { status, body } = answer.value;
-      if (status === 200) return ok('accepted');
-      if (errorMessage(body).includes('already running')) return ok('already_running');
-      // b11669 answers a load of an unknown model with its web server's 404.
-      if (status === 404 || isUnknownModel(answer.value)) return ok('unknown_model');
-      return unexpected(answer.value);
-    },
     async unload(model, signal) {
       const answer = await http.request('POST', '/models/unload', { signal, json: { model } });
       if (!answer.ok) return answer;
       const { status, body } = answer.value;
       if (status === 200) return ok('accepted');
       if (errorMessage(body).includes('not running')) return ok('not_running');
-      if (isUnknownModel(answer.value)) return ok('unknown_model');
+      if (status === 400 && errorMessage(body).includes('not found')) return ok('unknown_model');
       return unexpected(answer.value);
     },
     exclusive: http.exclusive,
@@ -107,10 +95,6 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
 
 function unexpected({ status, url, body }: RouterResponse): { ok: false; fault: RouterFault } {
   return failed(faultOfStatus(status, url, body));
-}
-
-function isUnknownModel({ status, body }: RouterResponse): boolean {
-  return status === 400 && errorMessage(body).includes('not found');
 }
 
 function errorMessage(body: string): string {

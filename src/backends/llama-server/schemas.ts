@@ -24,7 +24,6 @@ const statusObject = z.object({
   value: text,
   args: z.array(z.string()).optional().catch(undefined),
   failed: flag,
-  exit_code: exitCode,
 });
 /** An object; a plain string on some builds, absent on similar servers. */
 const statusSchema = z
@@ -98,7 +97,6 @@ function parseModel(entry: unknown): ListedModel | string {
     aliases,
     status: statusOf(status.value),
     failed: status.failed === true,
-    exitCode: status.exit_code,
     instance: portOf(status.args),
     facts: withoutUndefined({
       ...factsOf(id, info),
