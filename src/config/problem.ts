@@ -55,7 +55,7 @@ export function problemsOf(
   return problems;
 }
 
-/** The innermost thing on the way to a place that a layer has; the last layer wins. */
+/** The source of a place, or of the innermost mapping around it; the last layer wins. */
 export function locate(place: Place, layers: readonly Layer[]): Pick<ConfigProblem, 'source' | 'key'> {
   for (const layer of layers.toReversed()) {
     const location = layer.locate(place);

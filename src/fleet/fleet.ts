@@ -137,7 +137,7 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
       reconnectMinMs: config.follow.reconnect_min * 1000,
       reconnectMaxMs: config.follow.reconnect_max * 1000,
     };
-    const tracker = startTracker({ feed: client, store, router: state, pace, notice: notices.tell });
+    const tracker = startTracker({ feed: client, store, router: state, pace, notice: notices.notify });
     const reader = readEngine ? startReader(state, client, config) : undefined;
     const ending = new AbortController();
     setMaxListeners(0, ending.signal); // One for every request under way.
@@ -150,7 +150,7 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
       router,
       metrics: client.metrics,
       pace: { intervalMs: engine.interval * 1000, keepMs: engine.keep * 1000 },
-      report: readingChanges.tell,
+      report: readingChanges.notify,
     });
   }
 

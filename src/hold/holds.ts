@@ -41,7 +41,7 @@ export function createHolds(clock: Clock): Holds {
       const hold = placed(current, request, explicit, clock.now());
       if (hold !== current) {
         holds.set(hold.router, hold);
-        changes.tell({ kind: 'placed', hold });
+        changes.notify({ kind: 'placed', hold });
       }
       removeExpired();
       return hold;
@@ -51,7 +51,7 @@ export function createHolds(clock: Clock): Holds {
       const hold = holds.get(router);
       if (hold === undefined) return undefined;
       holds.delete(router);
-      changes.tell({ kind: 'released', hold, by });
+      changes.notify({ kind: 'released', hold, by });
       removeExpired();
       return hold;
     },
@@ -76,7 +76,7 @@ export function createHolds(clock: Clock): Holds {
     for (const hold of [...holds.values()]) {
       if (!isExpired(hold, now)) continue;
       holds.delete(hold.router);
-      changes.tell({ kind: 'expired', hold });
+      changes.notify({ kind: 'expired', hold });
     }
     cancelTimer();
     const ends = [...holds.values()].map(({ until }) => until - now);

@@ -1,8 +1,8 @@
-/** A list of listeners. An error in one of them is a programming error and is thrown to the caller of `tell`. */
+/** A list of listeners. An error in one of them is a programming error and is thrown to the caller of `notify`. */
 export interface Listeners<T> {
   /** Adds a listener; the returned function removes it. */
   add(listener: (value: T) => void): () => void;
-  tell(value: T): void;
+  notify(value: T): void;
 }
 
 export function createListeners<T>(): Listeners<T> {
@@ -12,7 +12,7 @@ export function createListeners<T>(): Listeners<T> {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    tell(value) {
+    notify(value) {
       for (const listener of listeners) listener(value);
     },
   };

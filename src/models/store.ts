@@ -79,7 +79,7 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
       routers.delete(name);
       store.publish({ router: name, at: clock.now(), kind: 'router', change: 'removed' });
     },
-    publish: transitions.tell,
+    publish: transitions.notify,
     onTransition: transitions.add,
     lastUnloads() {
       const present = [...routers.values()].flatMap(({ name, models }) =>

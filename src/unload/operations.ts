@@ -156,7 +156,7 @@ async function runAll(registry: Registry, operation: RunningOperation): Promise<
   running.delete(report.id);
   finished.unshift(report);
   finished.splice(MAX_FINISHED);
-  ended.tell([report, request]);
+  ended.notify([report, request]);
   return report;
 }
 
@@ -181,7 +181,7 @@ async function runInQueue(registry: Registry, run: RouterRun): Promise<void> {
   }
   queues.set(router, queue);
   await queue(async () => {
-    begun.tell([router, request]);
+    begun.notify([router, request]);
     await runOnRouter(run, context);
     const models = unloadedModels(result);
     if (models.length > 0) guards.recordUnload(router, request, models);

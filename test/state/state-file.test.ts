@@ -125,7 +125,7 @@ describe('a damaged file is renamed, unchanged', () => {
     ['of another version', JSON.stringify({ ...aState(), version: 2 })],
     ['of no version', '{"savedAt":1,"counters":[],"lastUnloads":[]}'],
     ['with a counter below 0', text.replace('"value":3', '"value":-3')],
-    ['with a counter beyond numbers', text.replace('"value":3', '"value":1e999')],
+    ['with an infinite counter', text.replace('"value":3', '"value":1e999')],
     ['with a label that is no text', text.replace('"router":"r"', '"router":7')],
     ['with an unknown reason', text.replace('evicted', 'bored')],
     ['saved at an invalid time', JSON.stringify(aState({ savedAt: 1e20 }))],

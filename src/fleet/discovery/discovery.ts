@@ -101,7 +101,7 @@ export function createDiscovery(
     const changed = merge();
     group.cancel = clock.after(group.config.interval * 1000, () => void refresh(group));
     if (changed || JSON.stringify(before) !== JSON.stringify(lookup)) {
-      changes.tell({ state: stateOf(group, lookup), changed });
+      changes.notify({ state: stateOf(group, lookup), changed });
     }
   }
 
