@@ -2,7 +2,7 @@ import { formatBytes } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { ModelMemory } from '../memory/reading.ts';
 import { isRunning, STATUSES, type Status } from '../models/status.ts';
-import type { Operation, Outcome, Result, RouterResult } from '../unload/report.ts';
+import type { Operation, Outcome, RouterResult, UnloadResult } from '../unload/report.ts';
 import type { RouterView } from './views.ts';
 
 const ACTIVITY_UNKNOWN = 'activity unknown: started without --metrics';
@@ -13,7 +13,7 @@ export const LAST_LOAD_FAILED = 'last load failed';
 export const NOT_KNOWN = 'unknown';
 
 /** Results of models on the page and the command line. */
-export const RESULT_WORDS: Record<Result, string> = {
+export const RESULT_WORDS: Record<UnloadResult, string> = {
   unloaded: 'unloaded',
   already_unloaded: 'not loaded',
   would_unload: 'would unload',

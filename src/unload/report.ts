@@ -15,7 +15,7 @@ export const RESULTS = [
   'asked',
 ] as const;
 
-export type Result = (typeof RESULTS)[number];
+export type UnloadResult = (typeof RESULTS)[number];
 
 const model = z.string().meta({ description: 'The id of a model.' });
 
@@ -118,7 +118,7 @@ export type Operation = z.infer<typeof operation>;
 
 export function summarize(routers: readonly RouterResult[]): Summary {
   const results = routers.flatMap(({ models }) => models.map(({ result }) => result));
-  const count = (...wanted: Result[]) =>
+  const count = (...wanted: UnloadResult[]) =>
     results.filter((result) => result !== null && wanted.includes(result)).length;
   return {
     unloaded: count('unloaded', 'forced', 'asked'),

@@ -55,13 +55,8 @@ export interface Selection {
   target?: Target | undefined;
 }
 
-export interface UnloadRequest {
-  trigger: Trigger;
-  caller: Caller;
-  reason: string;
-  /** Names of routers; empty: all. */
-  routers: readonly string[];
-  selection: Selection;
+/** How models are unloaded; the configuration has defaults. */
+export interface UnloadTerms {
   whenBusy: WhenBusy;
   /** The longest wait for a busy model. */
   busyTimeoutMs: number;
@@ -70,6 +65,15 @@ export interface UnloadRequest {
   /** Wait until each model is gone; otherwise the router's acknowledgement is enough. */
   verify: boolean;
   dryRun: boolean;
+}
+
+export interface UnloadRequest extends UnloadTerms {
+  trigger: Trigger;
+  caller: Caller;
+  reason: string;
+  /** Names of routers; empty: all. */
+  routers: readonly string[];
+  selection: Selection;
   /** Hold the routers' memory free for this long afterwards. */
   holdMs?: number | undefined;
   /** The request enforces a hold, so the cooldown does not apply. */

@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Memory } from '../memory/memory.ts';
 import { createGuards, type Guards, type Loop } from './guards.ts';
 import { createOperations, type Operations } from './operations.ts';
-import type { UnloadRequest } from './request.ts';
+import type { UnloadTerms } from './request.ts';
 import type { RunContext } from './run.ts';
 
 /** Operations and guards as the configuration sets them up. */
@@ -72,9 +72,7 @@ function measureBy(
 }
 
 /** The terms of an unload for which the request states nothing else. */
-export function defaultTerms({
-  unload,
-}: Config): Pick<UnloadRequest, 'whenBusy' | 'busyTimeoutMs' | 'timeoutMs' | 'verify' | 'dryRun'> {
+export function defaultTerms({ unload }: Config): UnloadTerms {
   return {
     whenBusy: unload.when_busy,
     busyTimeoutMs: unload.busy_timeout * 1000,

@@ -3,13 +3,13 @@ import {
   needsMeasurement,
   outcomeOf,
   RESULTS,
-  type Result,
   type RouterResult,
   summarize,
+  type UnloadResult,
 } from '../../src/unload/report.ts';
 import { anOperation } from '../support/an-operation.ts';
 
-const router = (...results: Result[]): RouterResult => ({
+const router = (...results: UnloadResult[]): RouterResult => ({
   router: 'router',
   models: results.map((result, index) => ({ model: `m${index}`, result })),
 });

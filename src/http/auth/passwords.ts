@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import type { Secret } from '../../lib/secret.ts';
 
-export type Outcome = 'right' | 'wrong' | 'busy';
+export type PasswordVerdict = 'right' | 'wrong' | 'busy';
 
 /** Bcrypt hashes of passwords by user. */
 export type Users = ReadonlyMap<string, Secret>;
@@ -19,7 +19,7 @@ export function createPasswords(comparer: Comparer) {
   const right = new Set<string>();
   const running = new Map<string, Promise<boolean>>();
   return {
-    async check(users: Users, user: string, password: string): Promise<Outcome> {
+    async check(users: Users, user: string, password: string): Promise<PasswordVerdict> {
       // An unknown user is compared too: the time must not reveal which users exist.
       const own = users.get(user);
       const [any] = users.values();

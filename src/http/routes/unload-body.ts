@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { WHEN_BUSY } from '../../config/when-busy.ts';
-import { reasonText, type Selection, type UnloadRequest } from '../../unload/request.ts';
+import { reasonText, type Selection, type UnloadRequest, type UnloadTerms } from '../../unload/request.ts';
 import { names } from '../input.ts';
 
 const DAY = 86_400;
@@ -75,12 +75,10 @@ export const unloadAllBody = z
 
 export type UnloadBody = z.infer<typeof unloadAllBody>;
 
-type Terms = Pick<UnloadRequest, 'whenBusy' | 'busyTimeoutMs' | 'timeoutMs' | 'verify' | 'dryRun'>;
-
 /** The request of a body; `terms` apply where the body is silent. */
 export function requestOf(
   body: UnloadBody,
-  terms: Terms,
+  terms: UnloadTerms,
   { trigger, caller }: Pick<UnloadRequest, 'trigger' | 'caller'>,
 ): UnloadRequest {
   return {
