@@ -10,23 +10,21 @@ export interface Lister {
   first: Promise<void>;
   /** Lists the models; `corrected` as in applyListing. */
   list(): Promise<{ corrected: number }>;
-  /** An event about this model arrived: a listing that is under way may be older. */
-  heardOf(model: string): void;
 }
 
 /** A listing may overtake an event that is older. It is applied this much later, so that the event comes first. */
 const SETTLE_MS = 50;
 
+/** `newer` collects the models with an event since the current listing was requested: the listing may be older. */
 export function createLister(
   feed: RouterFeed,
   store: Store,
   router: RouterState,
+  newer: Set<string>,
   notice: (notice: Notice) => void,
   signal: AbortSignal,
 ): Lister {
   const { clock } = store;
-  /** Models with an event since the listing under way was requested. */
-  let newer = new Set<string>();
   let running: Promise<{ corrected: number }> | undefined;
   let queued: Promise<{ corrected: number }> | undefined;
   const settling = createAlarm(clock);
@@ -46,7 +44,6 @@ export function createLister(
       if (running) queued ??= running.then(start);
       return queued ?? start();
     },
-    heardOf: (model) => newer.add(model),
   };
 
   function start(): Promise<{ corrected: number }> {
@@ -59,7 +56,7 @@ export function createLister(
   }
 
   async function listOnce(): Promise<{ corrected: number }> {
-    newer = new Set();
+    newer.clear();
     const startedAt = clock.now();
     const listingAnswer = feed.list(signal);
     const propsAnswer = feed.props(signal);

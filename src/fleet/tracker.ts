@@ -48,6 +48,8 @@ const RELIST_MS = 500;
 
 interface Tracking extends TrackerParts {
   lister: Lister;
+  /** Models with an event since the current listing was requested. */
+  newer: Set<string>;
   /** Aborts when tracking ends. */
   ending: AbortController;
   /** Aborts to drop the current stream. */
@@ -68,9 +70,11 @@ export function startTracker(parts: TrackerParts): Tracker {
   const { feed, store, router, notice } = parts;
   const { clock } = store;
   const ending = new AbortController();
+  const newer = new Set<string>();
   const tracking: Tracking = {
     ...parts,
-    lister: createLister(feed, store, router, notice, ending.signal),
+    lister: createLister(feed, store, router, newer, notice, ending.signal),
+    newer,
     ending,
     stream: new AbortController(),
     streamTried: createAlarm(clock),
@@ -131,9 +135,9 @@ async function keepFollowing(tracking: Tracking): Promise<void> {
   }
 }
 
-function hear({ store, router, notice, lister, nextListing }: Tracking, event: RouterEvent): void {
+function hear({ store, router, notice, newer, nextListing }: Tracking, event: RouterEvent): void {
   notice({ router: router.name, at: store.clock.now(), kind: 'event', event: event.name });
-  if (event.kind === 'status') lister.heardOf(event.model);
+  if (event.kind === 'status') newer.add(event.model);
   if (event.kind === 'list_changed') nextListing.ring();
   else applyEvent(store, router, event);
 }
