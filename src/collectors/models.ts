@@ -6,25 +6,25 @@ import { STATUSES, type Status } from '../models/status.ts';
 import type { Store } from '../models/store.ts';
 import type { Collector } from './scrape.ts';
 
-/** The labels of a model's rows. */
-interface ModelLabels {
+/** A model and the labels of its rows. */
+interface LabelledModel {
+  state: ModelState;
   model: { router: string; model: string };
   info: { router: string; model: string; source: string; quantization: string };
-  status: { labels: { router: string; model: string; status: string }; status: Status }[];
+  statuses: { labels: { router: string; model: string; status: string }; status: Status }[];
 }
 
 /** The state of every model. The models of a router that is down are left out: their state is unknown. */
 export function collectModels(store: Store, clock: Clock): Collector {
   const samples = createSampleCache();
   /** A change of a model makes a new ModelState: unchanged models pass the same labels to the sample cache. */
-  const known = new WeakMap<ModelState, ModelLabels>();
+  const known = new WeakMap<ModelState, LabelledModel>();
 
   return () => {
-    const models: { state: ModelState; labels: ModelLabels }[] = [];
+    const models: LabelledModel[] = [];
     for (const router of store.routers()) {
       if (!router.up) continue;
-      for (const state of router.models.values())
-        models.push({ state, labels: labelsFor(router.name, state) });
+      for (const state of router.models.values()) models.push(labelled(router.name, state));
     }
 
     function each(
@@ -32,18 +32,18 @@ export function collectModels(store: Store, clock: Clock): Collector {
       value: (state: ModelState) => number | undefined,
     ): Samples {
       return samples(family, (row) => {
-        for (const { state, labels } of models) row(labels.model, value(state));
+        for (const { state, model } of models) row(model, value(state));
       });
     }
 
     return [
       samples(CATALOG.modelStatus, (row) => {
-        for (const { state, labels } of models) {
-          for (const each of labels.status) row(each.labels, each.status === state.lifecycle.status ? 1 : 0);
+        for (const { state, statuses } of models) {
+          for (const { labels, status } of statuses) row(labels, status === state.lifecycle.status ? 1 : 0);
         }
       }),
       samples(CATALOG.modelInfo, (row) => {
-        for (const { labels } of models) row(labels.info, 1);
+        for (const { info } of models) row(info, 1);
       }),
       each(CATALOG.modelParameters, ({ facts }) => facts.parameters),
       each(CATALOG.modelSize, ({ facts }) => facts.sizeBytes),
@@ -60,18 +60,19 @@ export function collectModels(store: Store, clock: Clock): Collector {
     ];
   };
 
-  function labelsFor(router: string, state: ModelState): ModelLabels {
+  function labelled(router: string, state: ModelState): LabelledModel {
     const before = known.get(state);
     if (before) return before;
     const model = { router, model: state.id };
     const { source = '', quantization = '' } = state.facts;
-    const labels = {
+    const made = {
+      state,
       model,
       info: { ...model, source, quantization },
-      status: STATUSES.map((status) => ({ labels: { ...model, status }, status })),
+      statuses: STATUSES.map((status) => ({ labels: { ...model, status }, status })),
     };
-    known.set(state, labels);
-    return labels;
+    known.set(state, made);
+    return made;
   }
 
   function secondsOf(at: number | undefined): number | undefined {

@@ -60,20 +60,22 @@ export function createSampleCache(): SampleCache {
   const previous = new Map<Family, Samples>();
   return (family, fill) => {
     const before = previous.get(family) ?? { family, rows: [] };
-    const rows: Row[] = [];
-    let same = 0;
+    /** Copied at the first difference. */
+    let rows: Row[] | undefined;
+    let count = 0;
     fill((labels, value) => {
       if (value === undefined) return;
-      const known = before.rows[rows.length];
+      const known = before.rows[count];
       if (known && Object.is(known.value, value) && equalLabels(known.labels, labels)) {
-        rows.push(known);
-        same += 1;
+        rows?.push(known);
       } else {
+        rows ??= before.rows.slice(0, count);
         rows.push({ labels, value });
       }
+      count += 1;
     });
-    const isUnchanged = same === rows.length && same === before.rows.length;
-    const samples = isUnchanged ? before : { family, rows };
+    const isUnchanged = rows === undefined && count === before.rows.length;
+    const samples = isUnchanged ? before : { family, rows: rows ?? before.rows.slice(0, count) };
     previous.set(family, samples);
     return samples;
   };
@@ -81,6 +83,7 @@ export function createSampleCache(): SampleCache {
 
 function equalLabels(one: Row['labels'], other: Row['labels']): boolean {
   if (one === other) return true;
-  const names = Object.keys(one);
-  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
+  for (const name in one) if (one[name] !== other[name]) return false;
+  for (const name in other) if (one[name] === undefined) return false;
+  return true;
 }
