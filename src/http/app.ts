@@ -1,5 +1,5 @@
 import express, { type Express, type RequestHandler } from 'express';
-import { jsonBody, noBody } from './body.ts';
+import { jsonBody, withoutBody } from './body.ts';
 import type { AppParts } from './parts.ts';
 import { methodNotAllowed, notFound, problemHandler } from './problem.ts';
 import { alertmanagerRoute } from './routes/alertmanager.ts';
@@ -100,6 +100,6 @@ function handlersOf(
   { requireWrite }: AppParts['auth'],
 ): RequestHandler[] {
   if (permission === 'read') return [handler];
-  const readBody = body === 'json' ? jsonBody() : noBody({ ignored: body === 'ignored' });
+  const readBody = body === 'json' ? jsonBody() : withoutBody({ ignored: body === 'ignored' });
   return [requireWrite({ never429: permission === 'alerts' }), readBody, handler];
 }

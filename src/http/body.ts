@@ -27,7 +27,7 @@ export function jsonBody(): RequestHandler {
  * complete, so that a request that is cut off does nothing. A body is refused, because its content would have no
  * effect, or `ignored`, as Prometheus does.
  */
-export function noBody({ ignored = false } = {}): RequestHandler {
+export function withoutBody({ ignored = false } = {}): RequestHandler {
   return async (request, response, next) => {
     const limit = ignored ? MAX_BYTES : 0;
     if ((await read(request, response, limit, ignored ? TOO_LARGE : NOT_TAKEN)) !== undefined) next();

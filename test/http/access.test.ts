@@ -194,7 +194,7 @@ describe('without tokens and users', () => {
 it.each([
   ['check-config', (): string[] => ['check-config', config]],
   ['serve', (): string[] => ['serve', '--config.file', config]],
-])('%s tells of a web configuration file that cannot be used, and exits with 2', async (_, args) => {
+])('%s reports an invalid web configuration file and exits with 2', async (_, args) => {
   writeFileSync(web, 'tls_server_config: { cert_file: not-there.pem, key_file: not-there.pem }\n');
   configure('');
   let out = '';

@@ -13,9 +13,9 @@ afterEach(() => {
   logged.length = 0;
 });
 
-function anApp(believed: ObservedFleet = aBusyFleet(), parts: AppOptions = {}) {
+function anApp(observed: ObservedFleet = aBusyFleet(), parts: AppOptions = {}) {
   const app = createApp(
-    appParts(believed, {
+    appParts(observed, {
       log: createLogger({
         level: 'debug',
         format: 'logfmt',
@@ -28,7 +28,7 @@ function anApp(believed: ObservedFleet = aBusyFleet(), parts: AppOptions = {}) {
   return supertest(app);
 }
 
-/** The bytes of an answer, whatever its type: supertest knows text and JSON only. */
+/** The body as bytes: supertest decodes only text and JSON. */
 const raw = (request: supertest.Test) =>
   request.buffer(true).parse((response, done) => {
     const chunks: Buffer[] = [];
@@ -84,7 +84,7 @@ describe('/metrics', () => {
     expect(new Set(scrapes.map(({ text }) => text)).size).toBe(1);
   });
 
-  it('tells of this process, in names that promtool accepts', async () => {
+  it('has metrics of the process with names that promtool accepts', async () => {
     const read = parseExposition((await anApp().get('/metrics')).text);
     expect(read.value('process_resident_memory_bytes')).toBeGreaterThan(1e6);
     for (const { name, type } of read.families) expect(name.endsWith('_total')).toBe(type === 'counter');
@@ -172,9 +172,9 @@ describe('what is not there', () => {
 
 describe('health', () => {
   it('is fine when every router is down', async () => {
-    const believed = anEmptyFleet();
-    addRouter(believed.store, 'cellar', 'http://cellar').failed({ kind: 'unreachable', message: 'gone' });
-    const { status, text } = await anApp(believed).get('/-/healthy');
+    const observed = anEmptyFleet();
+    addRouter(observed.store, 'cellar', 'http://cellar').failed({ kind: 'unreachable', message: 'gone' });
+    const { status, text } = await anApp(observed).get('/-/healthy');
     expect([status, text]).toEqual([200, 'llama-router-exporter is healthy.\n']);
   });
 
@@ -193,7 +193,7 @@ describe('health', () => {
 });
 
 describe('a reload', () => {
-  it('is done for somebody on this machine', async () => {
+  it('is done for callers on this machine', async () => {
     const reload = jest.fn(async () => ({}));
     const { status, text } = await anApp(undefined, { reload })
       .post('/-/reload')
@@ -229,7 +229,7 @@ describe('a reload', () => {
 });
 
 describe('/api/v1/routers', () => {
-  it('shows what is believed of each', async () => {
+  it('shows what is observed of each', async () => {
     const { body, headers } = await anApp().get('/api/v1/routers');
     expect(headers['content-type']).toBe('application/json; charset=utf-8');
     expect(headers['cache-control']).toBe('no-store');
@@ -269,9 +269,9 @@ describe('/api/v1/routers', () => {
   });
 
   it('knows nothing before the first listing', async () => {
-    const believed = anEmptyFleet();
-    addRouter(believed.store, 'r', 'http://r');
-    const { body } = await anApp(believed).get('/api/v1/routers');
+    const observed = anEmptyFleet();
+    addRouter(observed.store, 'r', 'http://r');
+    const { body } = await anApp(observed).get('/api/v1/routers');
     expect(body.routers[0]).toMatchObject({
       up: null,
       fault: null,
@@ -287,7 +287,7 @@ describe('/api/v1/models', () => {
       ({ router, id }: { router: string; id: string }) => `${router} ${id}`,
     );
 
-  it('shows what is believed of each', async () => {
+  it('shows what is observed of each', async () => {
     const { body } = await anApp().get('/api/v1/models');
     expect(body.models[0]).toEqual({
       router: 'gpu-box',
@@ -324,7 +324,7 @@ describe('/api/v1/models', () => {
     expect(await idsOf('?status=loaded')).toEqual(['gpu-box qwen3-8b', 'attic solo', 'cellar lost']);
     expect(await idsOf('?status=loaded&router=attic')).toEqual(['attic solo']);
     expect(await idsOf('?status=unloaded')).toContain(`gpu-box ${HOSTILE_ID}`);
-    expect(await idsOf('?router=nobody')).toEqual([]);
+    expect(await idsOf('?router=unknown')).toEqual([]);
   });
 
   it.each([
@@ -342,7 +342,7 @@ describe('/api/v1/models', () => {
   });
 });
 
-it('answers a request with a body that nobody asked for', async () => {
+it('ignores the body of a reload', async () => {
   const { status } = await anApp().post('/-/reload').send('x'.repeat(100_000));
   expect(status).toBe(200);
 });

@@ -19,7 +19,7 @@ it.each<[string, ClientRule, [boolean, boolean, boolean]]>([
   ['RequireAndVerifyClientCert', rule(true, true, true), [false, false, true]],
   ['one of other names', rule(true, true, true, ['grafana']), [false, false, false]],
   ['one of any authority with that name', rule(true, true, false, ['prometheus']), [false, true, true]],
-])('%s admits nobody, a stranger, one of ours: %s', (_, given, admitted) => {
+])('%s admits no certificate, a foreign one, one of a configured authority: %s', (_, given, admitted) => {
   expect([undefined, STRANGER, OURS].map((certificate) => admits(given, certificate))).toEqual(admitted);
 });
 

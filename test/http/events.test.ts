@@ -12,19 +12,19 @@ import { anEmptyFleet, HOSTILE_ID, type ObservedFleet } from '../support/fleets.
 import { settled } from '../support/stepped-clock.ts';
 import { until } from '../support/until.ts';
 
-let believed: ObservedFleet;
+let observed: ObservedFleet;
 let closing: AbortController;
 let server: Server;
 let here: Set<object>;
 const listening = () => here.size;
 
 beforeEach(async () => {
-  believed = anEmptyFleet();
+  observed = anEmptyFleet();
   closing = new AbortController();
   const own = new Set<object>();
   here = own;
-  const onTransition: typeof believed.store.onTransition = (listener) => {
-    const stop = believed.store.onTransition(listener);
+  const onTransition: typeof observed.store.onTransition = (listener) => {
+    const stop = observed.store.onTransition(listener);
     own.add(stop);
     return () => {
       own.delete(stop);
@@ -32,8 +32,8 @@ beforeEach(async () => {
     };
   };
   const app = express();
-  const store = { ...believed.store, onTransition };
-  app.get('/', eventsRoute({ store, clock: believed.clock, closing: closing.signal }));
+  const store = { ...observed.store, onTransition };
+  app.get('/', eventsRoute({ store, clock: observed.clock, closing: closing.signal }));
   app.use(problemHandler(createLogger({ level: 'error', format: 'logfmt', write: () => {}, now: () => 0 })));
   server = createServer(app);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -48,7 +48,7 @@ afterEach(async () => {
 
 const port = () => (server.address() as AddressInfo).port;
 
-/** Listens, and remembers what it hears. */
+/** Opens a stream and records what arrives. */
 async function listen(method = 'GET', localAddress = '127.0.0.1') {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     request({ port: port(), host: '127.0.0.1', localAddress, method, agent: false }, resolve)
@@ -90,8 +90,8 @@ async function listen(method = 'GET', localAddress = '127.0.0.1') {
 const GREETING = ': transitions of models and routers follow\n\n';
 
 describe('the event stream', () => {
-  it('tells every transition, from now on', async () => {
-    const { store, clock } = believed;
+  it('sends every transition from now on', async () => {
+    const { store, clock } = observed;
     const entry = addRouter(store, 'gpu-box', 'http://gpu-box');
     const ears = await listen();
     expect([ears.status, ears.headers['content-type'], ears.headers['cache-control']]).toEqual([
@@ -132,17 +132,17 @@ describe('the event stream', () => {
     ]);
   });
 
-  it('tells everybody who listens, and forgets who has left', async () => {
+  it('sends to every client, and forgets clients that have left', async () => {
     const [first, second] = [await listen(), await listen()];
     expect(listening()).toBe(2);
     first.hangUp();
     await until('the first to be forgotten', () => listening() === 1, { everyMs: 2 });
-    addRouter(believed.store, 'r', 'http://r');
+    addRouter(observed.store, 'r', 'http://r');
     await second.heard(1);
     expect(second.events()[0]).toMatchObject({ event: 'router_added', router: 'r' });
   });
 
-  it('beats its heart when nothing happens: silence is taken for death', async () => {
+  it('sends heartbeats when nothing happens', async () => {
     jest.useFakeTimers({
       doNotFake: [
         'Date',
@@ -175,7 +175,7 @@ describe('the event stream', () => {
     expect((await listen()).status).toBe(503);
   });
 
-  it('answers HEAD, and keeps nobody', async () => {
+  it('answers HEAD without opening a stream', async () => {
     const ears = await listen('HEAD');
     await ears.ended();
     expect([ears.status, ears.headers['content-type'], listening()]).toEqual([200, 'text/event-stream', 0]);
@@ -211,7 +211,7 @@ describe('the event stream', () => {
   });
 });
 
-describe('who does not read', () => {
+describe('a client that does not read', () => {
   /** Asks for the stream and never reads a byte. */
   async function ignore() {
     const socket = connect(port(), '127.0.0.1');
@@ -227,11 +227,11 @@ describe('who does not read', () => {
   /** A transition of half a megabyte, if not told otherwise. */
   function tellMuch(bytes = 512 * 1024): void {
     told += 1;
-    const entry = driven(believed.store, 'r');
+    const entry = driven(observed.store, 'r');
     entry.listed({ models: [], malformed: [`${told} `.padEnd(bytes, 'x')] });
   }
 
-  it('is let go when too much has piled up, and disturbs nobody', async () => {
+  it('is disconnected when too much is unread, and delays no other client', async () => {
     const socket = await ignore();
     const ears = await listen();
     for (let i = 0; i < 100 && listening() > 1; i += 1) {

@@ -27,11 +27,11 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 const STATUSES = [200, 202, 204, 400, 403, 404, 409, 413, 415, 502, 503];
-/** No answer is long, whatever is sent: it would fill memories and logs of others. The list is of a hundred. */
+/** No answer is longer, so that it cannot fill memory and logs of clients. The list of operations has a hundred. */
 const LONGEST_ANSWER = 512 * 1024;
 const TYPE = /^(application\/(?:problem\+)?json; charset=utf-8|text\/plain; charset=utf-8)$/;
 
-/** What is wrong with an answer, whatever was asked; undefined: nothing. */
+/** What is wrong with an answer to any request; undefined: nothing. */
 function faultOf({ method, path }: Sent, { status, headers, body, complete }: Received): string | undefined {
   const { 'content-type': type = '', 'content-length': length } = headers;
   if (!complete) return 'it is cut off';
@@ -54,10 +54,10 @@ function faultOf({ method, path }: Sent, { status, headers, body, complete }: Re
   return status < 500 && !isProblem ? 'it is no problem' : undefined;
 }
 
-/** Mostly models are there, and go when they are told to. */
+/** Mostly models are loaded, and unload on request. */
 const weather = fc.constantFrom(...WEATHER, 'calm', 'calm', 'back');
 
-/** Sends so many requests; fast-check tells its seed, and the shortest request that fails alike. */
+/** Sends random requests; fast-check reports its seed and the shortest request that fails. */
 async function fuzz(numRuns: number): Promise<void> {
   await fc.assert(
     fc.asyncProperty(strangeRequest, weather, async (sent, now) => {
@@ -80,9 +80,9 @@ function heapBytes(): number {
   return process.memoryUsage().heapUsed;
 }
 
-it('whatever is sent is answered whole, as JSON, without a fault of ours', () => fuzz(1000), 30_000);
+it('every request gets a complete answer in JSON, without an internal error', () => fuzz(1000), 30_000);
 
-it('and leaves nothing behind', async () => {
+it('requests leave no memory behind', async () => {
   const before = heapBytes();
   await fuzz(9000);
   // What is remembered is bounded, and that was full before. A request has a kilobyte and more: if they or what they
@@ -91,7 +91,7 @@ it('and leaves nothing behind', async () => {
   expect(Object.keys(Object.prototype)).toEqual([]);
 }, 120_000);
 
-it('was not in vain: every route took something, and refused something', () => {
+it('every route accepted and refused some requests', () => {
   const both = [...answered].filter(([, statuses]) => statuses.has('2xx') && statuses.has('4xx'));
   expect(both.map(([route]) => route).sort()).toEqual([
     'DELETE /api/v1/hold',

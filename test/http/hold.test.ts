@@ -89,7 +89,7 @@ describe('/api/v1/hold', () => {
     expect(given.holds.all().map(({ enforce }) => enforce)).toEqual([true, false]);
   });
 
-  it('answers the hold that is in force, which may be a longer one of somebody else', async () => {
+  it('answers the active hold, which may be a longer one of another caller', async () => {
     const given = holding(['gpu-box']);
     const until = given.clock.now() + 600_000;
     given.holds.place({ router: 'gpu-box', until, reason: 'training', by: 'alice', enforce: false }, true);
@@ -97,7 +97,7 @@ describe('/api/v1/hold', () => {
     expect(body).toEqual({ holds: [{ ...TRAINING, by: 'alice' }] });
   });
 
-  it('is over when its time is, without anybody having told', async () => {
+  it('expires at the stated time', async () => {
     const given = holding();
     await put(given, { seconds: 60 });
     given.clock.jump(60_000);
@@ -226,7 +226,7 @@ describe('/api/v1/gate', () => {
     ['model=asleep', 503],
     ['model=on%20disk', 503],
     ['model=on+disk', 503],
-    ['model=nobody', 503],
+    ['model=unknown', 503],
     ['model=%E0%A4%A', 503],
   ])('of a held router for %s answers %d', async (query, status) => {
     const given = holding();

@@ -14,11 +14,11 @@ import { until } from '../support/until.ts';
 
 const GB = 1024 ** 3;
 
-async function thePage(believed: ObservedFleet = aBusyFleet(), parts: AppOptions = {}) {
-  return supertest(createApp(appParts(believed, parts))).get('/');
+async function thePage(observed: ObservedFleet = aBusyFleet(), parts: AppOptions = {}) {
+  return supertest(createApp(appParts(observed, parts))).get('/');
 }
 
-/** What a person reads: no tags, no marks of escaping, one space between words. */
+/** The visible text. */
 function textOf(html: string): string {
   return html
     .replace(/<(style|script|dialog)[\s\S]*?<\/\1>/g, '')
@@ -41,7 +41,7 @@ const operationsOf = (...operations: Operation[]) => ({
 });
 
 describe('the page', () => {
-  it('lets nothing run but its own script, and nothing load from elsewhere', async () => {
+  it('runs only its own script, and loads nothing from other sites', async () => {
     const { text, headers, status } = await thePage();
     expect([status, headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
     expect(headers['content-security-policy']).toBe(
@@ -74,7 +74,7 @@ describe('the page', () => {
     expect(rowOf(text, 'broken')).toEqual(['broken', 'unloaded last load failed', 'unknown']);
   });
 
-  it('needs no script: what acts is hidden, and it loads itself anew', async () => {
+  it('works without its script: buttons are hidden, and it reloads itself', async () => {
     const { text } = await thePage();
     expect(text).toContain('<noscript><meta http-equiv="refresh" content="5"></noscript>');
     const buttons = text.slice(0, text.indexOf('<dialog')).match(/<button[^>]*>/g) ?? [];
@@ -101,7 +101,7 @@ describe('the page', () => {
     ]);
   });
 
-  it('shows whose memory it is, in a bar and in words', async () => {
+  it('shows the memory of models and other processes in a bar and a legend', async () => {
     const reading = aReading({
       gpus: [
         {
@@ -135,7 +135,7 @@ describe('the page', () => {
     expect(rowOf(text, 'qwen3-8b').slice(3, 6)).toEqual(['unknown', '5.0 GiB', '512.0 MiB']);
   });
 
-  it('shows what was done and what was refused, but no dry runs', async () => {
+  it('shows finished and refused operations, but no dry runs', async () => {
     const operations = operationsOf(
       anOperation({ outcome: 'dry_run', dry_run: true, reason: 'only looking' }),
       anOperation({
@@ -188,9 +188,9 @@ describe('the page', () => {
   });
 
   it('shows a hold, and offers to release it', async () => {
-    const believed = aBusyFleet();
-    const parts = appParts(believed);
-    const until = believed.clock.now() + 3_600_000;
+    const observed = aBusyFleet();
+    const parts = appParts(observed);
+    const until = observed.clock.now() + 3_600_000;
     parts.holds.place({ router: 'attic', until, reason: 'training', by: 'alice', enforce: false }, true);
     const { text } = await supertest(createApp(parts)).get('/');
     expect(textOf(text)).toContain(
@@ -198,10 +198,10 @@ describe('the page', () => {
     );
   });
 
-  it('escapes what routers say, wherever it stands', async () => {
+  it('escapes all texts of routers', async () => {
     const evil = '"><script>alert(1)</script>';
-    const believed = anEmptyFleet();
-    const entry = addRouter(believed.store, evil, `http://r/${evil}`);
+    const observed = anEmptyFleet();
+    const entry = addRouter(observed.store, evil, `http://r/${evil}`);
     entry.props({ build: evil });
     entry.listed({
       models: [
@@ -229,7 +229,7 @@ describe('the page', () => {
         ],
       }),
     );
-    const { text } = await thePage(believed, {
+    const { text } = await thePage(observed, {
       version: evil,
       operations,
       memory: { reading: () => memory },
@@ -237,15 +237,15 @@ describe('the page', () => {
     expect(text).not.toContain('<script>');
     expect(text).not.toContain('<img');
     expect(text.match(/&#60;script&#62;/g)?.length).toBeGreaterThan(12);
-    // Whatever is in a name, its row has one key, and that is the name again.
+    // The key of a row is its name, with any characters.
     const key = JSON.stringify([evil, HOSTILE_ID]).replace(/[&<>"']/g, (each) => `&#${each.charCodeAt(0)};`);
     expect(text.split(`data-key="${key}"`)).toHaveLength(2);
   });
 
   it('shows that there is nothing', async () => {
-    const believed = anEmptyFleet();
-    addRouter(believed.store, 'r', 'http://r');
-    const { text } = await thePage(believed);
+    const observed = anEmptyFleet();
+    addRouter(observed.store, 'r', 'http://r');
+    const { text } = await thePage(observed);
     expect(textOf(text)).toContain('r unknown');
     expect(text).toContain('No models are listed.');
     expect(text).not.toContain('<h2>GPU memory');
@@ -253,12 +253,12 @@ describe('the page', () => {
   });
 
   it('of 200 routers with 50 models each is an overview: small, quick, with a page for each router', async () => {
-    const believed = anEmptyFleet();
+    const observed = anEmptyFleet();
     const models = Array.from({ length: 50 }, (_, i) => listed(`model-${i}`, i < 4 ? 'loaded' : 'unloaded'));
     for (let i = 0; i < 200; i += 1) {
-      addRouter(believed.store, `router-${i}`, `http://router-${i}:8080`).listed(aListing(...models));
+      addRouter(observed.store, `router-${i}`, `http://router-${i}:8080`).listed(aListing(...models));
     }
-    const parts = appParts(believed);
+    const parts = appParts(observed);
     renderPage(parts, '');
     const startedAt = performance.now();
     const overview = renderPage(parts, '');
@@ -273,12 +273,12 @@ describe('the page', () => {
   });
 
   it('of one router with thousands of models shows the first 500, those in memory first', async () => {
-    const believed = anEmptyFleet();
+    const observed = anEmptyFleet();
     const models = Array.from({ length: 3000 }, (_, i) =>
       listed(`model-${i}`, i === 2999 ? 'loaded' : 'unloaded'),
     );
-    addRouter(believed.store, 'r', 'http://r').listed(aListing(...models));
-    const { text } = await thePage(believed);
+    addRouter(observed.store, 'r', 'http://r').listed(aListing(...models));
+    const { text } = await thePage(observed);
     expect(rowOf(text, 'model-2999')[1]).toBe('loaded');
     expect(textOf(text)).toContain('2500 more: see all models');
   });
@@ -289,21 +289,21 @@ describe('the page', () => {
   });
 
   it('is answered by 304 while it is the same, and by the new one after a change', async () => {
-    const believed = aBusyFleet();
-    const app = supertest(createApp(appParts(believed)));
+    const observed = aBusyFleet();
+    const app = supertest(createApp(appParts(observed)));
     const first = await app.get('/');
     const etag = String(first.headers.etag);
     const same = await app.get('/').set('If-None-Match', etag);
     expect([same.status, same.text, same.headers.etag]).toEqual([304, '', etag]);
-    believed.clock.jump(250);
-    driven(believed.store, 'attic').listed(aListing(listed('solo', 'unloaded')));
+    observed.clock.jump(250);
+    driven(observed.store, 'attic').listed(aListing(listed('solo', 'unloaded')));
     const changed = await app.get('/').set('If-None-Match', etag);
     expect([changed.status, rowOf(changed.text, 'solo')[1]]).toEqual([200, 'unloaded']);
   });
 
   it('is rendered once for all readers, at most four times a second', async () => {
-    const believed = aBusyFleet();
-    const parts = appParts(believed);
+    const observed = aBusyFleet();
+    const parts = appParts(observed);
     let renderings = 0;
     const reading = () => {
       renderings += 1;
@@ -313,17 +313,17 @@ describe('the page', () => {
     await app.get('/');
     for (let i = 0; i < 20; i += 1) await app.get('/');
     expect(renderings).toBe(1);
-    driven(believed.store, 'attic').listed(aListing(listed('solo', 'unloaded')));
+    driven(observed.store, 'attic').listed(aListing(listed('solo', 'unloaded')));
     const readers = [app.get('/'), app.get('/'), app.get('/')].map(async (request) => (await request).text);
-    await until('the readers to wait', () => believed.clock.pending() > 1);
+    await until('the readers to wait', () => observed.clock.pending() > 1);
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(renderings).toBe(1);
-    believed.clock.jump(250);
+    observed.clock.jump(250);
     const texts = await Promise.all(readers);
     expect([renderings, ...texts.map((text) => rowOf(text, 'solo')[1])]).toEqual([
       ...[2, 'unloaded', 'unloaded', 'unloaded'],
     ]);
-    believed.clock.jump(1000);
+    observed.clock.jump(1000);
     await app.get('/');
     expect(renderings).toBe(3);
   });

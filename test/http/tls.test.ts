@@ -120,21 +120,24 @@ describe("a client's certificate", () => {
     ['RequireAndVerifyClientCert', rule(true, true, true), [false, false, true]],
     ['one of these names', rule(true, true, true, ['spiffe://example.org/prometheus']), [false, false, true]],
     ['one of other names', rule(true, true, true, ['grafana']), [false, false, false]],
-  ])('with %s lets nobody, a stranger, one of ours in: %s', async (_, tls, admitted) => {
-    const server = await aServer(aTls(tls));
-    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
-      const before = server.served();
-      const answers = [{}, STRANGER, CLIENT].map((options) =>
-        ask(server.port, { ...options, maxVersion }).then(
-          () => true,
-          () => false,
-        ),
-      );
-      expect(await Promise.all(answers)).toEqual(admitted);
-      // No request of those who are not let in was as much as read.
-      expect(server.served() - before).toBe(admitted.filter(Boolean).length);
-    }
-  });
+  ])(
+    'with %s admits no certificate, a foreign one, one of a configured authority: %s',
+    async (_, tls, admitted) => {
+      const server = await aServer(aTls(tls));
+      for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+        const before = server.served();
+        const answers = [{}, STRANGER, CLIENT].map((options) =>
+          ask(server.port, { ...options, maxVersion }).then(
+            () => true,
+            () => false,
+          ),
+        );
+        expect(await Promise.all(answers)).toEqual(admitted);
+        // No request of those who are not let in was as much as read.
+        expect(server.served() - before).toBe(admitted.filter(Boolean).length);
+      }
+    },
+  );
 
   it('is asked for, and no more, as the file changes', async () => {
     const { settings, port } = await aServer(aTls());

@@ -55,7 +55,7 @@ function aService(parts: AppOptions = {}) {
 const unloaded = (model: string) => ({ model, result: 'unloaded', seconds: 0.05 });
 
 describe.each(['/api/v1/unload-all', '/unload-all'])('POST %s', (path) => {
-  it('without a word unloads everything, and answers when it is gone', async () => {
+  it('without a body unloads everything, and answers when it is gone', async () => {
     const { post } = aService();
     const { status, body, headers } = await post(path);
     expect(status).toBe(200);
@@ -72,7 +72,7 @@ describe.each(['/api/v1/unload-all', '/unload-all'])('POST %s', (path) => {
     expect(headers.location).toBe(`/api/v1/operations/${body.id}`);
   });
 
-  it('does what it is told: routers, models, keep, dry run', async () => {
+  it('follows routers, models, keep and dry_run', async () => {
     const { post, attic } = aService();
     const body = { routers: ['attic'], models: ['*'], keep: ['b*'], dry_run: true, reason: 'a look' };
     expect((await post(path, body)).body).toMatchObject({
@@ -143,7 +143,7 @@ describe('an unload', () => {
     await server.close();
   });
 
-  it('is joined by whoever asks for the same', async () => {
+  it('is joined by a request for the same', async () => {
     const { post, attic, logged, clock } = aService();
     attic.doing.set('qwen', { kind: 'busy' });
     const first = await post('/api/v1/unload-all', { wait: false });
@@ -188,7 +188,7 @@ describe('an unload', () => {
     });
   });
 
-  it('that nobody can take any more is answered by 503 and when to come back', async () => {
+  it('beyond eight in the queue is answered by 503 with Retry-After', async () => {
     const { post, attic, clock } = aService();
     attic.doing.set('qwen', { kind: 'busy' });
     for (let index = 0; index < 9; index += 1) {
@@ -286,7 +286,7 @@ describe('a request is refused, and nothing is unloaded,', () => {
   });
 });
 
-it('a list that nobody meant is refused at once, and in few words', async () => {
+it('a list of excessive length is refused at once with a short message', async () => {
   const { http } = aService();
   const refusal = async (body: object) =>
     JSON.parse((await http.post('/api/v1/unload-all').send(body)).text).detail;
@@ -380,7 +380,7 @@ describe.each(['/api/v1/alertmanager', '/webhook/alertmanager'])('POST %s', (pat
     expect(attic.ordered).toEqual([]);
   });
 
-  it('that is no notification is told what it is', async () => {
+  it('that is not a notification is a 400', async () => {
     const { status, text } = await aService().http.post(path).send({ version: '3', alerts: [] });
     expect([status, JSON.parse(text).title]).toEqual([400, 'Not a notification']);
   });

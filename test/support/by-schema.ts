@@ -27,7 +27,7 @@ export type Known = Record<string, unknown>;
 
 type Case = [name: string, value: Record<string, unknown>];
 
-/** Right values of an object's schema: with what it must have, and each other property beside that. */
+/** Valid objects of a schema: the required properties, and each other property in addition. */
 export function rightObjects(schema: Schema, known: Known): Case[] {
   const bases = basesOf(schema, known);
   return bases.flatMap(({ name, value }): Case[] => [

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import type { Sent } from './kept-alive.ts';
 
-/** Requests as nobody means them: right ones that were mangled, and noise. */
+/** Mangled requests and noise. */
 
-const WORDS = ['qwen', 'bge', 'llama', 'attic', 'cellar', '*', 'q*', '?????', 'nobody', 'default'];
+const WORDS = ['qwen', 'bge', 'llama', 'attic', 'cellar', '*', 'q*', '?????', 'unknown', 'default'];
 const MODELS = ['qwen', 'bge', 'llama', '*', 'q*', '?????', 'default'];
 
 /** Texts that are trouble somewhere: terminals, prototypes, encodings, numbers, logs, headers, pages. */
@@ -81,7 +81,7 @@ const usageBody = fc.record({
       {
         model: fc.constantFrom(...MODELS),
         cause: fc.constantFrom('chat', 'task', 'api'),
-        router: fc.constantFrom('attic', 'cellar', 'nobody'),
+        router: fc.constantFrom('attic', 'cellar', 'unknown'),
         task: fc.constantFrom('title_generation', 'of its own'),
       },
       { requiredKeys: ['model', 'cause'] },
@@ -108,7 +108,7 @@ function placesOf(value: unknown, at: Place = []): Place[] {
   return [at, ...inside.flatMap(([key, inner]) => placesOf(inner, [...at, key]))];
 }
 
-/** The same value with another one at a place; beside it, when `beside` names a key. */
+/** The value with another one at a place. */
 function withAt(value: unknown, [key, ...rest]: Place, other: unknown): unknown {
   if (key === undefined || typeof value !== 'object' || value === null) return other;
   if (Array.isArray(value))
@@ -175,7 +175,7 @@ function spliced(bytes: Buffer, at: number, what: string): Buffer {
   return Buffer.concat([bytes.subarray(0, at), Buffer.from(what), bytes.subarray(at)]);
 }
 
-/** The bytes of a body: mostly JSON that somebody changed, sometimes changed once more as bytes, or noise. */
+/** The bytes of a body: mostly changed JSON, sometimes changed again as bytes, or noise. */
 function bodyOf(base: fc.Arbitrary<unknown>): fc.Arbitrary<Buffer> {
   const written = fc.oneof({ weight: 2, arbitrary: base }, { weight: 3, arbitrary: changed(base) });
   const bytes = written.map((value) => Buffer.from(JSON.stringify(value) ?? ''));
@@ -218,7 +218,7 @@ const queryValue = fc.oneof(
     'default',
     'loaded',
     '',
-    'nobody',
+    'unknown',
     '%',
     '%ff',
     '%00',
@@ -250,7 +250,7 @@ const reading: fc.Arbitrary<Sent> = fc.oneof(
       fc.oneof(query, fc.constantFrom('?router=attic', '?router=cellar&model=qwen')),
     )
     .map(([path, asked]) => ({ method: 'GET', path: `${path}${asked}` })),
-  // Whatever is held, one that is loaded passes.
+  // A loaded model passes any hold.
   fc.constantFrom('attic', 'cellar').map((router) => ({
     method: 'GET',
     path: `/api/v1/gate?router=${router}&model=qwen`,

@@ -110,7 +110,7 @@ const PAGE = {
     ),
   },
   '/style.css': {
-    get: read('style', 'page', 'Style sheet of the page.', ok('The style sheet.', content('text/css'))),
+    get: read('style', 'page', 'CSS of the page.', ok('The CSS.', content('text/css'))),
   },
   '/page.js': {
     get: read('script', 'page', 'Script of the page.', ok('The script.', content('text/javascript'))),

@@ -4,7 +4,7 @@ const MODELS_DARK = ['#6ea3ff', '#3fc79f', '#b794ff', '#f2935a', '#55c5e6', '#ee
 const variables = (colours: readonly string[]) => colours.map((colour, i) => `--m${i}: ${colour};`).join(' ');
 const fills = MODELS_LIGHT.map((_, i) => `.m${i} { fill: var(--m${i}); }`).join('\n');
 
-/** The page's style sheet: light and dark, from 320 px on, contrast of text at least 4.5 : 1. */
+/** The CSS of the page: light and dark, from 320 px, contrast of text at least 4.5 : 1. */
 export const STYLE = `:root { color-scheme: light dark; --line: #d8dce2; --soft: #57606a; --ground: #f6f7f9; --card: #fff;
   --ink: #1f2328; --track: #e4e8ed; --unowned: #8a939e; --press: #eef1f5;
   --green: #0a6b2d; --blue: #0550ae; --violet: #6639ba; --amber: #7d4e00; --red: #b3141d; --grey: #57606a;
@@ -38,6 +38,7 @@ th:last-child, td:last-child { padding-right: 0; }
 td:is([data-label=Models], [data-label=Note]) { overflow-wrap: anywhere; }
 td:is([data-label=For], [data-label="GPU memory"], [data-label=Resident]), .whole { white-space: nowrap; }
 td.act { text-align: right; }
+td[data-label="In memory"] .badge { white-space: normal; overflow-wrap: anywhere; }
 .badge { display: inline-block; border: 1px solid currentColor; border-radius: 1rem; padding: 0 .55rem;
   font-size: .8rem; font-weight: 500; white-space: nowrap; color: var(--grey); }
 header p.up, .badge.up, .badge.loaded, .badge.success, .badge.unloaded:is(li *) { color: var(--green); }

@@ -16,7 +16,7 @@ const REPORT = { model: 'qwen', cause: 'chat' };
 
 interface Act {
   route: string;
-  /** What it is told; absent: it takes no body. */
+  /** Its body; absent: it takes none. */
   body?: object;
   /** The same about one router, where `routers` does not say which. */
   limited?: object;
@@ -56,7 +56,7 @@ async function aService(access: Access) {
     { auth: access.auth, reload, log, lifecycleMetrics: { reported: () => (reports += 1) } },
     { requestTimeoutMs: 300 },
   );
-  const hold = { router: 'cellar', reason: 'training', by: 'somebody', enforce: false };
+  const hold = { router: 'cellar', reason: 'training', by: 'alice', enforce: false };
   return {
     ...{ app, access, log: () => logged },
     /** As it is before each attempt: everything is loaded, one router is held, wrong credentials are forgotten. */
@@ -107,7 +107,7 @@ interface Written {
   body: string;
 }
 
-/** The act as somebody sends it who may: with a token where there are any. */
+/** A permitted request, with a token where tokens are configured. */
 function rightly({ route, body }: Act, token: string | undefined): Written {
   const [method = '', target = ''] = route.split(' ');
   const text = body === undefined ? '' : JSON.stringify(body);
@@ -152,7 +152,7 @@ const all =
   (written) =>
     tricks.reduce((sofar, trick) => trick(sofar), written);
 const token = (value: string) => withHeader('Authorization', `Bearer ${value}`);
-const nobody = withoutHeader('Authorization');
+const withoutToken = withoutHeader('Authorization');
 const patched: Trick = (written) => ({ ...written, method: 'PATCH' });
 
 function textOf({ method, target, version, headers, body }: Written): string {
@@ -160,7 +160,7 @@ function textOf({ method, target, version, headers, body }: Written): string {
   return [`${method} ${target} ${version}`, ...lines, '', body].join('\r\n');
 }
 
-/** Another request, by somebody who may, hidden in a body. */
+/** A permitted request hidden in a body. */
 const HIDDEN = textOf(rightly({ route: 'POST /-/reload' }, SECRET));
 
 type Row = [
@@ -168,14 +168,14 @@ type Row = [
   trick: Trick,
   /** NaN: the connection ends without an answer. */
   status: number,
-  /** What is told of it; absent: it is no question of who may, and nobody is told. */
+  /** The reported reason; absent: it is not about permission, and nothing is reported. */
   why?: RegExp | undefined,
   only?: (act: Act) => boolean,
 ];
 
 const takesBody = ({ body }: Act) => body !== undefined;
 
-/** What nobody may, whatever is configured and whoever it is. */
+/** Refused with any configuration and any credentials. */
 const NEVER: Row[] = [
   ['from a page of another site', withHeader('Origin', 'https://evil.example'), 403, /other sites/],
   ['from a page without an origin', withHeader('Origin', 'null'), 403, /other sites/],
@@ -208,7 +208,7 @@ const NEVER: Row[] = [
   ['with the promise of two megabytes', withBody('{', 2 ** 21), 413, undefined, takesBody],
   ['with a body that does not come', withBody('{', 100), 408, undefined, takesBody],
   [
-    'with a body that nobody reads',
+    'with a body where none is taken',
     withBody('{}'),
     400,
     undefined,
@@ -259,22 +259,27 @@ const NEVER: Row[] = [
   ['without Host', withoutHeader('Host'), 400],
 ];
 
-/** What somebody without a right token may not, where there are tokens. */
+/** Refused without a sufficient token where tokens are configured. */
 const LOCKED: Row[] = [
-  ['without a token', nobody, 401, /no credentials/],
+  ['without a token', withoutToken, 401, /no credentials/],
   [
     'without one in 10,000 bytes of headers',
-    all(nobody, withHeader('X-Long', 'x'.repeat(10_000))),
+    all(withoutToken, withHeader('X-Long', 'x'.repeat(10_000))),
     401,
     /no cred/,
   ],
   ['with a wrong token', token('token-of-nobody-0123'), 401, /unknown token/],
   ['with half a token', token(SECRET.slice(0, -1)), 401, /unknown token/],
   ['with a token of 10,000 bytes', token('x'.repeat(10_000)), 401, /unknown token/],
-  ['with a token as a cookie', all(nobody, withHeader('Cookie', `token=${SECRET}`)), 401, /no credentials/],
+  [
+    'with a token as a cookie',
+    all(withoutToken, withHeader('Cookie', `token=${SECRET}`)),
+    401,
+    /no credentials/,
+  ],
   [
     'with a token in a header of its own',
-    all(nobody, withHeader('X-Api-Key', SECRET)),
+    all(withoutToken, withHeader('X-Api-Key', SECRET)),
     401,
     /no credentials/,
   ],
@@ -282,7 +287,7 @@ const LOCKED: Row[] = [
   [
     'by another name of the path',
     all(
-      nobody,
+      withoutToken,
       to((path) => `${path.toUpperCase()}/`),
     ),
     401,
@@ -291,14 +296,14 @@ const LOCKED: Row[] = [
   [
     'at another host',
     all(
-      nobody,
+      withoutToken,
       to((path) => `http://localhost${path}`),
     ),
     401,
     /no credentials/,
   ],
-  ['in HTTP/1.0', (written) => nobody({ ...written, version: 'HTTP/1.0' }), 401, /no credentials/],
-  ['with a request in its body', all(withBody(HIDDEN), nobody), 401, /no credentials/],
+  ['in HTTP/1.0', (written) => withoutToken({ ...written, version: 'HTTP/1.0' }), 401, /no credentials/],
+  ['with a request in its body', all(withBody(HIDDEN), withoutToken), 401, /no credentials/],
   [
     'on more routers than its token is for',
     token('token-of-limited-0123'),
@@ -312,7 +317,7 @@ const LOCKED: Row[] = [
   ],
 ];
 
-/** What somebody may not who is not on this machine, where there are no tokens. */
+/** Refused to callers that are not on this machine where no tokens are configured. */
 const OPEN: Row[] = [
   ['by a name that was rebound', withHeader('Host', 'evil.example'), 403, /not evil.example/],
   [
@@ -377,7 +382,7 @@ it.each(ACTS)('$route takes no request for its body, nor a body for a request', 
   begin();
   const before = operationMetrics();
   const refused = textOf(
-    all(withBody(HIDDEN), nobody, withHeader('Connection', 'keep-alive'))(rightly(act, SECRET)),
+    all(withBody(HIDDEN), withoutToken, withHeader('Connection', 'keep-alive'))(rightly(act, SECRET)),
   );
   const next = textOf({ ...rightly({ route: 'GET /-/healthy' }, undefined) });
   const { text } = await sendRaw(app.port, `${refused}${next}`);
@@ -386,7 +391,7 @@ it.each(ACTS)('$route takes no request for its body, nor a body for a request', 
 });
 
 describe('a token that may only ask', () => {
-  it.each(ACTS.slice(0, 5))('is told by $route what would happen', async (act) => {
+  it.each(ACTS.slice(0, 5))('gets from $route what would happen', async (act) => {
     const { begin, operationMetrics, app, access } = locked;
     begin();
     const before = operationMetrics();
@@ -418,7 +423,7 @@ it.each(ACTS.filter(({ body }) => body !== undefined))(
   },
 );
 
-it('every route that is not read is in this table', () => {
+it('this table has every route that writes', () => {
   const acting = routesOf(open.app.parts)
     .filter(({ permission }) => permission !== 'read')
     .map(({ method, path }) => `${method} ${path}`);

@@ -4,7 +4,7 @@ import { type Comparer, createComparer, createPasswords } from '../../../src/htt
 import { Secret } from '../../../src/lib/secret.ts';
 import { settled } from '../../support/stepped-clock.ts';
 
-/** Hashes are `hash of PASSWORD`, and a comparison takes until it is told to end. */
+/** Hashes are `hash of PASSWORD`; a comparison takes until the test ends it. */
 function aComparer() {
   const open: (() => void)[] = [];
   let asked = 0;
@@ -34,7 +34,7 @@ describe('passwords', () => {
     ['alice', 'a', 'right'],
     ['bob', 'b', 'right'],
     ['alice', 'b', 'wrong'],
-    ['nobody', 'a', 'wrong'],
+    ['unknown', 'a', 'wrong'],
     ['__proto__', 'a', 'wrong'],
   ])('of %s: %s is %s, after one comparison', async (user, password, outcome) => {
     const { comparer, finish, asked } = aComparer();
@@ -98,7 +98,7 @@ describe('the thread', () => {
   let comparer: Comparer;
   afterEach(() => comparer.close());
 
-  it('compares with bcrypt, whoever made the hash, and leaves the event loop free', async () => {
+  it('compares with bcrypt hashes of other programs, without blocking the event loop', async () => {
     comparer = createComparer();
     // Made by crypt(3).
     const made = '$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a';

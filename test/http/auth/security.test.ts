@@ -105,7 +105,7 @@ describe('a reload without tokens and users', () => {
     ]);
   });
 
-  it('does not mind credentials that nobody asked for', async () => {
+  it('ignores credentials', async () => {
     expect((await theApp(anAccess()).post('/-/reload').set(bearer('operator'))).status).toBe(200);
   });
 });
@@ -259,7 +259,7 @@ it('a header value that Node refuses is answered by 500, and the process survive
   expect(logged).toContain('Invalid character in header content');
 });
 
-it('its rate limit is for all callers together; Alertmanager never hears 429', async () => {
+it('its rate limit is for all callers together; Alertmanager gets 503 in place of 429', async () => {
   const access = anAccess([], aWebConfig([], { rateLimit: { intervalMs: 1000, burst: 2 } }));
   const app = theApp(access);
   const get = async (path = '/metrics') => (await app.get(path)).status;
@@ -288,14 +288,14 @@ describe('too many wrong credentials', () => {
     expect((await reload(app, WRONG)).status).toBe(401);
   });
 
-  it('let nobody guess on: a right password is not even compared', async () => {
+  it('stop guessing: not even a right password is compared', async () => {
     const app = theApp(anAccess([], aWebConfig(['alice'])));
     expect((await app.get('/metrics').set(basic('alice'))).status).toBe(200);
     for (let i = 0; i < 10; i++) await app.get('/metrics').set(basic('alice', `guess ${i}`));
     expect((await app.get('/metrics').set(basic('alice'))).status).toBe(429);
   });
 
-  it('are a 401 to whoever must never hear 429', async () => {
+  it('are answered by 401 on paths that never get 429', async () => {
     const app = anAct(anAccess(tokens()), { never429: true });
     for (let i = 0; i < 12; i++) {
       const { status, headers } = await app.post('/act').set(WRONG);
@@ -322,7 +322,7 @@ describe('a route that acts', () => {
     expect((await act(headers)).body.permit).toMatchObject(permit);
   });
 
-  it('knows the permit of somebody on this machine', async () => {
+  it('knows the permit of a caller on this machine', async () => {
     const { body } = await anAct(anAccess()).post('/act').set('Host', 'localhost');
     expect(body).toEqual({
       permit: {
