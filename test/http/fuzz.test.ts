@@ -98,6 +98,7 @@ it('every route accepted and refused some requests', () => {
     'GET /api/v1/gate',
     'GET /api/v1/hold',
     'GET /api/v1/models',
+    'GET /api/v1/operations',
     'POST /-/reload',
     'POST /api/v1/alertmanager',
     'POST /api/v1/unload',

@@ -3,11 +3,8 @@ import type { Json } from './schemas.ts';
 
 /** Every route by path and method; `telemetryPaths` are the configured ones. */
 export function pathsOf(telemetryPaths: readonly string[]): Json {
-  const metrics = telemetryPaths.map((path, index) => [
-    path,
-    { get: index === 0 ? METRICS : ENGINE_METRICS },
-  ]);
-  return { ...Object.fromEntries(metrics), ...PAGE, ...STATE, ...UNLOAD, ...HOLD, ...SERVICE };
+  const metrics = telemetryPaths.map((path, index) => [path, index === 0 ? METRICS : ENGINE_METRICS]);
+  return { ...Object.fromEntries(metrics), ...READS, ...WRITES };
 }
 
 // Content
@@ -17,7 +14,6 @@ const content = (type: string, schema: Json = { type: 'string' }) => ({ content:
 const json = (schema: Json) => content('application/json', schema);
 const listOf = (name: string, of: string) =>
   json({ type: 'object', properties: { [name]: { type: 'array', items: ref(of) } }, required: [name] });
-const ok = (description: string, of: Json): Json => ({ description, ...of });
 const problemOf = (description: string) => ({
   description,
   ...content('application/problem+json', ref('Problem')),
@@ -67,114 +63,105 @@ const REFUSALS = {
 const WRITE_REFUSALS = { ...REFUSALS, '403': response('Forbidden') };
 const BODY_REFUSALS = { ...WRITE_REFUSALS, '413': response('TooLarge'), '415': response('NoJson') };
 
-// Routes
+// Reads
 
-function read(
-  operationId: string,
-  tag: string,
-  summary: string,
-  answer: Json,
-  { responses = {}, ...more }: { responses?: Json; parameters?: Json[] } = {},
-): Json {
-  return {
-    operationId,
-    summary,
-    tags: [tag],
-    ...more,
-    responses: { '200': answer, ...REFUSALS, ...responses },
-  };
+interface Extra {
+  responses?: Json;
+  parameters?: Json[];
 }
 
-const SAMPLES = ok('All samples at this moment.', {
-  content: { ...content('text/plain').content, ...content('application/openmetrics-text').content },
-});
-const METRICS = read(
-  'metrics',
-  'metrics',
-  'Metrics for Prometheus, in the format that Accept prefers.',
-  SAMPLES,
-);
-const ENGINE_METRICS = read('engineMetrics', 'metrics', 'Metrics of the models themselves.', SAMPLES);
+function read(tag: string, operationId: string, summary: string, answer: Json, more: Extra = {}): Json {
+  const responses = { '200': { description: 'OK', ...answer }, ...REFUSALS, ...more.responses };
+  return { get: { operationId, summary, tags: [tag], ...more, responses } };
+}
 
-const PAGE = {
-  '/': {
-    get: read(
-      'page',
-      'page',
-      'Web page with all routers and models.',
-      ok('The page.', content('text/html')),
-      {
-        parameters: [query('router', { type: 'string' }, 'Only this router.')],
-        responses: { '304': { description: 'The page is the one in If-None-Match.' }, ...NO_ROUTER },
-      },
-    ),
-  },
-  '/style.css': {
-    get: read('style', 'page', 'CSS of the page.', ok('The CSS.', content('text/css'))),
-  },
-  '/page.js': {
-    get: read('script', 'page', 'Script of the page.', ok('The script.', content('text/javascript'))),
-  },
-};
+const html = content('text/html');
+const plain = content('text/plain');
+const samples = { content: { ...plain.content, ...content('application/openmetrics-text').content } };
+const METRICS = read('metrics', 'metrics', 'Metrics for Prometheus, as Accept prefers.', samples);
+const ENGINE_METRICS = read('metrics', 'engineMetrics', 'Metrics of the models themselves.', samples);
 
-const STATE = {
-  '/api/v1/routers': {
-    get: read(
-      'listRouters',
-      'state',
-      'List routers with their state.',
-      ok('All routers.', listOf('routers', 'Router')),
-    ),
-  },
-  '/api/v1/models': {
-    get: read(
-      'listModels',
-      'state',
-      'List models with their state.',
-      ok('The models.', listOf('models', 'Model')),
-      {
-        parameters: [
-          query('router', { type: 'string' }, 'Only models of this router.'),
-          query('status', { enum: STATUSES }, 'Only models with this status.'),
-        ],
+const READS = {
+  '/': read('page', 'page', 'Web page with all routers and models.', html, {
+    parameters: [query('router', { type: 'string' }, 'Only this router.')],
+    responses: { '304': { description: 'The page is the one in If-None-Match.' }, ...NO_ROUTER },
+  }),
+  '/style.css': read('page', 'style', 'CSS of the page.', content('text/css')),
+  '/page.js': read('page', 'script', 'Script of the page.', content('text/javascript')),
+  '/api/v1/routers': read('state', 'listRouters', 'List routers.', listOf('routers', 'Router')),
+  '/api/v1/models': read('state', 'listModels', 'List models.', listOf('models', 'Model'), {
+    parameters: [
+      query('router', { type: 'string' }, 'Only models of this router.'),
+      query('status', { enum: STATUSES }, 'Only models with this status.'),
+    ],
+  }),
+  '/api/v1/events': read(
+    'state',
+    'followEvents',
+    'Stream every transition from now on as server-sent events.',
+    content('text/event-stream'),
+    { responses: { '503': problemOf('Too many event streams, or the service is shutting down.') } },
+  ),
+  '/api/v1/operations': read(
+    'unload',
+    'listOperations',
+    'List running operations and the last hundred that finished, the newest first.',
+    listOf('operations', 'Operation'),
+    {
+      parameters: [
+        query('limit', { type: 'integer', minimum: 1 }, 'Return at most this number. Default: all.'),
+        query('before', { type: 'string', minLength: 1 }, 'Return the operations after this id in the list.'),
+      ],
+      responses: { '404': problemOf('The operation in before is not in the list.') },
+    },
+  ),
+  '/api/v1/operations/{id}': read('unload', 'getOperation', 'Get an operation.', json(ref('Operation')), {
+    parameters: [ID],
+    responses: { '404': problemOf('No running operation and none of the last hundred has this id.') },
+  }),
+  '/api/v1/gate': {
+    get: {
+      operationId: 'askGate',
+      summary: 'Whether a reverse proxy or filter may pass a request to a router now.',
+      tags: ['hold'],
+      parameters: [
+        query('router', { type: 'string' }, 'The name of a router. May be left out when there is only one.'),
+        query('model', { type: 'string' }, 'A loaded model passes during a hold: it needs no more memory.'),
+      ],
+      responses: {
+        '204': { description: 'Pass the request.' },
+        ...REFUSALS,
+        ...NO_ROUTER,
+        '503': { ...problemOf('The memory of the router is held.'), headers: RETRY_AFTER },
       },
-    ),
-  },
-  '/api/v1/events': {
-    get: read(
-      'followEvents',
-      'state',
-      'Stream every transition from now on as server-sent events.',
-      ok('The stream.', content('text/event-stream')),
-      { responses: { '503': problemOf('Too many event streams, or the service is shutting down.') } },
-    ),
-  },
-  '/api/v1/usage': {
-    post: {
-      operationId: 'reportUsage',
-      summary: 'Report which model a client is about to request, so that reloads have a cause.',
-      tags: ['state'],
-      requestBody: { required: true, ...json(ref('UsageReports')) },
-      responses: { '200': ok('Accepted and ignored reports.', json(ref('UsageAnswer'))), ...BODY_REFUSALS },
     },
   },
+  '/api/v1/openapi.json': read('service', 'openapi', 'This document.', json({ type: 'object' })),
+  '/-/healthy': read(
+    'service',
+    'healthy',
+    'Liveness: the process answers, in any state of its routers.',
+    plain,
+  ),
+  '/-/ready': read('service', 'ready', 'Readiness: every router has been listed once.', plain, {
+    responses: { '503': problemOf('Starting or shutting down.') },
+  }),
 };
+
+// Writes
+
+function write(tag: string, operationId: string, summary: string, body: Json | undefined, responses: Json) {
+  const refusals = body === undefined ? WRITE_REFUSALS : BODY_REFUSALS;
+  const requestBody = body && { required: true, ...json(body) };
+  return { operationId, summary, tags: [tag], requestBody, responses: { ...refusals, ...responses } };
+}
 
 const reported = (description: string) => ({ description, headers: LOCATION, ...json(ref('Operation')) });
 
-const unload = (operationId: string, summary: string, body: string) => ({
-  operationId,
-  summary,
-  description:
-    'Unloads on all routers, and all models of a router, at the same time. A model counts as unloaded when the router ' +
-    'has confirmed that it is gone. A request that a running operation already covers joins that operation. ' +
-    'Operations continue when the client disconnects.',
-  tags: ['unload'],
-  requestBody: { required: body === 'UnloadRequest', ...json(ref(body)) },
-  responses: {
+function unload(operationId: string, summary: string, body: string) {
+  const responses = {
     '200': reported('Finished: see the report.'),
     '202': reported('In progress.'),
-    ...BODY_REFUSALS,
     '404': problemOf('No router or model has this name. Nothing was unloaded.'),
     '409': problemOf('until_ratio needs measured GPU memory, and none is measured. Nothing was unloaded.'),
     '502': reported('No model could be unloaded: see the report.'),
@@ -183,8 +170,16 @@ const unload = (operationId: string, summary: string, body: string) => ({
       headers: { ...RETRY_AFTER, ...LOCATION },
       content: { ...json(ref('Operation')).content, ...problemOf('').content },
     },
-  },
-});
+  };
+  return {
+    ...write('unload', operationId, summary, ref(body), responses),
+    description:
+      'Unloads on all routers, and all models of a router, at the same time. A model counts as unloaded when the ' +
+      'router has confirmed that it is gone. A request that a running operation already covers joins that ' +
+      'operation. Operations continue when the client disconnects.',
+    requestBody: { required: body === 'UnloadRequest', ...json(ref(body)) },
+  };
+}
 
 /** Read loosely: malformed alerts are left out, and the answer says so. */
 const NOTIFICATION = {
@@ -204,22 +199,22 @@ const NOTIFICATION = {
   ],
 };
 
-const { '429': _, ...NOTIFICATION_REFUSALS } = BODY_REFUSALS;
-
-const notification = (operationId: string) => ({
-  operationId,
-  summary: "Alertmanager's webhook, version 4: firing alerts that match alerts.matchers start an unload.",
-  tags: ['unload'],
-  requestBody: { required: true, ...json(NOTIFICATION) },
-  responses: {
-    '200': ok('Finished, nothing to do, or refused: see the reason.', json(ref('AlertReport'))),
-    '202': ok('In progress.', json(ref('AlertReport'))),
-    ...NOTIFICATION_REFUSALS,
+function notification(operationId: string) {
+  const summary =
+    "Alertmanager's webhook, version 4: firing alerts that match alerts.matchers start an unload.";
+  const report = json(ref('AlertReport'));
+  const { responses, ...rest } = write('unload', operationId, summary, NOTIFICATION, {
+    '200': { description: 'Finished, nothing to do, or refused: see the reason.', ...report },
+    '202': { description: 'In progress.', ...report },
     '503': problemOf('A router could not be reached or refused. Send the notification again.'),
-  },
-});
+  });
+  const { '429': _, ...answers } = responses;
+  return { ...rest, responses: answers };
+}
 
-const UNLOAD = {
+const released = { description: 'The released holds.', ...listOf('released', 'Hold') };
+
+const WRITES = {
   '/api/v1/unload': { post: unload('unload', 'Unload the named models.', 'UnloadRequest') },
   '/api/v1/unload-all': {
     post: unload('unloadAll', 'Unload all models in memory, or those that match.', 'UnloadAllRequest'),
@@ -227,118 +222,36 @@ const UNLOAD = {
   '/unload-all': { post: unload('unloadAllAlias', 'Alias of /api/v1/unload-all.', 'UnloadAllRequest') },
   '/api/v1/alertmanager': { post: notification('alertmanager') },
   '/webhook/alertmanager': { post: notification('alertmanagerAlias') },
-  '/api/v1/operations': {
-    get: read(
-      'listOperations',
-      'unload',
-      'List running operations and the last hundred that finished, the newest first.',
-      ok('The operations.', listOf('operations', 'Operation')),
-      {
-        parameters: [
-          query('limit', { type: 'integer', minimum: 1 }, 'Return at most this number. Default: all.'),
-          query(
-            'before',
-            { type: 'string', minLength: 1 },
-            'Return the operations after this id in the list.',
-          ),
-        ],
-        responses: { '404': problemOf('The operation in before is not in the list.') },
-      },
+  '/api/v1/usage': {
+    post: write(
+      'state',
+      'reportUsage',
+      'Report which model a client is about to request, so that reloads have a cause.',
+      ref('UsageReports'),
+      { '200': { description: 'Accepted and ignored reports.', ...json(ref('UsageAnswer')) } },
     ),
   },
-  '/api/v1/operations/{id}': {
-    get: read(
-      'getOperation',
-      'unload',
-      'Get an operation, running or finished.',
-      ok('The operation.', json(ref('Operation'))),
-      {
-        parameters: [ID],
-        responses: { '404': problemOf('No running operation and none of the last hundred has this id.') },
-      },
-    ),
-  },
-};
-
-const HOLD = {
   '/api/v1/hold': {
-    get: read('listHolds', 'hold', 'List active holds.', ok('The holds.', listOf('holds', 'Hold')), {
+    ...read('hold', 'listHolds', 'List active holds.', listOf('holds', 'Hold'), {
       parameters: [ROUTER_NAME],
       responses: NO_ROUTER,
     }),
-    put: {
-      operationId: 'placeHold',
-      summary: 'Keep the memory of routers free for some time.',
-      tags: ['hold'],
-      requestBody: { required: true, ...json(ref('HoldRequest')) },
-      responses: {
-        '200': ok('The active holds of these routers.', listOf('holds', 'Hold')),
-        ...BODY_REFUSALS,
-        ...NO_ROUTER,
-      },
-    },
+    put: write('hold', 'placeHold', 'Keep the memory of routers free for some time.', ref('HoldRequest'), {
+      '200': { description: 'The active holds of these routers.', ...listOf('holds', 'Hold') },
+      ...NO_ROUTER,
+    }),
     delete: {
-      operationId: 'releaseHold',
-      summary: 'Release the hold on a router, or all holds.',
-      tags: ['hold'],
+      ...write('hold', 'releaseHold', 'Release the hold on a router, or all holds.', undefined, {
+        '200': released,
+        ...NO_ROUTER,
+      }),
       parameters: [ROUTER_NAME],
-      responses: {
-        '200': ok('The released holds.', listOf('released', 'Hold')),
-        ...WRITE_REFUSALS,
-        ...NO_ROUTER,
-      },
     },
-  },
-  '/api/v1/gate': {
-    get: {
-      operationId: 'askGate',
-      summary: 'Whether a reverse proxy or filter may pass a request to a router now.',
-      tags: ['hold'],
-      parameters: [
-        query('router', { type: 'string' }, 'The name of a router. May be left out when there is only one.'),
-        query('model', { type: 'string' }, 'A loaded model passes during a hold: it needs no more memory.'),
-      ],
-      responses: {
-        '204': { description: 'Pass the request.' },
-        ...REFUSALS,
-        ...NO_ROUTER,
-        '503': { ...problemOf('The memory of the router is held.'), headers: RETRY_AFTER },
-      },
-    },
-  },
-};
-
-const SERVICE = {
-  '/api/v1/openapi.json': {
-    get: read('openapi', 'service', 'This document.', ok('OpenAPI 3.1.', json({ type: 'object' }))),
-  },
-  '/-/healthy': {
-    get: read(
-      'healthy',
-      'service',
-      'Liveness: the process answers, in any state of its routers.',
-      ok('Healthy.', content('text/plain')),
-    ),
-  },
-  '/-/ready': {
-    get: read(
-      'ready',
-      'service',
-      'Readiness: every router has been listed once.',
-      ok('Ready.', content('text/plain')),
-      { responses: { '503': problemOf('Starting or shutting down.') } },
-    ),
   },
   '/-/reload': {
-    post: {
-      operationId: 'reload',
-      summary: 'Reload the configuration.',
-      tags: ['service'],
-      responses: {
-        '200': ok('Reloaded.', content('text/plain')),
-        ...WRITE_REFUSALS,
-        '413': BODY_REFUSALS['413'],
-      },
-    },
+    post: write('service', 'reload', 'Reload the configuration.', undefined, {
+      '200': { description: 'Reloaded.', ...plain },
+      '413': BODY_REFUSALS['413'],
+    }),
   },
 };
