@@ -27,7 +27,7 @@ export function createAccess(
   log: Logger,
 ): Access {
   const file = config.current.web.config_file;
-  const source = file === '' ? undefined : createWebSource(file, { now, onReload: onReread });
+  const source = file === '' ? undefined : createWebSource(file, { now, onReload });
   const web = source && (() => source.current());
   const started = web?.();
   if (started) log.info('web configuration loaded', { file, ...summaryOf(started) });
@@ -44,7 +44,7 @@ export function createAccess(
     tls: () => (tls = web().tls ?? (tls as WebTls)),
   };
 
-  function onReread(fault: Error | undefined): void {
+  function onReload(fault: Error | undefined): void {
     if (fault !== undefined) {
       log.error('web configuration reload failed; keeping the previous one', { error: fault.message });
       return;
