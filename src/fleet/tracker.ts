@@ -117,7 +117,7 @@ async function keepFollowing(tracking: Tracking): Promise<void> {
       streamTried.ring();
       if (tracking.hasListed) nextListing.ring();
     };
-    const end = await feed.follow(tracking.stream.signal, opened, (event) => hear(tracking, event));
+    const end = await feed.follow(tracking.stream.signal, opened, (event) => handleEvent(tracking, event));
     if (ending.signal.aborted) return;
     setStream(store, router, end.kind === 'unsupported' ? 'unsupported' : 'connecting');
     streamTried.ring();
@@ -135,7 +135,7 @@ async function keepFollowing(tracking: Tracking): Promise<void> {
   }
 }
 
-function hear({ store, router, notice, newer, nextListing }: Tracking, event: RouterEvent): void {
+function handleEvent({ store, router, notice, newer, nextListing }: Tracking, event: RouterEvent): void {
   notice({ router: router.name, at: store.clock.now(), kind: 'event', event: event.name });
   if (event.kind === 'status') newer.add(event.model);
   if (event.kind === 'list_changed') nextListing.ring();

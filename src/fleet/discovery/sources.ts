@@ -16,7 +16,7 @@ export interface Lookup {
   readonly faults: readonly string[];
 }
 
-type SourceResult = Result<readonly DiscoveryTarget[], string>;
+type TargetsResult = Result<readonly DiscoveryTarget[], string>;
 
 const MAX_FILE_BYTES = 1024 * 1024;
 
@@ -30,7 +30,7 @@ export async function lookUp(
   const unlisted = listings.flatMap((listing) => (listing.ok ? [] : [listing.fault]));
   if (unlisted.length > 0) return limited(config, known, unlisted);
   const files = listings.flatMap((listing) => (listing.ok ? listing.value : []));
-  const results = new Map<string, SourceResult>(
+  const results = new Map<string, TargetsResult>(
     await Promise.all([
       ...files.map(async (file) => [file, await readTargets(file, config)] as const),
       ...config.dns.map(async (name) => [name, await resolveTargets(name, config, resolver)] as const),
@@ -65,7 +65,7 @@ async function filesOf(path: string): Promise<Result<string[], string>> {
   }
 }
 
-async function readTargets(file: string, config: DiscoveryConfig): Promise<SourceResult> {
+async function readTargets(file: string, config: DiscoveryConfig): Promise<TargetsResult> {
   try {
     const { size } = await stat(file);
     if (size > MAX_FILE_BYTES) return failed(`${file} is larger than 1 MiB: name the right file`);
@@ -80,7 +80,7 @@ async function resolveTargets(
   name: string,
   config: DiscoveryConfig,
   resolver: NameResolver,
-): Promise<SourceResult> {
+): Promise<TargetsResult> {
   const addresses = await resolver.addresses(name);
   if (!addresses.ok) return addresses;
   const targets: DiscoveryTarget[] = [];
