@@ -86,7 +86,7 @@ function ask({ port }: Service, options: RequestOptions = {}) {
 const told = (message: string) => lines.filter((line) => line.includes(`msg="${message}"`));
 
 describe('the service with a web configuration file', () => {
-  it('serves HTTPS to its users, and takes new users and certificates as they are written', async () => {
+  it('serves HTTPS to its users, and uses changed users and certificates without a restart', async () => {
     writePair('server');
     writeFileSync(web, WITH_TLS + withUsers('alice'));
     configure('');
@@ -118,7 +118,7 @@ describe('the service with a web configuration file', () => {
     expect(more).toEqual([]);
   });
 
-  it('goes on with HTTPS when its TLS is taken away, until it is started again', async () => {
+  it('keeps HTTPS until a restart when TLS is removed from the file', async () => {
     writePair('server');
     writeFileSync(web, WITH_TLS);
     configure('');
@@ -130,7 +130,7 @@ describe('the service with a web configuration file', () => {
     expect(told('some changes need a restart')).toEqual([expect.stringContaining('tls_server_config')]);
   });
 
-  it('takes new tokens with a reload, and tells who was refused, some times a minute', async () => {
+  it('uses new tokens after a reload, and logs at most ten refusals a minute', async () => {
     writeFileSync(web, 'http_server_config: { headers: { X-Frame-Options: deny } }\n');
     writeFileSync(join(folder, 'token'), 'the-first-of-its-kind\n');
     configure('auth: { tokens: [{ name: operator, token_file: token }] }\n');
@@ -153,7 +153,7 @@ describe('the service with a web configuration file', () => {
     expect(lines.join('')).not.toContain('of-its-kind');
   });
 
-  it('does not start with one that cannot be used, and leaves nothing behind', async () => {
+  it('does not start with an invalid one', async () => {
     writeFileSync(web, 'basic_auth_user: {}\n');
     configure('');
     await expect(start()).rejects.toThrow(

@@ -90,7 +90,7 @@ describe('/metrics', () => {
     for (const { name, type } of read.families) expect(name.endsWith('_total')).toBe(type === 'counter');
   });
 
-  it('may be elsewhere', async () => {
+  it('may have another path', async () => {
     const scrape = async () => [Buffer.from('llama_router_up 1\n')];
     const app = anApp(undefined, { scrapes: new Map([['/llama/metrics', scrape]]) });
     expect((await app.get('/llama/metrics')).text).toContain('llama_router_up');
@@ -98,7 +98,7 @@ describe('/metrics', () => {
     expect((await app.get('/')).text).toContain('<a href="/llama/metrics">');
   });
 
-  it('that fails is a problem, and only the log knows why', async () => {
+  it('that fails is a 500, and only the log has the reason', async () => {
     const scrape = async () => Promise.reject(new Error('a bug of ours'));
     const { status, text } = await anApp(undefined, { scrapes: new Map([['/metrics', scrape]]) }).get(
       '/metrics',
@@ -152,7 +152,7 @@ describe.each(ROUTES)('%s', (path, method) => {
   }
 });
 
-describe('what is not there', () => {
+describe('an unknown path', () => {
   it.each([
     '/nothing',
     '/api',
@@ -171,14 +171,14 @@ describe('what is not there', () => {
 });
 
 describe('health', () => {
-  it('is fine when every router is down', async () => {
+  it('is ok when every router is down', async () => {
     const observed = anEmptyFleet();
     addRouter(observed.store, 'cellar', 'http://cellar').failed({ kind: 'unreachable', message: 'gone' });
     const { status, text } = await anApp(observed).get('/-/healthy');
     expect([status, text]).toEqual([200, 'llama-router-exporter is healthy.\n']);
   });
 
-  it('is readiness once every router was asked', async () => {
+  it('is ready once every router was listed', async () => {
     let ready = false;
     const app = anApp(undefined, { isReady: () => ready });
     const before = await app.get('/-/ready');
@@ -229,7 +229,7 @@ describe('a reload', () => {
 });
 
 describe('/api/v1/routers', () => {
-  it('shows what is observed of each', async () => {
+  it('shows the state of each', async () => {
     const { body, headers } = await anApp().get('/api/v1/routers');
     expect(headers['content-type']).toBe('application/json; charset=utf-8');
     expect(headers['cache-control']).toBe('no-store');
@@ -268,7 +268,7 @@ describe('/api/v1/routers', () => {
     });
   });
 
-  it('knows nothing before the first listing', async () => {
+  it('has only null and zero before the first listing', async () => {
     const observed = anEmptyFleet();
     addRouter(observed.store, 'r', 'http://r');
     const { body } = await anApp(observed).get('/api/v1/routers');
@@ -287,7 +287,7 @@ describe('/api/v1/models', () => {
       ({ router, id }: { router: string; id: string }) => `${router} ${id}`,
     );
 
-  it('shows what is observed of each', async () => {
+  it('shows the state of each', async () => {
     const { body } = await anApp().get('/api/v1/models');
     expect(body.models[0]).toEqual({
       router: 'gpu-box',
@@ -318,7 +318,7 @@ describe('/api/v1/models', () => {
     });
   });
 
-  it('may be of one router, in one status', async () => {
+  it('filters by router and status', async () => {
     expect(await idsOf('?router=attic')).toEqual(['attic solo']);
     expect(await idsOf('?status=sleeping')).toEqual(['gpu-box tiny']);
     expect(await idsOf('?status=loaded')).toEqual(['gpu-box qwen3-8b', 'attic solo', 'cellar lost']);
@@ -334,7 +334,7 @@ describe('/api/v1/models', () => {
     '?router=a&router=b',
     '?router[]=a',
     '?__proto__=x',
-  ])('does not guess what %s means', async (query) => {
+  ])('refuses the query %s', async (query) => {
     const { status, headers, text } = await anApp().get(`/api/v1/models${query}`);
     expect([status, headers['content-type']]).toEqual([400, 'application/problem+json; charset=utf-8']);
     expect(JSON.parse(text)).toMatchObject({ title: 'Bad query', status: 400 });

@@ -82,7 +82,7 @@ describe('/api/v1/hold', () => {
     expect(given.holds.all()).toEqual([]);
   });
 
-  it('enforces as the request says, else as the configuration does', async () => {
+  it('enforces as the request says, or by default as configured', async () => {
     const given = holding(undefined, { max: 3600, enforce: true });
     await put(given, { routers: ['gpu-box'], seconds: 60 });
     await put(given, { routers: ['attic'], seconds: 60, enforce: false });
@@ -188,7 +188,7 @@ describe('/api/v1/hold', () => {
 describe('/api/v1/gate', () => {
   const WHY = 'GPU memory of gpu-box is kept free until 22:24 UTC for training (requested by loopback).';
 
-  it('is open with nothing to say', async () => {
+  it('is open without a hold', async () => {
     const { status, text, headers } = await holding(['gpu-box']).http.get('/api/v1/gate');
     expect([status, text, headers['cache-control']]).toEqual([204, '', 'no-store']);
   });
@@ -235,7 +235,7 @@ describe('/api/v1/gate', () => {
     expect((await given.http.get(`/api/v1/gate?router=attic&${query}`)).status).toBe(204);
   });
 
-  it('does not take the word of a router that is down for what is in memory', async () => {
+  it('ignores the last known models of a router that is down', async () => {
     const given = holding(['gpu-box']);
     await put(given, { seconds: 600 });
     driven(given.store, 'gpu-box').failed({ kind: 'unreachable', message: 'gone' });
@@ -283,7 +283,7 @@ describe('/api/v1/gate', () => {
 });
 
 describe('the page', () => {
-  it('says until when memory is kept free, what for, and who asked', async () => {
+  it('shows end, reason and caller of a hold', async () => {
     const given = holding();
     await put(given, { routers: ['gpu-box'], seconds: 600, reason: 'a <b>old</b> run', enforce: true });
     const { text } = await given.http.get('/');

@@ -126,7 +126,7 @@ it('names paths of metrics as they are configured', () => {
   expect(configured).not.toHaveProperty('/metrics');
 });
 
-it('has one name for each operation, and no noise', () => {
+it('has unique operation ids and no redundant patterns', () => {
   const ids = OPERATIONS.map(({ operation }) => (operation as { operationId?: string }).operationId);
   expect(new Set(ids).size).toBe(OPERATIONS.length);
   expect(JSON.stringify(document)).not.toMatch(/"pattern":"\^\(\?:|"readOnly"/);
@@ -241,7 +241,7 @@ describe.each(['/api/v1/unload', '/api/v1/unload-all'])(
       return received;
     };
 
-    it('while it is under way, and where that can be watched', async () => {
+    it('while it is running, with the URL of the operation', async () => {
       app.turn('back');
       app.turn('busy');
       const { headers } = await expectStatus(202, unload({ wait: false }));
@@ -263,7 +263,7 @@ describe.each(['/api/v1/unload', '/api/v1/unload-all'])(
       app.turn('calm');
     });
 
-    it('when too much waits already', async () => {
+    it('when the queue is full', async () => {
       app.turn('back');
       app.turn('busy');
       for (let index = 1; index <= 9; index += 1) await unload({ hold_seconds: index, wait: false });
@@ -297,7 +297,7 @@ describe('docs/http-api.md', () => {
     expect(rows.sort()).toEqual(routes.sort());
   });
 
-  it('has a row for every key of what unloads', () => {
+  it('has a row for every key of an unload', () => {
     const [, section = ''] = text.split('\n## Unloading\n');
     const [table = ''] = section.split('\n## ');
     const rows = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, key]) => key);

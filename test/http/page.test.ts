@@ -242,7 +242,7 @@ describe('the page', () => {
     expect(text.split(`data-key="${key}"`)).toHaveLength(2);
   });
 
-  it('shows that there is nothing', async () => {
+  it('shows a router without models', async () => {
     const observed = anEmptyFleet();
     addRouter(observed.store, 'r', 'http://r');
     const { text } = await thePage(observed);

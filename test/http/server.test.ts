@@ -4,7 +4,7 @@ import { expect, it } from '@jest/globals';
 import { serve } from '../../src/http/server.ts';
 import { until } from '../support/until.ts';
 
-it('ends as soon as its last request has, also when the caller would keep the connection', async () => {
+it('closes when its last request ends, even with keep-alive connections', async () => {
   let finish: (() => void) | undefined;
   const server = await serve(
     (_: IncomingMessage, response: ServerResponse) => {

@@ -81,7 +81,7 @@ describe('HTTPS', () => {
     expect(server.served()).toBe(1);
   });
 
-  it('speaks the versions and ciphers that it may', async () => {
+  it('uses only the configured versions and ciphers', async () => {
     const ciphers = 'TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256';
     const { port } = await aServer(aTls({ maxVersion: 'TLSv1.2', ciphers, curves: 'secp384r1' }));
     expect((await ask(port)).protocol).toBe('TLSv1.2');
@@ -139,7 +139,7 @@ describe("a client's certificate", () => {
     },
   );
 
-  it('is asked for, and no more, as the file changes', async () => {
+  it('is requested or not as the file changes', async () => {
     const { settings, port } = await aServer(aTls());
     expect((await ask(port)).text).toBe('hello');
     settings.tls = aTls(rule(true, true, true));
@@ -150,7 +150,7 @@ describe("a client's certificate", () => {
     expect((await ask(port)).text).toBe('hello');
   });
 
-  it('is held against the rules of now, also by a client that resumes a session', async () => {
+  it('is checked by the current rules, also when a client resumes a session', async () => {
     const { settings, port } = await aServer(aTls(rule(true, true, true)));
     const sessions: Buffer[] = [];
     const socket = connect({ host: '127.0.0.1', port, ca: CA, ...CLIENT });

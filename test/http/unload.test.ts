@@ -91,7 +91,7 @@ describe.each(['/api/v1/unload-all', '/unload-all'])('POST %s', (path) => {
     expect(attic.ordered).toEqual([]);
   });
 
-  it('says so when there is nothing to do', async () => {
+  it('is a noop when nothing is loaded', async () => {
     const { post } = aService();
     await post(path);
     expect(await post(path)).toMatchObject({ status: 200, body: { outcome: 'noop' } });
@@ -99,7 +99,7 @@ describe.each(['/api/v1/unload-all', '/unload-all'])('POST %s', (path) => {
 });
 
 describe('an unload', () => {
-  it('that takes longer is answered in time, and can be watched to its end', async () => {
+  it('that takes longer is answered in time, and its report can be read until it ends', async () => {
     const { post, attic, http, clock } = aService();
     attic.doing.set('qwen', { kind: 'busy' });
     const { status, body, headers, afterMs } = await post('/api/v1/unload-all');
@@ -126,7 +126,7 @@ describe('an unload', () => {
     await clock.advance(1000);
   });
 
-  it('goes on when the caller hangs up', async () => {
+  it('continues when the client disconnects', async () => {
     const { all, attic, clock } = aService();
     attic.doing.set('qwen', { kind: 'busy' });
     const server = await serve(createApp(all), { host: '127.0.0.1', port: 0 });
@@ -280,7 +280,7 @@ describe('a request is refused, and nothing is unloaded,', () => {
     expect([attic.ordered, cellar.ordered, all.operations.list()]).toEqual([[], [], []]);
   });
 
-  it('for an operation that never was', async () => {
+  it('for an unknown operation', async () => {
     const { status, text } = await aService().http.get('/api/v1/operations/x');
     expect([status, JSON.parse(text).title]).toEqual([404, 'No such operation']);
   });
@@ -319,7 +319,7 @@ describe.each(['/api/v1/alertmanager', '/webhook/alertmanager'])('POST %s', (pat
     ]);
   });
 
-  it('answers in time when a model is busy, and the same again to who asks again', async () => {
+  it('answers in time when a model is busy, and joins the same operation when repeated', async () => {
     const { post, attic, clock } = aService();
     attic.doing.set('qwen', { kind: 'busy' });
     const first = await post(path, notify(pressure()));

@@ -33,14 +33,14 @@ export const aWebConfig = (users: string[] = [], more: Partial<WebConfig> = {}):
 export interface Access {
   auth: Auth;
   refusals: AuthRefusal[];
-  /** May be changed, as by a reload. */
+  /** The test may change them, as a reload does. */
   tokens: TokenConfig[];
   web: WebConfig | undefined;
-  /** Lets that much time pass for limits. */
+  /** Advances the clock of the limits. */
   advance(ms: number): void;
 }
 
-/** Who may act, with everything in the hands of the test. */
+/** Access control whose tokens, web configuration and clock the test controls. */
 export function anAccess(tokens: TokenConfig[] = [], web?: WebConfig): Access {
   let now = 1_700_000_000_000;
   const access: Access = {

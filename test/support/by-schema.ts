@@ -1,4 +1,4 @@
-/** A JSON Schema, as far as the document of the interface uses it. */
+/** The parts of JSON Schema that the OpenAPI document uses. */
 export interface Schema {
   type?: string;
   enum?: unknown[];
@@ -22,7 +22,7 @@ export interface Schema {
   examples?: unknown[];
 }
 
-/** Values by name for what a schema cannot know: what there is, and what is still to come. */
+/** Values by property for what a schema cannot express: existing names, future times. */
 export type Known = Record<string, unknown>;
 
 type Case = [name: string, value: Record<string, unknown>];
@@ -42,7 +42,7 @@ export function rightObjects(schema: Schema, known: Known): Case[] {
   ]);
 }
 
-/** Wrong values of an object's schema: each breaks one of its rules. */
+/** Invalid objects of a schema: each breaks one of its rules. */
 export function wrongObjects(schema: Schema, known: Known): Case[] {
   const [base = { name: '', value: {} }] = basesOf(schema, known);
   const rightOf = (key: string) => rightValues(key, schema.properties?.[key] ?? {}, known)[0];

@@ -1,13 +1,13 @@
 import { Agent, request } from 'node:http';
 
-/** A request as it is to be sent: no client mends it. */
+/** A request, sent as it is. */
 export interface Sent {
   method: string;
   path: string;
   /** Its Content-Type; absent: it has none. */
   type?: string | undefined;
   body?: Buffer;
-  /** The body goes out without telling its length. */
+  /** Sends the body without Content-Length. */
   chunked?: boolean;
   headers?: Record<string, string>;
 }
@@ -16,11 +16,11 @@ export interface Received {
   status: number;
   headers: Record<string, string | string[] | undefined>;
   body: Buffer;
-  /** All came that was announced. */
+  /** Whether the whole announced body arrived. */
   complete: boolean;
 }
 
-/** A client of loopback whose connection outlives its requests, as those of Prometheus and proxies do. */
+/** A loopback client with a keep-alive connection, like Prometheus and proxies. */
 export function keptAlive(port: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   return {

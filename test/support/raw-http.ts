@@ -1,13 +1,13 @@
 import { connect } from 'node:net';
 
-/** What came back for bytes sent as they are: no client mends or normalizes them. */
+/** The answer to raw bytes. */
 export interface RawAnswer {
   /** NaN: the connection ended without an answer. */
   status: number;
   text: string;
 }
 
-/** Sends this text to a port of loopback and resolves what comes back until the server closes, or `wait` is over. */
+/** Sends text to a loopback port and resolves with what arrives until the server closes or `waitMs` is over. */
 export function sendRaw(port: number, text: string, waitMs = 3000): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(text));

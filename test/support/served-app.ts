@@ -9,7 +9,7 @@ import { createScriptedControl } from './scripted-control.ts';
 import { TIMEOUT, UNREACHABLE } from './scripted-feed.ts';
 import { createSteppedClock, settled } from './stepped-clock.ts';
 
-/** What the routers do: `back` loads all models again, `down` lasts until then. */
+/** The behaviour of the routers: `back` loads all models again, `down` lasts until then. */
 export const WEATHER = ['calm', 'busy', 'back', 'down', 'stubborn'] as const;
 
 export type Weather = (typeof WEATHER)[number];
@@ -17,8 +17,8 @@ export type Weather = (typeof WEATHER)[number];
 const MODELS = { attic: ['qwen', 'bge'], cellar: ['llama'] };
 
 /**
- * The whole app on a port of loopback, with two routers whose models are all called `default` as well. Its time passes
- * as its answers need it.
+ * The app on a loopback port, with two routers whose models all have the alias `default`. Its clock advances while
+ * requests wait.
  */
 export async function serveApp(more: AppOptions = {}, options: ServeOptions = {}) {
   const clock = createSteppedClock();
@@ -46,7 +46,7 @@ export async function serveApp(more: AppOptions = {}, options: ServeOptions = {}
         control.entry.listed(aListing(...models.map((id) => listed(id, 'loaded', { aliases: ['default'] }))));
       }
     },
-    /** The answer; whenever nothing else happens, a second passes. */
+    /** The answer; while it waits, the clock advances. */
     async ask(sent: Sent): Promise<Received> {
       let waiting = true;
       const asked = client.send(sent).finally(() => {

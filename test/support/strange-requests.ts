@@ -8,7 +8,7 @@ import type { Sent } from './kept-alive.ts';
 const WORDS = ['qwen', 'bge', 'llama', 'attic', 'cellar', '*', 'q*', '?????', 'unknown', 'default'];
 const MODELS = ['qwen', 'bge', 'llama', '*', 'q*', '?????', 'default'];
 
-/** Texts that are trouble somewhere: terminals, prototypes, encodings, numbers, logs, headers, pages. */
+/** Texts that are special to terminals, prototypes, encodings, numbers, logs, headers or pages. */
 const TROUBLE = [
   ...['', ' ', '\u0000', '\ud800', '\udfff\ud800', '\ufeff', '\u2028', '\u202e', '🦙'.repeat(100)],
   ...['__proto__', 'constructor', 'toString', 'NaN', 'Infinity', '1e999', '-0', 'null', 'true'],
@@ -139,7 +139,7 @@ function changed(base: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
   );
 }
 
-/** What may stand in between where it does not belong; keys twice, and such as change prototypes. */
+/** Texts to insert: syntax errors, duplicate keys, keys that change prototypes. */
 const INSERTIONS = [
   ...['"__proto__":{"dry_run":true},', '"\\u005f_proto__":[],', '"constructor":{"prototype":{"x":1}},'],
   ...['"models":["*"],', '"version":"3",', '"seconds":1,', '"wait":true,', '1e999', '-', ',', '{', '[', '"'],
@@ -258,7 +258,7 @@ const reading: fc.Arbitrary<Sent> = fc.oneof(
   fc.constantFrom(...SEGMENT).map((id) => ({ method: 'GET', path: `/api/v1/operations/${id}` })),
 );
 
-/** What was sent by mistake, in malice, or by a machine, to every route that acts or that reads a query. */
+/** Requests to every route that writes or reads a query. */
 export const strangeRequest: fc.Arbitrary<Sent> = fc.oneof(
   acting('POST /api/v1/unload', unloadBody),
   acting('POST /api/v1/unload-all', unloadAllBody),

@@ -1,4 +1,4 @@
-/** Text that is HTML already. */
+/** Text that is already HTML. */
 export class Html {
   readonly text: string;
 
@@ -7,7 +7,7 @@ export class Html {
   }
 }
 
-/** Most values have none: looking is faster than replacing nothing. */
+/** Most values have none, and a test is faster than a replacement. */
 const MARKUP = /[&<>"']/;
 const EVERY_MARKUP = /[&<>"']/g;
 
