@@ -39,7 +39,7 @@ export interface Service {
   memory: Memory;
   /** Where it listens. */
   port: number;
-  /** Reads the configuration anew; `error` says what is wrong with it, and the old one is kept. */
+  /** Reloads the configuration; after an error the previous one stays active. */
   reload(): Promise<{ error?: string }>;
   /** Ends everything within seconds: streams closed, counters saved. */
   stop(): Promise<void>;

@@ -4,7 +4,7 @@ import { expect, it } from '@jest/globals';
 
 /**
  * The one import rule: a file imports from its own folder and from folders below it in this list. Types are no
- * exception. `simulator` is a folder beside `src`.
+ * exception. `simulator` is a folder next to `src`.
  */
 const FOLDERS = [
   'main.ts',

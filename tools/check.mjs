@@ -1,4 +1,4 @@
-// All checks that must pass before a push: types, lint, dead code, generated files, tests. Shows the output of failed steps
+// All checks that must pass before a push: types, lint, dead code, generated files, words, tests. Shows the output of failed steps
 // and runs every step.
 import { spawnSync } from 'node:child_process';
 
@@ -10,6 +10,7 @@ const STEPS = [
   ['lint', 'npx', ['biome', 'check', '.']],
   ['dead code', 'npx', ['knip']],
   ['generated files', process.execPath, ['tools/generate.mjs', '--check']],
+  ['words', process.execPath, ['tools/check-words.mjs']],
   // On every core; `npm test` leaves one free.
   ...(withoutTests ? [] : [['tests', process.execPath, ['tools/jest.mjs', '--maxWorkers=100%']]]),
 ];

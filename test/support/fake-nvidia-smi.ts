@@ -6,8 +6,8 @@ const PLAYER = join(import.meta.dirname, 'fake-nvidia-smi.mjs');
 const RECORDINGS = join(import.meta.dirname, '..', 'fixtures', 'memory', 'nvidia-smi');
 
 /**
- * A card whose used memory follows the models that really live on this machine: also those of other tests that run
- * beside, so give models names of their own. MiB.
+ * A card whose used memory follows the model processes of this machine, including those of other tests: use unique
+ * model names. In MiB.
  */
 export interface LivingCard {
   baseMiB: number;

@@ -29,13 +29,13 @@ export function aBusyFleet(before: (observed: ObservedFleet) => void = () => {})
   const box = addRouter(store, 'gpu-box', 'http://gpu-box:8080');
   box.props({ modelsMax: 4, autoload: true, build: 'b11669-Debian' });
   box.stream('connected');
-  const resting = (id: string) =>
+  const unloaded = (id: string) =>
     listed(id, 'unloaded', { facts: { source: 'models_dir', contextTokens: 8192 } });
   box.listed(
     aListing(
-      resting('qwen3-8b'),
-      resting('llama-70b'),
-      resting('tiny'),
+      unloaded('qwen3-8b'),
+      unloaded('llama-70b'),
+      unloaded('tiny'),
       listed('hub/model:Q4_K_M', 'downloading', { facts: { source: 'cache', quantization: 'Q4_K_M' } }),
       listed('broken', 'unloaded', { failed: true, aliases: ['b'] }),
       listed('strange', 'other'),
