@@ -46,27 +46,15 @@ export const unloaded = (model: string, exitCode: number) =>
   statusChange(model, { status: 'unloaded', exit_code: exitCode });
 export const listReloaded: RouterEvent = { model: '*', event: 'models_reload' };
 
-/** The connections to `/models/sse`, and ways to break them. */
+/** The connections to `/models/sse`. */
 export interface EventStream {
   readonly listeners: number;
   send(event: RouterEvent): void;
-  /** Sends any text to every connection, as it is. */
-  sendRaw(text: string): void;
-  /** Breaks every connection. New connections are served. */
-  drop(): void;
-  /** Leaves the open connections open but silent. New connections are served. */
-  freeze(): void;
   attach(response: ServerResponse): void;
 }
 
 export function createEventStream(): EventStream {
   const connected = new Set<ServerResponse>();
-  const frozen = new Set<ServerResponse>();
-
-  function sendRaw(text: string): void {
-    for (const response of connected) response.write(text);
-  }
-
   return {
     get listeners() {
       return connected.size;
@@ -75,19 +63,10 @@ export function createEventStream(): EventStream {
       response.writeHead(200, { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
       response.flushHeaders();
       connected.add(response);
-      response.on('close', () => {
-        connected.delete(response);
-        frozen.delete(response);
-      });
+      response.on('close', () => connected.delete(response));
     },
-    send: (event) => sendRaw(render(event)),
-    sendRaw,
-    drop() {
-      for (const response of [...connected, ...frozen]) response.destroy();
-    },
-    freeze() {
-      for (const response of connected) frozen.add(response);
-      connected.clear();
+    send(event) {
+      for (const response of connected) response.write(render(event));
     },
   };
 }

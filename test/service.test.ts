@@ -49,6 +49,15 @@ function configure(routers: Record<string, string>, more = '', requestTimeout = 
   );
 }
 
+/** A router, and the service that follows it as `box`, ready. */
+async function startOnRouter(more = '', options: TestRouterOptions = {}) {
+  const router = await aRouter(options);
+  configure({ box: router.url }, more);
+  const service = await start();
+  await ready(service);
+  return { router, service };
+}
+
 async function start(): Promise<Service> {
   const log = createLogger({
     level: 'debug',
@@ -89,10 +98,7 @@ const soon = <T>(what: string, ask: () => T | Promise<T>) =>
 
 describe('the service', () => {
   it('counts loads and unloads from its start', async () => {
-    const router = await aRouter();
-    configure({ box: router.url });
-    const service = await start();
-    await ready(service);
+    const { router, service } = await startOnRouter();
     const labels = { router: 'box', model: 'tiny-a' };
     expect(await metric(service, 'up', { router: 'box' })).toBe(1);
     expect(await metric(service, 'model_loads_total', labels)).toBe(0);
@@ -100,39 +106,11 @@ describe('the service', () => {
     await untilValue(service, 'model_loads_total', labels, 1);
     expect(await metric(service, 'model_status', { ...labels, status: 'loaded' })).toBe(1);
     router.unload('tiny-a');
-    await untilValue(
-      service,
-      'model_unloads_total',
-      {
-        ...labels,
-        reason: 'external',
-      },
-      1,
-    );
+    await untilValue(service, 'model_unloads_total', { ...labels, reason: 'external' }, 1);
     expect(
-      await metric(service, 'exporter_build_info', {
-        version: '1.2.3',
-        nodeversion: process.version,
-      }),
+      await metric(service, 'exporter_build_info', { version: '1.2.3', nodeversion: process.version }),
     ).toBe(1);
     expect(router.violations).toEqual([]);
-  });
-
-  it('answers overlapping scrapes with the same values', async () => {
-    const router = await aRouter();
-    configure({ box: router.url });
-    const service = await start();
-    await ready(service);
-    const texts = await Promise.all(
-      Array.from({ length: 5 }, async () => (await fetch(url(service, '/metrics'))).text()),
-    );
-    const ours = texts.map((text) =>
-      text
-        .split('\n')
-        .filter((line) => line.includes('llama_router_'))
-        .join('\n'),
-    );
-    expect(new Set(ours).size).toBe(1);
   });
 
   it('follows a live router without delay while others hang or are down', async () => {
@@ -162,24 +140,13 @@ describe('the service', () => {
   });
 
   it('follows a router again after it was down', async () => {
-    const router = await aRouter();
-    configure({ box: router.url });
-    const service = await start();
-    await ready(service);
+    const { router, service } = await startOnRouter();
     await router.stop();
     await untilValue(service, 'up', { router: 'box' }, 0);
     await router.start();
     await untilValue(service, 'up', { router: 'box' }, 1);
     await router.load('tiny-b');
-    await untilValue(
-      service,
-      'model_loads_total',
-      {
-        router: 'box',
-        model: 'tiny-b',
-      },
-      1,
-    );
+    await untilValue(service, 'model_loads_total', { router: 'box', model: 'tiny-b' }, 1);
   });
 });
 
@@ -236,15 +203,9 @@ describe('a reload', () => {
   });
 
   it('with another API key reconnects to the router and keeps its counters', async () => {
-    const router = await aRouter({ apiKey: 'right' });
-    configure({ box: router.url });
-    const service = await start();
-    await ready(service);
+    const { router, service } = await startOnRouter('', { apiKey: 'right' });
     expect(
-      await metric(service, 'poll_errors_total', {
-        router: 'box',
-        fault: 'unauthorized',
-      }),
+      await metric(service, 'poll_errors_total', { router: 'box', fault: 'unauthorized' }),
     ).toBeGreaterThan(0);
     writeFileSync(
       file,
@@ -253,19 +214,13 @@ describe('a reload', () => {
     await service.reload();
     await untilValue(service, 'up', { router: 'box' }, 1);
     expect(
-      await metric(service, 'poll_errors_total', {
-        router: 'box',
-        fault: 'unauthorized',
-      }),
+      await metric(service, 'poll_errors_total', { router: 'box', fault: 'unauthorized' }),
     ).toBeGreaterThan(0);
     expect(lines.join()).not.toContain('right');
   });
 
   it('of an invalid file keeps the previous configuration, and reports the failure', async () => {
-    const router = await aRouter();
-    configure({ box: router.url });
-    const service = await start();
-    await ready(service);
+    const { router, service } = await startOnRouter();
     const shown = () => metric(service, 'config_last_reload_successful');
     const loadedAt = (await scrape(service)).value(
       'llama_router_config_last_reload_success_timestamp_seconds',
@@ -324,15 +279,7 @@ describe('a reload', () => {
     expect(await Promise.all([without, again])).toEqual([{}, {}]);
     await untilValue(service, 'up', { router: 'box' }, 1);
     await box.load('tiny-a');
-    await untilValue(
-      service,
-      'model_loads_total',
-      {
-        router: 'box',
-        model: 'tiny-a',
-      },
-      1,
-    );
+    await untilValue(service, 'model_loads_total', { router: 'box', model: 'tiny-a' }, 1);
   });
 
   it('in progress when the service stops leaves no connection open', async () => {
@@ -437,10 +384,7 @@ describe('a hold', () => {
     send(service, method, '/api/v1/hold', body);
 
   it('survives a restart, and is logged when it is placed, released and expired', async () => {
-    const router = await aRouter();
-    configure({ box: router.url }, 'state: { file: state.json }\nhold: { max: 2h }\n');
-    const first = await start();
-    await ready(first);
+    const { service: first } = await startOnRouter('state: { file: state.json }\nhold: { max: 2h }\n');
     expect([await active(first), await gate(first)]).toEqual([0, 204]);
     expect((await hold(first, 'PUT', { seconds: 7200, reason: 'training' })).status).toBe(200);
     expect([await active(first), await gate(first)]).toEqual([1, 503]);
@@ -468,10 +412,7 @@ describe('a hold', () => {
   });
 
   it('of an unload of less than a second is placed once', async () => {
-    const router = await aRouter();
-    configure({ box: router.url });
-    const service = await start();
-    await ready(service);
+    const { router, service } = await startOnRouter();
     await router.load('tiny-a');
     const answer = await send(service, 'POST', '/api/v1/unload-all', { hold_seconds: 60 });
     expect(await answer.json()).toMatchObject({ outcome: 'success' });
@@ -480,10 +421,7 @@ describe('a hold', () => {
   });
 
   it('is limited by the configuration of the last reload', async () => {
-    const router = await aRouter();
-    configure({ box: router.url });
-    const service = await start();
-    await ready(service);
+    const { router, service } = await startOnRouter();
     configure({ box: router.url }, 'hold: { max: 1m, enforce: true }\n');
     await service.reload();
     expect((await hold(service, 'PUT', { seconds: 61 })).status).toBe(400);

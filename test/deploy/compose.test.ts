@@ -71,22 +71,6 @@ describe('docker-compose.yml and the GPU files', () => {
     expect([isValid(read(path)), isValid.errors]).toEqual([true, null]);
   });
 
-  it('has four profiles', () => {
-    const wholes = PROFILES.map((profile) => [
-      profile,
-      ofProfile(profile)
-        .map(([name]) => name)
-        .sort(),
-    ]);
-    const watching = ['alertmanager', 'exporter', 'grafana', 'prometheus'];
-    expect(Object.fromEntries(wholes)).toEqual({
-      stack: [...watching, 'llama-server'].sort(),
-      monitoring: watching,
-      openwebui: [...watching, 'llama-server', 'open-webui', 'pipelines'].sort(),
-      demo: [...watching.map((name) => `${name}-demo`), 'simulator'],
-    });
-  });
-
   it('uses one version of every image', () => {
     const images = ['docker-compose.yml', ...ADDITIONS].flatMap((path) =>
       [...text(path).matchAll(/^\s+image: (.*)$/gm)].map(([, image = '']) => image),

@@ -6,7 +6,7 @@ import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
-const MANY = 200;
+const MANY = 60;
 
 let folder: string;
 let routers: TestRouter[];

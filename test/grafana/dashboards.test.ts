@@ -1,5 +1,3 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import * as units from '@grafana/grafana-foundation-sdk/units';
 import { describe, expect, it } from '@jest/globals';
 import { ENGINE, PROCESS, PROMETHEUS, RULES } from '../../grafana/src/series.ts';
@@ -18,16 +16,6 @@ const read = new Set(
 );
 
 describe('the dashboards', () => {
-  it('are five', () => {
-    expect(dashboards.map(([name, { uid }]) => [name, uid]).toSorted()).toEqual([
-      ['exporter.json', 'llama-router-exporter'],
-      ['memory.json', 'llama-router-memory'],
-      ['model.json', 'llama-router-model'],
-      ['operations.json', 'llama-router-operations'],
-      ['overview.json', 'llama-router-overview'],
-    ]);
-  });
-
   it('read only series that exist', () => {
     const known = new Set(
       [CATALOG, ENGINE, PROCESS, PROMETHEUS, RULES].flatMap((of) => families(of).flatMap(seriesNamesOf)),
@@ -43,60 +31,9 @@ describe('the dashboards', () => {
     const recorded = allRules().map(({ record }) => record);
     for (const { name } of families(RULES)) expect(recorded).toContain(name);
   });
-
-  it('take metric names from the catalogue', () => {
-    const folder = join(import.meta.dirname, '../../grafana/src');
-    const sources = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8'));
-    expect(sources.join('\n')).not.toMatch(/llama_router_/);
-  });
 });
 
-describe.each(dashboards)('%s', (name, file) => {
-  it('is shown in docs/dashboards.md, dark and light', () => {
-    const docs = join(import.meta.dirname, '../../docs');
-    const page = readFileSync(join(docs, 'dashboards.md'), 'utf8');
-    for (const theme of ['dark', 'light']) {
-      const picture = `pictures/dashboard-${name.replace('.json', '')}-${theme}.png`;
-      expect(existsSync(join(docs, picture))).toBe(true);
-      expect(page).toContain(`="${picture}"`);
-    }
-  });
-
-  it('has the tag and is read-only', () => {
-    expect(file.tags).toEqual(['llama-router']);
-    expect(file.editable).toBe(false);
-    expect(file.title).toMatch(/^llama\.cpp router \/ [A-Z][a-z]+$/);
-    expect(file.description).toMatch(/^[A-Z].{30,}\.$/);
-  });
-
-  it('has variables for datasource, exporter, router and model', () => {
-    const [datasource, ...others] = file.templating.list;
-    expect(datasource).toMatchObject({ name: 'datasource', type: 'datasource', query: 'prometheus' });
-    expect(others.map(({ name }) => name)).toEqual(['instance', 'router', 'model']);
-    for (const variable of others) {
-      expect(variable).toMatchObject({
-        type: 'query',
-        datasource: CHOSEN,
-        multi: true,
-        includeAll: true,
-        allValue: '.+',
-        // On time range change.
-        refresh: 2,
-        query: { query: expect.stringMatching(/^label_values\(.+, \w+\)$/) },
-      });
-    }
-  });
-
-  it('has annotations; evictions are off', () => {
-    expect(file.annotations.list.map(({ name, enable }) => [name, enable])).toEqual([
-      ['Unloads', true],
-      ['Evictions', false],
-      ['Crashes', true],
-      ['Holds', true],
-      ['Router restarts', true],
-    ]);
-  });
-
+describe.each(dashboards)('%s', (_name, file) => {
   it('links to the other dashboards and the runbook', () => {
     expect(file.links).toMatchObject([
       { type: 'dashboards', tags: ['llama-router'] },
@@ -108,30 +45,13 @@ describe.each(dashboards)('%s', (name, file) => {
     }
   });
 
-  it('has 8 to 14 panels that fill their rows', () => {
-    expect(file.panels.length).toBeGreaterThanOrEqual(8);
-    expect(file.panels.length).toBeLessThanOrEqual(14);
-    expect(file.panels.map(({ id }) => id)).toEqual(file.panels.map((_, at) => at + 1));
-    const titles = file.panels.map(({ title, type }) => `${title} (${type})`);
-    expect(new Set(titles).size).toBe(titles.length);
-    for (const row of rowsOf(file.panels)) {
-      expect(row.reduce((sum, { gridPos }) => sum + gridPos.w, 0)).toBe(24);
-      expect(new Set(row.map(({ gridPos }) => gridPos.h)).size).toBe(1);
-    }
-  });
-
   it.each(file.panels.map((panel): [string, PanelFile] => [panel.title, panel]))(
-    '%s has a title, description, unit and datasource',
-    (title, panel) => {
-      expect(title).toMatch(/^[A-Z][^.]+$/);
-      expect(panel.description).toMatch(/^[A-Z\d].{15,}\.$/);
+    '%s has units that Grafana knows, and the chosen datasource',
+    (_title, panel) => {
       expect(panel.datasource).toEqual(CHOSEN);
       const asked = panel.fieldConfig.overrides.flatMap(({ properties }) => properties);
       const used = asked.flatMap(({ id, value }) => (id === 'unit' ? [value] : []));
       for (const unit of [panel.fieldConfig.defaults.unit, ...used]) expect(UNITS).toContain(unit);
-      expect(panel.targets.map(({ refId }) => refId)).toEqual(
-        panel.targets.map((_, at) => 'ABCDEF'[at] ?? 'too many'),
-      );
     },
   );
 
@@ -190,10 +110,4 @@ function seriesNamesOf({ name, type }: Family): string[] {
 
 function withoutVariables(expr: string): string {
   return expr.replace(/\$__\w+/g, '1m');
-}
-
-function rowsOf(panels: readonly PanelFile[]): PanelFile[][] {
-  const rows = new Map<number, PanelFile[]>();
-  for (const panel of panels) rows.set(panel.gridPos.y, [...(rows.get(panel.gridPos.y) ?? []), panel]);
-  return [...rows.values()];
 }

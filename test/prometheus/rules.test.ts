@@ -46,10 +46,6 @@ describe('the rules', () => {
     expect(OTHERS.filter((name) => !read.has(name))).toEqual([]);
   });
 
-  it('record series with names of three parts', () => {
-    for (const name of recorded) expect(name).toMatch(/^[a-z_]+:[a-z_]+:[a-z_]+$/);
-  });
-
   it('use every threshold', () => {
     const compared = new Set(alerts.flatMap(({ expr }) => seriesOf(expr)));
     const thresholds = [...recorded].filter((name) => name.includes(':threshold:'));
@@ -64,13 +60,6 @@ describe('the runbook', () => {
     expect(headings).toEqual(alerts.map(({ alert }) => alert));
   });
 
-  it('has the same parts for each alert', () => {
-    for (const section of runbook.split(/^## (?=LlamaRouter)/m).slice(1)) {
-      const parts = [...section.matchAll(/^\*\*(.+?)\*\*/gm)].map(([, part]) => part);
-      expect(parts).toEqual(['Meaning.', 'Impact.', 'Look.', 'Do.', 'False alarms.']);
-    }
-  });
-
   it('uses only series that exist', () => {
     const known = new Set([...published, ...recorded]);
     expect(asked.filter((name) => !known.has(name))).toEqual([]);
@@ -78,11 +67,8 @@ describe('the runbook', () => {
 });
 
 describe.each(alerts.map((rule): [string, Rule] => [rule.alert, rule]))('%s', (alert, rule) => {
-  it('has a name, severity, texts and a runbook link', () => {
-    expect(alert).toMatch(/^LlamaRouter([A-Z][a-z]+)+$/);
+  it('has a known severity and a runbook link', () => {
     expect(['critical', 'warning', 'info']).toContain(rule.labels?.severity);
-    expect(rule.annotations?.summary).toMatch(/^[A-Z][^{}]{15,}\.$/);
-    expect(rule.annotations?.description).toMatch(/\.$/);
     expect(rule.annotations?.runbook_url).toBe(`docs/runbook.md#${alert.toLowerCase()}`);
   });
 

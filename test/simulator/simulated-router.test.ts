@@ -134,18 +134,6 @@ describe('control', () => {
 });
 
 describe('the request log', () => {
-  it('records and counts requests', async () => {
-    const { get } = await given();
-    await get('/models');
-    await get('/models?reload=1');
-    expect(router.count('/models')).toBe(2);
-    expect(router.count('/props')).toBe(0);
-    expect(router.requests).toEqual([
-      { method: 'GET', path: '/models', query: '', at: expect.any(Number) },
-      { method: 'GET', path: '/models', query: 'reload=1', at: expect.any(Number) },
-    ]);
-  });
-
   it('records requests that a monitoring client must not send', async () => {
     const { get, until } = await given({ sleepIdleSeconds: 0.5 });
     await get('/metrics?model=a&autoload=false');
@@ -163,13 +151,4 @@ describe('the request log', () => {
       'GET /metrics?model=a&autoload=false while a is sleeping',
     ]);
   });
-});
-
-it('lists five thousand models, one of them loaded', async () => {
-  const models = Array.from({ length: 5000 }, (_, at) => aModel(`model-${at}`));
-  const { get } = await given({ models, modelsMax: 0 });
-  await router.request('model-4999');
-  const { data } = JSON.parse((await get('/models')).text) as { data: { status: { value: string } }[] };
-  expect(data).toHaveLength(5000);
-  expect(data.filter(({ status }) => status.value === 'loaded')).toHaveLength(1);
 });

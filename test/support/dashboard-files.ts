@@ -8,10 +8,6 @@ const folder = fileURLToPath(new URL('../../grafana/dashboards', import.meta.url
 export interface DashboardFile {
   readonly uid: string;
   readonly title: string;
-  readonly description: string;
-  readonly editable: boolean;
-  readonly tags: readonly string[];
-  readonly templating: { readonly list: readonly Variable[] };
   readonly annotations: { readonly list: readonly Annotation[] };
   readonly links: readonly Link[];
   readonly panels: readonly PanelFile[];
@@ -21,7 +17,6 @@ export interface PanelFile {
   readonly id: number;
   readonly type: string;
   readonly title: string;
-  readonly description: string;
   readonly datasource: Datasource;
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
   readonly targets: readonly Target[];
@@ -45,20 +40,8 @@ export interface Target {
   readonly range?: boolean;
 }
 
-interface Variable {
-  readonly name: string;
-  readonly type: string;
-  readonly query: string | { readonly query: string };
-  readonly datasource?: Datasource;
-  readonly multi: boolean;
-  readonly includeAll: boolean;
-  readonly allValue?: string;
-  readonly refresh?: number;
-}
-
 interface Annotation {
   readonly name: string;
-  readonly enable: boolean;
   readonly datasource: Datasource;
   readonly expr: string;
 }

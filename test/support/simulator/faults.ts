@@ -9,18 +9,14 @@ export type AnswerFault =
   | { readonly kind: 'hang' }
   /** The connection is reset. */
   | { readonly kind: 'reset' }
-  /** Another status; `body` is plain text. */
-  | { readonly kind: 'status'; readonly status: number; readonly body?: string }
   /** 200 and text that is not JSON. */
-  | { readonly kind: 'garbage'; readonly body?: string }
+  | { readonly kind: 'garbage' }
   /** The right answer, `seconds` later. */
   | { readonly kind: 'late'; readonly seconds: number }
   /** The right answer, its body in pieces over `seconds`. */
   | { readonly kind: 'slow_body'; readonly seconds: number }
-  /** 200 and `bytes` of blanks, default 64 MiB. */
-  | { readonly kind: 'huge_body'; readonly bytes?: number }
-  /** An event stream that ends in the middle of its first event. */
-  | { readonly kind: 'half_event' }
+  /** 200 and 64 MiB of blanks. */
+  | { readonly kind: 'huge_body' }
   /** 200 without a body. */
   | { readonly kind: 'empty' };
 
@@ -36,8 +32,6 @@ export type PlannedFault = AnswerFault & {
 export interface Faults {
   /** Makes the next requests fail, in the order of planning. */
   next(fault: PlannedFault): void;
-  /** Removes all planned faults. */
-  clear(): void;
   /** The fault for this request, which uses it up. */
   take(path: string, model: string | null): AnswerFault | undefined;
 }
@@ -46,7 +40,6 @@ export function createFaults(): Faults {
   const planned: { fault: PlannedFault; left: number }[] = [];
   return {
     next: (fault) => planned.push({ fault, left: fault.times ?? 1 }),
-    clear: () => planned.splice(0),
     take(path, model) {
       const at = planned.findIndex(
         ({ fault }) =>
@@ -79,19 +72,11 @@ export async function sendFault(
     case 'reset':
       response.socket?.resetAndDestroy();
       return;
-    case 'status':
-      start(fault.status, 'text/plain').end(fault.body ?? `simulated fault ${fault.status}`);
-      return;
     case 'garbage':
-      start(200, 'application/json').end(fault.body ?? '{"data":[{"id":"ti');
+      start(200, 'application/json').end('{"data":[{"id":"ti');
       return;
     case 'empty':
       start(200, 'application/json').end();
-      return;
-    case 'half_event':
-      start(200, 'text/event-stream').write('data: {"model":"half","event":"status_ch');
-      await pause(0.01);
-      response.destroy();
       return;
     case 'late':
       await pause(fault.seconds);
@@ -109,12 +94,8 @@ export async function sendFault(
     }
     case 'huge_body':
       start(200, 'application/json');
-      for (
-        let left = fault.bytes ?? 64 * 1024 * 1024;
-        left > 0 && !response.destroyed;
-        left -= BLANKS.length
-      ) {
-        if (!response.write(BLANKS.subarray(0, left))) await drained(response);
+      for (let sent = 0; sent < 64 * 1024 * 1024 && !response.destroyed; sent += BLANKS.length) {
+        if (!response.write(BLANKS)) await drained(response);
       }
       response.end();
       return;
