@@ -2,6 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { freePort } from '../support/free-port.ts';
+import { load as loadOn, runningOn } from '../support/orders.ts';
 import { type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { until } from '../support/until.ts';
 
@@ -19,7 +20,7 @@ describe('unload-all', () => {
 
   it('unloads everything, prints a line for each model, and waits until it is gone', async () => {
     const { code, out, err } = await run('unload-all');
-    expect(await loaded()).toEqual([]);
+    expect(await runningOn(router)).toEqual([]);
     expect(err).toBe('');
     expect(
       out
@@ -42,7 +43,7 @@ Dry run: nothing was unloaded.
 `,
     );
     expect(code).toBe(0);
-    expect(await loaded()).toEqual(['tiny-a', 'tiny-b', 'tiny-c']);
+    expect(await runningOn(router)).toEqual(['tiny-a', 'tiny-b', 'tiny-c']);
   });
 
   it('leaves --keep models loaded, and reports as JSON', async () => {
@@ -55,7 +56,7 @@ Dry run: nothing was unloaded.
       summary: { unloaded: 2, already_unloaded: 0, kept: 1, busy: 0, failed: 0 },
     });
     expect(code).toBe(0);
-    expect(await loaded()).toEqual(['tiny-c']);
+    expect(await runningOn(router)).toEqual(['tiny-c']);
   });
 
   it('reports when no model is loaded', async () => {
@@ -65,7 +66,7 @@ Dry run: nothing was unloaded.
 
   it('unloads only models that match', async () => {
     await run('unload-all', '--model', '*-a', '--model', '*-b');
-    expect(await loaded()).toEqual(['tiny-c']);
+    expect(await runningOn(router)).toEqual(['tiny-c']);
   });
 });
 
@@ -159,16 +160,8 @@ async function run(...args: string[]): Promise<{ code: number | null; out: strin
 }
 
 async function load(model: string): Promise<void> {
-  if ((await loaded()).includes(model)) return;
-  await fetch(`${router.url}/models/load`, { method: 'POST', body: JSON.stringify({ model }) });
-  await until(`${model} to be loaded`, async () => (await loaded()).includes(model));
+  if ((await runningOn(router)).includes(model)) return;
+  await loadOn(router, model);
   // b11669 loses an unload within a millisecond of the load, and kills the process 10 s later.
   await new Promise((resolve) => setTimeout(resolve, 20));
-}
-
-async function loaded(): Promise<string[]> {
-  const { data } = (await (await fetch(`${router.url}/models`)).json()) as {
-    data: { id: string; status: { value: string } }[];
-  };
-  return data.filter(({ status }) => status.value === 'loaded').map(({ id }) => id);
 }

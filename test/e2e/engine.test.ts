@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { order, statusesOf } from '../support/orders.ts';
 import { complete, oneAnswer, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { until } from '../support/until.ts';
 
@@ -31,20 +32,20 @@ describe('soak: models that are asleep, unloaded, idle and generating', () => {
   });
 
   it('lets models fall asleep on time while scraped every second', async () => {
-    await order('load', 'tiny-asleep');
+    await order(router, 'load', 'tiny-asleep');
     await exporter.untilValue('llama_router_model_status', { model: 'tiny-asleep', status: 'loaded' }, 1);
     const loadedAt = Date.now();
-    await scrapeEverySecondUntil(async () => (await status('tiny-asleep')) === 'sleeping');
+    await scrapeEverySecondUntil(async () => (await statusesOf(router))['tiny-asleep'] === 'sleeping');
     expect((Date.now() - loadedAt) / 1000).toBeLessThan(SLEEP_SECONDS + 2);
   });
 
   it(
     'neither loads nor wakes anything, and asks about no model that is not loaded',
     async () => {
-      await order('load', 'tiny-busy');
+      await order(router, 'load', 'tiny-busy');
       generation = complete(router, 'tiny-busy', { tokens: 10_000_000 }).catch(() => {});
-      await order('load', 'tiny-idle');
-      await until('tiny-idle to be loaded', async () => (await status('tiny-idle')) === 'loaded');
+      await order(router, 'load', 'tiny-idle');
+      await until('tiny-idle to be loaded', async () => (await statusesOf(router))['tiny-idle'] === 'loaded');
       expect(await complete(wakeful, 'tiny-awake', { tokens: 1 })).toMatchObject({ status: 200 });
       const before = router.log().length;
       const wakefulBefore = wakeful.log().length;
@@ -53,7 +54,7 @@ describe('soak: models that are asleep, unloaded, idle and generating', () => {
       const log = router.log().slice(before);
       const wakefulLog = wakeful.log().slice(wakefulBefore);
 
-      expect(await statuses()).toEqual({
+      expect(await statusesOf(router)).toEqual({
         broken: 'unloaded',
         'tiny-asleep': 'sleeping',
         'tiny-busy': 'loaded',
@@ -84,7 +85,7 @@ describe('soak: models that are asleep, unloaded, idle and generating', () => {
   });
 
   it('reports the start and end of a generation within an interval, with the time', async () => {
-    await order('load', 'tiny-used');
+    await order(router, 'load', 'tiny-used');
     await exporter.untilValue('llama_router_model_busy', { model: 'tiny-used' }, 0);
     expect(
       await exporter.value('llama_router_model_last_activity_timestamp_seconds', { model: 'tiny-used' }),
@@ -135,26 +136,6 @@ describe('soak: models that are asleep, unloaded, idle and generating', () => {
       everyMs: 1000,
       timeoutMs: (SOAK_SECONDS + 30) * 1000,
     });
-  }
-
-  async function statuses(): Promise<Record<string, string>> {
-    const { data } = (await (await fetch(`${router.url}/models`)).json()) as {
-      data: { id: string; status: { value: string } }[];
-    };
-    return Object.fromEntries(data.map(({ id, status }) => [id, status.value]));
-  }
-
-  async function status(model: string): Promise<string | undefined> {
-    return (await statuses())[model];
-  }
-
-  async function order(what: 'load' | 'unload', model: string): Promise<void> {
-    const answer = await fetch(`${router.url}/models/${what}`, {
-      method: 'POST',
-      body: JSON.stringify({ model }),
-    });
-    expect(answer.status).toBe(200);
-    await answer.arrayBuffer();
   }
 });
 

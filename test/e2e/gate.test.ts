@@ -5,10 +5,12 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { freePort } from '../support/free-port.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
+import { statusesOf } from '../support/orders.ts';
 import { childrenOf } from '../support/process-table.ts';
 import { complete, oneAnswer, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { type RootedProcess, startRooted } from '../support/rooted-process.ts';
 import { makeRunFolder } from '../support/run-folder.ts';
+import { substitute } from '../support/substitute.ts';
 import { until } from '../support/until.ts';
 
 const CHECKOUT = join(import.meta.dirname, '..', '..');
@@ -42,27 +44,21 @@ afterAll(async () => {
 
 /** The shipped file with other addresses. */
 function shippedFor(ports: { exporter: number; front: number }): string {
-  return substitute(readFileSync(SHIPPED, 'utf8'), {
-    'server 127.0.0.1:8080;': `server 127.0.0.1:${router.port};`,
-    'server 127.0.0.1:10180;': `server 127.0.0.1:${ports.exporter};`,
-    'listen 8000;': `listen 127.0.0.1:${ports.front};`,
-  });
+  return substitute(readFileSync(SHIPPED, 'utf8'), [
+    { of: 'server 127.0.0.1:8080;', by: `server 127.0.0.1:${router.port};` },
+    { of: 'server 127.0.0.1:10180;', by: `server 127.0.0.1:${ports.exporter};` },
+    { of: 'listen 8000;', by: `listen 127.0.0.1:${ports.front};` },
+  ]);
 }
 
 /** A busy machine may need longer to answer than the gate is waited for: whether it opens then has tests of its own. */
 function patient(text: string): string {
   const lines = text.match(/proxy_(connect|send|read)_timeout +300ms;/g) ?? [];
   expect(lines).toHaveLength(3);
-  return substitute(text, Object.fromEntries(lines.map((line) => [line, line.replace('300ms', '10s')])));
-}
-
-/** Each exactly once: a file that no longer says it would be tested against the wrong servers. */
-function substitute(text: string, replacements: Record<string, string>): string {
-  return Object.entries(replacements).reduce((result, [from, to]) => {
-    const [before, after, ...more] = result.split(from);
-    if (after === undefined || more.length > 0) throw new Error(`the shipped file does not say ${from} once`);
-    return `${before}${to}${after}`;
-  }, text);
+  return substitute(
+    text,
+    lines.map((line) => ({ of: line, by: line.replace('300ms', '10s') })),
+  );
 }
 
 async function hold(seconds = 600, url = exporter.url): Promise<void> {
@@ -76,13 +72,6 @@ async function hold(seconds = 600, url = exporter.url): Promise<void> {
 
 async function release(): Promise<void> {
   expect((await fetch(`${exporter.url}/api/v1/hold`, { method: 'DELETE' })).status).toBe(200);
-}
-
-async function statuses(): Promise<Record<string, string>> {
-  const { data } = (await (await fetch(`${router.url}/models`)).json()) as {
-    data: { id: string; status: { value: string } }[];
-  };
-  return Object.fromEntries(data.map(({ id, status }) => [id, status.value]));
 }
 
 /** A request through nginx, and how long it took. */
@@ -170,7 +159,7 @@ describe('while the router is held', () => {
   });
 
   it('no model was loaded', async () => {
-    expect(await statuses()).toEqual({ 'tiny-a': 'unloaded', 'tiny-b': 'unloaded', mid: 'unloaded' });
+    expect(await statusesOf(router)).toEqual({ 'tiny-a': 'unloaded', 'tiny-b': 'unloaded', mid: 'unloaded' });
     expect(childrenOf(router.pid)).toEqual([]);
     expect(router.log()).not.toContain('spawning server instance');
   });
@@ -213,7 +202,7 @@ describe('with a model in memory', () => {
     ['POST', '/v1/chat/completions?model=tiny-b'],
   ])('%s %s does not: it may mean another', async (method, path) => {
     expect((await ask(method, path, method === 'POST' ? chat('tiny-a') : undefined)).status).toBe(503);
-    expect(await statuses()).toMatchObject({ 'tiny-a': 'unloaded', 'tiny-b': 'loaded' });
+    expect(await statusesOf(router)).toMatchObject({ 'tiny-a': 'unloaded', 'tiny-b': 'loaded' });
   });
 
   it('an unload frees it, and it stays unloaded', async () => {

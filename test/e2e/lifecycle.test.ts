@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Operation } from '../../src/unload/report.ts';
 import { aRequest } from '../support/a-request.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { order as orderOn, statusesOf } from '../support/orders.ts';
 import { complete, oneAnswer, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
@@ -275,23 +276,10 @@ const READY_MS = 20;
 
 async function order(what: 'load' | 'unload', model: string): Promise<void> {
   if (what === 'unload') await new Promise((resolve) => setTimeout(resolve, READY_MS));
-  const answer = await fetch(`${router.url}/models/${what}`, {
-    method: 'POST',
-    body: JSON.stringify({ model }),
-  });
-  if (!answer.ok) throw new Error(`${what} ${model}: ${answer.status} ${await answer.text()}`);
-  await answer.arrayBuffer();
+  await orderOn(router, what, model);
 }
 
 async function statusIs(model: string, wanted: string): Promise<void> {
-  await until(
-    `${model} to be ${wanted}`,
-    async () => {
-      const { data } = (await (await fetch(`${router.url}/models`)).json()) as {
-        data: { id: string; status: { value: string } }[];
-      };
-      return data.find(({ id }) => id === model)?.status.value === wanted;
-    },
-    { everyMs: 5 },
-  );
+  const isWanted = async () => (await statusesOf(router))[model] === wanted;
+  await until(`${model} to be ${wanted}`, isWanted, { everyMs: 5 });
 }

@@ -6,6 +6,7 @@ import type { RouterView } from '../../src/memory/parents.ts';
 import { asNobody } from '../support/as-nobody.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { playLivingCard } from '../support/fake-nvidia-smi.ts';
+import { order } from '../support/orders.ts';
 import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
@@ -57,15 +58,6 @@ describe('the memory of models of two routers on one machine', () => {
       gpu_uuid: UUID,
     });
   const gpu = (what: string) => exporter.value(`llama_router_gpu_memory_${what}_bytes`, { gpu_uuid: UUID });
-
-  async function order(router: RealRouter, what: 'load' | 'unload', model: string): Promise<void> {
-    const answer = await fetch(`${router.url}/models/${what}`, {
-      method: 'POST',
-      body: JSON.stringify({ model }),
-    });
-    expect(answer.status).toBe(200);
-    await answer.arrayBuffer();
-  }
 
   it('is absent for models that are not loaded, and the card is unattributed', async () => {
     await until('the card', async () => (await gpu('unowned')) === BASE_MIB * MEBIBYTE, WITHIN);

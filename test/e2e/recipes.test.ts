@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/load.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { order, statusesOf } from '../support/orders.ts';
 import { type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { runRooted } from '../support/rooted-process.ts';
 import { makeRunFolder } from '../support/run-folder.ts';
@@ -72,17 +73,10 @@ async function run(command: string, args: readonly string[], env: Record<string,
   return { code, out, err };
 }
 
-async function statuses(): Promise<Record<string, string>> {
-  const { data } = (await (await fetch(`${router.url}/models`)).json()) as {
-    data: { id: string; status: { value: string } }[];
-  };
-  return Object.fromEntries(data.map(({ id, status }) => [id, status.value]));
-}
-
 async function load(...models: string[]): Promise<void> {
   for (const model of models) {
-    if ((await statuses())[model] === 'loaded') continue;
-    await fetch(`${router.url}/models/load`, { method: 'POST', body: JSON.stringify({ model }) });
+    if ((await statusesOf(router))[model] === 'loaded') continue;
+    await order(router, 'load', model);
     await exporter.untilValue('llama_router_model_status', { model, status: 'loaded' }, 1);
   }
   // An unload in the millisecond after that is lost (b11669), and the process is killed 10 s later.
@@ -117,7 +111,7 @@ describe('with-free-gpu.sh', () => {
       { by: 'default', reason: expect.stringMatching(/^curl \(with-free-gpu\.sh \d+ on .+\)$/) },
     ]);
     expect(Date.parse(during[0].until) - Date.parse(during[0].since)).toBeLessThan(310_000);
-    expect([code, await holds(), await statuses()]).toEqual([0, [], NONE_LOADED]);
+    expect([code, await holds(), await statusesOf(router)]).toEqual([0, [], NONE_LOADED]);
   });
 
   it.each([
@@ -176,10 +170,10 @@ it('the suspend hook unloads before the machine sleeps, and only then', async ()
   for (const when of [['post', 'suspend'], []]) {
     expect(await run(BEFORE_SUSPEND, when, env)).toEqual({ code: 0, out: '', err: '' });
   }
-  expect(await statuses()).toEqual({ 'tiny-a': 'loaded', 'tiny-b': 'loaded' });
+  expect(await statusesOf(router)).toEqual({ 'tiny-a': 'loaded', 'tiny-b': 'loaded' });
   const { code, out } = await run(BEFORE_SUSPEND, ['pre', 'suspend'], env);
   expect([code, out]).toEqual([0, expect.stringContaining('No model is loaded.')]);
-  expect(await statuses()).toEqual(NONE_LOADED);
+  expect(await statusesOf(router)).toEqual(NONE_LOADED);
 });
 
 /** The placeholders of the documents, and their values here. */
@@ -231,7 +225,7 @@ describe('docs/recipes.md', () => {
     expect(step).toContain('polls');
     const { code, out, err } = await run('sh', ['-euc', step], env);
     expect([code, out, err]).toEqual([0, expect.stringMatching(/^(polls\n)+true\n$/), '']);
-    expect(await statuses()).toEqual(NONE_LOADED);
+    expect(await statusesOf(router)).toEqual(NONE_LOADED);
     const refused = await run('sh', ['-euc', step], { LLAMA_TOKEN: 'not-the-token-at-all' });
     expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('Refused')]);
   });

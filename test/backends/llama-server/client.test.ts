@@ -7,6 +7,7 @@ import { Secret } from '../../../src/lib/secret.ts';
 import { freePort } from '../../support/free-port.ts';
 import { type ScriptedServer, scriptHttp, scriptTcp } from '../../support/scripted-server.ts';
 import { createTestRouter } from '../../support/simulator/test-router.ts';
+import { until } from '../../support/until.ts';
 
 const recorded = (name: string) =>
   readFileSync(join(import.meta.dirname, '..', '..', 'fixtures', 'router', name), 'utf8');
@@ -541,8 +542,7 @@ describe('connections', () => {
         () => {},
       ),
     ];
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    expect(server.connections).toBeGreaterThan(1);
+    await until('two connections', () => server.connections > 1, { everyMs: 2 });
     await client.close();
     expect(await Promise.all(calls.slice(0, 2))).toMatchObject([{ ok: false }, { ok: false }]);
     await server.emptied();
