@@ -46,7 +46,7 @@ export interface Engine {
   slots(): (Slot | undefined)[];
 }
 
-interface Running {
+interface RunningRequest {
   generation: Generation;
   task: number;
   startedAt: number;
@@ -56,9 +56,9 @@ interface Running {
 }
 
 export function createEngine(clock: Clock, slotCount: number): Engine {
-  const slots: (Running | undefined)[] = new Array(slotCount).fill(undefined);
+  const slots: (RunningRequest | undefined)[] = new Array(slotCount).fill(undefined);
   const idle: (Slot | undefined)[] = new Array(slotCount).fill(undefined);
-  const waiting: { generation: Generation; settle: Running['settle'] }[] = [];
+  const waiting: { generation: Generation; settle: RunningRequest['settle'] }[] = [];
   const timers = new Set<() => void>();
   const total = { promptTokens: 0, promptSeconds: 0, predictedTokens: 0, predictedSeconds: 0 };
   const work = { decodes: 0, decodedTokens: 0, longestSequence: 0 };
@@ -68,7 +68,7 @@ export function createEngine(clock: Clock, slotCount: number): Engine {
 
   const running = () => slots.filter((slot) => slot !== undefined);
 
-  function begin(generation: Generation, settle: Running['settle']): void {
+  function begin(generation: Generation, settle: RunningRequest['settle']): void {
     const free = slots.indexOf(undefined);
     if (free < 0 || frozen) {
       waiting.push({ generation, settle });
@@ -90,7 +90,7 @@ export function createEngine(clock: Clock, slotCount: number): Engine {
     timers.add(timer);
   }
 
-  function finish(place: number, done: Running): void {
+  function finish(place: number, done: RunningRequest): void {
     count(done, Number.POSITIVE_INFINITY);
     total.predictedTokens += done.generation.tokens;
     total.predictedSeconds += done.generation.seconds;
@@ -102,7 +102,7 @@ export function createEngine(clock: Clock, slotCount: number): Engine {
   }
 
   /** llama-server counts a prompt when it is processed, decodes as they happen, predicted tokens at the end. */
-  function count(request: Running, elapsedSeconds: number): void {
+  function count(request: RunningRequest, elapsedSeconds: number): void {
     const { promptTokens, promptSeconds, tokens, seconds } = request.generation;
     if (elapsedSeconds < promptSeconds) return;
     if (!request.promptCounted) {

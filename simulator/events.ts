@@ -2,31 +2,31 @@ import type { ServerResponse } from 'node:http';
 import { type DescribedModel, metaOf } from './model-description.ts';
 
 /** One event of `/models/sse`. Some events carry no `data`. */
-export interface RouterEvent {
+export interface SimulatorEvent {
   readonly model: string;
   readonly event: string;
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
-const statusChange = (model: string, data: Record<string, unknown>): RouterEvent => ({
+const statusChange = (model: string, data: Record<string, unknown>): SimulatorEvent => ({
   model,
   event: 'status_change',
   data,
 });
 
 /** A process was started for the model. */
-export function started(model: string): RouterEvent {
+export function started(model: string): SimulatorEvent {
   return { model, event: 'model_status', data: { status: 'loading' } };
 }
 
 /** `value` from 0 to 1. */
-export function progressing(model: string, value: number): RouterEvent {
+export function progressing(model: string, value: number): SimulatorEvent {
   const progress = { stages: ['text_model'], current: 'text_model', value };
   return statusChange(model, { status: 'loading', progress });
 }
 
 /** The end of a load. The end of a wake carries no `info`: see `woken`. */
-export function loaded(model: DescribedModel, nowSeconds: number): RouterEvent {
+export function loaded(model: DescribedModel, nowSeconds: number): SimulatorEvent {
   const info = {
     id: model.id,
     aliases: [model.id],
@@ -44,12 +44,12 @@ export const woken = (model: string) => statusChange(model, { status: 'loaded' }
 export const asleep = (model: string) => statusChange(model, { status: 'sleeping' });
 export const unloaded = (model: string, exitCode: number) =>
   statusChange(model, { status: 'unloaded', exit_code: exitCode });
-export const listReloaded: RouterEvent = { model: '*', event: 'models_reload' };
+export const listReloaded: SimulatorEvent = { model: '*', event: 'models_reload' };
 
 /** The connections to `/models/sse`. */
 export interface EventStream {
   readonly listeners: number;
-  send(event: RouterEvent): void;
+  send(event: SimulatorEvent): void;
   attach(response: ServerResponse): void;
 }
 
@@ -72,6 +72,6 @@ export function createEventStream(): EventStream {
 }
 
 /** The router writes a whole progress as `1.0`, which JSON.stringify cannot. */
-function render(event: RouterEvent): string {
+function render(event: SimulatorEvent): string {
   return `data: ${JSON.stringify(event).replace(/"value":(\d)(?=}}}$)/, '"value":$1.0')}\n\n`;
 }

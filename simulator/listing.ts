@@ -1,5 +1,5 @@
 import { type DescribedModel, fileOf, metaOf } from './model-description.ts';
-import type { ListedModel } from './simulated-model.ts';
+import type { SimulatedListing } from './simulated-model.ts';
 
 /** The router's command line, as far as the listing shows it for each model. */
 export interface Launch {
@@ -9,7 +9,7 @@ export interface Launch {
 }
 
 /** The text of a listing. `created` is the time of the request, in seconds since the epoch, for every model. */
-export type RenderListing = (models: readonly ListedModel[], nowSeconds: number) => string;
+export type RenderListing = (models: readonly SimulatedListing[], nowSeconds: number) => string;
 
 interface Piece {
   readonly revision: number;
@@ -21,9 +21,9 @@ const TIME = '"created":0';
 
 /** Keeps the text of each model until it changes: a listing of thousands of models takes a few milliseconds. */
 export function createListing(launch: Launch): RenderListing {
-  const kept = new WeakMap<ListedModel, Piece>();
+  const kept = new WeakMap<SimulatedListing, Piece>();
 
-  function pieceOf(model: ListedModel): Piece {
+  function pieceOf(model: SimulatedListing): Piece {
     const known = kept.get(model);
     if (known?.revision === model.revision) return known;
     const text = JSON.stringify(entryOf(model, launch));
@@ -42,7 +42,7 @@ export function createListing(launch: Launch): RenderListing {
   };
 }
 
-function entryOf(model: ListedModel, launch: Launch): Record<string, unknown> {
+function entryOf(model: SimulatedListing, launch: Launch): Record<string, unknown> {
   const { description } = model;
   return {
     id: description.id,
@@ -61,7 +61,7 @@ function entryOf(model: ListedModel, launch: Launch): Record<string, unknown> {
   };
 }
 
-function statusOf(model: ListedModel, launch: Launch) {
+function statusOf(model: SimulatedListing, launch: Launch) {
   const failed = model.status === 'unloaded' && model.exitCode !== 0;
   return {
     value: model.status,
@@ -73,7 +73,7 @@ function statusOf(model: ListedModel, launch: Launch) {
 }
 
 function commandLine(
-  { description, port }: ListedModel,
+  { description, port }: SimulatedListing,
   { metrics, slots, sleepIdleSeconds }: Launch,
 ): string[] {
   const args = ['/usr/bin/llama-server', '--host', '127.0.0.1', '--log-colors', 'off'];

@@ -1,13 +1,13 @@
 import type { Clock } from '../src/lib/clock.ts';
 import { createChangeSignal } from './change-signal.ts';
 import type { Generation } from './engine.ts';
-import { listReloaded, type RouterEvent } from './events.ts';
+import { listReloaded, type SimulatorEvent } from './events.ts';
 import type { DescribedModel } from './model-description.ts';
 import {
   createSimulatedModel,
-  type ListedModel,
   type ModelTiming,
   type RequestEnd,
+  type SimulatedListing,
   type SimulatedModel,
 } from './simulated-model.ts';
 
@@ -21,7 +21,7 @@ export interface Roster {
   /** By id or alias. */
   find(name: string): SimulatedModel | undefined;
   /** Ordered by id. */
-  all(): readonly ListedModel[];
+  all(): readonly SimulatedListing[];
   /** Evicts a model if the router is full and starts the process; resolves before the model is loaded. */
   load(name: string): Promise<LoadEnd>;
   /** As a request does: waits for a place as long as it takes, and for the load. */
@@ -47,14 +47,14 @@ export interface RosterOptions {
 export function createRoster(
   { timing, modelsMax, disk, fails, random }: RosterOptions,
   clock: Clock,
-  publish: (event: RouterEvent) => void,
+  publish: (event: SimulatorEvent) => void,
 ): Roster {
   const models = new Map<string, SimulatedModel>();
   const idsByAlias = new Map<string, string>();
   /** The number of requests each model serves or is loaded for. */
   const claims = new Map<SimulatedModel, number>();
   const signal = createChangeSignal();
-  let sorted: readonly ListedModel[] | undefined;
+  let sorted: readonly SimulatedListing[] | undefined;
   let rescanning: Promise<void> | undefined;
   let ended = false;
   for (const description of disk.values()) add(description);
@@ -94,7 +94,7 @@ export function createRoster(
     },
   };
 
-  function announce(event: RouterEvent): void {
+  function announce(event: SimulatorEvent): void {
     publish(event);
     signal.notify();
   }

@@ -13,7 +13,7 @@ import {
 import type { Roster } from './roster.ts';
 import type { SimulatedModel } from './simulated-model.ts';
 
-export interface RouterRequest {
+export interface SimulatorRequest {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
@@ -21,7 +21,7 @@ export interface RouterRequest {
 }
 
 /** `stream`: the request is for the event stream. */
-export type Routes = (request: RouterRequest) => Promise<Answer | 'stream'>;
+export type Routes = (request: SimulatorRequest) => Promise<Answer | 'stream'>;
 
 export interface RouterOptions {
   readonly launch: Launch;
@@ -99,7 +99,7 @@ export function createRoutes(roster: Roster, options: RouterOptions, clock: Cloc
     return answers.json({ success: true });
   }
 
-  async function queryModel({ path, query }: RouterRequest): Promise<Answer> {
+  async function queryModel({ path, query }: SimulatorRequest): Promise<Answer> {
     const loads = mayLoad(query);
     const model = target(query.get('model') ?? '', loads);
     if ('body' in model) return model;
@@ -123,7 +123,7 @@ export function createRoutes(roster: Roster, options: RouterOptions, clock: Cloc
     }
   }
 
-  async function complete({ path, query }: RouterRequest, body: Body): Promise<Answer> {
+  async function complete({ path, query }: SimulatorRequest, body: Body): Promise<Answer> {
     const loads = mayLoad(query);
     const model = target(modelOf(body), loads);
     if ('body' in model) return model;
@@ -155,7 +155,7 @@ export function createRoutes(roster: Roster, options: RouterOptions, clock: Cloc
   }
 }
 
-function withBody(request: RouterRequest, answer: (body: Body) => Answer | Promise<Answer>) {
+function withBody(request: SimulatorRequest, answer: (body: Body) => Answer | Promise<Answer>) {
   let body: unknown;
   try {
     body = JSON.parse(request.body);

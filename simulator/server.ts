@@ -2,14 +2,14 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import type { Answer } from './answer.ts';
 import type { EventStream } from './events.ts';
-import type { RouterRequest, Routes } from './routes.ts';
+import type { Routes, SimulatorRequest } from './routes.ts';
 
 /**
  * Stands between a request and its answer: tests let servers misbehave with it. It answers by itself and returns
  * nothing, or returns the answer to send: `answer()` is the simulator's own.
  */
 export type Intercept = (
-  request: RouterRequest & Pick<IncomingMessage, 'headers'>,
+  request: SimulatorRequest & Pick<IncomingMessage, 'headers'>,
   response: ServerResponse,
   answer: () => Promise<Answer | 'stream'>,
 ) => Promise<Answer | 'stream' | undefined>;

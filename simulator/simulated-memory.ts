@@ -1,7 +1,7 @@
 import type { Clock } from '../src/lib/clock.ts';
 import type { MemoryReading, ModelMemory } from '../src/memory/reading.ts';
 import type { DescribedModel } from './model-description.ts';
-import type { ListedModel } from './simulated-model.ts';
+import type { SimulatedListing } from './simulated-model.ts';
 import type { SimulatedRouter } from './simulated-router.ts';
 
 /** A card with room for two or three of the demo's models. */
@@ -59,7 +59,7 @@ export function createSimulatedMemory(
     };
   };
 
-  function measure(listed: ListedModel, at: number, elapsedSeconds: number): ModelMemory {
+  function measure(listed: SimulatedListing, at: number, elapsedSeconds: number): ModelMemory {
     const { id, sizeBytes } = listed.description;
     const isBusy = listed.status === 'loading' || simulated.model(id).engine.busy;
     const seconds = (cpuSeconds.get(id) ?? 0) + (isBusy ? elapsedSeconds : 0);
@@ -71,7 +71,7 @@ export function createSimulatedMemory(
     };
   }
 
-  function heldBytes({ description, status, known }: ListedModel, at: number): number {
+  function heldBytes({ description, status, known }: SimulatedListing, at: number): number {
     if (status === 'sleeping') return SLEEPING_BYTES;
     if (status !== 'loading') return loadedBytes(description);
     const { id, wakeSeconds, loadSeconds } = description;

@@ -1,13 +1,13 @@
 import type { Clock } from '../src/lib/clock.ts';
 import { createChangeSignal } from './change-signal.ts';
 import { createEngine, type Engine, type Generation } from './engine.ts';
-import { asleep, loaded, progressing, type RouterEvent, started, unloaded, woken } from './events.ts';
+import { asleep, loaded, progressing, type SimulatorEvent, started, unloaded, woken } from './events.ts';
 import type { DescribedModel } from './model-description.ts';
 
 export type ModelStatus = 'unloaded' | 'loading' | 'loaded' | 'sleeping';
 
 /** What a listing shows of a model. */
-export interface ListedModel {
+export interface SimulatedListing {
   readonly description: DescribedModel;
   readonly status: ModelStatus;
   /** Port of its last process; 0 before the first. */
@@ -24,7 +24,7 @@ export interface ListedModel {
 export type RequestEnd = 'done' | 'killed' | 'refused';
 
 /** One model of the router, with the process it may have. */
-export interface SimulatedModel extends ListedModel {
+export interface SimulatedModel extends SimulatedListing {
   readonly running: boolean;
   /** Told to exit and not gone yet: it no longer listens, and the listing is unchanged. */
   readonly stopping: boolean;
@@ -61,87 +61,88 @@ export function createSimulatedModel(
   description: DescribedModel,
   clock: Clock,
   timing: ModelTiming,
-  publish: (event: RouterEvent) => void,
+  publish: (event: SimulatorEvent) => void,
 ): SimulatedModel {
   const { id } = description;
   const settled = createChangeSignal();
   let cancelNext = () => {};
   let cancelSleep = () => {};
 
-  type Listed = { -readonly [Key in keyof ListedModel]: ListedModel[Key] };
-  const model: Listed & Omit<SimulatedModel, keyof ListedModel> & { engine: Engine; stopping: boolean } = {
-    description,
-    status: 'unloaded',
-    port: 0,
-    exitCode: 0,
-    known: false,
-    revision: 0,
-    engine: createEngine(clock, timing.slots),
-    usedAt: 0,
-    stopping: false,
-    get running() {
-      return model.status !== 'unloaded';
-    },
-    get listening() {
-      return model.running && !model.stopping && (model.status !== 'loading' || model.known);
-    },
+  type Listed = { -readonly [Key in keyof SimulatedListing]: SimulatedListing[Key] };
+  const model: Listed & Omit<SimulatedModel, keyof SimulatedListing> & { engine: Engine; stopping: boolean } =
+    {
+      description,
+      status: 'unloaded',
+      port: 0,
+      exitCode: 0,
+      known: false,
+      revision: 0,
+      engine: createEngine(clock, timing.slots),
+      usedAt: 0,
+      stopping: false,
+      get running() {
+        return model.status !== 'unloaded';
+      },
+      get listening() {
+        return model.running && !model.stopping && (model.status !== 'loading' || model.known);
+      },
 
-    start(port, fails) {
-      model.engine = createEngine(clock, timing.slots);
-      model.usedAt = clock.now();
-      change({ status: 'loading', port, known: false }, started(id));
-      // A process needs a moment before it reports progress.
-      next(description.loadSeconds * 0.1, () => (fails ? failLoad() : finishLoad()));
-    },
+      start(port, fails) {
+        model.engine = createEngine(clock, timing.slots);
+        model.usedAt = clock.now();
+        change({ status: 'loading', port, known: false }, started(id));
+        // A process needs a moment before it reports progress.
+        next(description.loadSeconds * 0.1, () => (fails ? failLoad() : finishLoad()));
+      },
 
-    stop() {
-      if (!model.running || model.stopping) return;
-      if (model.status === 'loading') return end(1, unloaded(id, 1));
-      model.stopping = true;
-      cancelSleep();
-      const killed = model.engine.busy;
-      model.engine.freeze();
-      next(killed ? timing.stopTimeoutSeconds : timing.exitSeconds, () => {
-        const exitCode = killed ? 1 : 0;
-        end(exitCode, unloaded(id, exitCode));
-      });
-    },
-
-    crash() {
-      if (model.running) end(1, unloaded(id, 1));
-    },
-
-    async wake() {
-      if (model.status === 'sleeping' && !model.stopping) {
-        change({ status: 'loading' });
-        reportProgress(description.wakeSeconds, () => {
-          change({ status: 'loaded' }, woken(id));
-          startIdleTimer();
+      stop() {
+        if (!model.running || model.stopping) return;
+        if (model.status === 'loading') return end(1, unloaded(id, 1));
+        model.stopping = true;
+        cancelSleep();
+        const killed = model.engine.busy;
+        model.engine.freeze();
+        next(killed ? timing.stopTimeoutSeconds : timing.exitSeconds, () => {
+          const exitCode = killed ? 1 : 0;
+          end(exitCode, unloaded(id, exitCode));
         });
-      }
-      while (model.status === 'loading') await settled.changed();
-      startIdleTimer();
-    },
+      },
 
-    async generate(generation) {
-      if (!model.listening) return 'refused';
-      await model.wake();
-      if (model.status !== 'loaded' || model.stopping) return 'killed';
-      cancelSleep();
-      const result = await model.engine.generate(generation);
-      startIdleTimer();
-      return result;
-    },
+      crash() {
+        if (model.running) end(1, unloaded(id, 1));
+      },
 
-    clearFailure() {
-      if (!model.running) change({ exitCode: 0 });
-    },
+      async wake() {
+        if (model.status === 'sleeping' && !model.stopping) {
+          change({ status: 'loading' });
+          reportProgress(description.wakeSeconds, () => {
+            change({ status: 'loaded' }, woken(id));
+            startIdleTimer();
+          });
+        }
+        while (model.status === 'loading') await settled.changed();
+        startIdleTimer();
+      },
 
-    vanish: () => end(0, undefined),
-  };
+      async generate(generation) {
+        if (!model.listening) return 'refused';
+        await model.wake();
+        if (model.status !== 'loaded' || model.stopping) return 'killed';
+        cancelSleep();
+        const result = await model.engine.generate(generation);
+        startIdleTimer();
+        return result;
+      },
+
+      clearFailure() {
+        if (!model.running) change({ exitCode: 0 });
+      },
+
+      vanish: () => end(0, undefined),
+    };
   return model;
 
-  function change(fields: Partial<ListedModel>, event?: RouterEvent): void {
+  function change(fields: Partial<SimulatedListing>, event?: SimulatorEvent): void {
     Object.assign(model, fields, { revision: model.revision + 1 });
     if (event) publish(event);
     if (model.status !== 'loading') settled.notify();
@@ -182,7 +183,7 @@ export function createSimulatedModel(
     cancelSleep = clock.after(sleepIdleSeconds * 1000, () => change({ status: 'sleeping' }, asleep(id)));
   }
 
-  function end(exitCode: number, event: RouterEvent | undefined): void {
+  function end(exitCode: number, event: SimulatorEvent | undefined): void {
     cancelNext();
     cancelSleep();
     model.stopping = false;

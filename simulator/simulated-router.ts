@@ -5,7 +5,7 @@ import { type DescribedModel, describeModel, type ModelDescription } from './mod
 import { createRoster, type LoadEnd, type ServeEnd } from './roster.ts';
 import { createRoutes } from './routes.ts';
 import { type Intercept, openServer, type RunningServer } from './server.ts';
-import type { ListedModel, SimulatedModel } from './simulated-model.ts';
+import type { SimulatedListing, SimulatedModel } from './simulated-model.ts';
 
 export interface SimulatedRouterOptions {
   /** The models folder. Default: empty. */
@@ -54,7 +54,7 @@ export interface SimulatedRouter {
   /** Starts it again on the same port, with nothing loaded. */
   start(): Promise<void>;
 
-  readonly models: readonly ListedModel[];
+  readonly models: readonly SimulatedListing[];
   /** By id or alias; throws when there is none. */
   model(name: string): SimulatedModel;
   load(name: string): Promise<LoadEnd>;

@@ -75,6 +75,17 @@ it('only config reads the environment, and only cli writes to the terminal', () 
   expect(offences).toEqual([]);
 });
 
+it('no type name has two meanings', () => {
+  const files = new Map<string, string[]>();
+  for (const file of sources()) {
+    const text = readFileSync(join(ROOT, file), 'utf8');
+    for (const [, name = ''] of text.matchAll(/^(?:export )?(?:interface|type|class) (\w+)\b/gm)) {
+      files.set(name, [...(files.get(name) ?? []), file]);
+    }
+  }
+  expect([...files].filter(([, places]) => places.length > 1)).toEqual([]);
+});
+
 function sources(): string[] {
   return ['src', 'simulator'].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })

@@ -148,7 +148,7 @@ export type DiscoveryConfig = Config['discovery'][number];
 
 export type TokenConfig = Config['auth']['tokens'][number];
 
-interface Bounds {
+interface ConfigBounds {
   readonly routers: readonly unknown[];
   readonly discovery: readonly unknown[];
   readonly alerts: AlertBounds;
@@ -159,7 +159,7 @@ interface Bounds {
 }
 
 /** Runs also when an option is invalid (and then of any type), to report all problems at once. */
-function checkBounds(config: Bounds, ctx: z.core.$RefinementCtx) {
+function checkBounds(config: ConfigBounds, ctx: z.core.$RefinementCtx) {
   const { web, engine, follow, unload } = config;
   const wrong = (path: string[], message: string) => ctx.addIssue({ code: 'custom', path, message });
   const checkOrder = (section: string, keys: [string, string], [min, max]: [number, number]) => {

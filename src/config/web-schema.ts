@@ -112,7 +112,7 @@ export type WebFile = z.output<typeof webSchema>;
 export type TlsSection = WebFile['tls_server_config'];
 
 /** The compared options; of any type where an option is invalid. */
-interface Bounds {
+interface WebConfigBounds {
   readonly tls_server_config: {
     readonly min_version: keyof typeof TLS_VERSIONS;
     readonly max_version: keyof typeof TLS_VERSIONS;
@@ -120,7 +120,7 @@ interface Bounds {
   readonly rate_limit: { readonly interval: number; readonly burst: number };
 }
 
-function checkBounds({ tls_server_config, rate_limit }: Bounds, ctx: z.core.$RefinementCtx): void {
+function checkBounds({ tls_server_config, rate_limit }: WebConfigBounds, ctx: z.core.$RefinementCtx): void {
   const wrong = (path: string[], message: string) => ctx.addIssue({ code: 'custom', path, message });
   const { min_version, max_version } = tls_server_config;
   if (VERSIONS.indexOf(min_version) > VERSIONS.indexOf(max_version)) {

@@ -1,14 +1,8 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { ListenAddress } from '../config/address.ts';
 import type { WebTls } from '../config/web-tls.ts';
 import { createSecureServer } from './secure-server.ts';
-
-export interface ListenAddress {
-  /** Absent: all interfaces. */
-  host?: string;
-  /** 0: any free port. */
-  port: number;
-}
 
 export interface ServeOptions {
   /** The TLS settings for each new connection; absent: plain HTTP. */

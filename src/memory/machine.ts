@@ -6,7 +6,7 @@ import { createDrmFdinfo } from './drm-fdinfo.ts';
 import { createHost, ownHost } from './host.ts';
 import { createNvidiaSmi, nvidiaAllocations, nvidiaPools } from './nvidia-smi.ts';
 import { attribute } from './owners.ts';
-import { findParents, type Parents, type RouterView } from './parents.ts';
+import { findParents, type Parents, type RouterProcessHint } from './parents.ts';
 import { createProcesses } from './processes.ts';
 import { linkTarget } from './procfs.ts';
 import type { MemoryReading, SourceReport } from './reading.ts';
@@ -20,7 +20,7 @@ export interface MachineOptions {
   /** The longest time that a single source may take. */
   timeoutMs: number;
   /** The current state of the routers. */
-  routers(): readonly RouterView[];
+  routers(): readonly RouterProcessHint[];
 }
 
 /** The pid namespace of the machine itself has this number on every Linux. */

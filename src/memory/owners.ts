@@ -1,5 +1,11 @@
 import type { HostMemory, IsOwnHost } from './host.ts';
-import { childrenOf, isLocal, type ModelView, type Parents, type RouterView } from './parents.ts';
+import {
+  childrenOf,
+  isLocal,
+  type ModelProcessHint,
+  type Parents,
+  type RouterProcessHint,
+} from './parents.ts';
 import {
   type Allocation,
   type GpuMemory,
@@ -12,7 +18,7 @@ import {
 
 /** Everything that one measurement found. */
 export interface Measurement {
-  routers: readonly RouterView[];
+  routers: readonly RouterProcessHint[];
   parents: Parents;
   /** Those of the reading before: a router that ended since had models too. */
   formerParents: Parents;
@@ -94,7 +100,7 @@ function ownedProcesses({ routers, parents, models, usages }: Measurement): Owne
 }
 
 /** By the alias of the process, which is the model's id; otherwise by the port, which is new at every load. */
-function modelOf({ alias, port }: ModelProcess, models: readonly ModelView[]): string | undefined {
+function modelOf({ alias, port }: ModelProcess, models: readonly ModelProcessHint[]): string | undefined {
   const model =
     models.find(({ id }) => id === alias) ??
     models.find(({ aliases }) => aliases.includes(alias)) ??

@@ -2,15 +2,15 @@ import type { IsOwnHost } from './host.ts';
 import { isSame, type ModelProcess, type ParentProcess, type ProcessId } from './reading.ts';
 
 /** What is known of a router: enough to find its process and to name its models. */
-export interface RouterView {
+export interface RouterProcessHint {
   name: string;
   url: string;
   /** Whether it runs on this machine, if configured. */
   local: 'auto' | 'yes' | 'no';
-  models: readonly ModelView[];
+  models: readonly ModelProcessHint[];
 }
 
-export interface ModelView {
+export interface ModelProcessHint {
   id: string;
   aliases: readonly string[];
   /** The port of its process in the router's listing. */
@@ -31,7 +31,7 @@ export type Parents = ReadonlyMap<string, ProcessId>;
  * If several processes match, none does.
  */
 export function findParents(
-  routers: readonly RouterView[],
+  routers: readonly RouterProcessHint[],
   candidates: readonly ParentProcess[],
   models: readonly ModelProcess[],
   isOwnHost: IsOwnHost,
@@ -50,7 +50,7 @@ export function findParents(
 }
 
 /** Whether a router runs on this machine, by its URL or its configuration. */
-export function isLocal({ url, local }: RouterView, isOwnHost: IsOwnHost): boolean {
+export function isLocal({ url, local }: RouterProcessHint, isOwnHost: IsOwnHost): boolean {
   return local === 'yes' || (local === 'auto' && isOwnHost(new URL(url).hostname));
 }
 
@@ -58,13 +58,13 @@ export function childrenOf(parent: ProcessId, models: readonly ModelProcess[]): 
   return models.filter((model) => isSame(model.parent, parent));
 }
 
-function listensFor(router: RouterView, { listens }: ParentProcess, isOwnHost: IsOwnHost): boolean {
+function listensFor(router: RouterProcessHint, { listens }: ParentProcess, isOwnHost: IsOwnHost): boolean {
   const { port, protocol } = new URL(router.url);
   const wanted = Number(port || (protocol === 'https:' ? 443 : 80));
   return isLocal(router, isOwnHost) && listens?.includes(wanted) === true;
 }
 
-function isParentOf({ models }: RouterView, children: readonly ModelProcess[]): boolean {
+function isParentOf({ models }: RouterProcessHint, children: readonly ModelProcess[]): boolean {
   const running = models.filter(({ isRunning, port }) => isRunning && port !== undefined);
   return (
     running.length > 0 &&

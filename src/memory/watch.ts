@@ -5,7 +5,7 @@ import { isRunning } from '../models/status.ts';
 import type { Store } from '../models/store.ts';
 import { createMachine } from './machine.ts';
 import { type Memory, startMemory } from './memory.ts';
-import type { RouterView } from './parents.ts';
+import type { RouterProcessHint } from './parents.ts';
 import type { MemoryReading } from './reading.ts';
 
 /**
@@ -23,7 +23,7 @@ export function watchMemory(config: () => Config, store: Store, clock: Clock, lo
   );
 }
 
-function routerViews({ routers }: Config, store: Store): RouterView[] {
+function routerViews({ routers }: Config, store: Store): RouterProcessHint[] {
   return routers.map(({ name, url, local }) => {
     const state = store.router(name);
     const models = [...(state?.models.values() ?? [])];

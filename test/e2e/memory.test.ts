@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createMachine } from '../../src/memory/machine.ts';
-import type { RouterView } from '../../src/memory/parents.ts';
+import type { RouterProcessHint } from '../../src/memory/parents.ts';
 import { asNobody } from '../support/as-nobody.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { playLivingCard } from '../support/fake-nvidia-smi.ts';
@@ -181,7 +181,7 @@ it('finds a router of another user, without access to its open files, by the por
       { id: 'tiny-a', aliases: [], isRunning: true, port: Number(args[args.indexOf('--port') + 1]) },
     ];
     const view = { name: 'box', url: router.url, local: 'auto' as const, models };
-    const measureAs = (given: RouterView) => {
+    const measureAs = (given: RouterProcessHint) => {
       const machine = {
         procfs: '/proc',
         sysfs: '/nowhere',

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createMachine } from '../../src/memory/machine.ts';
 import { type Memory, startMemory } from '../../src/memory/memory.ts';
-import type { RouterView } from '../../src/memory/parents.ts';
+import type { RouterProcessHint } from '../../src/memory/parents.ts';
 import type { MemoryReading } from '../../src/memory/reading.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { aMachine, type Machine, type MadeProcess, modelArgs } from '../support/machine.ts';
@@ -20,7 +20,7 @@ afterEach(async () => {
 });
 
 const model = (id: string) => ({ id, aliases: [], isRunning: true });
-const BOX: RouterView = {
+const BOX: RouterProcessHint = {
   name: 'box',
   url: 'http://localhost:8080',
   local: 'auto',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { attribute, type Measurement } from '../../src/memory/owners.ts';
-import { findParents, type RouterView } from '../../src/memory/parents.ts';
+import { findParents, type RouterProcessHint } from '../../src/memory/parents.ts';
 import type {
   Allocation,
   MeasuredPool,
@@ -22,7 +22,7 @@ function aRouter({
   name = 'box',
   url = 'http://localhost:8080',
   ...more
-}: Partial<RouterView> = {}): RouterView {
+}: Partial<RouterProcessHint> = {}): RouterProcessHint {
   const models = ['qwen', 'gemma'].map((id) => ({ id, aliases: [], isRunning: false }));
   return { name, url, local: 'auto', models, ...more };
 }
@@ -137,7 +137,7 @@ describe('unattributed memory', () => {
   const qwen = aProcess(7, 'qwen');
   const running = [{ id: 'qwen', aliases: [], isRunning: true }];
   const unattributed = (more: Partial<Measurement>) => attribute(measurement(more)).gpus[0]?.unownedBytes;
-  const unfound = (router: Partial<RouterView>, more: Partial<Measurement> = {}) =>
+  const unfound = (router: Partial<RouterProcessHint>, more: Partial<Measurement> = {}) =>
     unattributed({ routers: [aRouter({ models: running, ...router })], parents: new Map(), ...more });
 
   it.each<[string, number | undefined, number | undefined]>([
@@ -232,7 +232,7 @@ describe('the process of a router', () => {
   const listed = [{ id: 'qwen', aliases: [], isRunning: true, port: 40_007 }];
   const inContainer = aRouter({ url: 'http://llama:8080', models: listed });
   const find = (
-    router: RouterView,
+    router: RouterProcessHint,
     parents: ParentProcess[],
     models: ModelProcess[] = [],
     before: readonly (readonly [string, { pid: number; startTicks: number }])[] = [],

@@ -1,6 +1,6 @@
 import { type Answer, error, notFound } from '../../../simulator/answer.ts';
 import { describeModel } from '../../../simulator/model-description.ts';
-import type { RouterRequest } from '../../../simulator/routes.ts';
+import type { SimulatorRequest } from '../../../simulator/routes.ts';
 import {
   createSimulatedRouter,
   type SimulatedRouter,
@@ -93,7 +93,7 @@ function isAuthorized(headers: NodeJS.Dict<string | string[]>, apiKey: string | 
 }
 
 async function reshaped(
-  { path }: RouterRequest,
+  { path }: SimulatorRequest,
   own: () => Promise<Answer | 'stream'>,
   shape: ListingShape,
 ): Promise<Answer | 'stream'> {
