@@ -1,15 +1,15 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createConfigSource } from '../src/config/source.ts';
-import { createLogger } from '../src/lib/logger.ts';
 import { type Service, startService } from '../src/service.ts';
+import { aLog } from './support/a-log.ts';
 import { parseExposition } from './support/exposition.ts';
 import { freePort } from './support/free-port.ts';
 import { recordedNotification } from './support/notification.ts';
+import { scratchFolder } from './support/scratch-folder.ts';
 import {
   createTestRouter,
   type TestRouter,
@@ -23,13 +23,12 @@ let lines: string[];
 const ends: (() => Promise<void>)[] = [];
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'service-'));
+  folder = scratchFolder();
   file = join(folder, 'config.yml');
   lines = [];
 });
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
-  rmSync(folder, { recursive: true });
 });
 
 async function aRouter(options: TestRouterOptions = {}): Promise<TestRouter> {
@@ -59,12 +58,7 @@ async function startOnRouter(more = '', options: TestRouterOptions = {}) {
 }
 
 async function start(): Promise<Service> {
-  const log = createLogger({
-    level: 'debug',
-    format: 'logfmt',
-    write: (line) => lines.push(line),
-    now: Date.now,
-  });
+  const log = aLog((line) => lines.push(line));
   const service = await startService({
     config: createConfigSource({ file, env: {}, flags: {} }),
     log,

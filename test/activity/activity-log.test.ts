@@ -1,16 +1,16 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { createActivityLog } from '../../src/activity/activity-log.ts';
 import { createOperationMetrics } from '../../src/activity/operation-metrics.ts';
-import { createLogger } from '../../src/lib/logger.ts';
+import { aLog } from '../support/a-log.ts';
 import { aRequest } from '../support/a-request.ts';
 import { anOperation } from '../support/an-operation.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 it('logs and audits operations, joined requests, holds, reloads and refusals', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'activity-'));
+  const folder = scratchFolder();
   const auditFile = join(folder, 'audit.jsonl');
   const clock = createSteppedClock(Date.parse('2026-08-14T13:00:00Z'));
   const lines: string[] = [];
@@ -18,12 +18,7 @@ it('logs and audits operations, joined requests, holds, reloads and refusals', a
     auditFile,
     metrics: createOperationMetrics(),
     clock,
-    log: createLogger({
-      level: 'info',
-      format: 'logfmt',
-      write: (line) => lines.push(line.slice(line.indexOf('level='), -1)),
-      now: clock.wall,
-    }),
+    log: aLog((line) => lines.push(line.slice(line.indexOf('level='), -1)), 'info'),
   });
   const caller = { name: 'alice', address: '10.0.0.7' };
   const hold = {
@@ -55,7 +50,6 @@ it('logs and audits operations, joined requests, holds, reloads and refusals', a
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line));
-  rmSync(folder, { recursive: true });
 
   expect(lines).toEqual([
     expect.stringMatching(

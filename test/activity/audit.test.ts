@@ -1,30 +1,24 @@
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { type AuditEntry, createAuditFile, operationEntry } from '../../src/activity/audit.ts';
-import { createLogger } from '../../src/lib/logger.ts';
+import { aLog } from '../support/a-log.ts';
 import { aRequest } from '../support/a-request.ts';
 import { anOperation } from '../support/an-operation.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import { createSteppedClock, settled } from '../support/stepped-clock.ts';
 
 let folder: string;
 let path: string;
 let lines: string[];
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'audit-'));
+  folder = scratchFolder();
   path = join(folder, 'logs', 'audit.jsonl');
   lines = [];
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 const clock = createSteppedClock();
-const log = createLogger({
-  level: 'debug',
-  format: 'logfmt',
-  write: (line) => lines.push(line),
-  now: clock.wall,
-});
+const log = aLog((line) => lines.push(line));
 const anEntry = (detail: string): AuditEntry => ({
   time: '2026-08-14T09:12:31.120Z',
   kind: 'reload',

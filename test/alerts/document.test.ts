@@ -1,11 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { OPTION_NAMES } from '../../src/alerts/options.ts';
 import { decideOn } from '../../src/alerts/policy.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { aNotification, anAlert } from '../support/notification.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import { yamlBlocks } from '../support/yaml-blocks.ts';
 
 const DOCUMENT = join(import.meta.dirname, '..', '..', 'docs', 'alertmanager.md');
@@ -24,15 +24,11 @@ it('docs/alertmanager.md lists every option of an alert, with valid examples', (
 
 it('the alerts section that docs/alertmanager.md shows is valid', () => {
   const section = yamlBlocks('alertmanager.md').find((block) => block.startsWith('alerts:'));
-  const folder = mkdtempSync(join(tmpdir(), 'alerts-'));
-  try {
-    const file = join(folder, 'config.yml');
-    writeFileSync(file, section ?? '');
-    expect(loadConfig({ file, env: {}, flags: {} }).alerts).toMatchObject({
-      router_label: 'instance',
-      routers: [{ value: 'gpu-box:*', router: 'gpu-box' }],
-    });
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const folder = scratchFolder();
+  const file = join(folder, 'config.yml');
+  writeFileSync(file, section ?? '');
+  expect(loadConfig({ file, env: {}, flags: {} }).alerts).toMatchObject({
+    router_label: 'instance',
+    routers: [{ value: 'gpu-box:*', router: 'gpu-box' }],
+  });
 });

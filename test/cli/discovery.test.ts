@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { runProgram } from '../support/run-program.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 
 let folder: string;
@@ -10,7 +10,7 @@ let config: string;
 let router: TestRouter;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'discovered-'));
+  folder = scratchFolder();
   config = join(folder, 'config.yml');
   router = createTestRouter({ models: [{ id: 'chat', loadSeconds: 0.01 }], exitSeconds: 0.001 });
   const { url } = await router.listen();
@@ -19,7 +19,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await router.stop();
-  rmSync(folder, { recursive: true });
 });
 beforeEach(() => rmSync(join(folder, 'bad.json'), { force: true }));
 

@@ -1,18 +1,17 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/load.ts';
 import { CONFIG_NODES } from '../../src/config/schema.ts';
 import { loadWebConfig } from '../../src/config/web-config.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const TLS = join(ROOT, 'test', 'fixtures', 'tls');
 const EXAMPLE = join(ROOT, 'config.example.yml');
 const read = (...path: string[]) => readFileSync(join(...path), 'utf8');
 
-const scratch = mkdtempSync(join(tmpdir(), 'documents-'));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = scratchFolder();
 
 function write(name: string, content: string): string {
   writeFileSync(join(scratch, name), content);

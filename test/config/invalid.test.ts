@@ -1,13 +1,12 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problem.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 
 const INVALID = join(import.meta.dirname, '..', 'fixtures', 'config', 'invalid');
-const scratch = mkdtempSync(join(tmpdir(), 'config-'));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = scratchFolder();
 
 /** The message that loading ends with, as if the file were /etc/exporter/config.yml. */
 function messageOf(file: string, env: Record<string, string> = {}, flags = {}): string {

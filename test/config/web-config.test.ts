@@ -1,17 +1,16 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { ConfigError } from '../../src/config/problem.ts';
 import { loadWebConfig, readWebConfig } from '../../src/config/web-config.ts';
 import type { ClientRule } from '../../src/config/web-tls.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures');
 const INVALID = join(FIXTURES, 'web-config', 'invalid');
 const TLS = join(FIXTURES, 'tls');
-const scratch = mkdtempSync(join(tmpdir(), 'web-config-'));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = scratchFolder();
 
 const HASH = '$2y$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u';
 

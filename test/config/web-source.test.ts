@@ -1,8 +1,8 @@
-import { copyFileSync, mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { beforeEach, expect, it } from '@jest/globals';
 import { createWebSource, type WebSource } from '../../src/config/web-source.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 
 const TLS = join(import.meta.dirname, '..', 'fixtures', 'tls');
 const HASH = '$2y$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u';
@@ -14,12 +14,11 @@ let now: number;
 let reports: (string | undefined)[];
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'web-source-'));
+  folder = scratchFolder();
   file = join(folder, 'web.yml');
   now = 0;
   reports = [];
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 const usersOf = (source: WebSource) => [...source.current().users.keys()];
 const writeUsers = (...names: string[]) =>

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { parse } from 'yaml';
+import { scratchFolder } from '../support/scratch-folder.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const text = (path: string) => readFileSync(join(ROOT, path), 'utf8');
@@ -210,7 +210,7 @@ it('the demo needs only secrets in the checkout', () => {
 });
 
 it('prepare.sh creates every secret once, readable only for containers', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'prepare-'));
+  const folder = scratchFolder();
   cpSync(join(ROOT, 'deploy/compose'), join(folder, 'deploy/compose'), { recursive: true });
   const prepare = (...args: string[]) =>
     spawnSync(join(folder, 'deploy/compose/prepare.sh'), args, { encoding: 'utf8' });
@@ -221,33 +221,29 @@ it('prepare.sh creates every secret once, readable only for containers', () => {
         readFileSync(join(folder, 'secrets', name), 'utf8'),
       ]),
     );
-  try {
-    expect(prepare('neon')).toMatchObject({
-      status: 2,
-      stderr: expect.stringContaining("unknown GPU 'neon'"),
-    });
-    expect(prepare('amd')).toMatchObject({ status: 0, stderr: '' });
-    const first = made();
-    const named = Object.values(file.secrets).map(({ file }) => file);
-    expect(
-      Object.keys(first)
-        .map((name) => `./secrets/${name}`)
-        .sort(),
-    ).toEqual(named.filter((path) => path.startsWith('./secrets/')).sort());
-    expect(new Set(Object.values(first)).size).toBe(Object.keys(first).length);
-    for (const secret of Object.values(first)) expect(secret).toMatch(/^[0-9a-f]{64}$/);
-    expect(statSync(join(folder, 'secrets')).mode & 0o777).toBe(0o700);
-    expect(statSync(join(folder, 'secrets/exporter_token')).mode & 0o777).toBe(0o444);
-    const settings = readFileSync(join(folder, '.env'), 'utf8');
-    expect(settings).toMatch(
-      /^COMPOSE_PROFILES=stack\nCOMPOSE_FILE=docker-compose.yml:deploy\/compose\/gpu-amd.yml$/m,
-    );
-    for (const [, name = ''] of text('deploy/compose/gpu-amd.yml').matchAll(/\$\{(\w+):\?/g)) {
-      expect(settings).toMatch(new RegExp(`^${name}=\\d+$`, 'm'));
-    }
-    expect(prepare()).toMatchObject({ status: 0, stdout: 'kept existing .env\n' });
-    expect(made()).toEqual(first);
-  } finally {
-    rmSync(folder, { recursive: true });
+  expect(prepare('neon')).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining("unknown GPU 'neon'"),
+  });
+  expect(prepare('amd')).toMatchObject({ status: 0, stderr: '' });
+  const first = made();
+  const named = Object.values(file.secrets).map(({ file }) => file);
+  expect(
+    Object.keys(first)
+      .map((name) => `./secrets/${name}`)
+      .sort(),
+  ).toEqual(named.filter((path) => path.startsWith('./secrets/')).sort());
+  expect(new Set(Object.values(first)).size).toBe(Object.keys(first).length);
+  for (const secret of Object.values(first)) expect(secret).toMatch(/^[0-9a-f]{64}$/);
+  expect(statSync(join(folder, 'secrets')).mode & 0o777).toBe(0o700);
+  expect(statSync(join(folder, 'secrets/exporter_token')).mode & 0o777).toBe(0o444);
+  const settings = readFileSync(join(folder, '.env'), 'utf8');
+  expect(settings).toMatch(
+    /^COMPOSE_PROFILES=stack\nCOMPOSE_FILE=docker-compose.yml:deploy\/compose\/gpu-amd.yml$/m,
+  );
+  for (const [, name = ''] of text('deploy/compose/gpu-amd.yml').matchAll(/\$\{(\w+):\?/g)) {
+    expect(settings).toMatch(new RegExp(`^${name}=\\d+$`, 'm'));
   }
+  expect(prepare()).toMatchObject({ status: 0, stdout: 'kept existing .env\n' });
+  expect(made()).toEqual(first);
 });

@@ -1,20 +1,19 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { beforeAll, expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/load.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 
 const UNITS = join(import.meta.dirname, '..', '..', 'deploy', 'systemd');
 const read = (name: string) => readFileSync(join(UNITS, name), 'utf8');
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'systemd-'));
+  folder = scratchFolder();
   writeFileSync(join(folder, 'token'), 'a-token-of-some-length\n');
   writeFileSync(join(folder, 'api_key'), 'a-key\n');
   writeFileSync(join(folder, 'config.yml'), '');
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** All variables of a text, including commented ones. */
 function variables(text: string): Record<string, string> {

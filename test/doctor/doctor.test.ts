@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import {
   createTestRouter,
   type TestRouter,
@@ -382,10 +382,9 @@ describe('files of the exporter', () => {
   let folder: string;
   let path: string;
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'doctor-'));
+    folder = scratchFolder();
     path = join(folder, 'file');
   });
-  afterEach(() => rmSync(folder, { recursive: true }));
 
   /** The finding about this option and the exit code. */
   async function given(option: 'state' | 'audit', file: string) {

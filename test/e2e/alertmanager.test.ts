@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MATCHER_CASES } from '../support/matcher-cases.ts';
 import { amtool, type Monitor, pairVersions, promtool, startAlertmanager } from '../support/prometheus.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import { until } from '../support/until.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts';
 import { yamlBlocks } from '../support/yaml-blocks.ts';
@@ -136,8 +136,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
 
 /** Alertmanager's own reading of matchers, with which ours is to agree. */
 describe.each(pairVersions)('amtool (%s)', (version) => {
-  const folder = mkdtempSync(join(tmpdir(), 'matchers-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const folder = scratchFolder();
 
   it.each(MATCHER_CASES)('agrees with our matcher: %j, %j: %j', (matcher, labels, does) => {
     const file = join(folder, 'alertmanager.yml');
@@ -157,8 +156,7 @@ describe.each(pairVersions)('amtool (%s)', (version) => {
 });
 
 describe.each(pairVersions)('the examples of docs/alertmanager.md (%s)', (version) => {
-  const folder = mkdtempSync(join(tmpdir(), 'shown-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const folder = scratchFolder();
   const [alertmanager = '', rules = ''] = yamlBlocks('alertmanager.md');
 
   it('include a valid Alertmanager configuration', () => {

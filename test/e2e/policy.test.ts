@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import { until } from '../support/until.ts';
 
 let router: RealRouter;
@@ -12,14 +12,13 @@ let exporter: RunningExporter;
 let folder: string;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'policy-'));
+  folder = scratchFolder();
   router = await startRealRouter({ models: ['tiny-a', 'tiny-b', 'mid'] });
   sleeper = await startRealRouter({ models: ['tiny-s'], sleepIdleSeconds: 1 });
 });
 afterAll(async () => {
   await sleeper?.stop();
   await router?.stop();
-  rmSync(folder, { recursive: true, force: true });
 });
 afterEach(async () => {
   await exporter?.stop();

@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { debianMirror } from '../../tools/install-real-servers/debian-mirror.mjs';
 import { empty } from '../support/orders.ts';
 import { isAlive } from '../support/process-table.ts';
 import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 
 describe('a real router', () => {
   let router: RealRouter;
@@ -56,11 +56,10 @@ test('a router that cannot start is reported with its output', async () => {
 describe('the Debian archive to install from', () => {
   let etc: string;
   beforeEach(() => {
-    etc = mkdtempSync(join(tmpdir(), 'etc-'));
+    etc = scratchFolder();
     mkdirSync(join(etc, 'apt/sources.list.d'), { recursive: true });
     writeFileSync(join(etc, 'os-release'), 'ID=debian\nVERSION_CODENAME=bookworm\n');
   });
-  afterEach(() => rmSync(etc, { recursive: true }));
   const source = (name: string, text: string) => writeFileSync(join(etc, 'apt', name), text);
 
   test('offers this release, in one-line sources', () => {

@@ -1,12 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { startExporter } from '../support/exporter.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import { createTestRouter } from '../support/simulator/test-router.ts';
 
 it('a reload that changes an option of a router keeps its state, one that changes its URL does not', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'fleet-'));
+  const folder = scratchFolder();
   const file = join(folder, 'config.yml');
   const router = createTestRouter({ models: [{ id: 'tiny-a', loadSeconds: 0.01 }], exitSeconds: 0.001 });
   await router.listen();
@@ -36,6 +36,5 @@ it('a reload that changes an option of a router keeps its state, one that change
   } finally {
     await exporter.stop();
     await router.stop();
-    rmSync(folder, { recursive: true });
   }
 });

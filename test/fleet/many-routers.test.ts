@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
@@ -13,7 +13,7 @@ let routers: TestRouter[];
 let exporter: RunningExporter;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'many-routers-'));
+  folder = scratchFolder();
   routers = Array.from({ length: MANY }, () =>
     createTestRouter({ models: ['tiny-a', 'tiny-b'].map((id) => ({ id, loadSeconds: 0.01 })) }),
   );
@@ -32,7 +32,6 @@ memory: { nvidia_smi: '' }
 afterAll(async () => {
   await exporter?.stop();
   await Promise.all(routers?.map(({ stop }) => stop()) ?? []);
-  rmSync(folder, { recursive: true });
 });
 
 /** Writes the targets to two files, each router with a label. */

@@ -1,14 +1,14 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent, type RequestOptions, request } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { runCli } from '../../src/cli/cli.ts';
 import { createConfigSource } from '../../src/config/source.ts';
-import { createLogger } from '../../src/lib/logger.ts';
 import { type Service, startService } from '../../src/service.ts';
+import { aLog } from '../support/a-log.ts';
 import { basic } from '../support/access.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.ts';
 
 /** The whole service with its files on disk: who is let in, and how that changes while it runs. */
@@ -24,7 +24,7 @@ let clock: SteppedClock;
 const ends: (() => Promise<void>)[] = [];
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'access-'));
+  folder = scratchFolder();
   config = join(folder, 'config.yml');
   web = join(folder, 'web.yml');
   lines = [];
@@ -32,7 +32,6 @@ beforeEach(() => {
 });
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
-  rmSync(folder, { recursive: true });
 });
 
 function configure(more: string): void {
@@ -52,12 +51,7 @@ function writePair(name: string): void {
 }
 
 async function start(): Promise<Service> {
-  const log = createLogger({
-    level: 'info',
-    format: 'logfmt',
-    write: (line) => lines.push(line.replaceAll(`${folder}/`, '')),
-    now: clock.now,
-  });
+  const log = aLog((line) => lines.push(line.replaceAll(`${folder}/`, '')), 'info');
   const source = createConfigSource({ file: config, env: {}, flags: {} });
   const service = await startService({ config: source, log, version: '1.2.3', clock });
   ends.push(service.stop);

@@ -2,7 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import supertest from 'supertest';
 import { createApp } from '../../src/http/app.ts';
-import { createLogger } from '../../src/lib/logger.ts';
+import { aLog } from '../support/a-log.ts';
 import { type AppOptions, appParts } from '../support/app-parts.ts';
 import { addRouter } from '../support/driven-router.ts';
 import { parseExposition } from '../support/exposition.ts';
@@ -16,12 +16,7 @@ afterEach(() => {
 function anApp(observed: ObservedFleet = aBusyFleet(), parts: AppOptions = {}) {
   const app = createApp(
     appParts(observed, {
-      log: createLogger({
-        level: 'debug',
-        format: 'logfmt',
-        write: (line) => logged.push(line),
-        now: () => 0,
-      }),
+      log: aLog((line) => logged.push(line)),
       ...parts,
     }),
   );

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import express from 'express';
 import { problemHandler } from '../../src/http/problem.ts';
 import { eventsRoute } from '../../src/http/routes/events.ts';
-import { createLogger } from '../../src/lib/logger.ts';
+import { aLog } from '../support/a-log.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { addRouter, driven } from '../support/driven-router.ts';
 import { anEmptyFleet, HOSTILE_ID, type ObservedFleet } from '../support/fleets.ts';
@@ -34,7 +34,7 @@ beforeEach(async () => {
   const app = express();
   const store = { ...observed.store, onTransition };
   app.get('/', eventsRoute({ store, clock: observed.clock, closing: closing.signal }));
-  app.use(problemHandler(createLogger({ level: 'error', format: 'logfmt', write: () => {}, now: () => 0 })));
+  app.use(problemHandler(aLog()));
   server = createServer(app);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 });

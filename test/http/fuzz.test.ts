@@ -2,18 +2,13 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { createLogger } from '../../src/lib/logger.ts';
+import { aLog } from '../support/a-log.ts';
 import type { Received, Sent } from '../support/kept-alive.ts';
 import { serveApp, WEATHER } from '../support/served-app.ts';
 import { strangeRequest } from '../support/strange-requests.ts';
 
 const errors: string[] = [];
-const log = createLogger({
-  level: 'error',
-  format: 'logfmt',
-  write: (line) => errors.push(line),
-  now: () => 0,
-});
+const log = aLog((line) => errors.push(line), 'error');
 let reloads = 0;
 /** The kinds of answers that each route has given. */
 const answered = new Map<string, Set<string>>();

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
 import { createHolds } from '../../src/hold/holds.ts';
 import { createApp } from '../../src/http/app.ts';
-import { createLogger } from '../../src/lib/logger.ts';
+import { aLog } from '../support/a-log.ts';
 import { aListing, listed } from '../support/a-model.ts';
 import { appParts } from '../support/app-parts.ts';
 import { addRouter, driven } from '../support/driven-router.ts';
@@ -27,12 +27,7 @@ function holding(routers: readonly string[] = ['gpu-box', 'attic'], rules = { ma
       {
         holds,
         hold: rules,
-        log: createLogger({
-          level: 'debug',
-          format: 'logfmt',
-          write: (line) => logged.push(line),
-          now: () => 0,
-        }),
+        log: aLog((line) => logged.push(line)),
       },
     ),
   );

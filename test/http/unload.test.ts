@@ -2,9 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
 import { createApp } from '../../src/http/app.ts';
 import { serve } from '../../src/http/server.ts';
-import { createLogger } from '../../src/lib/logger.ts';
 import { failed, ok } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';
+import { aLog } from '../support/a-log.ts';
 import { type AppOptions, appParts } from '../support/app-parts.ts';
 import { aNotification, anAlert } from '../support/notification.ts';
 import { createScriptedControl } from '../support/scripted-control.ts';
@@ -15,12 +15,7 @@ import { until } from '../support/until.ts';
 /** A service on two routers, whose time passes as requests need it. */
 function aService(parts: AppOptions = {}) {
   const logged: string[] = [];
-  const log = createLogger({
-    level: 'info',
-    format: 'logfmt',
-    write: (line) => logged.push(line),
-    now: () => 0,
-  });
+  const log = aLog((line) => logged.push(line), 'info');
   const clock = createSteppedClock();
   const store = createStore(clock, { reloadWindowMs: 600_000 });
   const attic = createScriptedControl(clock, store, 'attic', 'qwen', 'bge');

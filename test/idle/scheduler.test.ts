@@ -5,13 +5,13 @@ import { createFleet } from '../../src/fleet/fleet.ts';
 import type { Hold } from '../../src/hold/hold.ts';
 import type { IdleRule } from '../../src/idle/candidates.ts';
 import { startIdleScheduler } from '../../src/idle/scheduler.ts';
-import { createLogger } from '../../src/lib/logger.ts';
 import { failed } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';
 import { startService } from '../../src/service.ts';
 import { createGuards } from '../../src/unload/guards.ts';
 import { createOperations } from '../../src/unload/operations.ts';
 import type { UnloadRequest } from '../../src/unload/request.ts';
+import { aLog } from '../support/a-log.ts';
 import { begun, turned } from '../support/a-model.ts';
 import { GUARD_RULES, NO_MEMORY } from '../support/app-parts.ts';
 import { createScriptedControl } from '../support/scripted-control.ts';
@@ -220,7 +220,7 @@ it('the service runs the scheduler with its configuration and keep list', async 
   const fleet = createFleet(clock, { readEngine: false });
   const service = await startService({
     config: { current, reload: () => ({ ok: true, value: current }) },
-    log: createLogger({ level: 'error', format: 'logfmt', write: () => {}, now: clock.wall }),
+    log: aLog(),
     version: '1.2.3',
     clock,
     memory: NO_MEMORY,

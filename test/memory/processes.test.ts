@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { createProcesses, type Processes } from '../../src/memory/processes.ts';
 import type { ProcessId } from '../../src/memory/reading.ts';
 import { aMachine, type Machine, modelArgs } from '../support/machine.ts';
@@ -17,7 +17,6 @@ beforeEach(() => {
   machine.run({ ...ROUTER, args: ['llama-server', '--port', '8080'], sockets: [31, 32] });
   machine.listen({ 8080: 31 });
 });
-afterEach(() => machine.remove());
 
 async function table(routers: readonly ProcessId[] = []) {
   const read = await processes.read(routers, never);

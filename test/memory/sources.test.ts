@@ -1,7 +1,6 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createAmdgpu, createIntel } from '../../src/memory/drm-cards.ts';
 import { createDrmFdinfo } from '../../src/memory/drm-fdinfo.ts';
@@ -12,14 +11,14 @@ import { readSource, type Source } from '../../src/memory/source.ts';
 import { asNobody } from '../support/as-nobody.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { aMachine, modelArgs } from '../support/machine.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import { until } from '../support/until.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'sources-'));
+const folder = scratchFolder();
 chmodSync(folder, 0o755);
 const SYSFS = join(import.meta.dirname, '..', 'fixtures', 'memory', 'sysfs');
 const MIB = 1024 * 1024;
 const never = new AbortController().signal;
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A root whose folder at this path only the user root can read. */
 function closed(path: string): string {
@@ -295,7 +294,6 @@ describe('DRM cards', () => {
         { pid: 7, pciAddress: '0000:03:00.0', pool: 'gtt', bytes: (64 * 1024 + 192) * 1024 },
       ],
     });
-    machine.remove();
   });
 });
 

@@ -1,19 +1,18 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { beforeEach, expect, it } from '@jest/globals';
 import { createMachineFiles } from '../../simulator/machine-files.ts';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
 import { startExporter } from '../support/exporter.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import { createTestRouter } from '../support/simulator/test-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 import { until } from '../support/until.ts';
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'machine-'));
+  folder = scratchFolder();
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 it('shows the memory of each model to an exporter, at the moment of each event', async () => {
   const clock = createSteppedClock(120_000);

@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { beforeEach, expect, it } from '@jest/globals';
 import { z } from 'zod';
-import { createLogger } from '../../src/lib/logger.ts';
 import { keepState, type StatePart } from '../../src/state/keep-state.ts';
+import { aLog } from '../support/a-log.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.ts';
 import { until } from '../support/until.ts';
 
@@ -13,12 +13,11 @@ let file: string;
 let clock: SteppedClock;
 let lines: string[];
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'keep-state-'));
+  folder = scratchFolder();
   file = join(folder, 'state.json');
   clock = createSteppedClock();
   lines = [];
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 /** A part with one number. */
 function aNumber(name: string, value = 0) {
@@ -35,12 +34,7 @@ function aNumber(name: string, value = 0) {
 }
 
 function keep(parts: readonly StatePart[], path = file) {
-  const log = createLogger({
-    level: 'info',
-    format: 'logfmt',
-    write: (line) => lines.push(line),
-    now: clock.now,
-  });
+  const log = aLog((line) => lines.push(line), 'info');
   return keepState({ file: path, interval: 30 }, parts, clock, log);
 }
 

@@ -1,8 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from '@jest/globals';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 import { createTestRouter } from '../support/simulator/test-router.ts';
 
 const ends: (() => Promise<void> | void)[] = [];
@@ -26,8 +25,7 @@ async function operations({ url }: RunningExporter): Promise<unknown> {
 }
 
 it('a restart keeps the operations, the cooldown of automatic unloads, and the last unload of a model', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'restart-'));
-  ends.push(() => rmSync(folder, { recursive: true }));
+  const folder = scratchFolder();
   const router = createTestRouter({ models: [{ id: 'tiny', loadSeconds: 0.01 }], exitSeconds: 0.001 });
   await router.listen();
   ends.push(router.stop);

@@ -1,14 +1,4 @@
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
@@ -18,16 +8,16 @@ import { savedCounter } from '../../src/metrics/registry.ts';
 import { savedUnload } from '../../src/models/store.ts';
 import { readState, type SavedState, writeState } from '../../src/state/state-file.ts';
 import { asNobody } from '../support/as-nobody.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 
 let folder: string;
 let path: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'state-'));
+  folder = scratchFolder();
   path = join(folder, 'state.json');
 });
 afterEach(() => {
   chmodSync(folder, 0o700);
-  rmSync(folder, { recursive: true });
 });
 
 const SCHEMAS = {

@@ -2,9 +2,9 @@ import { createConfigSource } from '../../src/config/source.ts';
 import { createFleet } from '../../src/fleet/fleet.ts';
 import type { RouterControl } from '../../src/fleet/router-control.ts';
 import type { AppParts } from '../../src/http/parts.ts';
-import { createLogger } from '../../src/lib/logger.ts';
 import type { Memory } from '../../src/memory/memory.ts';
 import { createService } from '../../src/service.ts';
+import { aLog } from './a-log.ts';
 import type { ObservedFleet } from './fleets.ts';
 
 /** Guards as they are configured by default. */
@@ -43,7 +43,7 @@ export function appParts(
   const fleet = createFleet(clock, { readEngine: false });
   const { parts } = createService({
     config: createConfigSource({ env: {}, flags: {} }),
-    log: more.log ?? createLogger({ level: 'error', format: 'logfmt', write: () => {}, now: () => 0 }),
+    log: more.log ?? aLog(),
     version: more.version ?? '1.2.3',
     clock,
     memory: NO_MEMORY,

@@ -1,6 +1,6 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { scratchFolder } from './scratch-folder.ts';
 
 const PLAYER = join(import.meta.dirname, 'fake-nvidia-smi.mjs');
 const RECORDINGS = join(import.meta.dirname, '..', 'fixtures', 'memory', 'nvidia-smi');
@@ -28,7 +28,7 @@ export function playLivingCard(card: LivingCard): string {
 }
 
 function executable(args: readonly string[]): string {
-  const file = join(mkdtempSync(join(tmpdir(), 'fake-nvidia-smi-')), 'nvidia-smi');
+  const file = join(scratchFolder(), 'nvidia-smi');
   const words = [process.execPath, PLAYER, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
   // exec, so that killing it kills the player.
   writeFileSync(file, `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`, { mode: 0o755 });

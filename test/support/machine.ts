@@ -1,6 +1,6 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { scratchFolder } from './scratch-folder.ts';
 
 /** A process as /proc shows it. Only the pid is needed. */
 export interface MadeProcess {
@@ -27,13 +27,12 @@ export interface Machine {
   end(pid: number): void;
   /** Ports that are listened on, each by the socket with this inode. */
   listen(ports: Readonly<Record<number, number>>): void;
-  remove(): void;
 }
 
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'memory');
 
 export function aMachine({ sysfs = 'none', memKiB = [65_536_000, 32_768_000] } = {}): Machine {
-  const procfs = mkdtempSync(join(tmpdir(), 'procfs-'));
+  const procfs = scratchFolder();
   const [total, available] = memKiB;
   mkdirSync(join(procfs, 'net'));
   writeFileSync(
@@ -65,7 +64,6 @@ export function aMachine({ sysfs = 'none', memKiB = [65_536_000, 32_768_000] } =
       const lines = Object.entries(ports).map(([port, inode], index) => tcpLine(index, Number(port), inode));
       writeFileSync(join(procfs, 'net', 'tcp'), `${HEAD}${lines.join('')}`);
     },
-    remove: () => rmSync(procfs, { recursive: true }),
   };
 }
 

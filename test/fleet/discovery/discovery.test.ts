@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { loadConfig } from '../../../src/config/load.ts';
@@ -12,6 +11,7 @@ import {
 import type { NameResolver } from '../../../src/fleet/discovery/name-resolver.ts';
 import { failed, ok } from '../../../src/lib/result.ts';
 import { aGroup } from '../../support/a-group.ts';
+import { scratchFolder } from '../../support/scratch-folder.ts';
 import { createSteppedClock, type SteppedClock } from '../../support/stepped-clock.ts';
 import { until } from '../../support/until.ts';
 
@@ -23,7 +23,7 @@ let changes: DiscoveryChange[];
 let zone: Map<string, string[] | 'SERVFAIL' | 'silence'>;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'discovery-'));
+  folder = scratchFolder();
   clock = createSteppedClock();
   zone = new Map();
   changes = [];
@@ -32,7 +32,6 @@ beforeEach(() => {
 afterEach(() => {
   discovery.stop();
   expect(clock.pending()).toBe(0);
-  rmSync(folder, { recursive: true });
 });
 
 const names = (): NameResolver => ({

@@ -4,7 +4,7 @@ import { createApp } from '../../../src/http/app.ts';
 import { jsonBody } from '../../../src/http/body.ts';
 import { problemHandler } from '../../../src/http/problem.ts';
 import { serve } from '../../../src/http/server.ts';
-import { createLogger } from '../../../src/lib/logger.ts';
+import { aLog } from '../../support/a-log.ts';
 import { anAccess, aToken } from '../../support/access.ts';
 import { appParts } from '../../support/app-parts.ts';
 import { aBusyFleet } from '../../support/fleets.ts';
@@ -16,12 +16,7 @@ const REQUEST_TIMEOUT_MS = 300;
 const access = anAccess([aToken('operator')]);
 const TOKEN = { Authorization: 'Bearer token-of-operator-0123' };
 let logged = '';
-const log = createLogger({
-  level: 'error',
-  format: 'logfmt',
-  write: (line) => (logged += line),
-  now: () => 0,
-});
+const log = aLog((line) => (logged += line), 'error');
 let server: Awaited<ReturnType<typeof serve>>;
 
 beforeAll(async () => {

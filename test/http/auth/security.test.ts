@@ -5,7 +5,7 @@ import { createApp } from '../../../src/http/app.ts';
 import { demandScope, permitOf } from '../../../src/http/auth/permit.ts';
 import { jsonBody } from '../../../src/http/body.ts';
 import { problemHandler } from '../../../src/http/problem.ts';
-import { createLogger } from '../../../src/lib/logger.ts';
+import { aLog } from '../../support/a-log.ts';
 import { type Access, anAccess, aToken, aWebConfig, basic, bearer } from '../../support/access.ts';
 import { appParts } from '../../support/app-parts.ts';
 import { aBusyFleet } from '../../support/fleets.ts';
@@ -19,12 +19,7 @@ afterEach(async () => {
   for (const { auth } of open.splice(0)) await auth.close();
 });
 
-const log = createLogger({
-  level: 'debug',
-  format: 'logfmt',
-  write: (line) => (logged += line),
-  now: () => 0,
-});
+const log = aLog((line) => (logged += line));
 
 /** The whole service's routes. */
 function theApp(access: Access) {
