@@ -19,6 +19,7 @@ export function collectModels(store: Store, clock: Clock): Collector {
   const samples = createSampleCache();
   /** A change of a model makes a new ModelState: unchanged models pass the same labels to the sample cache. */
   const known = new WeakMap<ModelState, LabelledModel>();
+  let collected: { models: readonly LabelledModel[]; all: readonly Samples[] } = { models: [], all: [] };
 
   return () => {
     const models: LabelledModel[] = [];
@@ -26,6 +27,9 @@ export function collectModels(store: Store, clock: Clock): Collector {
       if (!router.up) continue;
       for (const state of router.models.values()) models.push(labelled(router.name, state));
     }
+    const before = collected.models;
+    if (models.length === before.length && models.every((model, i) => model === before[i]))
+      return collected.all;
 
     function each(
       family: Family<'router' | 'model'>,
@@ -36,7 +40,7 @@ export function collectModels(store: Store, clock: Clock): Collector {
       });
     }
 
-    return [
+    const all = [
       samples(CATALOG.modelStatus, (row) => {
         for (const { state, statuses } of models) {
           for (const { labels, status } of statuses) row(labels, status === state.lifecycle.status ? 1 : 0);
@@ -58,6 +62,8 @@ export function collectModels(store: Store, clock: Clock): Collector {
       each(CATALOG.modelBusy, ({ activity }) => activity && Number(activity.busy)),
       each(CATALOG.modelLastActivity, ({ activity }) => secondsOf(activity?.lastAt)),
     ];
+    collected = { models, all };
+    return all;
   };
 
   function labelled(router: string, state: ModelState): LabelledModel {
