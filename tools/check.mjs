@@ -11,8 +11,7 @@ const STEPS = [
   ['dead code', 'npx', ['knip']],
   ['generated files', process.execPath, ['tools/generate.mjs', '--check']],
   ['words', process.execPath, ['tools/check-words.mjs']],
-  // On every core; `npm test` leaves one free.
-  ...(withoutTests ? [] : [['tests', process.execPath, ['tools/jest.mjs', '--maxWorkers=100%']]]),
+  ...(withoutTests ? [] : [['tests', process.execPath, ['tools/jest.mjs']]]),
 ];
 
 const failed = [];
