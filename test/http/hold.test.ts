@@ -135,20 +135,6 @@ describe('/api/v1/hold', () => {
     expect(given.holds.all()).toEqual([]);
   });
 
-  it.each<[string, string, number]>([
-    ['application/x-www-form-urlencoded', 'seconds=60', 415],
-    ['text/plain', '{"seconds":60}', 415],
-    ['application/json', '{"seconds":', 400],
-    ['application/json', '[]', 400],
-    ['application/json', JSON.stringify({ seconds: 60, reason: 'x'.repeat(1024 * 1024) }), 413],
-  ])('refuses a body of %s: %.20s', async (type, body, status) => {
-    const given = holding();
-    const answer = await given.http.put('/api/v1/hold').set('Content-Type', type).send(body);
-    expect([answer.status, answer.headers['content-type'], given.holds.all()]).toEqual([
-      ...[status, 'application/problem+json; charset=utf-8', []],
-    ]);
-  });
-
   it.each(['?router=', '?ruoter=gpu-box', '?router=a&router=b'])(
     'does not guess what %s means',
     async (query) => {
@@ -165,18 +151,6 @@ describe('/api/v1/hold', () => {
     expect(problemOf(answer)).toEqual([
       ...[404, 'Unknown router', 'No router is named celler. The routers are: gpu-box, attic.'],
     ]);
-  });
-
-  it.each(['put', 'delete'] as const)('refuses %s to a page of another site', async (method) => {
-    const given = holding();
-    await put(given, { seconds: 60 });
-    const answer = await given.http[method]('/api/v1/hold').set('Origin', 'https://evil.example');
-    expect([answer.status, given.holds.all().length]).toEqual([403, 2]);
-  });
-
-  it('knows no other method', async () => {
-    const { status, headers } = await holding().http.post('/api/v1/hold');
-    expect([status, headers.allow]).toEqual([405, 'GET, PUT, DELETE']);
   });
 });
 
@@ -265,15 +239,6 @@ describe('/api/v1/gate', () => {
     const given = holding(routers);
     expect(problemOf(await given.http.get(`/api/v1/gate${query}`))).toEqual(problem);
     expect(given.logged).toEqual([]);
-  });
-
-  it.each(['post', 'put', 'delete', 'options'] as const)('does not know %s', async (method) => {
-    const { status, headers } = await holding(['gpu-box']).http[method]('/api/v1/gate');
-    expect([status, headers.allow]).toEqual([405, 'GET']);
-  });
-
-  it.each(['/api/v1/gates', '/api/v1/gate/more'])('is not at %s', async (path) => {
-    expect((await holding(['gpu-box']).http.get(path)).status).toBe(404);
   });
 });
 

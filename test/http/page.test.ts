@@ -329,16 +329,6 @@ describe('the page', () => {
   });
 });
 
-describe.each([
-  ['/style.css', 'text/css; charset=utf-8'],
-  ['/page.js', 'text/javascript; charset=utf-8'],
-])('%s', (path, type) => {
-  it('is there', async () => {
-    const { status, headers, text } = await supertest(createApp(appParts(anEmptyFleet()))).get(path);
-    expect([status, headers['content-type'], text.length > 1000]).toEqual([200, type, true]);
-  });
-});
-
 describe('the colours', () => {
   const TEXTS = ['ink', 'soft', 'green', 'blue', 'violet', 'amber', 'red', 'grey'];
   const [, light = '', dark = ''] = STYLE.split(':root {');
