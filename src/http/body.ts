@@ -12,9 +12,7 @@ const MAX_BYTES = 1024 * 1024;
 export function jsonBody(): RequestHandler {
   return async (request, response, next) => {
     const fault = hasBody(request) ? mediaTypeFault(request.headers) : undefined;
-    if (fault !== undefined) {
-      throw new ProblemError({ status: 415, title: 'Unsupported media type', detail: `${fault}.` });
-    }
+    if (fault !== undefined) throw new ProblemError(415, 'Unsupported media type', `${fault}.`);
     const bytes = await read(request, response, MAX_BYTES, TOO_LARGE);
     if (bytes === undefined) return;
     request.body = bytes.length > 0 ? parseJsonObject(bytes) : {};
@@ -27,15 +25,15 @@ export function jsonBody(): RequestHandler {
  * complete, so that a request that is cut off does nothing. A body is refused, because its content would have no
  * effect, or `ignored`, as Prometheus does.
  */
-export function withoutBody({ ignored = false } = {}): RequestHandler {
+export function withoutBody({ ignored }: { ignored: boolean }): RequestHandler {
+  const [limit, problem] = ignored ? [MAX_BYTES, TOO_LARGE] : [0, NOT_TAKEN];
   return async (request, response, next) => {
-    const limit = ignored ? MAX_BYTES : 0;
-    if ((await read(request, response, limit, ignored ? TOO_LARGE : NOT_TAKEN)) !== undefined) next();
+    if ((await read(request, response, limit, problem)) !== undefined) next();
   };
 }
 
-const TOO_LARGE = { status: 413, title: 'Body too large', detail: 'The limit is 1 MiB.' };
-const NOT_TAKEN = { status: 400, title: 'Bad body', detail: 'This endpoint takes no request body.' };
+const TOO_LARGE = new ProblemError(413, 'Body too large', 'The limit is 1 MiB.');
+const NOT_TAKEN = new ProblemError(400, 'Bad body', 'This endpoint takes no request body.');
 
 function hasBody({ headers }: Request): boolean {
   const { 'content-type': type, 'content-length': length, 'transfer-encoding': chunked } = headers;
@@ -47,32 +45,29 @@ async function read(
   request: Request,
   response: Response,
   limit: number,
-  problem: ConstructorParameters<typeof ProblemError>[0],
+  problem: ProblemError,
 ): Promise<Buffer | undefined> {
-  const bytes = await new Promise<Buffer | 'gone' | 'too large'>((resolve) => {
-    const parts: Buffer[] = [];
-    let length = 0;
-    const finish = (result: Buffer | 'gone' | 'too large') => {
-      request.off('data', take);
-      resolve(result);
-    };
-    const take = (part: Buffer) => {
+  const parts: Buffer[] = [];
+  let length = 0;
+  const check = (bytes: number) => {
+    if (bytes <= limit) return;
+    // The rest of the body is not read, so the connection cannot be used again.
+    response.set('Connection', 'close');
+    throw problem;
+  };
+  try {
+    check(Number(request.headers['content-length'] ?? 0));
+    // A destroyed request could not be answered.
+    for await (const part of request.iterator({ destroyOnReturn: false })) {
       length += part.length;
+      check(length);
       parts.push(part);
-      if (length > limit) finish('too large');
-    };
-    if (request.destroyed) return finish('gone');
-    if (Number(request.headers['content-length'] ?? 0) > limit) return finish('too large');
-    request.on('data', take);
-    request.once('end', () => finish(Buffer.concat(parts)));
-    request.once('error', () => finish('gone'));
-    request.once('close', () => finish('gone'));
-  });
-  if (bytes === 'gone') return undefined;
-  if (bytes !== 'too large') return bytes;
-  // The rest of the body is not read, so the connection cannot be used again.
-  response.set('Connection', 'close');
-  throw new ProblemError(problem);
+    }
+  } catch (error) {
+    if (error === problem) throw error;
+    return undefined;
+  }
+  return Buffer.concat(parts);
 }
 
 /** Why a body with these headers is refused; undefined when it is not. */
@@ -117,5 +112,5 @@ function parse(text: string): unknown {
 }
 
 function badBody(why: string): ProblemError {
-  return new ProblemError({ status: 400, title: 'Bad body', detail: `The body is ${why}.` });
+  return new ProblemError(400, 'Bad body', `The body is ${why}.`);
 }

@@ -21,28 +21,24 @@ export function parsed<Schema extends z.ZodType>(schema: Schema, value: object, 
   const long = Object.entries(value).find(([, inner]) => Array.isArray(inner) && inner.length > LONGEST_LIST);
   if (long !== undefined) {
     const detail = `${oneLine(long[0], LONGEST_FAULT)} has more than ${LONGEST_LIST} entries.`;
-    throw new ProblemError({ status: 400, title, detail });
+    throw new ProblemError(400, title, detail);
   }
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const { issues } = result.error;
-  const shown = issues.slice(0, MAX_FAULTS).map((issue) => ({
-    ...issue,
-    message: oneLine(issue.message, LONGEST_FAULT),
-  }));
+  const shown = issues
+    .slice(0, MAX_FAULTS)
+    .map((issue) => ({ ...issue, message: oneLine(issue.message, LONGEST_FAULT) }));
   const more = issues.length > MAX_FAULTS ? `\n… and ${issues.length - MAX_FAULTS} more` : '';
-  throw new ProblemError({ status: 400, title, detail: `${z.prettifyError(new z.ZodError(shown))}${more}` });
+  throw new ProblemError(400, title, `${z.prettifyError(new z.ZodError(shown))}${more}`);
 }
 
 /** The router with this name; throws a 404 that lists the routers. */
 export function namedRouter(store: Store, name: string): RouterState {
   const state = store.router(name);
   if (state) return state;
-  throw new ProblemError({
-    status: 404,
-    title: 'Unknown router',
-    detail: `No router is named ${name}. The routers are: ${routerNames(store) || 'none'}.`,
-  });
+  const detail = `No router is named ${name}. The routers are: ${routerNames(store) || 'none'}.`;
+  throw new ProblemError(404, 'Unknown router', detail);
 }
 
 /** `gpu-box, attic`. */

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
 import { z } from 'zod';
 import type { Logger } from '../lib/logger.ts';
@@ -13,24 +12,19 @@ export const problem = z
   })
   .meta({ id: 'Problem' });
 
-export type Problem = z.infer<typeof problem>;
-
 /** Thrown by a route to answer with a problem. */
 export class ProblemError extends Error {
-  readonly problem: Problem;
+  readonly problem: { status: number; title: string; detail?: string | undefined };
 
-  constructor(problem: Problem) {
-    super(problem.title);
-    this.problem = problem;
+  constructor(status: number, title: string, detail?: string) {
+    super(title);
+    this.problem = { status, title, detail };
   }
 }
 
-export function sendProblem(response: ServerResponse, { status, title, detail }: Problem): void {
+export function sendProblem(response: Response, { status, title, detail }: ProblemError['problem']): void {
   const body = JSON.stringify({ type: 'about:blank', title, status, detail });
-  response.statusCode = status;
-  response.setHeader('Content-Type', 'application/problem+json; charset=utf-8');
-  response.setHeader('Content-Length', Buffer.byteLength(body));
-  response.end(body);
+  response.status(status).type('application/problem+json').send(body);
 }
 
 /** The last handler. */

@@ -5,12 +5,12 @@ import type { WebConfig } from '../../config/web-config.ts';
 import { createTokenBucket } from '../../lib/limiter.ts';
 import { ProblemError, sendProblem } from '../problem.ts';
 import { hasTokenInQuery } from './credentials.ts';
-import { createIdentities, type Identity, type Unknown } from './identity.ts';
+import { createIdentities, type Identity, known, type Unknown } from './identity.ts';
 import { isCrossSite, notLocal } from './origin.ts';
 import { createComparer, createPasswords } from './passwords.ts';
 import type { Locals } from './permit.ts';
 
-export interface AuthParts {
+interface AuthParts {
   /** The current ones: a reload may change them. */
   tokens(): readonly TokenConfig[];
   /** The current web configuration file; absent: there is none. */
@@ -20,26 +20,21 @@ export interface AuthParts {
 }
 
 /** Express handlers that decide who may read and who may write. */
-export interface Auth {
-  /** Applies the web configuration file: headers, rate limit, users. `never429`: paths that get another status. */
-  requireRead(never429: readonly string[]): RequestHandler;
-  /** Passes only callers with write access, with their permit; `never429`: answers 401 in its place. */
-  requireWrite(options?: { never429?: boolean }): RequestHandler;
-  close(): Promise<void>;
-}
+export type Auth = ReturnType<typeof createAuth>;
 
 const NO_USERS: WebConfig['users'] = new Map();
 /** Longer paths are attacks. */
 const LONGEST_PATH = 200;
 const TITLES = { 401: 'Unauthorized', 429: 'Too many requests', 503: 'Busy' } as const;
 
-export function createAuth({ tokens, web, onRefused, now }: AuthParts): Auth {
+export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
   const passwords = createPasswords(createComparer());
   const users = () => web?.().users ?? NO_USERS;
   const identities = createIdentities({ tokens, users, passwords, now });
   const bucket = createTokenBucket(now);
   return { requireRead, requireWrite, close: passwords.close };
 
+  /** Applies the web configuration file: headers, rate limit, users. `never429`: paths that get another status. */
   function requireRead(never429: readonly string[]): RequestHandler {
     return async (request, response, next) => {
       const { headers, rateLimit, users } = web?.() ?? { headers: [], rateLimit: undefined, users: NO_USERS };
@@ -58,6 +53,7 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts): Auth {
     };
   }
 
+  /** Passes only callers with write access, with their permit; `never429`: answers 401 in its place. */
   function requireWrite({ never429 = false } = {}): RequestHandler {
     return async (request, response, next) => {
       refuseTokenInQuery(request);
@@ -78,23 +74,19 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts): Auth {
     const address = request.socket.remoteAddress;
     const why = notLocal(address, request.headers);
     if (why !== undefined) throw forbidden(request, why);
-    const caller = { name: 'loopback', ...(address !== undefined && { address }) };
-    return { known: true, permit: { caller, routers: [], dryRunOnly: false } };
+    return known('loopback', address);
   }
 
   function refuseTokenInQuery(request: Request): void {
     if (!hasTokenInQuery(request.originalUrl)) return;
     refused(request, 'a token in the URL');
-    throw new ProblemError({
-      status: 400,
-      title: 'Token in the URL',
-      detail: 'Logs keep URLs. Replace the token, and send it as a header: Authorization: Bearer TOKEN.',
-    });
+    const detail = 'Logs keep URLs. Replace the token, and send it as a header: Authorization: Bearer TOKEN.';
+    throw new ProblemError(400, 'Token in the URL', detail);
   }
 
   function forbidden(request: Request, why: string): ProblemError {
     refused(request, why);
-    return new ProblemError({ status: 403, title: 'Forbidden', detail: `Refused: ${why}.` });
+    return new ProblemError(403, 'Forbidden', `Refused: ${why}.`);
   }
 
   function refused(request: Request, why: string): void {

@@ -19,7 +19,7 @@ export interface Unknown {
   retryAfterSeconds?: number;
 }
 
-export interface IdentityParts {
+interface IdentityParts {
   tokens(): readonly TokenConfig[];
   users(): Users;
   passwords: Passwords;
@@ -79,15 +79,10 @@ const WRONG = {
   other: 'the Authorization header is neither Bearer nor Basic',
 };
 
-function known(
-  name: string,
-  address: string | undefined,
-  { routers, dry_run: dryRunOnly }: Pick<TokenConfig, 'routers' | 'dry_run'> = {
-    routers: [],
-    dry_run: false,
-  },
-): Identity {
-  const caller = { name, ...(address !== undefined && { address }) };
+/** Without a token, the scope is not limited. */
+export function known(name: string, address: string | undefined, token?: TokenConfig): Identity {
+  const caller = address === undefined ? { name } : { name, address };
+  const { routers = [], dry_run: dryRunOnly = false } = token ?? {};
   return { known: true, permit: { caller, routers, dryRunOnly } };
 }
 

@@ -3,8 +3,6 @@ import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import type { Secret } from '../../lib/secret.ts';
 
-export type PasswordVerdict = 'right' | 'wrong' | 'busy';
-
 /** Bcrypt hashes of passwords by user. */
 export type Users = ReadonlyMap<string, Secret>;
 
@@ -19,7 +17,7 @@ export function createPasswords(comparer: Comparer) {
   const right = new Set<string>();
   const running = new Map<string, Promise<boolean>>();
   return {
-    async check(users: Users, user: string, password: string): Promise<PasswordVerdict> {
+    async check(users: Users, user: string, password: string): Promise<'right' | 'wrong' | 'busy'> {
       // An unknown user is compared too: the time must not reveal which users exist.
       const own = users.get(user);
       const [any] = users.values();
@@ -30,9 +28,11 @@ export function createPasswords(comparer: Comparer) {
         .digest('base64');
       if (own !== undefined && right.has(digest)) return 'right';
       const same = running.get(digest);
-      if (same === undefined && comparer.pending >= MAX_PENDING) return 'busy';
-      const isRight = await (same ?? compare(digest, password, hash));
-      if (!isRight || own === undefined) return 'wrong';
+      if (same === undefined && running.size >= MAX_PENDING) return 'busy';
+      // Scrapers with the same password share one comparison.
+      const comparison = same ?? comparer.compare(password, hash).finally(() => running.delete(digest));
+      running.set(digest, comparison);
+      if (!(await comparison) || own === undefined) return 'wrong';
       right.add(digest);
       const [oldest] = right;
       if (right.size > MAX_REMEMBERED && oldest !== undefined) right.delete(oldest);
@@ -40,21 +40,12 @@ export function createPasswords(comparer: Comparer) {
     },
     close: comparer.close,
   };
-
-  /** Scrapers with the same password share one comparison. */
-  function compare(digest: string, password: string, hash: string): Promise<boolean> {
-    const comparison = comparer.compare(password, hash).finally(() => running.delete(digest));
-    running.set(digest, comparison);
-    return comparison;
-  }
 }
 
 export type Passwords = ReturnType<typeof createPasswords>;
 
 /** Compares passwords with bcrypt hashes in its own thread: one comparison takes a tenth of a second of CPU. */
 export interface Comparer {
-  /** The number of comparisons that wait or run. */
-  readonly pending: number;
   compare(password: string, hash: string): Promise<boolean>;
   /** Ends the thread; running comparisons reject. */
   close(): Promise<void>;
@@ -72,9 +63,6 @@ export function createComparer(): Comparer {
   let thread: Worker | undefined;
   const waiting: { resolve(same: boolean): void; reject(why: Error): void }[] = [];
   return {
-    get pending() {
-      return waiting.length;
-    },
     compare(password, hash) {
       thread ??= start();
       return new Promise((resolve, reject) => {

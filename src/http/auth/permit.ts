@@ -37,7 +37,7 @@ export function demandScope(response: Response, scope: Scope): void {
   const why = exceeds(permitOf(response), scope);
   if (why === undefined) return;
   (response.locals as Locals).refused(why);
-  throw new ProblemError({ status: 403, title: 'Forbidden', detail: `Refused: ${why}.` });
+  throw new ProblemError(403, 'Forbidden', `Refused: ${why}.`);
 }
 
 /** Why a request exceeds a permit; undefined when it does not. */

@@ -34,11 +34,9 @@ const ANSWER_WITHIN_MS = 2500;
 export function alertmanagerRoute(parts: AppParts) {
   const { store, activeConfig, activityLog, closing, clock } = parts;
   return async (request: Request, response: Response) => {
-    if (closing.aborted) throw new ProblemError({ status: 503, title: 'Shutting down' });
+    if (closing.aborted) throw new ProblemError(503, 'Shutting down');
     const parsed = parseNotification(request.body);
-    if (!parsed.ok) {
-      throw new ProblemError({ status: 400, title: 'Not a notification', detail: parsed.fault });
-    }
+    if (!parsed.ok) throw new ProblemError(400, 'Not a notification', parsed.fault);
     const config = activeConfig.current();
     const { caller, dryRunOnly } = permitOf(response);
     const names = store.routers().map(({ name }) => name);

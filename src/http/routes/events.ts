@@ -19,7 +19,7 @@ export function eventsRoute({ store, clock, closing }: Pick<AppParts, 'store' | 
     for (const end of open.keys()) end();
   });
   return (request: Request, response: Response) => {
-    if (closing.aborted) throw new ProblemError({ status: 503, title: 'Shutting down' });
+    if (closing.aborted) throw new ProblemError(503, 'Shutting down');
     const address = callerBlock(request.socket.remoteAddress);
     refuseTooMany(response, [...open.values()], address);
     response.writeHead(200, {
@@ -55,18 +55,11 @@ export function eventsRoute({ store, clock, closing }: Pick<AppParts, 'store' | 
 }
 
 function refuseTooMany(response: Response, addresses: readonly string[], address: string): void {
-  const title = 'Too many event streams';
-  if (addresses.filter((each) => each === address).length >= MAX_STREAMS_OF_ADDRESS) {
-    response.set('Retry-After', '10');
-    const detail = `${address} has ${MAX_STREAMS_OF_ADDRESS} open streams, the most for one address: close one.`;
-    throw new ProblemError({ status: 429, title, detail });
-  }
-  if (addresses.length >= MAX_STREAMS) {
-    response.set('Retry-After', '10');
-    throw new ProblemError({
-      status: 503,
-      title,
-      detail: `${MAX_STREAMS} streams are open, the most in total.`,
-    });
-  }
+  const isGreedy = addresses.filter((each) => each === address).length >= MAX_STREAMS_OF_ADDRESS;
+  if (!isGreedy && addresses.length < MAX_STREAMS) return;
+  response.set('Retry-After', '10');
+  const detail = isGreedy
+    ? `${address} has ${MAX_STREAMS_OF_ADDRESS} open streams, the most for one address: close one.`
+    : `${MAX_STREAMS} streams are open, the most in total.`;
+  throw new ProblemError(isGreedy ? 429 : 503, 'Too many event streams', detail);
 }

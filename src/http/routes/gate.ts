@@ -31,7 +31,7 @@ function namesIn(value: unknown): string[] {
 function routerOf(store: Store, [named, another]: readonly string[]): RouterState {
   const title = 'Which router?';
   if (another !== undefined) {
-    throw new ProblemError({ status: 400, title, detail: 'The query names more than one router: name one.' });
+    throw new ProblemError(400, title, 'The query names more than one router: name one.');
   }
   if (named !== undefined) return namedRouter(store, named);
   const [first, second] = store.routers();
@@ -39,7 +39,7 @@ function routerOf(store: Store, [named, another]: readonly string[]): RouterStat
   const detail = first
     ? `Add ?router=NAME. The routers are ${routerNames(store)}.`
     : 'No router is configured.';
-  throw new ProblemError({ status: 400, title, detail });
+  throw new ProblemError(400, title, detail);
 }
 
 function refuse(

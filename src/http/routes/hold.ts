@@ -6,11 +6,9 @@ import { formatDuration } from '../../lib/duration.ts';
 import { oneLine } from '../../lib/one-line.ts';
 import { reasonText } from '../../unload/request.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
-
 import { namedRouter, names, parsed } from '../input.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
-
 import { viewHold } from '../views.ts';
 
 const routerQuery = z.strictObject({ router: z.string().min(1).optional() });
@@ -94,11 +92,11 @@ function endOf(
     span.seconds === undefined ? clock.fromWall(Date.parse(span.until ?? '')) : now + span.seconds * 1000;
   if (until <= now) {
     const detail = `until is ${oneLine(span.until ?? '', 40)}, which is in the past: the time here is ${new Date(clock.wall()).toISOString()}.`;
-    throw new ProblemError({ status: 400, title: 'Bad hold', detail });
+    throw new ProblemError(400, 'Bad hold', detail);
   }
   if (until - now > max * 1000) {
     const detail = `A hold may last ${formatDuration(max)} at most: shorten it, or raise hold.max in the configuration.`;
-    throw new ProblemError({ status: 400, title: 'Bad hold', detail });
+    throw new ProblemError(400, 'Bad hold', detail);
   }
   return until;
 }

@@ -1,4 +1,5 @@
-import { gzip } from 'node:zlib';
+import { promisify } from 'node:util';
+import { gzip, type ZlibOptions } from 'node:zlib';
 import type { Request, Response } from 'express';
 import type { Scrape } from '../../collectors/scrape.ts';
 import { CONTENT_TYPES, negotiateFormat } from '../../metrics/render.ts';
@@ -8,25 +9,19 @@ const MAX_BUDGET_MS = 1000;
 /** Kept free of the scraper's own timeout, for the transfer. */
 const TRANSFER_MS = 500;
 
+/** In the thread pool: a large scrape does not block the event loop. */
+const compress = promisify<Buffer, ZlibOptions, Buffer>(gzip);
+
 /** `GET /metrics`: in the format and encoding that the scraper asks for. */
 export function metricsRoute(scrape: Scrape) {
   return async (request: Request, response: Response) => {
     const format = negotiateFormat(request.headers.accept);
     const pieces = await scrape(format, budgetOf(request.get('x-prometheus-scrape-timeout-seconds')));
-    const headers = { 'Content-Type': CONTENT_TYPES[format], Vary: 'Accept, Accept-Encoding' };
-    if (!request.acceptsEncodings('gzip')) {
-      const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-      response.writeHead(200, { ...headers, 'Content-Length': length });
-      // One system call without joining the pieces first, which would copy a megabyte.
-      response.cork();
-      for (const piece of pieces) response.write(piece);
-      response.end();
-      return;
-    }
-    const packed = await compress(Buffer.concat(pieces));
-    response
-      .writeHead(200, { ...headers, 'Content-Encoding': 'gzip', 'Content-Length': packed.length })
-      .end(packed);
+    const plain = Buffer.concat(pieces);
+    const packed = request.acceptsEncodings('gzip') ? await compress(plain, { level: 1 }) : undefined;
+    if (packed) response.set('Content-Encoding', 'gzip');
+    response.set({ 'Content-Type': CONTENT_TYPES[format], Vary: 'Accept, Accept-Encoding' });
+    response.send(packed ?? plain);
   };
 }
 
@@ -34,11 +29,4 @@ function budgetOf(timeoutSeconds: string | undefined): number {
   const timeoutMs = Number(timeoutSeconds ?? Number.NaN) * 1000;
   if (!Number.isFinite(timeoutMs)) return MAX_BUDGET_MS;
   return Math.max(0, Math.min(MAX_BUDGET_MS, timeoutMs - TRANSFER_MS));
-}
-
-/** In the thread pool: a large scrape does not block the event loop. */
-function compress(body: Buffer): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    gzip(body, { level: 1 }, (error, packed) => (error ? reject(error) : resolve(packed)));
-  });
 }

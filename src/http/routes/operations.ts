@@ -30,9 +30,6 @@ export function operationRoute({ operations }: AppParts) {
 }
 
 function unknownOperation(): ProblemError {
-  return new ProblemError({
-    status: 404,
-    title: 'No such operation',
-    detail: 'The exporter remembers the last hundred operations: see /api/v1/operations.',
-  });
+  const detail = 'The exporter remembers the last hundred operations: see /api/v1/operations.';
+  return new ProblemError(404, 'No such operation', detail);
 }

@@ -4,7 +4,7 @@ import { within } from '../../lib/clock.ts';
 import { nearest } from '../../lib/nearest.ts';
 import type { Store } from '../../models/store.ts';
 import type { Started } from '../../unload/operations.ts';
-import { needsMeasurement } from '../../unload/report.ts';
+import { needsMeasurement, type Outcome } from '../../unload/report.ts';
 import type { UnloadRequest } from '../../unload/request.ts';
 import { defaultTerms } from '../../unload/unloading.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
@@ -25,7 +25,9 @@ export function unloadRoute(parts: AppParts, schema: z.ZodType<UnloadBody>) {
     demandScope(response, { routers: wanted.routers, dryRun: wanted.dryRun });
     demandModels(store, wanted);
     const started = startOrJoin(parts, wanted);
-    await within(waitMsOf(body.wait, config.unload.answer_within), started.done, clock);
+    const { wait = true } = body;
+    const seconds = wait === true ? config.unload.answer_within : Number(wait);
+    await within(seconds * 1000, started.done, clock);
     sendOperation(response, started);
   };
 }
@@ -43,10 +45,7 @@ function triggerOf(request: Request): 'api' | 'cli' | 'page' {
   return said === 'cli' || said === 'page' ? said : 'api';
 }
 
-function waitMsOf(wait: UnloadBody['wait'], answerWithin: number): number {
-  if (typeof wait === 'number') return wait * 1000;
-  return wait === false ? 0 : answerWithin * 1000;
-}
+const ERROR_STATUS: Partial<Record<Outcome, number>> = { failed: 502, refused: 503 };
 
 /** 202 while the operation runs; then its outcome as a status that `curl --fail` understands. */
 function sendOperation(response: Response, { report }: Started): void {
@@ -55,26 +54,13 @@ function sendOperation(response: Response, { report }: Started): void {
   response.location(`/api/v1/operations/${id}`);
   if (needsMeasurement(operation)) {
     const detail = `Nothing was unloaded. ${routers.map(({ router, fault }) => `${router}: ${fault?.message}`).join('; ')}.`;
-    throw new ProblemError({ status: 409, title: 'GPU memory not measured', detail });
+    throw new ProblemError(409, 'GPU memory not measured', detail);
   }
   if (outcome === 'refused') {
     const waits = routers.map(({ refused }) => refused?.retry_after_seconds ?? 0);
     response.set('Retry-After', String(Math.max(1, ...waits)));
   }
-  response.status(statusOf(outcome)).json(operation);
-}
-
-function statusOf(outcome: ReturnType<Started['report']>['outcome']): number {
-  switch (outcome) {
-    case null:
-      return 202;
-    case 'failed':
-      return 502;
-    case 'refused':
-      return 503;
-    default:
-      return 200;
-  }
+  response.status(outcome === null ? 202 : (ERROR_STATUS[outcome] ?? 200)).json(operation);
 }
 
 /** Throws a 404 for a plain name that no model has: most likely a typing error. */
@@ -91,9 +77,6 @@ function demandModels(store: Store, { routers, selection }: UnloadRequest): void
   const meant = nearest(unknown, known);
   const hint = meant === undefined ? '' : `: did you mean '${meant}'?`;
   const where = reached.map(({ name }) => name).join(', ');
-  throw new ProblemError({
-    status: 404,
-    title: 'No such model',
-    detail: `No model is named '${unknown}' on ${where}${hint}. Nothing was unloaded.`,
-  });
+  const detail = `No model is named '${unknown}' on ${where}${hint}. Nothing was unloaded.`;
+  throw new ProblemError(404, 'No such model', detail);
 }
