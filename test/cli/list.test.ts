@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { anOperation } from '../support/an-operation.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
-import { freePort } from '../support/free-port.ts';
 import { runProgram } from '../support/run-program.ts';
 import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
@@ -128,10 +127,4 @@ it('prints no control characters from reasons, model ids and faults', async () =
   expect(text.out.split('\n').filter((line) => line.includes('fake'))).toHaveLength(3);
   expect(text.err).toMatch(/^down: x \[2J 31mfake line\nRun/);
   expect(JSON.parse(json.out).models[0].id).toBe(evil);
-});
-
-it('exits with 3 when the exporter cannot be reached', async () => {
-  const url = `http://127.0.0.1:${await freePort()}`;
-  const { code, err } = await list('--exporter', url);
-  expect([code, err]).toEqual([3, `${url} cannot be reached: ECONNREFUSED\n`]);
 });

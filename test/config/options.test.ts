@@ -56,15 +56,6 @@ it('reads options from variables and flags', () => {
   });
 });
 
-it('describes a flag for the help text', () => {
-  expect(optionFlags().find(({ flag }) => flag === 'follow.polling-interval')).toEqual({
-    flag: 'follow.polling-interval',
-    description: 'Time between listings without an event stream.',
-    default: '2s',
-    multiple: false,
-  });
-});
-
 it('loads the flags that parseArgs of node:util returns', () => {
   const { values } = parseArgs({
     args: ['--router', 'http://a', '--router', 'http://b', '--log.level=debug', '--state.file', ''],

@@ -1,12 +1,9 @@
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Operation } from '../../src/unload/report.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { empty, generate, load, order, runningOn, statusesOf } from '../support/orders.ts';
 import { isAlive } from '../support/process-table.ts';
 import { type RealRouter, type RealRouterOptions, startRealRouter } from '../support/real-router.ts';
-import { makeRunFolder } from '../support/run-folder.ts';
 import { until } from '../support/until.ts';
 
 const FOUR = ['tiny-a', 'tiny-b', 'tiny-c', 'tiny-d'];
@@ -249,37 +246,4 @@ describe('next to a router that hangs', () => {
     }
     await exporter.untilValue('llama_router_up', { router: `127.0.0.1:${hanging.port}` }, 1);
   });
-});
-
-it('remembers operations after a restart', async () => {
-  const folder = makeRunFolder('state');
-  ends.push(async () => rmSync(folder, { recursive: true, force: true }));
-  const flags = { 'state.file': join(folder, 'state.json') };
-  const { router, exporter: first } = await aPair({ models: FOUR }, flags);
-  await load(router, ...FOUR);
-  await statusIs(first, 'loaded', ...FOUR);
-  const { operation } = await unloadAll(first);
-  const remembered = async (exporter: RunningExporter) => ({
-    operations: (await (await fetch(`${exporter.url}/api/v1/operations`)).json()) as object,
-    done: await exporter.value('llama_router_unload_operations_total', {
-      trigger: 'api',
-      outcome: 'success',
-    }),
-    unloads: await exporter.value('llama_router_model_unloads_total', {
-      model: 'tiny-a',
-      reason: 'requested',
-    }),
-    last: await exporter.value('llama_router_last_unload_timestamp_seconds'),
-  });
-  const before = await remembered(first);
-  expect(before).toEqual({
-    operations: { operations: [operation] },
-    done: 1,
-    unloads: 1,
-    last: expect.any(Number),
-  });
-  await first.stop();
-  const second = await startExporter([router.url], flags);
-  ends.push(second.stop);
-  expect(await remembered(second)).toEqual(before);
 });

@@ -146,14 +146,6 @@ describe('the service with a web configuration file', () => {
     );
     expect(lines.join('')).not.toContain('of-its-kind');
   });
-
-  it('does not start with an invalid one', async () => {
-    writeFileSync(web, 'basic_auth_user: {}\n');
-    configure('');
-    await expect(start()).rejects.toThrow(
-      "web.yml:1: basic_auth_user: unknown key: did you mean 'basic_auth_users'?",
-    );
-  });
 });
 
 describe('without tokens and users', () => {

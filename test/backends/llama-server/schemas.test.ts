@@ -280,23 +280,6 @@ describe('recorded events', () => {
   ])('of %s end as recorded', (file, last) => {
     expect(eventsOf(file).at(-1)).toEqual(last);
   });
-
-  it('are all known', () => {
-    const files = [
-      'load',
-      'crash',
-      'evict-lru',
-      'load-failed',
-      'reload-list',
-      'sleep-and-wake',
-      'unload-busy-forced',
-      'unload-idle',
-      'unload-while-loading',
-    ];
-    for (const file of files) {
-      for (const event of eventsOf(`sse-${file}.sse`)) expect(event.kind).not.toBe('unknown');
-    }
-  });
 });
 
 describe('an event', () => {
