@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
-import { createRouterClient, type RouterClient } from '../backends/llama-server/client.ts';
+import { createRouterClient, type RouterClient, type UnloadAnswer } from '../backends/llama-server/client.ts';
 import type { Config, RouterConfig } from '../config/schema.ts';
-import { probeActivity } from '../engine/activity.ts';
+import { type ProbeResult, probeActivity } from '../engine/activity.ts';
 import {
   type EngineReader,
   type EngineReading,
@@ -9,12 +9,13 @@ import {
   startEngineReader,
 } from '../engine/reader.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Mutex } from '../lib/concurrency.ts';
 import { createListeners } from '../lib/listeners.ts';
+import type { RouterAnswer } from '../models/feed.ts';
 import type { LifecycleRules } from '../models/lifecycle.ts';
 import { markUnloadPending } from '../models/observations.ts';
-import type { Notice, RouterState } from '../models/router-state.ts';
+import type { Notice, RouterState, Transition } from '../models/router-state.ts';
 import { createStore, type Store } from '../models/store.ts';
-import type { RouterControl } from './router-control.ts';
 import { startTracker, type Tracker } from './tracker.ts';
 
 /** The routers that are followed: shared by the service and the one-off commands. */
@@ -37,6 +38,30 @@ export interface Fleet {
   /** The controls of all routers, for operations. */
   controls(): RouterControl[];
   stop(): Promise<void>;
+}
+
+/** What an operation needs to act on one router. No call throws. */
+export interface RouterControl {
+  /** The observed state; always the current one. */
+  readonly state: Readonly<RouterState>;
+  /** Asks a loaded model whether it is busy. Never call it for a sleeping model: the request may wake it. */
+  probe(model: string): Promise<ProbeResult>;
+  /**
+   * Runs work that ends with an order to this router while no other such work runs, so that a last check directly
+   * before the order stays true until the order is sent. Work that takes longer than half a second stops blocking.
+   */
+  exclusive: Mutex;
+  /** Sends the unload order; the answer only acknowledges it. To be called within `exclusive`. */
+  unload(model: string): Promise<RouterAnswer<UnloadAnswer>>;
+  /**
+   * Marks an unload request of ours as pending, so that the end of the model is attributed to us. To be called before
+   * the request is sent: its event may arrive before its answer. The returned function cancels the mark.
+   */
+  markUnloadPending(model: string): () => void;
+  /** Lists the models now, in case an event was missed; resolves when the listing is applied or has failed. */
+  refresh(): Promise<void>;
+  /** Transitions of all routers. */
+  onTransition(listener: (transition: Transition) => void): () => void;
 }
 
 export interface RouterReadings {

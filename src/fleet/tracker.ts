@@ -1,10 +1,9 @@
 import { type Alarm, createAlarm } from '../lib/alarm.ts';
 import { createBackoff } from '../lib/backoff.ts';
 import type { RouterEvent, RouterFeed } from '../models/feed.ts';
-import { applyEvent, setStream } from '../models/observations.ts';
+import { applyEvent, applyListing, markDown, setStream } from '../models/observations.ts';
 import type { Notice, RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
-import { createLister, type Lister } from './lister.ts';
 
 /** How closely a router is followed. Times in milliseconds. */
 export interface TrackerPace {
@@ -46,10 +45,17 @@ const STREAM_STABLE_MS = 10_000;
 /** The least time between two listings, however often the router announces a new list. */
 const RELIST_MS = 500;
 
+/** A listing may overtake an event that is older. It is applied this much later, so that the event comes first. */
+const SETTLE_MS = 50;
+
 interface Tracking extends TrackerParts {
-  lister: Lister;
-  /** Models with an event since the current listing was requested. */
+  /** Models with an event since the current listing was requested: the listing may be older. */
   newer: Set<string>;
+  /** The listing under way, and the one that follows it. */
+  listing?: Promise<Reconciled> | undefined;
+  queued?: Promise<Reconciled> | undefined;
+  firstListed(): void;
+  settling: Alarm;
   /** Aborts when tracking ends. */
   ending: AbortController;
   /** Aborts to drop the current stream. */
@@ -67,36 +73,40 @@ interface Tracking extends TrackerParts {
  * dead router delays no other.
  */
 export function startTracker(parts: TrackerParts): Tracker {
-  const { feed, store, router, notice } = parts;
-  const { clock } = store;
-  const ending = new AbortController();
-  const newer = new Set<string>();
+  const { router, store } = parts;
+  let firstListed = () => {};
+  const ready = new Promise<void>((resolve) => {
+    firstListed = resolve;
+  });
+  const alarm = () => createAlarm(store.clock);
   const tracking: Tracking = {
     ...parts,
-    lister: createLister(feed, store, router, newer, notice, ending.signal),
-    newer,
-    ending,
+    newer: new Set(),
+    firstListed,
+    settling: alarm(),
+    ending: new AbortController(),
     stream: new AbortController(),
-    streamTried: createAlarm(clock),
-    nextStream: createAlarm(clock),
-    relisting: createAlarm(clock),
-    nextListing: createAlarm(clock),
+    streamTried: alarm(),
+    nextStream: alarm(),
+    relisting: alarm(),
+    nextListing: alarm(),
     hasListed: false,
   };
-  const { lister, streamTried, nextStream, relisting, nextListing } = tracking;
+  const { ending, streamTried, nextStream, relisting, nextListing, settling } = tracking;
   const loops = [keepFollowing(tracking), keepListing(tracking)];
   return {
-    ready: lister.first,
+    ready,
     async refresh() {
       const wasUp = router.up;
-      await lister.list();
+      await list(tracking);
       // Otherwise the router would stay down until the next regular listing.
       if (wasUp && !router.up) nextListing.ring();
     },
     async stop() {
       ending.abort();
       tracking.stream.abort();
-      for (const alarm of [relisting, nextListing, nextStream, streamTried]) alarm.ring();
+      for (const each of [relisting, nextListing, nextStream, streamTried, settling]) each.ring();
+      firstListed();
       await Promise.all(loops);
     },
   };
@@ -143,7 +153,7 @@ function handleEvent({ store, router, notice, newer, nextListing }: Tracking, ev
 }
 
 async function keepListing(tracking: Tracking): Promise<void> {
-  const { router, pace, random, ending, lister, streamTried, nextStream, relisting, nextListing } = tracking;
+  const { router, pace, random, ending, streamTried, nextStream, relisting, nextListing } = tracking;
   const backoff = createBackoff(pace.reconnectMinMs, pace.reconnectMaxMs, random);
   await streamTried.sleep(STREAM_FIRST_MS);
   tracking.hasListed = true;
@@ -151,7 +161,7 @@ async function keepListing(tracking: Tracking): Promise<void> {
   while (!ending.signal.aborted) {
     const wasUp = router.up;
     const connected = router.stream === 'connected' ? tracking.stream : undefined;
-    const { corrected } = await lister.list();
+    const { corrected } = await list(tracking);
     if (ending.signal.aborted) return;
     if (router.up) backoff.reset();
     // The router is back, perhaps as another build: try its stream now.
@@ -166,4 +176,51 @@ async function keepListing(tracking: Tracking): Promise<void> {
     await relisting.sleep(leastMs);
     if (!ending.signal.aborted) await nextListing.sleep(pauseMs - leastMs);
   }
+}
+
+type Reconciled = ReturnType<typeof applyListing>;
+
+/** Lists the models. The listing under way may have been answered already, so callers wait for the next one. */
+function list(tracking: Tracking): Promise<Reconciled> {
+  tracking.queued ??= tracking.listing?.then(() => startListing(tracking));
+  return tracking.queued ?? startListing(tracking);
+}
+
+function startListing(tracking: Tracking): Promise<Reconciled> {
+  tracking.queued = undefined;
+  tracking.listing = listOnce(tracking).finally(() => {
+    tracking.listing = undefined;
+    tracking.firstListed();
+  });
+  return tracking.listing;
+}
+
+async function listOnce(tracking: Tracking): Promise<Reconciled> {
+  const { feed, store, router, newer, notice, settling, ending } = tracking;
+  const { clock } = store;
+  const { signal } = ending;
+  newer.clear();
+  const startedAt = clock.now();
+  const listingAnswer = feed.list(signal);
+  const propsAnswer = feed.props(signal);
+  const listing = await listingAnswer;
+  if (signal.aborted) return { corrected: 0 };
+  const at = clock.now();
+  const fault = listing.ok ? undefined : listing.fault.kind;
+  notice({ router: router.name, at, kind: 'polled', seconds: (at - startedAt) / 1000, fault });
+  if (!listing.ok) {
+    markDown(store, router, listing.fault);
+    return { corrected: 0 };
+  }
+  if (router.stream === 'connected') {
+    // In two parts: after a delay, Node.js runs the due timers before it reads the sockets.
+    await settling.sleep(SETTLE_MS / 2);
+    if (!signal.aborted) await settling.sleep(SETTLE_MS / 2);
+  }
+  if (signal.aborted) return { corrected: 0 };
+  const reconciled = applyListing(store, router, listing.value, newer);
+  // Last, because a router may be slow to answer: the models do not wait for it.
+  const props = await propsAnswer;
+  if (props.ok && !signal.aborted) router.props = props.value;
+  return reconciled;
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { compareWhenBusy } from '../config/when-busy.ts';
-import type { RouterControl } from '../fleet/router-control.ts';
+import type { RouterControl } from '../fleet/fleet.ts';
 import type { Clock } from '../lib/clock.ts';
 import { planUnload } from './plan.ts';
 import { type ModelResult, type Operation, outcomeOf, type RouterResult, summarize } from './report.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { RouterControl } from '../fleet/router-control.ts';
+import type { RouterControl } from '../fleet/fleet.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createLimit, type Limit } from '../lib/concurrency.ts';
 import { createListeners, type Listeners } from '../lib/listeners.ts';

@@ -1,4 +1,4 @@
-import type { RouterControl } from '../fleet/router-control.ts';
+import type { RouterControl } from '../fleet/fleet.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Limit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';

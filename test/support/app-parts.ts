@@ -1,6 +1,6 @@
 import { createConfigSource } from '../../src/config/source.ts';
+import type { RouterControl } from '../../src/fleet/fleet.ts';
 import { createFleet } from '../../src/fleet/fleet.ts';
-import type { RouterControl } from '../../src/fleet/router-control.ts';
 import type { AppParts } from '../../src/http/parts.ts';
 import type { Memory } from '../../src/memory/memory.ts';
 import { createService } from '../../src/service.ts';

@@ -1,6 +1,6 @@
 import type { UnloadAnswer } from '../../src/backends/llama-server/client.ts';
 import type { ProbeResult } from '../../src/engine/activity.ts';
-import type { RouterControl } from '../../src/fleet/router-control.ts';
+import type { RouterControl } from '../../src/fleet/fleet.ts';
 import { ok } from '../../src/lib/result.ts';
 import type { RouterAnswer, RouterEvent } from '../../src/models/feed.ts';
 import type { Store } from '../../src/models/store.ts';

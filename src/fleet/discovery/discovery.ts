@@ -1,9 +1,8 @@
 import type { Config, DiscoveryConfig } from '../../config/schema.ts';
 import { type Clock, within } from '../../lib/clock.ts';
 import { createListeners } from '../../lib/listeners.ts';
-import { createNameResolver, type NameResolver } from './name-resolver.ts';
-import { type IgnoredTarget, routersOf } from './routers.ts';
-import { type KnownTargets, type Lookup, lookUp } from './sources.ts';
+import { createNameResolver, type KnownTargets, type Lookup, lookUp, type NameResolver } from './sources.ts';
+import { type IgnoredTarget, routersOf } from './targets.ts';
 
 /** The configuration with the discovered routers, and the state of discovery. */
 export interface Discovery {

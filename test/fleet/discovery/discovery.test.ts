@@ -8,7 +8,7 @@ import {
   type Discovery,
   type DiscoveryChange,
 } from '../../../src/fleet/discovery/discovery.ts';
-import type { NameResolver } from '../../../src/fleet/discovery/name-resolver.ts';
+import type { NameResolver } from '../../../src/fleet/discovery/sources.ts';
 import { failed, ok } from '../../../src/lib/result.ts';
 import { aGroup } from '../../support/a-group.ts';
 import { scratchFolder } from '../../support/scratch-folder.ts';

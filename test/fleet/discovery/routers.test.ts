@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import type { DiscoveryConfig, RouterConfig } from '../../../src/config/schema.ts';
-import { routersOf } from '../../../src/fleet/discovery/routers.ts';
+import { routersOf } from '../../../src/fleet/discovery/targets.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { aGroup } from '../../support/a-group.ts';
 
