@@ -28,9 +28,11 @@ import { startProcessMetrics } from './metrics/process.ts';
 import { countersPart } from './metrics/registry.ts';
 import { lastUnloadsPart } from './models/store.ts';
 import { keepState } from './state/keep-state.ts';
-import { guardsPart } from './unload/guards.ts';
-import { type Operations, operationsPart } from './unload/operations.ts';
-import { createUnloading } from './unload/unloading.ts';
+import { guardRules } from './unload/guard.ts';
+import { createGuards, guardsPart } from './unload/guards.ts';
+import { createOperations, type Operations, operationsPart } from './unload/operations.ts';
+import { keepListOf } from './unload/request.ts';
+import { measureBy } from './unload/run.ts';
 
 /** The running service. */
 export interface Service {
@@ -89,10 +91,11 @@ export function createService({
     clock,
     log,
   });
-  const { operations, guards, keep } = createUnloading(fleet, activeConfig.current, clock, {
-    onLoop: activityLog.loop,
-    memory,
-  });
+  const keep = (router: string) => keepListOf(activeConfig.current(), router);
+  const guards = createGuards(clock, () => guardRules(activeConfig.current()), activityLog.loop);
+  const measure = measureBy(memory, activeConfig.current);
+  const operations = createOperations({ controls: fleet.controls, keep, guards, clock, measure });
+  store.onTransition(guards.observe);
   store.onTransition(lifecycleMetrics.transition);
   store.onTransition(activityLog.transition);
   fleet.onNotice(lifecycleMetrics.notice);

@@ -3,9 +3,9 @@ import { requestOf, type UnloadBody } from '../http/routes/unload-body.ts';
 import { viewModels } from '../http/views.ts';
 import { systemClock } from '../lib/clock.ts';
 import { parseDuration } from '../lib/duration.ts';
+import { createOperations } from '../unload/operations.ts';
 import type { ModelResult, Operation } from '../unload/report.ts';
-import { REASON_LENGTH, reasonText } from '../unload/request.ts';
-import { createUnloading, defaultTerms } from '../unload/unloading.ts';
+import { defaultTerms, keepListOf, REASON_LENGTH, reasonText } from '../unload/request.ts';
 import { type Call, type Command, type CommandFlag, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
 import { OUTPUT_FLAG, outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
@@ -143,7 +143,11 @@ async function unloadDirectly(
   const request = requestOf(body, terms, { trigger: 'cli', caller: { name: 'shell' } });
   return withFleet(found, { readEngine: false }, async (fleet) => {
     const routers = fleet.store.routers();
-    const { operations } = createUnloading(fleet, () => found, systemClock);
+    const operations = createOperations({
+      controls: fleet.controls,
+      keep: (router) => keepListOf(found, router),
+      clock: systemClock,
+    });
     const operation = await operations.start(request, progress(routers.length > 1)).done;
     if (!request.dryRun && operation.summary.unloaded > 0) await fleet.refresh();
     const models = routers.flatMap((router) => viewModels(router, systemClock));

@@ -8,7 +8,7 @@ import type { Store } from '../models/store.ts';
 import type { Operations } from '../unload/operations.ts';
 import type { Operation } from '../unload/report.ts';
 import type { UnloadRequest } from '../unload/request.ts';
-import { defaultTerms } from '../unload/unloading.ts';
+import { defaultTerms } from '../unload/request.ts';
 import { findCandidates, type IdleRule } from './candidates.ts';
 
 export interface IdleSchedulerParts {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Config } from '../config/schema.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { savedTime } from '../state/state-file.ts';
 import type { Refusal } from './report.ts';
@@ -15,6 +16,16 @@ export interface GuardRules {
   /** How long automatic unloads are paused after the first loop. Doubles with each loop, up to `pauseMaxMs`. */
   pauseMinMs: number;
   pauseMaxMs: number;
+}
+
+export function guardRules({ unload, lifecycle }: Config): GuardRules {
+  return {
+    cooldownMs: unload.cooldown * 1000,
+    windowMs: lifecycle.reload_window * 1000,
+    loopCount: unload.loop_count,
+    pauseMinMs: unload.loop_pause_min * 1000,
+    pauseMaxMs: unload.loop_pause_max * 1000,
+  };
 }
 
 const automaticUnload = z.object({

@@ -52,7 +52,8 @@ export interface OperationsParts {
   controls(): readonly RouterControl[];
   /** The configured keep list of a router. */
   keep(router: string): readonly string[];
-  guards: Guards;
+  /** Absent: every request is granted. */
+  guards?: Guards;
   clock: Clock;
   /** Absent: no memory is measured. */
   measure?: RunContext['measure'];
@@ -67,8 +68,9 @@ const MAX_QUEUED = 8;
 /** How long ordered unloads are still watched when the service stops: most models take less. */
 const STOP_TIMEOUT_MS = 2000;
 
-interface Running extends Omit<Started, 'joined'> {
+interface Running {
   operation: RunningOperation;
+  started: Started;
 }
 
 interface Registry extends OperationsParts {
@@ -96,7 +98,10 @@ export function createOperations(parts: OperationsParts): Operations {
     stopping: false,
     stopWatching: new AbortController(),
   };
-  const list = () => [...[...running.values()].map(({ report }) => report()).toReversed(), ...finished];
+  const list = () => [
+    ...[...running.values()].map(({ started }) => started.report()).toReversed(),
+    ...finished,
+  ];
   return {
     start: (request, onResult) => start(registry, request, onResult),
     list,
@@ -115,19 +120,23 @@ function start(registry: Registry, request: UnloadRequest, onResult?: OnResult):
   const { controls, keep, clock, running } = registry;
   const requested = controls()
     .filter(({ state: { name } }) => request.routers.length === 0 || request.routers.includes(name))
-    .map((control) => ({ control, request: withKeep(request, keep(control.state.name)) }));
+    .map((control) => {
+      const { selection } = request;
+      const kept = [...selection.keep, ...keep(control.state.name)];
+      return { control, request: { ...request, selection: { ...selection, keep: kept } } };
+    });
   if (!request.dryRun) {
     const same = [...running.values()].find(({ operation }) => subsumes(operation, requested, clock.now()));
-    if (same) return { id: same.id, joined: true, report: same.report, done: same.done };
+    if (same) return { ...same.started, joined: true };
     if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) preempt(registry, requested);
   }
   const operation = createOperation(request, requested, clock, onResult);
   if (registry.stopping) stopWaiting(operation);
   const { id } = operation.report;
   const report = () => reportOf(operation, clock.now());
-  const done = runAll(registry, operation);
-  running.set(id, { operation, id, report, done });
-  return { id, joined: false, report, done };
+  const started = { id, joined: false, report, done: runAll(registry, operation) };
+  running.set(id, { operation, started });
+  return started;
 }
 
 /** Ends the wait for busy models on these routers, so that a forced request need not queue behind it. */
@@ -145,11 +154,16 @@ function stopWaiting({ runs }: RunningOperation): void {
 }
 
 async function runAll(registry: Registry, operation: RunningOperation): Promise<Operation> {
-  const { controls, clock, running, finished, ended } = registry;
+  const { controls, guards, clock, running, finished, ended } = registry;
   const { request, runs } = operation;
   // Guards judge now and not when the run leaves the queue: parts of one alert must not stop each other.
-  const granted = runs.filter((run) => isGranted(registry, run) || request.dryRun);
-  await Promise.all(granted.map((run) => runInQueue(registry, run)));
+  for (const { result, request } of runs) {
+    const refusal = guards?.judge(result.router, request);
+    if (refusal) result.refused = refusal;
+  }
+  // A refused dry run still reports what would be done.
+  const acting = runs.filter(({ result }) => request.dryRun || !result.refused);
+  await Promise.all(acting.map((run) => runInQueue(registry, run)));
   const routers = controls().map(({ state }) => state.name);
   finishOperation(operation, routers, clock.now());
   const report = reportOf(operation, clock.now());
@@ -158,13 +172,6 @@ async function runAll(registry: Registry, operation: RunningOperation): Promise<
   finished.splice(MAX_FINISHED);
   ended.notify([report, request]);
   return report;
-}
-
-/** Whether the guards let the run act; a refused dry run still reports what would be done. */
-function isGranted({ guards }: Registry, { result, request }: RouterRun): boolean {
-  const refusal = guards.judge(result.router, request);
-  if (refusal) result.refused = refusal;
-  return refusal === undefined;
 }
 
 async function runInQueue(registry: Registry, run: RouterRun): Promise<void> {
@@ -184,7 +191,7 @@ async function runInQueue(registry: Registry, run: RouterRun): Promise<void> {
     begun.notify([router, request]);
     await runOnRouter(run, context);
     const models = unloadedModels(result);
-    if (models.length > 0) guards.recordUnload(router, request, models);
+    if (models.length > 0) guards?.recordUnload(router, request, models);
   });
   if (queue.size() === 0) queues.delete(router);
 }
@@ -194,13 +201,8 @@ async function stop(registry: Registry): Promise<void> {
   registry.stopping = true;
   for (const { operation } of running.values()) stopWaiting(operation);
   const cancel = clock.after(STOP_TIMEOUT_MS, () => stopWatching.abort(SHUTTING_DOWN));
-  await Promise.all([...running.values()].map(({ done }) => done));
+  await Promise.all([...running.values()].map(({ started }) => started.done));
   cancel();
-}
-
-function withKeep(request: UnloadRequest, keep: readonly string[]): UnloadRequest {
-  const { selection } = request;
-  return { ...request, selection: { ...selection, keep: [...selection.keep, ...keep] } };
 }
 
 export function operationsPart(operations: Operations): StatePart<Operation[]> {

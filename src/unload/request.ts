@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Config } from '../config/schema.ts';
 import type { WhenBusy } from '../config/when-busy.ts';
 import { ONE_LINE } from '../lib/one-line.ts';
 
@@ -78,4 +79,20 @@ export interface UnloadRequest extends UnloadTerms {
   holdMs?: number | undefined;
   /** The request enforces a hold, so the cooldown does not apply. */
   enforcesHold?: boolean | undefined;
+}
+
+/** The terms of an unload for which the request states nothing else. */
+export function defaultTerms({ unload }: Config): UnloadTerms {
+  return {
+    whenBusy: unload.when_busy,
+    busyTimeoutMs: unload.busy_timeout * 1000,
+    timeoutMs: unload.timeout * 1000,
+    verify: true,
+    dryRun: false,
+  };
+}
+
+/** The configured keep list of a router. */
+export function keepListOf({ unload, routers }: Config, router: string): readonly string[] {
+  return [...unload.keep, ...(routers.find(({ name }) => name === router)?.keep ?? [])];
 }

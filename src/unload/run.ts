@@ -1,7 +1,9 @@
 import { setMaxListeners } from 'node:events';
+import type { Config } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createLimit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
+import type { Memory } from '../memory/memory.ts';
 import type { RouterMemory } from '../memory/router-memory.ts';
 import type { ModelState } from '../models/router-state.ts';
 import { addPending, type RouterRun, settle } from './operation.ts';
@@ -20,6 +22,27 @@ export interface RunContext {
   measure(router: string, how: 'briefly' | 'patiently'): Promise<RouterMemory | undefined>;
   /** Aborted when ordered unloads are no longer watched; its reason says why. */
   stopWatching: AbortSignal;
+}
+
+/** The longest that unloads wait for a new reading: it takes milliseconds, unless a driver is slow. */
+const BRIEFLY_MS = 2000;
+
+/** Timeouts of one source: of two in the reading that runs, and of two in the next. */
+const TIMEOUTS_OF_A_READING = 4;
+
+/** Measures with the memory of this machine. */
+export function measureBy(
+  memory: Pick<Memory, 'fresh' | 'ofRouter'>,
+  config: () => Config,
+): RunContext['measure'] {
+  return async (router, how) => {
+    const last = memory.ofRouter(router);
+    if (last === undefined) return undefined;
+    const timeoutMs = TIMEOUTS_OF_A_READING * config().memory.timeout * 1000;
+    const fresh = await memory.fresh(how === 'briefly' ? Math.min(BRIEFLY_MS, timeoutMs) : timeoutMs);
+    if (fresh) return memory.ofRouter(router);
+    return how === 'briefly' ? last : undefined;
+  };
 }
 
 /** Unloads under way on one router at once: each is a process that ends. */
@@ -69,7 +92,7 @@ async function unloadAll(
     const results = await Promise.all(
       plan.unload.map(async (model) => {
         tried.add(model);
-        const result = await unloadModel(run, model, selection, { clock, stopWatching, limit });
+        const result = await unloadModel({ run, model, selection, clock, limit, stopWatching });
         settle(run, result);
         return result;
       }),

@@ -8,7 +8,12 @@ import { tooActive } from './plan.ts';
 import type { ModelResult } from './report.ts';
 import type { Selection } from './request.ts';
 
-export interface ModelContext {
+/** One model that an operation unloads on a router. */
+export interface ModelRun {
+  run: RouterRun;
+  model: string;
+  /** What the model must still meet when it is unloaded. */
+  selection: Selection;
   clock: Clock;
   /** How many unloads may be under way on the router. */
   limit: Limit;
@@ -34,18 +39,13 @@ interface Busy {
 type Settled = Omit<ModelResult, 'model'>;
 
 /** Unloads one model and waits until it is gone; a busy model first gets time to become idle. Never throws. */
-export async function unloadModel(
-  run: RouterRun,
-  model: string,
-  selection: Selection,
-  context: ModelContext,
-): Promise<ModelResult> {
-  const { clock } = context;
+export async function unloadModel(modelRun: ModelRun): Promise<ModelResult> {
+  const { run, model, clock } = modelRun;
   const { whenBusy, busyTimeoutMs } = run.request;
   const { signal } = run.stopWaiting;
   const deadline = clock.now() + busyTimeoutMs;
   for (;;) {
-    const attempt = await tryToUnload(run, model, selection, context);
+    const attempt = await tryToUnload(modelRun);
     if ('result' in attempt) return { model, ...attempt };
     const { busy, permanent } = attempt;
     if (whenBusy === 'skip' || permanent) return { model, result: 'busy', detail: busy };
@@ -59,29 +59,25 @@ export async function unloadModel(
   }
 }
 
-async function tryToUnload(
-  run: RouterRun,
-  model: string,
-  selection: Selection,
-  context: ModelContext,
-): Promise<Settled | Busy> {
+async function tryToUnload(modelRun: ModelRun): Promise<Settled | Busy> {
+  const { run, model, limit } = modelRun;
   const { control, request } = run;
   const { state } = control;
-  if (!state.up) return routerDown(run);
+  if (!state.up) return routerDown(state);
   const lifecycle = state.models.get(model)?.lifecycle;
   if (!isRunning(lifecycle?.known)) return STOPPED_BY_ITSELF;
   if (lifecycle?.status === 'loading' && request.whenBusy !== 'force') return { busy: 'it is still loading' };
-  const attempt = await context.limit(() => orderUnload(run, model, selection, context));
+  const attempt = await limit(() => orderUnload(modelRun));
   if ('result' in attempt || !attempt.unanswered) return attempt;
   // The model does not answer, or its router is down.
   await control.refresh();
-  return state.up ? attempt : routerDown(run);
+  return state.up ? attempt : routerDown(state);
 }
 
 const STOPPED_BY_ITSELF: Settled = { result: 'already_unloaded', detail: 'it stopped by itself' };
 
-function routerDown({ control: { state } }: RouterRun): Settled {
-  return { result: 'failed', detail: state.fault?.message ?? `${state.url} is down` };
+function routerDown({ fault, url }: RouterControl['state']): Settled {
+  return { result: 'failed', detail: fault?.message ?? `${url} is down` };
 }
 
 /** An unload order that was sent at `sentAt`, in monotonic milliseconds. */
@@ -92,36 +88,29 @@ interface Order {
 }
 
 /** Probes the model, orders its unload unless it is busy, and waits until it is gone. */
-async function orderUnload(
-  run: RouterRun,
-  model: string,
-  selection: Selection,
-  context: ModelContext,
-): Promise<Settled | Busy> {
+async function orderUnload(modelRun: ModelRun): Promise<Settled | Busy> {
+  const { run, model, clock } = modelRun;
   const { control, request } = run;
-  const { clock } = context;
   const wasLoading = control.state.models.get(model)?.lifecycle.status === 'loading';
   // Before the probe, so that the engine reader leaves the model alone from now on.
   const cancelPending = control.markUnloadPending(model);
   const order = await control.exclusive(async (): Promise<Order | Settled | Busy> => {
-    const objection =
-      request.whenBusy === 'force' ? undefined : await objectionTo(run, model, selection, clock);
+    const objection = request.whenBusy === 'force' ? undefined : await objectionTo(modelRun);
     if (objection) return objection;
     // Before the order, because its event may arrive before its answer.
-    const watch = watchForEnd(run, model, context);
+    const watch = watchForEnd(modelRun);
     return { sentAt: clock.now(), answer: await control.unload(model), watch };
   });
-  const attempt = 'watch' in order ? await resultOf(run, order, wasLoading, context) : order;
+  const attempt = 'watch' in order ? await resultOf(modelRun, order, wasLoading) : order;
   const isOurs = 'result' in attempt && ['unloaded', 'forced', 'asked', 'timeout'].includes(attempt.result);
   if (!isOurs) cancelPending();
   return attempt;
 }
 
 async function resultOf(
-  { control, request }: RouterRun,
+  { run: { control, request }, clock, stopWatching }: ModelRun,
   { sentAt, answer, watch }: Order,
   wasLoading: boolean,
-  { clock, stopWatching }: ModelContext,
 ): Promise<Settled> {
   // Without an answer the order may have been carried out all the same: one listing shows it.
   if (!answer.ok) await control.refresh();
@@ -137,17 +126,19 @@ async function resultOf(
   if (end) return { result: 'unloaded', seconds };
   if (!answer.ok) return { result: 'failed', detail: answer.fault.message };
   if (!request.verify) return { result: 'asked' };
-  const detail = timeoutDetail(control, request.timeoutMs, stopWatching);
-  return { result: 'timeout', seconds, detail };
+  const { fault } = control.state;
+  const happened = stopWatching.aborted
+    ? stopWatching.reason
+    : fault
+      ? `then became unreachable: ${fault.message}`
+      : `the model was still running after ${request.timeoutMs / 1000} s`;
+  return { result: 'timeout', seconds, detail: `the router accepted the order, but ${happened}` };
 }
 
 /** Why the model must not be unloaded at this moment. A sleeping model is not probed: that would wake it. */
-async function objectionTo(
-  { control: { state, probe } }: RouterRun,
-  model: string,
-  selection: Selection,
-  clock: Clock,
-): Promise<Settled | Busy | undefined> {
+async function objectionTo(modelRun: ModelRun): Promise<Settled | Busy | undefined> {
+  const { run, model, selection, clock } = modelRun;
+  const { state, probe } = run.control;
   if (state.models.get(model)?.lifecycle.status !== 'sleeping') {
     const activity = await probe(model);
     if (activity.kind === 'busy') return { busy: 'it is generating' };
@@ -162,19 +153,12 @@ async function objectionTo(
   return active === undefined ? undefined : { result: 'kept', detail: active };
 }
 
-function timeoutDetail({ state }: RouterControl, timeoutMs: number, stopWatching: AbortSignal): string {
-  const accepted = 'the router accepted the order, but';
-  if (stopWatching.aborted) return `${accepted} ${stopWatching.reason}`;
-  if (state.fault) return `${accepted} then became unreachable: ${state.fault.message}`;
-  return `${accepted} the model was still running after ${timeoutMs / 1000} s`;
-}
-
 /** `killed`: the router marked it as failed. */
 type End = 'killed' | 'stopped';
 
 /** Waits at most `timeoutMs` for the end of the model. `end` is undefined when it was not observed. */
-function watchForEnd({ control, request }: RouterRun, model: string, { clock, stopWatching }: ModelContext) {
-  const { state, refresh, onTransition } = control;
+function watchForEnd({ run, model, clock, stopWatching }: ModelRun) {
+  const { state, refresh, onTransition } = run.control;
   let ended = false;
   let resolve = (_how: End | undefined) => {};
   const end = new Promise<End | undefined>((resolveEnd) => {
@@ -188,7 +172,7 @@ function watchForEnd({ control, request }: RouterRun, model: string, { clock, st
     if (kind === 'unloaded' || kind === 'vanished') finish(howItEnded());
   });
   let cancelRefresh = clock.after(REFRESH_MS, lookUp);
-  const cancelTimeout = clock.after(request.timeoutMs, stop);
+  const cancelTimeout = clock.after(run.request.timeoutMs, stop);
   stopWatching.addEventListener('abort', stop);
   return { end, stop };
 

@@ -5,7 +5,7 @@ import { parseNotification } from '../../alerts/payload.ts';
 import { decideOn } from '../../alerts/policy.ts';
 import { within } from '../../lib/clock.ts';
 import { OUTCOMES, operation } from '../../unload/report.ts';
-import { defaultTerms } from '../../unload/unloading.ts';
+import { defaultTerms } from '../../unload/request.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';

@@ -6,7 +6,7 @@ import type { Store } from '../../models/store.ts';
 import type { Started } from '../../unload/operations.ts';
 import { needsMeasurement, type Outcome } from '../../unload/report.ts';
 import type { UnloadRequest } from '../../unload/request.ts';
-import { defaultTerms } from '../../unload/unloading.ts';
+import { defaultTerms } from '../../unload/request.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
 import { namedRouter, parsed } from '../input.ts';
 import type { AppParts } from '../parts.ts';

@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { createConfigSource } from '../../src/config/source.ts';
 import { startMemory } from '../../src/memory/memory.ts';
 import { createStore } from '../../src/models/store.ts';
-import { createUnloading } from '../../src/unload/unloading.ts';
+import { createOperations } from '../../src/unload/operations.ts';
+import { measureBy } from '../../src/unload/run.ts';
 import { aReading } from '../support/a-reading.ts';
 import { aRequest } from '../support/a-request.ts';
 import { createScriptedControl } from '../support/scripted-control.ts';
@@ -31,8 +32,12 @@ function unloadWhileReadingTakes(takesMs: number) {
     },
     clock,
   );
-  const fleet = { controls: () => [control], store };
-  const { operations } = createUnloading(fleet, () => CONFIG, clock, { memory });
+  const operations = createOperations({
+    controls: () => [control],
+    keep: () => [],
+    clock,
+    measure: measureBy(memory, () => CONFIG),
+  });
   const reportAfter = async (ms: number) => {
     const { id } = operations.start(aRequest());
     await clock.advance(ms);
