@@ -4,22 +4,22 @@ import { parseEvents, type RouterEvent } from './router-client.ts';
 
 const RECORDED = join(import.meta.dirname, '..', 'fixtures', 'router');
 
-/** What a real router said, see test/fixtures/router/README.md. */
+/** A recorded answer of a real router: see test/fixtures/router/README.md. */
 export function recorded(name: string): string {
   return readFileSync(join(RECORDED, name), 'utf8');
 }
 
-/** A recorded answer as it came over the wire: the files are printed prettily, or end in a line break. */
+/** A recorded answer as it was sent: the files are formatted, or end in a line break. */
 export function recordedJson(name: string): string {
   return JSON.stringify(JSON.parse(recorded(name)));
 }
 
-/** The options whose values the contract is about; what else a router was started with does not matter. */
+/** The options whose values are compared. */
 const OPTIONS = ['--host', '--port', '--alias', '--ctx-size', '--model'];
 
 /**
- * A listing with what differs from machine to machine blotted out: ports (but 0 stays), times, folders, the
- * sizes of weights. Text, so that the order of keys counts.
+ * A listing without what differs between machines: ports (0 stays), times, folders, sizes of weights. As text, to
+ * compare the order of keys.
  */
 export function normalListing(text: string): string {
   const { data, ...rest } = JSON.parse(text);
@@ -36,7 +36,7 @@ export function normalListing(text: string): string {
   return JSON.stringify({ data: models, ...rest }, null, 1);
 }
 
-/** One model of a listing, as the listing above would show it. */
+/** One model of a listing, normalized in the same way. */
 export function normalEntry(text: string, id: string): unknown {
   return JSON.parse(normalListing(text)).data.find((model: { id: string }) => model.id === id);
 }
@@ -62,8 +62,8 @@ function anyFolder(text: string): string {
 }
 
 /**
- * Events as text, with times and sizes of weights blotted out, and of a load's progress only the beginning
- * and the end: how often it is reported in between depends on the file and the machine.
+ * Events as text, without times and sizes of weights, and with only the first and last progress of a load: the number
+ * of progress events depends on the file and the machine.
  */
 export function normalEvents(events: readonly RouterEvent[] | string): string[] {
   const list = typeof events === 'string' ? parseEvents(events) : events;
@@ -73,7 +73,7 @@ export function normalEvents(events: readonly RouterEvent[] | string): string[] 
     .filter((event, at, all) => event !== all[at - 1]);
 }
 
-/** The same without any progress, for loads that are cut short sooner or later. */
+/** The same without progress, for loads that are interrupted. */
 export function eventsWithoutProgress(events: readonly RouterEvent[] | string): string[] {
   const list = typeof events === 'string' ? parseEvents(events) : events;
   return normalEvents(list.filter(({ data }) => data?.progress === undefined));
@@ -84,7 +84,7 @@ function blotInfo(key: string, value: unknown): unknown {
   return key === 'meta' ? blot(value as object) : value;
 }
 
-/** llama.cpp says when a file does not name its quantization and it had to guess. */
+/** llama.cpp marks a quantization that it guessed. */
 function blot(meta: object): object {
   return Object.fromEntries(
     Object.entries(meta).map(([key, value]) => [

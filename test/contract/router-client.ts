@@ -1,6 +1,6 @@
 import type { RouterUnderTest } from './router-under-test.ts';
 
-/** A router closes the connection after an answer that it passed on from a model, and does not say so. */
+/** A router closes the connection after an answer of a model without announcing it. */
 const ONE_ANSWER = { Connection: 'close' };
 
 export interface Reply {
@@ -15,13 +15,13 @@ export interface RouterEvent {
   readonly data?: { status?: string; exit_code?: number; progress?: { value: number }; info?: object };
 }
 
-/** Listens to `/models/sse` and remembers. */
+/** A recorder of `/models/sse`. */
 export interface Ears {
   readonly events: RouterEvent[];
-  /** The stream as it came. */
+  /** The unparsed stream. */
   readonly text: string;
   readonly ended: boolean;
-  /** Resolves when an event like this has been heard since the last call of `forget`. */
+  /** Resolves when such an event has arrived since the last `forget`. */
   heard(what: string, wanted: (event: RouterEvent) => boolean): Promise<void>;
   /** Resolves when the model's status has changed to this. */
   status(model: string, status: string): Promise<void>;
@@ -34,17 +34,17 @@ export interface RouterClient {
   post(path: string, body: unknown): Promise<Reply>;
   load(model: string): Promise<Reply>;
   unload(model: string): Promise<Reply>;
-  /** Has it generate until it is stopped; resolves once it is at it. The reply is the one it ends with. */
+  /** Starts an endless generation and resolves when it runs; `reply` is its final answer. */
   occupy(model: string, metrics?: boolean): Promise<{ reply: Promise<Reply> }>;
   complete(model: string, tokens?: number): Promise<Reply>;
   listing(): Promise<{ id: string; status: { value: string; exit_code?: number; failed?: boolean } }[]>;
   status(model: string): Promise<string>;
   listen(): Promise<Ears>;
-  /** Asks until the answer is true. */
+  /** Repeats the check until it is true. */
   until(what: string, ask: () => boolean | Promise<boolean>): Promise<void>;
 }
 
-/** Speaks to the router with nothing but fetch. */
+/** A client of the router that uses only fetch. */
 export function createRouterClient({ url }: RouterUnderTest, seconds: number, apiKey?: string): RouterClient {
   const key: Record<string, string> = apiKey === undefined ? {} : { Authorization: `Bearer ${apiKey}` };
 
@@ -58,7 +58,7 @@ export function createRouterClient({ url }: RouterUnderTest, seconds: number, ap
     }
   }
 
-  /** Once more when the connection was closed all the same. */
+  /** Retries once if the connection was closed. */
   async function get(path: string, headers: Record<string, string> = {}): Promise<Reply> {
     const ask = () => fetch(url + path, { headers: { ...key, ...ONE_ANSWER, ...headers }, signal: limit() });
     return inTime(`GET ${path}`, async () => replyOf(await ask().catch(ask)));

@@ -12,7 +12,7 @@ import type { Patience, RouterUnderTest, StartOptions, StartRouter } from './rou
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** What every llama.cpp router does, as far as we rely on it: the same tests for the simulated and the real one. */
+/** The behaviour of llama.cpp routers that the exporter relies on: the same tests for the simulated and a real one. */
 export function describeRouterContract(name: string, start: StartRouter, patience: Patience): void {
   describe(`the router contract, by ${name}`, () => {
     let router: RouterUnderTest | undefined;
@@ -27,7 +27,7 @@ export function describeRouterContract(name: string, start: StartRouter, patienc
       return { ...client, router, ears };
     }
 
-    /** With these models loaded, one after the other, and what was said of it forgotten. */
+    /** Loads these models one after the other and drops the recorded events. */
     async function givenLoaded(models: string[], options: Partial<StartOptions> = {}) {
       const client = await given(options);
       for (const model of models) await loadAndAsk(client, model);

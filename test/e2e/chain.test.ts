@@ -84,7 +84,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** As shipped, but for where the others are and how long things take. */
+/** The shipped file with other addresses and shorter intervals. */
 function anAlertmanager(version: PairVersion, exporter: RunningExporter): Promise<Monitor> {
   const config = substitute(shipped('alertmanager/alertmanager.yml'), [
     { of: 'http://exporter:10180/', by: `${exporter.url}/` },
@@ -94,7 +94,7 @@ function anAlertmanager(version: PairVersion, exporter: RunningExporter): Promis
   return startAlertmanager({ version, config, folders: [folder] });
 }
 
-/** As shipped, but for where the others are and how long things take. */
+/** The shipped file with other addresses and shorter intervals. */
 async function aPrometheus(
   version: PairVersion,
   exporter: RunningExporter,

@@ -25,7 +25,7 @@ const OPENS_MS = 1500;
 let router: RealRouter;
 let exporter: RunningExporter;
 let nginx: Nginx;
-/** What clients talk to instead of the router. */
+/** The nginx in front of the router. */
 let front: { url: string; apiKey: undefined };
 
 beforeAll(async () => {

@@ -16,7 +16,7 @@ let napper: RealRouter;
 let proxy: TcpProxy;
 let exporter: RunningExporter;
 
-/** What every counter of both routers must show at the end: each step adds what it does, nothing else may. */
+/** The expected counters of both routers: each step adds its changes. */
 const truth = new Map<string, number>();
 
 beforeAll(async () => {

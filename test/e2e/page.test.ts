@@ -5,14 +5,14 @@ import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
-/** Anything of it that ran would be heard of: as an element, or as a title. */
+/** If it ran as a script, it would change the title. */
 const HOSTILE = '<img src=x onerror="document.title=\'owned\'">"\'&';
 const TOKEN = 'the-right-token-0123456789';
 
 let browser: Browser;
 let router: TestRouter;
 let exporter: RunningExporter;
-/** What a browser complained of, and what it asked of others than the exporter. */
+/** Warnings and errors of the browser, and its requests to other servers. */
 let complaints: string[];
 
 beforeAll(async () => {
@@ -62,7 +62,7 @@ const rowOf = (page: Page, model: string) =>
 const loaded = () =>
   router.models.filter(({ status }) => status === 'loaded').map(({ description }) => description.id);
 
-/** What stands in the dialog, one line a model. */
+/** The list in the dialog, one line per model. */
 const listOf = (page: Page) => page.getByRole('dialog').getByRole('listitem').allInnerTexts();
 
 describe('the page', () => {

@@ -27,7 +27,7 @@ async function unloadAll(exporter: RunningExporter, body: object = {}): Promise<
   return { status: answer.status, operation, seconds: (performance.now() - startedAt) / 1000 };
 }
 
-/** The operation when nothing more will happen to it. */
+/** The operation after its end. */
 function ended(exporter: RunningExporter, { id }: Operation): Promise<Operation> {
   return until(
     'the operation to end',

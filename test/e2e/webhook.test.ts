@@ -44,7 +44,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** What each test starts; ended after it, the last one first. */
+/** Stops what a test started, in reverse order. */
 const ends: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
@@ -89,7 +89,7 @@ interface PostedAlert {
 
 const MINUTE = 60_000;
 
-/** RouterControl alerts to an Alertmanager, as Prometheus does. Those of one test never meet those of another. */
+/** Posts alerts to an Alertmanager, as Prometheus does; alerts of different tests are separate. */
 async function post(alertmanager: Monitor, story: Story, ...alerts: PostedAlert[]): Promise<void> {
   const now = Date.now();
   const time = (ms: number) => new Date(ms).toISOString();
@@ -108,7 +108,7 @@ async function post(alertmanager: Monitor, story: Story, ...alerts: PostedAlert[
   expect(answer.status).toBe(200);
 }
 
-/** What the exporter has done, the oldest first; its counters must say the same. */
+/** The operations of the exporter, oldest first, as soon as its counters agree. */
 async function operationsOf(exporter: RunningExporter): Promise<Operation[]> {
   return until('operations and their counters to agree', async () => {
     const answer = await fetch(`${exporter.url}/api/v1/operations`);

@@ -10,19 +10,19 @@ export interface Containers {
   run(command: string, ...args: string[]): { code: number; output: string };
   /** A program within the service's own files and network, as root with all that root may do. */
   inside(service: string, command: string, ...args: string[]): { code: number; output: string };
-  /** What the API answers, parsed; throws what it says when that is no JSON. */
+  /** The JSON answer of the API; throws with the text if it is not JSON. */
   ask(url: string, ...curl: string[]): unknown;
-  /** Whether the service's own health check is content; throws what the service said when it has ended. */
+  /** Whether the health check of the service succeeds; throws with its log if the service has ended. */
   isHealthy(service: string): boolean;
   log(service: string): string;
   pid(service: string): number | undefined;
-  /** Starts a service. It is not asked whether it is well. */
+  /** Starts a service without waiting for its health check. */
   start(service: string): Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
- * What a container engine does with a compose file, in so far as it can be done by hand: each service runs with its
+ * Runs the services of a compose file without a container engine: each service runs with its
  * own root (a copy-on-write view of its image's files), its mounts, secrets and tmpfs, its user, read-only and without
  * capabilities where it says so, and the services find each other by name. Not so: process tables are the machine's,
  * memory is not limited, and no port is published. The programs of `images` stand in for those that cannot be had.

@@ -2,7 +2,7 @@ import type { Listing, RouterEvent } from '../../src/models/feed.ts';
 import type { Status } from '../../src/models/status.ts';
 import { aListing, begun, ended, listed, turned } from './a-model.ts';
 
-/** What was done, counted by the one who did it. */
+/** The true counts. */
 export interface Tally {
   loads: number;
   failures: number;
@@ -45,14 +45,14 @@ export interface Router {
   possible(model: number): Action[];
   /** Performs it, unless the router is full of models that cannot be evicted, and returns its events. */
   act(action: Action): RouterEvent[];
-  /** Its processes end, its events too, and it has forgotten every port and failure. */
+  /** Ends its processes and forgets all ports and failures, without events. */
   restart(): void;
   listing(): Listing;
 }
 
 /**
- * What a router does, as docs/architecture.md and its recordings tell, with nothing of ours in it: processes
- * with ports, the least recently used one evicted, and both what it says and what is true.
+ * A model of a router according to its recordings, independent of src: processes with ports, eviction of the least
+ * recently used model, its events and the true state.
  */
 export function createTrueRouter(ids: readonly string[], modelsMax: number): Router {
   let lastPort = 40_000;
@@ -169,7 +169,7 @@ function possibleActions(model: number, process: TrueModel['process']): Action[]
   }
 }
 
-/** It has come up, and is there still. */
+/** Whether it has loaded and its process still runs. */
 export function isUp({ process }: TrueModel): boolean {
   return process === 'loaded' || process === 'sleeping' || process === 'waking';
 }

@@ -5,8 +5,8 @@ import { cache } from '../../tools/install-real-servers/places.mjs';
 const runs = join(cache, 'run');
 
 /**
- * A fresh folder for one server's files. It is next to the cached models, so that they can be hard-linked,
- * and it carries our process id: what a killed test run left behind is swept by the next one.
+ * A new folder for one server's files, next to the cached models to allow hard links. Its name contains the process id:
+ * the next run removes the folders of killed runs.
  */
 export function makeRunFolder(name: string): string {
   mkdirSync(runs, { recursive: true });

@@ -13,19 +13,19 @@ import type { SteppedClock } from './stepped-clock.ts';
 export const UNREACHABLE: RouterFault = { kind: 'unreachable', message: 'http://router refuses connections' };
 export const TIMEOUT: RouterFault = { kind: 'timeout', message: 'http://router did not answer within 5 s' };
 
-/** A router played by a test: what it answers from now on, and what it was asked, at which time. */
+/** The client of a router with answers from a test, and the times of its requests. */
 export interface ScriptedFeed extends RouterFeed {
   listing: RouterAnswer<Listing>;
   props: RouterFeed['props'];
   routerProps: RouterAnswer<RouterProps>;
-  /** How long a listing takes, in milliseconds; what it answers is settled at its end. */
+  /** Duration of a listing in milliseconds; its answer is read at its end. */
   listingMs: number;
-  /** What an attempt at the stream meets; `silent` does not answer until it is opened. */
+  /** The result of connecting to the stream; `silent` does not answer until `openStream`. */
   stream: 'opens' | 'unsupported' | 'silent' | RouterFault;
-  /** Times since the start at which a listing, and a stream, was asked for. */
+  /** Times of listings and connection attempts in milliseconds since the start. */
   listings: number[];
   attempts: number[];
-  /** Streams and listings that are under way now. */
+  /** Open streams and running listings. */
   underway(): { streams: number; listings: number };
   openStream(): void;
   say(...events: RouterEvent[]): void;

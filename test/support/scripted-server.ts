@@ -2,13 +2,13 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { until } from './until.ts';
 
-/** A server that does exactly what its script says, and knows who is connected. */
+/** A server that follows a script and counts its connections. */
 export interface ScriptedServer {
   readonly port: number;
   readonly url: string;
-  /** Connections that stand now. */
+  /** Open connections. */
   readonly connections: number;
-  /** Connections that were made, ever. */
+  /** Connections since the start. */
   readonly accepted: number;
   /** Resolves when the last connection is closed. */
   emptied(): Promise<void>;

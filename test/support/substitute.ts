@@ -1,4 +1,4 @@
-/** One text that is to stand for another, and how often that other is there: once, unless told. */
+/** A replacement of one text by another, and how often it must occur (default: once). */
 export interface Substitution {
   readonly of: string;
   readonly by: string;
@@ -6,8 +6,8 @@ export interface Substitution {
 }
 
 /**
- * A shipped file with other names and numbers in it. Throws when one is not there exactly as often as told: a test
- * that replaced nothing would wait for the times of the file, or send requests to another server.
+ * A shipped file with replaced names and numbers. Throws if one does not occur exactly as often as expected: a test
+ * without the replacement would use the intervals or servers of the file.
  */
 export function substitute(text: string, substitutions: readonly Substitution[]): string {
   return substitutions.reduce((result, { of, by, times = 1 }) => {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Asks again and again until the answer is neither undefined nor false, and resolves it. Rejects after
- * `timeoutMs` with `what` was waited for.
+ * Calls `ask` until its answer is neither undefined nor false, and resolves to it. Rejects with `what` after
+ * `timeoutMs`.
  */
 export async function until<T>(
   what: string,

@@ -1,9 +1,9 @@
 import { scriptHttp } from './scripted-server.ts';
 
-/** Stands where the exporter would: takes every notification and keeps its body. */
+/** A receiver in place of the exporter that keeps the body of each notification. */
 export interface WebhookReceiver {
   readonly url: string;
-  /** As they came, in order. */
+  /** In the order of arrival. */
   readonly bodies: readonly string[];
   stop(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import { scriptHttp } from './scripted-server.ts';
 
-/** What the exporter answered to one notification, as it went on to Alertmanager. */
+/** The exporter's answer to one notification. */
 export interface TappedAnswer {
   readonly status: number;
   readonly body: Record<string, unknown>;
@@ -8,20 +8,20 @@ export interface TappedAnswer {
   readonly seconds: number;
 }
 
-/** Stands between Alertmanager and the exporter, passes on what both say, and keeps the answers. */
+/** A proxy between Alertmanager and the exporter that records the answers. */
 export interface WebhookTap {
-  /** Where Alertmanager sends to. */
+  /** The URL for Alertmanager. */
   readonly url: string;
-  /** Since the last `passTo`, in the order in which they were given. */
+  /** The answers since the last `passTo`, in order. */
   readonly answers: readonly TappedAnswer[];
-  /** The exporter that notifications go to from now on; undefined: connections break. */
+  /** Forwards notifications to this exporter; undefined: closes their connections. */
   passTo(exporter: string | undefined): void;
   stop(): Promise<void>;
 }
 
 const PATH = '/api/v1/alertmanager';
 
-/** What matters of the headers, in either direction. */
+/** The headers that are forwarded in both directions. */
 const PASSED_ON = ['content-type', 'authorization', 'www-authenticate'];
 
 export async function startWebhookTap(): Promise<WebhookTap> {
