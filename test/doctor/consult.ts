@@ -28,7 +28,7 @@ export function createServers() {
   };
   return {
     open,
-    /** `hangsUp`: closes the connection after every answer without a header that says so. */
+    /** `hangsUp`: closes the connection after every answer without `Connection: close`. */
     answering: (answers: Answers, hangsUp = false) => {
       return open(
         createServer((request: IncomingMessage, response: ServerResponse) => {

@@ -10,7 +10,7 @@ import { yamlBlocks } from '../support/yaml-blocks.ts';
 
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'alertmanager');
 
-/** What stands in the recordings instead of the times of the day they were made. */
+/** The times in the recordings, instead of those of their day. */
 const STARTED = '2026-01-01T09:00:00Z';
 const ENDED = '2026-01-01T09:05:00Z';
 

@@ -144,7 +144,7 @@ describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%
   const used = async () => (await prometheus.query('llama_router_gpu_memory_used_bytes'))[0]?.value;
   const firing = (alert: string) => prometheus.query(`ALERTS{alertname="${alert}",alertstate="firing"}`);
 
-  /** The alerts that Alertmanager has of this name, and whom it tells. */
+  /** The alerts of this name in Alertmanager, with their receivers. */
   async function received(alert: string): Promise<{ receivers: string[] }[]> {
     const alerts = (await alertmanager.api(`/api/v2/alerts?filter=alertname%3D${alert}`)) as {
       receivers: { name: string }[];

@@ -64,7 +64,7 @@ describe('soak: models that are asleep, unloaded, idle and generating', () => {
       });
       const asked = [...log.matchAll(/proxying request to model (\S+) on port/g)].map((match) => match[1]);
       expect(new Set(asked)).toEqual(new Set(['tiny-busy', 'tiny-idle']));
-      // Idle for four seconds, then asleep: after that it is left alone.
+      // It is idle for four seconds and then asleep: after that it gets no requests.
       expect(asked.filter((model) => model === 'tiny-idle').length).toBeLessThanOrEqual(SLEEP_SECONDS + 2);
       expect(`${log}${wakefulLog}`).not.toContain('spawning server instance');
       const wakefulAsked = [...wakefulLog.matchAll(/proxying request to model (\S+) on port/g)].map(

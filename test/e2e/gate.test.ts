@@ -51,7 +51,7 @@ function shippedFor(ports: { exporter: number; front: number }): string {
   ]);
 }
 
-/** A busy machine may need longer to answer than the gate is waited for: whether it opens then has tests of its own. */
+/** A longer timeout of the gate, for busy machines. Other tests cover the timeout of the shipped file. */
 function patient(text: string): string {
   const lines = text.match(/proxy_(connect|send|read)_timeout +300ms;/g) ?? [];
   expect(lines).toHaveLength(3);
@@ -350,7 +350,7 @@ it('explains how to name the router when the gate cannot tell', async () => {
   }
 });
 
-/** The status that nginx answers a request with whose first line is taken as it is. */
+/** The status of nginx for a request with exactly this first line. */
 async function statusOf(line: string, body: string): Promise<number> {
   const socket = connect(Number(new URL(front.url).port), '127.0.0.1');
   socket.write(

@@ -44,7 +44,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Of whom the programs are here. Nothing stands for Grafana and Open WebUI: those are not started. */
+/** Images for the services whose programs are installed. Grafana and Open WebUI are not started. */
 function imagesOf({ services }: Composed): Record<string, Image> {
   const debian = (program: string): Image => ({ root: sidRoot, entrypoint: [program], user: '65534:65534' });
   const programs: [RegExp, Image][] = [

@@ -23,7 +23,7 @@ afterAll(async () => {
   await router?.stop();
 });
 
-/** What the exporter says right now, of a reading that was asked for now; in bytes, undefined when it says nothing. */
+/** The values of the exporter after a reading on demand, in bytes; undefined if it publishes none. */
 async function told(model: string): Promise<number | undefined> {
   await exporter.service.memory.fresh(3000);
   return exporter.value('llama_router_model_resident_memory_bytes', { model });

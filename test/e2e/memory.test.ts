@@ -12,7 +12,7 @@ import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
 const INTERVAL_MS = 1000;
-/** A reading begins within the interval and takes some time itself, more on a busy machine. */
+/** A reading starts within the interval and takes some time, more on a busy machine. */
 const WITHIN = { timeoutMs: 4 * INTERVAL_MS, everyMs: 50 };
 const MEBIBYTE = 1024 * 1024;
 const UUID = 'GPU-00000000-0000-0000-0000-00000000fa4e';
@@ -159,7 +159,7 @@ it('finds a router behind the port of another process by the ports of its models
     await until('tiny-a', () => resident('tiny-a'), WITHIN);
     expect(await exporter.scrape()).not.toContain('nvidia-smi');
     expect(await exporter.scrape()).not.toContain('llama_router_gpu_memory');
-    // Known once, it is known for its life: no listing has told the port of this one yet.
+    // The router's process is known from the first model: no listing has shown the port of this model yet.
     await complete(router, 'tiny-b', { tokens: 1 });
     await until('tiny-b', () => resident('tiny-b'), WITHIN);
   } finally {

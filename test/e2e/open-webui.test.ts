@@ -15,10 +15,10 @@ import {
 import { type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { until } from '../support/until.ts';
 
-/** Open WebUI 0.12.4, the Pipelines server and llama-server as they are, with our pieces in them. */
+/** Open WebUI 0.12.4, the Pipelines server and llama-server, with the functions of this project installed. */
 
 const TOKEN = 'a-token-of-the-tests';
-/** As long as the filters remember what the gate said. */
+/** Longer than the filters cache the answer of the gate. */
 const REMEMBERED_MS = 1_100;
 /** What Open WebUI 0.12.4 shows instead of a Pipelines filter's message. */
 const SAID_BY_PIPELINES = 'Internal Server Error';

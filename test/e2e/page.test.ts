@@ -33,7 +33,7 @@ afterEach(async () => {
   await router.stop();
 });
 
-/** The page in a browser of its own, of an exporter that follows the router. */
+/** The page of an exporter that follows the router, in a new browser context. */
 async function openPage(
   env: Record<string, string> = {},
   options: BrowserContextOptions = {},

@@ -36,7 +36,7 @@ afterAll(async () => {
 it('passes promtool check metrics', async () => {
   const scrape = await exporter.scrape();
   expect(scrape).toContain('\nllamacpp:requests_processing{');
-  // llama.cpp's own names have a colon, which promtool finds fault with: they are passed on as they are.
+  // Names of llama.cpp contain a colon, which promtool rejects: the exporter does not change them.
   const ours = scrape.split('\n').filter((line) => !/^(# (HELP|TYPE) )?llamacpp:/.test(line));
   expect(checkMetrics(ours.join('\n'))).toEqual({ code: 0, output: '' });
 });

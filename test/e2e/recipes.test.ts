@@ -40,7 +40,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** The program as it is installed, in a folder for the PATH. */
+/** The installed program, in a folder for the PATH. */
 function placeProgram(name: string, args: string): void {
   const file = join(folder, name, 'llama-router-exporter');
   mkdirSync(join(folder, name));
@@ -270,7 +270,7 @@ describe('shipped files', () => {
 
   it('services run with minimal privileges', () => {
     const services = UNIT_NAMES.filter((name) => name.endsWith('.service')).map((name) => join(UNITS, name));
-    // Exposure by systemd's own account, of 100: above 25 it would begin to worry.
+    // The exposure level of systemd, of 100.
     const judge = ['security', '--no-pager', '--offline=true', '--threshold=25', ...services];
     expect(runRooted({ command: 'systemd-analyze', args: judge })).toMatchObject({ code: 0 });
   });

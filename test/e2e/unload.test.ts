@@ -166,7 +166,7 @@ describe('unloading everything', () => {
     expect(await exporter.value('llama_router_model_load_failed', { model: 'mid' })).toBe(0);
   });
 
-  /** However fast the machine: its process stands still until it is resumed. */
+  /** Stops its process while it loads, on any machine; call the returned function to resume it. */
   async function stoppedWhileLoading(model: string): Promise<() => void> {
     await order(router, 'load', model);
     const pid = await until('its process', () => router.childPid(model), { everyMs: 1 });

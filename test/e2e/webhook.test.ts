@@ -14,7 +14,7 @@ import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 import { startWebhookTap, type WebhookTap } from '../support/webhook-tap.ts';
 
-/** A receiver each, with a route of its own. */
+/** Each has its own receiver and route. */
 const STORIES = ['once', 'repeat', 'token', 'stranger', 'curious'] as const;
 
 type Story = (typeof STORIES)[number];
@@ -428,7 +428,7 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
     await Promise.all(pair.map((each) => post(each, 'once', {})));
     await answers('once');
     await load(router, 'tiny-a');
-    // The second has had its turn by then, and has found in what the first told it that all is done.
+    // By then the second peer could have sent, and knows from the first that the notification was sent.
     await sleep(PEER_TIMEOUT_MS + 1000);
     expect(taps.once.answers).toHaveLength(1);
     expect(await outcomesOf(exporter)).toEqual(['success']);

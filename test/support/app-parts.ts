@@ -7,7 +7,7 @@ import { createService } from '../../src/service.ts';
 import { aLog } from './a-log.ts';
 import type { ObservedFleet } from './fleets.ts';
 
-/** Guards as they are configured by default. */
+/** The default configuration of guards. */
 export const GUARD_RULES = {
   cooldownMs: 60_000,
   windowMs: 600_000,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
-/** What became of one panel: nothing is wrong with it when there are no faults. */
+/** The result of drawing one panel. */
 export interface DrawnPanel {
   readonly dashboard: string;
   readonly title: string;

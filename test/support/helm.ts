@@ -14,7 +14,7 @@ export const CASES = ['defaults', 'everything', 'sidecar', 'existing', 'found'] 
 
 export type Case = (typeof CASES)[number];
 
-/** The oldest Kubernetes that the chart says it works with, and the newest. */
+/** The oldest and the newest Kubernetes that the chart supports. */
 export const KUBERNETES = ['v1.25.0', 'v1.37.0'] as const;
 
 /** An object as it would be sent to a cluster. */
@@ -89,7 +89,7 @@ export function one(objects: readonly Manifest[], kind: string): Manifest {
   return object;
 }
 
-/** What stands at a path such as `spec.ports.0.name`; undefined where there is nothing. */
+/** The value at a path such as `spec.ports.0.name`; undefined if there is none. */
 export function at(object: unknown, path: string): unknown {
   return path
     .split('.')

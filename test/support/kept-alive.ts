@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http';
 
-/** A request, sent as it is. */
+/** A request, sent unchanged. */
 export interface Sent {
   method: string;
   path: string;

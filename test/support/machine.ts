@@ -7,7 +7,7 @@ export interface MadeProcess {
   pid: number;
   parent?: number;
   startTicks?: number;
-  /** The command's name, as it stands in parentheses; any text. */
+  /** The command's name, in parentheses in the file; any text. */
   comm?: string;
   state?: string;
   args?: readonly string[];

@@ -7,7 +7,7 @@ import { until } from './until.ts';
 
 /** A real nginx, of the machine's own Debian, with one file in its `http` block. */
 export interface Nginx {
-  /** What `nginx -t` says of the file. */
+  /** The output of `nginx -t`. */
   readonly check: { code: number; output: string };
   /** All errors and warnings so far. */
   log(): string;

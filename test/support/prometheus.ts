@@ -27,7 +27,7 @@ export interface MonitorOptions {
 /** A real Prometheus or Alertmanager on loopback. */
 export interface Monitor {
   readonly url: string;
-  /** What it says of itself, such as `2.42.0+ds` or `3.5.3`. */
+  /** Its version, such as `2.42.0+ds` or `3.5.3`. */
   readonly version: string;
   /** The `data` of an API answer; rejects with the API's own message. */
   api(path: string): Promise<unknown>;

@@ -39,7 +39,7 @@ export interface RealRouter {
   crash(model: string): Promise<void>;
   /** Puts a model's file into the folder; the router sees it when asked to rescan. */
   addModel(id: string): Promise<void>;
-  /** Takes the file away; a process that already mapped it goes on. */
+  /** Removes the file; a process that has mapped it continues. */
   removeModel(id: string): Promise<void>;
   /** `GET /models?reload=1`: the router looks at its folder again. */
   rescan(): Promise<void>;

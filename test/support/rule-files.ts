@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 export const rulesFolder = fileURLToPath(new URL('../../prometheus/rules', import.meta.url));
 export const ruleTestsFolder = fileURLToPath(new URL('../../prometheus/tests', import.meta.url));
 
-/** A rule as it stands in its file: an alert, or a series that is recorded. */
+/** A rule in its file: an alert or a recording rule. */
 export interface Rule {
   readonly alert?: string;
   readonly record?: string;

@@ -14,7 +14,7 @@ export interface SteppedClock extends Clock {
 /** Not the wall time, so that a test fails where one clock is taken for the other. */
 const MONOTONIC_START = 5_000_000;
 
-/** Time that passes only when told to. The wall clock begins at `start`, the monotonic clock elsewhere. */
+/** A clock that tests advance. The wall clock starts at `start`, the monotonic clock at another value. */
 export function createSteppedClock(start = 1_700_000_000_000): SteppedClock {
   let elapsed = 0;
   let epoch = start;
@@ -60,7 +60,7 @@ export function createSteppedClock(start = 1_700_000_000_000): SteppedClock {
   }
 }
 
-/** Everything that waits for promises alone has gone on. */
+/** Resolves when all pending promise callbacks have run. */
 export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
