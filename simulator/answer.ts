@@ -8,11 +8,7 @@ export interface Answer {
 const JSON_TYPE = 'application/json; charset=utf-8';
 
 export function json(body: unknown, status = 200): Answer {
-  return jsonText(JSON.stringify(body), status);
-}
-
-export function jsonText(body: string, status = 200): Answer {
-  return { status, type: JSON_TYPE, body };
+  return { status, type: JSON_TYPE, body: JSON.stringify(body) };
 }
 
 /** Prometheus text, with the content type of llama-server. */
@@ -38,12 +34,13 @@ export const notFound = json(
   404,
 );
 
-export function unsupported(endpoint: string): Answer {
-  const message = `This server does not support ${endpoint} endpoint. Start it with \`--${endpoint}\``;
-  return error(501, 'not_supported_error', message);
-}
+export const noMetrics = error(
+  501,
+  'not_supported_error',
+  'This server does not support metrics endpoint. Start it with `--metrics`',
+);
 
 /** Plain text with a JSON content type: the router sets the type before the model's process fails. */
 export function proxyError(reason: 'Could not establish connection' | 'Failed to read connection'): Answer {
-  return jsonText(`proxy error: ${reason}`, 500);
+  return { status: 500, type: JSON_TYPE, body: `proxy error: ${reason}` };
 }

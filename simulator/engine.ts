@@ -10,99 +10,92 @@ export interface Generation {
   readonly seconds: number;
 }
 
-/** Counters since the start of the process, and the current work. */
-export interface EngineReadings {
-  promptTokens: number;
-  promptSeconds: number;
-  predictedTokens: number;
-  predictedSeconds: number;
-  decodes: number;
-  decodedTokens: number;
-  longestSequence: number;
-  /** Tokens a second since the readings were last taken. */
-  recentPromptRate: number;
-  recentPredictedRate: number;
-  processing: number;
-  deferred: number;
-}
-
-export interface Slot {
-  readonly task: number;
-  readonly generation: Generation;
-  /** Undefined when it is idle. */
-  readonly decoded: number | undefined;
-}
-
 /** A loaded model's process: requests in slots, and a queue. */
-export interface Engine {
-  readonly busy: boolean;
-  /** Resolves when the answer is complete or the process is killed. */
-  generate(generation: Generation): Promise<'done' | 'killed'>;
-  /** A process told to exit stops decoding; its requests end when it is gone. */
-  freeze(): void;
-  kill(): void;
-  /** Resets the recent rates, as llama-server does. */
-  read(): EngineReadings;
-  slots(): (Slot | undefined)[];
-}
+export type Engine = ReturnType<typeof createEngine>;
 
-interface RunningRequest {
-  generation: Generation;
-  task: number;
+export type EngineReadings = ReturnType<Engine['read']>;
+
+interface EngineRequest {
+  readonly generation: Generation;
   startedAt: number;
   promptCounted: boolean;
   decoded: number;
+  cancel(): void;
   settle(end: 'done' | 'killed'): void;
 }
 
-export function createEngine(clock: Clock, slotCount: number): Engine {
-  const slots: (RunningRequest | undefined)[] = new Array(slotCount).fill(undefined);
-  const idle: (Slot | undefined)[] = new Array(slotCount).fill(undefined);
-  const waiting: { generation: Generation; settle: RunningRequest['settle'] }[] = [];
-  const timers = new Set<() => void>();
-  const total = { promptTokens: 0, promptSeconds: 0, predictedTokens: 0, predictedSeconds: 0 };
-  const work = { decodes: 0, decodedTokens: 0, longestSequence: 0 };
-  let taken = { ...total };
-  let tasks = 0;
+export function createEngine(clock: Clock, slots: number) {
+  const running = new Set<EngineRequest>();
+  const waiting: EngineRequest[] = [];
+  const total = {
+    promptTokens: 0,
+    promptSeconds: 0,
+    predictedTokens: 0,
+    predictedSeconds: 0,
+    decodes: 0,
+    decodedTokens: 0,
+    longestSequence: 0,
+  };
+  let lastRead = { ...total };
   let frozen = false;
 
-  const running = () => slots.filter((slot) => slot !== undefined);
+  return {
+    isBusy: () => running.size + waiting.length > 0,
+    /** The number of slots at work. */
+    processing: () => running.size,
+    /** Resolves when the answer is complete or the process is killed. */
+    generate: (generation: Generation) =>
+      new Promise<'done' | 'killed'>((settle) => {
+        waiting.push({ generation, startedAt: 0, promptCounted: false, decoded: 0, cancel() {}, settle });
+        startNext();
+      }),
+    freeze,
+    kill() {
+      freeze();
+      const dying = [...running, ...waiting.splice(0)];
+      running.clear();
+      for (const { settle } of dying) settle('killed');
+    },
+    /** Counters since the start of the process, and tokens a second since the last read, as llama-server has them. */
+    read() {
+      countAll();
+      const before = lastRead;
+      lastRead = { ...total };
+      const rate = (amount: keyof typeof total, seconds: keyof typeof total) => {
+        const spent = total[seconds] - before[seconds];
+        return spent > 0 ? (total[amount] - before[amount]) / spent : 0;
+      };
+      return {
+        ...total,
+        recentPromptRate: rate('promptTokens', 'promptSeconds'),
+        recentPredictedRate: rate('predictedTokens', 'predictedSeconds'),
+        processing: running.size,
+        deferred: waiting.length,
+      };
+    },
+  };
 
-  function begin(generation: Generation, settle: RunningRequest['settle']): void {
-    const free = slots.indexOf(undefined);
-    if (free < 0 || frozen) {
-      waiting.push({ generation, settle });
-      return;
-    }
-    const started = {
-      generation,
-      task: tasks++,
-      startedAt: clock.now(),
-      promptCounted: false,
-      decoded: 0,
-      settle,
-    };
-    slots[free] = started;
-    const timer = clock.after((generation.promptSeconds + generation.seconds) * 1000, () => {
-      timers.delete(timer);
-      finish(free, started);
-    });
-    timers.add(timer);
+  function startNext(): void {
+    if (frozen || running.size === slots) return;
+    const request = waiting.shift();
+    if (!request) return;
+    const { promptSeconds, seconds } = request.generation;
+    request.startedAt = clock.now();
+    request.cancel = clock.after((promptSeconds + seconds) * 1000, () => finish(request));
+    running.add(request);
   }
 
-  function finish(place: number, done: RunningRequest): void {
-    count(done, Number.POSITIVE_INFINITY);
-    total.predictedTokens += done.generation.tokens;
-    total.predictedSeconds += done.generation.seconds;
-    slots[place] = undefined;
-    idle[place] = { task: done.task, generation: done.generation, decoded: undefined };
-    const next = waiting.shift();
-    if (next) begin(next.generation, next.settle);
-    done.settle('done');
+  function finish(request: EngineRequest): void {
+    count(request, Number.POSITIVE_INFINITY);
+    total.predictedTokens += request.generation.tokens;
+    total.predictedSeconds += request.generation.seconds;
+    running.delete(request);
+    startNext();
+    request.settle('done');
   }
 
   /** llama-server counts a prompt when it is processed, decodes as they happen, predicted tokens at the end. */
-  function count(request: RunningRequest, elapsedSeconds: number): void {
+  function count(request: EngineRequest, elapsedSeconds: number): void {
     const { promptTokens, promptSeconds, tokens, seconds } = request.generation;
     if (elapsedSeconds < promptSeconds) return;
     if (!request.promptCounted) {
@@ -113,60 +106,19 @@ export function createEngine(clock: Clock, slotCount: number): Engine {
     const through = seconds === 0 ? 1 : Math.min(1, (elapsedSeconds - promptSeconds) / seconds);
     const fresh = Math.floor(tokens * through) - request.decoded;
     request.decoded += fresh;
-    work.decodedTokens += fresh;
-    work.decodes += fresh / running().length;
-    work.longestSequence = Math.max(work.longestSequence, promptTokens + request.decoded - 1);
+    total.decodedTokens += fresh;
+    total.decodes += fresh / running.size;
+    total.longestSequence = Math.max(total.longestSequence, promptTokens + request.decoded - 1);
   }
 
-  function catchUp(): void {
-    for (const each of running()) count(each, (clock.now() - each.startedAt) / 1000);
+  function countAll(): void {
+    for (const request of running) count(request, (clock.now() - request.startedAt) / 1000);
   }
 
+  /** A process told to exit stops decoding; its requests end when it is gone. */
   function freeze(): void {
-    catchUp();
+    countAll();
     frozen = true;
-    for (const cancel of timers) cancel();
-    timers.clear();
+    for (const { cancel } of running) cancel();
   }
-
-  return {
-    get busy() {
-      return waiting.length > 0 || slots.some((slot) => slot !== undefined);
-    },
-    generate: (generation) => new Promise((settle) => begin(generation, settle)),
-    freeze,
-    kill() {
-      freeze();
-      const dying = [...running(), ...waiting.splice(0)];
-      slots.fill(undefined);
-      for (const one of dying) one.settle('killed');
-    },
-    read() {
-      catchUp();
-      const before = taken;
-      taken = { ...total };
-      return {
-        ...total,
-        ...work,
-        recentPromptRate: rate(
-          total.promptTokens - before.promptTokens,
-          total.promptSeconds - before.promptSeconds,
-        ),
-        recentPredictedRate: rate(
-          total.predictedTokens - before.predictedTokens,
-          total.predictedSeconds - before.predictedSeconds,
-        ),
-        processing: running().length,
-        deferred: waiting.length,
-      };
-    },
-    slots() {
-      catchUp();
-      return slots.map((slot, place) => (slot ? { ...slot, decoded: slot.decoded } : idle[place]));
-    },
-  };
-}
-
-function rate(amount: number, seconds: number): number {
-  return seconds > 0 ? amount / seconds : 0;
 }

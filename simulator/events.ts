@@ -47,31 +47,24 @@ export const unloaded = (model: string, exitCode: number) =>
 export const listReloaded: SimulatorEvent = { model: '*', event: 'models_reload' };
 
 /** The connections to `/models/sse`. */
-export interface EventStream {
-  readonly listeners: number;
-  send(event: SimulatorEvent): void;
-  attach(response: ServerResponse): void;
-}
+export type EventStream = ReturnType<typeof createEventStream>;
 
-export function createEventStream(): EventStream {
+export function createEventStream() {
   const connected = new Set<ServerResponse>();
   return {
     get listeners() {
       return connected.size;
     },
-    attach(response) {
+    attach(response: ServerResponse): void {
       response.writeHead(200, { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
       response.flushHeaders();
       connected.add(response);
       response.on('close', () => connected.delete(response));
     },
-    send(event) {
-      for (const response of connected) response.write(render(event));
+    send(event: SimulatorEvent): void {
+      // The router writes a whole progress as `1.0`, which JSON.stringify cannot.
+      const json = JSON.stringify(event).replace(/"value":(\d)(?=}}}$)/, '"value":$1.0');
+      for (const response of connected) response.write(`data: ${json}\n\n`);
     },
   };
-}
-
-/** The router writes a whole progress as `1.0`, which JSON.stringify cannot. */
-function render(event: SimulatorEvent): string {
-  return `data: ${JSON.stringify(event).replace(/"value":(\d)(?=}}}$)/, '"value":$1.0')}\n\n`;
 }

@@ -1,8 +1,7 @@
-import type { Clock } from '../src/lib/clock.ts';
 import type { Answer } from './answer.ts';
 import * as answers from './answer.ts';
 import { renderEngineMetrics } from './engine-metrics.ts';
-import type { Launch, RenderListing } from './listing.ts';
+import { listed } from './listing.ts';
 import {
   completionAnswer,
   generationOf,
@@ -11,6 +10,7 @@ import {
   slotsAnswer,
 } from './model-answers.ts';
 import type { Roster } from './roster.ts';
+import type { RouterSettings } from './settings.ts';
 import type { SimulatedModel } from './simulated-model.ts';
 
 export interface SimulatorRequest {
@@ -23,30 +23,10 @@ export interface SimulatorRequest {
 /** `stream`: the request is for the event stream. */
 export type Routes = (request: SimulatorRequest) => Promise<Answer | 'stream'>;
 
-export interface RouterOptions {
-  readonly launch: Launch;
-  readonly modelsMax: number;
-  /** Whether a request loads its model when it does not say. */
-  readonly autoload: boolean;
-  readonly renderListing: RenderListing;
-}
-
 type Body = Record<string, unknown>;
 
-/** GET paths that the router forwards to the model's process. */
-const MODEL_QUERIES = new Set(['/metrics', '/slots', '/props', '/lora-adapters']);
-
-const COMPLETIONS = new Set([
-  '/completion',
-  '/completions',
-  '/v1/completions',
-  '/chat/completions',
-  '/v1/chat/completions',
-]);
-
-export function createRoutes(roster: Roster, options: RouterOptions, clock: Clock): Routes {
-  const { launch } = options;
-  const nowSeconds = () => Math.floor(clock.wall() / 1000);
+export function createRoutes(roster: Roster, settings: RouterSettings): Routes {
+  const nowSeconds = () => Math.floor(settings.clock.wall() / 1000);
 
   return async (request) => {
     const { method, path, query } = request;
@@ -58,9 +38,11 @@ export function createRoutes(roster: Roster, options: RouterOptions, clock: Cloc
       case 'GET /v1/health':
         return answers.json({ status: 'ok' });
       case 'GET /models':
-      case 'GET /v1/models':
+      case 'GET /v1/models': {
         if (query.get('reload')) await roster.rescan();
-        return answers.jsonText(options.renderListing(roster.all(), nowSeconds()));
+        const data = roster.all().map((model) => listed(model, settings, nowSeconds()));
+        return answers.json({ data, object: 'list' });
+      }
       case 'GET /models/sse':
         return 'stream';
       case 'POST /models/load':
@@ -68,12 +50,18 @@ export function createRoutes(roster: Roster, options: RouterOptions, clock: Cloc
       case 'POST /models/unload':
         return withBody(request, unload);
       case 'GET /props':
-        if (!query.get('model')) return routerPropsAnswer(options.modelsMax, options.autoload);
+        return query.get('model') ? queryModel(request) : routerPropsAnswer(settings.modelsMax);
+      case 'GET /metrics':
+      case 'GET /slots':
+      case 'GET /lora-adapters':
         return queryModel(request);
+      case 'POST /completion':
+      case 'POST /completions':
+      case 'POST /v1/completions':
+      case 'POST /chat/completions':
+      case 'POST /v1/chat/completions':
+        return withBody(request, (body) => complete(request, body));
       default:
-        if (method === 'GET' && MODEL_QUERIES.has(path)) return queryModel(request);
-        if (method === 'POST' && COMPLETIONS.has(path))
-          return withBody(request, (body) => complete(request, body));
         return answers.notFound;
     }
   };
@@ -94,30 +82,30 @@ export function createRoutes(roster: Roster, options: RouterOptions, clock: Cloc
   function unload(body: Body): Answer {
     const model = roster.find(modelOf(body));
     if (!model) return answers.invalid('model is not found');
-    if (!model.running) return answers.invalid('model is not running');
+    if (!model.isRunning()) return answers.invalid('model is not running');
     model.stop();
     return answers.json({ success: true });
   }
 
+  /** The router forwards these requests to the model's process. */
   async function queryModel({ path, query }: SimulatorRequest): Promise<Answer> {
     const loads = mayLoad(query);
     const model = target(query.get('model') ?? '', loads);
     if ('body' in model) return model;
     const ready = loads ? await roster.ready(model) : 'ready';
     if (ready !== 'ready') return notReady(model, ready);
-    if (!model.listening) return answers.proxyError('Could not establish connection');
+    if (!model.isListening()) return answers.proxyError('Could not establish connection');
     switch (path) {
       case '/metrics':
-        return launch.metrics
+        return settings.metrics
           ? answers.exposition(renderEngineMetrics(model.engine.read()))
-          : answers.unsupported('metrics');
+          : answers.noMetrics;
       case '/slots':
-        if (!launch.slots) return answers.unsupported('slots');
         // Of all queries, only this one wakes a sleeping model and keeps the others awake.
         await model.wake();
-        return slotsAnswer(model.description, model.engine.slots());
+        return slotsAnswer(model, settings.slotsPerModel);
       case '/props':
-        return modelPropsAnswer(model.description, launch, model.status === 'sleeping');
+        return modelPropsAnswer(model, settings);
       default:
         return answers.json([]);
     }
@@ -146,13 +134,12 @@ export function createRoutes(roster: Roster, options: RouterOptions, clock: Cloc
     if (name === '') return answers.invalid('model name is missing from the request');
     const model = roster.find(name);
     if (!model) return answers.invalid(`model '${name}' not found`);
-    return loads || model.running ? model : answers.invalid('model is not loaded');
+    return loads || model.isRunning() ? model : answers.invalid('model is not loaded');
   }
+}
 
-  function mayLoad(query: URLSearchParams): boolean {
-    const autoload = query.get('autoload');
-    return autoload ? autoload === 'true' || autoload === '1' : options.autoload;
-  }
+function mayLoad(query: URLSearchParams): boolean {
+  return ['', 'true', '1'].includes(query.get('autoload') ?? '');
 }
 
 function withBody(request: SimulatorRequest, answer: (body: Body) => Answer | Promise<Answer>) {

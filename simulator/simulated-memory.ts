@@ -1,7 +1,7 @@
 import type { Clock } from '../src/lib/clock.ts';
 import type { MemoryReading, ModelMemory } from '../src/memory/reading.ts';
-import type { DescribedModel } from './model-description.ts';
-import type { SimulatedListing } from './simulated-model.ts';
+import { type DescribedModel, EMBEDDING_LENGTH } from './model-description.ts';
+import type { SimulatedModel } from './simulated-model.ts';
 import type { SimulatedRouter } from './simulated-router.ts';
 
 /** A card with room for two or three of the demo's models. */
@@ -42,7 +42,7 @@ export function createSimulatedMemory(
     const at = clock.now();
     const elapsedSeconds = (at - lastAt) / 1000;
     lastAt = at;
-    const running = simulated.models.filter(({ status }) => status !== 'unloaded');
+    const running = simulated.models.filter((model) => model.isRunning());
     for (const { description, status } of simulated.models) {
       if (status !== 'loading') loadingSince.delete(description.id);
     }
@@ -59,19 +59,19 @@ export function createSimulatedMemory(
     };
   };
 
-  function measure(listed: SimulatedListing, at: number, elapsedSeconds: number): ModelMemory {
-    const { id, sizeBytes } = listed.description;
-    const isBusy = listed.status === 'loading' || simulated.model(id).engine.busy;
+  function measure(model: SimulatedModel, at: number, elapsedSeconds: number): ModelMemory {
+    const { id, sizeBytes } = model.description;
+    const isBusy = model.status === 'loading' || model.engine.isBusy();
     const seconds = (cpuSeconds.get(id) ?? 0) + (isBusy ? elapsedSeconds : 0);
     cpuSeconds.set(id, seconds);
     return {
       ...{ router, model: id, cpuSeconds: seconds },
       residentBytes: Math.round(300 * MB + 0.02 * sizeBytes),
-      gpus: [{ uuid: CARD.uuid, pool: CARD.pool, bytes: Math.round(heldBytes(listed, at)) }],
+      gpus: [{ uuid: CARD.uuid, pool: CARD.pool, bytes: Math.round(heldBytes(model, at)) }],
     };
   }
 
-  function heldBytes({ description, status, known }: SimulatedListing, at: number): number {
+  function heldBytes({ description, status, known }: SimulatedModel, at: number): number {
     if (status === 'sleeping') return SLEEPING_BYTES;
     if (status !== 'loading') return loadedBytes(description);
     const { id, wakeSeconds, loadSeconds } = description;
@@ -83,8 +83,8 @@ export function createSimulatedMemory(
 }
 
 /** Weights, KV cache (eight heads, 16 bits per value) and CUDA context. */
-function loadedBytes({ sizeBytes, contextTokens, embeddingLength }: DescribedModel): number {
-  return sizeBytes + contextTokens * embeddingLength * 32 + CONTEXT_BYTES;
+function loadedBytes({ sizeBytes, contextTokens }: DescribedModel): number {
+  return sizeBytes + contextTokens * EMBEDDING_LENGTH * 32 + CONTEXT_BYTES;
 }
 
 function isGeneratingImages(at: number): boolean {

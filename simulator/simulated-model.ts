@@ -1,151 +1,117 @@
-import type { Clock } from '../src/lib/clock.ts';
-import { createChangeSignal } from './change-signal.ts';
-import { createEngine, type Engine, type Generation } from './engine.ts';
+import { EventEmitter, once } from 'node:events';
+import { createEngine, type Generation } from './engine.ts';
 import { asleep, loaded, progressing, type SimulatorEvent, started, unloaded, woken } from './events.ts';
 import type { DescribedModel } from './model-description.ts';
-
-export type ModelStatus = 'unloaded' | 'loading' | 'loaded' | 'sleeping';
-
-/** What a listing shows of a model. */
-export interface SimulatedListing {
-  readonly description: DescribedModel;
-  readonly status: ModelStatus;
-  /** Port of its last process; 0 before the first. */
-  readonly port: number;
-  /** Exit code of its last process; 0 before the first, and again after a rescan. */
-  readonly exitCode: number;
-  /** Its process has reported the model's data. A model that wakes is `loading` and known. */
-  readonly known: boolean;
-  /** Changes with each of the above. */
-  readonly revision: number;
-}
+import type { RouterSettings } from './settings.ts';
 
 /** `refused`: no process listens. `killed`: the process ended during the request. */
 export type RequestEnd = 'done' | 'killed' | 'refused';
 
 /** One model of the router, with the process it may have. */
-export interface SimulatedModel extends SimulatedListing {
-  readonly running: boolean;
-  /** Told to exit and not gone yet: it no longer listens, and the listing is unchanged. */
-  readonly stopping: boolean;
-  /** Its process accepts requests. A process that has just started does not. */
-  readonly listening: boolean;
-  readonly engine: Engine;
-  /** When a load or a POST last used it; monotonic milliseconds. */
-  usedAt: number;
-  /** Starts its process. `fails` makes this load fail. */
-  start(port: number, fails: boolean): void;
-  /** Tells its process to exit. Loading: killed at once. Busy: killed after the stop timeout. */
-  stop(): void;
-  /** Ends its process as a crash does. */
-  crash(): void;
-  /** Wakes it if it sleeps, and resolves when it is neither waking nor loading. */
-  wake(): Promise<void>;
-  generate(generation: Generation): Promise<RequestEnd>;
-  /** Forgets the last exit code, as a rescan does. */
-  clearFailure(): void;
-  /** Ends everything without an event: the router itself is gone. */
-  vanish(): void;
-}
-
-export interface ModelTiming {
-  readonly slots: number;
-  readonly stopTimeoutSeconds: number;
-  /** How long an idle process takes to exit. */
-  readonly exitSeconds: number;
-  /** 0 or less: never sleeps. */
-  readonly sleepIdleSeconds: number;
-}
+export type SimulatedModel = ReturnType<typeof createSimulatedModel>;
 
 export function createSimulatedModel(
   description: DescribedModel,
-  clock: Clock,
-  timing: ModelTiming,
+  settings: RouterSettings,
   publish: (event: SimulatorEvent) => void,
-): SimulatedModel {
-  const { id } = description;
-  const settled = createChangeSignal();
+) {
+  const { id, loadSeconds, wakeSeconds } = description;
+  const { clock, slotsPerModel, sleepIdleSeconds } = settings;
+  const model = {
+    description,
+    status: 'unloaded' as 'unloaded' | 'loading' | 'loaded' | 'sleeping',
+    /** Port of its last process; 0 before the first. */
+    port: 0,
+    /** Exit code of its last process; 0 before the first, and again after a rescan. */
+    exitCode: 0,
+    /** Its process has reported the model's data. A model that wakes is `loading` and known. */
+    known: false,
+    /** Told to exit and not gone yet: it no longer listens, and the listing is unchanged. */
+    stopping: false,
+    /** When a load or a POST last used it; monotonic milliseconds. */
+    usedAt: 0,
+    engine: createEngine(clock, slotsPerModel),
+  };
+  const settled = new EventEmitter().setMaxListeners(0);
   let cancelNext = () => {};
   let cancelSleep = () => {};
 
-  type Listed = { -readonly [Key in keyof SimulatedListing]: SimulatedListing[Key] };
-  const model: Listed & Omit<SimulatedModel, keyof SimulatedListing> & { engine: Engine; stopping: boolean } =
-    {
-      description,
-      status: 'unloaded',
-      port: 0,
-      exitCode: 0,
-      known: false,
-      revision: 0,
-      engine: createEngine(clock, timing.slots),
-      usedAt: 0,
-      stopping: false,
-      get running() {
-        return model.status !== 'unloaded';
-      },
-      get listening() {
-        return model.running && !model.stopping && (model.status !== 'loading' || model.known);
-      },
+  return Object.assign(model, {
+    isRunning,
+    isListening,
+    wake,
+    stop,
 
-      start(port, fails) {
-        model.engine = createEngine(clock, timing.slots);
-        model.usedAt = clock.now();
-        change({ status: 'loading', port, known: false }, started(id));
-        // A process needs a moment before it reports progress.
-        next(description.loadSeconds * 0.1, () => (fails ? failLoad() : finishLoad()));
-      },
+    /** Starts its process. `fails` makes this load fail. */
+    start(port: number, fails: boolean): void {
+      model.engine = createEngine(clock, slotsPerModel);
+      model.usedAt = clock.now();
+      change({ status: 'loading', port, known: false }, started(id));
+      // A process needs a moment before it reports progress.
+      next(loadSeconds * 0.1, () => (fails ? failLoad() : finishLoad()));
+    },
 
-      stop() {
-        if (!model.running || model.stopping) return;
-        if (model.status === 'loading') return end(1, unloaded(id, 1));
-        model.stopping = true;
-        cancelSleep();
-        const killed = model.engine.busy;
-        model.engine.freeze();
-        next(killed ? timing.stopTimeoutSeconds : timing.exitSeconds, () => {
-          const exitCode = killed ? 1 : 0;
-          end(exitCode, unloaded(id, exitCode));
-        });
-      },
+    /** Ends its process as a crash does. */
+    crash(): void {
+      if (isRunning()) end(1);
+    },
 
-      crash() {
-        if (model.running) end(1, unloaded(id, 1));
-      },
+    async generate(generation: Generation): Promise<RequestEnd> {
+      if (!isListening()) return 'refused';
+      await wake();
+      if (model.status !== 'loaded' || model.stopping) return 'killed';
+      cancelSleep();
+      const result = await model.engine.generate(generation);
+      startIdleTimer();
+      return result;
+    },
 
-      async wake() {
-        if (model.status === 'sleeping' && !model.stopping) {
-          change({ status: 'loading' });
-          reportProgress(description.wakeSeconds, () => {
-            change({ status: 'loaded' }, woken(id));
-            startIdleTimer();
-          });
-        }
-        while (model.status === 'loading') await settled.changed();
+    /** Forgets the last exit code, as a rescan does. */
+    clearFailure(): void {
+      if (!isRunning()) model.exitCode = 0;
+    },
+
+    /** Ends everything without an event: the router itself is gone. */
+    vanish: () => end(undefined),
+  });
+
+  function isRunning(): boolean {
+    return model.status !== 'unloaded';
+  }
+
+  /** Its process accepts requests. A process that has just started does not. */
+  function isListening(): boolean {
+    return isRunning() && !model.stopping && (model.status !== 'loading' || model.known);
+  }
+
+  /** Tells its process to exit. Loading: killed at once. Busy: killed after the stop timeout. */
+  function stop(): void {
+    if (!isRunning() || model.stopping) return;
+    if (model.status === 'loading') return end(1);
+    model.stopping = true;
+    cancelSleep();
+    const killed = model.engine.isBusy();
+    model.engine.freeze();
+    next(killed ? settings.stopTimeoutSeconds : settings.exitSeconds, () => end(killed ? 1 : 0));
+  }
+
+  /** Wakes it if it sleeps, and resolves when it is neither waking nor loading. */
+  async function wake(): Promise<void> {
+    if (model.status === 'sleeping' && !model.stopping) {
+      change({ status: 'loading' });
+      reportProgress(wakeSeconds, () => {
+        change({ status: 'loaded' }, woken(id));
         startIdleTimer();
-      },
+      });
+    }
+    while (model.status === 'loading') await once(settled, 'change');
+    startIdleTimer();
+  }
 
-      async generate(generation) {
-        if (!model.listening) return 'refused';
-        await model.wake();
-        if (model.status !== 'loaded' || model.stopping) return 'killed';
-        cancelSleep();
-        const result = await model.engine.generate(generation);
-        startIdleTimer();
-        return result;
-      },
-
-      clearFailure() {
-        if (!model.running) change({ exitCode: 0 });
-      },
-
-      vanish: () => end(0, undefined),
-    };
-  return model;
-
-  function change(fields: Partial<SimulatedListing>, event?: SimulatorEvent): void {
-    Object.assign(model, fields, { revision: model.revision + 1 });
+  function change(fields: Partial<typeof model>, event?: SimulatorEvent): void {
+    Object.assign(model, fields);
     if (event) publish(event);
-    if (model.status !== 'loading') settled.notify();
+    if (model.status !== 'loading') settled.emit('change');
   }
 
   function next(seconds: number, action: () => void): void {
@@ -154,11 +120,11 @@ export function createSimulatedModel(
 
   function failLoad(): void {
     publish(progressing(id, 0));
-    next(description.loadSeconds * 0.1, () => end(1, unloaded(id, 1)));
+    next(loadSeconds * 0.1, () => end(1));
   }
 
   function finishLoad(): void {
-    reportProgress(description.loadSeconds * 0.9, () => {
+    reportProgress(loadSeconds * 0.9, () => {
       const nowSeconds = Math.floor(clock.wall() / 1000);
       change({ status: 'loaded', known: true }, loaded(description, nowSeconds));
       startIdleTimer();
@@ -178,16 +144,16 @@ export function createSimulatedModel(
 
   function startIdleTimer(): void {
     cancelSleep();
-    const { sleepIdleSeconds } = timing;
-    if (sleepIdleSeconds <= 0 || model.status !== 'loaded' || model.stopping || model.engine.busy) return;
+    if (sleepIdleSeconds <= 0 || model.status !== 'loaded' || model.stopping || model.engine.isBusy()) return;
     cancelSleep = clock.after(sleepIdleSeconds * 1000, () => change({ status: 'sleeping' }, asleep(id)));
   }
 
-  function end(exitCode: number, event: SimulatorEvent | undefined): void {
+  /** `exitCode` is undefined when the router itself is gone: there is no event then. */
+  function end(exitCode: number | undefined): void {
     cancelNext();
     cancelSleep();
-    model.stopping = false;
     model.engine.kill();
-    change({ status: 'unloaded', exitCode, known: false }, event);
+    const event = exitCode === undefined ? undefined : unloaded(id, exitCode);
+    change({ status: 'unloaded', exitCode: exitCode ?? 0, known: false, stopping: false }, event);
   }
 }

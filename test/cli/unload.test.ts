@@ -41,7 +41,7 @@ afterEach(() => {
 /** Starts a request that keeps the model busy. */
 async function busy(model: string) {
   const request = router.request(model, { seconds: 0.3 });
-  await until(`${model} to be busy`, () => router.model(model).engine.busy);
+  await until(`${model} to be busy`, () => router.model(model).engine.isBusy());
   return { request };
 }
 

@@ -154,12 +154,6 @@ describe('a router that works in part', () => {
       'qwen',
       'warn metrics metrics_off: qwen has no metrics: llama-server runs without --metrics',
     ],
-    [
-      'has no event stream',
-      { shape: 'december-2025' },
-      undefined,
-      'warn events no_event_stream: this build has no event stream (/models/sse)',
-    ],
     ['has no models', { models: [] }, undefined, 'warn models no_models: the router has no models'],
   ])('%s', async (_, options, loaded, finding) => {
     expect(await findings((await aRouter(options, loaded)).url)).toEqual([finding, 0]);
@@ -245,14 +239,12 @@ describe('a server that is not a router', () => {
   const llama = { server: 'llama.cpp' };
   const listing = (owner: string) => json(200, { data: [{ id: 'a', object: 'model', owned_by: owner }] });
 
-  it('serves a single model', async () => {
-    expect(await findings((await aRouter({ role: 'single' })).url)).toEqual([
-      'fail router single_model: this is a llama-server with a single model, not a router',
-      3,
-    ]);
-  });
-
   it.each<[string, Answers, string]>([
+    [
+      'is a llama-server with a single model',
+      { '/props': json(200, { total_slots: 4 }, llama), '/models': listing('llamacpp') },
+      'single_model: this is a llama-server with a single model, not a router',
+    ],
     [
       'is a llama-server without router mode',
       {

@@ -4,13 +4,16 @@ import type { StartRouter } from '../contract/router-under-test.ts';
 import { createTestRouter } from '../support/simulator/test-router.ts';
 
 const tiny = {
-  ...{ sizeBytes: 311_040, parameters: 77_760, contextTokens: 256, vocabularyTokens: 286 },
-  ...{ embeddingLength: 64, quantization: 'all F32', loadSeconds: 0.01, tokensPerSecond: 5000 },
+  sizeBytes: 311_040,
+  contextTokens: 256,
+  quantization: 'all F32',
+  loadSeconds: 0.01,
+  tokensPerSecond: 5000,
 };
 const models: ModelDescription[] = [
   { id: 'tiny-b', ...tiny },
   { id: 'tiny-c', ...tiny },
-  { id: 'mid', ...tiny, trainedContextTokens: 8192, loadSeconds: 0.1, tokensPerSecond: 100 },
+  { id: 'mid', ...tiny, loadSeconds: 0.1, tokensPerSecond: 100 },
   { id: 'broken', ...tiny, fails: true },
 ];
 

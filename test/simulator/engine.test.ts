@@ -51,7 +51,7 @@ it('serves one request per slot and queues the others', async () => {
   expect(engine.read()).toMatchObject({ processing: 1, deferred: 0 });
   await clock.advance(1.5 * 1000);
   expect(ends).toEqual([1, 2, 3]);
-  expect(engine.busy).toBe(false);
+  expect(engine.isBusy()).toBe(false);
 });
 
 it('answers no request between freeze and kill', async () => {
@@ -61,7 +61,7 @@ it('answers no request between freeze and kill', async () => {
   engine.freeze();
   await clock.advance(1000 * 1000);
   expect(ends).toEqual([]);
-  expect(engine.busy).toBe(true);
+  expect(engine.isBusy()).toBe(true);
   engine.kill();
   await clock.advance(0 * 1000);
   expect(ends).toEqual(['killed', 'killed']);

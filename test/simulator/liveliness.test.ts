@@ -26,7 +26,7 @@ async function live(seed: number, hours: number) {
   }
   stopLiving();
   await clock.advance(600 * 1000);
-  const restless = router.models.some(({ description }) => router.model(description.id).engine.busy);
+  const restless = router.models.some(({ description }) => router.model(description.id).engine.isBusy());
   return { seen, most, restless };
 }
 

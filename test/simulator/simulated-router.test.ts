@@ -24,71 +24,19 @@ async function given(options: TestRouterOptions = {}): Promise<RouterClient> {
 
 afterEach(() => router.stop());
 
-describe("other builds' listings", () => {
-  const first = async (options: TestRouterOptions) => {
-    const { get } = await given(options);
-    return JSON.parse((await get('/models')).text).data[0];
-  };
-
-  it('print the status as a string', async () => {
-    expect(await first({ shape: 'plain-status' })).toMatchObject({ id: 'a', status: 'unloaded' });
-  });
-
-  it('call the id a name', async () => {
-    const entry = await first({ shape: 'name-only' });
-    expect(entry).toMatchObject({ name: 'a', status: { value: 'unloaded' } });
-    expect(entry).not.toHaveProperty('id');
-  });
-
-  it('have no status', async () => {
-    expect(await first({ shape: 'no-status' })).not.toHaveProperty('status');
-  });
-
-  it('of December 2025 have paths and no event stream', async () => {
-    const entry = await first({ shape: 'december-2025' });
-    expect(Object.keys(entry)).toEqual(['id', 'in_cache', 'path', 'object', 'owned_by', 'created', 'status']);
-    expect(Object.keys(entry.status)).toEqual(['value', 'args']);
-    expect((await fetch(`${router.url}/models/sse`)).status).toBe(404);
-  });
+it('accepts any id', async () => {
+  const id = 'unsloth/Qwen3 "8B":Ünïcode';
+  const { load, get, until } = await given({ models: [aModel(id)] });
+  await load(id);
+  await until('the load', () => router.model(id).status === 'loaded');
+  expect((await get(`/metrics?model=${encodeURIComponent(id)}&autoload=false`)).status).toBe(200);
 });
 
-describe('a server with one model', () => {
-  it('is no router', async () => {
-    const { get, load } = await given({ role: 'single' });
-    expect(JSON.parse((await get('/props')).text)).not.toHaveProperty('role');
-    const listing = JSON.parse((await get('/v1/models')).text);
-    expect(Object.keys(listing)).toEqual(['models', 'object', 'data']);
-    expect(listing.data[0]).not.toHaveProperty('status');
-    expect((await load('a')).status).toBe(404);
-    expect((await get('/models/sse')).status).toBe(404);
-    expect((await get('/metrics')).text).toContain('llamacpp:requests_processing 0\n');
-  });
-});
-
-describe('options', () => {
-  it('autoload: false loads a model only for a request with autoload=true', async () => {
-    const { complete, post } = await given({ autoload: false });
-    expect((await complete('a')).text).toContain('model is not loaded');
-    const body = { model: 'a', messages: [], max_tokens: 2 };
-    expect((await post('/v1/chat/completions?autoload=true', body)).status).toBe(200);
-    expect(router.model('a').status).toBe('loaded');
-  });
-
-  it('slots: false is --no-slots', async () => {
-    const { get } = await given({ slots: false });
-    await router.request('a');
-    const { status, text } = await get('/slots?model=a&autoload=false');
-    expect(status).toBe(501);
-    expect(text).toContain('Start it with `--slots`');
-  });
-
-  it('accepts any id', async () => {
-    const id = 'unsloth/Qwen3 "8B":Ünïcode';
-    const { load, get, until } = await given({ models: [aModel(id)] });
-    await load(id);
-    await until('the load', () => router.model(id).status === 'loaded');
-    expect((await get(`/metrics?model=${encodeURIComponent(id)}&autoload=false`)).status).toBe(200);
-  });
+it('answers a chat completion', async () => {
+  const { post } = await given();
+  const { status, text } = await post('/v1/chat/completions', { model: 'a', messages: [], max_tokens: 2 });
+  expect(status).toBe(200);
+  expect(JSON.parse(text).choices[0].message).toEqual({ role: 'assistant', content: 'la la' });
 });
 
 describe('the killed router', () => {
@@ -118,7 +66,7 @@ describe('control', () => {
     const { until } = await given({ stopTimeoutSeconds: 0.02 });
     expect(await router.request('a', { tokens: 5 })).toBe('done');
     const long = router.request('a', { seconds: 100 });
-    await until('it to be busy', () => router.model('a').engine.busy);
+    await until('it to be busy', () => router.model('a').engine.isBusy());
     router.unload('a');
     expect(await long).toBe('killed');
     router.failNextLoad('a');
