@@ -18,31 +18,25 @@ export type AuditEntry = { time: string } & (
   | { kind: 'hold' | 'reload'; caller: Caller; detail: string }
 );
 
-/** An append-only file of JSON lines. */
-export interface AuditFile {
-  /** Never throws. Entries are written in order; those that exceed the queue are dropped. */
-  append(entry: AuditEntry): void;
-  /** Whether the last entry was written; undefined before the first. */
-  succeeded(): boolean | undefined;
-  /** Resolves when the queue is written or two seconds have passed. */
-  stop(): Promise<void>;
-}
-
 /** Entries that wait for a slow disk. */
 const MAX_QUEUED = 1000;
 
 /** A stalled disk must not keep the process from exiting. */
 const STOP_TIMEOUT_MS = 2000;
 
-/** `write` appends lines to the file. Failures are logged once, until a write succeeds again. */
-export function createAuditFile(path: string, clock: Clock, log: Logger, write = appendTo(path)): AuditFile {
+/**
+ * An append-only file of JSON lines. `write` appends lines to it. Failures are logged once, until a write succeeds
+ * again.
+ */
+export function createAuditFile(path: string, clock: Clock, log: Logger, write = appendTo(path)) {
   const queue: string[] = [];
   let writing: Promise<void> | undefined;
   let succeeded: boolean | undefined;
   let lost = 0;
 
   return {
-    append(entry) {
+    /** Never throws. Entries are written in order; those that exceed the queue are dropped. */
+    append(entry: AuditEntry): void {
       if (queue.length >= MAX_QUEUED) {
         return fail(1, `${path} has not accepted a write while ${MAX_QUEUED} entries queued: check its disk`);
       }
@@ -51,7 +45,9 @@ export function createAuditFile(path: string, clock: Clock, log: Logger, write =
         writing = undefined;
       });
     },
+    /** Whether the last entry was written; undefined before the first. */
     succeeded: () => succeeded,
+    /** Resolves when the queue is written or two seconds have passed. */
     stop: () => within(STOP_TIMEOUT_MS, writing ?? Promise.resolve(), clock),
   };
 

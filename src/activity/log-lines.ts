@@ -7,19 +7,14 @@ import type { Transition } from '../models/router-state.ts';
 import type { Loop } from '../unload/guards.ts';
 import type { Operation } from '../unload/report.ts';
 
-type ModelTransition = Extract<Transition, { kind: 'model' }>;
-
 export function logTransition(log: Logger, transition: Transition): void {
   const { router } = transition;
   switch (transition.kind) {
-    case 'router':
-      if (transition.change === 'down') {
-        const { kind, message } = transition.fault;
-        log.warn('router down', { router, fault: kind, error: message });
-      } else {
-        log.info(`router ${transition.change}`, { router });
-      }
-      return;
+    case 'router': {
+      if (transition.change !== 'down') return log.info(`router ${transition.change}`, { router });
+      const { kind, message } = transition.fault;
+      return log.warn('router down', { router, fault: kind, error: message });
+    }
     case 'stream':
       return transition.state === 'unsupported'
         ? log.info('router has no event stream; polling instead', { router })
@@ -37,22 +32,16 @@ export function logTransition(log: Logger, transition: Transition): void {
   }
 }
 
-function logModel(log: Logger, transition: ModelTransition): void {
+function logModel(log: Logger, transition: Extract<Transition, { kind: 'model' }>): void {
   const { router, model, change } = transition;
   switch (change.kind) {
-    case 'loaded':
+    case 'loaded': {
       log.info('model loaded', { router, model, seconds: change.durationSeconds });
-      if (change.reload) {
-        const { reason, afterSeconds } = change.reload;
-        log.info('model reloaded after unload', {
-          router,
-          model,
-          reason,
-          after_seconds: afterSeconds,
-          cause: transition.cause,
-        });
-      }
-      return;
+      if (change.reload === undefined) return;
+      const { reason, afterSeconds: after_seconds } = change.reload;
+      const { cause } = transition;
+      return log.info('model reloaded after unload', { router, model, reason, after_seconds, cause });
+    }
     case 'load_failed':
       return log.warn('model load failed', { router, model });
     case 'unloaded':
@@ -75,8 +64,8 @@ export function logDiscovery(log: Logger, { state, changed }: DiscoveryChange): 
   const { group, found, ignored, faults } = state;
   if (changed) log.info('routers discovered', { group, found });
   for (const { target, why } of ignored) log.warn('discovered router ignored', { group, target, why });
-  for (const error of faults)
-    log.warn('discovery failed; keeping the routers found before', { group, error });
+  const failure = 'discovery failed; keeping the routers found before';
+  for (const error of faults) log.warn(failure, { group, error });
 }
 
 export function logReading(log: Logger, change: ReadingChange): void {

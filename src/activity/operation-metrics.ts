@@ -1,16 +1,8 @@
 import { CATALOG } from '../metrics/catalog.ts';
-import { createMetricRegistry, type MetricRegistry } from '../metrics/registry.ts';
+import { createMetricRegistry } from '../metrics/registry.ts';
 import type { Transition } from '../models/router-state.ts';
 import { type Operation, OUTCOMES, REFUSAL_REASONS, type RefusalReason } from '../unload/report.ts';
 import { TRIGGERS, type UnloadRequest } from '../unload/request.ts';
-
-/** Counters of operations and refused requests. */
-export interface OperationMetrics extends Pick<MetricRegistry, 'samples' | 'snapshot' | 'restore'> {
-  /** The series of a router appear when it is added and disappear when it is removed. */
-  transition(transition: Transition): void;
-  operation(operation: Operation, request: Pick<UnloadRequest, 'enforcesHold'>): void;
-  refusal(reason: RefusalReason): void;
-}
 
 /** In the order of the scrape. */
 const FAMILIES = [
@@ -21,9 +13,12 @@ const FAMILIES = [
   CATALOG.holdEnforced,
 ];
 
-export function createOperationMetrics(): OperationMetrics {
+export type OperationMetrics = ReturnType<typeof createOperationMetrics>;
+
+/** Counters of operations and refused requests. */
+export function createOperationMetrics() {
   const registry = createMetricRegistry(FAMILIES);
-  const { add } = registry;
+  const { add, samples, snapshot, restore } = registry;
   // A series that starts at 0 lets increase() see its first increment.
   for (const trigger of TRIGGERS) {
     for (const outcome of OUTCOMES) add(CATALOG.unloadOperations, { trigger, outcome }, 0);
@@ -31,7 +26,8 @@ export function createOperationMetrics(): OperationMetrics {
   for (const reason of REFUSAL_REASONS) add(CATALOG.unloadRefusals, { reason }, 0);
 
   return {
-    transition(transition) {
+    /** The series of a router appear when it is added and disappear when it is removed. */
+    transition(transition: Transition): void {
       if (transition.kind !== 'router') return;
       const { router, change } = transition;
       if (change === 'removed') registry.hide({ router });
@@ -40,7 +36,8 @@ export function createOperationMetrics(): OperationMetrics {
       add(CATALOG.unloadFreed, { router }, 0);
       add(CATALOG.holdEnforced, { router }, 0);
     },
-    operation({ trigger, outcome, routers }, { enforcesHold = false }) {
+    operation(operation: Operation, { enforcesHold }: Pick<UnloadRequest, 'enforcesHold'>): void {
+      const { trigger, outcome, routers } = operation;
       if (outcome !== null) add(CATALOG.unloadOperations, { trigger, outcome });
       for (const { router, models, memory, refused } of routers) {
         if (refused) add(CATALOG.unloadRefusals, { reason: refused.reason });
@@ -52,9 +49,9 @@ export function createOperationMetrics(): OperationMetrics {
         }
       }
     },
-    refusal: (reason) => add(CATALOG.unloadRefusals, { reason }),
-    samples: registry.samples,
-    snapshot: registry.snapshot,
-    restore: registry.restore,
+    refusal: (reason: RefusalReason): void => add(CATALOG.unloadRefusals, { reason }),
+    samples,
+    snapshot,
+    restore,
   };
 }

@@ -1,23 +1,12 @@
 import type { Operation, Outcome } from '../unload/report.ts';
 import type { AlertDecision } from './policy.ts';
 
-/** The answer to Alertmanager, which takes a redirect for success and never repeats what was answered by 429. */
-export interface AlertAnswer {
-  /** 200: done. 202: models are still stopping. 503: Alertmanager retries within half a minute. */
-  readonly status: 200 | 202 | 503;
-  readonly contentType: 'application/json' | 'application/problem+json';
-  readonly body: Readonly<Record<string, unknown>>;
-}
-
 /**
- * The answer to a notification, with the operations it started. 503 is for what a retry may fix; `closing`: the
+ * The answer to a notification, with the operations it started: 200 when they are done, 202 while models are still
+ * stopping, 503 for what a retry may fix, as Alertmanager repeats only those, within half a minute. `closing`: the
  * service shuts down, and the next process may finish the unload.
  */
-export function answerTo(
-  decision: AlertDecision,
-  operations: readonly Operation[],
-  closing = false,
-): AlertAnswer {
+export function answerTo(decision: AlertDecision, operations: readonly Operation[], closing = false) {
   const failures = failuresOf(operations, closing);
   const details = [...failures, ...decision.details];
   const outcome = overallOutcome(decision, operations);
@@ -31,30 +20,26 @@ export function answerTo(
   if (failures.length === 0) {
     return { status: outcome === null ? 202 : 200, contentType: 'application/json', body };
   }
-  return {
-    status: 503,
-    contentType: 'application/problem+json',
-    body: { type: 'about:blank', title: 'Unload incomplete', status: 503, ...body },
-  };
+  const problem = { type: 'about:blank', title: 'Unload incomplete', status: 503, ...body };
+  return { status: 503, contentType: 'application/problem+json', body: problem };
 }
 
 /** What a retry may fix, for Alertmanager's log. */
 function failuresOf(operations: readonly Operation[], closing: boolean): string[] {
-  const unfinished = operations.filter(
-    ({ outcome }) => outcome === null || outcome === 'failed' || outcome === 'partial',
-  );
-  const faulty = operations.filter(({ routers }) => routers.some(({ fault }) => fault));
-  const failed = operations.filter(({ routers }) =>
-    routers.some(({ models }) => models.some(({ result }) => result === 'failed')),
-  );
-  const failures: [string, Operation[]][] = [
-    ['the exporter is shutting down', closing ? unfinished : []],
-    ['a router could not be used', faulty],
-    ['a router did not unload a model', failed],
+  const failureOf = (what: string, isAffected: (operation: Operation) => boolean) => {
+    const ids = operations.filter(isAffected).map(({ id }) => id);
+    return ids.length > 0 ? [`${what}: see operation ${ids.join(', ')}`] : [];
+  };
+  return [
+    ...failureOf(
+      'the exporter is shutting down',
+      ({ outcome }) => closing && (outcome === null || outcome === 'failed' || outcome === 'partial'),
+    ),
+    ...failureOf('a router could not be used', ({ routers }) => routers.some(({ fault }) => fault)),
+    ...failureOf('a router did not unload a model', ({ routers }) =>
+      routers.some(({ models }) => models.some(({ result }) => result === 'failed')),
+    ),
   ];
-  return failures
-    .filter(([, affected]) => affected.length > 0)
-    .map(([what, affected]) => `${what}: see operation ${affected.map(({ id }) => id).join(', ')}`);
 }
 
 /** One outcome for all operations; null while any is running. */

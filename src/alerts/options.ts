@@ -73,9 +73,8 @@ function limit(values: OptionValues, rules: AlertRules): { options: AlertOptions
   const options: AlertOptions = { selection: selectionOf(values), whenBusy: unload_when_busy };
   if (compareWhenBusy(unload_when_busy, when_busy_limit) > 0) {
     options.whenBusy = when_busy_limit;
-    reduced.push(
-      `unload_when_busy ${unload_when_busy} reduced to ${when_busy_limit} (alerts.when_busy_limit)`,
-    );
+    const change = `${unload_when_busy} reduced to ${when_busy_limit}`;
+    reduced.push(`unload_when_busy ${change} (alerts.when_busy_limit)`);
   }
   if (unload_hold > hold_limit) {
     const limited = hold_limit === 0 ? 'ignored' : `reduced to ${formatDuration(hold_limit)}`;

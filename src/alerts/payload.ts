@@ -2,11 +2,7 @@ import { z } from 'zod';
 import type { LabelSet } from '../lib/matcher.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 
-export interface Alert {
-  readonly firing: boolean;
-  readonly labels: LabelSet;
-  readonly annotations: LabelSet;
-}
+export type Alert = z.infer<typeof alertSchema>;
 
 /** A notification of Alertmanager's webhook. */
 export interface Notification {
@@ -20,16 +16,16 @@ export interface Notification {
 /** Deciding on more alerts would block the event loop for seconds. */
 const MAX_ALERTS = 1000;
 
-const texts = z.record(z.string(), z.string());
+const texts: z.ZodType<LabelSet> = z.record(z.string(), z.string());
 
 /** Strict about labels and annotations: a dropped value could be an option that limits the unload. */
-const alertSchema = z.object({ status: z.string(), labels: texts, annotations: texts.nullish() }).transform(
-  ({ status, labels, annotations }): Alert => ({
+const alertSchema = z
+  .object({ status: z.string(), labels: texts, annotations: texts.nullish() })
+  .transform(({ status, labels, annotations }) => ({
     firing: status === 'firing',
     labels,
     annotations: annotations ?? {},
-  }),
-);
+  }));
 
 const notificationSchema = z.object({
   version: z.literal('4', { error: ({ input }) => wrongVersion(input) }),

@@ -26,13 +26,6 @@ export interface AlertDecision {
   readonly details: readonly string[];
 }
 
-/** What one alert asks for, or why it does nothing. */
-interface AlertVerdict {
-  readonly demand?: AlertDemand;
-  readonly ignored?: IgnoreReason;
-  readonly details: readonly string[];
-}
-
 /**
  * Decides which unloads a notification starts on these routers. Only alerts that fire and match count; an invalid
  * alert does not affect the others. The order of the alerts does not matter.
@@ -62,7 +55,12 @@ export function decideOn(
   return { unloads, ignored, details: shortened(notification, details) };
 }
 
-function judgeAlert(alert: Alert, rules: AlertRules, known: readonly string[]): AlertVerdict {
+/** What one alert asks for, or why it does nothing. */
+function judgeAlert(
+  alert: Alert,
+  rules: AlertRules,
+  known: readonly string[],
+): { demand?: AlertDemand; ignored?: IgnoreReason; details: string[] } {
   const name = labelOf(alert.labels, 'alertname') || 'unnamed alert';
   const named = (details: readonly string[]) => details.map((detail) => `${name}: ${detail}`);
   const parsed = parseOptions(alert, rules);

@@ -4,17 +4,11 @@ import { REASON_LENGTH } from '../unload/request.ts';
 import type { AlertOptions } from './options.ts';
 import type { Alert } from './payload.ts';
 
-/** The part of an unload request that alerts decide. */
-export interface AlertUnload extends AlertOptions {
-  routers: readonly string[];
-  reason: string;
-}
-
 /** An unload with the alerts behind it. */
-export interface AlertDemand extends AlertOptions {
-  readonly routers: readonly string[];
-  readonly alerts: readonly Alert[];
-}
+export type AlertDemand = AlertOptions & { routers: readonly string[]; alerts: readonly Alert[] };
+
+/** The part of an unload request that alerts decide. */
+export type AlertUnload = Omit<AlertDemand, 'alerts'> & { reason: string };
 
 /**
  * Merges demands into as few unloads as possible, the least intrusive first. Demands that differ only in models, or
@@ -42,15 +36,8 @@ function keyOf({ selection, whenBusy, holdMs, routers }: AlertDemand, difference
   const { models, keep, idleForMs, target } = selection;
   const anyModels = difference === 'models' && target === undefined && models.length > 0;
   const anyRouters = difference === 'routers' && target === undefined;
-  return JSON.stringify([
-    anyRouters ? 'any' : routers,
-    anyModels ? 'any' : models,
-    keep,
-    idleForMs,
-    target,
-    whenBusy,
-    holdMs,
-  ]);
+  const subject = [anyRouters ? 'any' : routers, anyModels ? 'any' : models];
+  return JSON.stringify([...subject, keep, idleForMs, target, whenBusy, holdMs]);
 }
 
 function union(one: AlertDemand, other: AlertDemand): AlertDemand {

@@ -3,24 +3,17 @@ import { type LabelSet, labelOf } from '../lib/matcher.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 import type { AlertRules } from './options.ts';
 
-/** Why an alert acts on no router. */
-export interface NoRouter {
-  readonly reason: 'no_router' | 'unknown_router' | 'not_allowed';
-  readonly detail: string;
-}
+type NoRouter = { reason: 'no_router' | 'unknown_router' | 'not_allowed'; detail: string };
 
-/** The routers of an alert, in order; `refused` says which others it may not act on. */
-export interface AlertRouters {
-  readonly names: string[];
-  readonly refused?: string | undefined;
-}
-
-/** An alert without a router label acts on all routers that are allowed, or on none. */
+/**
+ * The routers of an alert, in order, or why it acts on none; `refused` says which others it may not act on. An alert
+ * without a router label acts on all routers that are allowed, or on none.
+ */
 export function routersOf(
   labels: LabelSet,
   rules: AlertRules,
   known: readonly string[],
-): Result<AlertRouters, NoRouter> {
+): Result<{ names: string[]; refused?: string | undefined }, NoRouter> {
   // On alerts about our own metrics, `instance` is the exporter: `router` takes precedence.
   const label = ['router', rules.router_label].find((name) => labelOf(labels, name) !== '');
   if (label === undefined && rules.without_router === 'ignore') {
@@ -32,14 +25,13 @@ export function routersOf(
   const present = named.filter((name) => known.includes(name));
   if (present.length === 0) {
     const problem = named.length > 0 ? `maps to ${named.join(', ')}, which is unknown` : 'is unknown';
-    const detail = `${label}="${value}" ${problem}; known routers: ${known.join(', ')}`;
-    return failed({
-      reason: 'unknown_router',
-      detail: known.length > 0 ? detail : 'no router is configured',
-    });
+    const unknown = `${label}="${value}" ${problem}; known routers: ${known.join(', ')}`;
+    const detail = known.length > 0 ? unknown : 'no router is configured';
+    return failed({ reason: 'unknown_router', detail });
   }
-  const names = present.filter((name) => isAllowed(name, rules)).sort();
-  const others = present.filter((name) => !isAllowed(name, rules));
+  const isAllowed = (name: string) => rules.allowed_routers.some((pattern) => matchesGlob(pattern, name));
+  const names = present.filter(isAllowed).sort();
+  const others = present.filter((name) => !isAllowed(name));
   const refused = `not in alerts.allowed_routers: ${others.join(', ')}`;
   if (names.length === 0) return failed({ reason: 'not_allowed', detail: refused });
   return ok({ names, refused: label !== undefined && others.length > 0 ? refused : undefined });
@@ -51,8 +43,4 @@ function routersNamed(value: string, label: string, rules: AlertRules, known: re
   if (label !== rules.router_label) return [];
   const targets = rules.routers.filter((target) => matchesGlob(target.value, value));
   return [...new Set(targets.map(({ router }) => router))];
-}
-
-function isAllowed(name: string, { allowed_routers }: AlertRules): boolean {
-  return allowed_routers.some((pattern) => matchesGlob(pattern, name));
 }

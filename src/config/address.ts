@@ -8,29 +8,17 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-const EXAMPLE = "'localhost:10180', '[::1]:10180' or ':10180'";
-
-/** The address of `host:port`, `[::1]:port` or `:port`. */
+/** The address of `host:port`, `[::1]:port` or `:port`. The message does not repeat it: a URL may hold a password. */
 export function parseListenAddress(value: unknown): Parsed<ListenAddress> {
-  if (typeof value === 'number' || (typeof value === 'string' && /^\d+$/.test(value))) {
-    return failed(`has only a port: write ':${value}'`);
-  }
-  const text = parseText(value);
+  const text = parseText(typeof value === 'number' ? String(value) : value);
   if (!text.ok) return text;
-  if (text.value.includes('//')) return failed(`is a URL: write only its host and port, like ${EXAMPLE}`);
-  const [, host = '', digits] = /^(.*):(\d{1,5})$/.exec(text.value) ?? [];
-  if (digits === undefined) return failed(`'${text.value}' has no port: write it like ${EXAMPLE}`);
+  const [, ipv6, name = '', digits] = /^(?:\[(.*)\]|([\w.-]*)):(\d{1,5})$/.exec(text.value) ?? [];
   const port = Number(digits);
-  if (port > 65_535) return failed(`port ${port} is too large: at most 65535`);
-  if (host === '') return ok(Object.freeze({ port }));
-  const bare = /^\[(.*)\]$/.exec(host)?.[1];
-  if (bare === undefined && host.includes(':')) {
-    return failed(`'${text.value}' is ambiguous: write an IPv6 address as '[${host}]:${port}'`);
+  const host = ipv6 ?? name;
+  if (digits === undefined || port > 65_535 || (ipv6 !== undefined && !isIPv6(ipv6))) {
+    return failed("is not a host and port: write it like 'localhost:10180', '[::1]:10180' or ':10180'");
   }
-  if (bare === undefined ? !/^[\w.-]+$/.test(host) : !isIPv6(bare)) {
-    return failed(`'${text.value}' has no valid host: write it like ${EXAMPLE}`);
-  }
-  return ok(Object.freeze({ host: bare ?? host, port }));
+  return ok(Object.freeze(host === '' ? { port } : { host, port }));
 }
 
 /**
@@ -55,19 +43,13 @@ export function parseRouterUrl(value: unknown): Parsed<string> {
   if (/[?#]/.test(written)) {
     return failed('the URL has a query or fragment: end it before the ? or #');
   }
-  const path = withoutTrailingSlashes(url.pathname);
+  // The lookbehind keeps the time linear.
+  const path = url.pathname.replace(/(?<!\/)\/+$/, '');
   if (path.endsWith('/v1')) {
     const base = `${url.origin}${path.slice(0, -'/v1'.length)}`;
     return failed(`${shown} is the address for OpenAI clients: write '${base}'`);
   }
   return ok(`${url.origin}${path}`);
-}
-
-/** A loop, because /\/+$/ takes quadratic time. */
-function withoutTrailingSlashes(path: string): string {
-  let end = path.length;
-  while (path[end - 1] === '/') end -= 1;
-  return path.slice(0, end);
 }
 
 /** `host:port` of a URL, always with the port. */
@@ -76,25 +58,21 @@ export function hostAndPort(url: string): string {
   return `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`;
 }
 
-/** Paths of other routes. */
-const OTHER_ROUTES = /^\/(-|api|unload-all|webhook)(\/|$)/;
+const OTHER_ROUTES = /^\/($|(-|api|unload-all|webhook)(\/|$))/;
 
 /** A path for metrics: plain segments, no other route. */
 export function parseTelemetryPath(value: unknown): Parsed<string> {
   const text = parseText(value);
   if (!text.ok) return text;
   const path = text.value;
-  if (!path.startsWith('/')) {
-    const remedy = path === '' ? 'write it like /metrics' : `write '/${path}'`;
-    return failed(`'${path}' must start with a slash: ${remedy}`);
-  }
-  if (path === '/') return failed("'/' is the web page: write it like /metrics");
   if (OTHER_ROUTES.test(path)) {
     return failed(`'${path}' is the path of another route: write it like /metrics`);
   }
   // Express treats : * ( ) { } as a pattern, and URLs escape most other characters.
   if (!/^(\/(?!\.{1,2}(\/|$))[\w.~-]+)+$/.test(path)) {
-    return failed(`'${path}' may contain only letters, digits and . _ ~ - between single slashes`);
+    return failed(
+      `'${path}' is not a path like /metrics: use letters, digits and . _ ~ - after single slashes`,
+    );
   }
   return ok(path);
 }

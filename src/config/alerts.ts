@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { choice, duration, list, matchers, requiredText, section, texts, visibleText } from './fields.ts';
-import { compareWhenBusy, WHEN_BUSY, type WhenBusy } from './when-busy.ts';
+import { choice, duration, list, option, requiredText, section, texts } from './fields.ts';
+import { parseMatchers, parseVisibleText } from './values.ts';
+import { compareWhenBusy, WHEN_BUSY } from './when-busy.ts';
 
 const target = z
   .strictObject({
@@ -10,8 +11,19 @@ const target = z
   .readonly();
 
 export const alerts = section('What alerts from Alertmanager may do: docs/alertmanager.md.', {
-  matchers: matchers('action="unload"', "Matchers that an alert's labels must all satisfy."),
-  router_label: visibleText('router', 'Label with the name of the router that an alert is about.'),
+  matchers: option(
+    'action="unload"',
+    'list of matchers',
+    "Matchers that an alert's labels must all satisfy.",
+    parseMatchers,
+    { kind: 'texts' },
+  ),
+  router_label: option(
+    'router',
+    'text',
+    'Label with the name of the router that an alert is about.',
+    parseVisibleText,
+  ),
   // A value may match several elements, and a router may have several.
   routers: list(
     'alerts.routers',
@@ -33,13 +45,9 @@ export const alerts = section('What alerts from Alertmanager may do: docs/alertm
   allowed_routers: texts('Globs of the routers that alerts may act on.', '*'),
 });
 
-export interface AlertBounds {
-  readonly when_busy: WhenBusy;
-  readonly when_busy_limit: WhenBusy;
-}
-
 /** Runs also when a value is invalid, to report all problems at once. */
-export function checkAlerts({ when_busy, when_busy_limit }: AlertBounds, ctx: z.core.$RefinementCtx): void {
+export function checkAlerts(bounds: z.output<typeof alerts>, ctx: z.core.$RefinementCtx): void {
+  const { when_busy, when_busy_limit } = bounds;
   if (!WHEN_BUSY.includes(when_busy_limit) || compareWhenBusy(when_busy, when_busy_limit) <= 0) return;
   const message = `is ${when_busy}, stronger than when_busy_limit, ${when_busy_limit}: lower it or raise the limit`;
   ctx.addIssue({ code: 'custom', path: ['alerts', 'when_busy'], message });

@@ -1,16 +1,11 @@
 import { z } from 'zod';
-import { failed, ok } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
-import { parseListenAddress, parseRouterUrl, parseTelemetryPath } from './address.ts';
 import { type Kind, options } from './options.ts';
 import {
   type Parsed,
   parseChoice,
-  parseChoices,
   parseCount,
-  parseHeaderValue,
   parseLabels,
-  parseMatchers,
   parseSeconds,
   parseText,
   parseTexts,
@@ -21,48 +16,54 @@ import {
 
 type Parser<T> = (value: unknown) => Parsed<T>;
 
-interface Names {
+interface OptionExtra {
+  readonly kind?: Kind;
+  /** Shown as the default of a required option. */
+  readonly fallback?: string;
   readonly env?: string;
   readonly flag?: string;
+}
+
+/** An option with a default, as written in the file. */
+export function option<T>(
+  fallback: string,
+  type: string,
+  description: string,
+  parse: Parser<T>,
+  extra: OptionExtra = {},
+) {
+  return parsed(parse)
+    .prefault(fallback)
+    .register(options, { kind: 'scalar', type, description, fallback, ...extra });
+}
+
+/** An option that must be given. */
+export function required<T>(type: string, description: string, parse: Parser<T>, extra: OptionExtra = {}) {
+  return parsed(parse).register(options, { kind: 'scalar', type, description, fallback: '', ...extra });
+}
+
+/** A schema of one parser, with the parser's words as message. */
+export function parsed<T>(parse: Parser<T>) {
+  return z.unknown().transform((value, ctx): T => {
+    const result = parse(value);
+    if (result.ok) return result.value;
+    ctx.addIssue({ code: 'custom', message: result.fault });
+    return z.NEVER;
+  });
 }
 
 /** A time span, in seconds once loaded, at least `min` and at most 24 days. */
 export const duration = (fallback: string, min: string, description: string) =>
   option(fallback, `duration, at least ${min}`, description, (value) => parseSeconds(value, min));
 
-export const requiredDuration = (min: string, description: string) =>
-  required(`duration, at least ${min}`, description, (value) =>
-    value === undefined ? failed('is missing') : parseSeconds(value, min),
-  );
-
 export const text = (fallback: string, description: string) =>
   option(fallback, 'text', description, parseText);
 
 /** Text on one line, not empty. */
-export const visibleText = (fallback: string, description: string) =>
-  option(fallback, 'text', description, parseVisibleText);
-
 export const requiredText = (description: string) => required('text', description, parseVisibleText);
-
-/** Such text, undefined when missing; `fallback` is only for people. */
-export const optionalText = (description: string, fallback: string) =>
-  parsed(parseVisibleText)
-    .optional()
-    .register(options, { kind: 'scalar', type: 'text', description, fallback });
-
-export const headerValue = (description: string) => option('', 'text', description, parseHeaderValue);
 
 export const choice = <const C extends string>(fallback: C, choices: readonly C[], description: string) =>
   option(fallback, choices.join(', '), description, (value) => parseChoice(value, choices));
-
-/** One of the choices, or empty. */
-export const optionalChoice = <const C extends string>(choices: readonly C[], description: string) =>
-  option<C | ''>('', choices.join(', '), description, (value) =>
-    value === '' ? ok(value) : parseChoice(value, choices),
-  );
-
-export const choices = (description: string, known: readonly string[]) =>
-  option('', 'list of texts', description, (value) => parseChoices(value, known), 'texts');
 
 export const toggle = (fallback: boolean, description: string) =>
   option(String(fallback), 'true or false', description, parseToggle);
@@ -76,35 +77,21 @@ export const count = (
 
 /** A list in the file, separated by commas in a variable, a repeated flag. */
 export const texts = (description: string, fallback = '') =>
-  option(fallback, 'list of texts', description, parseTexts, 'texts');
+  option(fallback, 'list of texts', description, parseTexts, { kind: 'texts' });
 
-export const paths = (description: string) => option('', 'list of paths', description, parseTexts, 'paths');
-
-export const labels = (description: string) => option('', 'mapping', description, parseLabels, 'labels');
-
-/** Conditions on labels that all must hold. */
-export const matchers = (fallback: string, description: string) =>
-  option(fallback, 'list of matchers', description, parseMatchers, 'texts');
+export const labels = (description: string) =>
+  option('', 'mapping', description, parseLabels, { kind: 'labels' });
 
 /** A file or directory; relative to the configuration file when named there. */
-export const path = (fallback: string, description: string, names: Names = {}) =>
-  option(fallback, 'path', description, parseText, 'path', names);
-
-export const listenAddress = (fallback: string, description: string) =>
-  option(fallback, 'host:port', description, parseListenAddress);
-
-export const urlPath = (fallback: string, description: string) =>
-  option(fallback, 'URL path', description, parseTelemetryPath);
-
-export const routerUrl = (description: string, names: Names & { fallback: string }) =>
-  parsed(parseRouterUrl).register(options, { kind: 'scalar', type: 'URL', description, ...names });
+export const path = (fallback: string, description: string, extra: OptionExtra = {}) =>
+  option(fallback, 'path', description, parseText, { kind: 'path', ...extra });
 
 /** A credential: `KEY`, or `KEY_file`, which is read when the configuration is loaded. */
-export const secret = (description: string, names: Names = {}) =>
+export const secret = (description: string, extra: OptionExtra = {}) =>
   z
     .instanceof(Secret)
     .optional()
-    .register(options, { kind: 'secret', type: 'secret', description, fallback: '', ...names });
+    .register(options, { kind: 'secret', type: 'secret', description, fallback: '', ...extra });
 
 /** A mapping of options and sections, frozen once loaded. */
 export const section = <S extends z.ZodRawShape>(description: string, shape: S) =>
@@ -160,31 +147,4 @@ function comparable(element: unknown, key: string): string | undefined {
   const value = ((element ?? {}) as Record<string, unknown>)[key];
   if (value instanceof Secret) return value === UNUSABLE ? undefined : value.reveal();
   return typeof value === 'string' ? value : undefined;
-}
-
-function option<T>(
-  fallback: string,
-  type: string,
-  description: string,
-  parse: Parser<T>,
-  kind: Kind = 'scalar',
-  names: Names = {},
-) {
-  return parsed(parse)
-    .prefault(fallback)
-    .register(options, { kind, type, description, fallback, ...names });
-}
-
-function required<T>(type: string, description: string, parse: Parser<T>) {
-  return parsed(parse).register(options, { kind: 'scalar', type, description, fallback: '' });
-}
-
-/** A schema of one parser, with the parser's words as message. */
-function parsed<T>(parse: Parser<T>) {
-  return z.unknown().transform((value, ctx): T => {
-    const result = parse(value);
-    if (result.ok) return result.value;
-    ctx.addIssue({ code: 'custom', message: result.fault });
-    return z.NEVER;
-  });
 }

@@ -1,19 +1,21 @@
 import { z } from 'zod';
-import { hostAndPort } from './address.ts';
+import { hostAndPort, parseRouterUrl } from './address.ts';
 import {
   choice,
   count,
   duration,
   labels,
   list,
-  optionalText,
-  paths,
+  option,
+  parsed,
+  required,
   requiredText,
-  routerUrl,
   secret,
   texts,
 } from './fields.ts';
 import { isTree } from './layer.ts';
+import { options } from './options.ts';
+import { parseTexts, parseVisibleText } from './values.ts';
 
 /** The router that is followed when none is configured. */
 export const DEFAULT_ROUTERS: readonly { url: string }[] = [{ url: 'http://localhost:8080' }];
@@ -22,8 +24,13 @@ const LOCAL = ['auto', 'yes', 'no'] as const;
 
 const router = z
   .strictObject({
-    name: optionalText('Value of the label `router` in its metrics.', 'host:port of the URL'),
-    url: routerUrl("The router's address, with its base path if it has one.", {
+    name: parsed(parseVisibleText).optional().register(options, {
+      kind: 'scalar',
+      type: 'text',
+      description: 'Value of the label `router` in its metrics.',
+      fallback: 'host:port of the URL',
+    }),
+    url: required('URL', "The router's address, with its base path if it has one.", parseRouterUrl, {
       fallback: DEFAULT_ROUTERS.map(({ url }) => url).join(', '),
       env: 'LLAMA_SERVER_URL',
       flag: 'router',
@@ -43,17 +50,18 @@ export const routers = list(
   'routers',
   'The llama.cpp routers to follow: a list of mappings with these keys.',
   router,
-  {
-    unique: ['url', 'name'],
-    fallback: DEFAULT_ROUTERS,
-  },
+  { unique: ['url', 'name'], fallback: DEFAULT_ROUTERS },
 );
 
 const group = z
   .strictObject({
     name: requiredText('Value of the label `group` in the metrics of discovery.'),
-    files: paths(
+    files: option(
+      '',
+      'list of paths',
       "Files with routers in Prometheus' `file_sd` format, JSON or YAML; the last part of a path may contain `*`.",
+      parseTexts,
+      { kind: 'paths' },
     ),
     dns: texts('Fully qualified names to look up; their records are routers.'),
     dns_type: choice('SRV', ['SRV', 'A', 'AAAA'], 'Type of the DNS records.'),

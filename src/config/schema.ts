@@ -1,135 +1,145 @@
 import { z } from 'zod';
 import { formatDuration } from '../lib/duration.ts';
 import { LOG_LEVELS } from '../lib/logger.ts';
-import { type AlertBounds, alerts, checkAlerts } from './alerts.ts';
+import { parseListenAddress, parseTelemetryPath } from './address.ts';
+import { alerts, checkAlerts } from './alerts.ts';
 import {
   choice,
   count,
   duration,
   list,
-  listenAddress,
+  option,
   path,
-  requiredDuration,
+  required,
   section,
   text,
   texts,
   toggle,
-  urlPath,
 } from './fields.ts';
 import { isTree } from './layer.ts';
 import { nodesOf } from './options.ts';
 import { discovery, routers } from './routers.ts';
 import { tokens } from './tokens.ts';
+import { parseSeconds } from './values.ts';
 import { WHEN_BUSY } from './when-busy.ts';
 
 const idleRule = z
   .strictObject({
     models: texts('Globs of the models that the rule applies to; empty: all.'),
-    after: requiredDuration('1s', 'How long a model must be idle or asleep.'),
+    after: required('duration, at least 1s', 'How long a model must be idle or asleep.', (value) =>
+      parseSeconds(value, '1s'),
+    ),
   })
   .readonly();
 
+const sections = z.strictObject({
+  routers,
+  discovery,
+  web: section('The web server of the exporter.', {
+    listen_address: option(
+      ':10180',
+      'host:port',
+      'Address to listen on; without a host: all interfaces.',
+      parseListenAddress,
+    ),
+    telemetry_path: option('/metrics', 'URL path', 'Path of the metrics.', parseTelemetryPath),
+    config_file: path(
+      '',
+      "TLS and users, in the format of Prometheus' web configuration file; empty: none.",
+      { flag: 'web.config.file' },
+    ),
+  }),
+  auth: section('Write access. Without tokens and users, only callers on this machine have it.', {
+    tokens,
+  }),
+  log: section('The log on standard error.', {
+    level: choice('info', LOG_LEVELS, 'Lowest severity that is logged.'),
+    format: choice('logfmt', ['logfmt', 'json'], 'Format of a log line.'),
+  }),
+  follow: section('How routers are followed.', {
+    listing_interval: duration('30s', '1s', 'Time between listings while the event stream is connected.'),
+    polling_interval: duration('2s', '200ms', 'Time between listings without an event stream.'),
+    request_timeout: duration('5s', '100ms', 'Timeout of a request to a router.'),
+    reconnect_min: duration('500ms', '50ms', 'Wait before the first reconnect to an event stream.'),
+    reconnect_max: duration('30s', '50ms', 'Longest wait before a reconnect; each wait is twice the last.'),
+  }),
+  engine: section("The models' own metrics (llamacpp:*), where llama-server runs with --metrics.", {
+    interval: duration('15s', '1s', 'Time between two reads of a loaded model.'),
+    timeout: duration('3s', '100ms', 'Timeout of a read.'),
+    keep: duration('5m', '1s', 'How long the last read is published while later reads fail.'),
+    max_series: count(1000, 'Maximum number of series per model; further metric families are left out.'),
+    publish: choice(
+      'together',
+      ['together', 'apart', 'off'],
+      "With the exporter's own metrics, on engine.telemetry_path, or not at all. Busy models are detected anyway.",
+    ),
+    telemetry_path: option(
+      '/metrics/engine',
+      'URL path',
+      'Path of these metrics with publish: apart.',
+      parseTelemetryPath,
+    ),
+  }),
+  alerts,
+  memory: section('Memory of this machine, per GPU and per model of its routers.', {
+    interval: duration('5s', '200ms', 'Time between two measurements; they are independent of scrapes.'),
+    timeout: duration('3s', '100ms', 'Timeout of each source; a program that exceeds it is killed.'),
+    nvidia_smi: text('nvidia-smi', 'Program that measures NVIDIA GPUs; empty: none.'),
+  }),
+  path: section('Paths of the kernel file systems, for an exporter in a container.', {
+    procfs: path('/proc', "The machine's /proc."),
+    sysfs: path('/sys', "The machine's /sys."),
+  }),
+  lifecycle: section('How changes of status are interpreted.', {
+    reload_window: duration(
+      '10m',
+      '1s',
+      'A load within this time of an unload counts as a reload after unload.',
+    ),
+  }),
+  unload: section('How models are unloaded.', {
+    keep: texts('Globs of models that are never unloaded; routers and requests can add to them.'),
+    when_busy: choice('wait', WHEN_BUSY, 'What to do with a busy model when the request does not say.'),
+    busy_timeout: duration('5m', '0s', 'How long to wait for a busy model.'),
+    timeout: duration('60s', '1s', 'How long a model may take to stop after its unload was requested.'),
+    answer_within: duration('2500ms', '0s', 'Time after which a waiting request is answered, done or not.'),
+    cooldown: duration('1m', '0s', 'Minimum time between an unload and the next automatic one.'),
+    loop_count: count(
+      3,
+      'Number of consecutive automatic unloads, each undone within lifecycle.reload_window, that count as a reload loop.',
+      { min: 1 },
+    ),
+    loop_pause_min: duration('10m', '1s', 'Pause of automatic unloads after a first loop; then it doubles.'),
+    loop_pause_max: duration('6h', '1s', 'Longest such pause.'),
+  }),
+  hold: section('Holds, which keep the memory of a router free.', {
+    max: duration('24h', '1s', 'Longest duration of a hold.'),
+    enforce: toggle(false, 'Unload idle models that are loaded during a hold, when the hold does not say.'),
+  }),
+  policy: section('Unloading of idle models.', {
+    idle: list(
+      'policy.idle',
+      'Idle rules: a list of mappings with these keys. The first rule that matches a model applies.',
+      idleRule,
+    ),
+    interval: duration('5s', '1s', 'Time between two checks for idle models.'),
+    hold_grace: duration(
+      '10s',
+      '1s',
+      'How long a model loaded during an enforced hold must be idle before it is unloaded.',
+    ),
+  }),
+  audit: section('The audit log: who requested which operation, and its result.', {
+    file: path('', 'File to append JSON lines to; empty: none.'),
+  }),
+  state: section('What survives a restart: counters, last unloads, holds and operations.', {
+    file: path('', 'File with the state; empty: nothing is kept.'),
+    interval: duration('30s', '1s', 'Time between two writes.'),
+  }),
+});
+
 /** Every option with its default and description. Durations load as seconds. */
-export const configSchema = z
-  .strictObject({
-    routers,
-    discovery,
-    web: section('The web server of the exporter.', {
-      listen_address: listenAddress(':10180', 'Address to listen on; without a host: all interfaces.'),
-      telemetry_path: urlPath('/metrics', 'Path of the metrics.'),
-      config_file: path(
-        '',
-        "TLS and users, in the format of Prometheus' web configuration file; empty: none.",
-        { flag: 'web.config.file' },
-      ),
-    }),
-    auth: section('Write access. Without tokens and users, only callers on this machine have it.', {
-      tokens,
-    }),
-    log: section('The log on standard error.', {
-      level: choice('info', LOG_LEVELS, 'Lowest severity that is logged.'),
-      format: choice('logfmt', ['logfmt', 'json'], 'Format of a log line.'),
-    }),
-    follow: section('How routers are followed.', {
-      listing_interval: duration('30s', '1s', 'Time between listings while the event stream is connected.'),
-      polling_interval: duration('2s', '200ms', 'Time between listings without an event stream.'),
-      request_timeout: duration('5s', '100ms', 'Timeout of a request to a router.'),
-      reconnect_min: duration('500ms', '50ms', 'Wait before the first reconnect to an event stream.'),
-      reconnect_max: duration('30s', '50ms', 'Longest wait before a reconnect; each wait is twice the last.'),
-    }),
-    engine: section("The models' own metrics (llamacpp:*), where llama-server runs with --metrics.", {
-      interval: duration('15s', '1s', 'Time between two reads of a loaded model.'),
-      timeout: duration('3s', '100ms', 'Timeout of a read.'),
-      keep: duration('5m', '1s', 'How long the last read is published while later reads fail.'),
-      max_series: count(1000, 'Maximum number of series per model; further metric families are left out.'),
-      publish: choice(
-        'together',
-        ['together', 'apart', 'off'],
-        "With the exporter's own metrics, on engine.telemetry_path, or not at all. Busy models are detected anyway.",
-      ),
-      telemetry_path: urlPath('/metrics/engine', 'Path of these metrics with publish: apart.'),
-    }),
-    alerts,
-    memory: section('Memory of this machine, per GPU and per model of its routers.', {
-      interval: duration('5s', '200ms', 'Time between two measurements; they are independent of scrapes.'),
-      timeout: duration('3s', '100ms', 'Timeout of each source; a program that exceeds it is killed.'),
-      nvidia_smi: text('nvidia-smi', 'Program that measures NVIDIA GPUs; empty: none.'),
-    }),
-    path: section('Paths of the kernel file systems, for an exporter in a container.', {
-      procfs: path('/proc', "The machine's /proc."),
-      sysfs: path('/sys', "The machine's /sys."),
-    }),
-    lifecycle: section('How changes of status are interpreted.', {
-      reload_window: duration(
-        '10m',
-        '1s',
-        'A load within this time of an unload counts as a reload after unload.',
-      ),
-    }),
-    unload: section('How models are unloaded.', {
-      keep: texts('Globs of models that are never unloaded; routers and requests can add to them.'),
-      when_busy: choice('wait', WHEN_BUSY, 'What to do with a busy model when the request does not say.'),
-      busy_timeout: duration('5m', '0s', 'How long to wait for a busy model.'),
-      timeout: duration('60s', '1s', 'How long a model may take to stop after its unload was requested.'),
-      answer_within: duration('2500ms', '0s', 'Time after which a waiting request is answered, done or not.'),
-      cooldown: duration('1m', '0s', 'Minimum time between an unload and the next automatic one.'),
-      loop_count: count(
-        3,
-        'Number of consecutive automatic unloads, each undone within lifecycle.reload_window, that count as a reload loop.',
-        { min: 1 },
-      ),
-      loop_pause_min: duration(
-        '10m',
-        '1s',
-        'Pause of automatic unloads after a first loop; then it doubles.',
-      ),
-      loop_pause_max: duration('6h', '1s', 'Longest such pause.'),
-    }),
-    hold: section('Holds, which keep the memory of a router free.', {
-      max: duration('24h', '1s', 'Longest duration of a hold.'),
-      enforce: toggle(false, 'Unload idle models that are loaded during a hold, when the hold does not say.'),
-    }),
-    policy: section('Unloading of idle models.', {
-      idle: list(
-        'policy.idle',
-        'Idle rules: a list of mappings with these keys. The first rule that matches a model applies.',
-        idleRule,
-      ),
-      interval: duration('5s', '1s', 'Time between two checks for idle models.'),
-      hold_grace: duration(
-        '10s',
-        '1s',
-        'How long a model loaded during an enforced hold must be idle before it is unloaded.',
-      ),
-    }),
-    audit: section('The audit log: who requested which operation, and its result.', {
-      file: path('', 'File to append JSON lines to; empty: none.'),
-    }),
-    state: section('What survives a restart: counters, last unloads, holds and operations.', {
-      file: path('', 'File with the state; empty: nothing is kept.'),
-      interval: duration('30s', '1s', 'Time between two writes.'),
-    }),
-  })
+export const configSchema = sections
   .superRefine(checkBounds, { when: ({ value }) => isTree(value) })
   .readonly();
 
@@ -148,18 +158,8 @@ export type DiscoveryConfig = Config['discovery'][number];
 
 export type TokenConfig = Config['auth']['tokens'][number];
 
-interface ConfigBounds {
-  readonly routers: readonly unknown[];
-  readonly discovery: readonly unknown[];
-  readonly alerts: AlertBounds;
-  readonly web: { readonly telemetry_path: string };
-  readonly engine: { readonly telemetry_path: string };
-  readonly follow: { readonly reconnect_min: number; readonly reconnect_max: number };
-  readonly unload: { readonly loop_pause_min: number; readonly loop_pause_max: number };
-}
-
 /** Runs also when an option is invalid (and then of any type), to report all problems at once. */
-function checkBounds(config: ConfigBounds, ctx: z.core.$RefinementCtx) {
+function checkBounds(config: z.output<typeof sections>, ctx: z.core.$RefinementCtx) {
   const { web, engine, follow, unload } = config;
   const wrong = (path: string[], message: string) => ctx.addIssue({ code: 'custom', path, message });
   const checkOrder = (section: string, keys: [string, string], [min, max]: [number, number]) => {

@@ -38,15 +38,13 @@ export function parseHeaderValue(value: unknown): Parsed<string> {
     validateHeaderValue('X', text.value);
     return text;
   } catch {
-    const wrong = /[\r\n]/.test(text.value)
-      ? 'has a line break: write the value on one line, in quotes and without | or >'
-      : 'has a character that a header cannot hold: keep to printable ASCII';
-    return failed(wrong);
+    return failed('must be printable ASCII on one line: put it in quotes, without | or >');
   }
 }
 
 /** Seconds of `30s`, `1h30m`, `500ms` or of a plain number of seconds: at least `min`, at most 24 days. */
 export function parseSeconds(value: unknown, min: string): Parsed<number> {
+  if (value === undefined) return failed('is missing');
   const seconds = secondsOf(value);
   if (seconds === undefined) {
     return failed(`${quote(value)} is not a duration: write it like 30s, 1h30m or 500ms`);

@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs';
+import { codeOf } from '../lib/error-code.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 import type { Secret } from '../lib/secret.ts';
 import { fileLayer } from './file.ts';
@@ -20,16 +22,10 @@ export interface WebConfig {
   readonly rateLimit: { readonly intervalMs: number; readonly burst: number } | undefined;
 }
 
-/** The result of reading it, and every file that was read or could not be. */
-export interface WebReading {
-  readonly files: readonly string[];
-  readonly result: Result<WebConfig, ConfigError>;
-}
-
 const NODES = nodesOf(webSchema);
 
-/** Reads a web configuration file and its certificates. */
-export function readWebConfig(file: string): WebReading {
+/** Reads a web configuration file and its certificates. `files`: every file that was read or could not be. */
+export function readWebConfig(file: string): { files: string[]; result: Result<WebConfig, ConfigError> } {
   const { layer, problems } = fileLayer(file, 'tls_server_config');
   resolvePaths(layer, NODES);
   const parsed = webSchema.safeParse(layer.tree);
@@ -41,19 +37,12 @@ export function readWebConfig(file: string): WebReading {
   // Any key in the section means TLS: without a certificate, plain HTTP would be the wrong guess.
   const isTls = Object.values(written).some((value) => value !== undefined);
   const tls = parsed.success && isTls ? readTls(parsed.data.tls_server_config) : undefined;
-  for (const { key, message } of tls?.faults ?? []) {
+  for (const { key, message } of tls === undefined || tls.ok ? [] : tls.fault) {
     const place = key === undefined ? ['tls_server_config'] : ['tls_server_config', key];
     problems.push({ ...locate(place, [layer]), message });
   }
   if (problems.length > 0 || !parsed.success) return { files, result: failed(new ConfigError(problems)) };
-  return { files, result: ok(webConfigOf(parsed.data, tls?.tls)) };
-}
-
-/** The web configuration, or a ConfigError with all problems. */
-export function loadWebConfig(file: string): WebConfig {
-  const { result } = readWebConfig(file);
-  if (!result.ok) throw result.fault;
-  return result.value;
+  return { files, result: ok(webConfigOf(parsed.data, tls?.ok ? tls.value : undefined)) };
 }
 
 function webConfigOf(file: WebFile, tls: WebTls | undefined): WebConfig {
@@ -64,4 +53,66 @@ function webConfigOf(file: WebFile, tls: WebTls | undefined): WebConfig {
     users: file.basic_auth_users,
     rateLimit: interval > 0 ? { intervalMs: interval * 1000, burst } : undefined,
   });
+}
+
+/** The web configuration, or a ConfigError with all problems. */
+export function loadWebConfig(file: string): WebConfig {
+  const { result } = readWebConfig(file);
+  if (!result.ok) throw result.fault;
+  return result.value;
+}
+
+/** The files are checked for changes at most this often. */
+const CHECK_EVERY_MS = 1000;
+
+/**
+ * Loads the web configuration and follows changes of its files; throws a ConfigError at first. `onReload` is called
+ * after each change, with the problems of the files or, when they are active, with undefined.
+ */
+export function createWebSource(
+  file: string,
+  { now, onReload }: { now(): number; onReload(fault: ConfigError | undefined): void },
+) {
+  let reading = readStamped(file, [file]);
+  if (!reading.result.ok) throw reading.result.fault;
+  let config = reading.result.value;
+  let checkedAt = now();
+  return {
+    /** Reads the files again if one has changed. Files with a problem leave the previous configuration active. */
+    current(): WebConfig {
+      if (now() - checkedAt < CHECK_EVERY_MS) return config;
+      checkedAt = now();
+      if (stampOf(reading.files) === reading.stamp) return config;
+      reading = readStamped(file, reading.files);
+      const { result } = reading;
+      if (result.ok) config = result.value;
+      onReload(result.ok ? undefined : result.fault);
+      return config;
+    },
+  };
+}
+
+/** Takes the stamp before reading: a change in between is found at the next check. */
+function readStamped(
+  file: string,
+  files: readonly string[],
+): ReturnType<typeof readWebConfig> & { stamp: string } {
+  const stamp = stampOf(files);
+  const reading = readWebConfig(file);
+  if (reading.files.join() === files.join()) return { ...reading, stamp };
+  return readStamped(file, reading.files);
+}
+
+/** Differs when any of the files differs. */
+function stampOf(files: readonly string[]): string {
+  return files.map(stampOfFile).join('\n');
+}
+
+function stampOfFile(file: string): string {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
+    return [ino, size, mtimeNs, ctimeNs].join();
+  } catch (error) {
+    return codeOf(error);
+  }
 }

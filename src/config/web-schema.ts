@@ -1,25 +1,19 @@
 import { z } from 'zod';
 import { failed, ok } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
-import {
-  choice,
-  choices,
-  count,
-  duration,
-  headerValue,
-  optionalChoice,
-  path,
-  section,
-  text,
-  texts,
-  toggle,
-} from './fields.ts';
+import { choice, count, duration, option, path, section, text, texts, toggle } from './fields.ts';
 import { isTree } from './layer.ts';
 import { options } from './options.ts';
 import { CIPHER_SUITE_NAMES, CLIENT_AUTH_TYPES, CURVES, TLS_VERSIONS } from './tls-names.ts';
-import { hasControlCharacter, type Parsed } from './values.ts';
+import { hasControlCharacter, type Parsed, parseChoice, parseChoices, parseHeaderValue } from './values.ts';
 
 const VERSIONS = Object.keys(TLS_VERSIONS) as (keyof typeof TLS_VERSIONS)[];
+
+const choices = (description: string, known: readonly string[]) =>
+  option('', 'list of texts', description, (value) => parseChoices(value, known), { kind: 'texts' });
+
+const header = (parse: (value: unknown) => Parsed<string> = parseHeaderValue) =>
+  option('', 'text', 'Value of the header.', (value) => (value === '' ? ok('') : parse(value)));
 
 const tls = section('TLS; empty: plain HTTP.', {
   cert: text('', 'Certificate as PEM.'),
@@ -38,15 +32,15 @@ const tls = section('TLS; empty: plain HTTP.', {
 });
 
 const headers = section('Headers of every response; empty: not sent.', {
-  'Strict-Transport-Security': headerValue('Value of the header.'),
-  'X-Content-Type-Options': optionalChoice(['nosniff'], 'Value of the header.'),
-  'X-Frame-Options': optionalChoice(['deny', 'sameorigin'], 'Value of the header.'),
-  'X-XSS-Protection': headerValue('Value of the header.'),
-  'Content-Security-Policy': headerValue('Value of the header.'),
+  'Strict-Transport-Security': header(),
+  'X-Content-Type-Options': header((value) => parseChoice(value, ['nosniff'])),
+  'X-Frame-Options': header((value) => parseChoice(value, ['deny', 'sameorigin'])),
+  'X-XSS-Protection': header(),
+  'Content-Security-Policy': header(),
 });
 
-/** With bcrypt's cost 17 a comparison takes ten seconds of CPU time. */
-const HIGHEST_COST = 16;
+/** The costs that bcrypt supports, without those that take more than five seconds of CPU time. */
+const BCRYPT_HASH = /^\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}$/;
 
 const MAKE_ONE = "make one with 'htpasswd -nBC 10 NAME'";
 
@@ -80,47 +74,35 @@ function parseUser(name: string, hash: unknown): Parsed<Secret> {
   if (name === '' || name.includes(':') || hasControlCharacter(name)) {
     return failed('is not a valid user name: a header cannot hold an empty name, a colon or a line break');
   }
-  if (hash === undefined) return failed(`has no hash: ${MAKE_ONE}`);
-  if (typeof hash !== 'string') return failed(`must be a bcrypt hash: ${MAKE_ONE}`);
-  const [, digits] = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(hash) ?? [];
-  if (digits === undefined) return failed(`is not a bcrypt hash, which begins with $2y$10$: ${MAKE_ONE}`);
-  const cost = Number(digits);
-  if (cost < 4) return failed(`has the cost ${cost}, which bcrypt does not support: ${MAKE_ONE}`);
-  if (cost > HIGHEST_COST) return failed(`has the cost ${cost}, which takes too long: ${MAKE_ONE}`);
-  return ok(new Secret(hash));
+  if (typeof hash === 'string' && BCRYPT_HASH.test(hash)) return ok(new Secret(hash));
+  return failed(`must be a bcrypt hash with a cost of 4 to 16: ${MAKE_ONE}`);
 }
 
 /** The web configuration file of Prometheus' exporter-toolkit. */
-export const webSchema = z
-  .strictObject({
-    tls_server_config: tls,
-    http_server_config: section('HTTP.', {
-      http2: toggle(true, 'Ignored: the exporter uses HTTP/1.1.'),
-      headers,
-    }),
-    basic_auth_users: users,
-    rate_limit: section('Rate limit of all requests together.', {
-      interval: duration('0s', '0s', 'Average time between two requests; 0: no limit.'),
-      burst: count(0, 'Number of requests that may come at once.'),
-    }),
-  })
-  .superRefine(checkBounds, { when: ({ value }) => isTree(value) })
-  .readonly();
+const sections = z.strictObject({
+  tls_server_config: tls,
+  http_server_config: section('HTTP.', {
+    http2: toggle(true, 'Ignored: the exporter uses HTTP/1.1.'),
+    headers,
+  }),
+  basic_auth_users: users,
+  rate_limit: section('Rate limit of all requests together.', {
+    interval: duration('0s', '0s', 'Average time between two requests; 0: no limit.'),
+    burst: count(0, 'Number of requests that may come at once.'),
+  }),
+});
+
+export const webSchema = sections.superRefine(checkBounds, { when: ({ value }) => isTree(value) }).readonly();
 
 export type WebFile = z.output<typeof webSchema>;
 
 export type TlsSection = WebFile['tls_server_config'];
 
-/** The compared options; of any type where an option is invalid. */
-interface WebConfigBounds {
-  readonly tls_server_config: {
-    readonly min_version: keyof typeof TLS_VERSIONS;
-    readonly max_version: keyof typeof TLS_VERSIONS;
-  };
-  readonly rate_limit: { readonly interval: number; readonly burst: number };
-}
-
-function checkBounds({ tls_server_config, rate_limit }: WebConfigBounds, ctx: z.core.$RefinementCtx): void {
+/** Runs also when an option is invalid (and then of any type), to report all problems at once. */
+function checkBounds(
+  { tls_server_config, rate_limit }: z.output<typeof sections>,
+  ctx: z.core.$RefinementCtx,
+): void {
   const wrong = (path: string[], message: string) => ctx.addIssue({ code: 'custom', path, message });
   const { min_version, max_version } = tls_server_config;
   if (VERSIONS.indexOf(min_version) > VERSIONS.indexOf(max_version)) {

@@ -1,27 +1,13 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import { ok } from '../lib/result.ts';
+import { failed, ok, type Result } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
 import { readText } from './file.ts';
 import { CURVES, opensslCiphers, TLS_VERSIONS } from './tls-names.ts';
-import type { Parsed } from './values.ts';
 import type { TlsSection } from './web-schema.ts';
 
-type TlsVersion = (typeof TLS_VERSIONS)[keyof typeof TLS_VERSIONS];
-
-/** How connections are encrypted, and which clients are admitted. */
-export interface WebTls {
-  readonly cert: string;
-  readonly key: Secret;
-  readonly ca: string | undefined;
-  readonly minVersion: TlsVersion;
-  readonly maxVersion: TlsVersion;
-  /** Undefined: Node's default. */
-  readonly ciphers: string | undefined;
-  readonly curves: string | undefined;
-  readonly preferServerOrder: boolean;
-  readonly client: ClientRule;
-}
+/** How connections are encrypted (the options of node:tls with a hidden key), and which clients are admitted. */
+export type WebTls = ReturnType<typeof tlsOf>;
 
 /** What is required of client certificates. */
 export interface ClientRule {
@@ -42,58 +28,47 @@ export interface TlsFault {
 }
 
 /** The TLS of a section, or its faults. Reads the files that it names. */
-export function readTls(section: TlsSection): { tls?: WebTls; faults: TlsFault[] } {
-  const pems = {
-    cert: readPem(section, 'cert', certificateFault),
-    key: readPem(section, 'key', keyFault),
-    ca: readPem(section, 'client_ca', certificateFault),
-  };
-  const missing = (['cert', 'key'] as const).filter((key) => pems[key] === undefined);
-  const faults = [
-    ...Object.values(pems).flatMap((pem) => pem?.fault ?? []),
-    ...missing.map((key) => ({ message: `has no ${key}_file: TLS needs cert_file and key_file` })),
-    ...clientFaults(section),
+export function readTls(section: TlsSection): Result<WebTls, readonly TlsFault[]> {
+  const [cert, key, ca] = [
+    readPem(section, 'cert', certificateFault),
+    readPem(section, 'key', keyFault),
+    readPem(section, 'client_ca', certificateFault),
   ];
-  const { cert, key, ca } = pems;
-  if (faults.length > 0 || cert === undefined || key === undefined) return { faults };
-  const tls = tlsOf(section, cert.text, new Secret(key.text), ca?.text);
+  const faults = [cert, key, ca].flatMap((pem) => (pem.ok ? [] : [pem.fault]));
+  faults.push(...clientFaults(section));
+  for (const name of ['cert', 'key'] as const) {
+    if (section[name] !== '' || section[`${name}_file`] !== '') continue;
+    faults.push({ message: `has no ${name}_file: TLS needs cert_file and key_file` });
+  }
+  if (faults.length > 0 || !cert.ok || !key.ok || !ca.ok) return failed(faults);
+  const tls = tlsOf(section, cert.value, new Secret(key.value), ca.value);
   const fault = contextFault(tls);
-  return fault === undefined ? { tls, faults } : { faults: [fault] };
+  return fault === undefined ? ok(tls) : failed([fault]);
 }
 
 /** The options of node:tls. */
-export function secureContextOptions(tls: WebTls) {
-  const { cert, key, ca, minVersion, maxVersion, ciphers, curves, preferServerOrder } = tls;
-  return {
-    cert,
-    key: key.reveal(),
-    minVersion,
-    maxVersion,
-    honorCipherOrder: preferServerOrder,
-    ca,
-    ciphers,
-    ecdhCurve: curves,
-  };
+export function secureContextOptions({ key, client: _, ...options }: WebTls) {
+  return { ...options, key: key.reveal() };
 }
 
-/** The PEM at `name` or `name_file` with its fault; undefined when neither is given. */
+/** The PEM at `name` or `name_file`; empty when neither is given. */
 function readPem(
   section: TlsSection,
   name: 'cert' | 'key' | 'client_ca',
   faultOf: (pem: string) => string | undefined,
-): { text: string; fault?: TlsFault | undefined } | undefined {
+): Result<string, TlsFault> {
   const { [name]: direct, [`${name}_file` as const]: file } = section;
-  if (direct === '' && file === '') return undefined;
-  if (direct !== '' && file !== '') {
-    const message = 'is given both directly and by a file: keep one of them';
-    return { text: '', fault: { key: name, message } };
+  if (file === '') {
+    const message = direct === '' ? undefined : faultOf(direct);
+    return message === undefined ? ok(direct) : failed({ key: name, message });
   }
-  const read: Parsed<string> = file === '' ? ok(direct) : readText(file);
-  const text = read.ok ? read.value : '';
-  const fault = read.ok ? faultOf(text) : read.fault;
-  if (fault === undefined) return { text };
-  const key = file === '' ? name : `${name}_file`;
-  return { text: '', fault: { key, message: file === '' ? fault : `${file} ${fault}` } };
+  if (direct !== '') {
+    return failed({ key: name, message: 'is given both directly and by a file: keep one of them' });
+  }
+  const text = readText(file);
+  const message = text.ok ? faultOf(text.value) : text.fault;
+  if (text.ok && message === undefined) return text;
+  return failed({ key: `${name}_file`, message: `${file} ${message}` });
 }
 
 const END = '-----END CERTIFICATE-----';
@@ -107,8 +82,7 @@ function certificateFault(pem: string): string | undefined {
 /** The message never contains the key. */
 function keyFault(pem: string): string | undefined {
   if (works(() => createPrivateKey(pem))) return undefined;
-  const isEncrypted = /ENCRYPTED/.test(pem);
-  return isEncrypted
+  return /ENCRYPTED/.test(pem)
     ? 'is encrypted: store the key without a passphrase'
     : 'has no private key in PEM format';
 }
@@ -151,31 +125,30 @@ function clientFaults(section: TlsSection): TlsFault[] {
   return faults;
 }
 
-function tlsOf(section: TlsSection, cert: string, key: Secret, ca: string | undefined): WebTls {
+function tlsOf(section: TlsSection, cert: string, key: Secret, ca: string) {
   const { cipher_suites: suites, curve_preferences: curves } = section;
   return Object.freeze({
     cert,
     key,
-    ca,
+    ca: ca === '' ? undefined : ca,
     minVersion: TLS_VERSIONS[section.min_version],
     maxVersion: TLS_VERSIONS[section.max_version],
     ciphers: suites.length === 0 ? undefined : opensslCiphers(suites),
-    curves: curves.length === 0 ? undefined : curves.map((curve) => CURVES[curve]).join(':'),
-    preferServerOrder: section.prefer_server_cipher_suites,
+    ecdhCurve: curves.length === 0 ? undefined : curves.map((curve) => CURVES[curve]).join(':'),
+    honorCipherOrder: section.prefer_server_cipher_suites,
     client: clientRuleOf(section),
   });
 }
 
 /** What only OpenSSL knows: another certificate's key, a weak key, an unsupported curve. */
 function contextFault(tls: WebTls): TlsFault | undefined {
-  if (!new X509Certificate(tls.cert).checkPrivateKey(createPrivateKey(tls.key.reveal()))) {
-    return { message: 'has a key that does not belong to its certificate: renew both together' };
-  }
   try {
     createSecureContext(secureContextOptions(tls));
     return undefined;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    return { message: `cannot be used: ${code ?? message}` };
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    return /KEY_(VALUES|TYPE)_MISMATCH/.test(code)
+      ? { message: 'has a key that does not belong to its certificate: renew both together' }
+      : { message: `cannot be used: ${code || message}` };
   }
 }

@@ -2,16 +2,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { ModelState } from '../models/router-state.ts';
 import { describeHold, type Hold, isExpired, onWall } from './hold.ts';
 
-/** Whether a client's request may go to a router now. */
-export type GateDecision =
-  | { open: true }
-  | {
-      open: false;
-      /** Whole seconds until it opens, at least 1. */
-      retryAfterSeconds: number;
-      /** Without a full stop. */
-      why: string;
-    };
+/** Whether a client's request may go to a router now; if not, in how many whole seconds (at least 1), and why. */
+export type GateDecision = { open: true } | { open: false; retryAfterSeconds: number; why: string };
 
 /**
  * The gate of a router, for a request to this model if it is known. Only a loaded model passes during a hold:

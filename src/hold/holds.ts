@@ -10,24 +10,10 @@ export type HoldChange =
   | { kind: 'released'; hold: Hold; by: string }
   | { kind: 'expired'; hold: Hold };
 
-/** The holds of all routers, at most one each. Expired holds are never returned. */
-export interface Holds {
-  /** Returns the active hold, which may be an earlier one that lasts longer; see `placed` for `explicit`. */
-  place(request: HoldRequest, explicit: boolean): Hold;
-  /** Ends the hold of a router; undefined when there is none. */
-  release(router: string, by: string): Hold | undefined;
-  of(router: string): Hold | undefined;
-  all(): Hold[];
-  onChange(listener: (change: HoldChange) => void): () => void;
-  /** All holds with wall times. */
-  snapshot(): Hold[];
-  /** Adds saved holds that have not expired, without reporting a change. */
-  restore(saved: readonly Hold[]): void;
-  /** Cancels the timer. */
-  stop(): void;
-}
+export type Holds = ReturnType<typeof createHolds>;
 
-export function createHolds(clock: Clock): Holds {
+/** The holds of all routers, at most one each. Expired holds are never returned. */
+export function createHolds(clock: Clock) {
   const holds = new Map<string, Hold>();
   const changes = createListeners<HoldChange>();
   let cancelTimer = () => {};
@@ -35,7 +21,8 @@ export function createHolds(clock: Clock): Holds {
   const all = () => [...holds.values()].filter((hold) => !isExpired(hold, clock.now()));
 
   return {
-    place(request, explicit) {
+    /** Returns the active hold, which may be an earlier one that lasts longer; see `placed` for `explicit`. */
+    place(request: HoldRequest, explicit: boolean): Hold {
       removeExpired();
       const current = holds.get(request.router);
       const hold = placed(current, request, explicit, clock.now());
@@ -46,7 +33,8 @@ export function createHolds(clock: Clock): Holds {
       removeExpired();
       return hold;
     },
-    release(router, by) {
+    /** Ends the hold of a router; undefined when there is none. */
+    release(router: string, by: string): Hold | undefined {
       removeExpired();
       const hold = holds.get(router);
       if (hold === undefined) return undefined;
@@ -55,18 +43,21 @@ export function createHolds(clock: Clock): Holds {
       removeExpired();
       return hold;
     },
-    of(router) {
+    of(router: string): Hold | undefined {
       const hold = holds.get(router);
       return hold && !isExpired(hold, clock.now()) ? hold : undefined;
     },
     all,
     onChange: changes.add,
+    /** All holds with wall times. */
     snapshot: () => all().map((hold) => onWall(hold, clock)),
-    restore(saved) {
+    /** Adds saved holds that have not expired, without reporting a change. */
+    restore(saved: readonly Hold[]): void {
       const restored = saved.map((hold) => fromSaved(hold, clock));
       for (const hold of restored) if (!isExpired(hold, clock.now())) holds.set(hold.router, hold);
       removeExpired();
     },
+    /** Cancels the timer. */
     stop: () => cancelTimer(),
   };
 

@@ -1,7 +1,7 @@
 import type { AuthRefusal } from '../activity/activity-log.ts';
 import type { ConfigSource } from '../config/source.ts';
 import type { WebConfig } from '../config/web-config.ts';
-import { createWebSource } from '../config/web-source.ts';
+import { createWebSource } from '../config/web-config.ts';
 import type { WebTls } from '../config/web-tls.ts';
 import { isLoopbackAddress } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { describeEnd, type Hold, onWall } from '../hold/hold.ts';
+import { describeEnd, onWall } from '../hold/hold.ts';
 import type { Holds } from '../hold/holds.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
@@ -11,7 +11,7 @@ import type { UnloadRequest } from '../unload/request.ts';
 import { defaultTerms } from '../unload/request.ts';
 import { findCandidates, type IdleRule } from './candidates.ts';
 
-export interface IdleSchedulerParts {
+interface IdleSchedulerParts {
   store: Pick<Store, 'routers'>;
   holds: Pick<Holds, 'of'>;
   operations: Pick<Operations, 'start'>;
@@ -21,10 +21,6 @@ export interface IdleSchedulerParts {
   clock: Clock;
 }
 
-export interface IdleScheduler {
-  stop(): void;
-}
-
 /** What the scheduler decides about a request; the rest is the same for all. */
 type IdleUnload = Pick<UnloadRequest, 'reason' | 'selection' | 'enforcesHold'>;
 
@@ -32,7 +28,7 @@ type IdleUnload = Pick<UnloadRequest, 'reason' | 'selection' | 'enforcesHold'>;
 const FAILURE_PAUSE_MS = 60_000;
 
 /** Unloads idle models at every interval of the idle policy, and during enforced holds. Never waits for busy models. */
-export function startIdleScheduler(parts: IdleSchedulerParts): IdleScheduler {
+export function startIdleScheduler(parts: IdleSchedulerParts): { stop(): void } {
   const { store, operations, config, clock } = parts;
   /** When a router is looked at again, after a refusal or a failure; infinite while an operation runs. */
   const pausedUntil = new Map<string, number>();
@@ -57,8 +53,7 @@ export function startIdleScheduler(parts: IdleSchedulerParts): IdleScheduler {
     if (unloads.length === 0) return;
     pausedUntil.set(router.name, Number.POSITIVE_INFINITY);
     const pauses = unloads.map(async (unload) => {
-      const { done } = operations.start(requestOf(unload, router.name, config()));
-      const operation = await done;
+      const operation = await operations.start(requestOf(unload, router.name, config())).done;
       return clock.now() + pauseAfter(operation);
     });
     pausedUntil.set(router.name, Math.max(...(await Promise.all(pauses))));
@@ -73,14 +68,12 @@ function idleUnloads(router: Readonly<RouterState>, parts: IdleSchedulerParts): 
   const enforced = hold?.enforce ? hold : undefined;
   const rules: readonly IdleRule[] = enforced ? [{ models: [], after: hold_grace }] : idle;
   return findCandidates(router, rules, keep(router.name), clock.now()).map(({ rule, models }) => ({
-    reason: enforced ? holdReason(enforced, clock) : `idle for ${formatDuration(rule.after)}`,
+    reason: enforced
+      ? `enforces the hold until ${describeEnd(onWall(enforced, clock), clock.wall())}`
+      : `idle for ${formatDuration(rule.after)}`,
     selection: { models, keep: [], idleForMs: rule.after * 1000 },
     enforcesHold: enforced !== undefined,
   }));
-}
-
-function holdReason(hold: Hold, clock: Clock): string {
-  return `enforces the hold until ${describeEnd(onWall(hold, clock), clock.wall())}`;
 }
 
 function requestOf(unload: IdleUnload, router: string, config: Config): UnloadRequest {

@@ -13,15 +13,10 @@ export function callerBlock(address: string | undefined): string {
 /** The first four of the eight groups, with `::` expanded. */
 function firstGroups(address: string): string[] {
   const [head = '', tail] = address.split('::');
-  const before = groupsOf(head);
-  const after = groupsOf(tail ?? '');
+  const [before = [], after = []] = [head, tail].map((part) => part?.match(/[^:]+/g) ?? []);
   const between = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
   const all = [...before, ...Array<string>(between).fill('0'), ...after];
   return all.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, ''));
-}
-
-function groupsOf(text: string): string[] {
-  return text === '' ? [] : text.split(':');
 }
 
 /** Whether an address is a loopback address. */

@@ -1,16 +1,13 @@
 import type { Clock } from './clock.ts';
 
-/** A sleep that can be cut short, for one sleeper. A ring before the sleep makes it return at once. */
-export interface Alarm {
-  sleep(ms: number): Promise<void>;
-  ring(): void;
-}
+/** A sleep that can be cut short, for one sleeper. */
+export type Alarm = ReturnType<typeof createAlarm>;
 
-export function createAlarm(clock: Clock): Alarm {
+export function createAlarm(clock: Clock) {
   let isRung = false;
   let wake: (() => void) | undefined;
   return {
-    sleep(ms) {
+    sleep(ms: number): Promise<void> {
       if (isRung) {
         isRung = false;
         return Promise.resolve();
@@ -24,7 +21,8 @@ export function createAlarm(clock: Clock): Alarm {
         };
       });
     },
-    ring() {
+    /** Ends the sleep. Without one, the next sleep returns at once. */
+    ring(): void {
       if (wake) wake();
       else isRung = true;
     },

@@ -10,27 +10,15 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-const UNIT_BYTES: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  kb: 1000,
-  mb: 1000 ** 2,
-  gb: 1000 ** 3,
-  tb: 1000 ** 4,
-  kib: 1024,
-  mib: 1024 ** 2,
-  gib: 1024 ** 3,
-  tib: 1024 ** 4,
-};
-
 /**
  * Whole bytes of `8589934592`, `8GiB`, `1.5 GB` or `8.589934592e+09` (a number in a Prometheus template); undefined
  * for anything else, also for `8G`, which may mean 1000³ or 1024³.
  */
 export function parseBytes(text: string): number | undefined {
-  const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?(?:e\+?\d{1,2})?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
-  const factor = Object.hasOwn(UNIT_BYTES, unit.toLowerCase()) ? UNIT_BYTES[unit.toLowerCase()] : undefined;
-  if (amount === '' || factor === undefined) return undefined;
-  const bytes = Math.ceil(Number(amount) * factor);
+  const match = /^(\d+(?:\.\d+)?(?:e\+?\d{1,2})?)\s*(?:([kmgt])(i?)b|b?)$/i.exec(text.trim());
+  if (match === null) return undefined;
+  const [, amount, prefix = '', binary] = match;
+  const power = ['', 'k', 'm', 'g', 't'].indexOf(prefix.toLowerCase());
+  const bytes = Math.ceil(Number(amount) * (binary ? 1024 : 1000) ** power);
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }

@@ -1,11 +1,7 @@
-/** Runs at most a fixed number of pieces of work at a time, in the order in which they were handed in. */
-export interface Limit {
-  <T>(work: () => Promise<T>): Promise<T>;
-  /** The number of pieces that run or wait. */
-  size(): number;
-}
+export type Limit = ReturnType<typeof createLimit>;
 
-export function createLimit(atOnce: number): Limit {
+/** Runs at most `atOnce` pieces of work at a time, in the order in which they were handed in. */
+export function createLimit(atOnce: number) {
   let running = 0;
   const waiting: (() => void)[] = [];
   const limit = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -19,13 +15,14 @@ export function createLimit(atOnce: number): Limit {
       else running -= 1;
     }
   };
-  return Object.assign(limit, { size: () => running + waiting.length });
+  return Object.assign(limit, {
+    /** The number of pieces that run or wait. */ size: () => running + waiting.length,
+  });
 }
 
-/** Runs one piece of work at a time; a slow piece blocks the next only for a limited time. */
 export type Mutex = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** Each piece starts when the piece before it has ended, and at the latest `maxWaitMs` after it was handed in. */
+/** Runs one piece of work at a time; each starts at the latest `maxWaitMs` after it was handed in. */
 export function createMutex(maxWaitMs: number): Mutex {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
@@ -42,12 +39,12 @@ export function createMutex(maxWaitMs: number): Mutex {
   };
 }
 
-/** Applies `work` to every item, at most `atOnce` at a time. The results are in the order of the items. */
-export function mapLimited<Item, Value>(
+/** The results of `work` for every item, in their order; runs at most `atOnce` at a time. */
+export function mapLimited<I, V>(
   atOnce: number,
-  items: readonly Item[],
-  work: (item: Item) => Promise<Value>,
-): Promise<Value[]> {
+  items: readonly I[],
+  work: (item: I) => Promise<V>,
+): Promise<V[]> {
   const limit = createLimit(atOnce);
   return Promise.all(items.map((item) => limit(() => work(item))));
 }

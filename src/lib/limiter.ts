@@ -1,11 +1,4 @@
-/** Counts events by key. A key with too many events in a window must wait until the window ends. */
-export interface Limiter {
-  count(key: string): void;
-  /** How long the key must wait, in milliseconds; 0 when it need not. */
-  waitMs(key: string): number;
-}
-
-export interface LimiterOptions {
+interface LimiterOptions {
   /** Events that a window allows. */
   most: number;
   /** Length of a window, which begins with the first event of a key. */
@@ -15,10 +8,11 @@ export interface LimiterOptions {
   now(): number;
 }
 
-export function createLimiter({ most, spanMs, keys, now }: LimiterOptions): Limiter {
+/** Counts events by key. A key with too many events in a window must wait until the window ends. */
+export function createLimiter({ most, spanMs, keys, now }: LimiterOptions) {
   const windows = new Map<string, { from: number; count: number }>();
   return {
-    count(key) {
+    count(key: string): void {
       const window = current(key) ?? { from: now(), count: 0 };
       window.count += 1;
       // Moves the key to the end of the Map: the first key is the least recently counted.
@@ -27,7 +21,8 @@ export function createLimiter({ most, spanMs, keys, now }: LimiterOptions): Limi
       const [oldest] = windows.keys();
       if (windows.size > keys && oldest !== undefined) windows.delete(oldest);
     },
-    waitMs(key) {
+    /** How long the key must wait, in milliseconds; 0 when it need not. */
+    waitMs(key: string): number {
       const window = current(key);
       return window === undefined || window.count < most ? 0 : window.from + spanMs - now();
     },

@@ -1,7 +1,6 @@
 /** Log levels, least severe first. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
-export type LogFormat = 'logfmt' | 'json';
 
 type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -10,7 +9,7 @@ export type Logger = Record<LogLevel, (message: string, fields?: Fields) => void
 
 export interface LoggerOptions {
   level: LogLevel;
-  format: LogFormat;
+  format: 'logfmt' | 'json';
   /** Writes a line, which includes the newline. */
   write(line: string): void;
   now(): number;

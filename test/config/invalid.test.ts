@@ -106,9 +106,9 @@ it('reports the problems of all sources at once', () => {
     `6 problems:
   --follow.request-timeout: 'soon' is not a duration: write it like 30s, 1h30m or 500ms
   config.yml:2: log.level: 'loud' is not one of debug, info, warn, error
-  config.yml:4: web.telemetry_path: 'metrics' must start with a slash: write '/metrics'
+  config.yml:4: web.telemetry_path: 'metrics' is not a path like /metrics: use letters, digits and . _ ~ - after single slashes
   LLAMA_ROUTER_EXPORTER_LOG_LEVL: unknown variable: did you mean 'LLAMA_ROUTER_EXPORTER_LOG_LEVEL'?
-  LLAMA_ROUTER_EXPORTER_WEB_LISTEN_ADDRESS: 'localhost' has no port: write it like 'localhost:10180', '[::1]:10180' or ':10180'
+  LLAMA_ROUTER_EXPORTER_WEB_LISTEN_ADDRESS: is not a host and port: write it like 'localhost:10180', '[::1]:10180' or ':10180'
   LLAMA_SERVER_URL: routers[1].url: 'b' must start with http:// or https://: write 'http://b'`,
   );
 });

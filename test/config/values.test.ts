@@ -15,8 +15,8 @@ import {
 } from '../../src/config/values.ts';
 import { failed, ok } from '../../src/lib/result.ts';
 
-const ADDRESS = "write it like 'localhost:10180', '[::1]:10180' or ':10180'";
-const PATH = 'may contain only letters, digits and . _ ~ - between single slashes';
+const ADDRESS = "is not a host and port: write it like 'localhost:10180', '[::1]:10180' or ':10180'";
+const PATH = 'is not a path like /metrics: use letters, digits and . _ ~ - after single slashes';
 
 describe('a listen address', () => {
   it.each([
@@ -29,21 +29,17 @@ describe('a listen address', () => {
   ])('%j is %j', (text, value) => expect(parseListenAddress(text)).toEqual(ok(value)));
 
   it.each([
-    [undefined, 'is missing'],
-    [10180, "has only a port: write ':10180'"],
-    ['10180', "has only a port: write ':10180'"],
-    ['', `'' has no port: ${ADDRESS}`],
-    ['localhost', `'localhost' has no port: ${ADDRESS}`],
-    ['localhost:http', `'localhost:http' has no port: ${ADDRESS}`],
-    [':65536', 'port 65536 is too large: at most 65535'],
-    ['::1:80', "'::1:80' is ambiguous: write an IPv6 address as '[::1]:80'"],
-    ['[localhost]:80', `'[localhost]:80' has no valid host: ${ADDRESS}`],
-    ['local host:80', `'local host:80' has no valid host: ${ADDRESS}`],
-    [
-      'http://me:sk-1@a:80',
-      "is a URL: write only its host and port, like 'localhost:10180', '[::1]:10180' or ':10180'",
-    ],
-  ])('%j is refused', (text, wrong) => expect(parseListenAddress(text)).toEqual(failed(wrong)));
+    10180,
+    '10180',
+    '',
+    'localhost',
+    'localhost:http',
+    ':65536',
+    '::1:80',
+    '[localhost]:80',
+    'local host:80',
+    'http://me:sk-1@a:80',
+  ])('%j is refused', (text) => expect(parseListenAddress(text)).toEqual(failed(ADDRESS)));
 });
 
 describe('a router URL', () => {
@@ -79,9 +75,9 @@ describe('a telemetry path', () => {
   );
 
   it.each([
-    ['metrics', "'metrics' must start with a slash: write '/metrics'"],
-    ['', "'' must start with a slash: write it like /metrics"],
-    ['/', "'/' is the web page: write it like /metrics"],
+    ['metrics', `'metrics' ${PATH}`],
+    ['', `'' ${PATH}`],
+    ['/', "'/' is the path of another route: write it like /metrics"],
     ['/-/healthy', "'/-/healthy' is the path of another route: write it like /metrics"],
     ['/api', "'/api' is the path of another route: write it like /metrics"],
     ['/api/v1/models', "'/api/v1/models' is the path of another route: write it like /metrics"],

@@ -86,8 +86,8 @@ rate_limit: { interval: 1s, burst: 20 }
       maxVersion: 'TLSv1.3',
       ciphers:
         'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256',
-      curves: 'prime256v1:X25519',
-      preferServerOrder: false,
+      ecdhCurve: 'prime256v1:X25519',
+      honorCipherOrder: false,
       client: { asked: true, required: true, verified: true, names: ['prometheus', '10.0.0.7'] },
     },
     headers: [['X-Frame-Options', 'deny']],
@@ -110,7 +110,7 @@ it('refuses a header value that ends in a newline, which would end the process a
   const value = "|\n      default-src 'self'\n";
   const file = write(`http_server_config:\n  headers:\n    Content-Security-Policy: ${value}`);
   expect(messageOf(file)).toBe(
-    'web.yml:3: http_server_config.headers.Content-Security-Policy: has a line break: write the value on one line, in quotes and without | or >',
+    'web.yml:3: http_server_config.headers.Content-Security-Policy: must be printable ASCII on one line: put it in quotes, without | or >',
   );
 });
 

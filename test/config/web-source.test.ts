@@ -1,7 +1,7 @@
 import { copyFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, it } from '@jest/globals';
-import { createWebSource, type WebSource } from '../../src/config/web-source.ts';
+import { createWebSource, type WebConfig } from '../../src/config/web-config.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
 
 const TLS = join(import.meta.dirname, '..', 'fixtures', 'tls');
@@ -20,7 +20,7 @@ beforeEach(() => {
   reports = [];
 });
 
-const usersOf = (source: WebSource) => [...source.current().users.keys()];
+const usersOf = (source: { current(): WebConfig }) => [...source.current().users.keys()];
 const writeUsers = (...names: string[]) =>
   writeFileSync(file, `basic_auth_users:\n${names.map((name) => `  ${name}: ${HASH}\n`).join('')}`);
 const writePair = (name: string) => {
@@ -77,7 +77,7 @@ it('keeps the active configuration while the file has a problem, and reports it 
   later();
   expect(usersOf(source)).toEqual(['carol']);
   expect(reports).toEqual([
-    "web.yml:1: basic_auth_users.bob: is not a bcrypt hash, which begins with $2y$10$: make one with 'htpasswd -nBC 10 NAME'",
+    "web.yml:1: basic_auth_users.bob: must be a bcrypt hash with a cost of 4 to 16: make one with 'htpasswd -nBC 10 NAME'",
     'web.yml: does not exist: check the path',
     undefined,
   ]);

@@ -108,7 +108,7 @@ describe('the service with a web configuration file', () => {
     clock.jump(1000);
     expect((await ask(service, { headers: basic('alice') })).status).toBe(200);
     const [line = '', ...more] = told('web configuration reload failed; keeping the previous one');
-    expect(line).toContain('web.yml:3: basic_auth_users.bob: is not a bcrypt hash');
+    expect(line).toContain('web.yml:3: basic_auth_users.bob: must be a bcrypt hash');
     expect(more).toEqual([]);
   });
 

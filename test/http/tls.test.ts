@@ -21,8 +21,8 @@ const aTls = (more: Partial<WebTls> = {}, name = 'server'): WebTls => ({
   minVersion: 'TLSv1.2',
   maxVersion: 'TLSv1.3',
   ciphers: undefined,
-  curves: undefined,
-  preferServerOrder: true,
+  ecdhCurve: undefined,
+  honorCipherOrder: true,
   client: NOBODY_ASKED,
   ...more,
 });
@@ -83,7 +83,7 @@ describe('HTTPS', () => {
 
   it('uses only the configured versions and ciphers', async () => {
     const ciphers = 'TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256';
-    const { port } = await aServer(aTls({ maxVersion: 'TLSv1.2', ciphers, curves: 'secp384r1' }));
+    const { port } = await aServer(aTls({ maxVersion: 'TLSv1.2', ciphers, ecdhCurve: 'secp384r1' }));
     expect((await ask(port)).protocol).toBe('TLSv1.2');
     await expect(ask(port, { minVersion: 'TLSv1.3' })).rejects.toThrow();
     await expect(ask(port, { ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' })).rejects.toThrow();
