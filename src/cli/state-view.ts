@@ -84,7 +84,7 @@ function formatRouter(
 
 function activityOf({ status, busy, last_activity }: ModelView, now: number): string {
   const lastAt = last_activity === null ? undefined : Date.parse(last_activity);
-  return describeActivity({ status, busy, lastAt }, now);
+  return describeActivity(status, now, { busy, lastAt });
 }
 
 function formatOperations(operations: readonly Operation[], now: number): string {

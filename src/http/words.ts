@@ -28,23 +28,14 @@ export const RESULT_WORDS: Record<UnloadResult, string> = {
 /** The word before a model without a result. */
 export const PENDING_WORD = 'waiting for';
 
-/** An outcome in words; null while the operation is running. */
-export function describeOutcome(outcome: Outcome | null): string {
-  switch (outcome) {
-    case null:
-      return 'in progress';
-    case 'success':
-      return 'done';
-    case 'partial':
-      return 'partly done';
-    case 'noop':
-      return 'nothing was loaded';
-    case 'dry_run':
-      return 'dry run';
-    default:
-      return outcome;
-  }
-}
+const OUTCOME_WORDS: Record<Outcome, string> = {
+  success: 'done',
+  partial: 'partly done',
+  failed: 'failed',
+  noop: 'nothing was loaded',
+  refused: 'refused',
+  dry_run: 'dry run',
+};
 
 /** What the page and the CLI show of a router next to its name. */
 export function factsOf({ build, models_max, models, engine_metrics }: RouterView): string[] {
@@ -70,15 +61,16 @@ export function describeStatus(status: Status, loadProgress: number | null | und
   return `${status} ${Math.round(loadProgress * 100)} %`;
 }
 
-/** `busy`, `idle, active 5m ago`; empty for a model that is not in memory. `busy` is null when unknown. */
+/** `busy`, `idle, active 5m ago`; empty for a model that is not in memory. */
 export function describeActivity(
-  { status, busy, lastAt }: { status: Status; busy: boolean | null; lastAt: number | undefined },
+  status: Status,
   now: number,
+  { busy, lastAt }: { busy?: boolean | null | undefined; lastAt?: number | undefined } = {},
 ): string {
   const last = lastAt === undefined ? '' : `active ${ago(lastAt, now)}`;
   if (status === 'sleeping') return last;
   if (status !== 'loaded') return '';
-  if (busy === null) return 'unknown';
+  if (busy == null) return 'unknown';
   if (busy) return 'busy';
   return last === '' ? 'idle' : `idle, ${last}`;
 }
@@ -125,7 +117,7 @@ const MAX_SHOWN = 8;
 const MAX_NAMED = 5;
 
 /** An operation in words, for the page and the command line. */
-interface OperationWords {
+export interface OperationWords {
   when: string;
   askedBy: string;
   outcome: string;
@@ -144,7 +136,7 @@ export function describeOperation(operation: Operation, now: number): OperationW
   return {
     when: ago(Date.parse(started_at), now),
     askedBy: caller.name === trigger ? trigger : `${caller.name} (${trigger})`,
-    outcome: describeOutcome(outcome),
+    outcome: outcome === null ? 'in progress' : OUTCOME_WORDS[outcome],
     models: resultsOf(operation).join('; '),
     note: [reason, took, ...routers.flatMap(notesOn)].filter((note) => note !== '').join('; '),
   };

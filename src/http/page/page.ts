@@ -1,11 +1,10 @@
 import type { MemoryReading } from '../../memory/reading.ts';
-import { isRunning } from '../../models/status.ts';
 import type { Operation } from '../../unload/report.ts';
 import type { AppParts } from '../parts.ts';
-import { describeOperation, lastOf, PENDING_WORD, RESULT_WORDS } from '../words.ts';
-import { type Html, html } from './html.ts';
+import { describeOperation, lastOf, type OperationWords, PENDING_WORD, RESULT_WORDS } from '../words.ts';
+import { type Column, type Html, html, table } from './html.ts';
 import { keyOf, memoryBars } from './memory.ts';
-import { overview, type RouterParts, routerSection } from './router.ts';
+import { overview, type RouterParts, routerSection, runningIn } from './router.ts';
 
 type Routers = readonly RouterParts['router'][];
 
@@ -59,10 +58,7 @@ ${DIALOG}
 
 /** Only for several routers: a single one has a button of its own. */
 function unloadEverywhere(routers: Routers): Html | string {
-  const acting = routers.filter(
-    ({ up, models }) => up && [...models.values()].some(({ lifecycle }) => isRunning(lifecycle.status)),
-  );
-  if (acting.length < 2) return '';
+  if (routers.filter((router) => router.up && runningIn(router).length > 0).length < 2) return '';
   return html`<p class="everywhere act"><button type="button" class="act" data-act="unload-all">Unload all models on every router</button></p>`;
 }
 
@@ -77,31 +73,28 @@ function memorySection(routers: Routers, reading: MemoryReading | undefined): Ht
 }
 
 function operationsSection(operations: readonly Operation[], now: number): Html | string {
-  const last = lastOf(operations);
+  const last = lastOf(operations).map((each) => ({ ...each, words: describeOperation(each, now) }));
   if (last.length === 0) return '';
   const running = last.some(({ outcome }) => outcome === null);
   return html`<section data-key="operations"${running ? html` data-running` : ''}>
 <h2>Last operations</h2>
-<table role="table" aria-label="Last operations">
-<thead role="rowgroup"><tr role="row">${['When', 'Requested by', 'Outcome', 'Models', 'Note'].map((label) => html`<th scope="col" role="columnheader">${label}</th>`)}</tr></thead>
-<tbody role="rowgroup">
-${last.map((operation) => operationRow(operation, now))}</tbody>
-</table>
-</section>
+${table('Last operations', OPERATION_COLUMNS, last, ({ id }) => id)}</section>
 `;
 }
 
-function operationRow(operation: Operation, now: number): Html {
-  const { when, askedBy, outcome, models, note } = describeOperation(operation, now);
-  return html`<tr role="row" data-key="${operation.id}">
-<th scope="row" role="rowheader"><time datetime="${operation.started_at}">${when}</time></th>
-<td role="cell" data-label="Requested by">${askedBy}</td>
-<td role="cell" data-label="Outcome"><span class="badge ${operation.outcome ?? 'loading'}">${outcome}</span></td>
-<td role="cell" data-label="Models">${models}</td>
-<td role="cell" data-label="Note">${note}</td>
-</tr>
-`;
-}
+const OPERATION_COLUMNS: readonly Column<Operation & { words: OperationWords }>[] = [
+  {
+    label: 'When',
+    cell: ({ started_at, words }) => html`<time datetime="${started_at}">${words.when}</time>`,
+  },
+  { label: 'Requested by', cell: ({ words }) => words.askedBy },
+  {
+    label: 'Outcome',
+    cell: ({ outcome, words }) => html`<span class="badge ${outcome ?? 'loading'}">${words.outcome}</span>`,
+  },
+  { label: 'Models', cell: ({ words }) => words.models },
+  { label: 'Note', cell: ({ words }) => words.note },
+];
 
 /** Filled by script.js, with the same words for results as the command line. */
 const DIALOG = html`<dialog id="ask" aria-labelledby="ask-title" data-words="${JSON.stringify({ ...RESULT_WORDS, pending: PENDING_WORD })}">

@@ -17,7 +17,7 @@ import {
   NOT_KNOWN,
   spanSince,
 } from '../words.ts';
-import { type Html, html } from './html.ts';
+import { type Column, type Html, html, table } from './html.ts';
 import { keyOf } from './memory.ts';
 
 export interface RouterParts {
@@ -35,29 +35,35 @@ const MAX_NAMED = 3;
 /** One row for each router, with a link to its page. */
 export function overview(routers: readonly RouterParts[]): Html {
   return html`<section data-key="overview"><h2>Routers</h2>
-<table role="table" aria-label="Routers">
-<thead role="rowgroup"><tr role="row">${['Router', 'State', 'In memory', 'Hold'].map((label) => html`<th scope="col" role="columnheader">${label}</th>`)}<th scope="col" role="columnheader" class="act"><span class="unseen">Unload all</span></th></tr></thead>
-<tbody role="rowgroup">
-${routers.slice(0, MAX_ROWS).map(overviewRow)}</tbody>
-</table>
+${table('Routers', OVERVIEW, routers.slice(0, MAX_ROWS), ({ router }) => router.name)}
 ${omitted(routers.length, html`<a href="/api/v1/routers">all routers</a>`)}</section>`;
 }
 
-function overviewRow({ router, hold, clock }: RouterParts): Html {
-  const { name, models } = router;
-  const running = [...models.values()].filter(({ lifecycle }) => isRunning(lifecycle.status));
+const OVERVIEW: readonly Column<RouterParts>[] = [
+  {
+    label: 'Router',
+    cell: ({ router: { name } }) => html`<a href="/?router=${encodeURIComponent(name)}">${name}</a>`,
+  },
+  { label: 'State', cell: ({ router }) => stateBadge(router) },
+  { label: 'In memory', cell: ({ router }) => inMemory(router) },
+  {
+    label: 'Hold',
+    cell: ({ hold, clock }) => (hold ? `until ${describeEnd(onWall(hold, clock), clock.wall())}` : ''),
+  },
+  { label: 'Unload all', act: true, cell: ({ router }) => unloadAllButton(router) },
+];
+
+function inMemory(router: RouterState): Html {
+  const running = runningIn(router);
   const named = running
     .slice(0, MAX_NAMED)
     .map((model) => html` <span class="badge ${model.lifecycle.status}">${model.id}</span>`);
-  const end = hold ? `until ${describeEnd(onWall(hold, clock), clock.wall())}` : '';
-  return html`<tr role="row" data-key="${name}">
-<th scope="row" role="rowheader"><a href="/?router=${encodeURIComponent(name)}">${name}</a></th>
-<td role="cell" data-label="State">${stateBadge(router)}</td>
-<td role="cell" data-label="In memory">${running.length} of ${models.size}${named}${running.length > MAX_NAMED ? ' …' : ''}</td>
-<td role="cell" data-label="Hold">${end}</td>
-<td role="cell" class="act">${unloadAllButton(router, running.length)}</td>
-</tr>
-`;
+  return html`${running.length} of ${router.models.size}${named}${running.length > MAX_NAMED ? ' …' : ''}`;
+}
+
+/** The models in memory. */
+export function runningIn({ models }: RouterState): ModelState[] {
+  return [...models.values()].filter(({ lifecycle }) => isRunning(lifecycle.status));
 }
 
 /** One router: its state, its hold, and a table of its models. */
@@ -66,14 +72,13 @@ export function routerSection({ router, hold, reading, clock }: RouterParts): Ht
   const memory = new Map(
     reading?.models.filter((each) => each.router === name).map((each) => [each.model, each]),
   );
-  const running = [...models.values()].filter(({ lifecycle }) => isRunning(lifecycle.status)).length;
   return html`<section data-key="${name}">
 <div class="head"><h2>${name} ${stateBadge(router)}</h2>
-${unloadAllButton(router, running)}</div>
+${unloadAllButton(router)}</div>
 <p>${[url, ...factsOf(viewRouter(router, clock)), STREAM_WORDS[stream]].join(' · ')}</p>
 ${fault ? html`<p role="alert" class="fault">${fault.message}. The table shows the last known state.</p>` : ''}
 ${hold ? holdLine(onWall(hold, clock), clock.wall()) : ''}
-${models.size === 0 ? html`<p>No models are listed.</p>` : table(router, memory, clock)}
+${models.size === 0 ? html`<p>No models are listed.</p>` : modelsTable(router, memory, clock)}
 </section>
 `;
 }
@@ -89,8 +94,9 @@ function stateBadge({ up }: RouterState): Html {
   return html`<span class="badge ${state}">${state}</span>`;
 }
 
-function unloadAllButton({ name, up }: RouterState, running: number): Html | string {
-  return up && running > 0 ? button('unload-all', 'Unload all', `Unload all models of ${name}`, name) : '';
+function unloadAllButton(router: RouterState): Html | string {
+  if (!router.up || runningIn(router).length === 0) return '';
+  return button('unload-all', 'Unload all', `Unload all models of ${router.name}`, router.name);
 }
 
 function holdLine(hold: Hold, now: number): Html {
@@ -105,39 +111,31 @@ function button(act: string, words: string, label: string, router: string, model
   return html`<button type="button" class="act" data-act="${act}" data-router="${router}"${of} aria-label="${label}">${words}</button>`;
 }
 
-/** A column and its cell for a model; narrow pages show `label` in front of each cell. */
-interface Column {
-  label: string;
-  cell(model: ModelState): Html | string;
-}
-
-function table(router: RouterState, memory: ReadonlyMap<string, ModelMemory>, clock: Clock): Html {
+function modelsTable(router: RouterState, memory: ReadonlyMap<string, ModelMemory>, clock: Clock): Html {
   const models = inOrder(router.models.values(), ({ lifecycle }) => lifecycle.status).slice(0, MAX_ROWS);
-  const columns = columnsOf(memory, clock);
-  return html`<table role="table" aria-label="Models of ${router.name}">
-<thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Model</th>${columns.map(({ label }) => html`<th scope="col" role="columnheader">${label}</th>`)}<th scope="col" role="columnheader" class="act"><span class="unseen">Unload</span></th></tr></thead>
-<tbody role="rowgroup">
-${models.map(
-  (model) => html`<tr role="row" data-key="${keyOf(router.name, model.id)}">
-<th scope="row" role="rowheader">${model.id}</th>
-${columns.map(({ label, cell }) => html`<td role="cell" data-label="${label}">${cell(model)}</td>`)}
-<td role="cell" class="act">${router.up && isRunning(model.lifecycle.status) ? button('unload', 'Unload', `Unload ${model.id}`, router.name, model.id) : ''}</td>
-</tr>
-`,
-)}</tbody>
-</table>
-${omitted(router.models.size, html`<a href="/api/v1/models?router=${encodeURIComponent(router.name)}">all models</a>`)}`;
+  const all = html`<a href="/api/v1/models?router=${encodeURIComponent(router.name)}">all models</a>`;
+  return html`${table(`Models of ${router.name}`, columnsOf(router, memory, clock), models, ({ id }) => keyOf(router.name, id))}
+${omitted(router.models.size, all)}`;
 }
 
 function omitted(count: number, all: Html): Html | string {
   return count <= MAX_ROWS ? '' : html`<p>${count - MAX_ROWS} more: see ${all}.</p>`;
 }
 
-function columnsOf(memory: ReadonlyMap<string, ModelMemory>, clock: Clock): Column[] {
+function columnsOf(
+  { name, up }: RouterState,
+  memory: ReadonlyMap<string, ModelMemory>,
+  clock: Clock,
+): Column<ModelState>[] {
+  const now = clock.now();
   return [
+    { label: 'Model', cell: ({ id }) => id },
     { label: 'Status', cell: statusCell },
     { label: 'For', cell: ({ lifecycle }) => sinceCell(lifecycle.since, clock) },
-    { label: 'Activity', cell: (model) => phrases(activityOf(model, clock.now())) },
+    {
+      label: 'Activity',
+      cell: ({ lifecycle, activity }) => phrases(describeActivity(lifecycle.status, now, activity)),
+    },
     ...measuresOf([...memory.values()]).map(({ label, of }) => ({
       label,
       // The reading may be older than the unload.
@@ -151,21 +149,20 @@ function columnsOf(memory: ReadonlyMap<string, ModelMemory>, clock: Clock): Colu
     {
       label: 'Last unload',
       cell: ({ lifecycle: { lastUnload } }) =>
-        lastUnload ? phrases(`${lastUnload.reason}, ${ago(lastUnload.at, clock.now())}`) : '',
+        lastUnload ? phrases(`${lastUnload.reason}, ${ago(lastUnload.at, now)}`) : '',
+    },
+    {
+      label: 'Unload',
+      act: true,
+      cell: ({ id, lifecycle }) =>
+        up && isRunning(lifecycle.status) ? button('unload', 'Unload', `Unload ${id}`, name, id) : '',
     },
   ];
 }
 
-function statusCell(model: ModelState): Html {
-  const failed = model.lifecycle.loadFailed
-    ? html` <span class="badge failed">${LAST_LOAD_FAILED}</span>`
-    : '';
-  const { status, loading } = model.lifecycle;
+function statusCell({ lifecycle: { status, loading, loadFailed } }: ModelState): Html {
+  const failed = loadFailed ? html` <span class="badge failed">${LAST_LOAD_FAILED}</span>` : '';
   return html`<span class="badge ${status}">${describeStatus(status, loading?.progress)}</span>${failed}`;
-}
-
-function activityOf({ lifecycle: { status }, activity }: ModelState, now: number): string {
-  return describeActivity({ status, busy: activity?.busy ?? null, lastAt: activity?.lastAt }, now);
 }
 
 function sinceCell(since: number | undefined, clock: Clock): Html | string {

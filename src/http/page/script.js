@@ -1,7 +1,7 @@
 // Runs in the browser: keeps the page up to date and confirms actions in a dialog.
 
-/** Events within this time lead to one refresh. */
-const SOON_MS = 150;
+/** Events within this time lead to one refresh. The exporter reuses a page for 250 ms: it must be longer than that. */
+const SOON_MS = 300;
 /** Memory, activity and progress change without events: the page is refreshed this often, more often while busy. */
 const REFRESH_MS = 5000;
 const BUSY_REFRESH_MS = 1000;
@@ -22,7 +22,8 @@ document.documentElement.classList.add('live');
 let stream;
 let timer;
 let fetching = false;
-let again = false;
+/** Whether something may have changed since the last request for the page. */
+let changed = false;
 /** Of the page as shown. */
 let etag = '';
 
@@ -30,11 +31,11 @@ let etag = '';
 async function refresh() {
   clearTimeout(timer);
   if (fetching) {
-    again = true;
+    changed = true;
     return;
   }
   fetching = true;
-  again = false;
+  changed = false;
   try {
     const answer = await fetch(location.pathname + location.search, {
       headers: { 'If-None-Match': etag },
@@ -50,7 +51,7 @@ async function refresh() {
     fetching = false;
   }
   const busy = main.querySelector('.badge.loading, .badge.downloading, [data-running]') !== null;
-  later(again ? SOON_MS : busy ? BUSY_REFRESH_MS : REFRESH_MS);
+  later(changed ? SOON_MS : busy ? BUSY_REFRESH_MS : REFRESH_MS);
 }
 
 async function show(answer) {
@@ -72,6 +73,12 @@ async function show(answer) {
 function later(ms) {
   clearTimeout(timer);
   if (!document.hidden) timer = setTimeout(refresh, ms);
+}
+
+/** After an event or an action. */
+function refreshSoon() {
+  changed = true;
+  later(SOON_MS);
 }
 
 function say(text, look) {
@@ -122,8 +129,8 @@ function follow() {
   clearTimeout(timer);
   if (document.hidden) return;
   stream = new EventSource('/api/v1/events');
-  stream.onopen = refresh;
-  stream.onmessage = () => later(SOON_MS);
+  stream.onopen = refreshSoon;
+  stream.onmessage = refreshSoon;
   stream.onerror = () => {
     const refused = stream.readyState === EventSource.CLOSED;
     if (refused) setTimeout(() => stream.readyState === EventSource.CLOSED && follow(), RECONNECT_MS);
@@ -201,7 +208,7 @@ async function watch(started, action) {
     .filter(({ memory }) => memory)
     .map(({ router, memory }) => `Freed ${bytes(memory.freed_bytes)} on ${router}.`);
   tell([endOf(operation), ...freed].join(' '), problemsOf(operation));
-  refresh();
+  refreshSoon();
 }
 
 function problemsOf({ routers }) {
@@ -233,7 +240,7 @@ function release(router) {
     async run() {
       await call('DELETE', `/api/v1/hold?router=${encodeURIComponent(router)}`);
       dialog.close();
-      refresh();
+      refreshSoon();
     },
   };
 }
@@ -354,19 +361,18 @@ function list(operation) {
   const next = document.createElement('ul');
   next.id = 'ask-models';
   for (const { router, model, result, seconds, detail } of modelsOf(operation)) {
-    const item = document.createElement('li');
-    const word = document.createElement('span');
-    const name = document.createElement('b');
-    const more = document.createElement('span');
-    word.className = `badge ${result ?? 'loading'}`;
-    word.textContent = words[result ?? 'pending'];
-    name.textContent = several ? `${model} on ${router}` : model;
     const time = seconds === undefined ? '' : `${seconds.toFixed(1)}s`;
-    more.textContent = [time, detail].filter((part) => part !== '').join('; ');
-    item.append(word, ' ', name, ' ', more);
+    const more = [time, detail].filter((part) => part !== '').join('; ');
+    const item = document.createElement('li');
+    const badge = make('span', words[result ?? 'pending'], `badge ${result ?? 'loading'}`);
+    item.append(badge, ' ', make('b', several ? `${model} on ${router}` : model), ' ', make('span', more));
     next.append(item);
   }
   morph($('ask-models'), next);
+}
+
+function make(tag, textContent, className = '') {
+  return Object.assign(document.createElement(tag), { textContent, className });
 }
 
 function bytes(count) {
