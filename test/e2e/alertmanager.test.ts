@@ -38,7 +38,7 @@ const QUOTED: PostedAlert = {
 
 /** What is posted, one step after the other, and the file in which the notification of each step is recorded. */
 const STORIES: Record<string, { steps: PostedAlert[][]; recorded: string[] }> = {
-  lifecycle: {
+  life: {
     steps: [
       [memoryHigh('gpu-box'), memoryHigh('attic')],
       [memoryHigh('gpu-box', { ended: true }), memoryHigh('attic')],
