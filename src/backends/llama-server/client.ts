@@ -9,14 +9,14 @@ import { parseJson, parseListing, parseProps, parseSlots } from './schemas.ts';
 /** The router's answer to an unload order. `accepted` only acknowledges the order. */
 export type UnloadAnswer = 'accepted' | 'not_running' | 'unknown_model';
 
+/** Why a model answers nothing. */
+type NoAnswer = { kind: 'not_loaded' | 'disabled' };
+
 /** A model's own metrics, or why there are none. */
-export type EngineMetrics = { kind: 'text'; text: string } | { kind: 'not_loaded' } | { kind: 'disabled' };
+export type EngineMetrics = { kind: 'text'; text: string } | NoAnswer;
 
 /** How many slots of a model are generating, or why that is unknown. */
-export type EngineSlots =
-  | { kind: 'slots'; processing: number }
-  | { kind: 'not_loaded' }
-  | { kind: 'disabled' };
+export type EngineSlots = { kind: 'slots'; processing: number } | NoAnswer;
 
 /** A llama.cpp router as typed calls. No call throws; each ends within its timeout. */
 export interface RouterClient extends RouterFeed {
@@ -37,16 +37,14 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
   const http = createRouterHttp(endpoint);
   return {
     async list(signal) {
-      const answer = await http.request('GET', '/models', { signal });
+      const answer = await get('/models', signal);
       if (!answer.ok) return answer;
-      if (answer.value.status !== 200) return unexpected(answer.value);
       const listing = parseListing(parseJson(answer.value.body));
       return listing ? ok(listing) : failed(notAListing(answer.value));
     },
     async props(signal) {
-      const answer = await http.request('GET', '/props', { signal });
+      const answer = await get('/props', signal);
       if (!answer.ok) return answer;
-      if (answer.value.status !== 200) return unexpected(answer.value);
       const props = parseProps(parseJson(answer.value.body));
       if (props) return ok(props);
       const what = 'a llama-server started with -m, an old build or another server';
@@ -75,13 +73,18 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
     close: http.close,
   };
 
+  async function get(path: string, signal: AbortSignal): Promise<RouterAnswer<RouterResponse>> {
+    const answer = await http.request('GET', path, { signal });
+    return answer.ok && answer.value.status !== 200 ? unexpected(answer.value) : answer;
+  }
+
   /** A read that the router passes on to the model if it is loaded. */
   async function askModel<T>(
     path: string,
     model: string,
     signal: AbortSignal,
     read: (response: RouterResponse) => RouterAnswer<T>,
-  ): Promise<RouterAnswer<T | { kind: 'not_loaded' | 'disabled' }>> {
+  ): Promise<RouterAnswer<T | NoAnswer>> {
     const query = `?model=${encodeURIComponent(model)}&autoload=false`;
     const answer = await http.request('GET', path + query, { signal, maxBytes: MAX_BYTES, passedOn: true });
     if (!answer.ok) return answer;

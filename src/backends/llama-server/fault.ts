@@ -1,5 +1,5 @@
 import { isNativeError } from 'node:util/types';
-import type { RouterFault } from '../../models/feed.ts';
+import type { FaultKind, RouterFault } from '../../models/feed.ts';
 
 /** Why there was no HTTP answer, as far as the remedy differs. */
 export type SilenceReason =
@@ -16,39 +16,35 @@ export type SilenceReason =
   | 'certificate'
   | 'other';
 
+/** What the reasons are for an operator: the text follows the URL. Others are shown with the message of the error. */
+const FAULTS: Partial<Record<SilenceReason, readonly [kind: FaultKind, text: string]>> = {
+  refused: ['unreachable', ' refuses connections: is llama-server running there?'],
+  unknown_host: ['unreachable', ': the host name cannot be resolved'],
+  no_name_server: ['unreachable', ': the host name cannot be resolved'],
+  closed: ['unreachable', ' closed the connection before its answer was complete'],
+  no_connection: ['timeout', ' did not answer in time'],
+  no_answer: ['timeout', ' did not answer in time'],
+  not_http: ['not_a_router', ' does not speak HTTP'],
+};
+
 /** Turns an error of undici into a fault with a message for the operator. */
 export function faultOf(error: unknown, url: string, timedOutAfterMs: number | undefined): RouterFault {
   if (timedOutAfterMs !== undefined) {
     return { kind: 'timeout', message: `${url} did not answer within ${timedOutAfterMs / 1000} s` };
   }
   const { why, detail, message } = silenceOf(error, true, false);
-  switch (why) {
-    case 'refused':
-      return { kind: 'unreachable', message: `${url} refuses connections: is llama-server running there?` };
-    case 'unknown_host':
-    case 'no_name_server':
-      return { kind: 'unreachable', message: `${url}: the host name cannot be resolved` };
-    case 'closed':
-      return { kind: 'unreachable', message: `${url} closed the connection before its answer was complete` };
-    case 'no_connection':
-    case 'no_answer':
-      return { kind: 'timeout', message: `${url} did not answer in time` };
-    case 'not_http':
-      return /^(EPROTO$|ERR_SSL_)/.test(detail)
-        ? { kind: 'unreachable', message: `${url} does not speak TLS: is it http:// instead of https://?` }
-        : { kind: 'not_a_router', message: `${url} does not speak HTTP` };
-    default:
-      return { kind: 'unreachable', message: `${url}: ${message}` };
+  if (why === 'not_http' && /^(EPROTO$|ERR_SSL_)/.test(detail)) {
+    return { kind: 'unreachable', message: `${url} does not speak TLS: is it http:// instead of https://?` };
   }
+  const [kind, text] = FAULTS[why] ?? ['unreachable', `: ${message}`];
+  return { kind, message: `${url}${text}` };
 }
 
 /** The fault of an answer with an unexpected status. */
 export function faultOfStatus(status: number, url: string, body: string): RouterFault {
   if (status === 401 || status === 403) {
-    return {
-      kind: 'unauthorized',
-      message: `${url} answers ${status}: it requires an API key (api_key), or another one`,
-    };
+    const message = `${url} answers ${status}: it requires an API key (api_key), or another one`;
+    return { kind: 'unauthorized', message };
   }
   if (status === 404 || status === 405) {
     return { kind: 'not_a_router', message: `${url} answers ${status}: not a llama-server in router mode` };

@@ -1,5 +1,5 @@
 import { Client, Pool } from 'undici';
-import { createMutex, type Mutex } from '../../lib/concurrency.ts';
+import { createMutex } from '../../lib/concurrency.ts';
 import { failed, ok } from '../../lib/result.ts';
 import type { Secret } from '../../lib/secret.ts';
 import type { RouterAnswer } from '../../models/feed.ts';
@@ -33,20 +33,9 @@ export interface RouterStream {
   close(): void;
 }
 
-export interface RouterHttp {
-  request(
-    method: 'GET' | 'POST',
-    path: string,
-    options: RequestOptions,
-  ): Promise<RouterAnswer<RouterResponse>>;
-  /** Opens an endless answer: resolves with its headers, within the request timeout. Ends with the signal. */
-  open(path: string, signal: AbortSignal): Promise<RouterAnswer<RouterStream>>;
-  /** Runs work with orders one piece after the other. */
-  exclusive: Mutex;
-  close(): Promise<void>;
-}
+export type RouterHttp = ReturnType<typeof createRouterHttp>;
 
-export interface RequestOptions {
+interface RequestOptions {
   signal: AbortSignal;
   /** Sent as JSON. */
   json?: unknown;
@@ -60,7 +49,7 @@ export interface RequestOptions {
 }
 
 /** A listing of 5,000 models has about 3 MB. */
-const MAX_BYTES = 32 * 1024 * 1024;
+export const MAX_BYTES = 32 * 1024 * 1024;
 
 /** An order that is not answered within this time lets the next one start on another connection. */
 const PATIENCE_MS = 500;
@@ -73,7 +62,7 @@ const PATIENCE_MS = 500;
  * at the same moment may leave one unserved for seconds (measured on b11669 with 2 cores: with one stream and ten
  * listings at once, one connection took at most 18 ms, two and more took 3 s at times).
  */
-export function createRouterHttp(endpoint: Endpoint): RouterHttp {
+export function createRouterHttp(endpoint: Endpoint) {
   const { requestTimeoutMs, modelTimeoutMs } = endpoint;
   const base = new URL(endpoint.url);
   const prefix = base.pathname.replace(/\/+$/, '');
@@ -93,8 +82,13 @@ export function createRouterHttp(endpoint: Endpoint): RouterHttp {
   const urlOf = (path: string) => `${base.origin}${prefix}${path}`;
 
   return {
+    /** Runs work with orders one piece after the other. */
     exclusive: createMutex(PATIENCE_MS),
-    async request(method, path, options) {
+    async request(
+      method: 'GET' | 'POST',
+      path: string,
+      options: RequestOptions,
+    ): Promise<RouterAnswer<RouterResponse>> {
       const url = urlOf(path);
       const { json, maxBytes = MAX_BYTES } = options;
       const deadline = startDeadline(options.signal, options.passedOn ? modelTimeoutMs : requestTimeoutMs);
@@ -109,9 +103,8 @@ export function createRouterHttp(endpoint: Endpoint): RouterHttp {
           signal: deadline.signal,
         });
         const answer = await deadline.orAbort(request);
-        const body = await readBounded(answer.body, maxBytes);
-        if (body === undefined) {
-          answer.body.destroy();
+        const { text: body, cutOff } = await readBody(answer.body, maxBytes);
+        if (cutOff) {
           return failed({ kind: 'bad_answer', message: `${url} answers more than ${maxBytes} bytes` });
         }
         return ok({ status: answer.statusCode, contentType: contentTypeOf(answer.headers), body, url });
@@ -121,7 +114,8 @@ export function createRouterHttp(endpoint: Endpoint): RouterHttp {
         deadline.stop();
       }
     },
-    async open(path, signal) {
+    /** Opens an endless answer: resolves with its headers, within the request timeout. Ends with the signal. */
+    async open(path: string, signal: AbortSignal): Promise<RouterAnswer<RouterStream>> {
       const url = urlOf(path);
       const deadline = startDeadline(signal, requestTimeoutMs);
       const connection = new Client(base.origin, tuning);
@@ -166,15 +160,19 @@ function contentTypeOf(headers: Readonly<Record<string, string | string[] | unde
   return String(headers['content-type'] ?? '');
 }
 
-async function readBounded(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string | undefined> {
+/** Reads a body up to `maxBytes`; leaving the loop closes the connection. */
+export async function readBody(
+  body: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+): Promise<{ text: string; cutOff: boolean }> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) return undefined;
     chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > maxBytes) break;
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return { text: Buffer.concat(chunks).toString('utf8'), cutOff: bytes > maxBytes };
 }
 
 /** A signal that aborts with the given one or after `ms`; `passed` tells that it was the time. */

@@ -2,7 +2,7 @@ import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { buildConnector, Client, request } from 'undici';
 import { type SilenceReason, silenceOf } from './fault.ts';
-import { authorizationOf, type Endpoint } from './http.ts';
+import { authorizationOf, type Endpoint, MAX_BYTES, readBody } from './http.ts';
 
 /** The answer to a path, uninterpreted: for the diagnosis of what answers there. */
 export type Reply = Said | { kind: 'silence'; why: SilenceReason; detail: string };
@@ -25,8 +25,6 @@ export interface Probe {
   peer(): string | undefined;
   close(): Promise<void>;
 }
-
-const MAX_BYTES = 32 * 1024 * 1024;
 
 /**
  * Sends one request after the other, because several connections opened at once can freeze a llama-server (see
@@ -94,20 +92,8 @@ async function readReply({
     server: header('server'),
     location: header('location'),
     authenticate: header('www-authenticate'),
-    body: isStream ? '' : await readStart(body, MAX_BYTES),
+    body: isStream ? '' : (await readBody(body, MAX_BYTES)).text,
   };
-}
-
-/** At least the first `maxBytes` of an answer; leaving the loop closes the connection. */
-async function readStart(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    chunks.push(chunk);
-    if (bytes >= maxBytes) break;
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function addressOf({ remoteAddress = '', remotePort }: Socket): string {

@@ -13,7 +13,6 @@ const modelName = z
   .min(1)
   .refine((value) => !/\p{Surrogate}/u.test(value));
 const count = z.number().nonnegative().optional().catch(undefined);
-const exitCode = z.number().int().optional().catch(undefined);
 const flag = z.boolean().optional().catch(undefined);
 const meta = z
   .object({ n_params: count, size: count, n_ctx: count, ftype: text })
@@ -40,10 +39,7 @@ const modelSchema = z
     context_length: count,
     meta,
   })
-  .refine(
-    (model) => model.id !== undefined || model.name !== undefined,
-    'it has neither a usable "id" nor "name"',
-  );
+  .refine(({ id, name }) => id ?? name, 'it has neither a usable "id" nor "name"');
 
 const listingSchema = z.object({ data: z.array(z.unknown()) });
 
@@ -60,7 +56,7 @@ const eventSchema = z.object({
   data: z
     .object({
       status: text,
-      exit_code: exitCode,
+      exit_code: z.number().int().optional().catch(undefined),
       progress: z.unknown().optional(),
       info: z.object({ meta }).optional().catch(undefined),
     })
@@ -121,29 +117,20 @@ export function parseSlots(body: unknown): number | undefined {
   return slotsSchema.safeParse(body).data?.filter((slot) => slot.is_processing).length;
 }
 
-/** The event names that are counted; others count as `other`, so that labels stay bounded. */
-const EVENT_NAMES = new Set([
-  'model_status',
-  'status_change',
-  'models_reload',
-  'model_remove',
-  'download_progress',
-  'download_finished',
-  'download_failed',
-]);
-
-/** Parses one event of the stream; invalid and unknown ones are of kind `unknown`. */
+/**
+ * Parses one event of the stream; invalid and unknown ones are of kind `unknown`. Unknown names become `other`, so that
+ * the label stays bounded.
+ */
 export function parseEvent(line: string): RouterEvent {
   const parsed = eventSchema.safeParse(parseJson(line));
   if (!parsed.success) return { name: 'other', kind: 'unknown' };
   const { model, event, data } = parsed.data;
-  const name = EVENT_NAMES.has(event) ? event : 'other';
   switch (event) {
     case 'model_status':
     case 'status_change': {
-      if (data?.status === undefined) return { name, kind: 'unknown' };
+      if (data?.status === undefined) return { name: event, kind: 'unknown' };
       return {
-        name,
+        name: event,
         kind: 'status',
         model,
         status: statusOf(data.status),
@@ -155,21 +142,21 @@ export function parseEvent(line: string): RouterEvent {
     }
     case 'download_progress': {
       const progress = downloadProgress.safeParse(data?.progress).data;
-      if (progress === undefined) return { name, kind: 'unknown' };
+      if (progress === undefined) return { name: event, kind: 'unknown' };
       let [doneBytes, totalBytes] = [0, 0];
       for (const { done, total } of Object.values(progress)) {
         doneBytes += done;
         totalBytes += total;
       }
-      return { name, kind: 'download', model, doneBytes, totalBytes };
+      return { name: event, kind: 'download', model, doneBytes, totalBytes };
     }
     case 'models_reload':
     case 'model_remove':
     case 'download_finished':
     case 'download_failed':
-      return { name, kind: 'list_changed' };
+      return { name: event, kind: 'list_changed' };
     default:
-      return { name, kind: 'unknown' };
+      return { name: 'other', kind: 'unknown' };
   }
 }
 
