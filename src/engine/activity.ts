@@ -1,7 +1,7 @@
 import type { RouterClient } from '../backends/llama-server/client.ts';
+import { ok, type Result } from '../lib/result.ts';
 import type { Samples } from '../metrics/family.ts';
 import { parseExposition } from '../metrics/parse.ts';
-import type { RouterFault } from '../models/feed.ts';
 import { setActivity } from '../models/observations.ts';
 import type { Activity, RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
@@ -31,6 +31,20 @@ export function activityOf(
   return { busy, watchedAt: before?.watchedAt ?? at, work, lastAt };
 }
 
+/** Parses a model's own metrics and stores the activity that they show. */
+export function recordMetrics(
+  store: Store,
+  router: RouterState,
+  model: string,
+  text: string,
+): Result<{ samples: Samples[]; activity: Activity | undefined }, string> {
+  const parsed = parseExposition(text);
+  if (!parsed.ok) return parsed;
+  const activity = activityOf(parsed.value, store.clock.now(), router.models.get(model)?.activity);
+  setActivity(store, router, model, activity);
+  return ok({ samples: parsed.value, activity });
+}
+
 function sumOf(own: readonly Samples[], names: readonly string[]): number | undefined {
   const rows = own.filter(({ family }) => names.includes(family.name)).flatMap(({ rows }) => rows);
   return rows.length === 0 ? undefined : rows.reduce((sum, { value }) => sum + value, 0);
@@ -42,7 +56,7 @@ export type ProbeResult =
   /** `lasting`: another probe will not help. */
   | { kind: 'unknown'; why: string; lasting: boolean };
 
-export interface ProbeParts {
+interface ProbeParts {
   store: Store;
   router: RouterState;
   client: Pick<RouterClient, 'metrics' | 'slots'>;
@@ -53,42 +67,37 @@ export interface ProbeParts {
  * Asks a loaded model whether it is busy, directly before a decision. Not for monitoring: on a router without
  * `--metrics` it reads the slots, which keeps the model awake. Never call it for a sleeping model.
  */
-export async function probeActivity(model: string, parts: ProbeParts): Promise<ProbeResult> {
-  const { router, client, signal } = parts;
+export async function probeActivity(
+  model: string,
+  { store, router, client, signal }: ProbeParts,
+): Promise<ProbeResult> {
   if (router.engineMetrics !== 'disabled') {
     const answer = await client.metrics(model, signal);
-    if (!answer.ok) return unreadable(answer.fault);
+    if (!answer.ok) return unknown(answer.fault.message);
     if (answer.value.kind === 'not_loaded') return { kind: 'gone' };
-    if (answer.value.kind === 'text') return readMetrics(model, answer.value.text, parts);
+    if (answer.value.kind === 'text') {
+      const recorded = recordMetrics(store, router, model, answer.value.text);
+      const activity = recorded.ok ? recorded.value.activity : undefined;
+      return activity ? busyOrIdle(activity.busy) : unknown("the model's metrics could not be read");
+    }
     router.engineMetrics = 'disabled';
   }
   const answer = await client.slots(model, signal);
-  if (!answer.ok) return unreadable(answer.fault);
+  if (!answer.ok) return unknown(answer.fault.message);
   switch (answer.value.kind) {
     case 'not_loaded':
       return { kind: 'gone' };
-    case 'disabled': {
-      const why = 'busy state unknown: llama-server runs without --metrics and with --no-slots';
-      return { kind: 'unknown', why, lasting: true };
-    }
+    case 'disabled':
+      return unknown('llama-server runs without --metrics and with --no-slots', true);
     case 'slots':
-      return { kind: answer.value.processing > 0 ? 'busy' : 'idle' };
+      return busyOrIdle(answer.value.processing > 0);
   }
 }
 
-/** Also stores the activity: page, metrics and the next decision use it. */
-function readMetrics(model: string, text: string, { store, router }: ProbeParts): ProbeResult {
-  const parsed = parseExposition(text);
-  const before = router.models.get(model)?.activity;
-  const activity = parsed.ok ? activityOf(parsed.value, store.clock.now(), before) : undefined;
-  if (!activity) {
-    const why = "busy state unknown: the model's metrics could not be read";
-    return { kind: 'unknown', why, lasting: false };
-  }
-  setActivity(store, router, model, activity);
-  return { kind: activity.busy ? 'busy' : 'idle' };
+function busyOrIdle(isBusy: boolean): ProbeResult {
+  return { kind: isBusy ? 'busy' : 'idle' };
 }
 
-function unreadable({ message }: RouterFault): ProbeResult {
-  return { kind: 'unknown', why: `busy state unknown: ${message}`, lasting: false };
+function unknown(why: string, lasting = false): ProbeResult {
+  return { kind: 'unknown', why: `busy state unknown: ${why}`, lasting };
 }

@@ -2,12 +2,11 @@ import type { EngineMetrics, RouterClient } from '../backends/llama-server/clien
 import { type Alarm, createAlarm } from '../lib/alarm.ts';
 import { within } from '../lib/clock.ts';
 import type { Samples } from '../metrics/family.ts';
-import { parseExposition } from '../metrics/parse.ts';
 import type { RouterAnswer } from '../models/feed.ts';
 import { setActivity } from '../models/observations.ts';
 import type { RouterState, Transition } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
-import { activityOf } from './activity.ts';
+import { recordMetrics } from './activity.ts';
 
 /** The last reading of one model's own metrics. */
 export interface EngineReading {
@@ -63,12 +62,9 @@ const MAX_REQUESTS = 3;
 /** The shortest pause between two rounds. */
 const MIN_PAUSE_MS = 50;
 
-/** The reading of one model. */
-interface ModelReader {
+interface ModelReader extends Partial<EngineReading> {
+  model: string;
   triedAt: number;
-  /** Absent until the first attempt has ended. */
-  succeeded?: boolean | undefined;
-  good?: EngineReading['good'];
   request?: Promise<void> | undefined;
 }
 
@@ -98,7 +94,7 @@ export function startEngineReader(parts: EngineReaderParts): EngineReader {
   const { models, nextRound, ending } = state;
   return {
     readings: () =>
-      [...models].flatMap(([model, { succeeded, good }]) =>
+      [...models.values()].flatMap(({ model, succeeded, good }) =>
         succeeded === undefined ? [] : [{ model, succeeded, good }],
       ),
     async freshen(budgetMs) {
@@ -165,9 +161,9 @@ function isDue({ store, router, models, pace }: ReaderState, model: string): boo
 
 /** Milliseconds until the next loaded model is due. */
 function untilNextDue({ store, router, models, pace }: ReaderState): number {
-  const waits = [...models]
-    .filter(([model, { request }]) => !request && router.models.get(model)?.lifecycle.status === 'loaded')
-    .map(([, { triedAt }]) => triedAt + pace.intervalMs - store.clock.now());
+  const waits = [...models.values()]
+    .filter(({ model, request }) => !request && router.models.get(model)?.lifecycle.status === 'loaded')
+    .map(({ triedAt }) => triedAt + pace.intervalMs - store.clock.now());
   return Math.max(MIN_PAUSE_MS, Math.min(pace.intervalMs, ...waits));
 }
 
@@ -177,29 +173,24 @@ function requestsOf({ models }: ReaderState): Promise<void>[] {
 
 function read(state: ReaderState, model: string): Promise<void> {
   const { store, models, metrics, ending } = state;
-  const reader: ModelReader = { ...models.get(model), triedAt: store.clock.now() };
+  const reader: ModelReader = { ...models.get(model), model, triedAt: store.clock.now() };
   models.set(model, reader);
   reader.request = metrics(model, ending.signal).then((answer) => {
     reader.request = undefined;
     // Otherwise the model was unloaded meanwhile, and perhaps loaded again by another process.
-    if (models.get(model) === reader && !ending.signal.aborted) applyAnswer(state, model, reader, answer);
+    if (models.get(model) === reader && !ending.signal.aborted) applyAnswer(state, reader, answer);
   });
   return reader.request;
 }
 
-function applyAnswer(
-  state: ReaderState,
-  model: string,
-  reader: ModelReader,
-  answer: RouterAnswer<EngineMetrics>,
-): void {
+function applyAnswer(state: ReaderState, reader: ModelReader, answer: RouterAnswer<EngineMetrics>): void {
   const { router, models, report } = state;
   if (!answer.ok) {
     // A model that was unloaded or fell asleep before its answer has not failed.
-    const isLoaded = router.models.get(model)?.lifecycle.status === 'loaded';
-    if (isLoaded) fail(state, model, reader, answer.fault.message);
+    const isLoaded = router.models.get(reader.model)?.lifecycle.status === 'loaded';
+    if (isLoaded) fail(state, reader, answer.fault.message);
   } else if (answer.value.kind === 'text') {
-    accept(state, model, reader, answer.value.text);
+    accept(state, reader, answer.value.text);
   } else if (answer.value.kind === 'disabled') {
     if (router.engineMetrics !== 'disabled') report({ kind: 'disabled', router: router.name });
     router.engineMetrics = 'disabled';
@@ -207,21 +198,19 @@ function applyAnswer(
   }
 }
 
-function accept(state: ReaderState, model: string, reader: ModelReader, text: string): void {
+function accept(state: ReaderState, reader: ModelReader, text: string): void {
   const { store, router, report } = state;
-  const parsed = parseExposition(text);
-  if (!parsed.ok) return fail(state, model, reader, `not in Prometheus text format: ${parsed.fault}`);
+  const { model } = reader;
+  const recorded = recordMetrics(store, router, model, text);
+  if (!recorded.ok) return fail(state, reader, `not in Prometheus text format: ${recorded.fault}`);
   if (reader.succeeded === false) report({ kind: 'recovered', router: router.name, model });
-  const at = store.clock.now();
   reader.succeeded = true;
-  reader.good = { samples: parsed.value, at };
+  reader.good = { samples: recorded.value.samples, at: store.clock.now() };
   router.engineMetrics = 'enabled';
-  const before = router.models.get(model)?.activity;
-  setActivity(store, router, model, activityOf(parsed.value, at, before));
 }
 
-function fail(state: ReaderState, model: string, reader: ModelReader, why: string): void {
-  const { store, router, report } = state;
+function fail({ store, router, report }: ReaderState, reader: ModelReader, why: string): void {
+  const { model } = reader;
   if (reader.succeeded !== false) report({ kind: 'failed', router: router.name, model, why });
   reader.succeeded = false;
   setActivity(store, router, model, undefined);

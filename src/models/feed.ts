@@ -79,5 +79,7 @@ export type RouterEvent = { name: string } & (
   | { kind: 'unknown' }
 );
 
+export type StatusEvent = Extract<RouterEvent, { kind: 'status' }>;
+
 /** How an event stream ended. */
 export type StreamEnd = { kind: 'unsupported' } | { kind: 'ended' } | { kind: 'fault'; fault: RouterFault };

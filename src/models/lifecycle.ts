@@ -1,27 +1,20 @@
+import type { ListedModel, StatusEvent } from './feed.ts';
 import type { Change, Lifecycle } from './router-state.ts';
 import { isRunning, type Status, type UnloadReason } from './status.ts';
 
 /** One observation of a model: an event of the stream, or its row in a listing. */
-export type Observation =
-  | {
+export type Observation = { status: Status } & (
+  | ({
       via: 'event';
-      status: Status;
-      /** A process was started (`model_status`), so this is a load and no wake. */
-      begins?: boolean | undefined;
-      exitCode?: number | undefined;
-      progress?: number | undefined;
       /** All `--models-max` places were taken, so an unload may be an eviction. */
-      full?: boolean | undefined;
-    }
-  | {
+      full?: boolean;
+    } & Partial<Pick<StatusEvent, 'begins' | 'exitCode' | 'progress'>>)
+  | ({
       via: 'listing';
-      status: Status;
-      failed?: boolean | undefined;
-      /** See ListedModel.instance. */
-      instance?: number | undefined;
       /** The router was full, and another model started since the last listing. */
-      evicted?: boolean | undefined;
-    };
+      evicted?: boolean;
+    } & Partial<Pick<ListedModel, 'failed' | 'instance'>>)
+);
 
 /** The lifecycle after an observation, and the changes it implies. */
 export interface Step {

@@ -1,4 +1,4 @@
-import type { ListedModel, Listing, ModelFacts, RouterEvent, RouterFault } from './feed.ts';
+import type { Listing, ModelFacts, RouterEvent, RouterFault } from './feed.ts';
 import {
   advance,
   cancelUnloadRequest,
@@ -40,7 +40,9 @@ export function applyListing(
       replace(store, router, { ...before, aliases, facts: { ...before.facts, ...facts } });
       continue;
     }
-    const changes = observe(store, router, listed.id, observationOf(listed, evicted), { aliases, facts });
+    const { status, failed, instance } = listed;
+    const observation = { via: 'listing', status, failed, instance, evicted } as const;
+    const changes = observe(store, router, listed.id, observation, { aliases, facts });
     if (changes.some(isAnnounced)) corrected += 1;
   }
   const listed = new Set(listing.models.map(({ id }) => id));
@@ -178,9 +180,9 @@ function publish(store: Store, router: RouterState, model: string, at: number, c
   for (const change of changes) {
     const transition = { router: router.name, at, kind: 'model', model, change } as const;
     if (change.kind === 'loaded' && change.reload) {
-      const { durationSeconds: loadSeconds, reload } = change;
-      const load = { loadedAt: at, loadSeconds, afterSeconds: reload.afterSeconds };
-      store.publish({ ...transition, cause: causeOfReload(store.requests, transition, load) });
+      const { durationSeconds, reload } = change;
+      const cause = causeOfReload(store.requests, transition, reload.afterSeconds, durationSeconds);
+      store.publish({ ...transition, cause });
     } else {
       store.publish(transition);
     }
@@ -237,8 +239,4 @@ function isAnnounced(change: Change): boolean {
     default:
       return true;
   }
-}
-
-function observationOf({ status, failed, instance }: ListedModel, evicted: boolean): Observation {
-  return { via: 'listing', status, failed, instance, evicted };
 }

@@ -66,27 +66,23 @@ export function reportUsage(store: Store, { router, model, cause }: UsageReport)
 /** A load answers all requests that were waiting for it: a later reload has another cause. */
 export function forgetRequests(
   requests: ReportedRequest[],
-  { router, model }: { router: string; model: string },
+  { router, model }: Pick<ReportedRequest, 'router' | 'model'>,
 ): void {
   const others = requests.filter((request) => request.router !== router || request.model !== model);
   requests.splice(0, requests.length, ...others);
 }
 
 /**
- * Why a model was reloaded by a load that ended at `loadedAt`: the cause of the first request that was reported since
- * the unload. Later requests waited for the same load.
+ * Why a model was reloaded by a load that ended at `at`: the cause of the first request that was reported since the
+ * unload. Later requests waited for the same load.
  */
 export function causeOfReload(
   requests: readonly ReportedRequest[],
-  { router, model }: { router: string; model: string },
-  {
-    loadedAt,
-    loadSeconds = 0,
-    afterSeconds,
-  }: { loadedAt: number; loadSeconds?: number | undefined; afterSeconds: number },
+  { router, model, at }: Omit<ReportedRequest, 'cause'>,
+  secondsSinceUnload: number,
+  loadSeconds = 0,
 ): Cause {
-  const unloadedAt = loadedAt - afterSeconds * 1000;
-  const since = Math.max(unloadedAt - SLACK_MS, loadedAt - loadSeconds * 1000 - LEAD_MS);
+  const since = Math.max(at - secondsSinceUnload * 1000 - SLACK_MS, at - loadSeconds * 1000 - LEAD_MS);
   const first = requests.find(
     (request) => request.at >= since && request.router === router && request.model === model,
   );

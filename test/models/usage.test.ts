@@ -18,8 +18,9 @@ function aStore() {
   const causeOf = (loadSeconds: number | undefined, afterSeconds: number) =>
     causeOfReload(
       store.requests,
-      { router: 'box', model: 'qwen' },
-      { loadedAt: clock.now(), loadSeconds, afterSeconds },
+      { router: 'box', model: 'qwen', at: clock.now() },
+      afterSeconds,
+      loadSeconds,
     );
   return { clock, store, box, causeOf };
 }
