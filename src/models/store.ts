@@ -25,7 +25,7 @@ export interface Store {
   /** All routers, in the order in which they were added. */
   routers(): readonly Readonly<RouterState>[];
   router(name: string): RouterState | undefined;
-  /** The name must be new; the configuration ensures it. */
+  /** Throws when the name is taken: the configuration does not allow that. */
   add(name: string, url: string): RouterState;
   /** Removes a router and its models from every scrape. Its last unloads are kept: it may come back. */
   remove(name: string): void;
@@ -55,6 +55,7 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
     routers: () => [...routers.values()],
     router: (name) => routers.get(name),
     add(name, url) {
+      if (routers.has(name)) throw new Error(`a router named ${name} exists already`);
       const router: RouterState = {
         name,
         url,
