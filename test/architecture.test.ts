@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { expect, it } from '@jest/globals';
 
@@ -86,11 +86,28 @@ it('no type name has two meanings', () => {
   expect([...files].filter(([, places]) => places.length > 1)).toEqual([]);
 });
 
+it('tools and benches import modules that the build has', () => {
+  const missing = filesIn(['tools', 'bench'], '.mjs').flatMap((file) =>
+    importsOf(file)
+      .map((specifier) => normalize(join(dirname(file), specifier)))
+      .filter((target) => target.startsWith('dist/'))
+      .map((target) => target.replace(/^dist\/(.*)\.js$/, '$1.ts'))
+      .filter((source) => !existsSync(join(ROOT, source)))
+      .map((source) => `${file}: ${source}`),
+  );
+  expect(missing).toEqual([]);
+});
+
 function sources(): string[] {
-  return ['src', 'simulator'].flatMap((folder) =>
+  return filesIn(['src', 'simulator'], '.ts');
+}
+
+function filesIn(folders: readonly string[], extension: string): string[] {
+  return folders.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
-      .map((entry) => relative(ROOT, join(entry.parentPath, entry.name))),
+      .filter((entry) => entry.isFile() && entry.name.endsWith(extension))
+      .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)))
+      .filter((file) => !file.includes('node_modules')),
   );
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createSeededRandom } from '../../dist/simulator/liveliness.js';
 import { createSimulatedMemory } from '../../dist/simulator/simulated-memory.js';
 import { createSimulatedRouter } from '../../dist/simulator/simulated-router.js';
-import { castOf } from '../../dist/src/cli/cast.js';
+import { demoModels } from '../../dist/src/cli/demo-models.js';
 import { createConfigSource } from '../../dist/src/config/source.js';
 import { systemClock } from '../../dist/src/lib/clock.js';
 import { startMemory } from '../../dist/src/memory/memory.js';
@@ -31,7 +31,7 @@ const SMALL_MODELS = [
 export async function startFleet() {
   const folder = mkdtempSync(join(tmpdir(), 'llama-router-pictures-'));
   const random = createSeededRandom(20);
-  const big = createSimulatedRouter({ models: castOf(6), modelsMax: 3, sleepIdleSeconds: 40, random });
+  const big = createSimulatedRouter({ models: demoModels(6), modelsMax: 3, sleepIdleSeconds: 40, random });
   const small = createSimulatedRouter({
     models: SMALL_MODELS,
     modelsMax: 2,
