@@ -1,17 +1,16 @@
 import { type Clock, systemClock } from '../src/lib/clock.ts';
 import type { SimulatedRouter } from './simulated-router.ts';
 
-export interface Liveliness {
+interface Liveliness {
   /** From 0 to below 1. A seeded generator makes the run repeatable. */
-  readonly random: () => number;
+  readonly random?: () => number;
   readonly clock?: Clock;
-  /** Requests a second, on average. Default 0.5. */
+  /** On average. */
   readonly requestsPerSecond?: number;
-  /** The most requests at once. Default 6. */
   readonly mostAtOnce?: number;
-  /** Share of requests whose model crashes, in percent. Default 1. */
+  /** Share of requests whose model crashes. */
   readonly crashPercent?: number;
-  /** Share of loads that fail, in percent. Default 2. */
+  /** Share of loads that fail. */
   readonly failPercent?: number;
 }
 
@@ -19,9 +18,17 @@ export interface Liveliness {
  * Sends requests as clients do: mostly for a few models, in busy and quiet phases, so that models are loaded,
  * evicted, put to sleep, and sometimes crash. Ends when the returned function is called.
  */
-export function liven(router: SimulatedRouter, liveliness: Liveliness): () => void {
-  const { random, clock = systemClock, requestsPerSecond = 0.5, mostAtOnce = 6 } = liveliness;
-  const { crashPercent = 1, failPercent = 2 } = liveliness;
+export function liven(
+  router: SimulatedRouter,
+  {
+    random = Math.random,
+    clock = systemClock,
+    requestsPerSecond = 0.5,
+    mostAtOnce = 6,
+    crashPercent = 1,
+    failPercent = 2,
+  }: Liveliness = {},
+): () => void {
   const chance = (percent: number) => random() * 100 < percent;
   let underWay = 0;
   let over = false;
@@ -73,16 +80,13 @@ function phase(nowMs: number): number {
   return 1 + 0.9 * Math.sin((nowMs / 360_000) * 2 * Math.PI);
 }
 
-/** The same numbers from 0 to below 1 for the same seed: Lehmer's generator, modulus 2³¹ − 1. */
+/** The same numbers from 0 to below 1 for the same seed: the mulberry32 generator. */
 export function createSeededRandom(seed: number): () => number {
-  const modulus = 2_147_483_647;
-  let state = (Math.abs(Math.trunc(seed)) % (modulus - 1)) + 1;
-  const step = () => {
-    state = (state * 48_271) % modulus;
-    return (state - 1) / (modulus - 1);
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
-  // The first numbers of small seeds are small.
-  step();
-  step();
-  return step;
 }

@@ -65,7 +65,9 @@ export function createSimulatedMemory(
     const seconds = (cpuSeconds.get(id) ?? 0) + (isBusy ? elapsedSeconds : 0);
     cpuSeconds.set(id, seconds);
     return {
-      ...{ router, model: id, cpuSeconds: seconds },
+      router,
+      model: id,
+      cpuSeconds: seconds,
       residentBytes: Math.round(300 * MB + 0.02 * sizeBytes),
       gpus: [{ uuid: CARD.uuid, pool: CARD.pool, bytes: Math.round(heldBytes(model, at)) }],
     };

@@ -44,15 +44,8 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
     }
     const { values, positionals } = parse(command, rest);
     const sources = { env: processEnvironment(), flags: values };
-    const source = () => createConfigSource(sources);
-    return await command.run({
-      flags: values,
-      words: positionals,
-      configSource: source,
-      config: () => source().current,
-      terminal,
-      version,
-    });
+    const configSource = () => createConfigSource(sources);
+    return await command.run({ flags: values, words: positionals, configSource, terminal });
   } catch (error) {
     if (error instanceof ConfigError || error instanceof UsageError) {
       terminal.err(`llama-router-exporter: ${error.message}\n`);

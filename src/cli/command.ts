@@ -1,4 +1,3 @@
-import type { Config } from '../config/schema.ts';
 import type { ConfigSource } from '../config/source.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -20,9 +19,7 @@ export interface Call {
   words: readonly string[];
   /** Loads the configuration from file, environment and flags; throws a ConfigError. */
   configSource(): ConfigSource;
-  config(): Config;
   terminal: Terminal;
-  version: string;
 }
 
 /** One command of the program. */

@@ -1,9 +1,10 @@
-import { createSeededRandom, liven } from '../../simulator/liveliness.ts';
+import { liven } from '../../simulator/liveliness.ts';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { createConfigSource } from '../config/source.ts';
 import { systemClock } from '../lib/clock.ts';
 import { createLogger } from '../lib/logger.ts';
+import { packageVersion } from '../lib/version.ts';
 import { startMemory } from '../memory/memory.ts';
 import { startService } from '../service.ts';
 import type { Call, Command } from './command.ts';
@@ -17,15 +18,9 @@ export const demo: Command = {
   flags: [],
   configured: false,
   async run(call) {
-    const random = createSeededRandom(Date.now());
-    const router = createSimulatedRouter({
-      models: demoModels(6),
-      modelsMax: 3,
-      sleepIdleSeconds: 45,
-      random,
-    });
+    const router = createSimulatedRouter({ models: demoModels(6), modelsMax: 3, sleepIdleSeconds: 45 });
     const { url } = await router.listen();
-    const stopRequests = liven(router, { random });
+    const stopRequests = liven(router);
     const service = await startOnFreePort(call, url, router);
     const page = `http://localhost:${service.port}`;
     call.terminal.out(`The demo is running. Models of a simulated router are loaded, used, evicted and put to sleep.
@@ -60,7 +55,7 @@ async function startOnFreePort(call: Call, url: string, router: SimulatedRouter)
         flags: { router: [url], 'web.listen-address': `localhost:${port}` },
       }),
       log,
-      version: call.version,
+      version: packageVersion(),
       memory: simulateMemory(router, new URL(url).host),
     });
   return start(10_180).catch((error: NodeJS.ErrnoException) => {

@@ -17,7 +17,7 @@ export const doctor: Command = {
   configured: true,
   async run(call) {
     const output = outputOf(call);
-    const { found: config, missed } = await withDiscovered(call.config(), call.terminal);
+    const { found: config, missed } = await withDiscovered(call.configSource().current, call.terminal);
     const show = (diagnosis: Diagnosis) => {
       if (output === 'text') call.terminal.out(formatDiagnosis(printable(diagnosis)));
       return diagnosis;

@@ -49,7 +49,7 @@ async function listRouters(
   call: Call,
   measures: boolean,
 ): Promise<{ state: StateView; memory: readonly ModelMemory[]; missed: boolean }> {
-  const { found, missed } = await withDiscovered(call.config(), call.terminal);
+  const { found, missed } = await withDiscovered(call.configSource().current, call.terminal);
   return withFleet(found, { readEngine: true }, async ({ store, readAll }) => {
     const [memory] = await Promise.all([measures ? measure(found, store) : [], readAll(ENGINE_MS)]);
     const routers = store.routers();

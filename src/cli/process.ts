@@ -1,14 +1,12 @@
+import { once } from 'node:events';
+
 /** Resolves with the name of the first signal that asks this process to end. */
-export function untilSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    const end = (signal: string) => {
-      process.off('SIGTERM', end);
-      process.off('SIGINT', end);
-      resolve(signal);
-    };
-    process.on('SIGTERM', end);
-    process.on('SIGINT', end);
-  });
+export async function untilSignal(): Promise<string> {
+  const done = new AbortController();
+  const signals = ['SIGTERM', 'SIGINT'].map((name) => once(process, name, { signal: done.signal }));
+  const [name] = await Promise.race(signals);
+  done.abort();
+  return name;
 }
 
 const LISTEN_FAULTS: Readonly<Record<string, string>> = {

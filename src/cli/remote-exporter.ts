@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { parseJson } from '../backends/llama-server/schemas.ts';
 import type { UnloadBody } from '../http/routes/unload-body.ts';
 import { holdView, modelView, routerView } from '../http/views.ts';
 import { oneLine } from '../lib/one-line.ts';
@@ -27,7 +28,10 @@ export const EXPORTER_FLAG: CommandFlag = {
 export function remoteExporterOf(call: Call): RemoteExporter | undefined {
   const url = textFlag(call, 'exporter')?.replace(/\/+$/, '');
   if (url === undefined) return undefined;
-  return { url, token: call.config().auth.tokens.find(({ name }) => name === 'default')?.token };
+  return {
+    url,
+    token: call.configSource().current.auth.tokens.find(({ name }) => name === 'default')?.token,
+  };
 }
 
 const POLL_MS = 300;
@@ -119,13 +123,5 @@ async function send({ url, token }: RemoteExporter, method: string, path: string
   } catch (error) {
     const { cause, message } = error as Error & { cause?: NodeJS.ErrnoException };
     throw new UnreachableError(`${url} cannot be reached: ${cause?.code ?? cause?.message ?? message}`);
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -1,4 +1,5 @@
 import { createLogger } from '../lib/logger.ts';
+import { packageVersion } from '../lib/version.ts';
 import { type Service, startService } from '../service.ts';
 import type { Call, Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
@@ -23,7 +24,7 @@ export async function serveUntilSignal(call: Call): Promise<number> {
   const { host = '', port } = config.current.web.listen_address;
   let service: Service;
   try {
-    service = await startService({ config, log, version: call.version });
+    service = await startService({ config, log, version: packageVersion() });
   } catch (error) {
     const fault = listenFaultOf(error);
     if (fault === undefined) throw error;

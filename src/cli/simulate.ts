@@ -1,4 +1,4 @@
-import { createSeededRandom, liven } from '../../simulator/liveliness.ts';
+import { liven } from '../../simulator/liveliness.ts';
 import { createMachineFiles } from '../../simulator/machine-files.ts';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
@@ -55,8 +55,7 @@ export const simulate: Command = {
       throw new UsageError(`cannot listen on port ${port}: ${fault}. Choose another --port or --host.`);
     });
     const timer = setInterval(() => writeMemory(), WRITE_INTERVAL_MS);
-    const stopRequests =
-      call.flags.quiet === true ? () => {} : liven(router, { random: createSeededRandom(Date.now()) });
+    const stopRequests = call.flags.quiet === true ? () => {} : liven(router);
     call.terminal.out(`Simulated llama.cpp router listening on ${url} (press Ctrl-C to stop)\n`);
     await untilSignal();
     stopRequests();

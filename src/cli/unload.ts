@@ -138,7 +138,7 @@ async function unloadDirectly(
   call: Call,
   progress: (several: boolean) => Progress,
 ): Promise<{ operation: Operation; models: StateView['models']; missed: boolean }> {
-  const { found, missed } = await withDiscovered(call.config(), call.terminal);
+  const { found, missed } = await withDiscovered(call.configSource().current, call.terminal);
   const terms = { ...defaultTerms(found), verify: call.flags.wait !== false };
   const request = requestOf(body, terms, { trigger: 'cli', caller: { name: 'shell' } });
   return withFleet(found, { readEngine: false }, async (fleet) => {

@@ -1,11 +1,11 @@
-import { accessSync, constants, copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { accessSync, constants, mkdtempSync, readFileSync, rmdirSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { savedHold } from '../hold/hold.ts';
 import { codeOf } from '../lib/error-code.ts';
 import { savedCounter } from '../metrics/registry.ts';
 import { savedUnload } from '../models/store.ts';
-import { readState } from '../state/state-file.ts';
+import { parseState } from '../state/state-file.ts';
 import { guardRecord } from '../unload/guards.ts';
 import { operation } from '../unload/report.ts';
 
@@ -28,28 +28,23 @@ const STATE_SCHEMAS = {
   guards: z.array(guardRecord),
 };
 
-/** Reads a copy of the state file as the service does. The file itself stays as it is. */
+/** Reads the state file as the service does, but leaves a damaged one in its place. */
 export function examineStateFile(path: string): FileEvidence {
   if (path === '') return evidence(path, 'unset');
   const obstacle = obstacleTo(path);
   if (obstacle) return evidence(path, 'unwritable', obstacle);
   if (typeAt(dirname(path)) !== 'folder') return evidence(path, 'new');
-  let trial: string;
   try {
-    trial = mkdtempSync(`${path}.doctor-`);
+    rmdirSync(mkdtempSync(`${path}.doctor-`)); // Fails when the disk is full.
   } catch (error) {
     return evidence(path, 'unwritable', { code: codeOf(error) });
   }
   try {
-    const copy = join(trial, 'state');
-    copyFileSync(path, copy);
-    return evidence(path, readState(copy, STATE_SCHEMAS).ok ? 'usable' : 'damaged');
+    const state = parseState(readFileSync(path, 'utf8'), STATE_SCHEMAS);
+    return evidence(path, state ? 'usable' : 'damaged');
   } catch (error) {
     const code = codeOf(error);
-    if (code === 'ENOENT') return evidence(path, 'new');
-    return evidence(path, code === 'ENOSPC' ? 'unwritable' : 'unreadable', { code });
-  } finally {
-    rmSync(trial, { recursive: true, force: true });
+    return code === 'ENOENT' ? evidence(path, 'new') : evidence(path, 'unreadable', { code });
   }
 }
 

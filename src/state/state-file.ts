@@ -20,7 +20,7 @@ export function readState(
   parts: Readonly<Record<string, z.ZodType>>,
 ): Result<SavedState | undefined, string> {
   try {
-    const state = parse(readFileSync(path, 'utf8'), parts);
+    const state = parseState(readFileSync(path, 'utf8'), parts);
     return state === undefined ? failed(setAside(path)) : ok(state);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return ok(undefined);
@@ -50,7 +50,8 @@ export async function writeState(path: string, state: SavedState): Promise<Resul
   }
 }
 
-function parse(text: string, parts: Readonly<Record<string, z.ZodType>>): SavedState | undefined {
+/** Undefined for a text that is damaged, of another version, or does not match `parts`. */
+export function parseState(text: string, parts: Readonly<Record<string, z.ZodType>>): SavedState | undefined {
   const optional = Object.entries(parts).map(([name, schema]) => [name, schema.optional()] as const);
   const schema = z.object({
     version: z.literal(1),

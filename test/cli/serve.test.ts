@@ -31,14 +31,7 @@ it('throws a programming error at start-up instead of advice about the address',
   const broken = { ...source, current };
   let err = '';
   const terminal = { out: () => {}, err: (text: string) => (err += text), isInteractive: false };
-  const call = {
-    flags: {},
-    words: [],
-    configSource: () => broken,
-    config: () => broken.current,
-    terminal,
-    version: '0',
-  };
+  const call = { flags: {}, words: [], configSource: () => broken, terminal };
   await expect(serveUntilSignal(call)).rejects.toThrow('a bug');
   expect(err).not.toContain('listen');
 });

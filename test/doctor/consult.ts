@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { doctor } from '../../src/cli/doctor.ts';
-import { loadConfig } from '../../src/config/load.ts';
+import { createConfigSource } from '../../src/config/source.ts';
 
 type Given = [status: number, headers: Record<string, string>, body: string];
 
@@ -58,7 +58,7 @@ export async function consult(
   urls: readonly string[],
   { key, flags = {}, local = 'no' }: Consultation = {},
 ): Promise<{ text: string; code: number }> {
-  const loaded = loadConfig({
+  const source = createConfigSource({
     env: key === undefined ? {} : { LLAMA_API_KEY: key },
     flags: {
       router: [...urls],
@@ -68,15 +68,15 @@ export async function consult(
       ...flags,
     },
   });
-  const config = { ...loaded, routers: loaded.routers.map((router) => ({ ...router, local })) };
+  const config = {
+    ...source.current,
+    routers: source.current.routers.map((router) => ({ ...router, local })),
+  };
   let text = '';
   const code = await doctor.run({
     flags,
     words: [],
-    configSource: () => {
-      throw new Error('not needed');
-    },
-    config: () => config,
+    configSource: () => ({ ...source, current: config }),
     terminal: {
       out: (part) => {
         text += part;
@@ -84,7 +84,6 @@ export async function consult(
       err: () => {},
       isInteractive: false,
     },
-    version: '0.0.0',
   });
   const ports = urls.map((url) => new URL(url).port).filter((port) => port !== '');
   return { text: ports.reduce((shown, port) => shown.replaceAll(port, 'PORT'), text), code };

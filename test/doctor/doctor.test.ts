@@ -146,27 +146,15 @@ it('--output json has a cause for each check', async () => {
   expect([exit_code, code]).toEqual([0, 0]);
 });
 
-describe('a router that works in part', () => {
-  it.each<[string, TestRouterOptions, string | undefined, string]>([
-    [
-      'has no --metrics',
-      { metrics: false },
-      'qwen',
-      'warn metrics metrics_off: qwen has no metrics: llama-server runs without --metrics',
-    ],
-    ['has no models', { models: [] }, undefined, 'warn models no_models: the router has no models'],
-  ])('%s', async (_, options, loaded, finding) => {
-    expect(await findings((await aRouter(options, loaded)).url)).toEqual([finding, 0]);
-  });
-
+describe('a router without loaded models', () => {
   it.each<[string, TestRouterOptions, string]>([
     [
-      'has --metrics and no loaded model',
+      'has --metrics',
       { metrics: true },
       'ok models run with --metrics (no model is loaded now)',
     ],
     [
-      'has no loaded model that could show metrics',
+      'has no model that could show metrics',
       { metrics: false },
       'note unknown whether models have metrics: none is loaded, and doctor loads none',
     ],

@@ -1,4 +1,6 @@
 import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Answer } from '../../../simulator/answer.ts';
 import { write } from '../../../simulator/server.ts';
 import type { Clock } from '../../../src/lib/clock.ts';
@@ -55,7 +57,6 @@ export function createFaults(): Faults {
 }
 
 const PIECES = 20;
-const BLANKS = Buffer.alloc(64 * 1024, ' ');
 
 /** Sends the faulty answer. `answer` is called only for faults that end in the right answer. */
 export async function sendFault(
@@ -94,23 +95,11 @@ export async function sendFault(
     }
     case 'huge_body':
       start(200, 'application/json');
-      for (let sent = 0; sent < 64 * 1024 * 1024 && !response.destroyed; sent += BLANKS.length) {
-        if (!response.write(BLANKS)) await drained(response);
-      }
-      response.end();
+      await pipeline(Readable.from(blanks()), response).catch(() => {});
       return;
   }
 }
 
-/** Resolves when there is room again, or the connection is closed. */
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      response.off('drain', done);
-      response.off('close', done);
-      resolve();
-    };
-    response.on('drain', done);
-    response.on('close', done);
-  });
+function* blanks() {
+  for (let mebibytes = 0; mebibytes < 64; mebibytes += 1) yield Buffer.alloc(1024 * 1024, ' ');
 }
