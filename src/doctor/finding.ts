@@ -1,3 +1,5 @@
+import { oneLine } from '../lib/one-line.ts';
+
 /** `note` needs no action; `warn` works in part; `fail` does not work. */
 export type Mark = 'ok' | 'note' | 'warn' | 'fail';
 
@@ -50,8 +52,7 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** One line of at most 60 characters, without control characters. */
+/** The beginning of a foreign text. */
 export function excerpt(text: string): string {
-  const line = text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
-  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+  return oneLine(text, 60);
 }
