@@ -6,15 +6,7 @@ import type { WebTls } from '../config/web-tls.ts';
 import { isLoopbackAddress } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import { type Auth, createAuth } from './auth/auth.ts';
-
-export interface Access {
-  auth: Auth;
-  /** The current TLS settings; absent: plain HTTP. */
-  tls?: (() => WebTls) | undefined;
-  /** Logs a warning when write access depends on the address of the caller alone, and the service is reachable. */
-  warnWhenOpen(): void;
-}
+import { createAuth } from './auth/auth.ts';
 
 /**
  * Combines the tokens of the configuration with the users and TLS of the web configuration file. Throws a ConfigError
@@ -25,23 +17,20 @@ export function createAccess(
   onRefused: (refusal: AuthRefusal) => void,
   { now }: Clock,
   log: Logger,
-): Access {
+) {
   const file = config.current.web.config_file;
   const source = file === '' ? undefined : createWebSource(file, { now, onReload });
-  const web = source && (() => source.current());
-  const started = web?.();
+  const started = source?.current();
   if (started) log.info('web configuration loaded', { file, ...summaryOf(started) });
-  const auth = createAuth({ tokens: () => config.current.auth.tokens, web, onRefused, now });
   let tls = started?.tls;
-  const warnWhenOpen = () => {
-    if (!started?.users.size) warnAboutProxies(config.current, log);
-  };
-  if (!web || !tls) return { auth, warnWhenOpen };
   return {
-    auth,
-    warnWhenOpen,
-    // A running server stays with HTTPS: when TLS is removed from the file, the last settings remain.
-    tls: () => (tls = web().tls ?? (tls as WebTls)),
+    auth: createAuth({ tokens: () => config.current.auth.tokens, web: source?.current, onRefused, now }),
+    /** The current TLS settings; absent: plain HTTP. When they are removed from the file, the last ones remain. */
+    tls: tls && (() => (tls = source?.current().tls ?? (tls as WebTls))),
+    /** Logs a warning when write access depends on the address of the caller alone, and the service is reachable. */
+    warnWhenOpen() {
+      if (!started?.users.size) warnAboutProxies(config.current, log);
+    },
   };
 
   function onReload(fault: Error | undefined): void {

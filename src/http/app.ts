@@ -7,10 +7,9 @@ import { eventsRoute } from './routes/events.ts';
 import { gateRoute } from './routes/gate.ts';
 import { holdsRoute, placeHoldRoute, releaseHoldRoute } from './routes/hold.ts';
 import { metricsRoute } from './routes/metrics.ts';
-import { operationRoute, operationsRoute } from './routes/operations.ts';
 import { pageRoute, scriptRoute, styleRoute } from './routes/page.ts';
 import { healthyRoute, openapiRoute, readyRoute, reloadRoute } from './routes/service.ts';
-import { modelsRoute, routersRoute } from './routes/state.ts';
+import { modelsRoute, operationRoute, operationsRoute, routersRoute } from './routes/state.ts';
 import { unloadRoute } from './routes/unload.ts';
 import { unloadAllBody, unloadBody } from './routes/unload-body.ts';
 import { usageRoute } from './routes/usage.ts';
@@ -30,42 +29,38 @@ export function routesOf(parts: AppParts): Route[] {
   const unloadAll = unloadRoute(parts, unloadAllBody);
   const alertmanager = alertmanagerRoute(parts);
   return [
-    ...[...parts.scrapes].map(([path, scrape]) =>
-      route('GET', path, 'read', 'ignored', metricsRoute(scrape)),
-    ),
-    route('GET', '/', 'read', 'ignored', pageRoute(parts)),
-    route('GET', '/style.css', 'read', 'ignored', styleRoute),
-    route('GET', '/page.js', 'read', 'ignored', scriptRoute),
-    route('GET', '/-/healthy', 'read', 'ignored', healthyRoute),
-    route('GET', '/-/ready', 'read', 'ignored', readyRoute(parts)),
-    route('POST', '/-/reload', 'write', 'ignored', reloadRoute(parts)),
-    route('GET', '/api/v1/routers', 'read', 'ignored', routersRoute(parts)),
-    route('GET', '/api/v1/models', 'read', 'ignored', modelsRoute(parts)),
-    route('GET', '/api/v1/events', 'read', 'ignored', eventsRoute(parts)),
-    route('GET', '/api/v1/hold', 'read', 'ignored', holdsRoute(parts)),
-    route('PUT', '/api/v1/hold', 'write', 'json', placeHoldRoute(parts)),
-    route('DELETE', '/api/v1/hold', 'write', 'none', releaseHoldRoute(parts)),
-    route('GET', '/api/v1/gate', 'read', 'ignored', gateRoute(parts)),
-    route('POST', '/api/v1/usage', 'write', 'json', usageRoute(parts)),
-    route('POST', '/api/v1/unload', 'write', 'json', unloadRoute(parts, unloadBody)),
-    route('POST', '/api/v1/unload-all', 'write', 'json', unloadAll),
-    route('POST', '/unload-all', 'write', 'json', unloadAll),
-    route('POST', '/api/v1/alertmanager', 'alerts', 'json', alertmanager),
-    route('POST', '/webhook/alertmanager', 'alerts', 'json', alertmanager),
-    route('GET', '/api/v1/operations', 'read', 'ignored', operationsRoute(parts)),
-    route('GET', '/api/v1/operations/:id', 'read', 'ignored', operationRoute(parts)),
-    route('GET', '/api/v1/openapi.json', 'read', 'ignored', openapiRoute(parts)),
+    ...[...parts.scrapes].map(([path, scrape]) => read(path, metricsRoute(scrape))),
+    read('/', pageRoute(parts)),
+    read('/style.css', styleRoute),
+    read('/page.js', scriptRoute),
+    read('/-/healthy', healthyRoute),
+    read('/-/ready', readyRoute(parts)),
+    { ...write('POST', '/-/reload', reloadRoute(parts)), body: 'ignored' },
+    read('/api/v1/routers', routersRoute(parts)),
+    read('/api/v1/models', modelsRoute(parts)),
+    read('/api/v1/events', eventsRoute(parts)),
+    read('/api/v1/hold', holdsRoute(parts)),
+    write('PUT', '/api/v1/hold', placeHoldRoute(parts)),
+    { ...write('DELETE', '/api/v1/hold', releaseHoldRoute(parts)), body: 'none' },
+    read('/api/v1/gate', gateRoute(parts)),
+    write('POST', '/api/v1/usage', usageRoute(parts)),
+    write('POST', '/api/v1/unload', unloadRoute(parts, unloadBody)),
+    write('POST', '/api/v1/unload-all', unloadAll),
+    write('POST', '/unload-all', unloadAll),
+    { ...write('POST', '/api/v1/alertmanager', alertmanager), permission: 'alerts' },
+    { ...write('POST', '/webhook/alertmanager', alertmanager), permission: 'alerts' },
+    read('/api/v1/operations', operationsRoute(parts)),
+    read('/api/v1/operations/:id', operationRoute(parts)),
+    read('/api/v1/openapi.json', openapiRoute(parts)),
   ];
 }
 
-function route(
-  method: Route['method'],
-  path: string,
-  permission: Route['permission'],
-  body: Route['body'],
-  handler: RequestHandler,
-): Route {
-  return { method, path, permission, body, handler };
+function read(path: string, handler: RequestHandler): Route {
+  return { method: 'GET', path, permission: 'read', body: 'ignored', handler };
+}
+
+function write(method: Route['method'], path: string, handler: RequestHandler): Route {
+  return { method, path, permission: 'write', body: 'json', handler };
 }
 
 export function createApp(parts: AppParts): Express {

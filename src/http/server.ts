@@ -1,4 +1,5 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ListenAddress } from '../config/address.ts';
 import type { WebTls } from '../config/web-tls.ts';
@@ -34,7 +35,8 @@ export async function serve(
     maxHeaderSize: 16_384,
   };
   const server = tls ? createSecureServer(options, handler, tls) : createServer(options, handler);
-  await listen(server, address);
+  server.listen(address);
+  await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
     port,
@@ -50,14 +52,4 @@ export async function serve(
       clearTimeout(cut);
     },
   };
-}
-
-function listen(server: Server, { host, port }: ListenAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ port, ...(host !== undefined && { host }) }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }

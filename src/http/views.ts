@@ -4,7 +4,6 @@ import type { Clock } from '../lib/clock.ts';
 import { FAULT_KINDS } from '../models/feed.ts';
 import {
   ENGINE_METRICS_STATES,
-  type ModelState,
   type RouterState,
   STREAM_STATES,
   type Transition,
@@ -113,12 +112,7 @@ export function viewRouter(router: RouterState, clock: Clock): RouterView {
 
 export function viewModels(router: RouterState, clock: Clock): ModelView[] {
   const isoTime = timesOf(clock);
-  return [...router.models.values()].map((model) => viewModel(router, model, isoTime));
-}
-
-function viewModel(router: RouterState, model: ModelState, isoTime: (at: number) => string): ModelView {
-  const { id, aliases, lifecycle, facts, activity, loadSeconds } = model;
-  return {
+  return [...router.models.values()].map(({ id, aliases, lifecycle, facts, activity, loadSeconds }) => ({
     router: router.name,
     id,
     aliases,
@@ -138,7 +132,7 @@ function viewModel(router: RouterState, model: ModelState, isoTime: (at: number)
     last_unload: lifecycle.lastUnload
       ? { at: isoTime(lifecycle.lastUnload.at), reason: lifecycle.lastUnload.reason }
       : null,
-  };
+  }));
 }
 
 /** A transition as one JSON object of the event stream. */

@@ -75,28 +75,21 @@ export function describeActivity(
   return last === '' ? 'idle' : `idle, ${last}`;
 }
 
-/** A column with the memory of models. */
-interface Measure {
-  label: string;
-  of(held: ModelMemory | undefined): string;
-}
-
-const ON_GPUS: Measure = {
-  label: 'GPU memory',
-  of: (held) =>
-    held === undefined || held.gpus.length === 0
-      ? ''
-      : formatBytes(held.gpus.reduce((sum, { bytes }) => sum + bytes, 0)),
-};
-
-const RESIDENT: Measure = {
-  label: 'Resident',
-  of: (held) => (held?.residentBytes === undefined ? '' : formatBytes(held.residentBytes)),
-};
+const MEASURES = [
+  {
+    label: 'GPU memory',
+    of: (held?: ModelMemory) =>
+      held?.gpus.length ? formatBytes(held.gpus.reduce((sum, { bytes }) => sum + bytes, 0)) : '',
+  },
+  {
+    label: 'Resident',
+    of: (held?: ModelMemory) => (held?.residentBytes === undefined ? '' : formatBytes(held.residentBytes)),
+  },
+];
 
 /** The memory columns that have a value for any of these models. */
-export function measuresOf(models: readonly ModelMemory[]): Measure[] {
-  return [ON_GPUS, RESIDENT].filter(({ of }) => models.some((held) => of(held) !== ''));
+export function measuresOf(models: readonly ModelMemory[]) {
+  return MEASURES.filter(({ of }) => models.some((held) => of(held) !== ''));
 }
 
 /** The time since a moment: in seconds below a minute, then in minutes, so that a page stays the same for a while. */
@@ -116,21 +109,15 @@ const MAX_SHOWN = 8;
 /** The number of models that are named for one result. */
 const MAX_NAMED = 5;
 
-/** An operation in words, for the page and the command line. */
-export interface OperationWords {
-  when: string;
-  askedBy: string;
-  outcome: string;
-  models: string;
-  note: string;
-}
-
 /** The last operations without dry runs, the newest first. */
 export function lastOf(operations: readonly Operation[]): readonly Operation[] {
   return operations.filter(({ dry_run }) => !dry_run).slice(0, MAX_SHOWN);
 }
 
-export function describeOperation(operation: Operation, now: number): OperationWords {
+export type OperationWords = ReturnType<typeof describeOperation>;
+
+/** An operation in words, for the page and the command line. */
+export function describeOperation(operation: Operation, now: number) {
   const { trigger, caller, outcome, started_at, duration_seconds, reason, routers } = operation;
   const took = outcome === null || duration_seconds < 1 ? '' : `took ${formatDuration(duration_seconds)}`;
   return {

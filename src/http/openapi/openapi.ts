@@ -1,6 +1,13 @@
+import { z } from 'zod';
 import { packageVersion } from '../../lib/version.ts';
-import { pathsOf, RESPONSES } from './paths.ts';
-import { componentSchemas, type Json } from './schemas.ts';
+import { operation } from '../../unload/report.ts';
+import { problem } from '../problem.ts';
+import { alertReport } from '../routes/alertmanager.ts';
+import { holdBody } from '../routes/hold.ts';
+import { unloadAllBody, unloadBody } from '../routes/unload-body.ts';
+import { usageAnswer, usageBody } from '../routes/usage.ts';
+import { holdView, modelView, routerView } from '../views.ts';
+import { type Json, pathsOf, RESPONSES } from './paths.ts';
 
 /** The HTTP interface as OpenAPI 3.1. */
 export function openapi(version: string, telemetryPaths: readonly string[] = ['/metrics']): Json {
@@ -32,4 +39,27 @@ export function openapi(version: string, telemetryPaths: readonly string[] = ['/
 /** docs/openapi.json. */
 export function openapiDocument(): string {
   return `${JSON.stringify(openapi(packageVersion()), null, 2)}\n`;
+}
+
+/** The schemas of the document, which have their names in their metadata, as do some of their parts. */
+const SCHEMAS = z.object({
+  ...{ routerView, modelView, holdView, operation, alertReport },
+  ...{ unloadBody, unloadAllBody, holdBody, usageBody, usageAnswer, problem },
+});
+
+/** All named schemas as JSON Schema; fields with a default are optional. */
+function componentSchemas(): Json {
+  const { $defs = {} } = z.toJSONSchema(SCHEMAS, {
+    io: 'input',
+    target: 'draft-2020-12',
+    override: ({ jsonSchema }) => leaveOutNoise(jsonSchema),
+  });
+  const sorted = Object.fromEntries(Object.entries($defs).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  return JSON.parse(JSON.stringify(sorted).replaceAll('"#/$defs/', '"#/components/schemas/'));
+}
+
+/** Drops patterns that repeat a format, and `readOnly`. */
+function leaveOutNoise(schema: z.core.JSONSchema.BaseSchema): void {
+  if (schema.format !== undefined) delete schema.pattern;
+  delete schema.readOnly;
 }

@@ -1,5 +1,6 @@
 import { STATUSES } from '../../models/status.ts';
-import type { Json } from './schemas.ts';
+
+export type Json = Readonly<Record<string, unknown>>;
 
 /** Every route by path and method; `telemetryPaths` are the configured ones. */
 export function pathsOf(telemetryPaths: readonly string[]): Json {
