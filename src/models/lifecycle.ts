@@ -27,6 +27,13 @@ export interface LifecycleRules {
   reloadWindowMs: number;
 }
 
+/** An observation with its time and the rules to judge it by. */
+interface Moment {
+  observation: Observation;
+  at: number;
+  rules: LifecycleRules;
+}
+
 /** After this time, an end of the model is not attributed to a pending unload request any more. */
 const UNLOAD_REQUEST_MS = 10 * 60_000;
 
@@ -45,10 +52,9 @@ export function advance(
   // A pending reason stays pending while the model stays unloaded: another model may still start in its place.
   const settled = isRunning(observation.status) ? settleReason(lifecycle, false) : unchanged(lifecycle);
   const current = dropOldRequest(settled.lifecycle, at);
-  const ended = isOtherProcess(current, observation)
-    ? endUnobserved(current, observation, at, rules)
-    : unchanged(current);
-  const entered = enterStatus(ended.lifecycle, observation, at, rules);
+  const moment = { observation, at, rules };
+  const ended = isOtherProcess(current, observation) ? endUnobserved(current, moment) : unchanged(current);
+  const entered = enterStatus(ended.lifecycle, moment);
   const changesStatus = lifecycle.status !== observation.status;
   const since = changesStatus || ended.changes.length > 0 ? at : entered.lifecycle.since;
   return {
@@ -142,54 +148,40 @@ function isOtherProcess(lifecycle: Lifecycle, observation: Observation): boolean
 }
 
 /** What must have happened between two observations if the second is of another process. */
-function endUnobserved(
-  lifecycle: Lifecycle,
-  observation: Observation,
-  at: number,
-  rules: LifecycleRules,
-): Step {
-  const ended = end(lifecycle, at);
+function endUnobserved(lifecycle: Lifecycle, moment: Moment): Step {
+  const { observation } = moment;
+  const ended = end(lifecycle, moment.at);
   const gone: Step = { ...ended, lifecycle: { ...ended.lifecycle, loading: undefined, known: 'unloaded' } };
   if (isRunning(observation.status) || observation.status === 'other') return gone;
   // It is unloaded again: a whole load was not observed.
   if (observation.via === 'listing' && observation.failed) return chain(gone, failLoad(gone.lifecycle));
-  const loaded = chain(gone, becomeLoaded(gone.lifecycle, at, rules));
-  const unloaded = chain(
-    loaded,
-    leaveMemory({ ...loaded.lifecycle, known: 'loaded' }, observation, at, rules),
-  );
+  const loaded = chain(gone, becomeLoaded(gone.lifecycle, moment));
+  const unloaded = chain(loaded, leaveMemory({ ...loaded.lifecycle, known: 'loaded' }, moment));
   return { ...unloaded, lifecycle: { ...unloaded.lifecycle, known: 'unloaded' } };
 }
 
-function enterStatus(
-  lifecycle: Lifecycle,
-  observation: Observation,
-  at: number,
-  rules: LifecycleRules,
-): Step {
-  switch (observation.status) {
+function enterStatus(lifecycle: Lifecycle, moment: Moment): Step {
+  switch (moment.observation.status) {
     case 'loading':
-      return startLoading(lifecycle, isStart(observation), at);
+      return startLoading(lifecycle, moment);
     case 'loaded':
-      return becomeLoaded(lifecycle, at, rules);
+      return becomeLoaded(lifecycle, moment);
     case 'sleeping':
-      return fallAsleep(lifecycle, at, rules);
+      return fallAsleep(lifecycle, moment);
     case 'unloaded':
     case 'downloading':
-      return leaveMemory(lifecycle, observation, at, rules);
+      return leaveMemory(lifecycle, moment);
     case 'other':
       return unchanged(lifecycle);
   }
 }
 
-function startLoading(lifecycle: Lifecycle, begins: boolean, at: number): Step {
+function startLoading(lifecycle: Lifecycle, { observation, at }: Moment): Step {
   const { known, loading } = lifecycle;
   if (known === 'loading') {
-    if (!begins) return unchanged(lifecycle);
-    return unchanged({
-      ...lifecycle,
-      loading: { ...loading, kind: 'load', startedAt: loading?.startedAt ?? at },
-    });
+    if (!isStart(observation)) return unchanged(lifecycle);
+    const startedAt = loading?.startedAt ?? at;
+    return unchanged({ ...lifecycle, loading: { ...loading, kind: 'load', startedAt } });
   }
   const wakes = known === 'loaded' || known === 'sleeping';
   const next: Lifecycle = { ...lifecycle, loading: { kind: wakes ? 'wake' : 'load', startedAt: at } };
@@ -198,7 +190,7 @@ function startLoading(lifecycle: Lifecycle, begins: boolean, at: number): Step {
 }
 
 /** It is loaded now: after a load or a wake, or as before. */
-function becomeLoaded(lifecycle: Lifecycle, at: number, rules: LifecycleRules): Step {
+function becomeLoaded(lifecycle: Lifecycle, { at, rules }: Moment): Step {
   const { known, loading, lastUnload } = lifecycle;
   if (known === undefined || known === 'loaded') return unchanged(lifecycle);
   if (known === 'sleeping' || loading?.kind === 'wake') return { lifecycle, changes: [{ kind: 'woke' }] };
@@ -212,26 +204,22 @@ function becomeLoaded(lifecycle: Lifecycle, at: number, rules: LifecycleRules): 
   return { lifecycle: { ...lifecycle, lastUnload: undefined, loadFailed: false }, changes: [loaded] };
 }
 
-function fallAsleep(lifecycle: Lifecycle, at: number, rules: LifecycleRules): Step {
+function fallAsleep(lifecycle: Lifecycle, moment: Moment): Step {
   if (lifecycle.known === undefined || lifecycle.known === 'sleeping') return unchanged(lifecycle);
-  const loaded = becomeLoaded(lifecycle, at, rules);
+  const loaded = becomeLoaded(lifecycle, moment);
   return { lifecycle: loaded.lifecycle, changes: [...loaded.changes, { kind: 'slept' }] };
 }
 
 /** It has no process any more: an unload and its reason, or a failed load. */
-function leaveMemory(
-  lifecycle: Lifecycle,
-  observation: Observation,
-  at: number,
-  rules: LifecycleRules,
-): Step {
+function leaveMemory(lifecycle: Lifecycle, moment: Moment): Step {
+  const { observation, at } = moment;
   const from = lifecycle.known;
   if (!isRunning(from)) return unchanged(lifecycle);
   const exit = exitOf(observation);
   if (isStarting(lifecycle) && exit === 'clean') {
     // Only a loaded model exits cleanly: that it was loaded was not observed.
-    const loaded = becomeLoaded({ ...lifecycle, known: 'unloaded' }, at, rules);
-    return chain(loaded, leaveMemory({ ...loaded.lifecycle, known: 'loaded' }, observation, at, rules));
+    const loaded = becomeLoaded({ ...lifecycle, known: 'unloaded' }, moment);
+    return chain(loaded, leaveMemory({ ...loaded.lifecycle, known: 'loaded' }, moment));
   }
   const isRequested = lifecycle.unloadRequestedAt !== undefined;
   if (isRequested || (isStarting(lifecycle) && exit === 'unknown')) return end(lifecycle, at);
