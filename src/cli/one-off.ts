@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { createDiscovery } from '../fleet/discovery/discovery.ts';
-import { createFleet, type Fleet, type FleetOptions } from '../fleet/fleet.ts';
+import { createFleet, type Fleet } from '../fleet/fleet.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Call, type CommandFlag, textFlag } from './command.ts';
 import { UsageError } from './exit-codes.ts';
@@ -46,7 +46,7 @@ export async function withDiscovered(
 /** Follows the configured routers while `work` runs, with events, as the service does. */
 export async function withFleet<T>(
   config: Config,
-  options: FleetOptions,
+  options: { readEngine: boolean },
   work: (fleet: Fleet) => Promise<T>,
 ): Promise<T> {
   const fleet = createFleet(systemClock, options);

@@ -24,21 +24,7 @@ export type ReadingChange = { router: string } & (
   | { kind: 'recovered'; model: string }
 );
 
-/** Reads the own metrics of one router's models. */
-export interface EngineReader {
-  readings(): readonly EngineReading[];
-  /** Reads what is older than the interval; resolves when that is done, after `budgetMs` at the latest. */
-  freshen(budgetMs: number): Promise<void>;
-  /** Resolves when every loaded model has been tried, after `budgetMs` at the latest. */
-  readAll(budgetMs: number): Promise<void>;
-  /**
-   * Resolves when no request to this model is under way, after a second at the latest. To be called after its unload
-   * request is marked as pending, which keeps new requests away, and before the order is sent: a process that is
-   * answering when it gets the order to exit may miss it (5 of 12 attempts on b11669) and is killed 10 s later.
-   */
-  release(model: string): Promise<void>;
-  stop(): Promise<void>;
-}
+export type EngineReader = ReturnType<typeof startEngineReader>;
 
 export interface EngineReaderParts {
   store: Store;
@@ -75,11 +61,11 @@ interface ReaderState extends EngineReaderParts {
 }
 
 /**
- * Reads the models that are loaded, and no others: a request may wake a sleeping model on some builds. One model after
+ * Reads the own metrics of one router's models that are loaded, and no others: a request may wake a sleeping model on some builds. One model after
  * the other unless one is slow, and never two requests to one model. A router without `--metrics` is asked once, and
  * again after it was down.
  */
-export function startEngineReader(parts: EngineReaderParts): EngineReader {
+export function startEngineReader(parts: EngineReaderParts) {
   const { store, router } = parts;
   const state: ReaderState = {
     ...parts,
@@ -93,24 +79,31 @@ export function startEngineReader(parts: EngineReaderParts): EngineReader {
   const rounds = keepReading(state);
   const { models, nextRound, ending } = state;
   return {
-    readings: () =>
+    readings: (): readonly EngineReading[] =>
       [...models.values()].flatMap(({ model, succeeded, good }) =>
         succeeded === undefined ? [] : [{ model, succeeded, good }],
       ),
-    async freshen(budgetMs) {
+    /** Reads what is older than the interval; resolves when that is done, after `budgetMs` at the latest. */
+    async freshen(budgetMs: number): Promise<void> {
       // A model that failed last time is left to the next round: it would delay every scrape.
       const stale = dueModels(state).filter((model) => models.get(model)?.succeeded !== false);
       if (stale.length === 0) return;
       await within(budgetMs, Promise.all(stale.map((model) => read(state, model))), store.clock);
     },
-    async readAll(budgetMs) {
+    /** Resolves when every loaded model has been tried, after `budgetMs` at the latest. */
+    async readAll(budgetMs: number): Promise<void> {
       const requests = dueModels(state).map((model) => read(state, model));
       await within(budgetMs, Promise.all([...requests, ...requestsOf(state)]), store.clock);
     },
-    async release(model) {
+    /**
+     * Resolves when no request to this model is under way, after a second at the latest. To be called after its unload
+     * request is marked as pending, which keeps new requests away, and before the order is sent: a process that is
+     * answering when it gets the order to exit may miss it (5 of 12 attempts on b11669) and is killed 10 s later.
+     */
+    async release(model: string): Promise<void> {
       await within(RELEASE_MS, models.get(model)?.request ?? Promise.resolve(), store.clock);
     },
-    async stop() {
+    async stop(): Promise<void> {
       ending.abort();
       stopListening();
       nextRound.ring();

@@ -3,30 +3,13 @@ import { type ConfigSource, needsRestart } from '../config/source.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createLimit } from '../lib/concurrency.ts';
 import type { Logger } from '../lib/logger.ts';
-import { createDiscovery, type Discovery } from './discovery/discovery.ts';
+import { createDiscovery } from './discovery/discovery.ts';
 import type { Fleet } from './fleet.ts';
 
-/** The configuration that is used now; the fleet follows its routers. */
-export interface ActiveConfig {
-  /** Includes the discovered routers. */
-  current(): Config;
-  discovery: Discovery;
-  /** Whether the last load succeeded, and when the active configuration was loaded (monotonic milliseconds). */
-  loads(): { successful: boolean; loadedAt: number };
-  /** Starts following the routers, and from then on the discovered ones too. */
-  start(): Promise<void>;
-  /** Loads the configuration again; with an `error` the previous configuration stays active. */
-  reload(): Promise<{ error?: string }>;
-  /** Resolves when no change is under way, and none follows. */
-  stop(): Promise<void>;
-}
+export type ActiveConfig = ReturnType<typeof createActiveConfig>;
 
-export function createActiveConfig(
-  source: ConfigSource,
-  fleet: Fleet,
-  clock: Clock,
-  log: Logger,
-): ActiveConfig {
+/** The configuration that is used now; the fleet follows its routers. */
+export function createActiveConfig(source: ConfigSource, fleet: Fleet, clock: Clock, log: Logger) {
   const started = source.current;
   const discovery = createDiscovery(started, clock);
   let loads = { successful: true, loadedAt: clock.now() };
@@ -38,12 +21,17 @@ export function createActiveConfig(
   });
 
   return {
-    current: () => discovery.current,
+    /** Includes the discovered routers. */
+    current: (): Config => discovery.current,
     discovery,
+    /** Whether the last load succeeded, and when the active configuration was loaded (monotonic milliseconds). */
     loads: () => loads,
+    /** Starts following the routers, and from then on the discovered ones too. */
     start: () => exclusive(() => follow(started)),
+    /** Loads the configuration again; with an `error` the previous configuration stays active. */
     reload: () => exclusive(reload),
-    async stop() {
+    /** Resolves when no change is under way, and none follows. */
+    async stop(): Promise<void> {
       stopped = true;
       discovery.stop();
       await exclusive(async () => {});

@@ -2,12 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { createRouterClient, type RouterClient, type UnloadAnswer } from '../backends/llama-server/client.ts';
 import type { Config, RouterConfig } from '../config/schema.ts';
 import { type ProbeResult, probeActivity } from '../engine/activity.ts';
-import {
-  type EngineReader,
-  type EngineReading,
-  type ReadingChange,
-  startEngineReader,
-} from '../engine/reader.ts';
+import { type EngineReader, type ReadingChange, startEngineReader } from '../engine/reader.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Mutex } from '../lib/concurrency.ts';
 import { createListeners } from '../lib/listeners.ts';
@@ -15,30 +10,8 @@ import type { RouterAnswer } from '../models/feed.ts';
 import type { LifecycleRules } from '../models/lifecycle.ts';
 import { markUnloadPending } from '../models/observations.ts';
 import type { Notice, RouterState, Transition } from '../models/router-state.ts';
-import { createStore, type Store } from '../models/store.ts';
+import { createStore } from '../models/store.ts';
 import { startTracker, type Tracker } from './tracker.ts';
-
-/** The routers that are followed: shared by the service and the one-off commands. */
-export interface Fleet {
-  store: Store;
-  onNotice(listener: (notice: Notice) => void): () => void;
-  onReadingChange(listener: (change: ReadingChange) => void): () => void;
-  /** The models' own metrics, by router. */
-  engine: { readings(): readonly RouterReadings[] };
-  /** Reads the models' own metrics that are older than the interval, within `budgetMs`. */
-  freshen(budgetMs: number): Promise<void>;
-  /** The same, and waits for requests under way and for models that failed before. */
-  readAll(budgetMs: number): Promise<void>;
-  /** Starts following the routers that are new in this configuration, and stops following those that are gone. */
-  apply(config: Config): Promise<void>;
-  /** Resolves when every router has answered, or failed to answer, its first listing. */
-  ready(): Promise<void>;
-  /** Requests a listing of every router. */
-  refresh(): Promise<void>;
-  /** The controls of all routers, for operations. */
-  controls(): RouterControl[];
-  stop(): Promise<void>;
-}
 
 /** What an operation needs to act on one router. No call throws. */
 export interface RouterControl {
@@ -64,11 +37,6 @@ export interface RouterControl {
   onTransition(listener: (transition: Transition) => void): () => void;
 }
 
-export interface RouterReadings {
-  router: string;
-  readings: readonly EngineReading[];
-}
-
 interface FollowedRouter {
   state: RouterState;
   /** The settings it was started with; other settings need a restart. */
@@ -80,13 +48,13 @@ interface FollowedRouter {
   ending: AbortController;
 }
 
-export interface FleetOptions {
-  /** Whether the models' own metrics are read. */
-  readEngine: boolean;
-}
+export type Fleet = ReturnType<typeof createFleet>;
 
-/** Creates an empty fleet; `apply` fills it. */
-export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
+/**
+ * The routers that are followed: shared by the service and the one-off commands. Empty until `apply`. The models' own
+ * metrics are read if `readEngine` says so.
+ */
+export function createFleet(clock: Clock, { readEngine }: { readEngine: boolean }) {
   const rules: LifecycleRules = { reloadWindowMs: 0 };
   const store = createStore(clock, rules);
   const notices = createListeners<Notice>();
@@ -97,17 +65,21 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
     store,
     onNotice: notices.add,
     onReadingChange: readingChanges.add,
+    /** The models' own metrics, by router. */
     engine: {
       readings: () =>
         [...followed].map(([router, { reader }]) => ({ router, readings: reader?.readings() ?? [] })),
     },
-    async freshen(budgetMs) {
+    /** Reads the models' own metrics that are older than the interval, within `budgetMs`. */
+    async freshen(budgetMs: number): Promise<void> {
       await Promise.all([...followed.values()].map(({ reader }) => reader?.freshen(budgetMs)));
     },
-    async readAll(budgetMs) {
+    /** The same, and waits for requests under way and for models that failed before. */
+    async readAll(budgetMs: number): Promise<void> {
       await Promise.all([...followed.values()].map(({ reader }) => reader?.readAll(budgetMs)));
     },
-    async apply(config) {
+    /** Starts following the routers that are new in this configuration, and stops following those that are gone. */
+    async apply(config: Config): Promise<void> {
       rules.reloadWindowMs = config.lifecycle.reload_window * 1000;
       const wanted = new Map(config.routers.map((router) => [router.name, router]));
       const ended = [...followed].filter(([name, { settings }]) => {
@@ -117,14 +89,17 @@ export function createFleet(clock: Clock, { readEngine }: FleetOptions): Fleet {
       await Promise.all(ended.map(([name, router]) => end(router, wanted.get(name)?.url)));
       for (const router of wanted.values()) if (!followed.has(router.name)) follow(router, config);
     },
-    async ready() {
+    /** Resolves when every router has answered, or failed to answer, its first listing. */
+    async ready(): Promise<void> {
       await Promise.all([...followed.values()].map(({ tracker }) => tracker.ready));
     },
-    async refresh() {
+    /** Requests a listing of every router. */
+    async refresh(): Promise<void> {
       await Promise.all([...followed.values()].map(({ tracker }) => tracker.refresh()));
     },
-    controls: () => [...followed.values()].map(controlOf),
-    async stop() {
+    /** The controls of all routers, for operations. */
+    controls: (): RouterControl[] => [...followed.values()].map(controlOf),
+    async stop(): Promise<void> {
       await Promise.all([...followed.values()].map((router) => end(router, router.state.url)));
     },
   };

@@ -6,7 +6,7 @@ import type { Notice, RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 
 /** How closely a router is followed. Times in milliseconds. */
-export interface TrackerPace {
+interface TrackerPace {
   /** Between listings while the event stream is connected: they only reconcile. */
   listingMs: number;
   /** Between listings of a router without event stream. */
@@ -16,7 +16,7 @@ export interface TrackerPace {
   reconnectMaxMs: number;
 }
 
-export interface TrackerParts {
+interface TrackerParts {
   feed: RouterFeed;
   store: Store;
   router: RouterState;
@@ -25,13 +25,7 @@ export interface TrackerParts {
   random?: () => number;
 }
 
-export interface Tracker {
-  /** Resolves when the first listing is applied, has failed, or is cancelled. */
-  ready: Promise<void>;
-  /** Lists the models now; resolves when the answer is applied, or has failed. */
-  refresh(): Promise<void>;
-  stop(): Promise<void>;
-}
+export type Tracker = ReturnType<typeof startTracker>;
 
 /** The first listing waits this long for the event stream, so that no event is missed between the two. */
 const STREAM_FIRST_MS = 1000;
@@ -72,7 +66,7 @@ interface Tracking extends TrackerParts {
  * Follows one router: events as they arrive, and full listings to reconcile. Trackers are independent, so a slow or
  * dead router delays no other.
  */
-export function startTracker(parts: TrackerParts): Tracker {
+export function startTracker(parts: TrackerParts) {
   const { router, store } = parts;
   let firstListed = () => {};
   const ready = new Promise<void>((resolve) => {
@@ -95,14 +89,16 @@ export function startTracker(parts: TrackerParts): Tracker {
   const { ending, streamTried, nextStream, relisting, nextListing, settling } = tracking;
   const loops = [keepFollowing(tracking), keepListing(tracking)];
   return {
+    /** Resolves when the first listing is applied, has failed, or is cancelled. */
     ready,
-    async refresh() {
+    /** Lists the models now; resolves when the answer is applied, or has failed. */
+    async refresh(): Promise<void> {
       const wasUp = router.up;
       await list(tracking);
       // Otherwise the router would stay down until the next regular listing.
       if (wasUp && !router.up) nextListing.ring();
     },
-    async stop() {
+    async stop(): Promise<void> {
       ending.abort();
       tracking.stream.abort();
       for (const each of [relisting, nextListing, nextStream, streamTried, settling]) each.ring();

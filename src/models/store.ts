@@ -18,43 +18,24 @@ export const savedUnload = z.object({
 
 export type LastUnload = z.infer<typeof savedUnload>;
 
-/** The observed state of all routers and models. The functions in observations.ts update the models. */
-export interface Store {
-  readonly clock: Clock;
-  readonly rules: LifecycleRules;
-  /** All routers, in the order in which they were added. */
-  routers(): readonly Readonly<RouterState>[];
-  router(name: string): RouterState | undefined;
-  /** Throws when the name is taken: the configuration does not allow that. */
-  add(name: string, url: string): RouterState;
-  /** Removes a router and its models from every scrape. Its last unloads are kept: it may come back. */
-  remove(name: string): void;
-  publish(transition: Transition): void;
-  onTransition(listener: (transition: Transition) => void): () => void;
-  /** Reported requests for models, the oldest first; see usage.ts. */
-  readonly requests: ReportedRequest[];
-  /** The last unloads after which a load would be a reload, of absent models too. In wall time. */
-  lastUnloads(): LastUnload[];
-  /** Restores last unloads of an earlier process. */
-  restoreLastUnloads(unloads: readonly LastUnload[]): void;
-  /** Keeps the last unload of a model that is not listed any more. */
-  keepLastUnload(router: string, model: string, unload: Lifecycle['lastUnload']): void;
-  /** Takes out the kept last unload of a model that has appeared: from now on its state has it. */
-  takeLastUnload(router: string, model: string): Lifecycle['lastUnload'];
-}
+export type Store = ReturnType<typeof createStore>;
 
-export function createStore(clock: Clock, rules: LifecycleRules): Store {
+/** The observed state of all routers and models. The functions in observations.ts update the models. */
+export function createStore(clock: Clock, rules: LifecycleRules) {
   const routers = new Map<string, RouterState>();
   const transitions = createListeners<Transition>();
   /** Last unloads of absent models, roughly the oldest first. */
   const kept = new Map<string, LastUnload>();
-  const store: Store = {
+  return {
     clock,
     rules,
-    requests: [],
-    routers: () => [...routers.values()],
-    router: (name) => routers.get(name),
-    add(name, url) {
+    /** Reported requests for models, the oldest first; see usage.ts. */
+    requests: [] as ReportedRequest[],
+    /** All routers, in the order in which they were added. */
+    routers: (): readonly Readonly<RouterState>[] => [...routers.values()],
+    router: (name: string) => routers.get(name),
+    /** Throws when the name is taken: the configuration does not allow that. */
+    add(name: string, url: string): RouterState {
       if (routers.has(name)) throw new Error(`a router named ${name} exists already`);
       const router: RouterState = {
         name,
@@ -67,21 +48,23 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
         models: new Map(),
       };
       routers.set(name, router);
-      store.publish({ router: name, at: clock.now(), kind: 'router', change: 'added' });
+      transitions.notify({ router: name, at: clock.now(), kind: 'router', change: 'added' });
       return router;
     },
-    remove(name) {
+    /** Removes a router and its models from every scrape. Its last unloads are kept: it may come back. */
+    remove(name: string): void {
       const router = routers.get(name);
       if (router === undefined) return;
       for (const { id, lifecycle } of router.models.values()) {
-        store.keepLastUnload(name, id, lifecycle.lastUnload);
+        keepLastUnload(name, id, lifecycle.lastUnload);
       }
       routers.delete(name);
-      store.publish({ router: name, at: clock.now(), kind: 'router', change: 'removed' });
+      transitions.notify({ router: name, at: clock.now(), kind: 'router', change: 'removed' });
     },
     publish: transitions.notify,
     onTransition: transitions.add,
-    lastUnloads() {
+    /** The last unloads after which a load would be a reload, of absent models too. In wall time. */
+    lastUnloads(): LastUnload[] {
       const present = [...routers.values()].flatMap(({ name, models }) =>
         [...models.values()].flatMap(({ id, lifecycle: { lastUnload } }) =>
           lastUnload ? [{ router: name, model: id, ...lastUnload }] : [],
@@ -91,29 +74,33 @@ export function createStore(clock: Clock, rules: LifecycleRules): Store {
         .filter((unload) => !isOld(unload))
         .map((unload) => ({ ...unload, at: clock.wall(unload.at) }));
     },
-    restoreLastUnloads(unloads) {
+    /** Restores last unloads of an earlier process. */
+    restoreLastUnloads(unloads: readonly LastUnload[]): void {
       for (const { router, model, at, reason } of unloads) {
         const monotonic = Math.min(clock.fromWall(at), clock.now());
         kept.set(keyOf(router, model), { router, model, at: monotonic, reason });
       }
     },
-    keepLastUnload(router, model, unload) {
-      const key = keyOf(router, model);
-      kept.delete(key);
-      if (unload) kept.set(key, { router, model, ...unload });
-      // Stopping at the first recent one keeps this cheap when thousands of models vanish at once.
-      for (const [old, oldest] of kept) {
-        if (!isOld(oldest)) break;
-        kept.delete(old);
-      }
-    },
-    takeLastUnload(router, model) {
+    keepLastUnload,
+    /** Takes out the kept last unload of a model that has appeared: from now on its state has it. */
+    takeLastUnload(router: string, model: string): Lifecycle['lastUnload'] {
       const unload = kept.get(keyOf(router, model));
       kept.delete(keyOf(router, model));
       return unload && { at: unload.at, reason: unload.reason };
     },
   };
-  return store;
+
+  /** Keeps the last unload of a model that is not listed any more. */
+  function keepLastUnload(router: string, model: string, unload: Lifecycle['lastUnload']): void {
+    const key = keyOf(router, model);
+    kept.delete(key);
+    if (unload) kept.set(key, { router, model, ...unload });
+    // Stopping at the first recent one keeps this cheap when thousands of models vanish at once.
+    for (const [old, oldest] of kept) {
+      if (!isOld(oldest)) break;
+      kept.delete(old);
+    }
+  }
 
   function isOld({ at }: LastUnload): boolean {
     return at < clock.now() - rules.reloadWindowMs;

@@ -12,7 +12,6 @@ import {
   NO_HISTORY,
   withTimes,
 } from './guard.ts';
-import type { Refusal } from './report.ts';
 import { AUTOMATIC_TRIGGERS, isAutomatic, TRIGGERS, type Trigger, type UnloadRequest } from './request.ts';
 
 /** A reload loop that pauses a trigger on a router. Times are monotonic milliseconds. */
@@ -23,20 +22,6 @@ export interface Loop {
   until: number;
 }
 
-/** Cooldown and loop protection of all routers. */
-export interface Guards {
-  judge(router: string, request: UnloadRequest): Refusal | undefined;
-  recordUnload(router: string, request: UnloadRequest, models: string[]): void;
-  /** Observes transitions for models that come back. */
-  observe(transition: Transition): void;
-  /** The loops that pause automatic unloads now. */
-  loops(): readonly Loop[];
-  /** When an operation last unloaded something on this router, in monotonic milliseconds. */
-  lastUnload(router: string): number | undefined;
-  snapshot(): GuardRecord[];
-  restore(records: readonly GuardRecord[]): void;
-}
-
 /** Triggers are guarded separately: a loop of the idle policy says nothing about memory pressure. */
 export const guardRecord = z.object({ router: z.string(), trigger: z.enum(TRIGGERS), state: guardState });
 
@@ -45,13 +30,16 @@ export type GuardRecord = z.infer<typeof guardRecord>;
 /** Discovered routers come and go: beyond this number, the record of the oldest unload is dropped. */
 const MAX_RECORDS = 4000;
 
-/** `onLoop` is called when a reload loop is detected. */
-export function createGuards(clock: Clock, rules: () => GuardRules, onLoop: (loop: Loop) => void): Guards {
+export type Guards = ReturnType<typeof createGuards>;
+
+/** Cooldown and loop protection of all routers. `onLoop` is called when a reload loop is detected. */
+export function createGuards(clock: Clock, rules: () => GuardRules, onLoop: (loop: Loop) => void) {
   /** By router and trigger, in the order of their last unload. */
   const records = new Map<string, GuardRecord>();
   return {
-    judge: (router, request) => judge(stateOf(router, request.trigger), request, clock.now(), rules()),
-    recordUnload(router, request, models) {
+    judge: (router: string, request: UnloadRequest) =>
+      judge(stateOf(router, request.trigger), request, clock.now(), rules()),
+    recordUnload(router: string, request: UnloadRequest, models: string[]): void {
       for (const trigger of AUTOMATIC_TRIGGERS) {
         // For the other triggers it is like an unload by a person: a reason to wait, but not part of a loop.
         const by = trigger === request.trigger ? trigger : 'api';
@@ -59,7 +47,8 @@ export function createGuards(clock: Clock, rules: () => GuardRules, onLoop: (loo
         put({ router, trigger, state });
       }
     },
-    observe(transition) {
+    /** Observes transitions for models that come back. */
+    observe(transition: Transition): void {
       if (transition.kind !== 'model' || transition.change.kind !== 'loaded') return;
       const { router, model } = transition;
       for (const trigger of AUTOMATIC_TRIGGERS) {
@@ -70,20 +59,22 @@ export function createGuards(clock: Clock, rules: () => GuardRules, onLoop: (loo
         if (loop) onLoop({ router, trigger, models: loop.models, until: loop.until });
       }
     },
-    loops: () =>
+    /** The loops that pause automatic unloads now. */
+    loops: (): readonly Loop[] =>
       [...records.values()].flatMap(({ router, trigger, state: { pause } }) =>
         pause && clock.now() < pause.until
           ? [{ router, trigger, models: pause.models, until: pause.until }]
           : [],
       ),
-    lastUnload: (router) => stateOf(router, AUTOMATIC_TRIGGERS[0]).actedAt,
-    snapshot: () =>
+    /** When an operation last unloaded something on this router, in monotonic milliseconds. */
+    lastUnload: (router: string) => stateOf(router, AUTOMATIC_TRIGGERS[0]).actedAt,
+    snapshot: (): GuardRecord[] =>
       [...records.values()].map(({ router, trigger, state }) => ({
         router,
         trigger,
         state: withTimes(state, clock.wall),
       })),
-    restore(saved) {
+    restore(saved: readonly GuardRecord[]): void {
       for (const { router, trigger, state } of saved) {
         if (isAutomatic(trigger)) put({ router, trigger, state: restored(state, clock) });
       }

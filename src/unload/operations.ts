@@ -30,24 +30,7 @@ export interface Started {
   done: Promise<Operation>;
 }
 
-/** All unloads of the service. Operations on the same router run one after the other. */
-export interface Operations {
-  /** Starts an operation, or joins a running one that subsumes the request. Never throws. */
-  start(request: UnloadRequest, onResult?: OnResult): Started;
-  /** Running operations and the last hundred finished ones, the newest first. */
-  list(): readonly Operation[];
-  get(id: string): Operation | undefined;
-  /** Called with each finished operation. */
-  onEnd(listener: (operation: Operation, request: UnloadRequest) => void): () => void;
-  /** Called when an operation begins to act on a router; not for dry runs and refusals. */
-  onBegin(listener: (router: string, request: UnloadRequest) => void): () => void;
-  /** Adds finished operations of an earlier process, the newest first. */
-  restore(operations: readonly Operation[]): void;
-  /** Stops waiting for busy models, and two seconds later for the rest; resolves when nothing runs any more. */
-  stop(): Promise<void>;
-}
-
-export interface OperationsParts {
+interface OperationsParts {
   /** The routers that are followed now. */
   controls(): readonly RouterControl[];
   /** The configured keep list of a router. */
@@ -85,33 +68,43 @@ interface Registry extends OperationsParts {
   stopWatching: AbortController;
 }
 
-export function createOperations(parts: OperationsParts): Operations {
-  const running: Registry['running'] = new Map();
-  const finished: Operation[] = [];
+export type Operations = ReturnType<typeof createOperations>;
+
+/** All unloads of the service. Operations on the same router run one after the other. */
+export function createOperations(parts: OperationsParts) {
   const registry: Registry = {
     ...parts,
     queues: new Map(),
-    running,
-    finished,
+    running: new Map(),
+    finished: [],
     ended: createListeners(),
     begun: createListeners(),
     stopping: false,
     stopWatching: new AbortController(),
   };
-  const list = () => [
+  const { running, finished } = registry;
+  const list = (): readonly Operation[] => [
     ...[...running.values()].map(({ started }) => started.report()).toReversed(),
     ...finished,
   ];
   return {
-    start: (request, onResult) => start(registry, request, onResult),
+    /** Starts an operation, or joins a running one that subsumes the request. Never throws. */
+    start: (request: UnloadRequest, onResult?: OnResult) => start(registry, request, onResult),
+    /** Running operations and the last hundred finished ones, the newest first. */
     list,
-    get: (id) => list().find((each) => each.id === id),
-    onEnd: (listener) => registry.ended.add((event) => listener(...event)),
-    onBegin: (listener) => registry.begun.add((event) => listener(...event)),
-    restore(operations) {
+    get: (id: string) => list().find((each) => each.id === id),
+    /** Called with each finished operation. */
+    onEnd: (listener: (operation: Operation, request: UnloadRequest) => void) =>
+      registry.ended.add((event) => listener(...event)),
+    /** Called when an operation begins to act on a router; not for dry runs and refusals. */
+    onBegin: (listener: (router: string, request: UnloadRequest) => void) =>
+      registry.begun.add((event) => listener(...event)),
+    /** Adds finished operations of an earlier process, the newest first. */
+    restore(operations: readonly Operation[]): void {
       finished.push(...operations);
       finished.splice(MAX_FINISHED);
     },
+    /** Stops waiting for busy models, and two seconds later for the rest; resolves when nothing runs any more. */
     stop: () => stop(registry),
   };
 }

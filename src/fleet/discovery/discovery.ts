@@ -4,20 +4,9 @@ import { createListeners } from '../../lib/listeners.ts';
 import { createNameResolver, type KnownTargets, type Lookup, lookUp, type NameResolver } from './sources.ts';
 import { type IgnoredTarget, routersOf } from './targets.ts';
 
-/** The configuration with the discovered routers, and the state of discovery. */
-export interface Discovery {
-  /** The followed configuration; its `routers` include the discovered ones. */
-  readonly current: Config;
-  /** The groups that have been looked up at least once. */
-  groups(): readonly GroupState[];
-  /** Follows another configuration. Resolves when its new groups are looked up, after six seconds at the latest. */
-  follow(config: Config): Promise<void>;
-  /** Called after every lookup whose result differs from the one before. */
-  onChange(listener: (change: DiscoveryChange) => void): () => void;
-  stop(): void;
-}
+export type Discovery = ReturnType<typeof createDiscovery>;
 
-export interface GroupState {
+interface GroupState {
   readonly group: string;
   /** Number of discovered routers. */
   readonly found: number;
@@ -47,11 +36,12 @@ interface Group {
   cancel(): void;
 }
 
+/** Looks up the routers of each group, at the group's interval. */
 export function createDiscovery(
   config: Config,
   clock: Clock,
   resolverOf: (group: DiscoveryConfig) => NameResolver = createNameResolver,
-): Discovery {
+) {
   const changes = createListeners<DiscoveryChange>();
   let configured = config;
   let current = config;
@@ -59,11 +49,15 @@ export function createDiscovery(
   let merged = routersOf(config.routers, []);
 
   return {
-    get current() {
+    /** The followed configuration; its `routers` include the discovered ones. */
+    get current(): Config {
       return current;
     },
-    groups: () => groups.flatMap((group) => (group.last ? [stateOf(group, group.last)] : [])),
-    async follow(next) {
+    /** The groups that have been looked up at least once. */
+    groups: (): readonly GroupState[] =>
+      groups.flatMap((group) => (group.last ? [stateOf(group, group.last)] : [])),
+    /** Follows another configuration. Resolves when its new groups are looked up, after six seconds at the latest. */
+    async follow(next: Config): Promise<void> {
       const before = groups;
       configured = next;
       // An unchanged group keeps what it knows.
@@ -75,8 +69,9 @@ export function createDiscovery(
       const added = groups.filter((group) => !before.includes(group));
       await within(FIRST_LOOKUPS_MS, Promise.all(added.map(refresh)), clock);
     },
+    /** Called after every lookup whose result differs from the one before. */
     onChange: changes.add,
-    stop() {
+    stop(): void {
       for (const group of groups) end(group);
       groups = [];
     },
