@@ -61,9 +61,9 @@ interface ReaderState extends EngineReaderParts {
 }
 
 /**
- * Reads the own metrics of one router's models that are loaded, and no others: a request may wake a sleeping model on some builds. One model after
- * the other unless one is slow, and never two requests to one model. A router without `--metrics` is asked once, and
- * again after it was down.
+ * Reads the own metrics of one router's models that are loaded, and no others: a request may wake a sleeping model on
+ * some builds. One model after the other unless one is slow, and never two requests to one model. A router without
+ * `--metrics` is asked once, and again after it was down.
  */
 export function startEngineReader(parts: EngineReaderParts) {
   const { store, router } = parts;
