@@ -85,12 +85,7 @@ export function createService({
   const memory = givenMemory ?? watchMemory(activeConfig.current, store, clock, log);
   const lifecycleMetrics = createLifecycleMetrics();
   const operationMetrics = createOperationMetrics();
-  const activityLog = createActivityLog({
-    auditFile: started.audit.file,
-    metrics: operationMetrics,
-    clock,
-    log,
-  });
+  const activityLog = createActivityLog(started.audit.file, operationMetrics, clock, log);
   const keep = (router: string) => keepListOf(activeConfig.current(), router);
   const guards = createGuards(clock, () => guardRules(activeConfig.current()), activityLog.loop);
   const measure = measureBy(memory, activeConfig.current);

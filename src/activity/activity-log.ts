@@ -24,22 +24,16 @@ export interface AuthRefusal {
   readonly why: string;
 }
 
-export interface ActivityLogParts {
-  /** Path of the audit file; empty: no audit. */
-  auditFile: string;
-  metrics: OperationMetrics;
-  clock: Clock;
-  log: Logger;
-}
-
 /** Refusals per reason and caller that are written each minute, so that a client cannot fill the disk; all are counted. */
 const REFUSALS_WRITTEN = { most: 10, spanMs: 60_000, keys: 10_000 };
 
 export type ActivityLog = ReturnType<typeof createActivityLog>;
 
-/** Log lines, audit entries and operation metrics of what happens: one method per source. */
-export function createActivityLog(parts: ActivityLogParts) {
-  const { auditFile, metrics, clock, log } = parts;
+/**
+ * Log lines, audit entries and operation metrics of what happens: one method per source. An empty `auditFile` means no
+ * audit.
+ */
+export function createActivityLog(auditFile: string, metrics: OperationMetrics, clock: Clock, log: Logger) {
   const audit = auditFile === '' ? undefined : createAuditFile(auditFile, clock, log);
   const refusalsWritten = createLimiter({ ...REFUSALS_WRITTEN, now: clock.now });
   const time = () => new Date(clock.wall()).toISOString();

@@ -8,10 +8,7 @@ import type { Caller, UnloadRequest } from '../unload/request.ts';
 
 /** A line of the audit file. Times are ISO 8601. */
 export type AuditEntry = { time: string } & (
-  | ({ kind: 'operation'; operation: string; request: ReturnType<typeof auditedRequest> } & Pick<
-      Operation,
-      'trigger' | 'caller' | 'reason' | 'outcome' | 'dry_run' | 'duration_seconds' | 'routers'
-    >)
+  | ReturnType<typeof operationEntry>
   /** The request was already covered by a running operation. */
   | { kind: 'joined'; operation: string; trigger: string; caller: Caller; reason: string }
   | { kind: 'refusal'; reason: string; caller: Caller; request: string; detail: string }
@@ -81,21 +78,10 @@ function appendTo(path: string) {
   };
 }
 
-export function operationEntry(operation: Operation, request: UnloadRequest, time: string): AuditEntry {
+export function operationEntry(operation: Operation, request: UnloadRequest, time: string) {
   const { id, trigger, caller, reason, outcome, dry_run, duration_seconds, routers } = operation;
-  return {
-    time,
-    kind: 'operation',
-    operation: id,
-    trigger,
-    caller,
-    reason,
-    outcome,
-    dry_run,
-    duration_seconds,
-    request: auditedRequest(request),
-    routers,
-  };
+  const head = { time, kind: 'operation' as const, operation: id, trigger, caller, reason };
+  return { ...head, outcome, dry_run, duration_seconds, request: auditedRequest(request), routers };
 }
 
 /** The request in the fields of the API. */

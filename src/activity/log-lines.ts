@@ -94,13 +94,10 @@ export function logHold(log: Logger, change: HoldChange, clock: Clock): void {
   }
 }
 
-export function logLoop(log: Logger, { router, trigger, models, until }: Loop, clock: Clock): void {
-  log.warn('reload loop detected; automatic unloads paused', {
-    router,
-    trigger,
-    models: models.join(', '),
-    until: new Date(clock.wall(until)).toISOString(),
-  });
+export function logLoop(log: Logger, loop: Loop, clock: Clock): void {
+  const until = new Date(clock.wall(loop.until)).toISOString();
+  const fields = { router: loop.router, trigger: loop.trigger, models: loop.models.join(', '), until };
+  log.warn('reload loop detected; automatic unloads paused', fields);
 }
 
 /** One line for the operation, and one for each router or model that needs an explanation. */

@@ -2,7 +2,7 @@ import { nearest } from '../lib/nearest.ts';
 import { type Layer, namedLayer, type Setting } from './layer.ts';
 import { CONFIG_FILE_VARIABLE, type Option, VARIABLE_PREFIX, variableOf } from './options.ts';
 import type { ConfigProblem } from './problem.ts';
-import { didYouMean, parseTexts } from './values.ts';
+import { didYouMean } from './values.ts';
 
 /** Variables by name, as in `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -14,19 +14,17 @@ export function processEnvironment(): Environment {
 
 /** The options in the environment. An empty variable counts as not set, as compose files leave them. */
 export function environmentLayer(env: Environment, options: readonly Option[]): Layer {
-  const settings = options.flatMap((option) => {
-    const name = variableOf(option);
-    const value = name === undefined ? undefined : env[name];
-    if (name === undefined || !value || option.path.includes('[]')) return [];
-    return [{ name, path: option.path, value }];
+  const settings = options.flatMap((option): Setting[] => {
+    const name = option.path.includes('[]') ? undefined : variableOf(option);
+    return name && env[name] ? [{ name, path: option.path, value: env[name] }] : [];
   });
   return namedLayer([...settings, ...routersSetting(env), ...tokenSetting(env)]);
 }
 
 function routersSetting({ LLAMA_SERVER_URL: urls }: Environment): Setting[] {
-  const list = urls ? parseTexts(urls) : undefined;
-  if (list === undefined || !list.ok) return [];
-  return [{ name: 'LLAMA_SERVER_URL', path: ['routers'], value: list.value.map((url) => ({ url })) }];
+  if (!urls) return [];
+  const value = urls.split(',').flatMap((url) => (url.trim() === '' ? [] : [{ url }]));
+  return [{ name: 'LLAMA_SERVER_URL', path: ['routers'], value }];
 }
 
 /** The token `default`. With both variables set, both are passed on: the problem is reported later. */

@@ -106,7 +106,7 @@ export const list = <E extends z.ZodType>(
   place: string,
   description: string,
   element: E,
-  { unique = [], fallback = [] }: { unique?: readonly string[]; fallback?: readonly z.input<E>[] } = {},
+  unique: readonly string[] = [],
 ) =>
   z
     .array(element)
@@ -115,7 +115,7 @@ export const list = <E extends z.ZodType>(
       when: ({ value }) => Array.isArray(value),
     })
     .readonly()
-    .prefault([...fallback])
+    .prefault([])
     .register(options, { kind: 'section', type: 'list', description, fallback: '' });
 
 function checkUnique(
@@ -126,19 +126,17 @@ function checkUnique(
 ): void {
   const first = new Map<string, number>();
   for (const [index, element] of elements.entries()) {
-    const duplicate = keys.find((key) => first.has(`${key} ${comparable(element, key)}`));
-    if (duplicate !== undefined) {
-      const value = comparable(element, duplicate);
-      const same = first.get(`${duplicate} ${value}`);
-      const shown = duplicate === 'name' ? `'${value}' ` : '';
-      const message = `${shown}is the same as ${place}[${same}].${duplicate}: each must be different`;
-      ctx.addIssue({ code: 'custom', path: [index, duplicate], message });
+    const pairs = keys.map((key) => ({ key, value: comparable(element, key) }));
+    const known = pairs.filter(({ value }) => value !== undefined);
+    const duplicate = known.find(({ key, value }) => first.has(`${key} ${value}`));
+    if (duplicate === undefined) {
+      for (const { key, value } of known) first.set(`${key} ${value}`, index);
       continue;
     }
-    for (const key of keys) {
-      const value = comparable(element, key);
-      if (value !== undefined) first.set(`${key} ${value}`, index);
-    }
+    const { key, value } = duplicate;
+    const same = `${place}[${first.get(`${key} ${value}`)}].${key}`;
+    const message = `${key === 'name' ? `'${value}' ` : ''}is the same as ${same}: each must be different`;
+    ctx.addIssue({ code: 'custom', path: [index, key], message });
   }
 }
 

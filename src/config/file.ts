@@ -31,32 +31,23 @@ function readFault(error: unknown): string {
   return `cannot be read: ${code ?? String(error)}`;
 }
 
-const EMPTY_LAYER: Layer = { tree: {}, locate: () => undefined };
-
 /** The layer of a YAML file, empty with problems when the file cannot be used. Its paths are relative to it. */
 export function fileLayer(file: string, exampleSection: string): { layer: Layer; problems: ConfigProblem[] } {
   const text = readText(file);
-  if (!text.ok) return unusable(file, text.fault);
-  const yaml = parseYaml(text.value);
-  if (!yaml.ok) {
-    const problems = yaml.fault.map(({ at, message }) => ({ source: `${file}${at}`, key: '', message }));
-    return { layer: EMPTY_LAYER, problems };
-  }
-  const { value = {}, lineOf } = yaml.value;
+  const yaml = text.ok ? parseYaml(text.value) : failed([{ at: '', message: text.fault }]);
+  const { value = {}, lineOf } = yaml.ok ? yaml.value : { lineOf: () => undefined };
+  const faults = yaml.ok ? [] : yaml.fault;
   if (!isTree(value)) {
-    return unusable(file, `must be a mapping: begin with a section such as '${exampleSection}:'`);
+    faults.push({ at: '', message: `must be a mapping: begin with a section such as '${exampleSection}:'` });
   }
   const layer: Layer = {
-    tree: value,
+    tree: isTree(value) ? value : {},
     directory: dirname(resolve(file)),
     locate(place) {
       const line = lineOf(place);
       return line === undefined ? undefined : { source: `${file}:${line}`, key: formatPlace(place) };
     },
   };
-  return { layer, problems: [] };
-}
-
-function unusable(file: string, message: string): { layer: Layer; problems: ConfigProblem[] } {
-  return { layer: EMPTY_LAYER, problems: [{ source: file, key: '', message }] };
+  const problems = faults.map(({ at, message }) => ({ source: `${file}${at}`, key: '', message }));
+  return { layer, problems };
 }

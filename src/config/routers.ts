@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { failed } from '../lib/result.ts';
 import { hostAndPort, parseRouterUrl } from './address.ts';
 import {
   choice,
@@ -15,7 +16,7 @@ import {
 } from './fields.ts';
 import { isTree } from './layer.ts';
 import { options } from './options.ts';
-import { parseTexts, parseVisibleText } from './values.ts';
+import { type Parsed, parseTexts, parseVisibleText } from './values.ts';
 
 /** The router that is followed when none is configured. */
 export const DEFAULT_ROUTERS: readonly { url: string }[] = [{ url: 'http://localhost:8080' }];
@@ -50,7 +51,7 @@ export const routers = list(
   'routers',
   'The llama.cpp routers to follow: a list of mappings with these keys.',
   router,
-  { unique: ['url', 'name'], fallback: DEFAULT_ROUTERS },
+  ['url', 'name'],
 );
 
 const group = z
@@ -65,7 +66,13 @@ const group = z
     ),
     dns: texts('Fully qualified names to look up; their records are routers.'),
     dns_type: choice('SRV', ['SRV', 'A', 'AAAA'], 'Type of the DNS records.'),
-    dns_servers: texts('Name servers to ask, as `address:port`; empty: those of this machine.'),
+    dns_servers: option(
+      '',
+      'list of texts',
+      'Name servers to ask, as `address:port`; empty: those of this machine.',
+      parseNameServers,
+      { kind: 'texts' },
+    ),
     port: count(8080, 'Port of routers found without one, such as by A and AAAA records.', {
       min: 1,
       max: 65_535,
@@ -87,23 +94,23 @@ export const discovery = list(
   'discovery',
   'Groups of routers that are discovered in files and by DNS: a list of mappings with these keys.',
   group,
-  { unique: ['name'] },
+  ['name'],
 );
 
-/** An IP address: a name would have to be looked up first. */
-const SERVER = /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\])(:\d{1,5})?$/;
-
 /** Runs also when a field is invalid, to report all problems at once. */
-function checkSources(element: unknown, ctx: z.core.$RefinementCtx): void {
-  const { files, dns, dns_servers } = element as Record<string, unknown>;
+function checkSources({ files, dns }: { files?: unknown; dns?: unknown }, ctx: z.core.$RefinementCtx): void {
   const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0;
   if (isEmpty(files) && isEmpty(dns)) {
     ctx.addIssue({ code: 'custom', path: [], message: 'has neither files nor dns: give it one of them' });
   }
-  const servers: unknown[] = Array.isArray(dns_servers) ? dns_servers : [];
-  const wrong = servers.find((server) => typeof server === 'string' && !SERVER.test(server));
-  if (wrong !== undefined) {
-    const message = `'${wrong}' is not the address of a name server: write it like 127.0.0.1:8600 or [::1]:53`;
-    ctx.addIssue({ code: 'custom', path: ['dns_servers'], message });
-  }
+}
+
+/** An IP address: a name would have to be looked up first. */
+const SERVER = /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\])(:\d{1,5})?$/;
+
+function parseNameServers(value: unknown): Parsed<readonly string[]> {
+  const servers = parseTexts(value);
+  const wrong = servers.ok ? servers.value.find((server) => !SERVER.test(server)) : undefined;
+  if (wrong === undefined) return servers;
+  return failed(`'${wrong}' is not the address of a name server: write it like 127.0.0.1:8600 or [::1]:53`);
 }

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { formatDuration } from '../lib/duration.ts';
 import { LOG_LEVELS } from '../lib/logger.ts';
+import { failed, ok } from '../lib/result.ts';
+import { Secret } from '../lib/secret.ts';
 import { parseListenAddress, parseTelemetryPath } from './address.ts';
 import { alerts, checkAlerts } from './alerts.ts';
 import {
@@ -19,9 +21,27 @@ import {
 import { isTree } from './layer.ts';
 import { nodesOf } from './options.ts';
 import { discovery, routers } from './routers.ts';
-import { tokens } from './tokens.ts';
-import { parseSeconds } from './values.ts';
+import { type Parsed, parseSeconds, parseVisibleText, UNUSABLE } from './values.ts';
 import { WHEN_BUSY } from './when-busy.ts';
+
+const token = z
+  .strictObject({
+    name: required('text', 'Name of the client in logs and operations.', parseClientName),
+    token: required(
+      'secret',
+      'What the client sends as `Authorization: Bearer`: at least 16 characters.',
+      parseToken,
+      { kind: 'secret', env: 'LLAMA_ROUTER_EXPORTER_TOKEN' },
+    ),
+    routers: texts('Globs of the routers that the client may act on; empty: all.'),
+    dry_run: toggle(false, 'Allow only dry runs.'),
+  })
+  .readonly();
+
+const tokens = list('auth.tokens', 'Bearer tokens: a list of mappings with these keys.', token, [
+  'name',
+  'token',
+]);
 
 const idleRule = z
   .strictObject({
@@ -160,15 +180,18 @@ export type TokenConfig = Config['auth']['tokens'][number];
 
 /** Runs also when an option is invalid (and then of any type), to report all problems at once. */
 function checkBounds(config: z.output<typeof sections>, ctx: z.core.$RefinementCtx) {
-  const { web, engine, follow, unload } = config;
+  const { web, engine } = config;
   const wrong = (path: string[], message: string) => ctx.addIssue({ code: 'custom', path, message });
-  const checkOrder = (section: string, keys: [string, string], [min, max]: [number, number]) => {
-    if (!(min > max)) return;
-    const message = `is ${formatDuration(min)}, longer than ${keys[1]}, ${formatDuration(max)}: lower it or raise the other`;
-    wrong([section, keys[0]], message);
-  };
-  checkOrder('follow', ['reconnect_min', 'reconnect_max'], [follow.reconnect_min, follow.reconnect_max]);
-  checkOrder('unload', ['loop_pause_min', 'loop_pause_max'], [unload.loop_pause_min, unload.loop_pause_max]);
+  for (const [section, key] of [
+    ['follow', 'reconnect'],
+    ['unload', 'loop_pause'],
+  ] as const) {
+    const { [`${key}_min`]: min = 0, [`${key}_max`]: max = 0 } = config[section] as Record<string, number>;
+    if (!(min > max)) continue;
+    const longest = `${key}_max, ${formatDuration(max)}`;
+    const message = `is ${formatDuration(min)}, longer than ${longest}: lower it or raise the other`;
+    wrong([section, `${key}_min`], message);
+  }
   checkAlerts(config.alerts, ctx);
   if (typeof engine.telemetry_path === 'string' && engine.telemetry_path === web.telemetry_path) {
     const message = `is '${web.telemetry_path}' like web.telemetry_path: for one path, set publish: together`;
@@ -178,4 +201,20 @@ function checkBounds(config: z.output<typeof sections>, ctx: z.core.$RefinementC
   if (isEmpty(config.routers) && isEmpty(config.discovery)) {
     wrong(['routers'], 'is empty: add a router, or a group in discovery');
   }
+}
+
+function parseClientName(value: unknown): Parsed<string> {
+  if (value !== 'loopback') return parseVisibleText(value);
+  return failed("'loopback' is the name of callers without a token: choose another");
+}
+
+/** Shorter tokens can be guessed, the header ends a token at a space, and many clients send only ASCII. */
+const TOKEN = /^[\x21-\x7e]{16,}$/;
+
+function parseToken(value: unknown): Parsed<Secret> {
+  if (!(value instanceof Secret)) return failed('is missing: give it here or as token_file');
+  if (value === UNUSABLE || TOKEN.test(value.reveal())) return ok(value);
+  return failed(
+    "must be at least 16 ASCII letters, digits or punctuation, for example from 'openssl rand -hex 32'",
+  );
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { failed, ok, type Result } from '../lib/result.ts';
 import { loadConfig, type Sources } from './load.ts';
 import { ConfigError } from './problem.ts';
@@ -31,22 +32,11 @@ export function createConfigSource(sources: Sources): ConfigSource {
 
 /** The changed options that are read only at the start. */
 export function needsRestart(before: Config, after: Config): string[] {
-  const old = readOnce(before);
-  return [...readOnce(after)].filter(([name, value]) => old.get(name) !== value).map(([name]) => name);
-}
-
-/** Their values as text. */
-function readOnce({ web, log, state, audit, memory, path, engine }: Config): Map<string, string> {
-  const { publish, telemetry_path } = engine;
-  const options = {
-    web,
-    log,
-    state,
-    audit,
-    memory,
-    path,
-    'engine.publish': publish,
-    'engine.telemetry_path': telemetry_path,
-  };
-  return new Map(Object.entries(options).map(([name, value]) => [name, JSON.stringify(value)]));
+  const sections = (['web', 'log', 'state', 'audit', 'memory', 'path'] as const).filter(
+    (name) => !isDeepStrictEqual(before[name], after[name]),
+  );
+  const engine = (['publish', 'telemetry_path'] as const).filter(
+    (name) => before.engine[name] !== after.engine[name],
+  );
+  return [...sections, ...engine.map((name) => `engine.${name}`)];
 }

@@ -10,18 +10,9 @@ import type { TlsSection } from './web-schema.ts';
 export type WebTls = ReturnType<typeof tlsOf>;
 
 /** What is required of client certificates. */
-export interface ClientRule {
-  /** The server asks for one. */
-  readonly asked: boolean;
-  /** The client must have one. */
-  readonly required: boolean;
-  /** It must be signed by a configured authority. */
-  readonly verified: boolean;
-  /** It must have one of these names; undefined: any. */
-  readonly names: readonly string[] | undefined;
-}
+export type ClientRule = ReturnType<typeof clientRuleOf>;
 
-export interface TlsFault {
+interface TlsFault {
   /** The key within the section; undefined: the section itself. */
   readonly key?: string | undefined;
   readonly message: string;
@@ -96,11 +87,15 @@ function works(attempt: () => unknown): boolean {
   }
 }
 
-function clientRuleOf({ client_auth_type: type, client_allowed_sans: names }: TlsSection): ClientRule {
+function clientRuleOf({ client_auth_type: type, client_allowed_sans: names }: TlsSection) {
   return Object.freeze({
+    /** The server asks for one. */
     asked: type !== 'NoClientCert',
+    /** The client must have one. */
     required: type.startsWith('Require'),
+    /** It must be signed by a configured authority. */
     verified: type === 'VerifyClientCertIfGiven' || type === 'RequireAndVerifyClientCert',
+    /** It must have one of these names; undefined: any. */
     names: names.length === 0 ? undefined : names,
   });
 }

@@ -9,37 +9,33 @@ import {
   visit,
   type YAMLError,
 } from 'yaml';
-import { failed, ok, type Result } from '../lib/result.ts';
+import { failed, ok } from '../lib/result.ts';
 import { isTree } from './layer.ts';
 import type { Place } from './options.ts';
 import type { Parsed } from './values.ts';
 
-/** The plain value of a YAML text. */
-export interface ParsedYaml {
-  readonly value: unknown;
-  /** The line of the innermost node on the way to a place. */
-  lineOf(place: Place): number | undefined;
-}
-
-interface YamlFault {
-  /** `:line:column`, empty when the whole text is meant. */
+/** `at` is `:line:column`, or empty when the whole text is meant. The message never repeats the text. */
+export interface YamlFault {
   readonly at: string;
   readonly message: string;
 }
 
-/** Parses YAML or JSON. The faults are in the order of the text and never repeat it: it may contain a secret. */
-export function parseYaml(text: string): Result<ParsedYaml, readonly YamlFault[]> {
+/** Parses YAML or JSON into a plain value, with the line of the innermost node on the way to a place. */
+export function parseYaml(text: string) {
   const lines = new LineCounter();
-  const document = documentOf(text, lines);
-  if (document === undefined) return failed([{ at: '', message: 'is nested too deeply' }]);
-  const faults = faultsOf(document, lines);
-  if (faults.length > 0) return failed(faults);
   try {
+    // The library's check of unique keys takes quadratic time; duplicateKeys does not.
+    const options = { prettyErrors: false, stringKeys: true, uniqueKeys: false };
+    const document = parseDocument(text, { ...options, lineCounter: lines });
+    const faults = faultsOf(document, lines);
+    if (faults.length > 0) return failed(faults);
     const value = withoutNulls(document.toJS());
     return ok({ value, lineOf: (place: Place) => lineOf(document.contents, place, lines) });
-  } catch {
+  } catch (error) {
     const message =
-      'uses an alias without an anchor, or too many aliases: a value that begins with * needs quotes';
+      error instanceof RangeError
+        ? 'is nested too deeply'
+        : 'uses an alias without an anchor, or too many aliases: a value that begins with * needs quotes';
     return failed([{ at: '', message }]);
   }
 }
@@ -50,15 +46,6 @@ export function parseYamlValue(text: string): Parsed<unknown> {
   if (yaml.ok) return ok(yaml.value.value);
   const [{ at, message } = { at: '', message: '' }] = yaml.fault;
   return failed(at === '' ? message : `${at.slice(1)}: ${message}`);
-}
-
-function documentOf(text: string, lineCounter: LineCounter): Document.Parsed | undefined {
-  try {
-    // The library's check of unique keys takes quadratic time; duplicateKeys does not.
-    return parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: true, uniqueKeys: false });
-  } catch {
-    return undefined; // Syntax errors are values. Only the stack overflows.
-  }
 }
 
 const ADVICE: Partial<Record<ErrorCode, string>> = {

@@ -29,7 +29,7 @@ export function parseMatcher(text: string): Result<Matcher, string> {
   const value = unescaped(quotedValue ?? rest);
   const matcher = Object.freeze({ label, operator: operator as Matcher['operator'], value });
   try {
-    if (operator === '=~' || operator === '!~') patternOf(matcher);
+    if (operator.endsWith('~')) patternOf(matcher);
     return ok(matcher);
   } catch (error) {
     const reason = (error as Error).message.replace(/^error parsing regexp: |: `[\s\S]*`$/g, '');
@@ -54,17 +54,10 @@ export function splitMatchers(text: string): string[] {
 
 /** Whether labels satisfy a parsed matcher; a missing label counts as empty, as in Prometheus. */
 export function matchesLabels(matcher: Matcher, labels: LabelSet): boolean {
-  const value = labelOf(labels, matcher.label);
-  switch (matcher.operator) {
-    case '=':
-      return value === matcher.value;
-    case '!=':
-      return value !== matcher.value;
-    case '=~':
-      return patternOf(matcher).test(value);
-    case '!~':
-      return !patternOf(matcher).test(value);
-  }
+  const { label, operator, value: wanted } = matcher;
+  const value = labelOf(labels, label);
+  const isEqual = operator.endsWith('~') ? patternOf(matcher).test(value) : value === wanted;
+  return operator.startsWith('!') ? !isEqual : isEqual;
 }
 
 /** The value of a label, empty when missing. Safe for labels named like a method of objects. */
@@ -78,13 +71,8 @@ export function formatMatcher({ label, operator, value }: Matcher): string {
 }
 
 const BARE_LABEL = /^[^\s{}!=~,\\"'`]+$/u;
-const HEAD = new RegExp(
-  [
-    String.raw`^(?:"(?<quotedLabel>(?:[^"\\]|\\.)*)"|(?<bareLabel>[^\s{}!=~,\\"'${'`'}]+))`,
-    String.raw`\s*(?<operator>=~|!~|!=|=)\s*(?<rest>.*)$`,
-  ].join(''),
-  'su',
-);
+const HEAD =
+  /^(?:"(?<quotedLabel>(?:[^"\\]|\\.)*)"|(?<bareLabel>[^\s{}!=~,\\"'`]+))\s*(?<operator>=~|!~|!=|=)\s*(?<rest>.*)$/su;
 const QUOTED = /^"((?:[^"\\]|\\.)*)"$/su;
 /** Anything but quotes and what separates matchers. */
 const BARE_VALUE = /^(?:[^"\\,{}]|\\.)*$/su;

@@ -14,12 +14,12 @@ it('logs and audits operations, joined requests, holds, reloads and refusals', a
   const auditFile = join(folder, 'audit.jsonl');
   const clock = createSteppedClock(Date.parse('2026-08-14T13:00:00Z'));
   const lines: string[] = [];
-  const activityLog = createActivityLog({
+  const activityLog = createActivityLog(
     auditFile,
-    metrics: createOperationMetrics(),
+    createOperationMetrics(),
     clock,
-    log: aLog((line) => lines.push(line.slice(line.indexOf('level='), -1)), 'info'),
-  });
+    aLog((line) => lines.push(line.slice(line.indexOf('level='), -1)), 'info'),
+  );
   const caller = { name: 'alice', address: '10.0.0.7' };
   const hold = {
     router: 'box',

@@ -109,7 +109,7 @@ it('reads tokens from the file, from files of their own, or one from the environ
     alone('in-a-file-of-its-own'),
   );
   expect(() => tokensOf({ LLAMA_ROUTER_EXPORTER_TOKEN: 'short' })).toThrow(
-    "LLAMA_ROUTER_EXPORTER_TOKEN: auth.tokens[0].token: is too short: at least 16 characters, for example from 'openssl rand -hex 32'",
+    "LLAMA_ROUTER_EXPORTER_TOKEN: auth.tokens[0].token: must be at least 16 ASCII letters, digits or punctuation, for example from 'openssl rand -hex 32'",
   );
   expect(() =>
     tokensOf({ LLAMA_ROUTER_EXPORTER_TOKEN: 'of-the-environment', LLAMA_ROUTER_EXPORTER_TOKEN_FILE: 'key' }),
