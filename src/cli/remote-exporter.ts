@@ -5,7 +5,7 @@ import type { UnloadBody } from '../http/routes/unload-body.ts';
 import { holdView, modelView, routerView } from '../http/views.ts';
 import { oneLine } from '../lib/one-line.ts';
 import type { Secret } from '../lib/secret.ts';
-import { STATUSES } from '../models/status.ts';
+import { STATUSES } from '../models/feed.ts';
 import { type ModelResult, type Operation, operation } from '../unload/report.ts';
 import { type Call, type CommandFlag, textFlag } from './command.ts';
 import { UnreachableError, UsageError } from './exit-codes.ts';

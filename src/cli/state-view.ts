@@ -14,7 +14,7 @@ import {
 } from '../http/words.ts';
 import { formatBytes } from '../lib/bytes.ts';
 import type { ModelMemory } from '../memory/reading.ts';
-import { isRunning } from '../models/status.ts';
+import { isRunning } from '../models/feed.ts';
 import type { Operation } from '../unload/report.ts';
 import { formatTable, printable } from './text.ts';
 

@@ -1,8 +1,8 @@
 import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache, type Family, type Samples } from '../metrics/family.ts';
+import { STATUSES, type Status } from '../models/feed.ts';
 import type { ModelState } from '../models/router-state.ts';
-import { STATUSES, type Status } from '../models/status.ts';
 import type { Store } from '../models/store.ts';
 import type { Collector } from './scrape.ts';
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache } from '../metrics/family.ts';
-import { STATUSES } from '../models/status.ts';
+import { STATUSES } from '../models/feed.ts';
 import type { Store } from '../models/store.ts';
 import type { Collector } from './scrape.ts';
 

@@ -3,7 +3,7 @@ import { systemClock } from '../lib/clock.ts';
 import { createMachine } from '../memory/machine.ts';
 import { startMemory } from '../memory/memory.ts';
 import type { MemoryReading } from '../memory/reading.ts';
-import { isRunning } from '../models/status.ts';
+import { isRunning } from '../models/feed.ts';
 import { listingIn } from './replies.ts';
 import type { RouterEvidence } from './router-evidence.ts';
 

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { Reply, Said } from '../backends/llama-server/probe.ts';
 import { parseJson, parseListing, parseProps } from '../backends/llama-server/schemas.ts';
-import type { Listing, RouterProps } from '../models/feed.ts';
-import { STATUSES } from '../models/status.ts';
+import { type Listing, type RouterProps, STATUSES } from '../models/feed.ts';
 import { excerpt } from './finding.ts';
 
 /** A listing as the service reads it, with details that only the doctor needs. */

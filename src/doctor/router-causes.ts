@@ -1,4 +1,4 @@
-import { STATUSES } from '../models/status.ts';
+import { STATUSES } from '../models/feed.ts';
 import { excerpt, type KnownCause, plural } from './finding.ts';
 import type { ExaminedListing } from './replies.ts';
 import type { RouterFacts } from './router-facts.ts';

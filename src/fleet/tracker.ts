@@ -45,7 +45,7 @@ const SETTLE_MS = 50;
 interface Tracking extends TrackerParts {
   /** Models with an event since the current listing was requested: the listing may be older. */
   newer: Set<string>;
-  /** The listing under way, and the next listing if somebody waits for it. */
+  /** The listing under way, and the next listing once it is requested. */
   listing?: Promise<Reconciled> | undefined;
   queued?: Promise<Reconciled> | undefined;
   firstListed(): void;

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import type { Hold } from '../hold/hold.ts';
 import type { Clock } from '../lib/clock.ts';
-import { FAULT_KINDS } from '../models/feed.ts';
+import { FAULT_KINDS, STATUSES, type Status } from '../models/feed.ts';
 import {
   ENGINE_METRICS_STATES,
   type RouterState,
   STREAM_STATES,
   type Transition,
+  UNLOAD_REASONS,
 } from '../models/router-state.ts';
-import { STATUSES, type Status, UNLOAD_REASONS } from '../models/status.ts';
 
 const time = z.iso.datetime().nullable();
 

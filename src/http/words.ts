@@ -1,7 +1,7 @@
 import { formatBytes } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { ModelMemory } from '../memory/reading.ts';
-import { isRunning, STATUSES, type Status } from '../models/status.ts';
+import { isRunning, STATUSES, type Status } from '../models/feed.ts';
 import type { Operation, Outcome, RouterResult, UnloadResult } from '../unload/report.ts';
 import type { RouterView } from './views.ts';
 

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import { isRunning } from '../models/status.ts';
+import { isRunning } from '../models/feed.ts';
 import type { Store } from '../models/store.ts';
 import { createMachine } from './machine.ts';
 import { type Memory, startMemory } from './memory.ts';

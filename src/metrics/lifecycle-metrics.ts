@@ -1,6 +1,5 @@
 import { FAULT_KINDS } from '../models/feed.ts';
-import type { Change, Notice, Transition } from '../models/router-state.ts';
-import { UNLOAD_REASONS } from '../models/status.ts';
+import { type Change, type Notice, type Transition, UNLOAD_REASONS } from '../models/router-state.ts';
 import {
   CAUSES,
   type Cause,

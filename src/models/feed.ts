@@ -1,5 +1,14 @@
 import type { Result } from '../lib/result.ts';
-import type { Status } from './status.ts';
+
+/** The status of a model as the router reports it; `other` is an unknown status, or none. */
+export const STATUSES = ['downloading', 'unloaded', 'loading', 'loaded', 'sleeping', 'other'] as const;
+
+export type Status = (typeof STATUSES)[number];
+
+/** Whether a model in this status has a process, as `--models-max` counts it. */
+export function isRunning(status: Status | undefined): status is 'loading' | 'loaded' | 'sleeping' {
+  return status === 'loading' || status === 'loaded' || status === 'sleeping';
+}
 
 /** What a backend reports about one router. No call throws; every call ends soon after its signal aborts. */
 export interface RouterFeed {

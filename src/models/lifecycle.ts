@@ -1,6 +1,5 @@
-import type { ListedModel, StatusEvent } from './feed.ts';
-import type { Change, Lifecycle } from './router-state.ts';
-import { isRunning, type Status, type UnloadReason } from './status.ts';
+import { isRunning, type ListedModel, type Status, type StatusEvent } from './feed.ts';
+import type { Change, Lifecycle, UnloadReason } from './router-state.ts';
 
 /** One observation of a model: an event of the stream, or its row in a listing. */
 export type Observation = { status: Status } & (

@@ -1,4 +1,4 @@
-import type { Listing, ModelFacts, RouterEvent, RouterFault } from './feed.ts';
+import { isRunning, type Listing, type ModelFacts, type RouterEvent, type RouterFault } from './feed.ts';
 import {
   advance,
   cancelUnloadRequest,
@@ -8,7 +8,6 @@ import {
   vanish,
 } from './lifecycle.ts';
 import type { Activity, Change, ModelState, RouterState, StreamState } from './router-state.ts';
-import { isRunning } from './status.ts';
 import type { Store } from './store.ts';
 import { causeOfReload, forgetRequests } from './usage.ts';
 

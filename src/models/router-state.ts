@@ -1,6 +1,5 @@
 import { matchesGlob } from '../lib/glob.ts';
-import type { FaultKind, ModelFacts, RouterFault, RouterProps } from './feed.ts';
-import type { Status, UnloadReason } from './status.ts';
+import type { FaultKind, ModelFacts, RouterFault, RouterProps, Status } from './feed.ts';
 import type { Cause } from './usage.ts';
 
 // Times are monotonic milliseconds (see lib/clock.ts) unless a comment says otherwise.
@@ -50,6 +49,11 @@ export interface ModelState {
   /** Absent while unknown: not read yet, or the router runs without `--metrics`. */
   readonly activity?: Activity | undefined;
 }
+
+/** Why a model left memory. */
+export const UNLOAD_REASONS = ['requested', 'external', 'evicted', 'crashed'] as const;
+
+export type UnloadReason = (typeof UNLOAD_REASONS)[number];
 
 /** Where a model is in its lifecycle, as far as it was observed. */
 export interface Lifecycle {

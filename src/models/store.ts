@@ -4,8 +4,7 @@ import { createListeners } from '../lib/listeners.ts';
 import type { StatePart } from '../state/keep-state.ts';
 import { savedTime } from '../state/state-file.ts';
 import type { LifecycleRules } from './lifecycle.ts';
-import type { Lifecycle, RouterState, Transition } from './router-state.ts';
-import { UNLOAD_REASONS } from './status.ts';
+import { type Lifecycle, type RouterState, type Transition, UNLOAD_REASONS } from './router-state.ts';
 import type { ReportedRequest } from './usage.ts';
 
 /** The last unload of a model. `at` is wall time in the state file, else monotonic; milliseconds. */

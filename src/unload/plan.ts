@@ -1,7 +1,7 @@
 import { formatDuration } from '../lib/duration.ts';
 import type { RouterMemory } from '../memory/router-memory.ts';
+import type { Status } from '../models/feed.ts';
 import { idleSince, type ModelState, matchesModel } from '../models/router-state.ts';
-import type { Status } from '../models/status.ts';
 import type { ModelResult } from './report.ts';
 import type { Selection, Target } from './request.ts';
 

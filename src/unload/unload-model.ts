@@ -2,7 +2,7 @@ import type { RouterControl } from '../fleet/fleet.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Limit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
-import { isRunning } from '../models/status.ts';
+import { isRunning } from '../models/feed.ts';
 import { type RouterRun, setWaiting } from './operation.ts';
 import { tooActive } from './plan.ts';
 import type { ModelResult } from './report.ts';

@@ -8,7 +8,7 @@ import { createScrape } from '../../src/collectors/scrape.ts';
 import { createHolds } from '../../src/hold/holds.ts';
 import { createLifecycleMetrics } from '../../src/metrics/lifecycle-metrics.ts';
 import type { Format } from '../../src/metrics/render.ts';
-import { STATUSES } from '../../src/models/status.ts';
+import { STATUSES } from '../../src/models/feed.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { addRouter, driven } from '../support/driven-router.ts';
 import { parseExposition } from '../support/exposition.ts';

@@ -7,8 +7,7 @@ import {
   startEngineReader,
 } from '../../src/engine/reader.ts';
 import { failed, ok } from '../../src/lib/result.ts';
-import type { RouterAnswer } from '../../src/models/feed.ts';
-import type { Status } from '../../src/models/status.ts';
+import type { RouterAnswer, Status } from '../../src/models/feed.ts';
 import { createStore, type Store } from '../../src/models/store.ts';
 import { addRouter, type DrivenRouter } from '../support/driven-router.ts';
 import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.ts';

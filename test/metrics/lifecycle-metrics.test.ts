@@ -3,8 +3,7 @@ import { createLifecycleMetrics, type LifecycleMetrics } from '../../src/metrics
 import type { CounterValue } from '../../src/metrics/registry.ts';
 import { render } from '../../src/metrics/render.ts';
 import { FAULT_KINDS } from '../../src/models/feed.ts';
-import type { Change } from '../../src/models/router-state.ts';
-import { UNLOAD_REASONS } from '../../src/models/status.ts';
+import { type Change, UNLOAD_REASONS } from '../../src/models/router-state.ts';
 import type { Cause } from '../../src/models/usage.ts';
 import { type Exposition, parseExposition } from '../support/exposition.ts';
 import { expectGolden } from '../support/golden.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Status } from '../../src/models/feed.ts';
 import {
   advance,
   cancelUnloadRequest,
@@ -9,7 +10,6 @@ import {
   vanish,
 } from '../../src/models/lifecycle.ts';
 import type { Lifecycle } from '../../src/models/router-state.ts';
-import type { Status } from '../../src/models/status.ts';
 import { aLife, inWords } from '../support/a-model.ts';
 
 const RULES = { reloadWindowMs: 600_000 };

@@ -1,6 +1,5 @@
-import type { ListedModel, Listing, RouterEvent } from '../../src/models/feed.ts';
+import type { ListedModel, Listing, RouterEvent, Status } from '../../src/models/feed.ts';
 import type { Change, Lifecycle, ModelState, Transition } from '../../src/models/router-state.ts';
-import type { Status } from '../../src/models/status.ts';
 import type { Store } from '../../src/models/store.ts';
 
 /** The lifecycle of an unloaded model, with the given fields changed. */

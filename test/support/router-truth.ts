@@ -1,5 +1,4 @@
-import type { Listing, RouterEvent } from '../../src/models/feed.ts';
-import type { Status } from '../../src/models/status.ts';
+import type { Listing, RouterEvent, Status } from '../../src/models/feed.ts';
 import { aListing, begun, ended, listed, turned } from './a-model.ts';
 
 /** The true counts. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Status } from '../../src/models/status.ts';
+import type { Status } from '../../src/models/feed.ts';
 import { planUnload } from '../../src/unload/plan.ts';
 import type { Selection } from '../../src/unload/request.ts';
 import { aModel } from '../support/a-model.ts';

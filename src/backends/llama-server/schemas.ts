@@ -1,6 +1,13 @@
 import { z } from 'zod';
-import type { ListedModel, Listing, ModelFacts, RouterEvent, RouterProps } from '../../models/feed.ts';
-import { STATUSES, type Status } from '../../models/status.ts';
+import {
+  type ListedModel,
+  type Listing,
+  type ModelFacts,
+  type RouterEvent,
+  type RouterProps,
+  STATUSES,
+  type Status,
+} from '../../models/feed.ts';
 
 /**
  * Payloads of the router, parsed loosely: they grow fields, and builds differ. What is not understood about a model is

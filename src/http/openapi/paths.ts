@@ -1,4 +1,4 @@
-import { STATUSES } from '../../models/status.ts';
+import { STATUSES } from '../../models/feed.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 

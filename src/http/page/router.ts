@@ -3,8 +3,8 @@ import { formatBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import type { MemoryReading, ModelMemory } from '../../memory/reading.ts';
+import { isRunning } from '../../models/feed.ts';
 import type { ModelState, RouterState } from '../../models/router-state.ts';
-import { isRunning } from '../../models/status.ts';
 import { viewRouter } from '../views.ts';
 import {
   ago,

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { STATUSES } from '../../models/status.ts';
+import { STATUSES } from '../../models/feed.ts';
 import { parsed } from '../input.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';

@@ -8,7 +8,7 @@ import {
   parseListing,
   parseProps,
 } from '../../../src/backends/llama-server/schemas.ts';
-import { STATUSES } from '../../../src/models/status.ts';
+import { STATUSES } from '../../../src/models/feed.ts';
 
 const recorded = (name: string) =>
   readFileSync(join(import.meta.dirname, '..', '..', 'fixtures', 'router', name), 'utf8');
