@@ -1,7 +1,6 @@
 import { type Answer, json } from './answer.ts';
 import type { Generation } from './engine.ts';
 import { type DescribedModel, fileOf } from './model-description.ts';
-import type { RouterSettings } from './settings.ts';
 import type { SimulatedModel } from './simulated-model.ts';
 
 const BUILD = 'b11669-simulated';
@@ -74,19 +73,12 @@ export function slotsAnswer({ description, engine }: SimulatedModel, slots: numb
 }
 
 /** `/props` of a model's process. */
-export function modelPropsAnswer(
-  { description, status }: SimulatedModel,
-  { metrics, slotsPerModel }: RouterSettings,
-): Answer {
+export function modelPropsAnswer({ description, status }: SimulatedModel, slots: number): Answer {
   return json({
-    total_slots: slotsPerModel,
+    total_slots: slots,
     model_alias: description.id,
     model_ftype: description.quantization,
     model_path: fileOf(description),
-    modalities: { vision: false, video: false, audio: false },
-    endpoint_slots: true,
-    endpoint_props: false,
-    endpoint_metrics: metrics,
     build_info: BUILD,
     is_sleeping: status === 'sleeping',
   });

@@ -53,7 +53,6 @@ export function createRoutes(roster: Roster, settings: RouterSettings): Routes {
         return query.get('model') ? queryModel(request) : routerPropsAnswer(settings.modelsMax);
       case 'GET /metrics':
       case 'GET /slots':
-      case 'GET /lora-adapters':
         return queryModel(request);
       case 'POST /completion':
       case 'POST /completions':
@@ -104,10 +103,8 @@ export function createRoutes(roster: Roster, settings: RouterSettings): Routes {
         // Of all queries, only this one wakes a sleeping model and keeps the others awake.
         await model.wake();
         return slotsAnswer(model, settings.slotsPerModel);
-      case '/props':
-        return modelPropsAnswer(model, settings);
       default:
-        return answers.json([]);
+        return modelPropsAnswer(model, settings.slotsPerModel);
     }
   }
 

@@ -1,4 +1,5 @@
 import type { ConfigSource } from '../config/source.ts';
+import { UsageError } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
 
 /** A flag of one command, in addition to those of the configuration. */
@@ -39,6 +40,14 @@ export interface Command {
 export function textFlag(call: Call, name: string): string | undefined {
   const value = call.flags[name];
   return typeof value === 'string' ? value : undefined;
+}
+
+/** The value of a flag that takes one of a few words; throws a UsageError for another. */
+export function choiceFlag<T extends string>(call: Call, name: string, choices: readonly T[]): T | undefined {
+  const text = textFlag(call, name);
+  const choice = choices.find((word) => word === text);
+  if (text === undefined || choice) return choice;
+  throw new UsageError(`--${name} must be one of ${choices.join(', ')}, not '${text}'`);
 }
 
 /** All values of a repeatable flag. */

@@ -2,8 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { createDiscovery } from '../fleet/discovery/discovery.ts';
 import { createFleet, type Fleet } from '../fleet/fleet.ts';
 import { systemClock } from '../lib/clock.ts';
-import { type Call, type CommandFlag, textFlag } from './command.ts';
-import { UsageError } from './exit-codes.ts';
+import { type Call, type CommandFlag, choiceFlag } from './command.ts';
 import type { Terminal } from './terminal.ts';
 import { printable } from './text.ts';
 
@@ -14,9 +13,7 @@ export const OUTPUT_FLAG: CommandFlag = {
 };
 
 export function outputOf(call: Call): 'text' | 'json' {
-  const value = textFlag(call, 'output') ?? 'text';
-  if (value === 'text' || value === 'json') return value;
-  throw new UsageError(`--output must be text or json, not '${value}'`);
+  return choiceFlag(call, 'output', ['text', 'json']) ?? 'text';
 }
 
 /**

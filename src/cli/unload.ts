@@ -1,4 +1,4 @@
-import { parseWhenBusy, WHEN_BUSY, type WhenBusy } from '../config/when-busy.ts';
+import { WHEN_BUSY } from '../config/when-busy.ts';
 import { requestOf, type UnloadBody } from '../http/routes/unload-body.ts';
 import { viewModels } from '../http/views.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -6,7 +6,7 @@ import { parseDuration } from '../lib/duration.ts';
 import { createOperations } from '../unload/operations.ts';
 import type { ModelResult, Operation } from '../unload/report.ts';
 import { defaultTerms, keepListOf, REASON_LENGTH, reasonText } from '../unload/request.ts';
-import { type Call, type Command, type CommandFlag, textFlag, textFlags } from './command.ts';
+import { type Call, type Command, type CommandFlag, choiceFlag, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
 import { OUTPUT_FLAG, outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
 import { EXPORTER_FLAG, modelsThrough, remoteExporterOf, unloadThrough } from './remote-exporter.ts';
@@ -163,19 +163,12 @@ function bodyOf(call: Call, models: readonly string[]): UnloadBody {
     reason: reasonFlag(call),
     routers: textFlags(call, 'on'),
     dry_run: call.flags['dry-run'] === true,
-    when_busy: whenBusyFlag(call),
+    when_busy: choiceFlag(call, 'when-busy', WHEN_BUSY),
     busy_timeout_seconds: durationFlag(call, 'busy-timeout'),
     timeout_seconds: durationFlag(call, 'timeout'),
     idle_for_seconds: durationFlag(call, 'idle-for'),
     hold_seconds: durationFlag(call, 'hold'),
   };
-}
-
-function whenBusyFlag(call: Call): WhenBusy | undefined {
-  const text = textFlag(call, 'when-busy');
-  const value = text === undefined ? undefined : parseWhenBusy(text);
-  if (text === undefined || value) return value;
-  throw new UsageError(`--when-busy must be one of ${WHEN_BUSY.join(', ')}, not '${text}'`);
 }
 
 function reasonFlag(call: Call): string {
