@@ -8,15 +8,8 @@ export interface SimulatorEvent {
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
-const statusChange = (model: string, data: Record<string, unknown>): SimulatorEvent => ({
-  model,
-  event: 'status_change',
-  data,
-});
-
-/** A process was started for the model. */
-export function started(model: string): SimulatorEvent {
-  return { model, event: 'model_status', data: { status: 'loading' } };
+export function statusChange(model: string, data: Record<string, unknown>): SimulatorEvent {
+  return { model, event: 'status_change', data };
 }
 
 /** `value` from 0 to 1. */
@@ -25,7 +18,7 @@ export function progressing(model: string, value: number): SimulatorEvent {
   return statusChange(model, { status: 'loading', progress });
 }
 
-/** The end of a load. The end of a wake carries no `info`: see `woken`. */
+/** The end of a load. The end of a wake carries no `info`. */
 export function loaded(model: DescribedModel, nowSeconds: number): SimulatorEvent {
   const info = {
     id: model.id,
@@ -40,10 +33,6 @@ export function loaded(model: DescribedModel, nowSeconds: number): SimulatorEven
   return statusChange(model.id, { status: 'loaded', info });
 }
 
-export const woken = (model: string) => statusChange(model, { status: 'loaded' });
-export const asleep = (model: string) => statusChange(model, { status: 'sleeping' });
-export const unloaded = (model: string, exitCode: number) =>
-  statusChange(model, { status: 'unloaded', exit_code: exitCode });
 export const listReloaded: SimulatorEvent = { model: '*', event: 'models_reload' };
 
 /** The connections to `/models/sse`. */

@@ -1,6 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 import { createEngine, type Generation } from './engine.ts';
-import { asleep, loaded, progressing, type SimulatorEvent, started, unloaded, woken } from './events.ts';
+import { loaded, progressing, type SimulatorEvent, statusChange } from './events.ts';
 import type { DescribedModel } from './model-description.ts';
 import type { RouterSettings } from './settings.ts';
 
@@ -46,7 +46,8 @@ export function createSimulatedModel(
     start(port: number, fails: boolean): void {
       model.engine = createEngine(clock, slotsPerModel);
       model.usedAt = clock.now();
-      change({ status: 'loading', port, known: false }, started(id));
+      const started = { model: id, event: 'model_status', data: { status: 'loading' } };
+      change({ status: 'loading', port, known: false }, started);
       // A process needs a moment before it reports progress.
       next(loadSeconds * 0.1, () => (fails ? failLoad() : finishLoad()));
     },
@@ -100,7 +101,7 @@ export function createSimulatedModel(
     if (model.status === 'sleeping' && !model.stopping) {
       change({ status: 'loading' });
       reportProgress(wakeSeconds, () => {
-        change({ status: 'loaded' }, woken(id));
+        change({ status: 'loaded' }, statusChange(id, { status: 'loaded' }));
         startIdleTimer();
       });
     }
@@ -145,7 +146,9 @@ export function createSimulatedModel(
   function startIdleTimer(): void {
     cancelSleep();
     if (sleepIdleSeconds <= 0 || model.status !== 'loaded' || model.stopping || model.engine.isBusy()) return;
-    cancelSleep = clock.after(sleepIdleSeconds * 1000, () => change({ status: 'sleeping' }, asleep(id)));
+    cancelSleep = clock.after(sleepIdleSeconds * 1000, () =>
+      change({ status: 'sleeping' }, statusChange(id, { status: 'sleeping' })),
+    );
   }
 
   /** `exitCode` is undefined when the router itself is gone: there is no event then. */
@@ -153,7 +156,8 @@ export function createSimulatedModel(
     cancelNext();
     cancelSleep();
     model.engine.kill();
-    const event = exitCode === undefined ? undefined : unloaded(id, exitCode);
-    change({ status: 'unloaded', exitCode: exitCode ?? 0, known: false, stopping: false }, event);
+    const event = statusChange(id, { status: 'unloaded', exit_code: exitCode });
+    const fields = { status: 'unloaded', exitCode: exitCode ?? 0, known: false, stopping: false } as const;
+    change(fields, exitCode === undefined ? undefined : event);
   }
 }

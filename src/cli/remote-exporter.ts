@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { parseJson } from '../backends/llama-server/schemas.ts';
+import { problem } from '../http/problem.ts';
 import type { UnloadBody } from '../http/routes/unload-body.ts';
 import { holdView, modelView, routerView } from '../http/views.ts';
 import { oneLine } from '../lib/one-line.ts';
@@ -44,7 +45,6 @@ const modelsAnswer = z.object({
 });
 const holdsAnswer = z.object({ holds: z.array(holdView) });
 const operationsAnswer = z.object({ operations: z.array(operation) });
-const problem = z.object({ title: z.string(), detail: z.string().optional() });
 
 /** Throws an UnreachableError, or a UsageError when the exporter rejects the request; so do the functions below. */
 export async function stateThrough(exporter: RemoteExporter): Promise<StateView> {
