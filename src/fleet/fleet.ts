@@ -4,38 +4,13 @@ import type { Config, RouterConfig } from '../config/schema.ts';
 import { type ProbeResult, probeActivity } from '../engine/activity.ts';
 import { type EngineReader, type ReadingChange, startEngineReader } from '../engine/reader.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Mutex } from '../lib/concurrency.ts';
 import { createListeners } from '../lib/listeners.ts';
 import type { RouterAnswer } from '../models/feed.ts';
 import type { LifecycleRules } from '../models/lifecycle.ts';
 import { markUnloadPending } from '../models/observations.ts';
-import type { Notice, RouterState, Transition } from '../models/router-state.ts';
-import { createStore } from '../models/store.ts';
+import type { Notice, RouterState } from '../models/router-state.ts';
+import { createStore, type Store } from '../models/store.ts';
 import { startTracker, type Tracker } from './tracker.ts';
-
-/** What an operation needs to act on one router. No call throws. */
-export interface RouterControl {
-  /** The observed state; always the current one. */
-  readonly state: Readonly<RouterState>;
-  /** Asks a loaded model whether it is busy. Never call it for a sleeping model: the request may wake it. */
-  probe(model: string): Promise<ProbeResult>;
-  /**
-   * Runs work that ends with an order to this router while no other such work runs, so that a last check directly
-   * before the order stays true until the order is sent. Work that takes longer than half a second stops blocking.
-   */
-  exclusive: Mutex;
-  /** Sends the unload order; the answer only acknowledges it. To be called within `exclusive`. */
-  unload(model: string): Promise<RouterAnswer<UnloadAnswer>>;
-  /**
-   * Marks an unload request of ours as pending, so that the end of the model is attributed to us. To be called before
-   * the request is sent: its event may arrive before its answer. The returned function cancels the mark.
-   */
-  markUnloadPending(model: string): () => void;
-  /** Lists the models now, in case an event was missed; resolves when the listing is applied or has failed. */
-  refresh(): Promise<void>;
-  /** Transitions of all routers. */
-  onTransition(listener: (transition: Transition) => void): () => void;
-}
 
 interface FollowedRouter {
   state: RouterState;
@@ -98,29 +73,11 @@ export function createFleet(clock: Clock, { readEngine }: { readEngine: boolean 
       await Promise.all([...followed.values()].map(({ tracker }) => tracker.refresh()));
     },
     /** The controls of all routers, for operations. */
-    controls: (): RouterControl[] => [...followed.values()].map(controlOf),
+    controls: (): RouterControl[] => [...followed.values()].map((router) => controlOf(store, router)),
     async stop(): Promise<void> {
       await Promise.all([...followed.values()].map((router) => end(router, router.state.url)));
     },
   };
-
-  function controlOf({ state, client, tracker, reader, ending }: FollowedRouter): RouterControl {
-    return {
-      state,
-      async probe(model) {
-        await reader?.release(model);
-        return probeActivity(model, { store, router: state, client, signal: ending.signal });
-      },
-      exclusive: client.exclusive,
-      async unload(model) {
-        await reader?.release(model);
-        return client.unload(model, ending.signal);
-      },
-      markUnloadPending: (model) => markUnloadPending(store, state, model),
-      refresh: tracker.refresh,
-      onTransition: store.onTransition,
-    };
-  }
 
   function follow(router: RouterConfig, config: Config): void {
     const { name, url, api_key: apiKey } = router;
@@ -165,6 +122,40 @@ export function createFleet(clock: Clock, { readEngine }: { readEngine: boolean 
     await client.close();
     if (nextUrl !== state.url) store.remove(state.name);
   }
+}
+
+export type RouterControl = ReturnType<typeof controlOf>;
+
+/** What an operation needs to act on one router. No call throws. */
+function controlOf(store: Store, { state, client, tracker, reader, ending }: FollowedRouter) {
+  return {
+    /** The observed state; always the current one. */
+    state: state as Readonly<RouterState>,
+    /** Asks a loaded model whether it is busy. Never call it for a sleeping model: the request may wake it. */
+    async probe(model: string): Promise<ProbeResult> {
+      await reader?.release(model);
+      return probeActivity(model, { store, router: state, client, signal: ending.signal });
+    },
+    /**
+     * Runs work that ends with an order to this router while no other such work runs, so that a last check directly
+     * before the order stays true until the order is sent. Work that takes longer than half a second stops blocking.
+     */
+    exclusive: client.exclusive,
+    /** Sends the unload order; the answer only acknowledges it. To be called within `exclusive`. */
+    async unload(model: string): Promise<RouterAnswer<UnloadAnswer>> {
+      await reader?.release(model);
+      return client.unload(model, ending.signal);
+    },
+    /**
+     * Marks an unload request of ours as pending, so that the end of the model is attributed to us. To be called before
+     * the request is sent: its event may arrive before its answer. The returned function cancels the mark.
+     */
+    markUnloadPending: (model: string) => markUnloadPending(store, state, model),
+    /** Lists the models now, in case an event was missed; resolves when the listing is applied or has failed. */
+    refresh: tracker.refresh,
+    /** Transitions of all routers. */
+    onTransition: store.onTransition,
+  };
 }
 
 function settingsOf(router: RouterConfig, config: Config): string {

@@ -64,8 +64,6 @@ const memoryChange = z
   .object({ before_bytes: z.number(), after_bytes: z.number(), freed_bytes: z.number() })
   .meta({ id: 'MemoryChange', description: "Of the GPU memory that the router's models can use." });
 
-export type MemoryChange = z.infer<typeof memoryChange>;
-
 const routerResult = z
   .object({
     router: z.string(),

@@ -8,7 +8,7 @@ import type { RouterMemory } from '../memory/router-memory.ts';
 import type { ModelState } from '../models/router-state.ts';
 import { addPending, type RouterRun, settle } from './operation.ts';
 import { planUnload, unmeasurable } from './plan.ts';
-import { type MemoryChange, type ModelResult, UNMEASURED } from './report.ts';
+import { type ModelResult, UNMEASURED } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';
 import { unloadModel } from './unload-model.ts';
 
@@ -65,7 +65,11 @@ async function runOnReachable(run: RouterRun, context: RunContext): Promise<void
   else {
     await unloadAll(run, context, before);
     const after = before && (await context.measure(result.router, 'patiently'));
-    if (before && after) result.memory = changeOf(before, after);
+    if (before && after) {
+      const [before_bytes, after_bytes] = [before.usedBytes, after.usedBytes];
+      const freed_bytes = Math.max(0, before_bytes - after_bytes);
+      result.memory = { before_bytes, after_bytes, freed_bytes };
+    }
   }
 }
 
@@ -102,10 +106,9 @@ async function unloadAll(
       for (const result of plan.settled) settle(run, result);
       return;
     }
-    freed += bytesOf(
-      models.filter(({ id }) => gone.includes(id)),
-      memory,
-    );
+    for (const { id, facts } of models) {
+      if (gone.includes(id)) freed += memory?.ofModel(id) ?? facts.sizeBytes ?? 0;
+    }
     memory = await context.measure(run.result.router, 'patiently');
   }
 }
@@ -146,18 +149,6 @@ function withoutFreed(selection: Selection, freed: number): Selection {
   return { ...selection, target: { freeBytes: target.freeBytes - freed } };
 }
 
-function bytesOf(models: readonly ModelState[], memory: RouterMemory | undefined): number {
-  return models.reduce((sum, { id, facts }) => sum + (memory?.ofModel(id) ?? facts.sizeBytes ?? 0), 0);
-}
-
 function isGone({ result }: ModelResult): boolean {
   return result === 'unloaded' || result === 'forced' || result === 'already_unloaded' || result === 'asked';
-}
-
-function changeOf(before: RouterMemory, after: RouterMemory): MemoryChange {
-  return {
-    before_bytes: before.usedBytes,
-    after_bytes: after.usedBytes,
-    freed_bytes: Math.max(0, before.usedBytes - after.usedBytes),
-  };
 }

@@ -24,10 +24,7 @@ export interface RouterResponse {
   url: string;
 }
 
-export interface RouterStream {
-  status: number;
-  contentType: string;
-  url: string;
+export interface RouterStream extends Omit<RouterResponse, 'body'> {
   chunks: AsyncIterable<Uint8Array>;
   /** Closes the connection. */
   close(): void;
