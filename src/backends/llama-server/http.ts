@@ -1,4 +1,5 @@
-import { Client, Pool } from 'undici';
+import type { Readable } from 'node:stream';
+import { Client, type Dispatcher, Pool } from 'undici';
 import { createMutex } from '../../lib/concurrency.ts';
 import { failed, ok } from '../../lib/result.ts';
 import type { Secret } from '../../lib/secret.ts';
@@ -76,45 +77,30 @@ export function createRouterHttp(endpoint: Endpoint) {
   const passedOn = new Pool(base.origin, tuning);
   const streams = new Set<Client>();
   const headers = { accept: 'application/json', ...authorizationOf(endpoint.apiKey) };
-  const urlOf = (path: string) => `${base.origin}${prefix}${path}`;
 
   return {
     /** Runs work with orders one piece after the other. */
     exclusive: createMutex(PATIENCE_MS),
-    async request(
+    request(
       method: 'GET' | 'POST',
       path: string,
-      options: RequestOptions,
+      { signal, json, maxBytes = MAX_BYTES, passedOn: isPassedOn = false }: RequestOptions,
     ): Promise<RouterAnswer<RouterResponse>> {
-      const url = urlOf(path);
-      const { json, maxBytes = MAX_BYTES } = options;
-      const deadline = startDeadline(options.signal, options.passedOn ? modelTimeoutMs : requestTimeoutMs);
-      try {
-        const pool = options.passedOn ? passedOn : method === 'GET' ? reads : orders;
-        const request = pool.request({
-          method,
-          path: `${prefix}${path}`,
-          headers: json === undefined ? headers : { ...headers, 'content-type': 'application/json' },
-          body: json === undefined ? null : JSON.stringify(json),
-          reset: options.passedOn === true,
-          signal: deadline.signal,
-        });
-        const answer = await deadline.orAbort(request);
-        const { text: body, cutOff } = await readBody(answer.body, maxBytes);
-        if (cutOff) {
-          return failed({ kind: 'bad_answer', message: `${url} answers more than ${maxBytes} bytes` });
-        }
-        return ok({ status: answer.statusCode, contentType: contentTypeOf(answer.headers), body, url });
-      } catch (error) {
-        return failed(faultOf(error, url, deadline.passed()));
-      } finally {
-        deadline.stop();
-      }
+      const pool = isPassedOn ? passedOn : method === 'GET' ? reads : orders;
+      const content =
+        json === undefined
+          ? { headers }
+          : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(json) };
+      const options = { method, path, ...content, reset: isPassedOn };
+      const timeoutMs = isPassedOn ? modelTimeoutMs : requestTimeoutMs;
+      return send(pool, options, startDeadline(signal, timeoutMs), async (head, chunks) => {
+        const { text: body, cutOff } = await readBody(chunks, maxBytes);
+        if (!cutOff) return ok({ ...head, body });
+        return failed({ kind: 'bad_answer', message: `${head.url} answers more than ${maxBytes} bytes` });
+      });
     },
     /** Opens an endless answer: resolves with its headers, within the request timeout. Ends with the signal. */
     async open(path: string, signal: AbortSignal): Promise<RouterAnswer<RouterStream>> {
-      const url = urlOf(path);
-      const deadline = startDeadline(signal, requestTimeoutMs);
       const connection = new Client(base.origin, tuning);
       streams.add(connection);
       const close = () => {
@@ -123,38 +109,48 @@ export function createRouterHttp(endpoint: Endpoint) {
         void connection.destroy();
       };
       signal.addEventListener('abort', close);
-      try {
-        const request = connection.request({
-          method: 'GET',
-          path: `${prefix}${path}`,
-          headers: { ...headers, accept: 'text/event-stream' },
-          signal: deadline.signal,
-        });
-        const answer = await deadline.orAbort(request);
-        answer.body.on('error', () => {}); // The reader of the chunks gets it too.
-        const contentType = contentTypeOf(answer.headers);
-        return ok({ status: answer.statusCode, contentType, url, chunks: answer.body, close });
-      } catch (error) {
-        close();
-        return failed(faultOf(error, url, deadline.passed()));
-      } finally {
-        deadline.stop();
-      }
+      const options = { method: 'GET', path, headers: { ...headers, accept: 'text/event-stream' } } as const;
+      const deadline = startDeadline(signal, requestTimeoutMs);
+      const stream = await send(connection, options, deadline, (head, chunks) => {
+        chunks.on('error', () => {}); // The reader of the chunks gets it too.
+        return ok({ ...head, chunks, close });
+      });
+      if (!stream.ok) close();
+      return stream;
     },
     async close() {
       await Promise.all([reads, orders, passedOn, ...streams].map((connection) => connection.destroy()));
     },
   };
+
+  /** Sends a request and reads its answer with `read`, before the deadline. */
+  async function send<T>(
+    connection: Dispatcher,
+    options: Dispatcher.RequestOptions,
+    deadline: ReturnType<typeof startDeadline>,
+    read: (
+      head: Omit<RouterResponse, 'body'>,
+      chunks: Readable,
+    ) => RouterAnswer<T> | Promise<RouterAnswer<T>>,
+  ): Promise<RouterAnswer<T>> {
+    const path = `${prefix}${options.path}`;
+    const url = `${base.origin}${path}`;
+    try {
+      const request = connection.request({ ...options, path, signal: deadline.signal });
+      const { statusCode: status, headers, body } = await deadline.orAbort(request);
+      return await read({ status, contentType: String(headers['content-type'] ?? ''), url }, body);
+    } catch (error) {
+      return failed(faultOf(error, url, deadline.passed()));
+    } finally {
+      deadline.stop();
+    }
+  }
 }
 
 /** The header with a router's API key, as UTF-8 bytes: the router compares bytes, and headers are Latin-1. */
 export function authorizationOf(apiKey: Secret | undefined): { authorization?: string } {
   if (!apiKey) return {};
   return { authorization: `Bearer ${Buffer.from(apiKey.reveal(), 'utf8').toString('latin1')}` };
-}
-
-function contentTypeOf(headers: Readonly<Record<string, string | string[] | undefined>>): string {
-  return String(headers['content-type'] ?? '');
 }
 
 /** Reads a body up to `maxBytes`; leaving the loop closes the connection. */
