@@ -16,7 +16,6 @@ import type { OperationMetrics } from './operation-metrics.ts';
 
 /** A request without valid credentials or without permission. */
 export interface AuthRefusal {
-  readonly reason: 'unauthorized';
   readonly address: string | undefined;
   readonly method: string;
   /** Without the query, which may hold a credential. */
@@ -72,9 +71,9 @@ export function createActivityLog(auditFile: string, metrics: OperationMetrics, 
       audit?.append({ time: time(), kind: 'joined', operation: id, trigger, caller, reason });
     },
     refused,
-    unauthorized({ reason, address, method, path, why }: AuthRefusal): void {
+    unauthorized({ address, method, path, why }: AuthRefusal): void {
       const caller = address === undefined ? { name: 'unknown' } : { name: 'unknown', address };
-      refused(reason, caller, `${method} ${path}`, why);
+      refused('unauthorized', caller, `${method} ${path}`, why);
     },
     /** A configuration reload on request; `error` when it failed. */
     reloaded(caller: Caller, error: string | undefined): void {

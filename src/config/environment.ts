@@ -4,10 +4,8 @@ import { CONFIG_FILE_VARIABLE, type Option, VARIABLE_PREFIX, variableOf } from '
 import type { ConfigProblem } from './problem.ts';
 import { didYouMean } from './values.ts';
 
-/** Variables by name, as in `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The environment of this process. */
 export function processEnvironment(): Environment {
   return process.env;
 }

@@ -59,7 +59,6 @@ export const duration = (fallback: string, min: string, description: string) =>
 export const text = (fallback: string, description: string) =>
   option(fallback, 'text', description, parseText);
 
-/** Text on one line, not empty. */
 export const requiredText = (description: string) => required('text', description, parseVisibleText);
 
 export const choice = <const C extends string>(fallback: C, choices: readonly C[], description: string) =>
@@ -68,7 +67,6 @@ export const choice = <const C extends string>(fallback: C, choices: readonly C[
 export const toggle = (fallback: boolean, description: string) =>
   option(String(fallback), 'true or false', description, parseToggle);
 
-/** A whole number. */
 export const count = (
   fallback: number,
   description: string,
@@ -77,7 +75,7 @@ export const count = (
 
 /** A list in the file, separated by commas in a variable, a repeated flag. */
 export const texts = (description: string, fallback = '') =>
-  option(fallback, 'list of texts', description, parseTexts, { kind: 'texts' });
+  option(fallback, 'list of texts', description, (value) => parseTexts(value), { kind: 'texts' });
 
 export const labels = (description: string) =>
   option('', 'mapping', description, parseLabels, { kind: 'labels' });

@@ -23,12 +23,10 @@ export function optionFlags(options: readonly Option[] = CONFIG_OPTIONS) {
   return [CONFIG_FILE, ...flags];
 }
 
-/** The flags as `options` of `parseArgs`. */
 export function parseArgsOptions(flags = optionFlags()) {
   return Object.fromEntries(flags.map(({ flag, multiple }) => [flag, { type: 'string' as const, multiple }]));
 }
 
-/** The options in the flags. */
 export function flagLayer(flags: Flags, options: readonly Option[]): Layer {
   const settings = options.flatMap((option): Setting[] => {
     const flag = flagOf(option);

@@ -24,7 +24,6 @@ export function isTree(value: unknown): value is Tree {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
-/** The layer of variables or flags. */
 export function namedLayer(settings: readonly Setting[]): Layer {
   const tree: Tree = {};
   for (const { path, value } of settings) assign(tree, path, value);

@@ -43,7 +43,6 @@ export function loadConfig(sources: Sources): Config {
   return parsed.data;
 }
 
-/** The configuration file; undefined when there is none. */
 function configFileOf({ file, env, flags }: Sources): string | undefined {
   const flag = flags[CONFIG_FILE_FLAG];
   return file ?? (typeof flag === 'string' ? flag : undefined) ?? (env[CONFIG_FILE_VARIABLE] || undefined);

@@ -16,7 +16,6 @@ export interface OptionMeta {
   readonly flag?: string | undefined;
 }
 
-/** The metadata of each schema. */
 export const options = z.registry<OptionMeta>();
 
 /** An option with its path: `['routers', '[]', 'url']`, where `[]` stands for every element of a list. */

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { failed } from '../lib/result.ts';
 import { hostAndPort, parseRouterUrl } from './address.ts';
 import {
   choice,
@@ -16,7 +15,7 @@ import {
 } from './fields.ts';
 import { isTree } from './layer.ts';
 import { options } from './options.ts';
-import { type Parsed, parseTexts, parseVisibleText } from './values.ts';
+import { parseTexts, parseVisibleText } from './values.ts';
 
 /** The router that is followed when none is configured. */
 export const DEFAULT_ROUTERS: readonly { url: string }[] = [{ url: 'http://localhost:8080' }];
@@ -54,6 +53,10 @@ export const routers = list(
   ['url', 'name'],
 );
 
+/** An IP address: a name would have to be looked up first. */
+const SERVER = /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\])(:\d{1,5})?$/;
+const SERVER_FORMAT = 'the address of a name server: write it like 127.0.0.1:8600 or [::1]:53';
+
 const group = z
   .strictObject({
     name: requiredText('Value of the label `group` in the metrics of discovery.'),
@@ -61,7 +64,7 @@ const group = z
       '',
       'list of paths',
       "Files with routers in Prometheus' `file_sd` format, JSON or YAML; the last part of a path may contain `*`.",
-      parseTexts,
+      (value) => parseTexts(value),
       { kind: 'paths' },
     ),
     dns: texts('Fully qualified names to look up; their records are routers.'),
@@ -70,7 +73,7 @@ const group = z
       '',
       'list of texts',
       'Name servers to ask, as `address:port`; empty: those of this machine.',
-      parseNameServers,
+      (value) => parseTexts(value, (text) => SERVER.test(text), SERVER_FORMAT),
       { kind: 'texts' },
     ),
     port: count(8080, 'Port of routers found without one, such as by A and AAAA records.', {
@@ -103,14 +106,4 @@ function checkSources({ files, dns }: { files?: unknown; dns?: unknown }, ctx: z
   if (isEmpty(files) && isEmpty(dns)) {
     ctx.addIssue({ code: 'custom', path: [], message: 'has neither files nor dns: give it one of them' });
   }
-}
-
-/** An IP address: a name would have to be looked up first. */
-const SERVER = /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\])(:\d{1,5})?$/;
-
-function parseNameServers(value: unknown): Parsed<readonly string[]> {
-  const servers = parseTexts(value);
-  const wrong = servers.ok ? servers.value.find((server) => !SERVER.test(server)) : undefined;
-  if (wrong === undefined) return servers;
-  return failed(`'${wrong}' is not the address of a name server: write it like 127.0.0.1:8600 or [::1]:53`);
 }

@@ -4,21 +4,17 @@ import { loadConfig, type Sources } from './load.ts';
 import { ConfigError } from './problem.ts';
 import type { Config } from './schema.ts';
 
-/** The current configuration, and how to reload it. */
-export interface ConfigSource {
-  readonly current: Config;
-  /** After a failed reload the previous configuration stays current. */
-  reload(): Result<Config, ConfigError>;
-}
+export type ConfigSource = ReturnType<typeof createConfigSource>;
 
 /** Loads the configuration; throws a ConfigError. */
-export function createConfigSource(sources: Sources): ConfigSource {
+export function createConfigSource(sources: Sources) {
   let current = loadConfig(sources);
   return {
-    get current() {
+    get current(): Config {
       return current;
     },
-    reload() {
+    /** After a failed reload the previous configuration stays current. */
+    reload(): Result<Config, ConfigError> {
       try {
         current = loadConfig(sources);
         return ok(current);

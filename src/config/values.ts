@@ -70,14 +70,6 @@ export function parseChoice<C extends string>(value: unknown, choices: readonly 
   return failed(`${quote(value)} is not one of ${choices.join(', ')}${didYouMean(meant)}`);
 }
 
-/** A list of choices. */
-export function parseChoices(value: unknown, choices: readonly string[]): Parsed<readonly string[]> {
-  const list = parseTexts(value);
-  if (!list.ok) return list;
-  const unknown = list.value.find((word) => !choices.includes(word));
-  return unknown === undefined ? list : failed(`'${unknown}' is not one of ${choices.join(', ')}`);
-}
-
 /** `true` or `false`, as a YAML boolean or as text. */
 export function parseToggle(value: unknown): Parsed<boolean> {
   if (value === true || value === 'true') return ok(true);
@@ -96,13 +88,19 @@ export function parseCount(value: unknown, min: number, max: number): Parsed<num
   return ok(count);
 }
 
-/** A list of texts, as a YAML list or separated by commas; empty elements are dropped. */
-export function parseTexts(value: unknown): Parsed<readonly string[]> {
+/** A list of valid texts, as a YAML list or separated by commas; empty elements are dropped. */
+export function parseTexts(
+  value: unknown,
+  isValid: (text: string) => boolean = () => true,
+  expected = '',
+): Parsed<readonly string[]> {
   const parts = typeof value === 'string' ? value.split(',') : value;
   if (!Array.isArray(parts) || !parts.every((part) => typeof part === 'string')) {
     return failed('must be a list of texts');
   }
-  return ok(Object.freeze(parts.map((part) => part.trim()).filter((part) => part !== '')));
+  const texts = parts.map((part) => part.trim()).filter((part) => part !== '');
+  const wrong = texts.find((text) => !isValid(text));
+  return wrong === undefined ? ok(Object.freeze(texts)) : failed(`'${wrong}' is not ${expected}`);
 }
 
 /** Prometheus labels with text values. */

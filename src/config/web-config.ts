@@ -1,7 +1,6 @@
 import { statSync } from 'node:fs';
 import { codeOf } from '../lib/error-code.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
-import type { Secret } from '../lib/secret.ts';
 import { fileLayer } from './file.ts';
 import { isTree } from './layer.ts';
 import { nodesOf } from './options.ts';
@@ -11,16 +10,7 @@ import { type WebFile, webSchema } from './web-schema.ts';
 import { readTls, type WebTls } from './web-tls.ts';
 
 /** The web configuration file: TLS, headers, users and rate limit. */
-export interface WebConfig {
-  /** Undefined: plain HTTP. */
-  readonly tls: WebTls | undefined;
-  /** Headers of every response. */
-  readonly headers: readonly (readonly [string, string])[];
-  /** bcrypt hashes by user; empty: no user is required. */
-  readonly users: ReadonlyMap<string, Secret>;
-  /** Undefined: no limit. */
-  readonly rateLimit: { readonly intervalMs: number; readonly burst: number } | undefined;
-}
+export type WebConfig = ReturnType<typeof webConfigOf>;
 
 const NODES = nodesOf(webSchema);
 
@@ -45,12 +35,19 @@ export function readWebConfig(file: string): { files: string[]; result: Result<W
   return { files, result: ok(webConfigOf(parsed.data, tls?.ok ? tls.value : undefined)) };
 }
 
-function webConfigOf(file: WebFile, tls: WebTls | undefined): WebConfig {
+function webConfigOf(file: WebFile, tls: WebTls | undefined) {
   const { interval, burst } = file.rate_limit;
+  const headers: readonly (readonly [string, string])[] = Object.entries(
+    file.http_server_config.headers,
+  ).filter(([, value]) => value !== '');
   return Object.freeze({
+    /** Undefined: plain HTTP. */
     tls,
-    headers: Object.entries(file.http_server_config.headers).filter(([, value]) => value !== ''),
+    /** Headers of every response. */
+    headers,
+    /** bcrypt hashes by user; empty: no user is required. */
     users: file.basic_auth_users,
+    /** Undefined: no limit. */
     rateLimit: interval > 0 ? { intervalMs: interval * 1000, burst } : undefined,
   });
 }

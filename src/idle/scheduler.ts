@@ -3,13 +3,15 @@ import { describeEnd, onWall } from '../hold/hold.ts';
 import type { Holds } from '../hold/holds.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
-import type { RouterState } from '../models/router-state.ts';
+import { idleSince, matchesModel, type RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 import type { Operations } from '../unload/operations.ts';
 import type { Operation } from '../unload/report.ts';
 import type { UnloadRequest } from '../unload/request.ts';
 import { defaultTerms } from '../unload/request.ts';
-import { findCandidates, type IdleRule } from './candidates.ts';
+
+/** A rule of `policy.idle`: globs on ids and aliases, empty for every model, and an idle time in seconds. */
+export type IdleRule = Config['policy']['idle'][number];
 
 interface IdleSchedulerParts {
   store: Pick<Store, 'routers'>;
@@ -92,4 +94,22 @@ function pauseAfter({ routers, summary }: Operation): number {
   const refusals = routers.map(({ refused }) => refused?.retry_after_seconds ?? 0);
   const hasFailed = summary.failed > 0 || routers.some(({ fault }) => fault);
   return Math.max(0, ...refusals.map((seconds) => seconds * 1000), hasFailed ? FAILURE_PAUSE_MS : 0);
+}
+
+/** The models of a router that have been idle for too long, by rule. The first rule that matches a model applies; `keep` wins. */
+export function findCandidates(
+  router: Pick<RouterState, 'models'>,
+  rules: readonly IdleRule[],
+  keep: readonly string[],
+  now: number,
+): { rule: IdleRule; models: string[] }[] {
+  const candidates = new Map<IdleRule, string[]>();
+  for (const model of router.models.values()) {
+    const since = idleSince(model);
+    const rule = rules.find(({ models }) => models.length === 0 || matchesModel(models, model));
+    if (rule === undefined || since === undefined || matchesModel(keep, model)) continue;
+    if (now - since < rule.after * 1000) continue;
+    candidates.set(rule, [...(candidates.get(rule) ?? []), model.id]);
+  }
+  return [...candidates].map(([rule, models]) => ({ rule, models }));
 }

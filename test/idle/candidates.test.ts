@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { findCandidates, type IdleRule } from '../../src/idle/candidates.ts';
+import { findCandidates, type IdleRule } from '../../src/idle/scheduler.ts';
 import { aModel } from '../support/a-model.ts';
 
 const NOW = 10_000_000;

@@ -3,7 +3,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { createFleet } from '../../src/fleet/fleet.ts';
 import type { Hold } from '../../src/hold/hold.ts';
-import type { IdleRule } from '../../src/idle/candidates.ts';
+import type { IdleRule } from '../../src/idle/scheduler.ts';
 import { startIdleScheduler } from '../../src/idle/scheduler.ts';
 import { failed } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';

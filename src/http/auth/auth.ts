@@ -92,7 +92,6 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
   function refused(request: Request, why: string): void {
     const [path = ''] = request.originalUrl.split('?');
     onRefused({
-      reason: 'unauthorized',
       address: request.socket.remoteAddress,
       method: request.method,
       path: path.slice(0, LONGEST_PATH),
