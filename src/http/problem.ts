@@ -22,41 +22,42 @@ export class ProblemError extends Error {
   }
 }
 
-export function sendProblem(response: Response, { status, title, detail }: ProblemError['problem']): void {
-  const body = JSON.stringify({ type: 'about:blank', title, status, detail });
-  response.status(status).type('application/problem+json').send(body);
-}
-
 /** The last handler. */
-export function notFound(request: Request, response: Response): void {
-  const detail = `There is no route ${request.path}: see /api/v1/openapi.json.`;
-  sendProblem(response, { status: 404, title: 'Not found', detail });
+export function notFound({ path }: Request): never {
+  throw new ProblemError(404, 'Not found', `There is no route ${path}: see /api/v1/openapi.json.`);
 }
 
 /** Answers methods that a path does not have. */
 export function methodNotAllowed(...allowed: string[]) {
-  return (request: Request, response: Response) => {
+  return ({ method, path }: Request, response: Response) => {
     response.set('Allow', allowed.join(', '));
-    const detail = `${request.method} ${request.path}: use ${allowed.join(' or ')}.`;
-    sendProblem(response, { status: 405, title: 'Method not allowed', detail });
+    throw new ProblemError(405, 'Method not allowed', `${method} ${path}: use ${allowed.join(' or ')}.`);
   };
 }
 
 /** Express' error handler: problems as they are, errors of Express as 4xx, unexpected errors logged as 500. */
 export function problemHandler(log: Logger) {
   // Express recognizes an error handler by its four parameters.
-  return (error: unknown, request: Request, response: Response, _next: NextFunction) => {
-    if (response.headersSent) return response.destroy();
-    if (error instanceof ProblemError) return sendProblem(response, error.problem);
-    if (error instanceof Error && 'status' in error) {
-      const status = Number(error.status);
-      if (status >= 400 && status < 500) return sendProblem(response, { status, title: error.message });
+  return (error: unknown, { method, path }: Request, response: Response, _next: NextFunction) => {
+    if (response.headersSent) return void response.destroy();
+    const { status, title, detail } = problemOf(error);
+    if (status === 500) {
+      log.error('request failed', {
+        method,
+        path,
+        error: error instanceof Error ? error.stack : String(error),
+      });
     }
-    log.error('request failed', {
-      method: request.method,
-      path: request.path,
-      error: error instanceof Error ? error.stack : String(error),
-    });
-    return sendProblem(response, { status: 500, title: 'Internal error', detail: 'See the log.' });
+    const body = JSON.stringify({ type: 'about:blank', title, status, detail });
+    response.status(status).type('application/problem+json').send(body);
   };
+}
+
+function problemOf(error: unknown): ProblemError['problem'] {
+  if (error instanceof ProblemError) return error.problem;
+  if (error instanceof Error && 'status' in error) {
+    const status = Number(error.status);
+    if (status >= 400 && status < 500) return { status, title: error.message };
+  }
+  return { status: 500, title: 'Internal error', detail: 'See the log.' };
 }

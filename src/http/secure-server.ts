@@ -1,6 +1,5 @@
 import type { RequestListener, ServerOptions } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { TLSSocket } from 'node:tls';
 import { type ClientRule, secureContextOptions, type WebTls } from '../config/web-tls.ts';
 
 /** The limit for TLS handshakes. */
@@ -36,21 +35,17 @@ export function createSecureServer(
     Object.assign(server, { requestCert: tls.client.asked });
   });
   server.prependListener('secureConnection', (socket) => {
-    if (!admits(active.client, certificateOf(socket))) socket.destroy();
+    const certificate = socket.getPeerX509Certificate();
+    const client = certificate && { names: certificate.subjectAltName, verified: socket.authorized };
+    if (!admits(active.client, client)) socket.destroy();
   });
   return server;
 }
 
+/** The subject alternative names as Node formats them, and whether a configured authority signed the certificate. */
 export interface ClientCertificate {
-  /** Its subject alternative names as Node formats them; undefined: none. */
   readonly names: string | undefined;
-  /** Whether one of the configured authorities signed it. */
   readonly verified: boolean;
-}
-
-function certificateOf(socket: TLSSocket): ClientCertificate | undefined {
-  const certificate = socket.getPeerX509Certificate();
-  return certificate && { names: certificate.subjectAltName, verified: socket.authorized };
 }
 
 /** Whether a client with this certificate, or without one, may connect. */

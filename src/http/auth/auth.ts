@@ -3,7 +3,7 @@ import type { AuthRefusal } from '../../activity/activity-log.ts';
 import type { TokenConfig } from '../../config/schema.ts';
 import type { WebConfig } from '../../config/web-config.ts';
 import { createTokenBucket } from '../../lib/limiter.ts';
-import { ProblemError, sendProblem } from '../problem.ts';
+import { ProblemError } from '../problem.ts';
 import { hasTokenInQuery } from './credentials.ts';
 import { createIdentities, type Identity, known, type Unknown } from './identity.ts';
 import { isCrossSite, notLocal } from './origin.ts';
@@ -42,14 +42,13 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
       const spared = never429.includes(request.path);
       if (rateLimit !== undefined && !bucket.take(rateLimit)) {
         response.setHeader('Retry-After', String(Math.ceil(rateLimit.intervalMs / 1000)));
-        return sendProblem(response, { status: spared ? 503 : 429, title: 'Too many requests' });
+        throw new ProblemError(spared ? 503 : 429, 'Too many requests');
       }
       if (users.size === 0) return next();
       refuseTokenInQuery(request);
       const identity = await identities.of(request);
       if (identity.known) return next();
-      refused(request, identity.why);
-      deny(response, identity, spared);
+      throw denied(request, response, identity, spared);
     };
   }
 
@@ -64,8 +63,7 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
         Object.assign(response.locals, locals);
         return next();
       }
-      refused(request, identity.why);
-      deny(response, identity, never429);
+      throw denied(request, response, identity, never429);
     };
   }
 
@@ -99,10 +97,11 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
     });
   }
 
-  function deny(response: Response, identity: Unknown, never429: boolean): void {
+  function denied(request: Request, response: Response, identity: Unknown, never429: boolean): ProblemError {
+    refused(request, identity.why);
     const status = never429 && identity.status === 429 ? 401 : identity.status;
     if (status === 401) response.setHeader('WWW-Authenticate', identities.challenges());
     else response.setHeader('Retry-After', String(identity.retryAfterSeconds ?? 1));
-    sendProblem(response, { status, title: TITLES[status], detail: `Refused: ${identity.why}.` });
+    return new ProblemError(status, TITLES[status], `Refused: ${identity.why}.`);
   }
 }

@@ -26,8 +26,6 @@ interface IdentityParts {
   now(): number;
 }
 
-export type Identities = ReturnType<typeof createIdentities>;
-
 /** Identifies callers; the identity of a request is found once. */
 export function createIdentities({ tokens, users, passwords, now }: IdentityParts) {
   const failures = createLimiter({ ...FAILURES, now });

@@ -250,8 +250,7 @@ function open(action) {
   $('ask-title').textContent = action.title;
   $('ask-close').textContent = 'Cancel';
   $('ask-models').replaceChildren();
-  dialog.querySelector('[name=when-busy]').checked = true;
-  $('hold').value = '0';
+  dialog.querySelector('form').reset();
   for (const id of ['ask-busy', 'ask-hold', 'ask-token']) $(id).hidden = true;
   tell('Checking what would be unloaded…');
   dialog.showModal();

@@ -4,7 +4,7 @@ import { modelNamed, type RouterState } from '../../models/router-state.ts';
 import type { Store } from '../../models/store.ts';
 import { namedRouter, routerNames } from '../input.ts';
 import type { AppParts } from '../parts.ts';
-import { ProblemError, sendProblem } from '../problem.ts';
+import { ProblemError } from '../problem.ts';
 
 /**
  * `GET /api/v1/gate`, optionally of one `router` and for one `model`: 204 when requests may pass, 503 while the
@@ -18,7 +18,7 @@ export function gateRoute({ store, holds, clock }: AppParts) {
     const known = model !== undefined && router.up ? modelNamed(router.models, model) : undefined;
     const gate = gateOf(holds.of(router.name), known, clock);
     if (gate.open) response.status(204).end();
-    else refuse(response, gate);
+    else throw refusal(response, gate);
   };
 }
 
@@ -42,12 +42,12 @@ function routerOf(store: Store, [named, another]: readonly string[]): RouterStat
   throw new ProblemError(400, title, detail);
 }
 
-function refuse(
+function refusal(
   response: Response,
   { retryAfterSeconds, why }: Extract<GateDecision, { open: false }>,
-): void {
+): ProblemError {
   response.set({ 'Retry-After': String(retryAfterSeconds), 'X-Gate-Error': openAiError(`${why}.`) });
-  sendProblem(response, { status: 503, title: 'Memory is kept free', detail: `${why}.` });
+  return new ProblemError(503, 'Memory is kept free', `${why}.`);
 }
 
 /**

@@ -82,16 +82,11 @@ function namedIn(request: Request, { store, holds }: AppParts): Hold[] {
   return hold ? [hold] : [];
 }
 
-function endOf(
-  span: { seconds?: number | undefined; until?: string | undefined },
-  max: number,
-  clock: Clock,
-) {
+function endOf({ seconds, until: time = '' }: z.infer<typeof holdBody>, max: number, clock: Clock) {
   const now = clock.now();
-  const until =
-    span.seconds === undefined ? clock.fromWall(Date.parse(span.until ?? '')) : now + span.seconds * 1000;
+  const until = seconds === undefined ? clock.fromWall(Date.parse(time)) : now + seconds * 1000;
   if (until <= now) {
-    const detail = `until is ${oneLine(span.until ?? '', 40)}, which is in the past: the time here is ${new Date(clock.wall()).toISOString()}.`;
+    const detail = `until is ${oneLine(time, 40)}, which is in the past: the time here is ${new Date(clock.wall()).toISOString()}.`;
     throw new ProblemError(400, 'Bad hold', detail);
   }
   if (until - now > max * 1000) {

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import { demandScope, permitOf } from '../auth/permit.ts';
 import { openapi } from '../openapi/openapi.ts';
 import type { AppParts } from '../parts.ts';
-import { sendProblem } from '../problem.ts';
+import { ProblemError } from '../problem.ts';
 
 /** `GET /-/healthy`: this process answers, in any state of its routers. */
 export function healthyRoute(_request: Request, response: Response): void {
@@ -12,8 +12,8 @@ export function healthyRoute(_request: Request, response: Response): void {
 /** `GET /-/ready`. */
 export function readyRoute({ isReady }: AppParts) {
   return (_request: Request, response: Response) => {
-    if (isReady()) response.type('text/plain').send('llama-router-exporter is ready.\n');
-    else sendProblem(response, { status: 503, title: 'Not ready', detail: 'Starting or shutting down.' });
+    if (!isReady()) throw new ProblemError(503, 'Not ready', 'Starting or shutting down.');
+    response.type('text/plain').send('llama-router-exporter is ready.\n');
   };
 }
 
@@ -23,8 +23,8 @@ export function reloadRoute({ activeConfig, activityLog }: AppParts) {
     demandScope(response, { routers: [], dryRun: false });
     const { error } = await activeConfig.reload();
     activityLog.reloaded(permitOf(response).caller, error);
-    if (error === undefined) response.type('text/plain').send('Configuration reloaded.\n');
-    else sendProblem(response, { status: 400, title: 'Configuration not reloaded', detail: error });
+    if (error !== undefined) throw new ProblemError(400, 'Configuration not reloaded', error);
+    response.type('text/plain').send('Configuration reloaded.\n');
   };
 }
 

@@ -41,37 +41,30 @@ const common = {
   }),
 };
 
-const oneTarget = (body: { free_bytes?: unknown; until_ratio?: unknown }) =>
-  body.free_bytes === undefined || body.until_ratio === undefined;
-/** The same rule in JSON Schema. */
-const NOT_TWO_TARGETS = { not: { required: ['free_bytes', 'until_ratio'] } };
-const ONE_TARGET = { error: 'free_bytes and until_ratio exclude each other', path: ['until_ratio'] };
+/** A body by its field `models`. */
+const bodyOf = <Models extends z.ZodType>(id: string, models: Models, examples: object[]) =>
+  z
+    .strictObject({ models, ...common })
+    .refine(({ free_bytes, until_ratio }) => free_bytes === undefined || until_ratio === undefined, {
+      error: 'free_bytes and until_ratio exclude each other',
+      path: ['until_ratio'],
+    })
+    // The same rule in JSON Schema.
+    .meta({ id, not: { required: ['free_bytes', 'until_ratio'] }, examples });
 
 /** The body of `POST /api/v1/unload`. */
-export const unloadBody = z
-  .strictObject({
-    models: names('Globs on ids and aliases.').min(1).meta({ description: 'Globs on ids and aliases.' }),
-    ...common,
-  })
-  .refine(oneTarget, ONE_TARGET)
-  .meta({
-    id: 'UnloadRequest',
-    ...NOT_TWO_TARGETS,
-    examples: [{ models: ['qwen*'], reason: 'training job' }],
-  });
+export const unloadBody = bodyOf(
+  'UnloadRequest',
+  names('Globs on ids and aliases.').min(1).meta({ description: 'Globs on ids and aliases.' }),
+  [{ models: ['qwen*'], reason: 'training job' }],
+);
 
 /** The body of `POST /api/v1/unload-all`. */
-export const unloadAllBody = z
-  .strictObject({
-    models: names('Globs on ids and aliases; all models when absent or empty.').optional(),
-    ...common,
-  })
-  .refine(oneTarget, ONE_TARGET)
-  .meta({
-    id: 'UnloadAllRequest',
-    ...NOT_TWO_TARGETS,
-    examples: [{}, { keep: ['bge-*'], when_busy: 'skip', wait: 60 }],
-  });
+export const unloadAllBody = bodyOf(
+  'UnloadAllRequest',
+  names('Globs on ids and aliases; all models when absent or empty.').optional(),
+  [{}, { keep: ['bge-*'], when_busy: 'skip', wait: 60 }],
+);
 
 export type UnloadBody = z.infer<typeof unloadAllBody>;
 
