@@ -43,7 +43,7 @@ const MARKS: readonly Mark[] = [
   {
     name: 'Holds',
     color: 'orange',
-    expr: `${series(CATALOG.holdActive)} == 1`,
+    expr: `${series(CATALOG.hold_active)} == 1`,
     title: '{{router}} is held',
   },
   {
@@ -63,7 +63,7 @@ function sinceLastStep(count: (offset: string) => string): string {
 }
 
 function sumOfUnloads(by: readonly string[], reason: string) {
-  return (offset: string) => sum(by, `${series(CATALOG.modelUnloads, { reason })}${offset}`);
+  return (offset: string) => sum(by, `${series(CATALOG.model_unloads_total, { reason })}${offset}`);
 }
 
 /** Minimum step. Neighbouring points become one region, so a hold is shown for its whole duration. */

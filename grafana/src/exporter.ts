@@ -21,7 +21,9 @@ export const exporter = dashboard({
       description: 'Exporters that are scraped, by version.',
       unit: units.NoUnit,
       width: 6,
-      queries: [{ expr: `count by (version) (${series(CATALOG.buildInfo)})`, legend: 'v{{version}}' }],
+      queries: [
+        { expr: `count by (version) (${series(CATALOG.exporter_build_info)})`, legend: 'v{{version}}' },
+      ],
     }),
     stat({
       title: 'Uptime',
@@ -37,8 +39,8 @@ export const exporter = dashboard({
       unit: units.NoUnit,
       width: 8,
       queries: [
-        { expr: `min(${series(CATALOG.configReloadSuccessful)})`, legend: 'configuration' },
-        { expr: `min(${series(CATALOG.auditSuccessful)})`, legend: 'audit file' },
+        { expr: `min(${series(CATALOG.config_last_reload_successful)})`, legend: 'configuration' },
+        { expr: `min(${series(CATALOG.audit_last_write_successful)})`, legend: 'audit file' },
       ],
       meanings: [SUCCESS],
       steps: [
@@ -52,7 +54,7 @@ export const exporter = dashboard({
       unit: units.Seconds,
       width: 6,
       decimals: 0,
-      queries: [{ expr: `max(${since(series(CATALOG.lastPoll))})`, legend: 'age' }],
+      queries: [{ expr: `max(${since(series(CATALOG.last_poll_timestamp_seconds))})`, legend: 'age' }],
       steps: [
         [null, 'text'],
         [60, 'orange'],
@@ -65,7 +67,9 @@ export const exporter = dashboard({
       unit: units.NoUnit,
       width: 8,
       height: 7,
-      queries: [{ expr: max(['instance', 'router'], series(CATALOG.streamConnected)), legend: '{{router}}' }],
+      queries: [
+        { expr: max(['instance', 'router'], series(CATALOG.event_stream_connected)), legend: '{{router}}' },
+      ],
       meanings: [
         meanings({ 0: { text: 'polling', color: 'orange' }, 1: { text: 'connected', color: 'green' } }),
       ],
@@ -78,7 +82,7 @@ export const exporter = dashboard({
       height: 7,
       queries: [
         {
-          expr: `min by (instance, collector) (${series(CATALOG.collectorSuccess)})`,
+          expr: `min by (instance, collector) (${series(CATALOG.collector_success)})`,
           legend: '{{collector}} {{instance}}',
         },
       ],
@@ -92,8 +96,14 @@ export const exporter = dashboard({
       height: 7,
       draw: 'bars',
       queries: [
-        { expr: `${events(CATALOG.pollErrors, ['router', 'fault'])} > 0`, legend: '{{router}} {{fault}}' },
-        { expr: `${events(CATALOG.streamReconnects, ['router'])} > 0`, legend: '{{router}} reconnect' },
+        {
+          expr: `${events(CATALOG.poll_errors_total, ['router', 'fault'])} > 0`,
+          legend: '{{router}} {{fault}}',
+        },
+        {
+          expr: `${events(CATALOG.event_stream_reconnects_total, ['router'])} > 0`,
+          legend: '{{router}} reconnect',
+        },
       ],
       colors: { '/./': 'red', '/reconnect$/': 'orange' },
       empty: 'No faults.',
@@ -104,7 +114,7 @@ export const exporter = dashboard({
       unit: units.EventsPerSecond,
       width: 8,
       draw: 'areas',
-      queries: [{ expr: rate(CATALOG.events, ['event']), legend: '{{event}}' }],
+      queries: [{ expr: rate(CATALOG.events_total, ['event']), legend: '{{event}}' }],
     }),
     graph({
       title: 'Listing duration',
@@ -112,7 +122,7 @@ export const exporter = dashboard({
       unit: units.Seconds,
       width: 8,
       draw: 'points',
-      queries: [{ expr: mean(CATALOG.pollDuration, ['router']), legend: '{{router}}' }],
+      queries: [{ expr: mean(CATALOG.poll_duration_seconds, ['router']), legend: '{{router}}' }],
     }),
     graph({
       title: 'Scrape duration',
@@ -127,14 +137,18 @@ export const exporter = dashboard({
         'Age of the oldest successful reading on each router. A model that does not answer keeps its last values for a while.',
       unit: units.Seconds,
       width: 6,
-      queries: [{ expr: max(['router'], series(CATALOG.engineAge)), legend: '{{router}}' }],
+      queries: [
+        { expr: max(['router'], series(CATALOG.model_engine_metrics_age_seconds)), legend: '{{router}}' },
+      ],
     }),
     graph({
       title: 'Memory reading duration',
       description: 'Duration of the last reading of each source.',
       unit: units.Seconds,
       width: 6,
-      queries: [{ expr: max(['collector'], series(CATALOG.collectorDuration)), legend: '{{collector}}' }],
+      queries: [
+        { expr: max(['collector'], series(CATALOG.collector_duration_seconds)), legend: '{{collector}}' },
+      ],
     }),
     graph({
       title: 'CPU',

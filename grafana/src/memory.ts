@@ -9,7 +9,7 @@ import { UIDS } from './uids.ts';
 
 const APART = ['instance', 'router', 'model'] as const;
 const POOL = ['instance', 'gpu', 'pool'] as const;
-const free = `${series(CATALOG.gpuMemoryTotal)} - ${series(CATALOG.gpuMemoryUsed)}`;
+const free = `${series(CATALOG.gpu_memory_total_bytes)} - ${series(CATALOG.gpu_memory_used_bytes)}`;
 
 export const memory = dashboard({
   uid: UIDS.memory,
@@ -43,14 +43,14 @@ export const memory = dashboard({
       description: 'Used GPU memory that no model holds. Unloading models does not free it.',
       unit: units.BytesIEC,
       width: 4,
-      queries: [{ expr: sum([], series(CATALOG.gpuMemoryUnowned)), legend: 'other processes' }],
+      queries: [{ expr: sum([], series(CATALOG.gpu_memory_unowned_bytes)), legend: 'other processes' }],
     }),
     stat({
       title: 'Freed',
       description: 'Memory freed by unload operations in the selected time range.',
       unit: units.BytesIEC,
       width: 4,
-      queries: [{ expr: inRange(CATALOG.unloadFreed, []), legend: 'freed' }],
+      queries: [{ expr: inRange(CATALOG.unload_freed_bytes_total, []), legend: 'freed' }],
     }),
     graph({
       title: 'By holder',
@@ -92,9 +92,12 @@ export const memory = dashboard({
       unit: units.BytesIEC,
       width: 8,
       queries: [
-        { expr: sum(POOL, series(CATALOG.gpuMemoryUsed)), legend: 'GPU {{gpu}} {{pool}} {{instance}}' },
         {
-          expr: sum(POOL, series(CATALOG.gpuMemoryTotal)),
+          expr: sum(POOL, series(CATALOG.gpu_memory_used_bytes)),
+          legend: 'GPU {{gpu}} {{pool}} {{instance}}',
+        },
+        {
+          expr: sum(POOL, series(CATALOG.gpu_memory_total_bytes)),
           legend: 'GPU {{gpu}} {{pool}} {{instance}} total',
         },
       ],
@@ -107,7 +110,10 @@ export const memory = dashboard({
       unit: units.BytesIEC,
       width: 8,
       queries: [
-        { expr: sum(POOL, series(CATALOG.gpuMemoryUnowned)), legend: 'GPU {{gpu}} {{pool}} {{instance}}' },
+        {
+          expr: sum(POOL, series(CATALOG.gpu_memory_unowned_bytes)),
+          legend: 'GPU {{gpu}} {{pool}} {{instance}}',
+        },
       ],
       colors: { '/./': 'orange' },
     }),
@@ -119,7 +125,7 @@ export const memory = dashboard({
       draw: 'bars',
       queries: [
         {
-          expr: sum(['router'], `increase(${series(CATALOG.unloadFreed)}[$__rate_interval])`),
+          expr: sum(['router'], `increase(${series(CATALOG.unload_freed_bytes_total)}[$__rate_interval])`),
           legend: '{{router}}',
         },
       ],
@@ -131,7 +137,7 @@ export const memory = dashboard({
       unit: units.BytesIEC,
       width: 14,
       draw: 'areas',
-      queries: [{ expr: sum(['model'], series(CATALOG.modelResidentMemory)), legend: '{{model}}' }],
+      queries: [{ expr: sum(['model'], series(CATALOG.model_resident_memory_bytes)), legend: '{{model}}' }],
     }),
     table({
       title: 'Each model now',
@@ -141,15 +147,15 @@ export const memory = dashboard({
       columns: [{ name: 'model', width: 300 }, { name: 'router' }, { name: 'instance', title: 'exporter' }],
       queries: [
         {
-          expr: sum(APART, series(CATALOG.modelGpuMemory)),
+          expr: sum(APART, series(CATALOG.model_gpu_memory_used_bytes)),
           value: { name: 'GPU', unit: units.BytesIEC },
         },
         {
-          expr: sum(APART, series(CATALOG.modelResidentMemory)),
+          expr: sum(APART, series(CATALOG.model_resident_memory_bytes)),
           value: { name: 'resident', unit: units.BytesIEC },
         },
         {
-          expr: `${max(APART, series(CATALOG.modelSize))} and on (instance, router, model) ${series(CATALOG.modelResidentMemory)}`,
+          expr: `${max(APART, series(CATALOG.model_size_bytes))} and on (instance, router, model) ${series(CATALOG.model_resident_memory_bytes)}`,
           value: { name: 'weights', unit: units.BytesIEC },
         },
       ],

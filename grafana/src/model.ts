@@ -33,12 +33,12 @@ export const model = dashboard({
       unit: units.NoUnit,
       width: 24,
       queries: [
-        { expr: inRange(CATALOG.modelLoads, []), legend: 'loads' },
-        { expr: inRange(CATALOG.modelReloads, []), legend: 'reloads' },
-        { expr: inRange(CATALOG.modelLoadFailures, []), legend: 'failed loads' },
-        { expr: inRange(CATALOG.modelUnloads, []), legend: 'unloads' },
-        { expr: inRange(CATALOG.modelUnloads, [], { reason: 'crashed' }), legend: 'crashes' },
-        { expr: inRange(CATALOG.modelSleeps, []), legend: 'sleeps' },
+        { expr: inRange(CATALOG.model_loads_total, []), legend: 'loads' },
+        { expr: inRange(CATALOG.model_reloads_after_unload_total, []), legend: 'reloads' },
+        { expr: inRange(CATALOG.model_load_failures_total, []), legend: 'failed loads' },
+        { expr: inRange(CATALOG.model_unloads_total, []), legend: 'unloads' },
+        { expr: inRange(CATALOG.model_unloads_total, [], { reason: 'crashed' }), legend: 'crashes' },
+        { expr: inRange(CATALOG.model_sleeps_total, []), legend: 'sleeps' },
       ],
       colors: { 'failed loads': 'red', crashes: 'red' },
     }),
@@ -94,7 +94,7 @@ export const model = dashboard({
       height: 9,
       queries: [
         {
-          expr: min(ONE, ofModelsInMemory(since(series(CATALOG.modelLastActivity)))),
+          expr: min(ONE, ofModelsInMemory(since(series(CATALOG.model_last_activity_timestamp_seconds)))),
           legend: NAMED,
         },
       ],
@@ -106,7 +106,7 @@ export const model = dashboard({
       width: 8,
       height: 9,
       draw: 'points',
-      queries: [{ expr: mean(CATALOG.modelLoadDuration, ONE), legend: NAMED }],
+      queries: [{ expr: mean(CATALOG.model_load_duration_seconds, ONE), legend: NAMED }],
     }),
     graph({
       title: 'Unloads by reason',
@@ -114,7 +114,7 @@ export const model = dashboard({
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
-      queries: [{ expr: events(CATALOG.modelUnloads, ['reason']), legend: '{{reason}}' }],
+      queries: [{ expr: events(CATALOG.model_unloads_total, ['reason']), legend: '{{reason}}' }],
       colors: REASONS,
     }),
     graph({
@@ -124,9 +124,9 @@ export const model = dashboard({
       width: 8,
       draw: 'bars',
       queries: [
-        { expr: `${events(CATALOG.modelLoadFailures, ONE)} > 0`, legend: '{{model}} load failed' },
+        { expr: `${events(CATALOG.model_load_failures_total, ONE)} > 0`, legend: '{{model}} load failed' },
         {
-          expr: `${events(CATALOG.modelUnloads, ONE, { reason: 'crashed' })} > 0`,
+          expr: `${events(CATALOG.model_unloads_total, ONE, { reason: 'crashed' })} > 0`,
           legend: '{{model}} crashed',
         },
       ],
@@ -141,8 +141,8 @@ export const model = dashboard({
       width: 8,
       draw: 'bars',
       queries: [
-        { expr: events(CATALOG.modelSleeps, []), legend: 'sleeps' },
-        { expr: events(CATALOG.modelWakes, []), legend: 'wakes' },
+        { expr: events(CATALOG.model_sleeps_total, []), legend: 'sleeps' },
+        { expr: events(CATALOG.model_wakes_total, []), legend: 'wakes' },
       ],
       colors: { sleeps: 'purple', wakes: 'green' },
     }),
@@ -152,14 +152,14 @@ export const model = dashboard({
       unit: units.BytesIEC,
       width: 12,
       draw: 'areas',
-      queries: [{ expr: sum(ONE, series(CATALOG.modelGpuMemory)), legend: NAMED }],
+      queries: [{ expr: sum(ONE, series(CATALOG.model_gpu_memory_used_bytes)), legend: NAMED }],
     }),
     graph({
       title: 'CPU',
       description: "CPU cores used by the models' processes, for routers on the exporter's machine.",
       unit: units.Short,
       width: 12,
-      queries: [{ expr: rate(CATALOG.modelCpu, ONE), legend: NAMED }],
+      queries: [{ expr: rate(CATALOG.model_cpu_seconds_total, ONE), legend: NAMED }],
     }),
     table({
       title: 'Model details',
@@ -174,16 +174,19 @@ export const model = dashboard({
         { name: 'source' },
       ],
       queries: [
-        { expr: max([...APART, 'quantization', 'source'], series(CATALOG.modelInfo)) },
+        { expr: max([...APART, 'quantization', 'source'], series(CATALOG.model_info)) },
         {
-          expr: max(APART, series(CATALOG.modelSize)),
+          expr: max(APART, series(CATALOG.model_size_bytes)),
           value: { name: 'size', title: 'weights', unit: units.BytesIEC },
         },
         {
-          expr: max(APART, series(CATALOG.modelParameters)),
+          expr: max(APART, series(CATALOG.model_parameters)),
           value: { name: 'parameters', unit: units.Short },
         },
-        { expr: max(APART, series(CATALOG.modelContext)), value: { name: 'context', unit: units.NoUnit } },
+        {
+          expr: max(APART, series(CATALOG.model_context_tokens)),
+          value: { name: 'context', unit: units.NoUnit },
+        },
       ],
       sortBy: 'weights',
     }),

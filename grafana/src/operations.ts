@@ -45,7 +45,7 @@ export const operations = dashboard({
       description: 'By outcome, for all triggers. noop: nothing was loaded.',
       unit: units.NoUnit,
       width: 12,
-      queries: [{ expr: inRange(CATALOG.unloadOperations, ['outcome']), legend: '{{outcome}}' }],
+      queries: [{ expr: inRange(CATALOG.unload_operations_total, ['outcome']), legend: '{{outcome}}' }],
       colors: { ...OUTCOMES, noop: 'text' },
     }),
     stat({
@@ -53,14 +53,14 @@ export const operations = dashboard({
       description: 'Time since an operation last unloaded a model.',
       unit: units.DurationSeconds,
       width: 6,
-      queries: [{ expr: `min(${since(series(CATALOG.lastUnload))})`, legend: 'ago' }],
+      queries: [{ expr: `min(${since(series(CATALOG.last_unload_timestamp_seconds))})`, legend: 'ago' }],
     }),
     stat({
       title: 'Held',
       description: 'Routers with an active hold.',
       unit: units.NoUnit,
       width: 6,
-      queries: [{ expr: sum([], series(CATALOG.holdActive)), legend: 'held' }],
+      queries: [{ expr: sum([], series(CATALOG.hold_active)), legend: 'held' }],
       steps: [
         [null, 'text'],
         [1, 'orange'],
@@ -73,7 +73,7 @@ export const operations = dashboard({
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
-      queries: [{ expr: events(CATALOG.unloadOperations, ['trigger']), legend: '{{trigger}}' }],
+      queries: [{ expr: events(CATALOG.unload_operations_total, ['trigger']), legend: '{{trigger}}' }],
       colors: TRIGGERS,
     }),
     graph({
@@ -83,7 +83,7 @@ export const operations = dashboard({
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
-      queries: [{ expr: events(CATALOG.unloadOperations, ['outcome']), legend: '{{outcome}}' }],
+      queries: [{ expr: events(CATALOG.unload_operations_total, ['outcome']), legend: '{{outcome}}' }],
       colors: OUTCOMES,
     }),
     graph({
@@ -93,7 +93,7 @@ export const operations = dashboard({
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
-      queries: [{ expr: events(CATALOG.unloadRefusals, ['reason']), legend: '{{reason}}' }],
+      queries: [{ expr: events(CATALOG.unload_refusals_total, ['reason']), legend: '{{reason}}' }],
       colors: REFUSALS,
     }),
     graph({
@@ -103,7 +103,12 @@ export const operations = dashboard({
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
-      queries: [{ expr: events(CATALOG.modelReloads, ['unload_reason']), legend: '{{unload_reason}}' }],
+      queries: [
+        {
+          expr: events(CATALOG.model_reloads_after_unload_total, ['unload_reason']),
+          legend: '{{unload_reason}}',
+        },
+      ],
       colors: REASONS,
     }),
     graph({
@@ -113,8 +118,8 @@ export const operations = dashboard({
       width: 8,
       draw: 'points',
       queries: [
-        { expr: quantile(0.5, CATALOG.reloadAfterUnload, []), legend: 'median' },
-        { expr: quantile(0.9, CATALOG.reloadAfterUnload, []), legend: '90 %' },
+        { expr: quantile(0.5, CATALOG.model_reload_after_unload_seconds, []), legend: 'median' },
+        { expr: quantile(0.9, CATALOG.model_reload_after_unload_seconds, []), legend: '90 %' },
       ],
     }),
     graph({
@@ -125,8 +130,8 @@ export const operations = dashboard({
       width: 8,
       draw: 'points',
       queries: [
-        { expr: quantile(0.5, CATALOG.unloadDuration, []), legend: 'median' },
-        { expr: quantile(0.95, CATALOG.unloadDuration, []), legend: '95 %' },
+        { expr: quantile(0.5, CATALOG.unload_duration_seconds, []), legend: 'median' },
+        { expr: quantile(0.95, CATALOG.unload_duration_seconds, []), legend: '95 %' },
       ],
     }),
     timeline({
@@ -134,7 +139,7 @@ export const operations = dashboard({
       description: 'When each router was held.',
       unit: units.NoUnit,
       width: 12,
-      queries: [{ expr: max(['instance', 'router'], series(CATALOG.holdActive)), legend: '{{router}}' }],
+      queries: [{ expr: max(['instance', 'router'], series(CATALOG.hold_active)), legend: '{{router}}' }],
       meanings: [meanings({ 0: { text: 'open', color: GREY }, 1: { text: 'held', color: 'orange' } })],
     }),
     timeline({
@@ -144,7 +149,7 @@ export const operations = dashboard({
       width: 12,
       queries: [
         {
-          expr: max(['instance', 'router', 'trigger'], series(CATALOG.unloadPaused)),
+          expr: max(['instance', 'router', 'trigger'], series(CATALOG.unload_paused)),
           legend: '{{router}} {{trigger}}',
         },
       ],
@@ -157,7 +162,7 @@ export const operations = dashboard({
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
-      queries: [{ expr: events(CATALOG.modelReloads, ['cause']), legend: '{{cause}}' }],
+      queries: [{ expr: events(CATALOG.model_reloads_after_unload_total, ['cause']), legend: '{{cause}}' }],
       colors: CAUSES,
     }),
     graph({
@@ -168,7 +173,7 @@ export const operations = dashboard({
       draw: 'bars',
       queries: [
         {
-          expr: events(CATALOG.unloadOperations, ['outcome'], { trigger: 'alertmanager' }),
+          expr: events(CATALOG.unload_operations_total, ['outcome'], { trigger: 'alertmanager' }),
           legend: '{{outcome}}',
         },
       ],
@@ -181,7 +186,7 @@ export const operations = dashboard({
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
-      queries: [{ expr: events(CATALOG.holdEnforced, ['router']), legend: '{{router}}' }],
+      queries: [{ expr: events(CATALOG.hold_enforced_unloads_total, ['router']), legend: '{{router}}' }],
     }),
   ],
 });

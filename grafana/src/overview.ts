@@ -35,10 +35,10 @@ const ROUTER = { name: 'router', width: 100 };
 const EXPORTER = { name: 'instance', title: 'exporter', width: 140 };
 
 /** Unloads by model and reason; these labels identify the rows of the table. */
-const unloaded = `${inRange(CATALOG.modelUnloads, [...APART, 'reason'])} > 0`;
+const unloaded = `${inRange(CATALOG.model_unloads_total, [...APART, 'reason'])} > 0`;
 const unloadedAt = `(${unloaded}) * 0 + on (instance, router, model) group_left () ${max(
   APART,
-  `${series(CATALOG.modelStatusSince)} and on (instance, router, model) ${series(CATALOG.modelStatus, { status: 'unloaded' })} == 1`,
+  `${series(CATALOG.model_status_since_timestamp_seconds)} and on (instance, router, model) ${series(CATALOG.model_status, { status: 'unloaded' })} == 1`,
 )} * 1000`;
 
 export const overview = dashboard({
@@ -87,7 +87,7 @@ export const overview = dashboard({
       description: 'Routers with an active hold: a proxy that asks the gate rejects requests.',
       unit: units.NoUnit,
       width: 4,
-      queries: [{ expr: sum([], series(CATALOG.holdActive)), legend: 'held' }],
+      queries: [{ expr: sum([], series(CATALOG.hold_active)), legend: 'held' }],
       steps: [
         [null, 'text'],
         [1, 'orange'],
@@ -116,18 +116,18 @@ export const overview = dashboard({
       columns: [{ name: 'model' }, ROUTER, EXPORTER, { name: 'status', meanings: [STATUS_WORDS], width: 90 }],
       queries: [
         {
-          expr: `${max(['instance', 'router', 'model', 'status'], series(CATALOG.modelStatus, { status: 'loading|loaded|sleeping' }))} == 1`,
+          expr: `${max(['instance', 'router', 'model', 'status'], series(CATALOG.model_status, { status: 'loading|loaded|sleeping' }))} == 1`,
         },
         {
-          expr: max(APART, ofModelsInMemory(since(series(CATALOG.modelStatusSince)))),
+          expr: max(APART, ofModelsInMemory(since(series(CATALOG.model_status_since_timestamp_seconds)))),
           value: { name: 'for', unit: units.DurationSeconds, width: 110 },
         },
         {
-          expr: max(APART, series(CATALOG.modelBusy)),
+          expr: max(APART, series(CATALOG.model_busy)),
           value: { name: 'activity', meanings: [BUSY], width: 70 },
         },
         {
-          expr: sum(APART, series(CATALOG.modelGpuMemory)),
+          expr: sum(APART, series(CATALOG.model_gpu_memory_used_bytes)),
           value: { name: 'GPU memory', unit: units.BytesIEC, width: 130 },
         },
       ],
@@ -161,9 +161,9 @@ export const overview = dashboard({
       draw: 'bars',
       stacked: false,
       queries: [
-        { expr: events(CATALOG.modelLoads, []), legend: 'loads' },
-        { expr: events(CATALOG.modelReloads, []), legend: 'reloads' },
-        { expr: events(CATALOG.modelLoadFailures, []), legend: 'failed' },
+        { expr: events(CATALOG.model_loads_total, []), legend: 'loads' },
+        { expr: events(CATALOG.model_reloads_after_unload_total, []), legend: 'reloads' },
+        { expr: events(CATALOG.model_load_failures_total, []), legend: 'failed' },
       ],
       colors: { loads: 'green', reloads: 'yellow', failed: 'red' },
     }),
@@ -174,7 +174,7 @@ export const overview = dashboard({
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
-      queries: [{ expr: events(CATALOG.modelUnloads, ['reason']), legend: '{{reason}}' }],
+      queries: [{ expr: events(CATALOG.model_unloads_total, ['reason']), legend: '{{reason}}' }],
       colors: REASONS,
     }),
     table({

@@ -76,7 +76,7 @@ export function quantile<Label extends string>(
 
 /** Limits a series that every program has to the exporters. */
 export function ofExporter(expr: string): string {
-  return `${expr} and on (job, instance) ${series(CATALOG.buildInfo)}`;
+  return `${expr} and on (job, instance) ${series(CATALOG.exporter_build_info)}`;
 }
 
 /** Seconds since a time. */
@@ -84,13 +84,13 @@ export const since = (expr: string) => `time() - ${expr}`;
 
 /** Limits `expr` to models that are loading or in memory. */
 export function ofModelsInMemory(expr: string): string {
-  const there = series(CATALOG.modelStatus, { status: 'loading|loaded|sleeping' });
+  const there = series(CATALOG.model_status, { status: 'loading|loaded|sleeping' });
   return `${expr} and on (instance, router, model) ${there} == 1`;
 }
 
 /** Adds a label `card` with GPU number and instance; bars have no room for the GPU's name. */
 export function withCard(expr: string): string {
-  const numbers = `max by (instance, gpu_uuid, gpu) (${series(CATALOG.gpuMemoryTotal)})`;
+  const numbers = `max by (instance, gpu_uuid, gpu) (${series(CATALOG.gpu_memory_total_bytes)})`;
   const joined = `label_join(${numbers}, "card", " ", "gpu", "instance")`;
   const card = `label_replace(${joined}, "card", "GPU $1", "card", "(.+)")`;
   return `(${expr}) * on (instance, gpu_uuid) group_left (card) (${card} > bool 0)`;

@@ -5,26 +5,26 @@ import { max, series, sum, withCard } from './promql.ts';
 /** The status of each model as a number: see STATUS_CODES. */
 export const statusCode = sum(
   ['instance', 'router', 'model'],
-  STATUSES.map(({ status }, code) => `${series(CATALOG.modelStatus, { status })} * ${code}`).join(' or '),
+  STATUSES.map(({ status }, code) => `${series(CATALOG.model_status, { status })} * ${code}`).join(' or '),
 );
 
 /** Models that are loading or in memory, by status. */
 export const modelsInMemory = sum(['status'], series(CATALOG.models, { status: 'loading|loaded|sleeping' }));
 
 /** Used fraction of each GPU's memory. */
-export const gpuFill = `${series(CATALOG.gpuMemoryUsed)} / (${series(CATALOG.gpuMemoryTotal)} > 0)`;
+export const gpuFill = `${series(CATALOG.gpu_memory_used_bytes)} / (${series(CATALOG.gpu_memory_total_bytes)} > 0)`;
 
 const ofModels = sum(
   ['instance', 'gpu_uuid', 'holder'],
-  `label_replace(${series(CATALOG.modelGpuMemory)}, "holder", "$1", "model", "(.+)")`,
+  `label_replace(${series(CATALOG.model_gpu_memory_used_bytes)}, "holder", "$1", "model", "(.+)")`,
 );
 
 const free = sum(
   ['instance', 'gpu_uuid'],
-  `${series(CATALOG.gpuMemoryTotal)} - ${series(CATALOG.gpuMemoryUsed)}`,
+  `${series(CATALOG.gpu_memory_total_bytes)} - ${series(CATALOG.gpu_memory_used_bytes)}`,
 );
 
-const otherProcesses = sum(['instance', 'gpu_uuid'], series(CATALOG.gpuMemoryUnowned));
+const otherProcesses = sum(['instance', 'gpu_uuid'], series(CATALOG.gpu_memory_unowned_bytes));
 
 const held = `${ofModels} or ${as('other processes', otherProcesses)}`;
 
@@ -37,7 +37,7 @@ export const cardsByHolder = sum(['card', 'holder'], withCard(`${held} or ${as('
 /** GPU memory of idle models; models with an unknown state are left out. */
 export const heldByIdleModels = sum(
   [],
-  `${sum(['instance', 'router', 'model'], series(CATALOG.modelGpuMemory))} * (1 - ${max(['instance', 'router', 'model'], series(CATALOG.modelBusy))})`,
+  `${sum(['instance', 'router', 'model'], series(CATALOG.model_gpu_memory_used_bytes))} * (1 - ${max(['instance', 'router', 'model'], series(CATALOG.model_busy))})`,
 );
 
 function as(holder: string, expr: string): string {

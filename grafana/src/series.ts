@@ -1,4 +1,12 @@
-import { counter, gauge } from '../../src/metrics/family.ts';
+import type { Family } from '../../src/metrics/family.ts';
+
+const declare =
+  (type: Family['type']) =>
+  <const Label extends string>(name: string, help: string, labels: readonly Label[]): Family<Label> => {
+    return { name, type, help, labels };
+  };
+const counter = declare('counter');
+const gauge = declare('gauge');
 
 /** Series that are not in the exporter's catalogue, with the labels that the dashboards use. */
 const model = ['router', 'model'] as const;

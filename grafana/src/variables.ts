@@ -13,9 +13,9 @@ export const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
 export function variables() {
   return [
     new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'),
-    choice('instance', 'Exporter', CATALOG.buildInfo.name),
+    choice('instance', 'Exporter', CATALOG.exporter_build_info.name),
     choice('router', 'Router', `${CATALOG.up.name}{instance=~"$instance"}`),
-    choice('model', 'Model', `${CATALOG.modelInfo.name}{instance=~"$instance", router=~"$router"}`),
+    choice('model', 'Model', `${CATALOG.model_info.name}{instance=~"$instance", router=~"$router"}`),
   ];
 }
 

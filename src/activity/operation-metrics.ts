@@ -6,11 +6,11 @@ import { TRIGGERS, type UnloadRequest } from '../unload/request.ts';
 
 /** In the order of the scrape. */
 const FAMILIES = [
-  CATALOG.unloadOperations,
-  CATALOG.unloadRefusals,
-  CATALOG.unloadDuration,
-  CATALOG.unloadFreed,
-  CATALOG.holdEnforced,
+  CATALOG.unload_operations_total,
+  CATALOG.unload_refusals_total,
+  CATALOG.unload_duration_seconds,
+  CATALOG.unload_freed_bytes_total,
+  CATALOG.hold_enforced_unloads_total,
 ];
 
 export type OperationMetrics = ReturnType<typeof createOperationMetrics>;
@@ -21,9 +21,9 @@ export function createOperationMetrics() {
   const { add, samples, snapshot, restore } = registry;
   // A series that starts at 0 lets increase() see its first increment.
   for (const trigger of TRIGGERS) {
-    for (const outcome of OUTCOMES) add(CATALOG.unloadOperations, { trigger, outcome }, 0);
+    for (const outcome of OUTCOMES) add(CATALOG.unload_operations_total, { trigger, outcome }, 0);
   }
-  for (const reason of REFUSAL_REASONS) add(CATALOG.unloadRefusals, { reason }, 0);
+  for (const reason of REFUSAL_REASONS) add(CATALOG.unload_refusals_total, { reason }, 0);
 
   return {
     /** The series of a router appear when it is added and disappear when it is removed. */
@@ -33,23 +33,23 @@ export function createOperationMetrics() {
       if (change === 'removed') registry.hide({ router });
       if (change !== 'added') return;
       registry.show({ router });
-      add(CATALOG.unloadFreed, { router }, 0);
-      add(CATALOG.holdEnforced, { router }, 0);
+      add(CATALOG.unload_freed_bytes_total, { router }, 0);
+      add(CATALOG.hold_enforced_unloads_total, { router }, 0);
     },
     operation(operation: Operation, { enforcesHold }: Pick<UnloadRequest, 'enforcesHold'>): void {
       const { trigger, outcome, routers } = operation;
-      if (outcome !== null) add(CATALOG.unloadOperations, { trigger, outcome });
+      if (outcome !== null) add(CATALOG.unload_operations_total, { trigger, outcome });
       for (const { router, models, memory, refused } of routers) {
-        if (refused) add(CATALOG.unloadRefusals, { reason: refused.reason });
-        if (memory) add(CATALOG.unloadFreed, { router }, memory.freed_bytes);
+        if (refused) add(CATALOG.unload_refusals_total, { reason: refused.reason });
+        if (memory) add(CATALOG.unload_freed_bytes_total, { router }, memory.freed_bytes);
         for (const model of models) {
           if (model.result !== 'unloaded' && model.result !== 'forced') continue;
-          if (model.seconds !== undefined) add(CATALOG.unloadDuration, { router }, model.seconds);
-          if (enforcesHold) add(CATALOG.holdEnforced, { router });
+          if (model.seconds !== undefined) add(CATALOG.unload_duration_seconds, { router }, model.seconds);
+          if (enforcesHold) add(CATALOG.hold_enforced_unloads_total, { router });
         }
       }
     },
-    refusal: (reason: RefusalReason): void => add(CATALOG.unloadRefusals, { reason }),
+    refusal: (reason: RefusalReason): void => add(CATALOG.unload_refusals_total, { reason }),
     samples,
     snapshot,
     restore,

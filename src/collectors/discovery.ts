@@ -1,40 +1,30 @@
 import type { Discovery } from '../fleet/discovery/discovery.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSampleCache, type Row } from '../metrics/family.ts';
-import type { Collector } from './scrape.ts';
+import { createSampleCache } from '../metrics/family.ts';
+import { type Collector, wallSeconds } from './scrape.ts';
 
 /** The result of each discovery group, and the labels of all routers. */
 export function collectDiscovery(discovery: Discovery, clock: Clock): Collector {
   const samples = createSampleCache();
   return () => {
-    const groups = discovery.groups();
+    const groups = discovery.groups().map((group) => ({ ...group, labels: { group: group.group } }));
+    const labelled = discovery.current.routers
+      .filter(({ labels }) => Object.keys(labels).length > 0)
+      .map(({ name, labels }) => ({ labels: { router: name, ...prefixed(labels) } }));
     return [
-      samples(CATALOG.discoveredRouters, (row) => {
-        for (const { group, found, ignored } of groups) row({ group }, found - ignored.length);
-      }),
-      samples(CATALOG.discoveryIgnored, (row) => {
-        for (const { group, ignored } of groups) row({ group }, ignored.length);
-      }),
-      samples(CATALOG.discoverySuccess, (row) => {
-        for (const { group, faults } of groups) row({ group }, Number(faults.length === 0));
-      }),
-      samples(CATALOG.discoveryLastSuccess, (row) => {
-        for (const { group, succeededAt: at } of groups) {
-          row({ group }, at === undefined ? undefined : clock.wall(at) / 1000);
-        }
-      }),
-      samples(CATALOG.routerLabels, (row) => {
-        for (const { name, labels } of discovery.current.routers) {
-          if (Object.keys(labels).length > 0) row(labelsOf(name, labels), 1);
-        }
-      }),
+      samples(CATALOG.discovered_routers, groups, ({ found, ignored }) => found - ignored.length),
+      samples(CATALOG.discovery_ignored_routers, groups, ({ ignored }) => ignored.length),
+      samples(CATALOG.discovery_success, groups, ({ faults }) => Number(faults.length === 0)),
+      samples(CATALOG.discovery_last_success_timestamp_seconds, groups, (group) =>
+        wallSeconds(clock, group.succeededAt),
+      ),
+      samples(CATALOG.labels, labelled, () => 1),
     ];
   };
 }
 
 /** The prefix keeps them apart from the label `router`. */
-function labelsOf(router: string, labels: Row['labels']): { router: string } {
-  const prefixed = Object.entries(labels).map(([name, text]) => [`label_${name}`, text]);
-  return { router, ...Object.fromEntries(prefixed) };
+function prefixed(labels: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).map(([name, text]) => [`label_${name}`, text]));
 }

@@ -43,17 +43,14 @@ export function collectEngine(source: EngineSource, dropped: () => Dropped, now:
   return () => {
     const all = source
       .readings()
-      .flatMap(({ router, readings }) => readings.map((reading) => ({ ...reading, router })));
+      .flatMap(({ router, readings }) =>
+        readings.map((reading) => ({ ...reading, labels: { router, model: reading.model } })),
+      );
+    const reasons = Object.entries(dropped()).map(([reason, count]) => ({ labels: { reason }, count }));
     return [
-      samples(CATALOG.engineAge, (row) => {
-        for (const { router, model, good } of all) row({ router, model }, good && (now() - good.at) / 1000);
-      }),
-      samples(CATALOG.engineSuccess, (row) => {
-        for (const { router, model, succeeded } of all) row({ router, model }, Number(succeeded));
-      }),
-      samples(CATALOG.engineDropped, (row) => {
-        for (const [reason, count] of Object.entries(dropped())) row({ reason }, count);
-      }),
+      samples(CATALOG.model_engine_metrics_age_seconds, all, ({ good }) => good && (now() - good.at) / 1000),
+      samples(CATALOG.model_engine_metrics_success, all, ({ succeeded }) => Number(succeeded)),
+      samples(CATALOG.engine_metrics_dropped, reasons, ({ count }) => count),
     ];
   };
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache } from '../metrics/family.ts';
-import type { Collector } from './scrape.ts';
+import { type Collector, flag, wallSeconds } from './scrape.ts';
 
 /** Whether the last attempt to load the configuration succeeded, and when the active one was loaded (monotonic). */
 export interface ConfigLoads {
@@ -17,16 +17,14 @@ export function collectExporter(
   clock: Clock,
 ): Collector {
   const samples = createSampleCache();
-  return () => {
-    const { successful, loadedAt } = loads();
-    const isAudited = auditSucceeded();
-    return [
-      samples(CATALOG.auditSuccessful, (row) =>
-        row({}, isAudited === undefined ? undefined : Number(isAudited)),
-      ),
-      samples(CATALOG.buildInfo, (row) => row({ version, nodeversion: process.version }, 1)),
-      samples(CATALOG.configReloadSuccessful, (row) => row({}, Number(successful))),
-      samples(CATALOG.configReloadSuccess, (row) => row({}, clock.wall(loadedAt) / 1000)),
-    ];
-  };
+  const build = [{ labels: { version, nodeversion: process.version } }];
+  const one = [{ labels: {} }];
+  return () => [
+    samples(CATALOG.audit_last_write_successful, one, () => flag(auditSucceeded())),
+    samples(CATALOG.exporter_build_info, build, () => 1),
+    samples(CATALOG.config_last_reload_successful, one, () => flag(loads().successful)),
+    samples(CATALOG.config_last_reload_success_timestamp_seconds, one, () =>
+      wallSeconds(clock, loads().loadedAt),
+    ),
+  ];
 }

@@ -3,20 +3,16 @@ import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache } from '../metrics/family.ts';
 import type { Store } from '../models/store.ts';
-import type { Collector } from './scrape.ts';
+import { type Collector, wallSeconds } from './scrape.ts';
 
 /** Whether each router is held, and until when. */
 export function collectHolds(store: Store, holds: Holds, clock: Clock): Collector {
   const samples = createSampleCache();
   return () => {
-    const all = store.routers().map(({ name }) => ({ router: name, hold: holds.of(name) }));
+    const all = store.routers().map(({ name }) => ({ labels: { router: name }, hold: holds.of(name) }));
     return [
-      samples(CATALOG.holdActive, (row) => {
-        for (const { router, hold } of all) row({ router }, Number(hold !== undefined));
-      }),
-      samples(CATALOG.holdUntil, (row) => {
-        for (const { router, hold } of all) row({ router }, hold && clock.wall(hold.until) / 1000);
-      }),
+      samples(CATALOG.hold_active, all, ({ hold }) => Number(hold !== undefined)),
+      samples(CATALOG.hold_until_timestamp_seconds, all, ({ hold }) => wallSeconds(clock, hold?.until)),
     ];
   };
 }

@@ -12,39 +12,28 @@ export interface MemorySource {
 export function collectMemory(source: MemorySource): Collector {
   const samples = createSampleCache();
   return () => {
-    const { gpus = [], models = [], reports = [] } = source.reading() ?? {};
-    const pools = gpus.map((gpu) => ({
-      ...gpu,
-      labels: { gpu: gpu.gpu, gpu_uuid: gpu.uuid, name: gpu.name, pool: gpu.pool },
-    }));
+    const reading = source.reading();
+    const pools = (reading?.gpus ?? []).map((pool) => {
+      return { ...pool, labels: { gpu: pool.gpu, gpu_uuid: pool.uuid, name: pool.name, pool: pool.pool } };
+    });
+    const models = (reading?.models ?? []).map((memory) => {
+      return { ...memory, labels: { router: memory.router, model: memory.model } };
+    });
+    const reports = (reading?.reports ?? []).map((report) => {
+      return { ...report, labels: { collector: report.collector } };
+    });
+    const shares = models.flatMap((memory) =>
+      [...byGpu(memory)].map(([uuid, bytes]) => ({ labels: { ...memory.labels, gpu_uuid: uuid }, bytes })),
+    );
     return [
-      samples(CATALOG.gpuMemoryTotal, (row) => {
-        for (const { labels, totalBytes } of pools) row(labels, totalBytes);
-      }),
-      samples(CATALOG.gpuMemoryUsed, (row) => {
-        for (const { labels, usedBytes } of pools) row(labels, usedBytes);
-      }),
-      samples(CATALOG.gpuMemoryUnowned, (row) => {
-        for (const { labels, unownedBytes } of pools) row(labels, unownedBytes);
-      }),
-      samples(CATALOG.modelGpuMemory, (row) => {
-        for (const memory of models) {
-          const { router, model } = memory;
-          for (const [uuid, bytes] of byGpu(memory)) row({ router, model, gpu_uuid: uuid }, bytes);
-        }
-      }),
-      samples(CATALOG.modelResidentMemory, (row) => {
-        for (const { router, model, residentBytes } of models) row({ router, model }, residentBytes);
-      }),
-      samples(CATALOG.modelCpu, (row) => {
-        for (const { router, model, cpuSeconds } of models) row({ router, model }, cpuSeconds);
-      }),
-      samples(CATALOG.collectorSuccess, (row) => {
-        for (const { collector, fault } of reports) row({ collector }, Number(fault === undefined));
-      }),
-      samples(CATALOG.collectorDuration, (row) => {
-        for (const { collector, seconds } of reports) row({ collector }, seconds);
-      }),
+      samples(CATALOG.gpu_memory_total_bytes, pools, ({ totalBytes }) => totalBytes),
+      samples(CATALOG.gpu_memory_used_bytes, pools, ({ usedBytes }) => usedBytes),
+      samples(CATALOG.gpu_memory_unowned_bytes, pools, ({ unownedBytes }) => unownedBytes),
+      samples(CATALOG.model_gpu_memory_used_bytes, shares, ({ bytes }) => bytes),
+      samples(CATALOG.model_resident_memory_bytes, models, ({ residentBytes }) => residentBytes),
+      samples(CATALOG.model_cpu_seconds_total, models, ({ cpuSeconds }) => cpuSeconds),
+      samples(CATALOG.collector_success, reports, ({ fault }) => Number(fault === undefined)),
+      samples(CATALOG.collector_duration_seconds, reports, ({ seconds }) => seconds),
     ];
   };
 }

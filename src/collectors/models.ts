@@ -1,17 +1,17 @@
 import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache, type Family, type Samples } from '../metrics/family.ts';
-import { STATUSES, type Status } from '../models/feed.ts';
+import { STATUSES } from '../models/feed.ts';
 import type { ModelState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
-import type { Collector } from './scrape.ts';
+import { type Collector, flag, wallSeconds } from './scrape.ts';
 
 /** A model and the labels of its rows. */
 interface LabelledModel {
   state: ModelState;
-  model: { router: string; model: string };
-  info: { router: string; model: string; source: string; quantization: string };
-  statuses: { labels: { router: string; model: string; status: string }; status: Status }[];
+  labels: { router: string; model: string };
+  info: { labels: { router: string; model: string; source: string; quantization: string } };
+  statuses: { labels: { router: string; model: string; status: string }; isCurrent: boolean }[];
 }
 
 /** The state of every model. The models of a router that is down are left out: their state is unknown. */
@@ -19,69 +19,64 @@ export function collectModels(store: Store, clock: Clock): Collector {
   const samples = createSampleCache();
   /** A change of a model makes a new ModelState: unchanged models pass the same labels to the sample cache. */
   const known = new WeakMap<ModelState, LabelledModel>();
-  let collected: { models: readonly LabelledModel[]; all: readonly Samples[] } = { models: [], all: [] };
+  let models: readonly LabelledModel[] = [];
+  let collected: readonly Samples[] = [];
 
   return () => {
-    const models: LabelledModel[] = [];
-    for (const router of store.routers()) {
-      if (!router.up) continue;
-      for (const state of router.models.values()) models.push(labelled(router.name, state));
-    }
-    const before = collected.models;
-    if (models.length === before.length && models.every((model, i) => model === before[i]))
-      return collected.all;
-
-    function each(
-      family: Family<'router' | 'model'>,
-      value: (state: ModelState) => number | undefined,
-    ): Samples {
-      return samples(family, (row) => {
-        for (const { state, model } of models) row(model, value(state));
-      });
-    }
-
-    const all = [
-      samples(CATALOG.modelStatus, (row) => {
-        for (const { state, statuses } of models) {
-          for (const { labels, status } of statuses) row(labels, status === state.lifecycle.status ? 1 : 0);
-        }
-      }),
-      samples(CATALOG.modelInfo, (row) => {
-        for (const { info } of models) row(info, 1);
-      }),
-      each(CATALOG.modelParameters, ({ facts }) => facts.parameters),
-      each(CATALOG.modelSize, ({ facts }) => facts.sizeBytes),
-      each(CATALOG.modelContext, ({ facts }) => facts.contextTokens),
-      each(CATALOG.modelLoadFailed, ({ lifecycle }) => Number(lifecycle.loadFailed)),
-      each(CATALOG.modelLoadProgress, ({ lifecycle }) =>
-        lifecycle.status === 'loading' ? lifecycle.loading?.progress : undefined,
-      ),
-      each(CATALOG.modelDownload, ({ download }) => download?.doneBytes),
-      each(CATALOG.modelDownloadTotal, ({ download }) => download?.totalBytes),
-      each(CATALOG.modelStatusSince, ({ lifecycle }) => secondsOf(lifecycle.since)),
-      each(CATALOG.modelBusy, ({ activity }) => activity && Number(activity.busy)),
-      each(CATALOG.modelLastActivity, ({ activity }) => secondsOf(activity?.lastAt)),
-    ];
-    collected = { models, all };
-    return all;
+    const before = models;
+    models = store.routers().flatMap(({ name, up, models }) => {
+      return up ? [...models.values()].map((state) => known.get(state) ?? labelled(name, state)) : [];
+    });
+    const isUnchanged = models.length === before.length && models.every((model, i) => model === before[i]);
+    if (!isUnchanged) collected = collect();
+    return collected;
   };
 
+  function collect(): readonly Samples[] {
+    const each = (family: Family<'router' | 'model'>, measure: (state: ModelState) => number | undefined) =>
+      samples(family, models, ({ state }) => measure(state));
+    return [
+      samples(
+        CATALOG.model_status,
+        models.flatMap(({ statuses }) => statuses),
+        ({ isCurrent }) => Number(isCurrent),
+      ),
+      samples(
+        CATALOG.model_info,
+        models.map(({ info }) => info),
+        () => 1,
+      ),
+      each(CATALOG.model_parameters, ({ facts }) => facts.parameters),
+      each(CATALOG.model_size_bytes, ({ facts }) => facts.sizeBytes),
+      each(CATALOG.model_context_tokens, ({ facts }) => facts.contextTokens),
+      each(CATALOG.model_load_failed, ({ lifecycle }) => Number(lifecycle.loadFailed)),
+      each(CATALOG.model_load_progress_ratio, ({ lifecycle }) =>
+        lifecycle.status === 'loading' ? lifecycle.loading?.progress : undefined,
+      ),
+      each(CATALOG.model_download_bytes, ({ download }) => download?.doneBytes),
+      each(CATALOG.model_download_total_bytes, ({ download }) => download?.totalBytes),
+      each(CATALOG.model_status_since_timestamp_seconds, ({ lifecycle }) =>
+        wallSeconds(clock, lifecycle.since),
+      ),
+      each(CATALOG.model_busy, ({ activity }) => flag(activity?.busy)),
+      each(CATALOG.model_last_activity_timestamp_seconds, ({ activity }) =>
+        wallSeconds(clock, activity?.lastAt),
+      ),
+    ];
+  }
+
   function labelled(router: string, state: ModelState): LabelledModel {
-    const before = known.get(state);
-    if (before) return before;
-    const model = { router, model: state.id };
+    const labels = { router, model: state.id };
     const { source = '', quantization = '' } = state.facts;
     const made = {
       state,
-      model,
-      info: { ...model, source, quantization },
-      statuses: STATUSES.map((status) => ({ labels: { ...model, status }, status })),
+      labels,
+      info: { labels: { ...labels, source, quantization } },
+      statuses: STATUSES.map((status) => {
+        return { labels: { ...labels, status }, isCurrent: status === state.lifecycle.status };
+      }),
     };
     known.set(state, made);
     return made;
-  }
-
-  function secondsOf(at: number | undefined): number | undefined {
-    return at === undefined ? undefined : clock.wall(at) / 1000;
   }
 }

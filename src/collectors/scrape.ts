@@ -1,3 +1,4 @@
+import type { Clock } from '../lib/clock.ts';
 import type { Samples } from '../metrics/family.ts';
 import { type Exposition, type Format, render } from '../metrics/render.ts';
 
@@ -19,4 +20,14 @@ export function createScrape(
       format,
     );
   };
+}
+
+/** 1 or 0; undefined if unknown. */
+export function flag(value: boolean | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value);
+}
+
+/** The wall time of a monotonic instant in seconds. */
+export function wallSeconds(clock: Clock, at: number | undefined): number | undefined {
+  return at === undefined ? undefined : clock.wall(at) / 1000;
 }

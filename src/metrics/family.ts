@@ -6,7 +6,7 @@ export interface Family<Label extends string = string> {
   help: string;
   labels: readonly Label[];
   /** Upper bounds of a histogram, in its unit. */
-  buckets?: readonly number[];
+  buckets?: readonly number[] | undefined;
 }
 
 /** One line of the exposition. Immutable but for `line`. */
@@ -25,32 +25,15 @@ export interface Samples {
   readonly rows: readonly Row[];
 }
 
-type Declare = <const Label extends string>(
-  name: string,
-  help: string,
-  labels: readonly Label[],
-) => Family<Label>;
-
-export const gauge: Declare = (name, help, labels) => ({ name, type: 'gauge', help, labels });
-
-export const counter: Declare = (name, help, labels) => ({ name, type: 'counter', help, labels });
-
-export function histogram<const Label extends string>(
-  name: string,
-  help: string,
-  labels: readonly Label[],
-  buckets: readonly number[],
-): Family<Label> {
-  return { name, type: 'histogram', help, labels, buckets };
-}
-
-/** Calls `row` for each series of a family. A row without a value is left out: absent is not zero. */
-type Fill<Label extends string> = (
-  row: (labels: Readonly<Record<Label, string>>, value: number | undefined) => void,
-) => void;
-
-/** Collects the rows of a family at every scrape; what has not changed keeps its text. */
-export type SampleCache = <Label extends string>(family: Family<Label>, fill: Fill<Label>) => Samples;
+/**
+ * Makes the samples of a family at every scrape: a row per item, in this order. An item without a value is left out:
+ * absent is not zero. What has not changed keeps its text.
+ */
+export type SampleCache = <Label extends string, Item extends { labels: Readonly<Record<Label, string>> }>(
+  family: Family<Label>,
+  items: readonly Item[],
+  measure: (item: Item) => number | undefined,
+) => Samples;
 
 /**
  * A row equal to the previous one at the same position is the same object again, and if all rows are, so are the
@@ -58,13 +41,15 @@ export type SampleCache = <Label extends string>(family: Family<Label>, fill: Fi
  */
 export function createSampleCache(): SampleCache {
   const previous = new Map<Family, Samples>();
-  return (family, fill) => {
+  return (family, items, measure) => {
     const before = previous.get(family) ?? { family, rows: [] };
     /** Copied at the first difference. */
     let rows: Row[] | undefined;
     let count = 0;
-    fill((labels, value) => {
-      if (value === undefined) return;
+    for (const item of items) {
+      const value = measure(item);
+      if (value === undefined) continue;
+      const { labels } = item;
       const known = before.rows[count];
       if (known && Object.is(known.value, value) && equalLabels(known.labels, labels)) {
         rows?.push(known);
@@ -73,7 +58,7 @@ export function createSampleCache(): SampleCache {
         rows.push({ labels, value });
       }
       count += 1;
-    });
+    }
     const isUnchanged = rows === undefined && count === before.rows.length;
     const samples = isUnchanged ? before : { family, rows: rows ?? before.rows.slice(0, count) };
     previous.set(family, samples);

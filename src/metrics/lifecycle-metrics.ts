@@ -24,19 +24,19 @@ const EVENTS_LIMIT = 40;
 
 /** In the order of the scrape. */
 const FAMILIES = [
-  CATALOG.modelLoads,
-  CATALOG.modelLoadFailures,
-  CATALOG.modelUnloads,
-  CATALOG.modelSleeps,
-  CATALOG.modelWakes,
-  CATALOG.modelReloads,
-  CATALOG.modelLoadDuration,
-  CATALOG.reloadAfterUnload,
-  CATALOG.events,
-  CATALOG.streamReconnects,
-  CATALOG.pollDuration,
-  CATALOG.pollErrors,
-  CATALOG.usageReports,
+  CATALOG.model_loads_total,
+  CATALOG.model_load_failures_total,
+  CATALOG.model_unloads_total,
+  CATALOG.model_sleeps_total,
+  CATALOG.model_wakes_total,
+  CATALOG.model_reloads_after_unload_total,
+  CATALOG.model_load_duration_seconds,
+  CATALOG.model_reload_after_unload_seconds,
+  CATALOG.events_total,
+  CATALOG.event_stream_reconnects_total,
+  CATALOG.poll_duration_seconds,
+  CATALOG.poll_errors_total,
+  CATALOG.usage_reports_total,
 ];
 
 export function createLifecycleMetrics(): LifecycleMetrics {
@@ -45,8 +45,8 @@ export function createLifecycleMetrics(): LifecycleMetrics {
   /** Until a client reports its requests, reloads have this cause only: fewer series. */
   let causes: readonly Cause[] = ['unknown'];
   for (const cause of REPORTED_CAUSES)
-    if (cause !== 'task') add(CATALOG.usageReports, { cause, task: '' }, 0);
-  for (const task of [...TASKS, 'other']) add(CATALOG.usageReports, { cause: 'task', task }, 0);
+    if (cause !== 'task') add(CATALOG.usage_reports_total, { cause, task: '' }, 0);
+  for (const task of [...TASKS, 'other']) add(CATALOG.usage_reports_total, { cause: 'task', task }, 0);
 
   return {
     transition(transition) {
@@ -62,14 +62,14 @@ export function createLifecycleMetrics(): LifecycleMetrics {
         case 'event':
           return countEvent(router, notice.event);
         case 'reconnecting':
-          return add(CATALOG.streamReconnects, { router });
+          return add(CATALOG.event_stream_reconnects_total, { router });
         case 'polled':
-          add(CATALOG.pollDuration, { router }, notice.seconds);
-          if (notice.fault) add(CATALOG.pollErrors, { router, fault: notice.fault });
+          add(CATALOG.poll_duration_seconds, { router }, notice.seconds);
+          if (notice.fault) add(CATALOG.poll_errors_total, { router, fault: notice.fault });
       }
     },
     reported(cause, task) {
-      add(CATALOG.usageReports, { cause, task: task ?? '' });
+      add(CATALOG.usage_reports_total, { cause, task: task ?? '' });
       if (causes === CAUSES) return;
       causes = CAUSES;
       for (const model of registry.models()) startReloads(model);
@@ -89,13 +89,13 @@ export function createLifecycleMetrics(): LifecycleMetrics {
       case 'loaded':
         return countLoad(labels, change, cause);
       case 'load_failed':
-        return add(CATALOG.modelLoadFailures, labels);
+        return add(CATALOG.model_load_failures_total, labels);
       case 'unloaded':
-        return add(CATALOG.modelUnloads, { ...labels, reason: change.reason });
+        return add(CATALOG.model_unloads_total, { ...labels, reason: change.reason });
       case 'slept':
-        return add(CATALOG.modelSleeps, labels);
+        return add(CATALOG.model_sleeps_total, labels);
       case 'woke':
-        return add(CATALOG.modelWakes, labels);
+        return add(CATALOG.model_wakes_total, labels);
       case 'status':
         return;
     }
@@ -106,43 +106,44 @@ export function createLifecycleMetrics(): LifecycleMetrics {
     { durationSeconds, reload }: Change & { kind: 'loaded' },
     cause: Cause = 'unknown',
   ): void {
-    add(CATALOG.modelLoads, labels);
-    if (durationSeconds !== undefined) add(CATALOG.modelLoadDuration, labels, durationSeconds);
+    add(CATALOG.model_loads_total, labels);
+    if (durationSeconds !== undefined) add(CATALOG.model_load_duration_seconds, labels, durationSeconds);
     if (!reload) return;
-    add(CATALOG.modelReloads, { ...labels, unload_reason: reload.reason, cause });
-    add(CATALOG.reloadAfterUnload, { router: labels.router }, reload.afterSeconds);
+    add(CATALOG.model_reloads_after_unload_total, { ...labels, unload_reason: reload.reason, cause });
+    add(CATALOG.model_reload_after_unload_seconds, { router: labels.router }, reload.afterSeconds);
   }
 
   function countEvent(router: string, event: string): void {
-    const counted = registry.rows(CATALOG.events, { router });
+    const counted = registry.rows(CATALOG.events_total, { router });
     const isCounted = counted.some(({ labels }) => labels.event === event);
     const name = isCounted || counted.length < EVENTS_LIMIT ? event : 'other';
-    add(CATALOG.events, { router, event: name });
+    add(CATALOG.events_total, { router, event: name });
   }
 
   function startRouter(router: string): void {
     registry.show({ router });
-    add(CATALOG.streamReconnects, { router }, 0);
-    for (const fault of FAULT_KINDS) add(CATALOG.pollErrors, { router, fault }, 0);
+    add(CATALOG.event_stream_reconnects_total, { router }, 0);
+    for (const fault of FAULT_KINDS) add(CATALOG.poll_errors_total, { router, fault }, 0);
   }
 
   function startModel(labels: { router: string; model: string }): void {
     registry.show(labels);
     for (const family of [
-      CATALOG.modelLoads,
-      CATALOG.modelLoadFailures,
-      CATALOG.modelSleeps,
-      CATALOG.modelWakes,
+      CATALOG.model_loads_total,
+      CATALOG.model_load_failures_total,
+      CATALOG.model_sleeps_total,
+      CATALOG.model_wakes_total,
     ]) {
       add(family, labels, 0);
     }
-    for (const reason of UNLOAD_REASONS) add(CATALOG.modelUnloads, { ...labels, reason }, 0);
+    for (const reason of UNLOAD_REASONS) add(CATALOG.model_unloads_total, { ...labels, reason }, 0);
     startReloads(labels);
   }
 
   function startReloads(labels: { router: string; model: string }): void {
     for (const unload_reason of UNLOAD_REASONS) {
-      for (const cause of causes) add(CATALOG.modelReloads, { ...labels, unload_reason, cause }, 0);
+      for (const cause of causes)
+        add(CATALOG.model_reloads_after_unload_total, { ...labels, unload_reason, cause }, 0);
     }
   }
 }

@@ -1,47 +1,48 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import {
-  counter,
-  createSampleCache,
-  type Family,
-  gauge,
-  histogram,
-  type Row,
-  type Samples,
-} from '../../src/metrics/family.ts';
+import { createSampleCache, type Family, type Row, type Samples } from '../../src/metrics/family.ts';
 import { type Format, negotiateFormat, render } from '../../src/metrics/render.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { expectGolden } from '../support/golden.ts';
 
-const samplesOf = createSampleCache();
+/** Samples with these rows, labels first. */
+const samplesOf = (
+  name: string,
+  help: string,
+  rows: [labels: Record<string, string>, value: number | undefined][],
+  type: Family['type'] = 'gauge',
+): Samples =>
+  createSampleCache()(
+    { name, help, type, labels: [] },
+    rows.map(([labels, value]) => ({ labels, value })),
+    ({ value }) => value,
+  );
 const FORMATS: Format[] = ['text', 'openmetrics'];
 const textOf = (all: readonly Samples[], format: Format) => Buffer.concat(render(all, format)).toString();
 
 const HOSTILE = 'back\\slash "quote" line\nbreak \\n tab\t 模型 🦙';
 
 const examples: Samples[] = [
-  samplesOf(gauge('plain', 'Without labels.', []), (row) => row({}, 1)),
-  samplesOf(gauge('escaped', `Help with a ${HOSTILE}`, ['model']), (row) => {
-    row({ model: HOSTILE }, 1);
-    row({ model: '' }, 0);
-    row({ model: 'a{b="c"},d 1 # x' }, 0.5);
-  }),
-  samplesOf(gauge('numbers', 'Every kind of number.', ['kind']), (row) => {
-    row({ kind: 'not a number' }, Number.NaN);
-    row({ kind: 'most' }, Number.POSITIVE_INFINITY);
-    row({ kind: 'least' }, Number.NEGATIVE_INFINITY);
-    row({ kind: 'tiny' }, 5e-324);
-    row({ kind: 'huge' }, 1.7976931348623157e308);
-    row({ kind: 'large' }, 1e21);
-    row({ kind: 'time' }, 1700000000.123);
-    row({ kind: 'negative zero' }, -0);
-    row({ kind: 'not known' }, undefined);
-  }),
-  samplesOf(counter('loads_total', 'A counter.', ['router', 'model']), (row) => {
-    row({ router: 'r', model: 'm' }, 3);
-  }),
+  samplesOf('plain', 'Without labels.', [[{}, 1]]),
+  samplesOf('escaped', `Help with a ${HOSTILE}`, [
+    [{ model: HOSTILE }, 1],
+    [{ model: '' }, 0],
+    [{ model: 'a{b="c"},d 1 # x' }, 0.5],
+  ]),
+  samplesOf('numbers', 'Every kind of number.', [
+    [{ kind: 'not a number' }, Number.NaN],
+    [{ kind: 'most' }, Number.POSITIVE_INFINITY],
+    [{ kind: 'least' }, Number.NEGATIVE_INFINITY],
+    [{ kind: 'tiny' }, 5e-324],
+    [{ kind: 'huge' }, 1.7976931348623157e308],
+    [{ kind: 'large' }, 1e21],
+    [{ kind: 'time' }, 1700000000.123],
+    [{ kind: 'negative zero' }, -0],
+    [{ kind: 'not known' }, undefined],
+  ]),
+  samplesOf('loads_total', 'A counter.', [[{ router: 'r', model: 'm' }, 3]], 'counter'),
   {
-    family: histogram('duration_seconds', 'A histogram.', ['router'], [0.1, 1]),
+    family: { name: 'duration_seconds', type: 'histogram', help: 'A histogram.', labels: ['router'] },
     rows: [
       { labels: { le: '0.1', router: 'r' }, value: 0, suffix: '_bucket' },
       { labels: { le: '1', router: 'r' }, value: 2, suffix: '_bucket' },
@@ -50,7 +51,7 @@ const examples: Samples[] = [
       { labels: { router: 'r' }, value: 3, suffix: '_count' },
     ],
   },
-  samplesOf(gauge('empty', 'A family without rows.', ['model']), () => {}),
+  samplesOf('empty', 'A family without rows.', []),
 ];
 
 describe('an exposition', () => {
@@ -81,7 +82,7 @@ describe('an exposition', () => {
   });
 
   it('of any labels and numbers parses to the same values', () => {
-    const family: Family<'router' | 'model'> = gauge('any', 'Any.', ['router', 'model']);
+    const family: Family = { name: 'any', type: 'gauge', help: 'Any.', labels: ['router', 'model'] };
     const wellFormed = fc.string({ unit: 'binary' }).map((text) => Buffer.from(text).toString());
     const row = fc.record<Row>({
       labels: fc.record({ router: wellFormed, model: wellFormed }),
@@ -100,13 +101,17 @@ describe('an exposition', () => {
 });
 
 describe('the sample cache', () => {
-  const family = gauge('cached', 'Rows.', ['router', 'zone']);
+  const family: Family = { name: 'cached', type: 'gauge', help: 'Rows.', labels: ['router', 'zone'] };
   const cached = createSampleCache();
   const collect = (zone: string, value: number) =>
-    cached(family, (row) => {
-      row({ router: 'a', zone: 'x' }, 1);
-      row({ router: 'b', zone }, value);
-    });
+    cached(
+      family,
+      [
+        { labels: { router: 'a', zone: 'x' }, value: 1 },
+        { labels: { router: 'b', zone }, value },
+      ],
+      (item) => item.value,
+    );
 
   it('returns the same samples while no row changes', () => {
     expect(collect('x', 2)).toBe(collect('x', 2));
@@ -121,7 +126,7 @@ describe('the sample cache', () => {
 
   it('sees a changed, an added and a removed label', () => {
     const labelled = (labels: Record<string, string>) =>
-      cached<string>(family, (row) => row(labels, 1)).rows[0]?.labels;
+      cached(family, [{ labels }], () => 1).rows[0]?.labels;
     for (const labels of [{ a: '1' }, { a: '2' }, { a: '2', b: '1' }, { a: '2' }, { b: '2' }]) {
       expect(labelled(labels)).toEqual(labels);
     }
@@ -129,7 +134,7 @@ describe('the sample cache', () => {
 
   it('sees rows that are no longer there', () => {
     collect('x', 2);
-    expect(cached(family, () => {}).rows).toEqual([]);
+    expect(cached(family, [], () => 1).rows).toEqual([]);
   });
 });
 
