@@ -1,4 +1,5 @@
 import type { RouterControl } from '../fleet/fleet.ts';
+import { createAlarm } from '../lib/alarm.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Limit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
@@ -199,14 +200,9 @@ function watchForEnd({ run, model, clock, stopWatching }: ModelRun) {
 }
 
 /** Resolves after `ms`, or when the signal aborts. */
-function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      cancel();
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const cancel = clock.after(ms, end);
-    signal.addEventListener('abort', end);
-  });
+async function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  const alarm = createAlarm(clock);
+  signal.addEventListener('abort', alarm.ring);
+  await alarm.sleep(ms);
+  signal.removeEventListener('abort', alarm.ring);
 }

@@ -1,6 +1,5 @@
-import type { Mutex } from '../../lib/concurrency.ts';
 import { failed, ok } from '../../lib/result.ts';
-import type { RouterAnswer, RouterFault, RouterFeed } from '../../models/feed.ts';
+import type { Listing, RouterAnswer, RouterEvent, RouterFault, RouterProps } from '../../models/feed.ts';
 import { followEvents } from './events.ts';
 import { faultOfStatus } from './fault.ts';
 import { createRouterHttp, type Endpoint, type RouterResponse } from './http.ts';
@@ -18,31 +17,22 @@ export type EngineMetrics = { kind: 'text'; text: string } | NoAnswer;
 /** How many slots of a model are generating, or why that is unknown. */
 export type EngineSlots = { kind: 'slots'; processing: number } | NoAnswer;
 
-/** A llama.cpp router as typed calls. No call throws; each ends within its timeout. */
-export interface RouterClient extends RouterFeed {
-  unload(model: string, signal: AbortSignal): Promise<RouterAnswer<UnloadAnswer>>;
-  /** Runs one piece of work at a time: orders to a router go one after the other (see http.ts). */
-  exclusive: Mutex;
-  /** Never loads the model. */
-  metrics(model: string, signal: AbortSignal): Promise<RouterAnswer<EngineMetrics>>;
-  /** Never loads the model, but wakes it and keeps it awake: only for a model that is about to be unloaded. */
-  slots(model: string, signal: AbortSignal): Promise<RouterAnswer<EngineSlots>>;
-  close(): Promise<void>;
-}
-
 /** The longest answer about one model. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
-export function createRouterClient(endpoint: Endpoint): RouterClient {
+export type RouterClient = ReturnType<typeof createRouterClient>;
+
+/** A llama.cpp router as typed calls. No call throws; each ends within its timeout. */
+export function createRouterClient(endpoint: Endpoint) {
   const http = createRouterHttp(endpoint);
   return {
-    async list(signal) {
+    async list(signal: AbortSignal): Promise<RouterAnswer<Listing>> {
       const answer = await get('/models', signal);
       if (!answer.ok) return answer;
       const listing = parseListing(parseJson(answer.value.body));
       return listing ? ok(listing) : failed(notAListing(answer.value));
     },
-    async props(signal) {
+    async props(signal: AbortSignal): Promise<RouterAnswer<RouterProps>> {
       const answer = await get('/props', signal);
       if (!answer.ok) return answer;
       const props = parseProps(parseJson(answer.value.body));
@@ -51,8 +41,9 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
       const message = `${answer.value.url} does not say "role":"router": ${what}`;
       return failed({ kind: 'not_a_router', message });
     },
-    follow: (signal, opened, event) => followEvents(http, signal, opened, event),
-    async unload(model, signal) {
+    follow: (signal: AbortSignal, opened: () => void, event: (event: RouterEvent) => void) =>
+      followEvents(http, signal, opened, event),
+    async unload(model: string, signal: AbortSignal): Promise<RouterAnswer<UnloadAnswer>> {
       const answer = await http.request('POST', '/models/unload', { signal, json: { model } });
       if (!answer.ok) return answer;
       const { status, body } = answer.value;
@@ -61,10 +52,13 @@ export function createRouterClient(endpoint: Endpoint): RouterClient {
       if (status === 400 && errorMessage(body).includes('not found')) return ok('unknown_model');
       return unexpected(answer.value);
     },
+    /** Runs one piece of work at a time: orders to a router go one after the other (see http.ts). */
     exclusive: http.exclusive,
-    metrics: (model, signal) =>
+    /** Never loads the model. */
+    metrics: (model: string, signal: AbortSignal): Promise<RouterAnswer<EngineMetrics>> =>
       askModel('/metrics', model, signal, ({ body }) => ok({ kind: 'text', text: body })),
-    slots: (model, signal) =>
+    /** Never loads the model, but wakes it and keeps it awake: only for a model that is about to be unloaded. */
+    slots: (model: string, signal: AbortSignal): Promise<RouterAnswer<EngineSlots>> =>
       askModel('/slots', model, signal, ({ body, url }) => {
         const processing = parseSlots(parseJson(body));
         if (processing !== undefined) return ok({ kind: 'slots', processing });

@@ -19,19 +19,14 @@ export interface Said {
   body: string;
 }
 
-export interface Probe {
-  ask(path: string, signal: AbortSignal): Promise<Reply>;
-  /** `address:port` of the server; undefined before the first connection. */
-  peer(): string | undefined;
-  close(): Promise<void>;
-}
+export type Probe = ReturnType<typeof createProbe>;
 
 /**
  * Sends one request after the other, because several connections opened at once can freeze a llama-server (see
  * http.ts), and each on a new connection, because a router closes the connection after each answer that it got from a
  * model, without announcing it (b11669).
  */
-export function createProbe({ url, apiKey, requestTimeoutMs }: Endpoint): Probe {
+export function createProbe({ url, apiKey, requestTimeoutMs }: Endpoint) {
   const base = new URL(url);
   const prefix = base.pathname.replace(/\/+$/, '');
   const connect = buildConnector({ timeout: requestTimeoutMs });
@@ -51,7 +46,7 @@ export function createProbe({ url, apiKey, requestTimeoutMs }: Endpoint): Probe 
   });
 
   return {
-    async ask(path, signal) {
+    async ask(path: string, signal: AbortSignal): Promise<Reply> {
       connected = false;
       const deadline = AbortSignal.timeout(requestTimeoutMs);
       const accept = path === '/models/sse' ? 'text/event-stream' : '*/*';
@@ -71,6 +66,7 @@ export function createProbe({ url, apiKey, requestTimeoutMs }: Endpoint): Probe 
         return { kind: 'silence', why: other ?? silence.why, detail: other ? '' : silence.detail };
       }
     },
+    /** `address:port` of the server; undefined before the first connection. */
     peer: () => peer,
     close: () => client.destroy(),
   };
