@@ -32,9 +32,10 @@ export function createSimulatedRouter(
   let server: RunningServer | undefined;
   let port = 0;
   let host = '127.0.0.1';
+  const url = () => `http://127.0.0.1:${port}`;
 
   return {
-    /** Throws before the first `listen`. */
+    /** Meaningful after the first `listen`. */
     get url() {
       return url();
     },
@@ -90,11 +91,6 @@ export function createSimulatedRouter(
     stream,
   };
 
-  function url(): string {
-    if (port === 0) throw new Error('the simulated router does not listen yet');
-    return `http://127.0.0.1:${port}`;
-  }
-
   /** By id or alias; throws when there is none. */
   function model(name: string): SimulatedModel {
     const found = run.roster.find(name);
@@ -113,7 +109,6 @@ export function createSimulatedRouter(
   }
 
   async function open(): Promise<void> {
-    if (server) throw new Error(`the simulated router listens on port ${port} already`);
     server = await openServer(port, host, { intercept, stream, routes: () => run.routes });
     port = server.port;
   }

@@ -31,27 +31,23 @@ export type PlannedFault = AnswerFault & {
   readonly times?: number;
 };
 
-export interface Faults {
-  /** Makes the next requests fail, in the order of planning. */
-  next(fault: PlannedFault): void;
-  /** The fault for this request, which uses it up. */
-  take(path: string, model: string | null): AnswerFault | undefined;
-}
+export type Faults = ReturnType<typeof createFaults>;
 
-export function createFaults(): Faults {
+export function createFaults() {
   const planned: { fault: PlannedFault; left: number }[] = [];
   return {
-    next: (fault) => planned.push({ fault, left: fault.times ?? 1 }),
-    take(path, model) {
-      const at = planned.findIndex(
-        ({ fault }) =>
-          (fault.on === '*' || fault.on === path) && (fault.model === undefined || fault.model === model),
+    /** Makes the next requests fail, in the order of planning. */
+    next(fault: PlannedFault): void {
+      planned.push({ fault, left: fault.times ?? 1 });
+    },
+    /** The fault for this request, which uses it up. */
+    take(path: string, model: string | null): AnswerFault | undefined {
+      const found = planned.find(
+        ({ fault, left }) =>
+          left > 0 && ['*', path].includes(fault.on) && [undefined, model].includes(fault.model),
       );
-      const found = planned[at];
-      if (!found) return undefined;
-      found.left -= 1;
-      if (found.left <= 0) planned.splice(at, 1);
-      return found.fault;
+      if (found) found.left -= 1;
+      return found?.fault;
     },
   };
 }

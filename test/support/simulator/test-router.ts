@@ -23,10 +23,10 @@ export function createTestRouter({ apiKey, ...options }: TestRouterOptions = {})
   const log = createRequestLog();
 
   const router = createSimulatedRouter(options, async (request, response, own) => {
-    const { method, path, query, headers } = request;
+    const { path, query, headers } = request;
     const name = query.get('model');
     const model = name === null ? undefined : find(name);
-    response.on('close', log.begin({ method, path, query: query.toString(), at: clock.wall() }, model));
+    response.on('close', log.begin(request, model));
     const allowed = PUBLIC.has(path) || isAuthorized(headers, apiKey);
     const respond = () => (allowed ? own() : Promise.resolve(unauthorized));
     const fault = faults.take(path, name);
