@@ -25,7 +25,7 @@ export type Auth = ReturnType<typeof createAuth>;
 const NO_USERS: WebConfig['users'] = new Map();
 /** Longer paths are attacks. */
 const LONGEST_PATH = 200;
-const TITLES = { 401: 'Unauthorized', 429: 'Too many requests', 503: 'Busy' } as const;
+const TITLES = { 401: 'Unauthorized', 403: 'Forbidden', 429: 'Too many requests', 503: 'Busy' };
 
 export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
   const passwords = createPasswords(createComparer());
@@ -56,7 +56,7 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
   function requireWrite({ never429 = false } = {}): RequestHandler {
     return async (request, response, next) => {
       refuseTokenInQuery(request);
-      if (isCrossSite(request)) throw forbidden(request, 'pages of other sites may not do this');
+      if (isCrossSite(request)) throw refusal(request, 403, 'pages of other sites may not do this');
       const identity = identities.isLocked() ? await identities.of(request) : identityOfLocal(request);
       if (identity.known) {
         const locals: Locals = { permit: identity.permit, refused: (why) => refused(request, why) };
@@ -71,7 +71,7 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
   function identityOfLocal(request: Request): Identity {
     const address = request.socket.remoteAddress;
     const why = notLocal(address, request.headers);
-    if (why !== undefined) throw forbidden(request, why);
+    if (why !== undefined) throw refusal(request, 403, why);
     return known('loopback', address);
   }
 
@@ -82,9 +82,9 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
     throw new ProblemError(400, 'Token in the URL', detail);
   }
 
-  function forbidden(request: Request, why: string): ProblemError {
+  function refusal(request: Request, status: keyof typeof TITLES, why: string): ProblemError {
     refused(request, why);
-    return new ProblemError(403, 'Forbidden', `Refused: ${why}.`);
+    return new ProblemError(status, TITLES[status], `Refused: ${why}.`);
   }
 
   function refused(request: Request, why: string): void {
@@ -98,10 +98,9 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
   }
 
   function denied(request: Request, response: Response, identity: Unknown, never429: boolean): ProblemError {
-    refused(request, identity.why);
     const status = never429 && identity.status === 429 ? 401 : identity.status;
     if (status === 401) response.setHeader('WWW-Authenticate', identities.challenges());
     else response.setHeader('Retry-After', String(identity.retryAfterSeconds ?? 1));
-    return new ProblemError(status, TITLES[status], `Refused: ${identity.why}.`);
+    return refusal(request, status, identity.why);
   }
 }

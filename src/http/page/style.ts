@@ -44,7 +44,7 @@ td[data-label="In memory"] .badge { white-space: normal; overflow-wrap: anywhere
 header p.up, .badge.up, .badge.loaded, .badge.success, .badge.unloaded:is(li *) { color: var(--green); }
 .badge.loading, .badge.downloading, .badge.would_unload { color: var(--blue); }
 .badge.sleeping { color: var(--violet); }
-.badge.other, .badge.not, .badge.partial, .badge.busy, .badge.refused { color: var(--amber); }
+.badge.other, .badge.partial, .badge.busy, .badge.refused { color: var(--amber); }
 header p.down, .badge.down, .badge.failed, .badge.timeout, .badge.forced, .fault { color: var(--red); }
 section > p.fault { color: var(--red); }
 section > p.hold { color: var(--amber); }
