@@ -4,8 +4,7 @@ import { holdForOperations } from '../../src/hold/operation-holds.ts';
 import { createStore } from '../../src/models/store.ts';
 import { createGuards } from '../../src/unload/guards.ts';
 import { createOperations } from '../../src/unload/operations.ts';
-import { aRequest } from '../support/a-request.ts';
-import { GUARD_RULES } from '../support/app-parts.ts';
+import { aRequest, GUARD_RULES } from '../support/a-request.ts';
 import { createScriptedControl } from '../support/scripted-control.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 

@@ -1,3 +1,5 @@
+import { createConfigSource } from '../../src/config/source.ts';
+import { guardRules } from '../../src/unload/guard.ts';
 import type { Selection, UnloadRequest } from '../../src/unload/request.ts';
 
 /** A person's request for every model on every router, except for the given fields. */
@@ -13,12 +15,7 @@ export function aRequest({
     caller: { name: 'alice' },
     reason: 'memory is needed',
     routers: [],
-    selection: {
-      models,
-      keep,
-      ...(idleForMs !== undefined && { idleForMs }),
-      ...(target && { target }),
-    },
+    selection: { models, keep, idleForMs, target },
     whenBusy: 'wait',
     busyTimeoutMs: 300_000,
     timeoutMs: 60_000,
@@ -27,3 +24,6 @@ export function aRequest({
     ...wish,
   };
 }
+
+/** The default configuration of guards. */
+export const GUARD_RULES = guardRules(createConfigSource({ env: {}, flags: {} }).current);

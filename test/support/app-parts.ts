@@ -7,15 +7,6 @@ import { createService } from '../../src/service.ts';
 import { aLog } from './a-log.ts';
 import type { ObservedFleet } from './fleets.ts';
 
-/** The default configuration of guards. */
-export const GUARD_RULES = {
-  cooldownMs: 60_000,
-  windowMs: 600_000,
-  loopCount: 3,
-  pauseMinMs: 600_000,
-  pauseMaxMs: 3_600_000,
-};
-
 /** A machine whose memory is not measured. */
 export const NO_MEMORY: Memory = {
   reading: () => undefined,

@@ -1,20 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { createGuards } from '../../src/unload/guards.ts';
-import { aRequest } from '../support/a-request.ts';
+import { aRequest, GUARD_RULES } from '../support/a-request.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
-
-const RULES = {
-  cooldownMs: 60_000,
-  windowMs: 600_000,
-  loopCount: 3,
-  pauseMinMs: 600_000,
-  pauseMaxMs: 3_600_000,
-};
 
 function someGuards(clock = createSteppedClock()) {
   const guards = createGuards(
     clock,
-    () => RULES,
+    () => GUARD_RULES,
     () => {},
   );
   return { clock, guards };

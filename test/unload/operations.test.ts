@@ -5,19 +5,11 @@ import { createGuards, type Loop } from '../../src/unload/guards.ts';
 import { createOperations, type Started } from '../../src/unload/operations.ts';
 import type { Operation } from '../../src/unload/report.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
-import { aRequest } from '../support/a-request.ts';
+import { aRequest, GUARD_RULES } from '../support/a-request.ts';
 import { addRouter } from '../support/driven-router.ts';
 import { createScriptedControl } from '../support/scripted-control.ts';
 import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
-
-const RULES = {
-  cooldownMs: 60_000,
-  windowMs: 600_000,
-  loopCount: 3,
-  pauseMinMs: 600_000,
-  pauseMaxMs: 3_600_000,
-};
 
 /** Two routers, and the operations on them. */
 function aFleet(keep: Record<string, string[]> = {}) {
@@ -28,7 +20,7 @@ function aFleet(keep: Record<string, string[]> = {}) {
   const loops: Loop[] = [];
   const guards = createGuards(
     clock,
-    () => RULES,
+    () => GUARD_RULES,
     (loop) => loops.push(loop),
   );
   store.onTransition(guards.observe);

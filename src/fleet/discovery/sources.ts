@@ -70,7 +70,7 @@ async function readTargets(file: string, config: DiscoveryConfig): Promise<Targe
     const { size } = await stat(file);
     if (size > MAX_FILE_BYTES) return failed(`${file} is larger than 1 MiB: name the right file`);
     const targets = targetsOf(await readFile(file, 'utf8'), config);
-    return !targets.ok ? failed(`${file} ${targets.fault}`) : ok(targets.value);
+    return targets.ok ? targets : failed(`${file} ${targets.fault}`);
   } catch (error) {
     return failed(`${file} cannot be read (${codeOf(error)})`);
   }
