@@ -26,10 +26,8 @@ function routersSetting({ LLAMA_SERVER_URL: urls }: Environment): Setting[] {
 }
 
 /** The token `default`. With both variables set, both are passed on: the problem is reported later. */
-function tokenSetting({
-  LLAMA_ROUTER_EXPORTER_TOKEN: token,
-  LLAMA_ROUTER_EXPORTER_TOKEN_FILE: file,
-}: Environment): Setting[] {
+function tokenSetting(env: Environment): Setting[] {
+  const { LLAMA_ROUTER_EXPORTER_TOKEN: token, LLAMA_ROUTER_EXPORTER_TOKEN_FILE: file } = env;
   if (!token && !file) return [];
   const name = `${VARIABLE_PREFIX}TOKEN${token ? '' : '_FILE'}`;
   const element = { name: 'default', token: token || undefined, token_file: file || undefined };

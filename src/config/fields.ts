@@ -12,6 +12,7 @@ import {
   parseToggle,
   parseVisibleText,
   UNUSABLE,
+  type ValidTexts,
 } from './values.ts';
 
 type Parser<T> = (value: unknown) => Parsed<T>;
@@ -74,8 +75,8 @@ export const count = (
 ) => option(String(fallback), `whole number, at least ${min}`, description, (v) => parseCount(v, min, max));
 
 /** A list in the file, separated by commas in a variable, a repeated flag. */
-export const texts = (description: string, fallback = '') =>
-  option(fallback, 'list of texts', description, (value) => parseTexts(value), { kind: 'texts' });
+export const texts = (description: string, fallback = '', ...valid: ValidTexts) =>
+  option(fallback, 'list of texts', description, (v) => parseTexts(v, ...valid), { kind: 'texts' });
 
 export const labels = (description: string) =>
   option('', 'mapping', description, parseLabels, { kind: 'labels' });

@@ -69,12 +69,11 @@ const group = z
     ),
     dns: texts('Fully qualified names to look up; their records are routers.'),
     dns_type: choice('SRV', ['SRV', 'A', 'AAAA'], 'Type of the DNS records.'),
-    dns_servers: option(
-      '',
-      'list of texts',
+    dns_servers: texts(
       'Name servers to ask, as `address:port`; empty: those of this machine.',
-      (value) => parseTexts(value, (text) => SERVER.test(text), SERVER_FORMAT),
-      { kind: 'texts' },
+      '',
+      (text) => SERVER.test(text),
+      SERVER_FORMAT,
     ),
     port: count(8080, 'Port of routers found without one, such as by A and AAAA records.', {
       min: 1,

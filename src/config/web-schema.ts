@@ -5,18 +5,12 @@ import { choice, count, duration, option, path, section, text, texts, toggle } f
 import { isTree } from './layer.ts';
 import { options } from './options.ts';
 import { CIPHER_SUITE_NAMES, CLIENT_AUTH_TYPES, CURVES, TLS_VERSIONS } from './tls-names.ts';
-import { hasControlCharacter, type Parsed, parseChoice, parseHeaderValue, parseTexts } from './values.ts';
+import { hasControlCharacter, type Parsed, parseChoice, parseHeaderValue } from './values.ts';
 
 const VERSIONS = Object.keys(TLS_VERSIONS) as (keyof typeof TLS_VERSIONS)[];
 
 const choices = (description: string, known: readonly string[]) =>
-  option(
-    '',
-    'list of texts',
-    description,
-    (value) => parseTexts(value, (text) => known.includes(text), `one of ${known.join(', ')}`),
-    { kind: 'texts' },
-  );
+  texts(description, '', (text) => known.includes(text), `one of ${known.join(', ')}`);
 
 const header = (parse: (value: unknown) => Parsed<string> = parseHeaderValue) =>
   option('', 'text', 'Value of the header.', (value) => (value === '' ? ok('') : parse(value)));
