@@ -25,24 +25,15 @@ export function isTree(value: unknown): value is Tree {
 }
 
 export function namedLayer(settings: readonly Setting[]): Layer {
-  const tree: Tree = {};
-  for (const { path, value } of settings) assign(tree, path, value);
+  const trees = settings.map(({ path, value }) =>
+    path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value),
+  );
   const locate = (place: Place) => {
     const setting = settings.find(({ path }) => path.every((step, i) => place[i] === step));
     if (setting === undefined) return undefined;
     return { source: setting.name, key: setting.path.length === place.length ? '' : formatPlace(place) };
   };
-  return { tree, locate };
-}
-
-function assign(tree: Tree, [key = '', ...rest]: readonly string[], value: unknown): void {
-  if (rest.length === 0) {
-    tree[key] = value;
-    return;
-  }
-  const section = isTree(tree[key]) ? tree[key] : {};
-  tree[key] = section;
-  assign(section, rest, value);
+  return { tree: (trees as Tree[]).reduce(merge, {}), locate };
 }
 
 /** Both trees in one; `over` wins option by option, and lists are replaced as a whole. */

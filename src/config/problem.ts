@@ -19,8 +19,6 @@ const bySource = new Intl.Collator('en', { numeric: true });
 
 /** A configuration that cannot be used. Its message has one line per problem, in the order of the file. */
 export class ConfigError extends Error {
-  readonly problems: readonly ConfigProblem[];
-
   constructor(found: readonly ConfigProblem[]) {
     const problems = found.toSorted((a, b) => bySource.compare(a.source, b.source));
     const lines = problems.map(({ source, key, message }) =>
@@ -28,7 +26,6 @@ export class ConfigError extends Error {
     );
     super(lines.length === 1 ? lines[0] : [`${lines.length} problems:`, ...lines].join('\n  '));
     this.name = 'ConfigError';
-    this.problems = problems;
   }
 }
 

@@ -16,10 +16,10 @@ export function resolvePaths({ tree, directory }: Layer, options: readonly Optio
     if (kind !== 'path' && kind !== 'paths') continue;
     const key = path.at(-1) ?? '';
     for (const [holder] of holdersOf(tree, path)) {
-      const written = holder[key];
-      if (kind === 'path') holder[key] = absolute(written);
-      else if (typeof written === 'string') holder[key] = written.split(',').map((f) => absolute(f.trim()));
-      else if (Array.isArray(written)) holder[key] = written.map(absolute);
+      const { [key]: written } = holder;
+      const isText = kind === 'paths' && typeof written === 'string';
+      const files = isText ? written.split(',').map((file) => file.trim()) : written;
+      holder[key] = Array.isArray(files) ? files.map(absolute) : absolute(files);
     }
   }
 }
@@ -46,11 +46,8 @@ function hideSecret(layer: Layer, holder: Tree, place: Place, path: readonly str
   delete holder[fileKey];
   if (written === undefined && file === undefined) return [];
   const secret = secretOf(written, file);
-  if (secret.ok) {
-    holder[key] = secret.value;
-    return [];
-  }
-  holder[key] = UNUSABLE;
+  holder[key] = secret.ok ? secret.value : UNUSABLE;
+  if (secret.ok) return [];
   const at = written === undefined ? fileKey : key;
   return [{ ...locate([...place, at], [layer]), message: secret.fault }];
 }

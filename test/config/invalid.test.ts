@@ -118,15 +118,3 @@ it('reports options from different sources that contradict each other', () => {
     'follow.reconnect_min: is 500ms, longer than reconnect_max, 100ms: lower it or raise the other',
   );
 });
-
-it('ConfigError lists the problems', () => {
-  const file = write('log:\n  level: loud\n');
-  try {
-    loadConfig({ file, env: {}, flags: {} });
-  } catch (error) {
-    expect((error as ConfigError).problems).toEqual([
-      { source: `${file}:2`, key: 'log.level', message: "'loud' is not one of debug, info, warn, error" },
-    ]);
-  }
-  expect.assertions(1);
-});
