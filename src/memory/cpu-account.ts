@@ -1,11 +1,5 @@
 import { type ProcessUsage, processKey } from './reading.ts';
 
-/** CPU time by model, summed over its successive processes. */
-export interface CpuAccount {
-  /** Records the CPU time of the model's processes and returns the model's sum so far. */
-  add(router: string, model: string, processes: readonly ProcessUsage[]): number;
-}
-
 /** Models that are remembered, the least recently seen first to go. */
 const MODELS_KEPT = 2000;
 
@@ -18,12 +12,13 @@ interface Sum {
 }
 
 /** The CPU time of a process starts at zero; the model's counter continues across its processes. */
-export function createCpuAccount(): CpuAccount {
+export function createCpuAccount() {
   const sums = new Map<string, Sum>();
   return {
-    add(router, model, processes) {
+    /** Records the CPU time of the model's processes and returns the model's sum so far. */
+    add(router: string, model: string, processes: readonly ProcessUsage[]): number {
       const key = JSON.stringify([router, model]);
-      const sum = sums.get(key) ?? { ended: 0, processes: new Map() };
+      const sum: Sum = sums.get(key) ?? { ended: 0, processes: new Map() };
       sums.delete(key);
       sums.set(key, sum); // Now the most recent one.
       for (const process of processes) record(sum, processKey(process), process.cpuSeconds);

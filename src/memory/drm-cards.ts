@@ -1,9 +1,7 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf } from '../lib/error-code.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 import type { DrmAllocation } from './drm-fdinfo.ts';
-import { isAbsence, readText } from './procfs.ts';
+import { isAbsence, listFolder, readText } from './procfs.ts';
 import type { Allocation, GpuPool } from './reading.ts';
 import type { Source } from './source.ts';
 
@@ -85,15 +83,11 @@ function cardSource(
 /** The cards of one vendor; none on a machine without DRM. */
 async function listCards(sysfs: string, vendor: string): Promise<Result<DrmCard[], string>> {
   const root = join(sysfs, 'class/drm');
-  let names: string[];
-  try {
-    names = await readdir(root);
-  } catch (error) {
-    return isAbsence(codeOf(error)) ? ok([]) : failed(`cannot read ${root}: ${codeOf(error)}`);
-  }
+  const names = await listFolder(root);
+  if (!names.ok) return isAbsence(names.fault) ? ok([]) : failed(`cannot read ${root}: ${names.fault}`);
   const cards: DrmCard[] = [];
   // Without connectors such as card0-DP-1.
-  for (const name of names.filter((each) => /^card\d+$/.test(each)).sort()) {
+  for (const name of names.value.filter((each) => /^card\d+$/.test(each)).sort()) {
     const folder = join(root, name, 'device');
     if ((await readWord(join(folder, 'vendor'))) !== vendor) continue;
     const uevent = await readText(join(folder, 'uevent'));

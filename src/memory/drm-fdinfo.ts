@@ -1,9 +1,7 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mapLimited } from '../lib/concurrency.ts';
-import { codeOf } from '../lib/error-code.ts';
 import { failed, ok } from '../lib/result.ts';
-import { isAbsence, readHead } from './procfs.ts';
+import { isAbsence, listFolder, readHead } from './procfs.ts';
 import type { Pool } from './reading.ts';
 import type { Source } from './source.ts';
 
@@ -14,7 +12,7 @@ export interface DrmClient {
   pools: Readonly<Partial<Record<Pool, number>>>;
 }
 
-/** The memory of a process in one pool of the card at this PCI address. */
+/** The memory of a client in one pool of the card at this PCI address. A process may have several. */
 export interface DrmAllocation {
   pid: number;
   pciAddress: string;
@@ -37,22 +35,32 @@ export function createDrmFdinfo(procfs: string): Source<readonly DrmAllocation[]
       const allocations: DrmAllocation[] = [];
       for (const pid of pids) {
         const folder = join(procfs, String(pid), 'fdinfo');
-        let files: string[];
-        try {
-          files = await readdir(folder);
-        } catch (error) {
-          if (isAbsence(codeOf(error))) continue;
+        const files = await listFolder(folder);
+        if (!files.ok) {
+          if (isAbsence(files.fault)) continue;
           return failed(
-            `cannot read ${folder}: ${codeOf(error)}. Run the exporter as llama-server's user, as root or with CAP_SYS_PTRACE`,
+            `cannot read ${folder}: ${files.fault}. Run the exporter as llama-server's user, as root or with CAP_SYS_PTRACE`,
           );
         }
-        const texts = await mapLimited(CONCURRENCY, files, (file) => readHead(join(folder, file), MAX_BYTES));
-        const clients = texts.flatMap((text) => parseFdinfo(text ?? '') ?? []);
-        allocations.push(...sumClients(clients).map((sum) => ({ pid, ...sum })));
+        const read = (file: string) => readHead(join(folder, file), MAX_BYTES);
+        const texts = await mapLimited(CONCURRENCY, files.value, read);
+        allocations.push(...allocationsOf(pid, texts));
       }
       return ok(allocations);
     },
   };
+}
+
+/** A client counts once, however many copies of its file are open. */
+function allocationsOf(pid: number, texts: readonly (string | undefined)[]): DrmAllocation[] {
+  const clients = texts.flatMap((text) => parseFdinfo(text ?? '') ?? []);
+  const unique = new Map(clients.map((client) => [`${client.pciAddress} ${client.id}`, client]));
+  return [...unique.values()].flatMap(({ pciAddress, pools }) =>
+    (['vram', 'gtt'] as const).flatMap((pool) => {
+      const bytes = pools[pool];
+      return bytes === undefined ? [] : [{ pid, pciAddress, pool, bytes }];
+    }),
+  );
 }
 
 /** Parses one fdinfo file; undefined if it does not belong to a card. */
@@ -92,18 +100,3 @@ function parseSize(text: string | undefined): number | undefined {
 }
 
 const UNITS: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
-
-/** Sums by card and pool. A client counts once, however many copies of its file are open. */
-export function sumClients(clients: readonly DrmClient[]): Omit<DrmAllocation, 'pid'>[] {
-  const unique = new Map(clients.map((client) => [`${client.pciAddress} ${client.id}`, client]));
-  const sums = new Map<string, Omit<DrmAllocation, 'pid'>>();
-  for (const { pciAddress, pools } of unique.values()) {
-    for (const pool of ['vram', 'gtt'] as const) {
-      const bytes = pools[pool];
-      if (bytes === undefined) continue;
-      const key = `${pciAddress} ${pool}`;
-      sums.set(key, { pciAddress, pool, bytes: (sums.get(key)?.bytes ?? 0) + bytes });
-    }
-  }
-  return [...sums.values()];
-}

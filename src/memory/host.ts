@@ -1,7 +1,7 @@
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { failed, ok } from '../lib/result.ts';
-import { isAbsence, parseMeminfo, readText } from './procfs.ts';
+import { isAbsence, readText } from './procfs.ts';
 import type { Source } from './source.ts';
 
 /** System memory. `availableBytes` is what programs could allocate without swapping. */
@@ -24,6 +24,19 @@ export function createHost(procfs: string): Source<HostMemory | undefined> {
       return memory ? ok(memory) : failed(`${path} lacks MemTotal or MemAvailable`);
     },
   };
+}
+
+/** Total and available bytes from /proc/meminfo; undefined unless it has both. */
+export function parseMeminfo(text: string): HostMemory | undefined {
+  const bytes = (key: string) => {
+    const kibibytes = new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1];
+    return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
+  };
+  const totalBytes = bytes('MemTotal');
+  const availableBytes = bytes('MemAvailable');
+  return totalBytes === undefined || availableBytes === undefined
+    ? undefined
+    : { totalBytes, availableBytes };
 }
 
 /** Whether a host name or address is this machine's. */

@@ -1,14 +1,7 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mapLimited } from '../lib/concurrency.ts';
-import { codeOf } from '../lib/error-code.ts';
-import { linkTarget, parseListeners, readText } from './procfs.ts';
+import { linkTarget, listFolder, parseListeners, readText } from './procfs.ts';
 import { type ParentProcess, type ProcessId, processKey } from './reading.ts';
-
-/** Looks up the ports on which processes listen. */
-export interface Listening {
-  describe(processes: readonly ProcessId[]): Promise<ParentProcess[]>;
-}
 
 /** Attempts for a process that listens on no port: it may have just started. */
 const ATTEMPTS = 5;
@@ -16,13 +9,13 @@ const ATTEMPTS = 5;
 const CONCURRENCY = 8;
 
 /**
- * A process listens on a port if one of its open files is a listening socket of the kernel's table, which covers the
+ * Looks up the ports on which processes listen. A process listens on a port if one of its open files is a listening socket of the kernel's table, which covers the
  * exporter's own network namespace. Results are kept while the process lives: the table is long on a busy machine.
  */
-export function createListening(procfs: string): Listening {
+export function createListening(procfs: string) {
   const known = new Map<string, { process: ParentProcess; attempts: number }>();
   return {
-    async describe(processes) {
+    async describe(processes: readonly ProcessId[]): Promise<ParentProcess[]> {
       const wanted = new Set(processes.map(processKey));
       for (const key of known.keys()) if (!wanted.has(key)) known.delete(key);
       const unknown = processes.filter((process) => {
@@ -50,13 +43,9 @@ export function createListening(procfs: string): Listening {
 
   async function portsOf(pid: number, listeners: ReadonlyMap<string, number>): Promise<number[] | undefined> {
     const folder = join(procfs, String(pid), 'fd');
-    let files: string[];
-    try {
-      files = await readdir(folder);
-    } catch (error) {
-      return /^E(ACCES|PERM)$/.test(codeOf(error)) ? undefined : [];
-    }
-    const targets = await mapLimited(CONCURRENCY, files, (file) => linkTarget(join(folder, file)));
+    const files = await listFolder(folder);
+    if (!files.ok) return /^E(ACCES|PERM)$/.test(files.fault) ? undefined : [];
+    const targets = await mapLimited(CONCURRENCY, files.value, (file) => linkTarget(join(folder, file)));
     const inodes = targets.map((target) => /^socket:\[(\d+)\]$/.exec(target ?? '')?.[1] ?? '');
     return [...new Set(inodes.flatMap((inode) => listeners.get(inode) ?? []))].sort((a, b) => a - b);
   }

@@ -45,7 +45,7 @@ export function createNvidiaSmi(command: string, clock: Clock): Source<NvidiaFac
         runProgram(command, query('compute-apps', PROCESS_FIELDS), signal),
       ]);
       runningSince = undefined;
-      absentAt = devices.kind === 'not_started' && devices.code === 'ENOENT' ? clock.now() : undefined;
+      absentAt = devices.error?.code === 'ENOENT' ? clock.now() : undefined;
       return absentAt === undefined ? parse(devices, processes) : ok(NOTHING);
     },
   };
@@ -72,34 +72,22 @@ function query(subject: string, fields: readonly string[]): string[] {
   return [`--query-${subject}=${fields.join(',')}`, '--format=csv,noheader,nounits'];
 }
 
+/** The driver's errors are on standard output, some of them with exit code 0. */
 function parse(devicesEnd: ProgramEnd, processesEnd: ProgramEnd): Result<NvidiaFacts, string> {
-  const devicesText = outputOf(devicesEnd);
-  if (!devicesText.ok) return devicesText;
-  if (devicesText.value.startsWith(NO_CARDS)) return ok(NOTHING);
-  const devices = parseDevices(devicesText.value);
+  if (devicesEnd.output.startsWith('No devices were found')) return ok(NOTHING);
+  const failure = [devicesEnd, processesEnd].find(({ error }) => error);
+  if (failure) return failed(faultOf(failure));
+  const devices = parseDevices(devicesEnd.output);
   if (!devices.ok) return devices;
-  const processesText = outputOf(processesEnd);
-  if (!processesText.ok) return processesText;
-  const processes = parseProcesses(processesText.value);
+  const processes = parseProcesses(processesEnd.output);
   return processes.ok ? ok({ devices: devices.value, processes: processes.value }) : processes;
 }
 
-const NO_CARDS = 'No devices were found';
-
-/** The driver's errors are on standard output, some of them with exit code 0. */
-function outputOf(end: ProgramEnd): Result<string, string> {
-  switch (end.kind) {
-    case 'exited': {
-      const output = end.output.trim();
-      if (end.code === 0 || output.startsWith(NO_CARDS)) return ok(output);
-      const message = output.split(/\s+/).join(' ').slice(0, 300);
-      return failed(`exited with ${end.code}${message === '' ? '' : `: ${message}`}`);
-    }
-    case 'killed':
-      return failed(`killed by ${end.signal}`);
-    case 'not_started':
-      return failed(`cannot start: ${end.code}`);
-    case 'too_much_output':
-      return failed('killed because it printed more than 1 MiB');
-  }
+function faultOf({ output, error }: ProgramEnd): string {
+  const { code, signal } = error ?? {};
+  if (code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return 'killed because it printed more than 1 MiB';
+  if (signal) return `killed by ${signal}`;
+  if (typeof code !== 'number') return `cannot start: ${code}`;
+  const message = output.split(/\s+/).join(' ').slice(0, 300);
+  return `exited with ${code}${message === '' ? '' : `: ${message}`}`;
 }

@@ -1,10 +1,16 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mapLimited } from '../lib/concurrency.ts';
-import { codeOf } from '../lib/error-code.ts';
 import { failed, ok } from '../lib/result.ts';
 import { createListening } from './listening.ts';
-import { isAbsence, parseModelArguments, parseResident, parseStat, readHead, type Stat } from './procfs.ts';
+import {
+  isAbsence,
+  listFolder,
+  parseModelArguments,
+  parseResident,
+  parseStat,
+  readHead,
+  type Stat,
+} from './procfs.ts';
 import type { ModelProcess, ParentProcess, ProcessId, ProcessUsage } from './reading.ts';
 import type { Source } from './source.ts';
 
@@ -60,15 +66,12 @@ export function createProcesses(procfs: string): Processes {
     name: 'processes',
     nothing: { models: [], parents: [] },
     async read(routers) {
-      let names: string[];
-      try {
-        names = await readdir(procfs);
-      } catch (error) {
-        const code = codeOf(error);
-        if (isAbsence(code)) return ok({ models: [], parents: [] });
-        return failed(`cannot read ${procfs}: ${code}. Set --path.procfs to the machine's /proc`);
+      const names = await listFolder(procfs);
+      if (!names.ok) {
+        if (isAbsence(names.fault)) return ok({ models: [], parents: [] });
+        return failed(`cannot read ${procfs}: ${names.fault}. Set --path.procfs to the machine's /proc`);
       }
-      const pids = names.filter((name) => /^\d+$/.test(name)).map(Number);
+      const pids = names.value.filter((name) => /^\d+$/.test(name)).map(Number);
       const listed = new Set(pids);
       for (const pid of known.keys()) if (!listed.has(pid)) known.delete(pid);
       tables += 1;

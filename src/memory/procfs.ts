@@ -1,5 +1,5 @@
 import { close, open, read } from 'node:fs';
-import { readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { codeOf } from '../lib/error-code.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 
@@ -55,27 +55,20 @@ export function parseListeners(table: string): Map<string, number> {
 
 const LISTENING = '0A';
 
-/** Total and available bytes from /proc/meminfo; undefined unless it has both. */
-export function parseMeminfo(text: string): { totalBytes: number; availableBytes: number } | undefined {
-  const bytes = (key: string) => {
-    const kibibytes = new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1];
-    return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
-  };
-  const totalBytes = bytes('MemTotal');
-  const availableBytes = bytes('MemAvailable');
-  return totalBytes === undefined || availableBytes === undefined
-    ? undefined
-    : { totalBytes, availableBytes };
-}
-
-/** The text of a small file, or the code of the error. */
-export async function readText(path: string): Promise<Result<string, string>> {
+/** The result of an operation of the file system, or the code of its error. */
+async function coded<Value>(operation: Promise<Value>): Promise<Result<Value, string>> {
   try {
-    return ok(await readFile(path, 'utf8'));
+    return ok(await operation);
   } catch (error) {
     return failed(codeOf(error));
   }
 }
+
+/** The text of a small file, or the code of the error. */
+export const readText = (path: string) => coded(readFile(path, 'utf8'));
+
+/** The names in a folder, or the code of the error. */
+export const listFolder = (path: string) => coded(readdir(path));
 
 /**
  * The beginning of a file in /proc; undefined if it cannot be read. There may be thousands of files: fs/promises would
@@ -95,11 +88,8 @@ export function readHead(path: string, bytes: number): Promise<string | undefine
 
 /** The target of a link; undefined if it cannot be read. */
 export async function linkTarget(path: string): Promise<string | undefined> {
-  try {
-    return await readlink(path);
-  } catch {
-    return undefined;
-  }
+  const target = await coded(readlink(path));
+  return target.ok ? target.value : undefined;
 }
 
 /** The error means that the process, device or folder does not exist, which is not a fault. */

@@ -1,12 +1,12 @@
-import { execFile } from 'node:child_process';
-import { codeOf } from '../lib/error-code.ts';
+import { type ExecFileException, execFile } from 'node:child_process';
 
-/** How a program ended. `output` is everything it printed, errors included. */
-export type ProgramEnd =
-  | { kind: 'exited'; code: number; output: string }
-  | { kind: 'killed'; signal: string }
-  | { kind: 'not_started'; code: string }
-  | { kind: 'too_much_output' };
+/** How a program ended. */
+export interface ProgramEnd {
+  /** Everything that it printed, errors included. */
+  output: string;
+  /** It did not start, was killed or had an exit code other than 0. */
+  error?: ExecFileException | undefined;
+}
 
 /** More than some thousand processes on sixteen cards need. */
 const MAX_BYTES = 1024 * 1024;
@@ -25,7 +25,7 @@ export function runProgram(
     try {
       const program = execFile(command, args, options, (error, stdout, stderr) => {
         signal.removeEventListener('abort', kill);
-        resolve(endOf(error, stdout + stderr));
+        resolve({ output: (stdout + stderr).trim(), error: error ?? undefined });
       });
       signal.addEventListener('abort', kill);
       if (signal.aborted) kill();
@@ -40,15 +40,7 @@ export function runProgram(
         program.unref(); // It may be unkillable; do not wait for it at the end.
       }
     } catch (error) {
-      resolve({ kind: 'not_started', code: codeOf(error) });
+      resolve({ output: '', error: error as ExecFileException });
     }
   });
-}
-
-function endOf(error: (Error & { code?: unknown; signal?: unknown }) | null, output: string): ProgramEnd {
-  if (error === null) return { kind: 'exited', code: 0, output };
-  if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return { kind: 'too_much_output' };
-  if (typeof error.code === 'number') return { kind: 'exited', code: error.code, output };
-  if (error.signal) return { kind: 'killed', signal: String(error.signal) };
-  return { kind: 'not_started', code: String(error.code) };
 }

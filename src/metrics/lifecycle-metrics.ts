@@ -9,15 +9,9 @@ import {
   type Task,
 } from '../models/usage.ts';
 import { CATALOG } from './catalog.ts';
-import { createMetricRegistry, type MetricRegistry } from './registry.ts';
+import { createMetricRegistry } from './registry.ts';
 
-/** Counts what happens to models and routers, and the reports of who uses them. */
-export interface LifecycleMetrics extends Pick<MetricRegistry, 'samples' | 'snapshot' | 'restore'> {
-  transition(transition: Transition): void;
-  notice(notice: Notice): void;
-  /** A client announced a request. */
-  reported(cause: ReportedCause, task?: Task): void;
-}
+export type LifecycleMetrics = ReturnType<typeof createLifecycleMetrics>;
 
 /** Series of events per router. The names come from the router, which has few: more are counted as `other`. */
 const EVENTS_LIMIT = 40;
@@ -39,9 +33,10 @@ const FAMILIES = [
   CATALOG.usage_reports_total,
 ];
 
-export function createLifecycleMetrics(): LifecycleMetrics {
+/** Counts what happens to models and routers, and the reports of who uses them. */
+export function createLifecycleMetrics() {
   const registry = createMetricRegistry(FAMILIES);
-  const { add } = registry;
+  const { add, samples, snapshot, restore } = registry;
   /** Until a client reports its requests, reloads have this cause only: fewer series. */
   let causes: readonly Cause[] = ['unknown'];
   for (const cause of REPORTED_CAUSES)
@@ -49,14 +44,14 @@ export function createLifecycleMetrics(): LifecycleMetrics {
   for (const task of [...TASKS, 'other']) add(CATALOG.usage_reports_total, { cause: 'task', task }, 0);
 
   return {
-    transition(transition) {
+    transition(transition: Transition): void {
       const { router } = transition;
       if (transition.kind === 'model') count(transition);
       if (transition.kind !== 'router') return;
       if (transition.change === 'added') startRouter(router);
       if (transition.change === 'removed') registry.hide({ router });
     },
-    notice(notice) {
+    notice(notice: Notice): void {
       const { router } = notice;
       switch (notice.kind) {
         case 'event':
@@ -68,15 +63,16 @@ export function createLifecycleMetrics(): LifecycleMetrics {
           if (notice.fault) add(CATALOG.poll_errors_total, { router, fault: notice.fault });
       }
     },
-    reported(cause, task) {
+    /** A client announced a request. */
+    reported(cause: ReportedCause, task?: Task): void {
       add(CATALOG.usage_reports_total, { cause, task: task ?? '' });
       if (causes === CAUSES) return;
       causes = CAUSES;
       for (const model of registry.models()) startReloads(model);
     },
-    samples: registry.samples,
-    snapshot: registry.snapshot,
-    restore: registry.restore,
+    samples,
+    snapshot,
+    restore,
   };
 
   function count({ router, model, change, cause }: Transition & { kind: 'model' }): void {

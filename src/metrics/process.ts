@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Clock } from '../lib/clock.ts';
-import type { Family, Samples } from './family.ts';
+import type { Samples } from './family.ts';
+import { parseExposition } from './parse.ts';
 
 /** Reading /proc and the heap takes longer than the rest of a scrape, so it is done in the background. */
 const INTERVAL_MS = 5000;
@@ -37,28 +38,10 @@ export function startProcessMetrics(clock: Clock): ProcessMetrics {
   return { samples: () => samples, stop: () => cancel() };
 
   function refresh(): void {
-    read(registry).then((fresh) => {
-      samples = fresh;
+    registry.metrics().then((text) => {
+      const parsed = parseExposition(text);
+      if (parsed.ok) samples = parsed.value;
     });
     cancel = clock.after(INTERVAL_MS, refresh);
   }
-}
-
-async function read(registry: Registry): Promise<Samples[]> {
-  const metrics = await registry.getMetricsAsJSON();
-  return metrics.map((metric) => {
-    const family: Family = {
-      name: metric.name,
-      help: metric.help,
-      // prom-client's typings disagree with its JSON.
-      type: String(metric.type) as Family['type'],
-      labels: [],
-    };
-    const rows = metric.values.map((value) => ({
-      labels: Object.fromEntries(Object.entries(value.labels).map(([name, text]) => [name, String(text)])),
-      value: value.value,
-      suffix: 'metricName' in value ? String(value.metricName).slice(metric.name.length) : undefined,
-    }));
-    return { family, rows };
-  });
 }

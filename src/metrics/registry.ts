@@ -19,28 +19,7 @@ interface Subject {
   model?: string | undefined;
 }
 
-/** Counters and histograms, and which of them are in the scrape. */
-export interface MetricRegistry {
-  /**
-   * Adds `by` (default 1) to a counter, or observes `by` in a histogram. Adding 0 to a counter creates its series,
-   * so that `increase()` sees the first event.
-   */
-  add<Label extends string>(family: Family<Label>, labels: Labels<Label>, by?: number): void;
-  /** The router or model is present: its series are in the scrape from now on. */
-  show(subject: Subject): void;
-  /** It is gone, with all its models if it is a router. Its series are kept and continue when it comes back. */
-  hide(subject: Subject): void;
-  /** All series of a family that belong to this router or model. */
-  rows(family: Family, subject: Subject): readonly Row[];
-  /** The models that are present. */
-  models(): { router: string; model: string }[];
-  /** The same object for a family until one of its series changes: its text is then not written again. */
-  samples(): Samples[];
-  /** All counters above zero, hidden ones included. */
-  snapshot(): CounterValue[];
-  /** Adds saved values. Unknown names and labels are ignored. */
-  restore(values: readonly CounterValue[]): void;
-}
+export type MetricRegistry = ReturnType<typeof createMetricRegistry>;
 
 /** The series of one subject by family and label values. A histogram's series has a row per bucket, sum and count. */
 interface Entry extends Subject {
@@ -58,11 +37,12 @@ const ROUTERS_KEPT = 1000;
 const MODELS_KEPT = 2000;
 
 /**
+ * Counters and histograms, and which of them are in the scrape.
  * Series belong to the router or model that their labels name; series without these labels are always shown. Hidden
  * entries are kept up to a limit, which grows with the number of entries shown at once: an outage of DNS may hide
  * all of them for a moment.
  */
-export function createMetricRegistry(families: readonly Family[]): MetricRegistry {
+export function createMetricRegistry(families: readonly Family[]) {
   const entries = new Map<string, Entry>();
   const hiddenRouters: Hidden = { entries: new Set(), limit: ROUTERS_KEPT };
   const hiddenModels: Hidden = { entries: new Set(), limit: MODELS_KEPT };
@@ -70,14 +50,16 @@ export function createMetricRegistry(families: readonly Family[]): MetricRegistr
 
   return {
     add,
-    show({ router, model }) {
+    /** The router or model is present: its series are in the scrape from now on. */
+    show({ router, model }: Subject): void {
       const hidden = hiddenOf(model);
       hidden.entries.delete(entryOf(router, model));
       const shown = entries.size - hiddenRouters.entries.size - hiddenModels.entries.size;
       hidden.limit = Math.max(hidden.limit, shown);
       unchanged.clear();
     },
-    hide({ router, model }) {
+    /** It is gone, with all its models if it is a router. Its series are kept and continue when it comes back. */
+    hide({ router, model }: Subject): void {
       const gone =
         model === undefined
           ? [...entries.values()].filter((entry) => entry.router === router)
@@ -85,14 +67,19 @@ export function createMetricRegistry(families: readonly Family[]): MetricRegistr
       for (const entry of gone) if (isShown(entry)) hideEntry(entry);
       unchanged.clear();
     },
-    rows: (family, { router, model }) => seriesOf(family, entries.get(keyOf(router, model))).flat(),
+    /** All series of a family that belong to this router or model. */
+    rows: (family: Family, { router, model }: Subject): readonly Row[] =>
+      seriesOf(family, entries.get(keyOf(router, model))).flat(),
+    /** The models that are present. */
     models: () =>
       [...entries.values()].flatMap((entry) => {
         const { router, model } = entry;
         return router !== undefined && model !== undefined && isShown(entry) ? [{ router, model }] : [];
       }),
+    /** The same object for a family until one of its series changes: its text is then not written again. */
     samples: () => families.map(samplesOf),
-    snapshot() {
+    /** All counters above zero, hidden ones included. */
+    snapshot(): CounterValue[] {
       const counters = families.filter(({ type }) => type === 'counter');
       return counters.flatMap((family) =>
         [...entries.values()]
@@ -101,7 +88,8 @@ export function createMetricRegistry(families: readonly Family[]): MetricRegistr
           .map(({ labels, value }) => ({ name: family.name, labels, value })),
       );
     },
-    restore(values) {
+    /** Adds saved values. Unknown names and labels are ignored. */
+    restore(values: readonly CounterValue[]): void {
       for (const { name, labels, value } of values) {
         const family = families.find((each) => each.name === name && each.type === 'counter');
         const isComplete = family?.labels.length === Object.keys(labels).length;
@@ -111,7 +99,12 @@ export function createMetricRegistry(families: readonly Family[]): MetricRegistr
     },
   };
 
-  function add(family: Family, labels: Labels, by = 1): void {
+  /**
+   * Adds `by` to a counter, or observes `by` in a histogram. Adding 0 to a counter creates its series, so that
+   * `increase()` sees the first event.
+   */
+  function add<Label extends string>(family: Family<Label>, given: Labels<Label>, by = 1): void {
+    const labels: Labels = given;
     const { series } = entryOf(labels.router, labels.model);
     const own = series.get(family) ?? new Map<string, readonly Row[]>();
     const key = JSON.stringify(family.labels.map((label) => labels[label]));

@@ -2,15 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { parseFdinfo, sumClients } from '../../src/memory/drm-fdinfo.ts';
+import { parseFdinfo } from '../../src/memory/drm-fdinfo.ts';
+import { parseMeminfo } from '../../src/memory/host.ts';
 import { parseDevices, parseProcesses } from '../../src/memory/nvidia-csv.ts';
-import {
-  parseListeners,
-  parseMeminfo,
-  parseModelArguments,
-  parseResident,
-  parseStat,
-} from '../../src/memory/procfs.ts';
+import { parseListeners, parseModelArguments, parseResident, parseStat } from '../../src/memory/procfs.ts';
 
 const MIB = 1024 * 1024;
 
@@ -146,14 +141,6 @@ describe('fdinfo', () => {
     ['i915', { pciAddress: '0000:00:02.0', id: '7', pools: { gtt: 2048 * MIB } }],
     ['plain-file', undefined],
   ])('of %s', (name, client) => expect(parseFdinfo(recorded(name))).toEqual(client));
-
-  it('counts each client of each card once', () => {
-    const on = (pciAddress: string, id: string, vram: number) => ({ pciAddress, id, pools: { vram } });
-    expect(sumClients([on('a', '1', 5), on('a', '1', 5), on('a', '2', 7), on('b', '1', 11)])).toEqual([
-      { pciAddress: 'a', pool: 'vram', bytes: 12 },
-      { pciAddress: 'b', pool: 'vram', bytes: 11 },
-    ]);
-  });
 });
 
 it('no text makes a parser throw', () => {

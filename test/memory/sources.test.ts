@@ -284,14 +284,16 @@ describe('DRM cards', () => {
     ]);
   });
 
-  it('a process has the allocations of its clients', async () => {
+  it('a process has the allocations of its clients, each counted once however many files it has', async () => {
     const machine = aMachine();
     machine.run({ pid: 7, args: modelArgs('qwen', 1), fdinfo: ['plain-file', 'amdgpu', 'amdgpu', 'xe'] });
     expect(await createDrmFdinfo(machine.procfs).read([7, 8], never)).toEqual({
       ok: true,
       value: [
-        { pid: 7, pciAddress: '0000:03:00.0', pool: 'vram', bytes: (18_432 * 1024 + 23_992) * 1024 },
-        { pid: 7, pciAddress: '0000:03:00.0', pool: 'gtt', bytes: (64 * 1024 + 192) * 1024 },
+        { pid: 7, pciAddress: '0000:03:00.0', pool: 'vram', bytes: 18_432 * MIB },
+        { pid: 7, pciAddress: '0000:03:00.0', pool: 'gtt', bytes: 64 * MIB },
+        { pid: 7, pciAddress: '0000:03:00.0', pool: 'vram', bytes: 23_992 * 1024 },
+        { pid: 7, pciAddress: '0000:03:00.0', pool: 'gtt', bytes: 192 * 1024 },
       ],
     });
   });
