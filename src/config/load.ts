@@ -22,16 +22,16 @@ export interface Sources {
  */
 export function loadConfig(sources: Sources): Config {
   const file = configFileOf(sources);
-  const fromFile = file === undefined ? undefined : fileLayer(file, 'routers');
+  const fromFile = file === undefined ? [] : [fileLayer(file, 'routers')];
   const layers = [
-    ...(fromFile === undefined ? [] : [fromFile.layer]),
+    ...fromFile.map(({ layer }) => layer),
     environmentLayer(sources.env, CONFIG_OPTIONS),
     flagLayer(sources.flags, CONFIG_OPTIONS),
   ];
   const routerKey = routerKeyLayer(sources.env);
   for (const layer of layers) resolvePaths(layer, CONFIG_OPTIONS);
   const problems = [
-    ...(fromFile?.problems ?? []),
+    ...fromFile.flatMap(({ problems }) => problems),
     ...unknownVariables(sources.env, CONFIG_OPTIONS),
     ...layers.flatMap((layer) => hideSecrets(layer, CONFIG_OPTIONS)),
     ...hideSecrets(routerKey, [{ kind: 'secret', path: ['api_key'] }]),

@@ -1,6 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { gateOf } from '../../src/hold/gate.ts';
-import type { Hold } from '../../src/hold/hold.ts';
+import { gateOf, type Hold } from '../../src/hold/hold.ts';
 import type { ModelState } from '../../src/models/router-state.ts';
 import { aModel } from '../support/a-model.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';

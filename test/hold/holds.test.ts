@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { gateOf } from '../../src/hold/gate.ts';
-import { type HoldRequest, onWall } from '../../src/hold/hold.ts';
+import { gateOf, type HoldRequest, onWall } from '../../src/hold/hold.ts';
 import { createHolds } from '../../src/hold/holds.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { type GateDecision, gateOf } from '../../hold/gate.ts';
+import { type GateDecision, gateOf } from '../../hold/hold.ts';
 import { modelNamed, type RouterState } from '../../models/router-state.ts';
 import type { Store } from '../../models/store.ts';
 import { namedRouter, routerNames } from '../input.ts';
