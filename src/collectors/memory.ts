@@ -1,29 +1,25 @@
-import type { MemoryReading, ModelMemory } from '../memory/reading.ts';
+import type { Memory } from '../memory/memory.ts';
+import type { ModelMemory } from '../memory/reading.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache } from '../metrics/family.ts';
 import type { Collector } from './scrape.ts';
 
-/** The last memory reading; undefined if there is none that is recent enough. */
-export interface MemorySource {
-  reading(): MemoryReading | undefined;
-}
-
 /** The memory of this machine's GPUs, and of the models on it. A scrape reads nothing: it publishes the last reading. */
-export function collectMemory(source: MemorySource): Collector {
+export function collectMemory(memory: Pick<Memory, 'reading'>): Collector {
   const samples = createSampleCache();
   return () => {
-    const reading = source.reading();
+    const reading = memory.reading();
     const pools = (reading?.gpus ?? []).map((pool) => {
       return { ...pool, labels: { gpu: pool.gpu, gpu_uuid: pool.uuid, name: pool.name, pool: pool.pool } };
     });
-    const models = (reading?.models ?? []).map((memory) => {
-      return { ...memory, labels: { router: memory.router, model: memory.model } };
+    const models = (reading?.models ?? []).map((model) => {
+      return { ...model, labels: { router: model.router, model: model.model } };
     });
     const reports = (reading?.reports ?? []).map((report) => {
       return { ...report, labels: { collector: report.collector } };
     });
-    const shares = models.flatMap((memory) =>
-      [...byGpu(memory)].map(([uuid, bytes]) => ({ labels: { ...memory.labels, gpu_uuid: uuid }, bytes })),
+    const shares = models.flatMap((model) =>
+      [...byGpu(model)].map(([uuid, bytes]) => ({ labels: { ...model.labels, gpu_uuid: uuid }, bytes })),
     );
     return [
       samples(CATALOG.gpu_memory_total_bytes, pools, ({ totalBytes }) => totalBytes),

@@ -4,7 +4,7 @@ import { createCpuAccount } from './cpu-account.ts';
 import { createAmdgpu, createIntel, onKnownCards } from './drm-cards.ts';
 import { createDrmFdinfo } from './drm-fdinfo.ts';
 import { createHost, ownHost } from './host.ts';
-import { createNvidiaSmi, nvidiaAllocations, nvidiaPools } from './nvidia-smi.ts';
+import { createNvidiaSmi, nvidiaMemory } from './nvidia-smi.ts';
 import { attribute } from './owners.ts';
 import { findParents, type Parents, type RouterProcessHint } from './parents.ts';
 import { createProcesses } from './processes.ts';
@@ -53,6 +53,7 @@ export function createMachine(
     const usage = await read(processes.usage, after.facts.models);
     const processReport = combined(before.report, after.report, usage.report);
 
+    const cards = nvidia ? nvidiaMemory(nvidia.facts) : { pools: [], allocations: [] };
     const routers = viewRouters();
     const isOwnHost = ownHost();
     const { models, parents: candidates } = after.facts;
@@ -66,8 +67,8 @@ export function createMachine(
       before: before.facts.models,
       models,
       usages: usage.facts,
-      pools: [...(nvidia ? nvidiaPools(nvidia.facts) : []), ...drm.pools],
-      allocations: [...(nvidia ? nvidiaAllocations(nvidia.facts) : []), ...drm.allocations],
+      pools: [...cards.pools, ...drm.pools],
+      allocations: [...cards.allocations, ...drm.allocations],
       host: system.facts,
       isConfined: await isConfined(procfs),
       isOwnHost,

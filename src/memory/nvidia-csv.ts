@@ -1,18 +1,10 @@
 import { failed, ok, type Result } from '../lib/result.ts';
 import type { Allocation, GpuPool } from './reading.ts';
 
-/** Fields of `--query-gpu`. The name is last, because it may contain a comma. */
-export const DEVICE_FIELDS = [
-  'index',
-  'uuid',
-  'mig.mode.current',
-  'memory.total',
-  'memory.used',
-  'name',
-] as const;
-
-/** Fields of `--query-compute-apps`. */
-export const PROCESS_FIELDS = ['gpu_uuid', 'pid', 'used_gpu_memory'] as const;
+/** The name is last, because it may contain a comma. */
+export const DEVICE_QUERY = '--query-gpu=index,uuid,mig.mode.current,memory.total,memory.used,name';
+export const PROCESS_QUERY = '--query-compute-apps=gpu_uuid,pid,used_gpu_memory';
+export const FORMAT = '--format=csv,noheader,nounits';
 
 export interface NvidiaDevice extends Omit<GpuPool, 'pool'> {
   /** It shares system memory and reports none of its own (GB10, Jetson). */
@@ -23,7 +15,7 @@ export interface NvidiaDevice extends Omit<GpuPool, 'pool'> {
 
 const MEBIBYTE = 1024 * 1024;
 
-/** Parses CSV of DEVICE_FIELDS without header and units. An unexpected line is a fault. */
+/** Parses the answer to DEVICE_QUERY. An unexpected line is a fault. */
 export function parseDevices(csv: string): Result<NvidiaDevice[], string> {
   return parseLines(csv, ([gpu = '', uuid = '', mig, total, used, ...name]) => {
     const totalBytes = parseMemory(total);
@@ -37,7 +29,7 @@ export function parseDevices(csv: string): Result<NvidiaDevice[], string> {
   });
 }
 
-/** Parses CSV of PROCESS_FIELDS. A process is listed once per MIG instance. */
+/** Parses the answer to PROCESS_QUERY. A process is listed once per MIG instance. */
 export function parseProcesses(csv: string): Result<Omit<Allocation, 'pool'>[], string> {
   return parseLines(csv, ([uuid = '', pid = '', used, ...more]) => {
     const bytes = parseMemory(used);

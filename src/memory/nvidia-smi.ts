@@ -1,9 +1,10 @@
 import type { Clock } from '../lib/clock.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 import {
-  DEVICE_FIELDS,
+  DEVICE_QUERY,
+  FORMAT,
   type NvidiaDevice,
-  PROCESS_FIELDS,
+  PROCESS_QUERY,
   parseDevices,
   parseProcesses,
 } from './nvidia-csv.ts';
@@ -41,8 +42,8 @@ export function createNvidiaSmi(command: string, clock: Clock): Source<NvidiaFac
       }
       runningSince = clock.now();
       const [devices, processes] = await Promise.all([
-        runProgram(command, query('gpu', DEVICE_FIELDS), signal),
-        runProgram(command, query('compute-apps', PROCESS_FIELDS), signal),
+        runProgram(command, [DEVICE_QUERY, FORMAT], signal),
+        runProgram(command, [PROCESS_QUERY, FORMAT], signal),
       ]);
       runningSince = undefined;
       absentAt = devices.error?.code === 'ENOENT' ? clock.now() : undefined;
@@ -51,25 +52,23 @@ export function createNvidiaSmi(command: string, clock: Clock): Source<NvidiaFac
   };
 }
 
-/** A card that shares system memory has the pool `host`. */
-export function nvidiaPools({ devices, processes }: NvidiaFacts): MeasuredPool[] {
+/** Pools and allocations. A card that shares system memory has the pool `host`. */
+export function nvidiaMemory({ devices, processes }: NvidiaFacts) {
   const uuids = new Set(devices.map(({ uuid }) => uuid));
   // The uuid of a MIG instance does not tell on which of the divided cards it is.
   const hasInstances = processes.some(({ uuid }) => !uuids.has(uuid));
-  return devices.map(({ unified, divided, ...device }) => ({
-    ...device,
-    pool: unified ? 'host' : 'vram',
-    hasAllocations: !(divided && hasInstances),
-  }));
-}
-
-export function nvidiaAllocations({ devices, processes }: NvidiaFacts): Allocation[] {
+  const pools = devices.map(
+    ({ unified, divided, ...device }): MeasuredPool => ({
+      ...device,
+      pool: unified ? 'host' : 'vram',
+      hasAllocations: !(divided && hasInstances),
+    }),
+  );
   const unified = new Set(devices.filter((device) => device.unified).map(({ uuid }) => uuid));
-  return processes.map((process) => ({ ...process, pool: unified.has(process.uuid) ? 'host' : 'vram' }));
-}
-
-function query(subject: string, fields: readonly string[]): string[] {
-  return [`--query-${subject}=${fields.join(',')}`, '--format=csv,noheader,nounits'];
+  const allocations = processes.map((process): Allocation => {
+    return { ...process, pool: unified.has(process.uuid) ? 'host' : 'vram' };
+  });
+  return { pools, allocations };
 }
 
 /** The driver's errors are on standard output, some of them with exit code 0. */

@@ -128,7 +128,9 @@ function gpuMemory(
   host: HostMemory | undefined,
   seesAll: boolean,
 ): GpuMemory {
-  const { totalBytes, usedBytes } = pool.pool === 'host' ? poolOf(host) : pool;
+  const hostUsed = host && Math.max(0, host.totalBytes - host.availableBytes);
+  const ofHost = { totalBytes: host?.totalBytes, usedBytes: hostUsed };
+  const { totalBytes, usedBytes } = pool.pool === 'host' ? ofHost : pool;
   const own = allocations.filter((each) => each.uuid === pool.uuid && each.pool === pool.pool);
   const ownedBytes = own.reduce((sum: number | undefined, { bytes }) => add(sum, bytes), 0);
   const isComplete = seesAll && hasAllocations && own.every(({ pid }) => stable.has(pid));
@@ -139,13 +141,6 @@ function gpuMemory(
     usedBytes,
     unownedBytes: isKnown ? Math.max(0, usedBytes - ownedBytes) : undefined,
   };
-}
-
-/** System memory as a pool. */
-function poolOf(host: HostMemory | undefined): Pick<GpuMemory, 'totalBytes' | 'usedBytes'> {
-  if (!host) return {};
-  const { totalBytes, availableBytes } = host;
-  return { totalBytes, usedBytes: Math.max(0, totalBytes - availableBytes) };
 }
 
 function sumByModel(owned: readonly OwnedProcess[], allocations: readonly Allocation[]): AttributedModel[] {
