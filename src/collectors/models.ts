@@ -24,9 +24,12 @@ export function collectModels(store: Store, clock: Clock): Collector {
 
   return () => {
     const before = models;
-    models = store.routers().flatMap(({ name, up, models }) => {
-      return up ? [...models.values()].map((state) => known.get(state) ?? labelled(name, state)) : [];
-    });
+    const current: LabelledModel[] = [];
+    for (const { name, up, models } of store.routers()) {
+      if (!up) continue;
+      for (const state of models.values()) current.push(known.get(state) ?? labelled(name, state));
+    }
+    models = current;
     const isUnchanged = models.length === before.length && models.every((model, i) => model === before[i]);
     if (!isUnchanged) collected = collect();
     return collected;
