@@ -6,15 +6,20 @@ takeTask((/** @type {{ routers: number, models: number, loadSeconds: number }} *
 
 /** @param {{ routers: number, models: number, loadSeconds: number }} task */
 async function start({ routers, models, loadSeconds }) {
-  const all = Array.from({ length: routers }, () =>
+  const listings = Array.from({ length: routers }, () => 0);
+  const all = listings.map((_, at) =>
     createSimulatedRouter({
-      models: Array.from({ length: models }, (_, at) => ({
-        id: `qwen2.5-7b-instruct-q4_k_m-${at}`,
+      intercept(request, _response, answer) {
+        if (request.path === '/models') listings[at] = (listings[at] ?? 0) + 1;
+        return answer();
+      },
+      models: Array.from({ length: models }, (_, model) => ({
+        id: `qwen2.5-7b-instruct-q4_k_m-${model}`,
         loadSeconds,
       })),
     }),
   );
   const urls = await Promise.all(all.map(async (router) => (await router.listen()).url));
-  process.on('message', () => process.send?.({ listings: all.map((router) => router.count('/models')) }));
+  process.on('message', () => process.send?.({ listings }));
   process.send?.({ urls });
 }

@@ -10,16 +10,10 @@ async function start({ models, hanging }) {
   const router = createSimulatedRouter({
     models: ids.map((id) => ({ id, loadSeconds: 0.01 })),
     modelsMax: 0,
+    intercept: async ({ path, query }, _response, answer) =>
+      hanging && path === '/metrics' && query.get('model') === ids[0] ? undefined : answer(),
   });
   const { url } = await router.listen();
-  if (hanging) {
-    router.faults.next({
-      on: '/metrics',
-      model: ids[0] ?? '',
-      kind: 'hang',
-      times: Number.POSITIVE_INFINITY,
-    });
-  }
   for (const id of ids) await router.load(id);
   // Every tenth of a second a client sends one of them a request.
   let turn = 0;
