@@ -1,3 +1,4 @@
+import { classifyBuild } from '../backends/llama-server/build.ts';
 import { type Alarm, createAlarm } from '../lib/alarm.ts';
 import { createBackoff } from '../lib/backoff.ts';
 import type { RouterEvent, RouterFeed } from '../models/feed.ts';
@@ -217,6 +218,8 @@ async function listOnce(tracking: Tracking): Promise<Reconciled> {
   const reconciled = applyListing(store, router, listing.value, newer);
   // Last, because a router may be slow to answer: the models do not wait for it.
   const props = await propsAnswer;
-  if (props.ok && !signal.aborted) router.props = props.value;
+  if (signal.aborted) return reconciled;
+  if (props.ok) router.props = props.value;
+  router.buildClass = classifyBuild(props.ok ? props.value.build : undefined, router.stream);
   return reconciled;
 }

@@ -3,6 +3,7 @@ import type { Hold } from '../hold/hold.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FAULT_KINDS, STATUSES, type Status } from '../models/feed.ts';
 import {
+  BUILD_CLASSES,
   ENGINE_METRICS_STATES,
   type RouterState,
   STREAM_STATES,
@@ -27,6 +28,10 @@ export const routerView = z
       description: 'Whether the models serve /metrics; without it, busy is unknown.',
     }),
     build: z.string().nullable(),
+    build_class: z.enum(BUILD_CLASSES).meta({
+      description:
+        'What is known of the build: without an event stream, reads of metrics restart idle timers, or do not (reads_exempt).',
+    }),
     models_max: z.number().nullable().meta({ description: '0 is unlimited.' }),
     models_autoload: z.boolean().nullable(),
     listed_at: time,
@@ -102,6 +107,7 @@ export function viewRouter(router: RouterState, clock: Clock): RouterView {
     event_stream: stream,
     engine_metrics: router.engineMetrics,
     build: props.build ?? null,
+    build_class: router.buildClass,
     models_max: props.modelsMax ?? null,
     models_autoload: props.autoload ?? null,
     listed_at: router.listedAt === undefined ? null : timesOf(clock)(router.listedAt),

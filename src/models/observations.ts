@@ -69,6 +69,7 @@ export function applyEvent(store: Store, router: RouterState, event: RouterEvent
 export function markDown(store: Store, router: RouterState, fault: RouterFault): void {
   const isKnown = router.up === false && router.fault?.kind === fault.kind;
   router.up = false;
+  router.buildClass = 'unknown'; // It may come back as another build.
   router.fault = fault;
   if (!isKnown)
     store.publish({ router: router.name, at: store.clock.now(), kind: 'router', change: 'down', fault });

@@ -19,6 +19,8 @@ export interface RouterState {
   stream: StreamState;
   engineMetrics: EngineMetricsState;
   props: RouterProps;
+  /** What is known of its build; `unknown` while it is down. */
+  buildClass: BuildClass;
   /** By id, in the router's order. While the router is down, this is the last known state. */
   models: Map<string, ModelState>;
 }
@@ -32,6 +34,15 @@ export type StreamState = (typeof STREAM_STATES)[number];
 export const ENGINE_METRICS_STATES = ['unknown', 'enabled', 'disabled'] as const;
 
 export type EngineMetricsState = (typeof ENGINE_METRICS_STATES)[number];
+
+/**
+ * What a build means for the exporter: `no_event_stream` is polled, and like `reads_restart_timers` it counts a read of a
+ * model's metrics as use, so that reads keep the model awake; `reads_exempt` does not. Only the last may be assumed where
+ * that matters.
+ */
+export const BUILD_CLASSES = ['unknown', 'no_event_stream', 'reads_restart_timers', 'reads_exempt'] as const;
+
+export type BuildClass = (typeof BUILD_CLASSES)[number];
 
 /**
  * The observed state of one model. Immutable: every change makes a new object, so a cache of something derived from a

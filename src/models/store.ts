@@ -44,6 +44,7 @@ export function createStore(clock: Clock, rules: LifecycleRules) {
         stream: 'connecting',
         engineMetrics: 'unknown',
         props: {},
+        buildClass: 'unknown',
         models: new Map(),
       };
       routers.set(name, router);

@@ -453,6 +453,26 @@ describe('props', () => {
     await clock.advance(MINUTE);
     expect(entry.state).toMatchObject({ up: true, props: { modelsMax: 2, build: 'b1' } });
   });
+
+  it('and the stream tell the class of the build, which is unknown while they cannot be read', async () => {
+    const { clock, feed, entry } = follow({ routerProps: ok({ build: 'b11669-Debian' }) });
+    await clock.advance(100);
+    expect(entry.state.buildClass).toBe('reads_exempt');
+    feed.routerProps = failed(TIMEOUT);
+    await clock.advance(MINUTE);
+    expect(entry.state.buildClass).toBe('unknown');
+    feed.routerProps = ok({ build: 'b11669-Debian' });
+    await clock.advance(MINUTE);
+    expect(entry.state.buildClass).toBe('reads_exempt');
+    feed.listing = failed(UNREACHABLE);
+    feed.stream = 'unsupported';
+    await clock.advance(MINUTE);
+    expect(entry.state.buildClass).toBe('unknown');
+    feed.listing = lists();
+    feed.routerProps = ok({ build: 'b9093-1f8a3b2c' });
+    await clock.advance(MINUTE);
+    expect(entry.state.buildClass).toBe('no_event_stream');
+  });
 });
 
 describe('the end', () => {

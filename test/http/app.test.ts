@@ -201,6 +201,7 @@ describe('/api/v1/routers', () => {
           event_stream: 'connected',
           engine_metrics: 'unknown',
           build: 'b11669-Debian',
+          build_class: 'unknown',
           models_max: 4,
           models_autoload: true,
           listed_at: '2023-11-14T22:13:20.000Z',
@@ -210,6 +211,7 @@ describe('/api/v1/routers', () => {
         {
           ...{ name: 'attic', url: 'http://attic:8080', up: true, fault: null, event_stream: 'unsupported' },
           engine_metrics: 'unknown',
+          build_class: 'unknown',
           ...{ build: null, models_max: null, models_autoload: null, listed_at: '2023-11-14T22:14:45.000Z' },
           malformed_models: ['data[1]: it is no model'],
           models: { downloading: 0, unloaded: 0, loading: 0, loaded: 1, sleeping: 0, other: 0 },
@@ -217,6 +219,7 @@ describe('/api/v1/routers', () => {
         {
           ...{ name: 'cellar', url: 'http://cellar:8080', up: false, event_stream: 'connecting' },
           engine_metrics: 'unknown',
+          build_class: 'unknown',
           fault: { kind: 'timeout', message: 'http://cellar:8080/models did not answer within 5 s' },
           ...{ build: null, models_max: null, models_autoload: null, listed_at: '2023-11-14T22:14:45.000Z' },
           malformed_models: [],

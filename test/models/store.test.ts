@@ -53,6 +53,7 @@ describe('routers', () => {
       stream: 'connecting',
       engineMetrics: 'unknown',
       props: {},
+      buildClass: 'unknown',
       models: new Map(),
     }));
 
