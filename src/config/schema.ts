@@ -78,7 +78,11 @@ const sections = z.strictObject({
   }),
   follow: section('How routers are followed.', {
     listing_interval: duration('30s', '1s', 'Time between listings while the event stream is connected.'),
-    polling_interval: duration('2s', '200ms', 'Time between listings without an event stream.'),
+    polling_interval: duration(
+      '2s',
+      '200ms',
+      'Time between listings without an event stream; a quarter of it while something happens.',
+    ),
     request_timeout: duration('5s', '100ms', 'Timeout of a request to a router.'),
     reconnect_min: duration('500ms', '50ms', 'Wait before the first reconnect to an event stream.'),
     reconnect_max: duration('30s', '50ms', 'Longest wait before a reconnect; each wait is twice the last.'),

@@ -5,12 +5,13 @@ import type { RouterEvent, RouterFeed } from '../models/feed.ts';
 import { applyEvent, applyListing, markDown, setStream } from '../models/observations.ts';
 import type { Notice, RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
+import { pollingPause } from './polling.ts';
 
 /** How closely a router is followed. Times in milliseconds. */
 interface TrackerPace {
   /** Between listings while the event stream is connected: they only reconcile. */
   listingMs: number;
-  /** Between listings of a router without event stream. */
+  /** Between listings of a router without event stream, while nothing happens on it. */
   pollingMs: number;
   /** Shortest and longest wait before a failed router or stream is tried again. */
   reconnectMinMs: number;
@@ -61,6 +62,10 @@ interface Tracking extends TrackerParts {
   relisting: Alarm;
   nextListing: Alarm;
   hasListed: boolean;
+  /** When a caller last requested a listing. */
+  refreshedAt?: number | undefined;
+  /** The current pause between two listings. */
+  pauseMs: number;
 }
 
 /**
@@ -86,6 +91,7 @@ export function startTracker(parts: TrackerParts) {
     relisting: alarm(),
     nextListing: alarm(),
     hasListed: false,
+    pauseMs: 0,
   };
   const { ending, streamTried, nextStream, relisting, nextListing, settling } = tracking;
   const loops = [keepFollowing(tracking), keepListing(tracking)];
@@ -95,9 +101,10 @@ export function startTracker(parts: TrackerParts) {
     /** Lists the models now; resolves when the answer is applied, or has failed. */
     async refresh(): Promise<void> {
       const wasUp = router.up;
+      tracking.refreshedAt = store.clock.now();
       await list(tracking);
-      // Otherwise the router would stay down until the next regular listing.
-      if (wasUp && !router.up) nextListing.ring();
+      // Otherwise the router would stay down, or be polled slowly, until the next regular listing.
+      if (router.up ? pauseOf(tracking) < tracking.pauseMs : wasUp) nextListing.ring();
     },
     async stop(): Promise<void> {
       ending.abort();
@@ -167,12 +174,17 @@ async function keepListing(tracking: Tracking): Promise<void> {
     const streamIsDeaf = corrected > 0 && tracking.stream === connectedBefore;
     if (router.stream === 'connected' && (streamIsDeaf || !router.up)) tracking.stream.abort();
     connectedBefore = connected;
-    const listingMs = router.stream === 'connected' ? pace.listingMs : pace.pollingMs;
-    const pauseMs = router.up ? listingMs : backoff.next();
-    const leastMs = Math.min(pauseMs, RELIST_MS);
+    tracking.pauseMs = router.up ? pauseOf(tracking) : backoff.next();
+    const leastMs = Math.min(tracking.pauseMs, RELIST_MS);
     await relisting.sleep(leastMs);
-    if (!ending.signal.aborted) await nextListing.sleep(pauseMs - leastMs);
+    if (!ending.signal.aborted) await nextListing.sleep(tracking.pauseMs - leastMs);
   }
+}
+
+/** The pause between two listings of a router that answers. */
+function pauseOf({ router, pace, store, refreshedAt }: Tracking): number {
+  if (router.stream === 'connected') return pace.listingMs;
+  return pollingPause({ models: router.models.values(), refreshedAt }, store.clock.now(), pace.pollingMs);
 }
 
 type Reconciled = ReturnType<typeof applyListing>;

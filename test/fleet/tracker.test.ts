@@ -177,6 +177,24 @@ describe('without an event stream', () => {
     expect(feed.attempts).toEqual([0, 5 * MINUTE, 10 * MINUTE]);
   });
 
+  it('the router is polled every 0.5 s for a minute after a change', async () => {
+    const { clock, feed } = follow({ stream: 'unsupported', listing: lists(listed('a', 'unloaded')) });
+    await clock.advance(1000);
+    feed.listing = lists(listed('a', 'loaded'));
+    await clock.advance(65_000);
+    expect(feed.listings.slice(0, 5)).toEqual([0, 2000, 2500, 3000, 3500]);
+    expect(feed.listings.slice(-4)).toEqual([61_500, 62_000, 64_000, 66_000]);
+  });
+
+  it('the router is polled every 0.5 s after a request for a listing, from its answer on', async () => {
+    const { clock, feed, tracker } = follow({ stream: 'unsupported' });
+    await clock.advance(4700);
+    await tracker.refresh();
+    await tracker.refresh();
+    await clock.advance(1100);
+    expect(feed.listings).toEqual([0, 2000, 4000, 4700, 4700, 4700, 5200, 5700]);
+  });
+
   it('changes seen by polling are counted', async () => {
     const { clock, feed, happened, entry } = follow({
       stream: 'unsupported',
@@ -194,7 +212,7 @@ describe('without an event stream', () => {
     await clock.advance(2000);
     expect(happened).toEqual([
       'a appeared',
-      'a loaded in 2 s',
+      'a loaded in 1.5 s',
       'a requested while loaded',
       'a failed to load',
     ]);
