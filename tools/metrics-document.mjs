@@ -54,16 +54,37 @@ The exporter reads them in the background, every \`engine.interval\` (15 s), fro
 | \`requested\` | This exporter requested the unload, even if the model was busy and the router killed it after its stop timeout |
 | \`evicted\` | The router was full (\`--models-max\`), and the next event was the load of another model |
 | \`crashed\` | The process ended with an error, and no request for its unload is known |
+| \`unknown\` | The end itself was not observed, and the listings before and after it show several possible reasons |
 | \`external\` | All other cases: an unload by another client, a removed model file, a stop of the router |
 
 The router reports different causes alike, so some cannot be told apart: another client's unload of a model that is
 generating ends in a kill, like a crash; another client's unload of a model that is loading looks like a failed load.
 
-## Without an event stream
+## Which counters are exact?
 
-Routers without \`/models/sse\` are listed every \`follow.polling_interval\` (2 s by default). Each load is a new process
-with another port, and the listing shows the port: a load or unload between two listings is counted, but its duration
-is unknown. Not counted are further loads of the same model between two listings, and sleeps shorter than the interval.
-Load durations are exact to the polling interval.
+Builds since b9692 have an event stream, and every event is counted. Older builds, and routers whose stream is not
+connected, are polled: listed every \`follow.polling_interval\` (2 s), and every quarter of it (0.5 s) during a load, during an
+operation, and for a minute after a change or an operation. \`llama_router_event_stream_connected\` shows which applies. After
+an interruption of the stream, the next listing shows what happened meanwhile, as between two polls.
+
+| Counter | With an event stream | Polled |
+|---|---|---|
+| \`model_loads_total\` | exact | A load is counted even if it ended between two listings, because each process has another port. Further loads of the same model between the same two listings are not |
+| \`model_load_failures_total\` | exact | Like loads. Includes models that were loaded and crashed between the same two listings |
+| \`model_unloads_total\`, all reasons | exact | Like loads |
+| … \`requested\` | exact | exact |
+| … \`external\` | exact, but for unloads directly before another model starts on a full router | Only if the process ended without an error and no model had to make room |
+| … \`evicted\` | exact, but for the same | Inferred: a model that was started needed the place, and no more models were unloaded than places needed. May have been \`external\` |
+| … \`crashed\` | exact, but for kills by other clients | Only if no model had to make room: an evicted model that is killed looks the same |
+| … \`unknown\` | 0 | All other cases: it ended and was loaded again, or more models were unloaded than had to make room |
+| \`model_sleeps_total\`, \`model_wakes_total\` | exact | Only states that last until a listing. A wake is told from a load by what the router lists of a loaded model |
+| \`model_reloads_after_unload_total\` | exact | Like loads. \`unload_reason\` is \`unknown\` if both happened between two listings |
+| \`model_load_duration_seconds\` | exact | Only loads that a listing showed while loading; exact to the pause between listings |
+| \`model_reload_after_unload_seconds\` | exact | Exact to the pause between listings |
+| \`events_total\` | exact | 0 |
+
+No counter is ever more than what happened, except that \`evicted\` may include \`external\` unloads and failed loads may include
+crashes, as said above. Builds or servers that do not list ports miss whatever begins and ends between two listings, and where
+\`/props\` does not tell \`--models-max\`, evictions are \`unknown\` when polled and \`external\` with an event stream.
 `;
 }

@@ -19,6 +19,7 @@ export const REASONS = {
   external: 'purple',
   evicted: 'orange',
   crashed: 'red',
+  unknown: GREY,
 } as const;
 
 export interface Meaning {

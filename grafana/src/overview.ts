@@ -170,7 +170,7 @@ export const overview = dashboard({
     graph({
       title: 'Unloads by reason',
       description:
-        'Reasons: requested, by this exporter; external, by another program; evicted, because the router was full; crashed, when the process exited with an error.',
+        'Reasons: requested, by this exporter; external, by another program; evicted, because the router was full; crashed, when the process exited with an error; unknown, when the router is polled and does not tell.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',

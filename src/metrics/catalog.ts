@@ -55,7 +55,7 @@ export const CATALOG = {
   }),
   ...families('counter', ['router', 'model', 'reason'], {
     model_unloads_total:
-      'Number of unloads by reason: requested (by this exporter), external (by another client), evicted, crashed.',
+      'Number of unloads by reason: requested (by this exporter), external (by another client), evicted, crashed, unknown (between two listings).',
   }),
   ...families('counter', model, {
     model_sleeps_total: 'Number of times the model fell asleep.',

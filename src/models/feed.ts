@@ -51,6 +51,8 @@ export interface ListedModel {
    * processes. Absent before the first load, and on builds that do not list it.
    */
   instance?: number | undefined;
+  /** Its process has loaded the model before, so `loading` is a wake. Some builds do not tell. */
+  hasLoaded?: boolean | undefined;
   facts: ModelFacts;
 }
 

@@ -10,10 +10,16 @@ export type Observation = { status: Status } & (
     } & Partial<Pick<StatusEvent, 'begins' | 'exitCode' | 'progress'>>)
   | ({
       via: 'listing';
-      /** The router was full, and another model started since the last listing. */
-      evicted?: boolean;
-    } & Partial<Pick<ListedModel, 'failed' | 'instance'>>)
+      /** Whether models that were unloaded since the last listing were evicted. Default: impossible. */
+      eviction?: Eviction;
+    } & Partial<Pick<ListedModel, 'failed' | 'instance' | 'hasLoaded'>>)
 );
+
+/**
+ * What two listings tell about evictions between them. `likely`: as many models were unloaded as had to leave for those that
+ * were started. `possible`: more were unloaded, so some left for another reason.
+ */
+export type Eviction = 'impossible' | 'possible' | 'likely';
 
 /** The lifecycle after an observation, and the changes it implies. */
 export interface Step {
@@ -89,7 +95,7 @@ export function settleReason(lifecycle: Lifecycle, evicted: boolean): Step {
 /** The model is not listed any more, so its process is gone too. */
 export function vanish(lifecycle: Lifecycle, at: number): Step {
   const settled = settleReason(lifecycle, false);
-  const ended = chain(settled, end(settled.lifecycle, at));
+  const ended = chain(settled, end(settled.lifecycle, 'external', at));
   return { lifecycle: ended.lifecycle, changes: [...ended.changes, { kind: 'vanished' }] };
 }
 
@@ -99,7 +105,9 @@ function appear(observation: Observation, at: number, earlier: Lifecycle['lastUn
     status: 'other',
     since: begins ? at : undefined,
     loading:
-      observation.status === 'loading' ? { kind: 'load', startedAt: begins ? at : undefined } : undefined,
+      observation.status === 'loading'
+        ? { kind: hasLoaded(observation) ? 'wake' : 'load', startedAt: begins ? at : undefined }
+        : undefined,
     loadFailed: observation.via === 'listing' && observation.failed === true,
     markedFailed: false,
     lastUnload: begins || !isRunning(observation.status) ? earlier : undefined,
@@ -110,6 +118,11 @@ function appear(observation: Observation, at: number, earlier: Lifecycle['lastUn
 /** A process was started, so the model was unloaded a moment ago even if that was not observed. */
 function isStart(observation: Observation): boolean {
   return observation.via === 'event' && observation.begins === true;
+}
+
+/** A process that has loaded its model and is loading again wakes up. */
+function hasLoaded(observation: Observation): boolean {
+  return observation.via === 'listing' && observation.hasLoaded === true;
 }
 
 /** Takes over what is no change in itself: the status, the process, the failure mark, the progress. */
@@ -148,15 +161,13 @@ function isOtherProcess(lifecycle: Lifecycle, observation: Observation): boolean
 
 /** What must have happened between two observations if the second is of another process. */
 function endUnobserved(lifecycle: Lifecycle, moment: Moment): Step {
-  const { observation } = moment;
-  const ended = end(lifecycle, moment.at);
-  const gone: Step = { ...ended, lifecycle: { ...ended.lifecycle, loading: undefined, known: 'unloaded' } };
-  if (isRunning(observation.status) || observation.status === 'other') return gone;
-  // It is unloaded again: a whole load was not observed.
-  if (observation.via === 'listing' && observation.failed) return chain(gone, failLoad(gone.lifecycle));
-  const loaded = chain(gone, becomeLoaded(gone.lifecycle, moment));
-  const unloaded = chain(loaded, leaveMemory({ ...loaded.lifecycle, known: 'loaded' }, moment));
-  return { ...unloaded, lifecycle: { ...unloaded.lifecycle, known: 'unloaded' } };
+  const { status } = moment.observation;
+  const ended = end(lifecycle, 'unknown', moment.at);
+  const isRunningAgain = isRunning(status) || status === 'other';
+  // Otherwise the other process ended as well: a whole load was not observed.
+  const loading = { ...ended.lifecycle, known: 'loading', loading: { kind: 'load' } } as const;
+  const last = isRunningAgain ? ended : chain(ended, leaveMemory(loading, moment));
+  return { ...last, lifecycle: { ...last.lifecycle, loading: undefined, known: 'unloaded' } };
 }
 
 function enterStatus(lifecycle: Lifecycle, moment: Moment): Step {
@@ -175,8 +186,14 @@ function enterStatus(lifecycle: Lifecycle, moment: Moment): Step {
   }
 }
 
-function startLoading(lifecycle: Lifecycle, { observation, at }: Moment): Step {
+function startLoading(lifecycle: Lifecycle, moment: Moment): Step {
+  const { observation, at } = moment;
   const { known, loading } = lifecycle;
+  if (hasLoaded(observation) && known !== 'sleeping' && loading?.kind !== 'wake') {
+    // Its load and its sleep were not observed.
+    const asleep = fallAsleep(lifecycle, moment);
+    return { ...asleep, lifecycle: { ...asleep.lifecycle, loading: { kind: 'wake', startedAt: at } } };
+  }
   if (known === 'loading') {
     if (!isStart(observation)) return unchanged(lifecycle);
     const startedAt = loading?.startedAt ?? at;
@@ -205,7 +222,9 @@ function becomeLoaded(lifecycle: Lifecycle, { at, rules }: Moment): Step {
 
 function fallAsleep(lifecycle: Lifecycle, moment: Moment): Step {
   if (lifecycle.known === undefined || lifecycle.known === 'sleeping') return unchanged(lifecycle);
-  const loaded = becomeLoaded(lifecycle, moment);
+  // When a load ended is unknown if the model was asleep before it was observed loaded.
+  const untimed = isStarting(lifecycle) ? { ...lifecycle, loading: undefined } : lifecycle;
+  const loaded = becomeLoaded(untimed, moment);
   return { lifecycle: loaded.lifecycle, changes: [...loaded.changes, { kind: 'slept' }] };
 }
 
@@ -221,23 +240,29 @@ function leaveMemory(lifecycle: Lifecycle, moment: Moment): Step {
     return chain(loaded, leaveMemory({ ...loaded.lifecycle, known: 'loaded' }, moment));
   }
   const isRequested = lifecycle.unloadRequestedAt !== undefined;
-  if (isRequested || (isStarting(lifecycle) && exit === 'unknown')) return end(lifecycle, at);
-  if (exit === 'failed') {
-    return isStarting(lifecycle) ? failLoad(lifecycle) : unload(lifecycle, 'crashed', from, at);
-  }
+  if (isRequested || (isStarting(lifecycle) && exit === 'unknown')) return end(lifecycle, 'unknown', at);
+  if (exit === 'failed' && isStarting(lifecycle)) return failLoad(lifecycle);
   if (observation.via === 'listing') {
-    return unload(lifecycle, observation.evicted ? 'evicted' : 'external', from, at);
+    return unload(lifecycle, listedReason(exit === 'failed', observation.eviction), from, at);
   }
+  if (exit === 'failed') return unload(lifecycle, 'crashed', from, at);
   return observation.full
     ? unchanged({ ...lifecycle, pendingReason: { at, from } })
     : unload(lifecycle, 'external', from, at);
 }
 
-/** The process ended in an unknown way. A load that ended unobserved counts neither as loaded nor as failed. */
-function end(lifecycle: Lifecycle, at: number): Step {
-  if (!isRunning(lifecycle.known)) return unchanged(lifecycle);
-  if (lifecycle.unloadRequestedAt !== undefined) return unload(lifecycle, 'requested', lifecycle.known, at);
-  return isStarting(lifecycle) ? unchanged(lifecycle) : unload(lifecycle, 'external', lifecycle.known, at);
+/** The reason of an unload between two listings. An evicted process that is killed exits like one that crashed. */
+function listedReason(failed: boolean, eviction: Eviction = 'impossible'): UnloadReason {
+  if (failed) return eviction === 'impossible' ? 'crashed' : 'unknown';
+  return ({ impossible: 'external', possible: 'unknown', likely: 'evicted' } as const)[eviction];
+}
+
+/** Its end was not observed itself. A load that ended so counts neither as loaded nor as failed. */
+function end(lifecycle: Lifecycle, reason: UnloadReason, at: number): Step {
+  const { known, unloadRequestedAt } = lifecycle;
+  if (!isRunning(known)) return unchanged(lifecycle);
+  if (unloadRequestedAt !== undefined) return unload(lifecycle, 'requested', known, at);
+  return isStarting(lifecycle) ? unchanged(lifecycle) : unload(lifecycle, reason, known, at);
 }
 
 /** A listing marks only failed exits; without the mark, a known port shows that the exit was clean. */

@@ -2,6 +2,7 @@ import { isRunning, type Listing, type ModelFacts, type RouterEvent, type Router
 import {
   advance,
   cancelUnloadRequest,
+  type Eviction,
   type Observation,
   requestUnload,
   settleReason,
@@ -30,7 +31,7 @@ export function applyListing(
 ): { corrected: number } {
   const at = store.clock.now();
   markUp(store, router, listing, at);
-  const evicted = showsEviction(router, listing, newer);
+  const eviction = evictionIn(router, listing, newer);
   let corrected = 0;
   for (const listed of listing.models) {
     const before = router.models.get(listed.id);
@@ -39,8 +40,8 @@ export function applyListing(
       replace(store, router, { ...before, aliases, facts: { ...before.facts, ...facts } });
       continue;
     }
-    const { status, failed, instance } = listed;
-    const observation = { via: 'listing', status, failed, instance, evicted } as const;
+    const { status, failed, instance, hasLoaded } = listed;
+    const observation = { via: 'listing', status, failed, instance, hasLoaded, eviction } as const;
     const changes = observe(store, router, listed.id, observation, { aliases, facts });
     if (changes.some(isAnnounced)) corrected += 1;
   }
@@ -219,13 +220,30 @@ function isFull({ props, models }: RouterState): boolean {
   return taken >= places;
 }
 
-/** Whether a listing shows an eviction: the router was full, and a model has started since. */
-function showsEviction(router: RouterState, listing: Listing, newer: ReadonlySet<string>): boolean {
-  if (!isFull(router)) return false;
-  return listing.models.some(
-    ({ id, status }) =>
-      !newer.has(id) && isRunning(status) && !isRunning(router.models.get(id)?.lifecycle.known),
-  );
+/**
+ * What a listing tells about evictions since the last one. They need as many models as the router has places, and one more
+ * that starts: without so many different models, nothing was evicted.
+ */
+function evictionIn(router: RouterState, listing: Listing, newer: ReadonlySet<string>): Eviction {
+  const { modelsMax } = router.props;
+  if (modelsMax === 0) return 'impossible';
+  const listed = new Map(listing.models.map((model) => [model.id, model]));
+  const counts = { before: 0, all: 0, left: 0, cameAndLeft: 0 };
+  for (const id of new Set([...router.models.keys(), ...listed.keys()])) {
+    const before = router.models.get(id)?.lifecycle;
+    const now = newer.has(id) ? before : listed.get(id);
+    const [wasRunning, isNow] = [isRunning(before?.known), isRunning(now?.status)];
+    const isOther = !!now?.instance && before?.instance !== undefined && now.instance !== before.instance;
+    if (wasRunning) counts.before += 1;
+    if (wasRunning || isNow || isOther) counts.all += 1;
+    if (wasRunning && (isOther || !isNow)) counts.left += 1;
+    if (isOther && !isNow) counts.cameAndLeft += 1;
+  }
+  const tooMany = counts.all - (modelsMax ?? counts.before); // It has that many places at least.
+  if (tooMany <= 0) return 'impossible';
+  // The first that starts needs the place of an earlier one, the others perhaps of one that came and left.
+  const hadToLeave = Math.max(1, tooMany - counts.cameAndLeft);
+  return modelsMax !== undefined && counts.left <= hadToLeave ? 'likely' : 'possible';
 }
 
 /** Whether the event stream announces such a change: it reports neither new nor removed models, nor downloads. */

@@ -61,8 +61,8 @@ export interface ModelState {
   readonly activity?: Activity | undefined;
 }
 
-/** Why a model left memory. */
-export const UNLOAD_REASONS = ['requested', 'external', 'evicted', 'crashed'] as const;
+/** Why a model left memory. `unknown`: its end was not observed, and listings before and after it do not tell. */
+export const UNLOAD_REASONS = ['requested', 'external', 'evicted', 'crashed', 'unknown'] as const;
 
 export type UnloadReason = (typeof UNLOAD_REASONS)[number];
 

@@ -287,10 +287,10 @@ describe('a stream that ends', () => {
     expect(happened).toEqual([
       'a appeared',
       'b appeared',
-      'a external while loaded',
-      'a loaded, 0 s after it was external',
+      'a unknown while loaded',
+      'a loaded, 0 s after it was unknown',
       'b loaded',
-      'b external while loaded',
+      'b unknown while loaded',
     ]);
   });
 

@@ -242,13 +242,13 @@ describe('observed by listings alone', () => {
     ],
     [
       'an eviction',
-      [lists('loaded'), lists('unloaded', { evicted: true })],
+      [lists('loaded'), lists('unloaded', { eviction: 'likely' })],
       ['loaded → unloaded', 'evicted while loaded'],
     ],
     [
-      'a crash while another model started',
-      [lists('loaded'), lists('unloaded', { evicted: true, failed: true })],
-      ['loaded → unloaded', 'crashed while loaded'],
+      'a crash, or the kill of an evicted model, while another model started: unknown',
+      [lists('loaded'), lists('unloaded', { eviction: 'likely', failed: true })],
+      ['loaded → unloaded', 'unknown while loaded'],
     ],
     ['a crash', [lists('loaded', { instance: 1 }), fails(1)], ['loaded → unloaded', 'crashed while loaded']],
     [
@@ -271,6 +271,61 @@ describe('observed by listings alone', () => {
       ['loaded → loading', 'slept', 'loading → loaded', 'woke'],
     ],
     [
+      'an unload that may have been an eviction',
+      [lists('loaded'), lists('unloaded', { eviction: 'possible' })],
+      ['loaded → unloaded', 'unknown while loaded'],
+    ],
+    [
+      'a requested unload while another model started',
+      [lists('loaded'), 'request', lists('unloaded', { eviction: 'likely' })],
+      ['loaded → unloaded', 'requested while loaded'],
+    ],
+    [
+      'a load that was never observed and was unloaded on request',
+      [lists('unloaded', { instance: 1 }), 'request', fails(2)],
+      ['requested while loading'],
+    ],
+    [
+      'a wake after a load and a sleep that were not observed',
+      [
+        lists('loading', { instance: 1 }),
+        lists('loading', { instance: 1, hasLoaded: true }),
+        lists('loaded'),
+      ],
+      ['loaded', 'slept', 'loading → loaded', 'woke'],
+    ],
+    [
+      'a wake of another process, whose load and sleep were not observed',
+      [lists('loaded', { instance: 1 }), lists('loading', { instance: 2, hasLoaded: true }), lists('loaded')],
+      [
+        'loaded → loading',
+        'unknown while loaded',
+        'loaded, 0 s after it was unknown',
+        'slept',
+        'loading → loaded',
+        'woke',
+      ],
+    ],
+    [
+      'a wake under way that has the facts of its load',
+      [
+        lists('sleeping'),
+        lists('loading', { hasLoaded: true }),
+        lists('loading', { hasLoaded: true }),
+        lists('loaded'),
+      ],
+      ['sleeping → loading', 'loading → loaded', 'woke'],
+    ],
+    [
+      'a load that was asleep before it was observed loaded, without a duration',
+      [
+        lists('unloaded', { instance: 0 }),
+        lists('loading', { instance: 1 }),
+        lists('sleeping', { instance: 1 }),
+      ],
+      ['unloaded → loading', 'loading → sleeping', 'loaded', 'slept'],
+    ],
+    [
       'a load straight into sleep',
       [lists('unloaded'), lists('sleeping')],
       ['unloaded → sleeping', 'loaded', 'slept'],
@@ -278,7 +333,7 @@ describe('observed by listings alone', () => {
     [
       'a reload between two listings, by its port',
       [lists('loaded', { instance: 1 }), lists('loaded', { instance: 2 })],
-      ['external while loaded', 'loaded, 0 s after it was external'],
+      ['unknown while loaded', 'loaded, 0 s after it was unknown'],
     ],
     [
       'a reload between two listings after a requested unload',
@@ -289,7 +344,7 @@ describe('observed by listings alone', () => {
     [
       'a reload of a model that is asleep again',
       [lists('loaded', { instance: 1 }), lists('sleeping', { instance: 2 })],
-      ['loaded → sleeping', 'external while loaded', 'loaded, 0 s after it was external', 'slept'],
+      ['loaded → sleeping', 'unknown while loaded', 'loaded, 0 s after it was unknown', 'slept'],
     ],
     [
       'a reload of a waking model',
@@ -298,17 +353,12 @@ describe('observed by listings alone', () => {
         lists('loading', { instance: 1 }),
         lists('loaded', { instance: 2 }),
       ],
-      [
-        'sleeping → loading',
-        'loading → loaded',
-        'external while loading',
-        'loaded, 0 s after it was external',
-      ],
+      ['sleeping → loading', 'loading → loaded', 'unknown while loading', 'loaded, 0 s after it was unknown'],
     ],
     [
       'another process in an unknown status: an unload and no load',
       [lists('loaded', { instance: 1 }), lists('other', { instance: 2 }), lists('loaded', { instance: 2 })],
-      ['loaded → other', 'external while loaded', 'other → loaded', 'loaded, 1 s after it was external'],
+      ['loaded → other', 'unknown while loaded', 'other → loaded', 'loaded, 1 s after it was unknown'],
     ],
     [
       'a load and an unload between two listings',
@@ -343,7 +393,7 @@ describe('observed by listings alone', () => {
     [
       'a restarted router whose model has failed since',
       [lists('loaded', { instance: 1 }), fails(2)],
-      ['loaded → unloaded', 'external while loaded', 'failed to load'],
+      ['loaded → unloaded', 'unknown while loaded', 'failed to load'],
     ],
     [
       'a download that becomes a model',
@@ -371,9 +421,9 @@ describe('observed by events, with some lost and a listing after them', () => {
       [lists('loaded', { instance: 1 }), begins, event('loaded')],
       [
         'loaded → loading',
-        'external while loaded',
+        'unknown while loaded',
         'loading → loaded',
-        'loaded in 1 s, 1 s after it was external',
+        'loaded in 1 s, 1 s after it was unknown',
       ],
     ],
     [
@@ -381,9 +431,9 @@ describe('observed by events, with some lost and a listing after them', () => {
       [lists('sleeping'), progress(0), begins, event('loaded')],
       [
         'sleeping → loading',
-        'external while loading',
+        'unknown while loading',
         'loading → loaded',
-        'loaded in 1 s, 1 s after it was external',
+        'loaded in 1 s, 1 s after it was unknown',
       ],
     ],
     [
@@ -455,6 +505,11 @@ describe('the first observation', () => {
       'a listed load',
       lists('loading', { instance: 1 }),
       aLife({ status: 'loading', instance: 1, loading: { kind: 'load' } }),
+    ],
+    [
+      'a listed wake',
+      lists('loading', { instance: 1, hasLoaded: true }),
+      aLife({ status: 'loading', instance: 1, loading: { kind: 'wake' } }),
     ],
     ['a listed download', lists('downloading'), aLife({ status: 'downloading' })],
     ['a listed model of unknown status', lists('other'), aLife({ status: 'other' })],

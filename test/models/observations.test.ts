@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { RouterProps } from '../../src/models/feed.ts';
+import type { ListedModel, RouterProps } from '../../src/models/feed.ts';
 import { createStore } from '../../src/models/store.ts';
 import { aListing, begun, ended, listed, recordChanges, turned } from '../support/a-model.ts';
 import { addRouter } from '../support/driven-router.ts';
@@ -115,16 +115,100 @@ describe('an unload on a full router', () => {
 });
 
 describe('a listing', () => {
-  it('shows evictions where the router was full and another model started', () => {
-    const { entry, happened } = aRouter({ modelsMax: 2 }, 'a', 'b');
-    entry.listed(aListing(listed('a', 'unloaded'), listed('b', 'loaded'), listed('c', 'loaded')));
-    expect(happened).toEqual(['a evicted while loaded', 'c appeared']);
-  });
+  const was = (id: string, instance: number) => listed(id, 'loaded', { instance });
+  const left = (id: string, instance: number) => listed(id, 'unloaded', { instance });
 
-  it('shows no eviction where no model started', () => {
-    const { entry, happened } = aRouter({ modelsMax: 2 }, 'a', 'b');
-    entry.listed(aListing(listed('a', 'unloaded'), listed('b', 'loaded')));
-    expect(happened).toEqual(['a external while loaded']);
+  it.each<[string, RouterProps, ListedModel[], string[]]>([
+    [
+      'evicted, as it had to make room for another one',
+      { modelsMax: 2 },
+      [left('a', 1), was('b', 2), was('c', 3)],
+      ['a evicted while loaded'],
+    ],
+    [
+      'evicted, as it had to make room for one that failed to load',
+      { modelsMax: 2 },
+      [left('a', 1), was('b', 2), listed('c', 'unloaded', { instance: 3, failed: true })],
+      ['a evicted while loaded'],
+    ],
+    [
+      'evicted, by the second of two that were started',
+      { modelsMax: 3 },
+      [left('a', 1), was('b', 2), was('c', 3), was('d', 4)],
+      ['a evicted while loaded'],
+    ],
+    [
+      'evicted, like all others',
+      { modelsMax: 2 },
+      [left('a', 1), left('b', 2), was('c', 3), was('d', 4)],
+      ['a evicted while loaded', 'b evicted while loaded'],
+    ],
+    [
+      'unknown, as one of the two started models may have made room for the other',
+      { modelsMax: 2 },
+      [left('a', 1), left('b', 2), left('c', 3), was('d', 4)],
+      ['a unknown while loaded', 'b unknown while loaded'],
+    ],
+    [
+      'external, as no model was started',
+      { modelsMax: 2 },
+      [left('a', 1), was('b', 2)],
+      ['a external while loaded'],
+    ],
+    [
+      'external, as the router had room',
+      { modelsMax: 3 },
+      [left('a', 1), was('b', 2), was('c', 3)],
+      ['a external while loaded'],
+    ],
+    [
+      'external, as the router has no limit',
+      { modelsMax: 0 },
+      [left('a', 1), was('b', 2), was('c', 3)],
+      ['a external while loaded'],
+    ],
+    [
+      'unknown, as one of the two made room',
+      { modelsMax: 2 },
+      [left('a', 1), left('b', 2), was('c', 3)],
+      ['a unknown while loaded', 'b unknown while loaded'],
+    ],
+    [
+      'unknown, as the router does not tell its limit',
+      {},
+      [left('a', 1), was('b', 2), was('c', 3)],
+      ['a unknown while loaded'],
+    ],
+    [
+      'external, as no model was started, whatever the limit',
+      {},
+      [left('a', 1), was('b', 2)],
+      ['a external while loaded'],
+    ],
+    [
+      'crashed, as nothing had to make room',
+      { modelsMax: 3 },
+      [listed('a', 'unloaded', { instance: 1, failed: true }), was('b', 2), was('c', 3)],
+      ['a crashed while loaded'],
+    ],
+    [
+      'unknown, as it crashed or was killed to make room',
+      { modelsMax: 2 },
+      [listed('a', 'unloaded', { instance: 1, failed: true }), was('b', 2), was('c', 3)],
+      ['a unknown while loaded'],
+    ],
+    [
+      'unknown, as its process was replaced',
+      { modelsMax: 2 },
+      [was('a', 9), was('b', 2)],
+      ['a unknown while loaded', 'a loaded, 0 s after it was unknown'],
+    ],
+  ])('shows that a model was %s', (_, props, models, expected) => {
+    const { entry, happened } = aRouter(props);
+    entry.listed(aListing(was('a', 1), was('b', 2), left('c', 0), left('d', 0)));
+    happened.length = 0;
+    entry.listed(aListing(...models));
+    expect(happened.filter((change) => /^[ab] /.test(change))).toEqual(expected);
   });
 
   it('does not change the status of a model with a newer event', () => {

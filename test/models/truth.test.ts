@@ -176,6 +176,79 @@ describe('with listings and events in another order', () => {
   });
 });
 
+describe('with listings alone', () => {
+  /** Before the first listing, between listings. */
+  const stories = fc.tuple(
+    modelsMax,
+    fc.array(chance, { maxLength: 10 }),
+    fc.array(fc.array(chance, { maxLength: 4 }), { maxLength: 30 }),
+  );
+
+  it('no counter is more than the truth, and none of those that listings cannot tell apart is more than both', () => {
+    fc.assert(
+      fc.property(stories, ([max, earlier, steps]) => {
+        for (const { counted, done } of poll(max, earlier, steps)) {
+          for (const name of ['loads', 'sleeps', 'wakes', 'requested', 'external', 'crashed'] as const) {
+            expect([name, counted[name] <= done[name]]).toEqual([name, true]);
+          }
+          expect(counted.evicted).toBeLessThanOrEqual(done.evicted + done.external);
+          expect(counted.failures).toBeLessThanOrEqual(done.failures + done.crashed);
+          expect(unloads(counted)).toBeLessThanOrEqual(unloads(done));
+          expect(Math.min(...Object.values(counted))).toBeGreaterThanOrEqual(0);
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  it('after each change, every counter is exactly the truth', () => {
+    fc.assert(
+      fc.property(modelsMax, fc.array(chance, { maxLength: 60 }), (max, steps) => {
+        const each = steps.map((step) => [step]);
+        for (const { counted, done } of poll(max, [], each)) expect(counted).toEqual(done);
+      }),
+      RUNS,
+    );
+  });
+
+  /** The counters of each model and the truth, since the first listing. */
+  function poll(max: number, earlier: readonly Chance[], steps: readonly (readonly Chance[])[]) {
+    const { router, entry, clock, changes } = follow(max);
+    for (const next of earlier) happen(next, router, entry);
+    for (const id of IDS) entry.state.models.delete(id);
+    entry.listed(router.listing());
+    const start = router.models.map(({ done }) => ({ ...done }));
+    for (const list of changes.values()) list.length = 0;
+    for (const between of steps) {
+      for (const next of between) {
+        // An operation acts on a listing of its own.
+        if (isRequest(next, router)) entry.listed(router.listing());
+        happen(next, router, entry);
+      }
+      clock.jump(1000);
+      entry.listed(router.listing());
+    }
+    return router.models.map(({ id, process, done }, index) => {
+      expect(entry.state.models.get(id)?.lifecycle.status).toBe(statusOf(process));
+      const counted = tally(changes.get(id) ?? []);
+      return { counted, done: since(done, start[index] ?? NOTHING) };
+    });
+  }
+
+  function isRequest({ model, pick }: Chance, router: Router): boolean {
+    const possible = router.possible(model);
+    const action = possible[pick % possible.length];
+    return action?.do === 'unload' && action.by === 'us';
+  }
+
+  function since(done: Tally, start: Tally): Tally {
+    const entries = Object.entries(done) as [keyof Tally, number][];
+    return Object.fromEntries(
+      entries.map(([name, count]) => [name, count - start[name]]),
+    ) as unknown as Tally;
+  }
+});
+
 /** A router whose models are unloaded, and its changes from then on. */
 function follow(max: number) {
   const clock = createSteppedClock();
@@ -231,6 +304,6 @@ function tally(changes: readonly Change[]): Tally {
   return done;
 }
 
-function unloads({ requested, external, evicted, crashed }: Tally): number {
-  return requested + external + evicted + crashed;
+function unloads({ requested, external, evicted, crashed, unknown }: Tally): number {
+  return requested + external + evicted + crashed + unknown;
 }

@@ -11,6 +11,8 @@ export interface Tally {
   external: number;
   evicted: number;
   crashed: number;
+  /** Counted only by observers. */
+  unknown: number;
 }
 
 export const NOTHING: Tally = {
@@ -22,6 +24,7 @@ export const NOTHING: Tally = {
   external: 0,
   evicted: 0,
   crashed: 0,
+  unknown: 0,
 };
 
 export interface TrueModel {
@@ -76,7 +79,7 @@ export function createTrueRouter(ids: readonly string[], modelsMax: number): Rou
     listing: () =>
       aListing(
         ...models.map(({ id, process, port, failed }) =>
-          listed(id, statusOf(process), { failed, instance: port }),
+          listed(id, statusOf(process), { failed, instance: port, hasLoaded: isUp({ process }) }),
         ),
       ),
   };
@@ -169,7 +172,7 @@ function possibleActions(model: number, process: TrueModel['process']): Action[]
 }
 
 /** Whether it has loaded and its process still runs. */
-export function isUp({ process }: TrueModel): boolean {
+export function isUp({ process }: Pick<TrueModel, 'process'>): boolean {
   return process === 'loaded' || process === 'sleeping' || process === 'waking';
 }
 

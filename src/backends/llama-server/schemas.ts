@@ -101,6 +101,7 @@ function parseModel(entry: unknown): ListedModel | string {
     status: statusOf(status.value),
     failed: status.failed === true,
     instance: portOf(status.args),
+    hasLoaded: info !== undefined,
     facts: withoutUndefined({
       ...factsOf(id, info),
       source,

@@ -37,6 +37,7 @@ describe('a recorded listing', () => {
         status: 'unloaded',
         failed: false,
         instance: 0,
+        hasLoaded: false,
         facts: { source: 'models_dir', ...(facts as object) },
       })),
       malformed: [],
@@ -45,8 +46,8 @@ describe('a recorded listing', () => {
 
   it.each([
     ['models-one-loaded.json', 'tiny-a', { status: 'loaded', failed: false }],
-    ['models-sleeping.json', 'tiny-c', { status: 'sleeping', failed: false }],
-    ['models-load-failed.json', 'broken', { status: 'unloaded', failed: true }],
+    ['models-sleeping.json', 'tiny-c', { status: 'sleeping', failed: false, hasLoaded: true }],
+    ['models-load-failed.json', 'broken', { status: 'unloaded', failed: true, hasLoaded: false }],
     ['models-after-forced-unload.json', 'mid', { status: 'unloaded', failed: true }],
   ])('%s has %s as recorded', (file, id, wanted) => {
     const found = listing(file);
@@ -57,6 +58,7 @@ describe('a recorded listing', () => {
   it('has the facts and the port of a running model', () => {
     const model = listing('models-one-loaded.json')?.models.find(({ id }) => id === 'tiny-a');
     expect(model?.instance).toBeGreaterThan(1024);
+    expect(model?.hasLoaded).toBe(true);
     expect(model?.facts).toEqual({
       source: 'models_dir',
       parameters: 77760,
@@ -98,6 +100,7 @@ describe('the status of a model', () => {
       aliases: [],
       status: 'other',
       failed: false,
+      hasLoaded: false,
       facts: {},
     });
   });
@@ -403,7 +406,15 @@ describe('any body', () => {
       fc.property(others, others, (before, after) => {
         const found = parseListing({ data: [...before, good, ...after] });
         expect(found?.models.find(({ id }) => id === good.id)).toEqual({
-          ...{ id: good.id, aliases: [], status: 'loaded', failed: false, instance: 7, facts: {} },
+          ...{
+            id: good.id,
+            aliases: [],
+            status: 'loaded',
+            failed: false,
+            instance: 7,
+            hasLoaded: false,
+            facts: {},
+          },
         });
       }),
     );
