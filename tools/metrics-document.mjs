@@ -77,14 +77,14 @@ an interruption of the stream, the next listing shows what happened meanwhile, a
 | … \`evicted\` | exact, but for the same | Inferred: a model that was started needed the place, and no more models were unloaded than places needed. May have been \`external\` |
 | … \`crashed\` | exact, but for kills by other clients | Only if no model had to make room: an evicted model that is killed looks the same |
 | … \`unknown\` | 0 | All other cases: it ended and was loaded again, or more models were unloaded than had to make room |
-| \`model_sleeps_total\`, \`model_wakes_total\` | exact | Only states that last until a listing. A wake is told from a load by what the router lists of a loaded model |
+| \`model_sleeps_total\`, \`model_wakes_total\` | exact | Only states that last until a listing. A wake differs from a load by the facts that the router lists of it |
 | \`model_reloads_after_unload_total\` | exact | Like loads. \`unload_reason\` is \`unknown\` if both happened between two listings |
 | \`model_load_duration_seconds\` | exact | Only loads that a listing showed while loading; exact to the pause between listings |
 | \`model_reload_after_unload_seconds\` | exact | Exact to the pause between listings |
 | \`events_total\` | exact | 0 |
 
 No counter is ever more than what happened, except that \`evicted\` may include \`external\` unloads and failed loads may include
-crashes, as said above. Builds or servers that do not list ports miss whatever begins and ends between two listings, and where
+crashes, as said above. Builds or servers that do not list ports miss what begins and ends between two listings, and where
 \`/props\` does not tell \`--models-max\`, evictions are \`unknown\` when polled and \`external\` with an event stream.
 `;
 }

@@ -222,7 +222,7 @@ function isFull({ props, models }: RouterState): boolean {
 
 /**
  * What a listing tells about evictions since the last one. They need as many models as the router has places, and one more
- * that starts: without so many different models, nothing was evicted.
+ * that starts: with fewer different models, nothing was evicted.
  */
 function evictionIn(router: RouterState, listing: Listing, newer: ReadonlySet<string>): Eviction {
   const { modelsMax } = router.props;

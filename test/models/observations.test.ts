@@ -180,7 +180,7 @@ describe('a listing', () => {
       ['a unknown while loaded'],
     ],
     [
-      'external, as no model was started, whatever the limit',
+      'external, as no model was started, with an unknown limit',
       {},
       [left('a', 1), was('b', 2)],
       ['a external while loaded'],
