@@ -1,0 +1,39 @@
+import { execFileSync } from 'node:child_process';
+
+const MEBIBYTE = 1024 * 1024;
+
+/** A card in the driver's words. Memory in bytes. */
+export interface Card {
+  readonly uuid: string;
+  readonly name: string;
+  readonly driver: string;
+  readonly totalBytes: number;
+  readonly usedBytes: number;
+}
+
+/** The first card of this machine, asked now and apart from the exporter. */
+export function firstCard(): Card {
+  const [line = ''] = ask('--query-gpu=uuid,driver_version,memory.total,memory.used,name');
+  const [uuid = '', driver = '', total, used, ...name] = line.split(', ');
+  return {
+    uuid,
+    driver,
+    name: name.join(', '),
+    totalBytes: Number(total) * MEBIBYTE,
+    usedBytes: Number(used) * MEBIBYTE,
+  };
+}
+
+/** Bytes of the card per process ID, of all processes that compute. */
+export function computeProcesses(): Map<number, number> {
+  const lines = ask('--query-compute-apps=pid,used_gpu_memory').map((line) => line.split(', '));
+  return new Map(lines.map(([pid, used]) => [Number(pid), Number(used) * MEBIBYTE]));
+}
+
+/** The driver's table for people, for the record. */
+export const table = () => execFileSync('nvidia-smi', { encoding: 'utf8' });
+
+function ask(query: string): string[] {
+  const csv = execFileSync('nvidia-smi', [query, '--format=csv,noheader,nounits'], { encoding: 'utf8' });
+  return csv.split('\n').filter((line) => line !== '');
+}

@@ -1,0 +1,229 @@
+// The suite for a machine with an NVIDIA card: `npm run test:gpu`, or carried there as one archive. It uses node:test,
+// because it must run where nothing can be installed.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import { freePort } from '../support/free-port.ts';
+import { bigShape, writeModel } from '../support/gguf.ts';
+import { until } from '../support/until.ts';
+import { computeProcesses, firstCard, table } from './driver.ts';
+import { modelPid, type Program, program, startLlamaServer, startProgram } from './programs.ts';
+
+const MODELS = ['big-a', 'big-b'] as const;
+const MEBIBYTE = 1024 * 1024;
+/** The driver counts in MiB, and each process's share is rounded. */
+const ROUNDING_BYTES = 4 * MEBIBYTE;
+const PATIENTLY = { timeoutMs: 60_000, everyMs: 100 };
+
+const exporterMain = program('EXPORTER_MAIN');
+const folder = mkdtempSync(join(tmpdir(), 'gpu-test-'));
+const url = { router: '', exporter: '', alertmanager: '' };
+/** Lines for the summary. */
+const figures: string[] = [];
+
+let router: Program;
+let exporter: Program;
+let alertmanager: Program;
+
+before(async () => {
+  mkdirSync(join(folder, 'models'));
+  const [first = '', ...others] = MODELS.map((model) => join(folder, 'models', `${model}.gguf`));
+  writeModel(first, bigShape);
+  for (const other of others) copyFileSync(first, other);
+  const [routerPort, exporterPort, alertmanagerPort] = [await freePort(), await freePort(), await freePort()];
+  url.router = `http://127.0.0.1:${routerPort}`;
+  url.exporter = `http://127.0.0.1:${exporterPort}`;
+  url.alertmanager = `http://127.0.0.1:${alertmanagerPort}`;
+  const models = ['--models-dir', join(folder, 'models'), '--models-max', '4', '--metrics'];
+  router = await startLlamaServer(routerPort, models, join(folder, 'router.log'));
+  exporter = await startExporter(exporterPort);
+  alertmanager = await startAlertmanager(alertmanagerPort);
+});
+after(async () => {
+  await alertmanager?.stop();
+  await exporter?.stop();
+  await router?.stop();
+  rmSync(folder, { recursive: true, force: true });
+  process.stdout.write(['', 'Figures:', ...figures, ''].join('\n'));
+});
+
+function startExporter(port: number, prefix: readonly string[] = []): Promise<Program> {
+  const config = join(folder, 'exporter.yml');
+  writeFileSync(
+    config,
+    `routers: [{url: "${url.router}", name: gpu-box}]\nmemory: {interval: 1s}\nengine: {interval: 1s}\nunload: {cooldown: 0s}\n`,
+  );
+  const flags = ['--config.file', config, '--web.listen-address', `127.0.0.1:${port}`];
+  return startProgram([...prefix, process.execPath, exporterMain, 'serve', ...flags], {
+    url: `http://127.0.0.1:${port}/metrics`,
+    logFile: join(folder, `exporter-${port}.log`),
+  });
+}
+
+/** Alertmanager with the exporter as its only receiver. */
+function startAlertmanager(port: number): Promise<Program> {
+  const config = join(folder, 'alertmanager.yml');
+  writeFileSync(
+    config,
+    `route: {receiver: exporter, group_wait: 0s, group_interval: 1s}
+receivers: [{name: exporter, webhook_configs: [{url: "${url.exporter}/api/v1/alertmanager"}]}]
+`,
+  );
+  const flags = [`--config.file=${config}`, `--storage.path=${join(folder, 'alertmanager')}`];
+  flags.push(`--web.listen-address=127.0.0.1:${port}`, '--cluster.listen-address=');
+  return startProgram([program('ALERTMANAGER_BIN'), ...flags], {
+    url: `${url.alertmanager}/-/ready`,
+    logFile: join(folder, 'alertmanager.log'),
+  });
+}
+
+/** The value of a series of the exporter, in bytes; undefined if there is none. */
+async function scraped(name: string, labels = '', from = url.exporter): Promise<number | undefined> {
+  const text = await (await fetch(`${from}/metrics`)).text();
+  const line = text.split('\n').find((each) => each.startsWith(`${name}{`) && each.includes(labels));
+  return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ') + 1));
+}
+
+/** Loads both models and resolves when the exporter has measured them on the card. */
+async function loadAll(): Promise<void> {
+  for (const model of MODELS) {
+    const answer = await fetch(`${url.router}/models/load`, {
+      method: 'POST',
+      body: JSON.stringify({ model }),
+    });
+    assert.ok(answer.ok, `loading ${model}: ${answer.status}`);
+    await answer.arrayBuffer();
+  }
+  await until('both models to be loaded', async () => (await loaded()).length === MODELS.length, PATIENTLY);
+  await until('both to be measured', async () => {
+    const shares = await Promise.all(MODELS.map(shareOf));
+    return shares.every((share) => share !== undefined);
+  });
+}
+
+async function loaded(): Promise<unknown[]> {
+  const answer = await fetch(`${url.router}/models`);
+  const { data } = (await answer.json()) as { data: { status: { value: string } }[] };
+  return data.filter(({ status }) => status.value === 'loaded');
+}
+
+const shareOf = (model: string) => scraped('llama_router_model_gpu_memory_used_bytes', `model="${model}"`);
+
+/** What the driver says that the processes of the models hold, in bytes. */
+function sharesOfModels(): number {
+  const processes = computeProcesses();
+  return MODELS.map((model) => processes.get(modelPid(router.pid, model) ?? 0) ?? 0).reduce((a, b) => a + b);
+}
+
+/** A program of the exporter that ends by itself, with its output. */
+async function run(...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [exporterMain, ...args]);
+  return stdout;
+}
+
+const near = (value: number | undefined, expected: number, tolerance = ROUNDING_BYTES) =>
+  value !== undefined && Math.abs(value - expected) <= tolerance;
+
+const mebibytes = (bytes: number) => `${Math.round(bytes / MEBIBYTE)} MiB`;
+
+test('the models of the router are on the card', async () => {
+  await loadAll();
+  const card = firstCard();
+  figures.push(`card: ${card.name}, driver ${card.driver}, ${mebibytes(card.totalBytes)}`);
+  assert.match(card.uuid, /^GPU-/);
+  assert.ok(
+    sharesOfModels() > 2 * 300 * MEBIBYTE,
+    `the models are not on the card:\n${table()}\n${router.log()}`,
+  );
+});
+
+test("the card's total and used memory are the driver's", async () => {
+  const { totalBytes, uuid } = firstCard();
+  assert.equal(await scraped('llama_router_gpu_memory_total_bytes', uuid), totalBytes);
+  await until('the used memory to be measured', async () =>
+    near(await scraped('llama_router_gpu_memory_used_bytes', uuid), firstCard().usedBytes),
+  );
+});
+
+for (const model of MODELS) {
+  test(`the share of ${model} is the driver's`, async () => {
+    const pid = modelPid(router.pid, model);
+    assert.ok(pid !== undefined, `no process of ${model}`);
+    assert.equal(await shareOf(model), computeProcesses().get(pid));
+  });
+}
+
+test('memory of another process is unattributed', async () => {
+  const before = (await scraped('llama_router_gpu_memory_unowned_bytes')) ?? Number.NaN;
+  assert.ok(before >= 0, 'unattributed memory is not published');
+  const port = await freePort();
+  const model = join(folder, 'models', 'big-a.gguf');
+  const other = await startLlamaServer(port, ['-m', model], join(folder, 'other.log'));
+  try {
+    const held = await until('the driver to list the process', () => computeProcesses().get(other.pid));
+    await until(`unattributed memory to grow by ${mebibytes(held)}`, async () =>
+      near(await scraped('llama_router_gpu_memory_unowned_bytes'), before + held, 2 * ROUNDING_BYTES),
+    );
+    figures.push(
+      `unattributed: ${mebibytes(before)} without, ${mebibytes(before + held)} with another process`,
+    );
+  } finally {
+    await other.stop();
+  }
+  await until('unattributed memory to shrink again', async () =>
+    near(await scraped('llama_router_gpu_memory_unowned_bytes'), before, 2 * ROUNDING_BYTES),
+  );
+});
+
+test('the doctor finds the card', async () => {
+  const output = await run('doctor', '--router', url.router);
+  assert.match(output, new RegExp(`ok +memory +${firstCard().name}`));
+});
+
+test('unload-all frees what the models held', async () => {
+  const held = sharesOfModels();
+  const usedBefore = firstCard().usedBytes;
+  const started = performance.now();
+  const output = await run('unload-all', '--exporter', url.exporter);
+  const answered = performance.now() - started;
+  assert.match(output, /^Freed /m);
+  const freed = await until('the memory to be free', () => {
+    const less = usedBefore - firstCard().usedBytes;
+    return less >= held - 2 * ROUNDING_BYTES && less;
+  });
+  figures.push(
+    `unload-all: ${mebibytes(freed)} of ${mebibytes(held)} freed, answered after ${Math.round(answered)} ms` +
+      ` ("${/^Freed .*$/m.exec(output)?.[0]}")`,
+  );
+});
+
+test('an alert about a full card frees it', async () => {
+  await loadAll();
+  const { usedBytes, totalBytes } = firstCard();
+  // Between the card with the models and the card without them.
+  const limit = (usedBytes - sharesOfModels() / 2) / totalBytes;
+  const used = () => scraped('llama_router_gpu_memory_used_bytes');
+  await until('the scrape to cross the limit', async () => ((await used()) ?? 0) / totalBytes > limit);
+  const crossed = performance.now();
+  const labels = { alertname: 'GpuMemoryFull', action: 'unload', router: 'gpu-box' };
+  const answer = await fetch(`${url.alertmanager}/api/v2/alerts`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify([{ labels, annotations: {} }]),
+  });
+  assert.ok(answer.ok, `Alertmanager answers ${answer.status}: ${await answer.text()}`);
+  await until(
+    'the driver to report less than the limit',
+    () => firstCard().usedBytes / totalBytes < limit,
+    PATIENTLY,
+  );
+  figures.push(`threshold to freed memory, by Alertmanager: ${Math.round(performance.now() - crossed)} ms`);
+  await until('the scrape to follow', async () => ((await used()) ?? 1e15) / totalBytes < limit);
+  await until('the operation to be logged', () =>
+    /msg="unload finished".* trigger=alertmanager .* outcome=success/.test(exporter.log()),
+  );
+});
