@@ -1,7 +1,7 @@
 // Runs the suite for a real NVIDIA card (test/gpu), or packs it for a machine without network:
 //   npm run test:gpu                          on a machine where nvidia-smi works
 //   npm run test:gpu -- --pack gpu-test.tar.xz    there: tar -xf gpu-test.tar.xz && ./gpu-test/run
-// LLAMA_SERVER_BIN names a llama-server that can use the card (its libraries beside it), ALERTMANAGER_BIN an Alertmanager.
+// LLAMA_SERVER_BIN names a llama-server that can use the card (with its libraries in the same folder), ALERTMANAGER_BIN an Alertmanager.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -76,7 +76,7 @@ exec bin/node --test --test-reporter=spec ${suite}
 `;
 }
 
-/** The server and the libraries that it and they need and that stand beside it, each under the name it is asked for. */
+/** The server and the libraries that it and they need and that are in its folder, each under the name it is asked for. */
 function packServer(binary, folder) {
   const from = dirname(binary);
   mkdirSync(folder, { recursive: true });
@@ -84,10 +84,10 @@ function packServer(binary, folder) {
     encoding: 'utf8',
     env: { ...process.env, LD_LIBRARY_PATH: from },
   });
-  const beside = [...libraries.matchAll(/=> (\S+)/g)]
+  const own = [...libraries.matchAll(/=> (\S+)/g)]
     .map(([, path]) => path)
     .filter((path) => dirname(path) === from);
-  for (const path of [binary, ...beside]) cpSync(path, join(folder, basename(path)), { dereference: true });
+  for (const path of [binary, ...own]) cpSync(path, join(folder, basename(path)), { dereference: true });
 }
 
 /** Folders of the dependencies that the program needs at run time. */

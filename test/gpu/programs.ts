@@ -29,7 +29,7 @@ export async function startProgram(
   return { pid: child.pid ?? 0, log, stop: () => end(child) };
 }
 
-/** llama-server with the libraries beside it. */
+/** llama-server with the libraries of its folder. */
 export function startLlamaServer(port: number, args: readonly string[], logFile: string): Promise<Program> {
   const binary = program('LLAMA_SERVER_BIN');
   const common = ['--host', '127.0.0.1', '--port', String(port), '--offline', '-c', '256', '-ngl', '99'];
