@@ -39,6 +39,52 @@ secrets:
     file: ./llama_api_key
 \`\`\`
 
+## Ways to reach a router
+
+\`\`\`yaml
+routers:
+  # A Unix socket, of llama-server --host /run/llama/llama.sock. A base path follows after a colon.
+  - url: unix:/run/llama/llama.sock:/llama
+
+  # llama-server with a certificate of your own CA.
+  - url: https://gpu-box:8443
+    ca_file: /etc/ssl/gpu-box-ca.pem
+
+  # A proxy with Basic authentication, in front of a llama-server with an API key.
+  - url: https://llama.example
+    username: exporter
+    password_file: /run/secrets/llama_password
+    api_key_file: /run/secrets/llama_api_key
+
+  # A server that accepts only some values of the header Host.
+  - url: http://llama-server:8080
+    host_header: localhost:8080
+\`\`\`
+
+- **Base path**: llama-server's \`--api-prefix\` belongs into the URL, the \`/v1\` of OpenAI clients does not.
+- **Sockets**: write \`unix:/path\`, \`unix:///path\`, or the absolute path if it ends in \`.sock\`. The path is also the name of
+  the router. The exporter needs write permission for the socket: run it as the user of llama-server, or start llama-server
+  with umask 007 and add the exporter to its group. In a container, mount the folder, because llama-server creates the socket
+  at each start.
+- **API key**: of several keys, the first is used, in both forms that llama-server reads: separated by commas
+  (\`LLAMA_API_KEY\`), or one per line, where empty lines and lines that begin with \`#\` are left out (\`--api-key-file\`).
+- **User and password**: \`Authorization\` then holds the user, so the API key is sent as \`X-Api-Key\`. llama-server reads that
+  header only without \`Authorization\`, so let the proxy remove it (nginx: \`proxy_set_header Authorization "";\`).
+  Credentials in a URL are refused, because URLs are visible in metrics, logs and on the page.
+- **CA**: only the certificates of the file are trusted, for this router alone. The server's own certificate works too. A
+  changed file applies to the next connection.
+- **Host**: for https, the certificate must be valid for this name.
+
+The variables \`LLAMA_API_KEY\`, \`LLAMA_SERVER_USERNAME\`, \`LLAMA_SERVER_PASSWORD\`, \`LLAMA_SERVER_CA_FILE\` and
+\`LLAMA_SERVER_HOST_HEADER\` apply to every router that does not have the option itself. Commands use them as well:
+
+\`\`\`sh
+LLAMA_SERVER_CA_FILE=ca.pem llama-router-exporter doctor --router https://gpu-box:8443
+llama-router-exporter list --router unix:/run/llama/llama.sock
+\`\`\`
+
+If a router cannot be reached, \`llama-router-exporter doctor\` names the cause and what to do.
+
 ## Sources
 
 The exporter combines four sources. For each option, the last source that sets it wins:
@@ -82,7 +128,6 @@ an error. The exporter reads the file at the start and at every reload, and igno
 no flags, because every user of a machine can see the arguments of its programs. They never appear in messages, logs or
 responses.
 
-\`LLAMA_API_KEY\` (or \`LLAMA_API_KEY_FILE\`) is the API key for every router that has none of its own.
 \`LLAMA_ROUTER_EXPORTER_TOKEN\` (or \`LLAMA_ROUTER_EXPORTER_TOKEN_FILE\`) is a single token with the name \`default\`; it
 replaces the tokens of the file. For permissions of tokens see [security.md](security.md).`;
 

@@ -1,4 +1,6 @@
 import { isIPv6 } from 'node:net';
+import { posix } from 'node:path';
+import { serverAddress, withoutSlashes } from '../lib/address.ts';
 import { failed, ok } from '../lib/result.ts';
 import { type Parsed, parseText } from './values.ts';
 
@@ -22,15 +24,19 @@ export function parseListenAddress(value: unknown): Parsed<ListenAddress> {
 }
 
 /**
- * An http or https URL with at most a base path, without a trailing slash. Messages repeat the text only if it cannot
- * contain a credential.
+ * An http or https URL or a Unix socket, with at most a base path, without a trailing slash. Messages repeat the text
+ * only if it cannot contain a credential.
  */
 export function parseRouterUrl(value: unknown): Parsed<string> {
   const text = parseText(value);
   if (!text.ok) return text;
   const written = text.value.trim();
-  const shown = /[@?#]/.test(written) ? 'the URL' : `'${written}'`;
   if (written === '') return failed('is empty: write it like http://localhost:8080');
+  if (isSocket(written)) return parseSocket(written);
+  const shown = /[@?#]/.test(written) ? 'the URL' : `'${written}'`;
+  if (/^\/(?!\/)/.test(written)) {
+    return failed(`${shown} must start with http:// or https://, or with unix: if it is a socket`);
+  }
   if (!/^https?:\/\//i.test(written)) {
     const remedy = written.includes('://') || shown === 'the URL' ? '' : `: write 'http://${written}'`;
     return failed(`${shown} must start with http:// or https://${remedy}`);
@@ -38,23 +44,56 @@ export function parseRouterUrl(value: unknown): Parsed<string> {
   const url = URL.canParse(written) ? new URL(written) : undefined;
   if (url === undefined) return failed(`${shown} is not a URL: write it like http://localhost:8080`);
   if (url.username !== '' || url.password !== '') {
-    return failed('the URL contains credentials: remove them and set api_key or api_key_file');
+    return failed('the URL contains credentials: remove them and set username and password_file');
   }
   if (/[?#]/.test(written)) {
     return failed('the URL has a query or fragment: end it before the ? or #');
   }
-  // The lookbehind keeps the time linear.
-  const path = url.pathname.replace(/(?<!\/)\/+$/, '');
-  if (path.endsWith('/v1')) {
-    const base = `${url.origin}${path.slice(0, -'/v1'.length)}`;
-    return failed(`${shown} is the address for OpenAI clients: write '${base}'`);
-  }
-  return ok(`${url.origin}${path}`);
+  const path = withoutSlashes(url.pathname);
+  return withoutOpenAiPath(written, path, (base) => `${url.origin}${base}`);
 }
 
-/** `host:port` of a URL, always with the port. */
-export function hostAndPort(url: string): string {
-  const { hostname, port, protocol } = new URL(url);
+/** Whether a text is meant as a Unix socket: by its scheme, in the spellings of other programs, or by its name. */
+export function isSocket(text: string): boolean {
+  if (/^(unix:|https?\+unix:|https?:\/\/unix:\/)/i.test(text)) return true;
+  // Text with @ may hold a credential, which a message would repeat.
+  return /\.sock(et)?(:|$)/i.test(text) && (text.startsWith('/') || !/:\/\/|@/.test(text));
+}
+
+const SOCKET_FORMAT = 'write it like unix:/run/llama.sock, with a base path like unix:/run/llama.sock:/llama';
+
+/** The kernel's limit for the address of a socket, without its NUL. */
+const LONGEST_SOCKET_PATH = 107;
+
+const SOCKET = /^(?:unix:(?:\/\/(?=\/))?)?(\/[^:\p{Cc}]*)(?::(\/[^:?#\p{Cc}]*)?)?$/iu;
+
+/** `unix:/path`, `unix:///path` or an absolute path; a base path follows after a colon, as in nginx. */
+function parseSocket(written: string): Parsed<string> {
+  const [, path, base = ''] = SOCKET.exec(written) ?? [];
+  if (path === undefined || path.startsWith('//') || path.endsWith('/')) {
+    const what = /^(unix:)?[.~\w-][^:]*$/i.test(written)
+      ? 'must be an absolute path'
+      : 'is not a Unix socket';
+    return failed(`'${written}' ${what}: ${SOCKET_FORMAT}`);
+  }
+  if (Buffer.byteLength(path) > LONGEST_SOCKET_PATH) {
+    return failed(`the path of the socket has more than ${LONGEST_SOCKET_PATH} bytes: choose a shorter one`);
+  }
+  const socket = `unix:${posix.normalize(path)}`;
+  return withoutOpenAiPath(written, withoutSlashes(base), (rest) => (rest ? `${socket}:${rest}` : socket));
+}
+
+function withoutOpenAiPath(written: string, path: string, build: (path: string) => string): Parsed<string> {
+  if (!path.endsWith('/v1')) return ok(build(path));
+  const base = build(path.slice(0, -'/v1'.length));
+  return failed(`'${written}' is the address for OpenAI clients: write '${base}'`);
+}
+
+/** The name of a router that has none: `host:port`, always with the port, or the path of its socket. */
+export function nameOfUrl(url: string): string {
+  const { origin, socketPath } = serverAddress(url);
+  if (socketPath !== undefined) return socketPath;
+  const { hostname, port, protocol } = new URL(origin);
   return `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`;
 }
 

@@ -34,13 +34,12 @@ function tokenSetting(env: Environment): Setting[] {
   return [{ name, path: ['auth', 'tokens'], value: [element] }];
 }
 
-/** The API key for every router that has none of its own. */
-export function routerKeyLayer(env: Environment): Layer {
+/** How to reach every router that does not say so itself: API key, user, CA, `Host`. */
+export function accessLayer(env: Environment, options: readonly Option[]): Layer {
   return namedLayer(
-    ['api_key', 'api_key_file'].flatMap((key) => {
-      const name = `LLAMA_${key.toUpperCase()}`;
-      return env[name] ? [{ name, path: [key], value: env[name] }] : [];
-    }),
+    options.flatMap(({ env: name, path }): Setting[] =>
+      name && env[name] ? [{ name, path, value: env[name] }] : [],
+    ),
   );
 }
 

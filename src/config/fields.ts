@@ -23,6 +23,7 @@ interface OptionExtra {
   readonly fallback?: string;
   readonly env?: string;
   readonly flag?: string;
+  readonly isKeyList?: boolean;
 }
 
 /** An option with a default, as written in the file. */
@@ -80,6 +81,13 @@ export const texts = (description: string, fallback = '', ...valid: ValidTexts) 
 
 export const labels = (description: string) =>
   option('', 'mapping', description, parseLabels, { kind: 'labels' });
+
+/** An option without a default, absent unless it is given. */
+export function optional<T>(type: string, description: string, parse: Parser<T>, extra: OptionExtra = {}) {
+  return parsed(parse)
+    .optional()
+    .register(options, { kind: 'scalar', type, description, fallback: '', ...extra });
+}
 
 /** A file or directory; relative to the configuration file when named there. */
 export const path = (fallback: string, description: string, extra: OptionExtra = {}) =>

@@ -1,11 +1,11 @@
-import type { Secret } from '../lib/secret.ts';
-import { type Environment, environmentLayer, routerKeyLayer, unknownVariables } from './environment.ts';
+import type { z } from 'zod';
+import { accessLayer, type Environment, environmentLayer, unknownVariables } from './environment.ts';
 import { fileLayer } from './file.ts';
 import { type Flags, flagLayer } from './flags.ts';
 import { isTree, merge, type Tree } from './layer.ts';
 import { CONFIG_FILE_FLAG, CONFIG_FILE_VARIABLE } from './options.ts';
 import { ConfigError, problemsOf } from './problem.ts';
-import { DEFAULT_ROUTERS } from './routers.ts';
+import { ACCESS_OPTIONS, accessSchema, DEFAULT_ROUTERS } from './routers.ts';
 import { CONFIG_NODES, CONFIG_OPTIONS, type Config, configSchema } from './schema.ts';
 import { hideSecrets, resolvePaths } from './secrets.ts';
 
@@ -28,16 +28,18 @@ export function loadConfig(sources: Sources): Config {
     environmentLayer(sources.env, CONFIG_OPTIONS),
     flagLayer(sources.flags, CONFIG_OPTIONS),
   ];
-  const routerKey = routerKeyLayer(sources.env);
+  const access = accessLayer(sources.env, ACCESS_OPTIONS);
   for (const layer of layers) resolvePaths(layer, CONFIG_OPTIONS);
   const problems = [
     ...fromFile.flatMap(({ problems }) => problems),
     ...unknownVariables(sources.env, CONFIG_OPTIONS),
     ...layers.flatMap((layer) => hideSecrets(layer, CONFIG_OPTIONS)),
-    ...hideSecrets(routerKey, [{ kind: 'secret', path: ['api_key'] }]),
+    ...hideSecrets(access, ACCESS_OPTIONS),
   ];
   const merged = layers.map(({ tree }) => tree).reduce(mergeLayer, {});
-  const parsed = configSchema.safeParse(withRouterKey(merged, routerKey.tree.api_key as Secret | undefined));
+  const forAll = accessSchema.safeParse(access.tree);
+  problems.push(...problemsOf(forAll.error?.issues ?? [], [access], ACCESS_OPTIONS));
+  const parsed = configSchema.safeParse(withAccess(merged, forAll.data ?? {}));
   problems.push(...problemsOf(parsed.error?.issues ?? [], layers, CONFIG_NODES));
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
   return parsed.data;
@@ -54,16 +56,23 @@ function mergeLayer(under: Tree, layer: Tree): Tree {
   return merge(layer.routers === undefined ? under : rest, layer);
 }
 
-/** Adds the API key to routers without one. The default router applies only without discovery. */
-function withRouterKey(tree: Tree, key: Secret | undefined): Tree {
+/** Adds the options for all routers to those without them. The default router applies only without discovery. */
+function withAccess(tree: Tree, forAll: AccessForAll): Tree {
   const { discovery } = tree;
   const isDiscovering = Array.isArray(discovery) && discovery.length > 0;
   const { routers = isDiscovering ? [] : DEFAULT_ROUTERS } = tree;
-  const keyed = (list: unknown) => {
-    if (key === undefined || !Array.isArray(list)) return list;
-    return list.map((each) =>
-      isTree(each) && each.api_key === undefined ? { ...each, api_key: key } : each,
-    );
+  const complete = (list: unknown) => {
+    return Array.isArray(list) ? list.map((each) => (isTree(each) ? accessOf(each, forAll) : each)) : list;
   };
-  return { ...tree, routers: keyed(routers), discovery: keyed(discovery) };
+  return { ...tree, routers: complete(routers), discovery: complete(discovery) };
+}
+
+type AccessForAll = Partial<z.output<typeof accessSchema>>;
+
+/** Own options win. A user goes with its password, and a CA is for https only. */
+function accessOf(router: Tree, { username, password, ca_file, ...forAll }: AccessForAll): Tree {
+  const hasUser = router.username !== undefined || router.password !== undefined;
+  const user = hasUser ? {} : { username, password };
+  const isPlain = typeof router.url === 'string' && !/^\s*https:/i.test(router.url);
+  return merge({ ...forAll, ...user, ca_file: isPlain ? undefined : ca_file }, router);
 }

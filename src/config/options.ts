@@ -14,6 +14,8 @@ export interface OptionMeta {
   /** Only where the name does not follow from the path, as for elements of a list. */
   readonly env?: string | undefined;
   readonly flag?: string | undefined;
+  /** A secret that may be a list as llama-server reads it, of which the first is used. */
+  readonly isKeyList?: boolean | undefined;
 }
 
 export const options = z.registry<OptionMeta>();
@@ -81,7 +83,9 @@ function withFile(option: Option): Option[] {
     path: fileTwin(option.path),
     kind: 'path',
     type: 'path',
-    description: `A file with the value of \`${option.path.at(-1)}\`; one newline at its end is ignored.`,
+    description: option.isKeyList
+      ? "A file with the key, also llama-server's own file of several keys."
+      : `A file with the value of \`${option.path.at(-1)}\`; one newline at its end is ignored.`,
     fallback: '',
     env: option.env === undefined ? undefined : `${option.env}_FILE`,
   };

@@ -24,48 +24,67 @@ export function resolvePaths({ tree, directory }: Layer, options: readonly Optio
   }
 }
 
+type SecretOption = Pick<Option, 'kind' | 'path' | 'isKeyList'>;
+
 /**
  * Replaces every credential of a layer by a `Secret`, read from its `_file` if that is named, before anything else
  * reads the tree. Changes the tree and returns the problems.
  */
-export function hideSecrets(
-  layer: Layer,
-  options: readonly Pick<Option, 'kind' | 'path'>[],
-): ConfigProblem[] {
+export function hideSecrets(layer: Layer, options: readonly SecretOption[]): ConfigProblem[] {
   const secrets = options.filter(({ kind }) => kind === 'secret');
-  return secrets.flatMap(({ path }) =>
-    holdersOf(layer.tree, path).flatMap(([holder, place]) => hideSecret(layer, holder, place, path)),
+  return secrets.flatMap((option) =>
+    holdersOf(layer.tree, option.path).flatMap(([holder, place]) => hideSecret(layer, holder, place, option)),
   );
 }
 
-function hideSecret(layer: Layer, holder: Tree, place: Place, path: readonly string[]): ConfigProblem[] {
+function hideSecret(
+  layer: Layer,
+  holder: Tree,
+  place: Place,
+  { path, isKeyList = false }: SecretOption,
+): ConfigProblem[] {
   const key = path.at(-1) ?? '';
   const fileKey = fileTwin(path).at(-1) ?? '';
   const { [key]: written, [fileKey]: file } = holder;
   delete holder[key];
   delete holder[fileKey];
   if (written === undefined && file === undefined) return [];
-  const secret = secretOf(written, file);
+  const text = secretText(written, file);
+  const secret = text.ok
+    ? parseSecret(isKeyList ? firstKey(text.value, file !== undefined) : text.value)
+    : text;
   holder[key] = secret.ok ? secret.value : UNUSABLE;
   if (secret.ok) return [];
   const at = written === undefined ? fileKey : key;
-  return [{ ...locate([...place, at], [layer]), message: secret.fault }];
+  const message = text.ok && file !== undefined ? `${file} ${secret.fault}` : secret.fault;
+  return [{ ...locate([...place, at], [layer]), message }];
 }
 
-function secretOf(written: unknown, file: unknown): Parsed<Secret> {
-  if (file === undefined) return parseSecret(written);
+/** The text of a secret, from its file if that is named. */
+function secretText(written: unknown, file: unknown): Parsed<string> {
+  if (file === undefined) return parseText(written);
   if (written !== undefined) return failed('is given both directly and by a file: keep one of them');
   if (typeof file !== 'string' || file === '') return failed('must be the path of a file');
   const text = readText(file);
-  const secret = !text.ok ? text : parseSecret(text.value.replace(/\r?\n$/, ''));
-  return !secret.ok ? failed(`${file} ${secret.fault}`) : secret;
+  return text.ok ? ok(text.value.replace(/\r?\n$/, '')) : failed(`${file} ${text.fault}`);
 }
 
-function parseSecret(value: unknown): Parsed<Secret> {
-  const text = parseText(value);
-  if (!text.ok) return text;
-  if (text.value === '') return failed('is empty: write the secret there, or leave it out');
+function parseSecret(text: string): Parsed<Secret> {
+  if (text === '') return failed('is empty: write the secret there, or leave it out');
   // A header cannot contain it: every request would fail.
-  if (hasControlCharacter(text.value)) return failed('has a line break: write it on one line');
-  return ok(new Secret(text.value));
+  if (hasControlCharacter(text)) return failed('has a line break: write it on one line');
+  return ok(new Secret(text));
+}
+
+/**
+ * The first key of a list as llama-server reads it: lines, of which empty ones and those that begin with # are left
+ * out (--api-key-file), or separated by commas, with quotes around a key that contains one (--api-key).
+ */
+function firstKey(text: string, isFile: boolean): string {
+  const lines = text.split(/\r?\n/);
+  const hasComments = isFile || lines.length > 1;
+  const line = hasComments ? lines.find((each) => each !== '' && !each.startsWith('#')) : text;
+  const fields = (line ?? '').matchAll(/"((?:[^"]|"")*)"(?=,|$)|[^,]+/g);
+  const [field = '', quoted] = fields.next().value ?? [];
+  return quoted?.replaceAll('""', '"') ?? field;
 }

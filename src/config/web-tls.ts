@@ -1,8 +1,9 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { failed, ok, type Result } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
 import { readText } from './file.ts';
+import { certificateFault } from './pem.ts';
 import { CURVES, opensslCiphers, TLS_VERSIONS } from './tls-names.ts';
 import type { TlsSection } from './web-schema.ts';
 
@@ -60,14 +61,6 @@ function readPem(
   const message = text.ok ? faultOf(text.value) : text.fault;
   if (text.ok && message === undefined) return text;
   return failed({ key: `${name}_file`, message: `${file} ${message}` });
-}
-
-const END = '-----END CERTIFICATE-----';
-
-function certificateFault(pem: string): string | undefined {
-  const blocks = pem.split(END).slice(0, -1);
-  const isReadable = blocks.every((block) => works(() => new X509Certificate(`${block}${END}`)));
-  return blocks.length > 0 && isReadable ? undefined : 'has no valid certificate in PEM format';
 }
 
 /** The message never contains the key. */

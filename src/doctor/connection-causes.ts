@@ -2,20 +2,30 @@ import type { SilenceReason } from '../backends/llama-server/fault.ts';
 import { excerpt, type Finding } from './finding.ts';
 import type { RouterFacts } from './router-facts.ts';
 
+type Explanation = [cause: string, says: string, ...remedy: string[]];
+
 /** Why a router does not answer in HTTP: the cause, what it means, what to do. */
-const CAUSES: Record<
-  SilenceReason,
-  (facts: RouterFacts) => [cause: string, says: string, ...remedy: string[]]
-> = {
-  refused: (facts) => [
-    'connection_refused',
-    `${facts.host} refuses connections: no program listens there`,
-    facts.isLoopback
-      ? 'Start llama-server there. In a container, localhost is the container itself: use the name of the host.'
-      : 'Start llama-server there with --host 0.0.0.0; by default it accepts only local connections.',
-    'Or correct the address: --router URL, LLAMA_SERVER_URL, or routers[].url in the configuration file.',
-    ...noPort(facts),
+const CAUSES: Record<SilenceReason, (facts: RouterFacts) => Explanation> = {
+  refused: (facts) => (facts.socketPath === undefined ? refusedPort(facts) : refusedSocket(facts)),
+  no_socket: ({ host }) => [
+    'no_socket',
+    `the socket ${host} does not exist`,
+    `Start llama-server with --host ${host} (the name must end in .sock), or correct the path.`,
+    'In a container, mount the folder of the socket: llama-server creates the socket at each start.',
   ],
+  no_permission: ({ host, socketPath, detail }) =>
+    socketPath === undefined
+      ? [
+          'not_permitted',
+          `this machine does not permit connections to ${host} (${detail})`,
+          'Check its outgoing firewall rules and the sandbox of the service (systemd: IPAddressDeny).',
+        ]
+      : [
+          'socket_not_permitted',
+          `user ${process.getuid?.()} may not connect to ${host} (${detail})`,
+          'Run the exporter as the user of llama-server. Or start llama-server with umask 007, so that its group may write to the socket, and add the exporter to that group.',
+          `To see the permissions of the socket and its folders: namei -l ${host}`,
+        ],
   unknown_host: ({ hostname }) => [
     'unknown_host',
     `the host name ${hostname} does not exist`,
@@ -32,11 +42,11 @@ const CAUSES: Record<
     `no route to ${host} (${detail})`,
     'Check that the machine is up and that both are in the same network or VPN.',
   ],
-  no_connection: ({ host, timeoutSeconds, url }) => [
+  no_connection: ({ host, timeoutSeconds, curl }) => [
     'no_connection',
     `${host} does not respond: no connection within ${timeoutSeconds} s`,
     'Check that the machine is up and has this address, and that no firewall drops the packets.',
-    `To try it from here: curl -v -m 10 ${url}/health`,
+    `To try it from here: ${curl('/health', '-v -m 10 ')}`,
   ],
   no_answer: ({ host, timeoutSeconds }) => [
     'no_answer',
@@ -65,22 +75,57 @@ const CAUSES: Record<
     `${host} expects HTTP, but the URL says https`,
     `Change the URL to ${url.replace(/^https:/, 'http:')}`,
   ],
-  certificate: ({ host, detail }) => [
+  certificate: (facts) => [
     'certificate',
-    `the certificate of ${host} is not trusted (${detail})`,
-    CERTIFICATE_REMEDIES[detail] ??
-      'Trust its CA: start the exporter with NODE_EXTRA_CA_CERTS=/path/to/ca.pem in its environment.',
+    `the certificate of ${facts.host} is not trusted (${facts.detail})`,
+    ...(CERTIFICATE_REMEDIES[facts.detail] ?? unknownCa(facts)),
   ],
-  other: ({ scheme, host, detail }) => [
+  other: ({ host, detail, curl }) => [
     'network_error',
     `the connection to ${host} fails: ${detail}`,
-    `To try another client: curl -v ${scheme}://${host}/health`,
+    `To try another client: ${curl('/health', '-v ')}`,
   ],
 };
 
-const CERTIFICATE_REMEDIES: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'It has expired: renew it on the server.',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'It is for another host name: use that name in the URL.',
+const CORRECT_IT =
+  'Or correct the address: --router URL, LLAMA_SERVER_URL, or routers[].url in the configuration file.';
+
+function refusedPort(facts: RouterFacts): Explanation {
+  return [
+    'connection_refused',
+    `${facts.host} refuses connections: no program listens there`,
+    facts.isLoopback
+      ? 'Start llama-server there. In a container, localhost is the container itself: use the name of the host.'
+      : 'Start llama-server there with --host 0.0.0.0; by default it accepts only local connections.',
+    CORRECT_IT,
+    ...noPort(facts),
+  ];
+}
+
+function refusedSocket({ host, isSocket }: RouterFacts): Explanation {
+  if (isSocket === false) return ['no_socket', `${host} is not a socket`, CORRECT_IT.replace('Or c', 'C')];
+  return [
+    'connection_refused',
+    `no program listens on the socket ${host}`,
+    `Start llama-server with --host ${host}. One that was killed leaves its socket behind.`,
+    CORRECT_IT,
+  ];
+}
+
+function unknownCa({ caFile, host }: RouterFacts): [string, string] {
+  return [
+    caFile === undefined
+      ? 'Name a file with its CA in ca_file of this router, or in LLAMA_SERVER_CA_FILE.'
+      : `Put its CA into ${caFile} (ca_file): now the certificate is signed by another one.`,
+    `To see its certificates: openssl s_client -connect ${host} -showcerts`,
+  ];
+}
+
+const CERTIFICATE_REMEDIES: Readonly<Record<string, readonly string[]>> = {
+  CERT_HAS_EXPIRED: ['It has expired: renew it on the server.'],
+  ERR_TLS_CERT_ALTNAME_INVALID: [
+    'It is for another host name: use that name in the URL, or in host_header of this router.',
+  ],
 };
 
 export function diagnoseConnection(facts: RouterFacts): Finding {
@@ -92,7 +137,7 @@ export function diagnoseConnection(facts: RouterFacts): Finding {
 }
 
 /** A hint for a URL without a port. */
-export function noPort({ url, scheme }: RouterFacts): string[] {
-  if (new URL(url).port !== '') return [];
+export function noPort({ url, socketPath, scheme }: RouterFacts): string[] {
+  if (socketPath !== undefined || new URL(url).port !== '') return [];
   return [`The URL has no port: ${scheme} uses ${scheme === 'https' ? 443 : 80}.`];
 }

@@ -9,7 +9,7 @@ import {
 } from './router-causes.ts';
 import type { RouterEvidence } from './router-evidence.ts';
 import { factsOf, type RouterFacts } from './router-facts.ts';
-import { KEY_CAUSES, SERVER_CAUSES } from './server-causes.ts';
+import { HOST_CAUSES, KEY_CAUSES, SERVER_CAUSES } from './server-causes.ts';
 
 /** The findings about a router. `earlier` are the routers examined before, one of which may be the same server. */
 export function diagnoseRouter(evidence: RouterEvidence, earlier: readonly RouterEvidence[] = []): Diagnosis {
@@ -22,6 +22,8 @@ export function diagnoseRouter(evidence: RouterEvidence, earlier: readonly Route
 function findingsOf(facts: RouterFacts): (Finding | undefined)[] {
   const connection = diagnoseConnection(facts);
   if (connection.mark === 'fail') return [connection];
+  const host = findCause('host', HOST_CAUSES, facts);
+  if (host) return [connection, host];
   const key = findCause('key', KEY_CAUSES, facts);
   const models = facts.listing && findCause('models', MODEL_CAUSES, { ...facts, listing: facts.listing });
   if (key?.mark === 'fail') return [connection, key, models];

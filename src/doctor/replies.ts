@@ -60,12 +60,20 @@ function jsonOf(reply: Reply | undefined): unknown {
   return reply?.kind === 'said' && reply.status === 200 ? parseJson(reply.body) : undefined;
 }
 
-/** Whether the reply is from a llama.cpp server: by its header, which proxies replace, or by its `/props`. */
+/**
+ * Whether the reply is from a llama.cpp server: by its header, which proxies replace, by its `/props`, or by its answer
+ * to an unknown path.
+ */
 export function isLlamaCpp({ server, body }: Said): boolean {
-  const json = parseJson(body);
-  const hasSettings = typeof json === 'object' && json !== null && 'default_generation_settings' in json;
-  return server === 'llama.cpp' || hasSettings;
+  if (server === 'llama.cpp') return true;
+  const json = llamaAnswer.safeParse(parseJson(body)).data;
+  return json?.default_generation_settings !== undefined || json?.error?.message === 'File Not Found';
 }
+
+const llamaAnswer = z.object({
+  default_generation_settings: z.unknown().optional(),
+  error: z.object({ message: z.unknown().optional() }).optional().catch(undefined),
+});
 
 const SERVERS: Record<string, string> = {
   vllm: 'vLLM',

@@ -6,7 +6,8 @@ const WHAT_TO_DO = 'what to do: ';
 
 /** A line for each check, and what to do below it. */
 export function formatDiagnosis({ name, url, findings }: Diagnosis): string {
-  const address = url === undefined || url.endsWith(`//${name}`) ? (url ?? name) : `${name}  ${url}`;
+  const isNamed = url === undefined || url.endsWith(`//${name}`) || url === `unix:${name}`;
+  const address = isNamed ? (url ?? name) : `${name}  ${url}`;
   return `${address}\n${findings.map(formatFinding).join('')}\n`;
 }
 

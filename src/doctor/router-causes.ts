@@ -7,7 +7,7 @@ interface ListingFacts extends RouterFacts {
   listing: ExaminedListing;
 }
 
-const reportIt = ({ url }: RouterFacts) => `Please report it with the output of: curl ${url}/models`;
+const reportIt = ({ curl }: RouterFacts) => `Please report it with the output of: ${curl('/models')}`;
 
 /** The models that a router lists. */
 export const MODEL_CAUSES: readonly KnownCause<ListingFacts>[] = [
@@ -84,6 +84,15 @@ export const METRICS_CAUSES: readonly KnownCause<RouterFacts>[] = [
     remedy: ['Restart llama-server with --metrics. Until then there are no llamacpp: metrics.'],
   },
   {
+    cause: 'model_key',
+    when: ({ metrics }) => metrics?.reply?.status === 401,
+    says: ({ metrics }) => `the router accepts the API key, but ${metricsModel(metrics)} rejects it`,
+    remedy: [
+      'Configure a key of --api-key-file: next to --api-key, models of builds before September 2026 accept only those. Or update llama.cpp.',
+      'Until then it is unknown whether models are busy, and they are unloaded only by force (--when-busy force).',
+    ],
+  },
+  {
     cause: 'metrics_untold',
     mark: 'note',
     when: ({ metrics }) => metrics?.reply?.status === 400,
@@ -141,6 +150,14 @@ export const EVENT_CAUSES: readonly KnownCause<RouterFacts>[] = [
     says: 'the event stream is open: changes are seen at once',
   },
   {
+    cause: 'event_stream_blocked',
+    mark: 'warn',
+    when: ({ events }) => events?.kind === 'said' && events.status === 404 && isProxy(events.server),
+    says: ({ events }) =>
+      `a proxy${events?.kind === 'said' ? ` (${excerpt(events.server)})` : ''} in front of the router does not pass the event stream, or the build has none`,
+    remedy: [`Let /models/sse pass, without buffering. ${POLLED}`],
+  },
+  {
     cause: 'no_event_stream',
     mark: 'warn',
     when: ({ events }) => events?.kind === 'said' && (events.status === 404 || events.status === 200),
@@ -166,6 +183,11 @@ export const IDENTITY_CAUSES: readonly KnownCause<RouterFacts>[] = [
     remedy: ['Remove one of the two from the configuration.'],
   },
 ];
+
+/** The header `Server` is not that of llama-server. */
+function isProxy(server: string): boolean {
+  return server !== '' && server !== 'llama.cpp';
+}
 
 /** `3 models: 1 unloaded, 2 loaded`. */
 function counted({ models }: ExaminedListing): string {

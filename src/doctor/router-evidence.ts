@@ -1,5 +1,8 @@
+import { statSync } from 'node:fs';
+import { endpointOf } from '../backends/llama-server/endpoint.ts';
 import { createProbe, type Probe, type Reply } from '../backends/llama-server/probe.ts';
 import type { RouterConfig } from '../config/schema.ts';
+import { serverAddress } from '../lib/address.ts';
 import { listingIn, propsIn } from './replies.ts';
 
 /** The answers of one router. Requests that were not sent are absent: each answer decides about the next. */
@@ -7,11 +10,18 @@ export interface RouterEvidence {
   name: string;
   url: string;
   hasKey: boolean;
+  hasUser: boolean;
+  caFile?: string | undefined;
+  hostHeader?: string | undefined;
+  /** Whether the path in the URL is a socket; undefined without one, or when it cannot be seen. */
+  isSocket?: boolean | undefined;
   timeoutSeconds: number;
   /** `address:port` of the connection. */
   peer?: string | undefined;
   props: Reply;
   models?: Reply | undefined;
+  /** `/props` with `localhost` as `Host`, requested only when the first request is refused. */
+  asLocalhost?: Reply | undefined;
   /** `/v1/models` and `/`, requested only when `/models` is not a listing. */
   openai?: Reply | undefined;
   front?: Reply | undefined;
@@ -21,33 +31,51 @@ export interface RouterEvidence {
 }
 
 /** Sends the requests one after the other. They only read: no model is loaded, woken or unloaded. */
-export async function examineRouter(
-  { name, url, api_key }: RouterConfig,
-  timeoutSeconds: number,
-): Promise<RouterEvidence> {
+export async function examineRouter(router: RouterConfig, timeoutSeconds: number): Promise<RouterEvidence> {
+  const { name, url, api_key, username, ca_file: caFile, host_header: hostHeader } = router;
   const timeoutMs = timeoutSeconds * 1000;
-  const endpoint = { url, requestTimeoutMs: timeoutMs, modelTimeoutMs: timeoutMs };
-  const probe = createProbe(api_key ? { ...endpoint, apiKey: api_key } : endpoint);
+  const probe = createProbe(endpointOf(router, timeoutMs, timeoutMs));
   try {
     const answers = await ask(probe);
-    return { name, url, hasKey: api_key !== undefined, timeoutSeconds, peer: probe.peer(), ...answers };
+    const given = { name, url, hasKey: api_key !== undefined, hasUser: username !== undefined };
+    const reach = { caFile, hostHeader, isSocket: isSocket(url), timeoutSeconds, peer: probe.peer() };
+    return { ...given, ...reach, ...answers };
   } finally {
     await probe.close();
   }
 }
 
-type Answers = Omit<RouterEvidence, 'name' | 'url' | 'hasKey' | 'timeoutSeconds' | 'peer'>;
+function isSocket(url: string): boolean | undefined {
+  const { socketPath } = serverAddress(url);
+  try {
+    return socketPath === undefined ? undefined : statSync(socketPath).isSocket();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Refusals that may be about the header `Host`. */
+const MAY_BE_HOST = [400, 403, 421];
+
+type Answers = Pick<
+  RouterEvidence,
+  'props' | 'models' | 'asLocalhost' | 'openai' | 'front' | 'metrics' | 'events'
+>;
 
 async function ask(probe: Probe): Promise<Answers> {
   const { signal } = new AbortController();
   const get = (path: string) => probe.ask(path, signal);
   const props = await get('/props');
   if (props.kind === 'silence') return { props };
+  const isRefused = MAY_BE_HOST.includes(props.status);
+  const asLocalhost = isRefused ? await probe.ask('/props', signal, 'localhost') : undefined;
   const models = await get('/models');
   const listing = listingIn(models);
   if (!listing) {
-    if (models.kind === 'silence' || models.status === 401 || models.status === 403) return { props, models };
-    return { props, models, openai: await get('/v1/models'), front: await get('/') };
+    if (models.kind === 'silence' || models.status === 401 || models.status === 403) {
+      return { props, models, asLocalhost };
+    }
+    return { props, models, asLocalhost, openai: await get('/v1/models'), front: await get('/') };
   }
   const isRouter = propsIn(props) !== undefined;
   if (listing.withStatus === 0 && !isRouter) return { props, models };

@@ -1,4 +1,6 @@
+import { refusesHost } from '../backends/llama-server/fault.ts';
 import type { Reply, Said } from '../backends/llama-server/probe.ts';
+import { serverAddress } from '../lib/address.ts';
 import { isLlamaCpp, listingIn, propsIn } from './replies.ts';
 import type { RouterEvidence } from './router-evidence.ts';
 
@@ -17,18 +19,22 @@ const NO_REPLY: Said = {
 
 /** `earlier` are the routers examined before, one of which may be the same server. */
 export function factsOf(evidence: RouterEvidence, earlier: readonly RouterEvidence[]) {
-  const { url, hasKey, timeoutSeconds, peer, props, models, openai, front, metrics, events } = evidence;
-  const { host, hostname, protocol } = new URL(url);
+  const { props, models, openai, front, metrics, events, asLocalhost, ...given } = evidence;
+  const { url, hasKey } = given;
+  const { origin, socketPath, prefix } = serverAddress(url);
+  const { host, hostname, protocol } = new URL(origin);
   const silence = [props, models].find((reply) => reply?.kind === 'silence');
   const replies = [props, models].flatMap(saidBy);
   return {
-    url,
-    hasKey,
-    timeoutSeconds,
-    peer,
-    host,
+    ...given,
+    /** `host:port`, or the path of the socket. */
+    host: socketPath ?? host,
     hostname,
     scheme: protocol.slice(0, -1),
+    socketPath,
+    prefix,
+    /** A command that sends a request to a path of the router. */
+    curl: (path: string, flags = '') => curlOf(url, path, flags),
     isLoopback: /^(localhost|127\..*|\[::1\])$/.test(hostname),
     /** Why there was no answer in HTTP; undefined when there was one. */
     why: silence?.kind === 'silence' ? silence.why : undefined,
@@ -36,7 +42,14 @@ export function factsOf(evidence: RouterEvidence, earlier: readonly RouterEviden
     /** `/props` and `/models`, as far as they answered. */
     replies,
     last: replies.at(-1) ?? NO_REPLY,
-    denied: [...replies, ...saidBy(events)].find(({ status }) => status === 401 || status === 403),
+    /** Builds that leave `/models` and `/props` public may refuse only what models answer. */
+    denied: [...replies, ...saidBy(events), ...(hasKey ? [] : saidBy(metrics?.reply))].find(
+      ({ status }) => status === 401 || status === 403,
+    ),
+    /** A reply with which it refuses the header `Host`, and whether it accepts `localhost` there. */
+    hostRefusal:
+      replies.find(({ status, body }) => refusesHost(status, body)) ?? localOnly(replies, asLocalhost),
+    acceptsLocalhost: isAccepted(asLocalhost),
     /** Undefined when `/props` is not that of a router. */
     props: propsIn(props),
     listing: listingIn(models),
@@ -48,6 +61,23 @@ export function factsOf(evidence: RouterEvidence, earlier: readonly RouterEviden
     /** Name of an earlier router that is the same server. */
     twin: earlier.find((other) => isSameServer(evidence, other))?.name,
   };
+}
+
+/** The refusal of a server that accepts the same request for `localhost`. */
+function localOnly([first]: readonly Said[], asLocalhost: Reply | undefined): Said | undefined {
+  return isAccepted(asLocalhost) ? first : undefined;
+}
+
+/** An answer of a llama-server, also one that asks for a key. */
+function isAccepted(reply: Reply | undefined): boolean {
+  if (reply?.kind !== 'said') return false;
+  return propsIn(reply) !== undefined || (isLlamaCpp(reply) && [200, 401].includes(reply.status));
+}
+
+function curlOf(url: string, path: string, flags: string): string {
+  const { origin, socketPath, prefix } = serverAddress(url);
+  const socket = socketPath === undefined ? '' : `--unix-socket '${socketPath}' `;
+  return `curl ${flags}${socket}${origin}${prefix}${path}`;
 }
 
 function saidBy(reply: Reply | undefined): Said[] {
@@ -73,5 +103,5 @@ function portsOf({ models }: RouterEvidence): Map<string, number> | undefined {
 }
 
 function addressOf({ peer = '', url }: RouterEvidence): string {
-  return `${peer.replace(/^(127\..*|\[::1\]):/, 'localhost:')}${new URL(url).pathname}`;
+  return `${peer.replace(/^(127\..*|\[::1\]):/, 'localhost:')}${serverAddress(url).prefix}`;
 }

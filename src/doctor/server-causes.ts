@@ -5,6 +5,21 @@ import type { RouterFacts } from './router-facts.ts';
 
 const NEEDED = 'The exporter needs llama.cpp in router mode: llama-server started without -m.';
 
+/** Whether requests with this `Host` are answered: llama-server may have a guard against DNS rebinding. */
+export const HOST_CAUSES: readonly KnownCause<RouterFacts>[] = [
+  {
+    cause: 'host_refused',
+    when: ({ hostRefusal }) => hostRefusal !== undefined,
+    says: ({ hostRefusal, hostHeader, host }) =>
+      `it does not accept requests for ${hostHeader ?? host}: it answers ${hostRefusal?.status} ${excerpt(hostRefusal?.body ?? '')}`.trim(),
+    remedy: ({ acceptsLocalhost }) => [
+      acceptsLocalhost
+        ? 'Set host_header: localhost under this router, or LLAMA_SERVER_HOST_HEADER=localhost: that is accepted.'
+        : 'Set host_header under this router, or LLAMA_SERVER_HOST_HEADER, to a name that the server accepts.',
+    ],
+  },
+];
+
 /** Whether the API key is accepted. */
 export const KEY_CAUSES: readonly KnownCause<RouterFacts>[] = [
   {
@@ -15,10 +30,31 @@ export const KEY_CAUSES: readonly KnownCause<RouterFacts>[] = [
   },
   {
     cause: 'proxy_password',
-    when: ({ denied }) => /^(basic|digest)/i.test(denied?.authenticate ?? ''),
-    says: 'a proxy in front of the router requires a user and a password',
+    when: ({ denied }) => /^basic\b/i.test(denied?.authenticate ?? ''),
+    says: ({ hasUser }) =>
+      hasUser
+        ? 'a proxy in front of the router rejects the configured user or password'
+        : 'a proxy in front of the router requires a user and a password',
+    remedy: ({ hasUser }) => [
+      `${hasUser ? 'Correct' : 'Set'} username and password_file under this router, or LLAMA_SERVER_USERNAME and LLAMA_SERVER_PASSWORD_FILE.`,
+    ],
+  },
+  {
+    cause: 'proxy_login',
+    when: ({ denied }) => /^(digest|negotiate|ntlm)\b/i.test(denied?.authenticate ?? ''),
+    says: ({ denied }) =>
+      `a proxy in front of the router requires a login by ${excerpt(denied?.authenticate.split(' ')[0] ?? '')}`,
     remedy: [
-      'Connect to llama-server directly, or let the proxy pass this machine: only API keys are supported.',
+      'Let the proxy use Basic authentication or pass this machine, or connect to llama-server directly.',
+    ],
+  },
+  {
+    cause: 'key_hidden',
+    when: ({ denied, hasUser, hasKey }) => denied !== undefined && hasUser && hasKey,
+    says: 'the proxy passes the user and the password on, and the router takes them for its API key',
+    remedy: [
+      "Let the proxy remove the header (nginx: proxy_set_header Authorization ''): the key is sent as X-Api-Key.",
+      'If the router still rejects it, the key is wrong.',
     ],
   },
   {
@@ -26,7 +62,7 @@ export const KEY_CAUSES: readonly KnownCause<RouterFacts>[] = [
     when: ({ denied, hasKey }) => denied !== undefined && hasKey,
     says: (facts) => `the router ${butLists(facts)}rejects the configured API key`,
     remedy: (facts) => [
-      'Compare it with --api-key or --api-key-file of llama-server, including spaces and quotes.',
+      'Compare it with --api-key or --api-key-file of llama-server, including spaces and quotes. Of several keys, the first is sent.',
       'It comes from LLAMA_API_KEY, LLAMA_API_KEY_FILE, or api_key or api_key_file of this router.',
       ...orWrongPort(facts),
     ],
@@ -71,9 +107,19 @@ export const SERVER_CAUSES: readonly KnownCause<RouterFacts>[] = [
     cause: 'unknown_shape',
     when: ({ props }) => props !== undefined,
     says: ({ last }) => `this is a router, but its /models is not a list of models: ${shown(last)}`,
-    remedy: ({ url }) => [
+    remedy: ({ curl }) => [
       'Check whether a proxy changes the answer. Otherwise update the exporter: the build is unknown to it.',
-      `If that does not help, report it with the output of: curl ${url}/models`,
+      `If that does not help, report it with the output of: ${curl('/models')}`,
+    ],
+  },
+  {
+    cause: 'only_v1',
+    when: ({ openai }) => openai !== undefined && openai.withStatus > 0,
+    says: ({ last }) =>
+      `a proxy in front of the router${serverName(last.server)} passes /v1/models, but not /models (${last.status})`,
+    remedy: [
+      'Let these paths pass as well: /models, /models/sse, /models/unload, /props, /metrics and /slots.',
+      'Or connect to llama-server directly.',
     ],
   },
   {
@@ -85,6 +131,17 @@ export const SERVER_CAUSES: readonly KnownCause<RouterFacts>[] = [
     remedy: [
       'Start llama-server without -m, -hf and LLAMA_ARG_MODEL; give it models with --models-dir DIR.',
       "If a router runs as well, use its port: this may be the port of a model's own process.",
+    ],
+  },
+  {
+    cause: 'api_prefix',
+    when: ({ fromLlamaCpp, replies }) => fromLlamaCpp && replies.every(({ status }) => status === 404),
+    says: ({ prefix }) => `this is llama-server, but it has no ${prefix}/props and no ${prefix}/models`,
+    remedy: ({ url, prefix, socketPath }) => [
+      prefix === ''
+        ? `Is it started with --api-prefix? Put that into the URL: ${url}${socketPath === undefined ? '' : ':'}/PREFIX`
+        : `Correct ${prefix} in the URL: it must be the --api-prefix of llama-server, if that has one.`,
+      'A build from before December 2025 has no router mode: update llama.cpp.',
     ],
   },
   {
@@ -159,9 +216,8 @@ export const SERVER_CAUSES: readonly KnownCause<RouterFacts>[] = [
   },
 ];
 
-function wrongPath({ url }: RouterFacts): string[] {
-  const { pathname } = new URL(url);
-  return pathname === '/' ? [] : [`Check the path: does the proxy serve the router under ${pathname}?`];
+function wrongPath({ prefix }: RouterFacts): string[] {
+  return prefix === '' ? [] : [`Check the path: does the proxy serve the router under ${prefix}?`];
 }
 
 function serverName(header = ''): string {

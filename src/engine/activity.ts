@@ -2,6 +2,7 @@ import type { RouterClient } from '../backends/llama-server/client.ts';
 import { ok, type Result } from '../lib/result.ts';
 import type { Samples } from '../metrics/family.ts';
 import { parseExposition } from '../metrics/parse.ts';
+import type { RouterFault } from '../models/feed.ts';
 import { setActivity } from '../models/observations.ts';
 import type { Activity, RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
@@ -73,7 +74,7 @@ export async function probeActivity(
 ): Promise<ProbeResult> {
   if (router.engineMetrics !== 'disabled') {
     const answer = await client.metrics(model, signal);
-    if (!answer.ok) return unknown(answer.fault.message);
+    if (!answer.ok) return unanswered(answer.fault);
     if (answer.value.kind === 'not_loaded') return { kind: 'gone' };
     if (answer.value.kind === 'text') {
       const recorded = recordMetrics(store, router, model, answer.value.text);
@@ -83,7 +84,7 @@ export async function probeActivity(
     router.engineMetrics = 'disabled';
   }
   const answer = await client.slots(model, signal);
-  if (!answer.ok) return unknown(answer.fault.message);
+  if (!answer.ok) return unanswered(answer.fault);
   switch (answer.value.kind) {
     case 'not_loaded':
       return { kind: 'gone' };
@@ -96,6 +97,11 @@ export async function probeActivity(
 
 function busyOrIdle(isBusy: boolean): ProbeResult {
   return { kind: isBusy ? 'busy' : 'idle' };
+}
+
+/** The API key stays wrong however often it is sent. */
+function unanswered({ kind, message }: RouterFault): ProbeResult {
+  return unknown(message, kind === 'unauthorized');
 }
 
 function unknown(why: string, lasting = false): ProbeResult {

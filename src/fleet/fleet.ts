@@ -1,10 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import { createRouterClient, type RouterClient, type UnloadAnswer } from '../backends/llama-server/client.ts';
+import { endpointOf } from '../backends/llama-server/endpoint.ts';
 import type { Config, RouterConfig } from '../config/schema.ts';
 import { type ProbeResult, probeActivity } from '../engine/activity.ts';
 import { type EngineReader, type ReadingChange, startEngineReader } from '../engine/reader.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
+import { revealingJson } from '../lib/secret.ts';
 import type { RouterAnswer } from '../models/feed.ts';
 import type { LifecycleRules } from '../models/lifecycle.ts';
 import { markUnloadPending } from '../models/observations.ts';
@@ -80,13 +82,10 @@ export function createFleet(clock: Clock, { readEngine }: { readEngine: boolean 
   };
 
   function follow(router: RouterConfig, config: Config): void {
-    const { name, url, api_key: apiKey } = router;
-    const client = createRouterClient({
-      url,
-      apiKey,
-      requestTimeoutMs: config.follow.request_timeout * 1000,
-      modelTimeoutMs: config.engine.timeout * 1000,
-    });
+    const { name, url } = router;
+    const client = createRouterClient(
+      endpointOf(router, config.follow.request_timeout * 1000, config.engine.timeout * 1000),
+    );
     const state = store.router(name) ?? store.add(name, url);
     const pace = {
       listingMs: config.follow.listing_interval * 1000,
@@ -159,5 +158,5 @@ function controlOf(store: Store, { state, client, tracker, reader, ending }: Fol
 }
 
 function settingsOf(router: RouterConfig, config: Config): string {
-  return JSON.stringify([router.url, router.api_key?.reveal(), config.follow, config.engine]);
+  return revealingJson([endpointOf(router, 0, 0), config.follow, config.engine]);
 }

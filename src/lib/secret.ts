@@ -26,3 +26,11 @@ export class Secret {
     return '[secret]';
   }
 }
+
+/** A value as JSON that shows its secrets: only to find out whether they have changed. */
+export function revealingJson(value: unknown): string {
+  return JSON.stringify(value, function (this: Record<string, unknown>, key, shown) {
+    const held = this[key];
+    return held instanceof Secret ? held.reveal() : shown;
+  });
+}

@@ -1,3 +1,4 @@
+import { serverAddress } from '../lib/address.ts';
 import type { IsOwnHost } from './host.ts';
 import { isSame, type ModelProcess, type ParentProcess, type ProcessId } from './reading.ts';
 
@@ -51,7 +52,9 @@ export function findParents(
 
 /** Whether a router runs on this machine, by its URL or its configuration. */
 export function isLocal({ url, local }: RouterProcessHint, isOwnHost: IsOwnHost): boolean {
-  return local === 'yes' || (local === 'auto' && isOwnHost(new URL(url).hostname));
+  if (local !== 'auto') return local === 'yes';
+  const { origin, socketPath } = serverAddress(url);
+  return socketPath !== undefined || isOwnHost(new URL(origin).hostname);
 }
 
 export function childrenOf(parent: ProcessId, models: readonly ModelProcess[]): ModelProcess[] {
@@ -59,8 +62,9 @@ export function childrenOf(parent: ProcessId, models: readonly ModelProcess[]): 
 }
 
 function listensFor(router: RouterProcessHint, { listens }: ParentProcess, isOwnHost: IsOwnHost): boolean {
-  const { port, protocol } = new URL(router.url);
-  const wanted = Number(port || (protocol === 'https:' ? 443 : 80));
+  const { origin, socketPath } = serverAddress(router.url);
+  const { port, protocol } = new URL(origin);
+  const wanted = socketPath ?? Number(port || (protocol === 'https:' ? 443 : 80));
   return isLocal(router, isOwnHost) && listens?.includes(wanted) === true;
 }
 

@@ -55,6 +55,19 @@ export function parseListeners(table: string): Map<string, number> {
 
 const LISTENING = '0A';
 
+/** Paths of listening Unix sockets by inode, from /proc/net/unix. */
+export function parseUnixListeners(table: string): Map<string, string> {
+  const listeners = new Map<string, string>();
+  for (const line of table.split('\n')) {
+    const [, flags = '', inode, path] = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (\/.*)$/.exec(line) ?? [];
+    if (inode && path && Number.parseInt(flags, 16) & ACCEPTS) listeners.set(inode, path);
+  }
+  return listeners;
+}
+
+/** The kernel's flag of a Unix socket that listens. */
+const ACCEPTS = 0x10000;
+
 /** The result of an operation of the file system, or the code of its error. */
 async function coded<Value>(operation: Promise<Value>): Promise<Result<Value, string>> {
   try {

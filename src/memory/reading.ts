@@ -51,8 +51,8 @@ export interface ProcessUsage extends ProcessId {
 
 /** The parent of model processes: possibly a router. */
 export interface ParentProcess extends ProcessId {
-  /** The ports it listens on; absent if they are not readable (another user's process). */
-  listens?: readonly number[] | undefined;
+  /** The ports and Unix sockets it listens on; absent if they are not readable (another user's process). */
+  listens?: readonly (number | string)[] | undefined;
 }
 
 /** One GPU pool as it is published. */

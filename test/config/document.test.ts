@@ -40,6 +40,22 @@ it('docs/configuration.md shows the problems as they are reported, and an exampl
   );
 });
 
+it('docs/configuration.md shows ways to reach a router that load', () => {
+  const blocks = read(ROOT, 'docs', 'configuration.md').split('```');
+  const example = blocks.find((block) => block.includes('url: unix:')) ?? '';
+  write('key', 'sk-1\n');
+  const local = example
+    .replace('yaml\n', '')
+    .replaceAll(/\/run\/secrets\/\w+/g, 'key')
+    .replace('/etc/ssl/gpu-box-ca.pem', join(TLS, 'ca.pem'));
+  expect(load(local).routers.map(({ name }) => name)).toEqual([
+    '/run/llama/llama.sock',
+    'gpu-box:8443',
+    'llama.example:443',
+    'llama-server:8080',
+  ]);
+});
+
 it('the examples in docs/security.md load', () => {
   const text = read(ROOT, 'docs', 'security.md');
   const block = (name: string) => text.split(`# ${name}\n`)[1]?.split('```')[0] ?? '';

@@ -45,7 +45,43 @@ it('ignores one newline at the end of a secret file, and refuses more', () => {
     'key',
     ' key ',
   ]);
-  expect(() => read('sk-1\n\n')).toThrow(/^LLAMA_API_KEY_FILE: \S+ has a line break: write it on one line$/);
+  const env = { LLAMA_SERVER_USERNAME: 'me', LLAMA_SERVER_PASSWORD_FILE: keyFile('sk-1\n\n') };
+  expect(() => keysOf(env)).toThrow(
+    /^LLAMA_SERVER_PASSWORD_FILE: \S+ has a line break: write it on one line$/,
+  );
+});
+
+it.each([
+  ['k1,k2', 'k1'],
+  [',k2', 'k2'],
+  ['"a,b",k2', 'a,b'],
+  ['"a""b"', 'a"b'],
+  ['a"b,k2', 'a"b'],
+  ['#k1', '#k1'],
+  ['# one\nk1\nk2\n', 'k1'],
+])('takes the first key of several in a variable, as llama-server reads them: %j', (text, key) => {
+  expect(keysOf({ LLAMA_API_KEY: text })).toEqual([key]);
+});
+
+it.each([
+  ['k1\nk2\n', 'k1'],
+  ['# the first\n\nk1\n# the second\nk2\n', 'k1'],
+  ['# Windows\r\n\r\nk1\r\nk2\r\n', 'k1'],
+  ['\n\n k1 \n', ' k1 '],
+  ['k1,k2\n', 'k1'],
+])('takes the first key of a key file of llama-server: %j', (text, key) => {
+  expect(keysOf({ LLAMA_API_KEY_FILE: keyFile(text) })).toEqual([key]);
+});
+
+it('refuses a key file without a key', () => {
+  expect(() => keysOf({ LLAMA_API_KEY_FILE: keyFile('# none yet\n\n') })).toThrow(
+    /^LLAMA_API_KEY_FILE: \S+ is empty: write the secret there, or leave it out$/,
+  );
+});
+
+it('takes commas and comment signs in passwords and tokens as they are', () => {
+  const env = { LLAMA_SERVER_USERNAME: 'me', LLAMA_SERVER_PASSWORD: '#a,b' };
+  expect(loadConfig({ env, flags: {} }).routers[0]?.password?.reveal()).toBe('#a,b');
 });
 
 it('refuses a secret given twice, an empty file and a missing file', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import {
-  hostAndPort,
+  nameOfUrl,
   parseListenAddress,
   parseRouterUrl,
   parseTelemetryPath,
@@ -16,6 +16,7 @@ import {
 import { failed, ok } from '../../src/lib/result.ts';
 
 const ADDRESS = "is not a host and port: write it like 'localhost:10180', '[::1]:10180' or ':10180'";
+const SOCKET = 'write it like unix:/run/llama.sock, with a base path like unix:/run/llama.sock:/llama';
 const PATH = 'is not a path like /metrics: use letters, digits and . _ ~ - after single slashes';
 
 describe('a listen address', () => {
@@ -47,25 +48,54 @@ describe('a router URL', () => {
     ['http://localhost:8080', 'http://localhost:8080'],
     [' HTTP://GPU-Box:80/ ', 'http://gpu-box'],
     ['https://a.example/llama//', 'https://a.example/llama'],
+    ['unix:/run/llama.sock', 'unix:/run/llama.sock'],
+    ['unix:///run/llama.sock', 'unix:/run/llama.sock'],
+    ['UNIX:/run//x/../llama', 'unix:/run/llama'],
+    ['/run/llama@gpu0.sock', 'unix:/run/llama@gpu0.sock'],
+    ['/run/My Box/llama.socket', 'unix:/run/My Box/llama.socket'],
+    ['unix:/run/llama.sock:/llama/', 'unix:/run/llama.sock:/llama'],
+    ['unix:/run/llama.sock:/', 'unix:/run/llama.sock'],
+    ['/run/llama.sock:/llama', 'unix:/run/llama.sock:/llama'],
   ])('%j is %j', (text, value) => expect(parseRouterUrl(text)).toEqual(ok(value)));
 
   it.each([
     ['localhost:8080', "'localhost:8080' must start with http:// or https://: write 'http://localhost:8080'"],
     ['me:sk-1@a', 'the URL must start with http:// or https://'],
-    ['http://me@a', 'the URL contains credentials: remove them and set api_key or api_key_file'],
+    ['http://me@a', 'the URL contains credentials: remove them and set username and password_file'],
     ['http://a?', 'the URL has a query or fragment: end it before the ? or #'],
     ['http://a#b', 'the URL has a query or fragment: end it before the ? or #'],
     ['http://a b@c d', 'the URL is not a URL: write it like http://localhost:8080'],
     ['http://', "'http://' is not a URL: write it like http://localhost:8080"],
+    ['unix:me:sk-1@a', "'unix:me:sk-1@a' is not a Unix socket: SOCKET"],
+    ['http://unix:sk-1@a', 'the URL contains credentials: remove them and set username and password_file'],
+    ['me:sk-1@a.sock', 'the URL must start with http:// or https://'],
+    ['/run/llama', "'/run/llama' must start with http:// or https://, or with unix: if it is a socket"],
+    ['llama.sock', "'llama.sock' must be an absolute path: SOCKET"],
+    ['./run/llama.sock', "'./run/llama.sock' must be an absolute path: SOCKET"],
+    ['~/llama.sock', "'~/llama.sock' must be an absolute path: SOCKET"],
+    ['unix:llama.sock', "'unix:llama.sock' must be an absolute path: SOCKET"],
+    ['unix://run/llama.sock', "'unix://run/llama.sock' is not a Unix socket: SOCKET"],
+    ['unix:@llama', "'unix:@llama' is not a Unix socket: SOCKET"],
+    ['unix:/run/', "'unix:/run/' is not a Unix socket: SOCKET"],
+    ['unix:/run/llama.sock:llama', "'unix:/run/llama.sock:llama' is not a Unix socket: SOCKET"],
+    ['unix:', "'unix:' is not a Unix socket: SOCKET"],
+    ['http+unix://%2Frun%2Fllama.sock', "'http+unix://%2Frun%2Fllama.sock' is not a Unix socket: SOCKET"],
+    ['http://unix:/run/llama.sock', "'http://unix:/run/llama.sock' is not a Unix socket: SOCKET"],
+    ['C:\\llama.sock', "'C:\\llama.sock' is not a Unix socket: SOCKET"],
+    [`/${'x'.repeat(103)}.sock`, 'the path of the socket has more than 107 bytes: choose a shorter one'],
+    [
+      'unix:/run/llama.sock:/v1',
+      "'unix:/run/llama.sock:/v1' is the address for OpenAI clients: write 'unix:/run/llama.sock'",
+    ],
     ['http://a/llama/v1/', "'http://a/llama/v1/' is the address for OpenAI clients: write 'http://a/llama'"],
-  ])('%j is refused', (text, wrong) => expect(parseRouterUrl(text)).toEqual(failed(wrong)));
+  ])('%j is refused', (text, wrong) =>
+    expect(parseRouterUrl(text)).toEqual(failed(wrong.replace('SOCKET', SOCKET))),
+  );
 
-  it('has a host and a port', () => {
-    expect(['http://a', 'https://a/llama', 'http://[::1]:8080'].map(hostAndPort)).toEqual([
-      'a:80',
-      'a:443',
-      '[::1]:8080',
-    ]);
+  it('has a host and a port, or the path of a socket, which name the router', () => {
+    expect(
+      ['http://a', 'https://a/llama', 'http://[::1]:8080', 'unix:/run/llama.sock:/llama'].map(nameOfUrl),
+    ).toEqual(['a:80', 'a:443', '[::1]:8080', '/run/llama.sock']);
   });
 });
 

@@ -15,7 +15,7 @@ export const json = (status: number, body: unknown, headers: Record<string, stri
 /** Servers of one test. */
 export function createServers() {
   const closers: (() => void)[] = [];
-  const open = (server: Server): Promise<number> => {
+  const open = (server: Server, socketPath?: string): Promise<number> => {
     const sockets = new Set<Socket>();
     server.on('connection', (socket: Socket) => sockets.add(socket.on('error', () => {})));
     closers.push(() => {
@@ -23,6 +23,7 @@ export function createServers() {
       for (const socket of sockets) socket.destroy();
     });
     return new Promise((resolve) => {
+      if (socketPath !== undefined) return void server.listen(socketPath, () => resolve(0));
       server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
     });
   };
@@ -48,6 +49,7 @@ export function createServers() {
 
 export interface Consultation {
   key?: string;
+  env?: Record<string, string>;
   flags?: Record<string, string>;
   /** Default: no, because simulated routers have no processes. */
   local?: 'auto' | 'no';
@@ -56,10 +58,10 @@ export interface Consultation {
 /** The output of `doctor` for these routers, with PORT instead of their ports, and its exit code. */
 export async function consult(
   urls: readonly string[],
-  { key, flags = {}, local = 'no' }: Consultation = {},
+  { key, env = {}, flags = {}, local = 'no' }: Consultation = {},
 ): Promise<{ text: string; code: number }> {
   const source = createConfigSource({
-    env: key === undefined ? {} : { LLAMA_API_KEY: key },
+    env: key === undefined ? env : { ...env, LLAMA_API_KEY: key },
     flags: {
       router: [...urls],
       'follow.request-timeout': '2s',
@@ -85,6 +87,6 @@ export async function consult(
       isInteractive: false,
     },
   });
-  const ports = urls.map((url) => new URL(url).port).filter((port) => port !== '');
+  const ports = urls.map((url) => (URL.canParse(url) ? new URL(url).port : '')).filter((port) => port !== '');
   return { text: ports.reduce((shown, port) => shown.replaceAll(port, 'PORT'), text), code };
 }

@@ -26,7 +26,14 @@ const stream = said(200, '', { contentType: 'text/event-stream' });
 
 /** Evidence of a router without problems, except for what is given. */
 const evidence = (given: Partial<RouterEvidence> = {}): RouterEvidence => ({
-  ...{ name: 'gpu1', url: 'http://gpu1:8080', hasKey: false, timeoutSeconds: 5, peer: '10.0.0.1:8080' },
+  ...{
+    name: 'gpu1',
+    url: 'http://gpu1:8080',
+    hasKey: false,
+    hasUser: false,
+    timeoutSeconds: 5,
+    peer: '10.0.0.1:8080',
+  },
   props: said(200, { role: 'router', max_instances: 4 }),
   models: listing('unloaded'),
   events: stream,
@@ -71,6 +78,69 @@ describe('diagnoseRouter finds the cause of a router', () => {
       'behind a proxy with passwords',
       { props: elsewhere(401, '', { authenticate: 'Basic realm="x"' }) },
       ['key fail proxy_password'],
+    ],
+    [
+      'behind a proxy that rejects the password',
+      { hasUser: true, props: elsewhere(401, '', { authenticate: 'Basic realm="x"' }) },
+      ['key fail proxy_password'],
+    ],
+    [
+      'behind a proxy with another login',
+      { props: elsewhere(401, '', { authenticate: 'Negotiate' }) },
+      ['key fail proxy_login'],
+    ],
+    [
+      'behind a proxy that passes on its own credentials',
+      { hasUser: true, hasKey: true, props: said(401, { error: { message: 'Invalid API Key' } }) },
+      ['key fail key_hidden'],
+    ],
+    [
+      'whose model rejects its key',
+      { hasKey: true, models: listing('loaded'), metrics: { model: 'm0', reply: said(401, '') } },
+      ['metrics fail model_key'],
+    ],
+    [
+      'whose model alone requires a key',
+      { models: listing('loaded'), metrics: { model: 'm0', reply: said(401, '') } },
+      ['key fail key_missing'],
+    ],
+    ['with a prefix', { props: notFound, models: notFound }, ['router fail api_prefix']],
+    [
+      'with a prefix behind a proxy',
+      {
+        props: elsewhere(404, { error: { message: 'File Not Found' } }),
+        models: elsewhere(404, { error: { message: 'File Not Found' } }),
+      },
+      ['router fail api_prefix'],
+    ],
+    [
+      'behind a proxy that passes only /v1/',
+      {
+        props: elsewhere(404, '', { server: 'nginx' }),
+        models: elsewhere(404, '', { server: 'nginx' }),
+        openai: listing('loaded'),
+      },
+      ['router fail only_v1'],
+    ],
+    [
+      'behind a proxy that passes only some paths',
+      { events: elsewhere(404, '', { server: 'nginx' }) },
+      [untold, 'events warn event_stream_blocked'],
+    ],
+    [
+      'that says that it refuses the Host',
+      { props: said(403, 'Invalid Host header') },
+      ['host fail host_refused'],
+    ],
+    [
+      'that answers 400 except for localhost',
+      { props: said(400, ''), asLocalhost: said(200, { role: 'router' }) },
+      ['host fail host_refused'],
+    ],
+    [
+      'that forbids another Host as well',
+      { props: elsewhere(403, ''), asLocalhost: elsewhere(403, '') },
+      ['key fail forbidden'],
     ],
     ['behind a proxy that forbids access', { props: elsewhere(403, '') }, ['key fail forbidden']],
     [
@@ -186,7 +256,12 @@ it.each<[SilenceReason, string, string, string]>([
   ['refused', '', 'gpu1:8080 refuses connections: no program listens there', '--host 0.0.0.0'],
   ['certificate', 'CERT_HAS_EXPIRED', 'is not trusted (CERT_HAS_EXPIRED)', 'renew it'],
   ['certificate', 'ERR_TLS_CERT_ALTNAME_INVALID', 'is not trusted', 'use that name in the URL'],
-  ['certificate', 'SELF_SIGNED_CERT_IN_CHAIN', 'is not trusted', 'NODE_EXTRA_CA_CERTS=/path/to/ca.pem'],
+  [
+    'certificate',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'is not trusted',
+    'Name a file with its CA in ca_file of this router',
+  ],
   ['other', 'EACCES', 'the connection to gpu1:8080 fails: EACCES', 'curl -v http://gpu1:8080/health'],
 ])('a connection that fails with %s %s has a remedy', (why, detail, says, remedy) => {
   const [finding, ...more] = diagnoseRouter(evidence({ props: silent(why, detail) })).findings;
@@ -194,6 +269,38 @@ it.each<[SilenceReason, string, string, string]>([
   expect(finding).toMatchObject({ check: 'connection', mark: 'fail' });
   expect(finding?.says).toContain(says);
   expect(finding?.remedy.join('\n')).toContain(remedy);
+});
+
+it.each<[SilenceReason, boolean | undefined, string, string]>([
+  ['no_socket', undefined, 'the socket /run/llama.sock does not exist', '--host /run/llama.sock'],
+  ['no_permission', true, 'may not connect to /run/llama.sock (CODE)', 'namei -l /run/llama.sock'],
+  ['refused', true, 'no program listens on the socket /run/llama.sock', '--host /run/llama.sock'],
+  ['refused', false, '/run/llama.sock is not a socket', 'Correct the address'],
+  ['no_answer', true, '/run/llama.sock accepts connections but does not answer within 5 s', 'hangs'],
+  ['other', true, 'fails: CODE', "curl -v --unix-socket '/run/llama.sock' http://localhost/llama/health"],
+])('a socket that fails with %s has a remedy', (why, isSocket, says, remedy) => {
+  const given = { url: 'unix:/run/llama.sock:/llama', isSocket, props: silent(why, 'CODE') };
+  const [finding] = diagnoseRouter(evidence(given)).findings;
+  expect(finding?.says).toContain(says);
+  expect(finding?.remedy.join('\n')).toContain(remedy);
+});
+
+it('a certificate of another CA has the configured file in its remedy', () => {
+  const given = { caFile: '/etc/ca.pem', props: silent('certificate', 'SELF_SIGNED_CERT_IN_CHAIN') };
+  const [finding] = diagnoseRouter(evidence(given)).findings;
+  expect(finding?.remedy[0]).toBe(
+    'Put its CA into /etc/ca.pem (ca_file): now the certificate is signed by another one.',
+  );
+});
+
+it('a prefix has a remedy with and without one in the URL', () => {
+  const remedyOf = (url: string) =>
+    diagnoseRouter(evidence({ url, props: notFound, models: notFound })).findings.at(-1)?.remedy[0];
+  expect(['http://gpu1:8080', 'unix:/l.sock', 'http://gpu1:8080/llama'].map(remedyOf)).toEqual([
+    'Is it started with --api-prefix? Put that into the URL: http://gpu1:8080/PREFIX',
+    'Is it started with --api-prefix? Put that into the URL: unix:/l.sock:/PREFIX',
+    'Correct /llama in the URL: it must be the --api-prefix of llama-server, if that has one.',
+  ]);
 });
 
 it('a refused connection to a URL without a port has the default port as a hint', () => {

@@ -1,4 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -340,6 +341,47 @@ describe('a router that cannot be reached', () => {
       'fail connection no_answer: 127.0.0.1:PORT accepts connections but does not answer within 0.1 s',
       3,
     ]);
+  });
+
+  it('is a socket that does not exist, or answers', async () => {
+    const socket = join(scratchFolder(), 'llama.sock');
+    expect(await findings(socket)).toEqual([
+      `fail connection no_socket: the socket ${socket} does not exist`,
+      3,
+    ]);
+    await servers.open(
+      createServer((_, response) => response.end('{"role":"router","data":[]}')),
+      socket,
+    );
+    const { text, code } = await consult([socket]);
+    expect(text.split('\n').slice(0, 3)).toEqual([
+      `unix:${socket}`,
+      `  ok    connection  ${socket} answers`,
+      '  ok    router      llama.cpp in router mode',
+    ]);
+    expect(code).toBe(0);
+  });
+
+  it('refuses the Host of the URL, but accepts localhost', async () => {
+    const port = await servers.open(
+      createServer(({ headers }, response) => {
+        response.statusCode = headers.host === 'localhost' ? 200 : 403;
+        response.end(headers.host === 'localhost' ? '{"role":"router","data":[]}' : '');
+      }),
+    );
+    const { checks } = await checksOf(port);
+    expect(checks.slice(1)).toEqual([
+      {
+        check: 'host',
+        mark: 'fail',
+        cause: 'host_refused',
+        says: 'it does not accept requests for 127.0.0.1:PORT: it answers 403',
+        remedy: [
+          'Set host_header: localhost under this router, or LLAMA_SERVER_HOST_HEADER=localhost: that is accepted.',
+        ],
+      },
+    ]);
+    expect(await findings(port, { env: { LLAMA_SERVER_HOST_HEADER: 'localhost' } })).not.toContain(3);
   });
 
   it('speaks HTTP at an https URL', async () => {

@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from '@jest/globals';
-import { activityOf } from '../../src/engine/activity.ts';
+import { activityOf, probeActivity } from '../../src/engine/activity.ts';
+import { failed } from '../../src/lib/result.ts';
 import { parseExposition } from '../../src/metrics/parse.ts';
-import type { Activity } from '../../src/models/router-state.ts';
+import type { FaultKind } from '../../src/models/feed.ts';
+import type { Activity, RouterState } from '../../src/models/router-state.ts';
+import type { Store } from '../../src/models/store.ts';
 
 it.each<[string, { processing?: number; deferred?: number; work?: number }, Activity | undefined, Activity]>([
   [
@@ -63,6 +66,23 @@ it('reads recorded metrics of a busy model', () => {
     work: 120,
     lastAt: 7,
   });
+});
+
+it.each<[FaultKind, boolean]>([
+  ['unauthorized', true],
+  ['timeout', false],
+  ['bad_answer', false],
+])('a probe that fails with %s is lasting: %s', async (kind, lasting) => {
+  const router = { name: 'gpu', engineMetrics: undefined } as unknown as RouterState;
+  const client = {
+    metrics: async () => failed({ kind, message: 'no' }),
+    slots: async () => failed({ kind, message: 'no' }),
+  };
+  const parts = { store: {} as Store, client, signal: new AbortController().signal };
+  const answer = { kind: 'unknown', why: 'busy state unknown: no', lasting };
+  expect(await probeActivity('a', { ...parts, router })).toEqual(answer);
+  router.engineMetrics = 'disabled';
+  expect(await probeActivity('a', { ...parts, router })).toEqual(answer);
 });
 
 it('is unknown without the gauges of requests', () => {

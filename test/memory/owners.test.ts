@@ -224,7 +224,7 @@ describe('a reused pid', () => {
 });
 
 describe('the process of a router', () => {
-  const aParent = (pid: number, listens?: number[]): ParentProcess => ({
+  const aParent = (pid: number, listens?: (number | string)[]): ParentProcess => ({
     pid,
     startTicks: pid,
     ...(listens && { listens }),
@@ -244,6 +244,14 @@ describe('the process of a router', () => {
     [
       'listens at its URL, on the default port',
       find(aRouter({ url: 'http://localhost' }), [aParent(2, [80])]),
+      2,
+    ],
+    [
+      'listens at its socket',
+      find(aRouter({ url: 'unix:/run/b.sock:/llama' }), [
+        aParent(1, ['/run/a.sock', 80]),
+        aParent(2, ['/run/b.sock']),
+      ]),
       2,
     ],
     ['does not listen on another port', find(aRouter(), [aParent(1, [9090])]), undefined],

@@ -34,6 +34,19 @@ describe('the process table', () => {
     expect(await table()).toEqual({ models: [asModel], parents: [{ ...ROUTER, listens: [8080] }] });
   });
 
+  it('has the Unix sockets of the parents, as far as they listen', async () => {
+    machine.run(qwen);
+    machine.unixSockets(
+      `Num       RefCount Protocol Flags    Type St Inode Path
+0000000000000000: 00000002 00000000 00010000 0001 01    32 /run/my box/llama.sock
+0000000000000000: 00000003 00000000 00000000 0001 03    31 /run/client.sock
+0000000000000000: 00000002 00000000 00010000 0001 01 99999 @abstract
+0000000000000000: 00000002 00000000 00010000 0001 01   777 /run/other.sock
+`,
+    );
+    expect((await table()).parents).toEqual([{ ...ROUTER, listens: ['/run/my box/llama.sock', 8080] }]);
+  });
+
   it('is empty without /proc', async () => {
     expect(await createProcesses('/nowhere/proc').read([], never)).toEqual({
       ok: true,

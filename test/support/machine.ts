@@ -27,6 +27,8 @@ export interface Machine {
   end(pid: number): void;
   /** Ports that are listened on, each by the socket with this inode. */
   listen(ports: Readonly<Record<number, number>>): void;
+  /** The kernel's table of Unix sockets. */
+  unixSockets(table: string): void;
 }
 
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'memory');
@@ -64,6 +66,7 @@ export function aMachine({ sysfs = 'none', memKiB = [65_536_000, 32_768_000] } =
       const lines = Object.entries(ports).map(([port, inode], index) => tcpLine(index, Number(port), inode));
       writeFileSync(join(procfs, 'net', 'tcp'), `${HEAD}${lines.join('')}`);
     },
+    unixSockets: (table) => writeFileSync(join(procfs, 'net', 'unix'), table),
   };
 }
 

@@ -1,8 +1,9 @@
 import { failed, ok } from '../../lib/result.ts';
 import type { Listing, RouterAnswer, RouterEvent, RouterFault, RouterProps } from '../../models/feed.ts';
+import type { Endpoint } from './endpoint.ts';
 import { followEvents } from './events.ts';
-import { faultOfStatus } from './fault.ts';
-import { createRouterHttp, type Endpoint, type RouterResponse } from './http.ts';
+import { faultOfResponse } from './fault.ts';
+import { createRouterHttp, type RouterResponse } from './http.ts';
 import { parseJson, parseListing, parseProps, parseSlots } from './schemas.ts';
 
 /** The router's answer to an unload order. `accepted` only acknowledges the order. */
@@ -86,12 +87,22 @@ export function createRouterClient(endpoint: Endpoint) {
     if (status === 200) return read(answer.value);
     if (status === 501) return ok({ kind: 'disabled' });
     if (status === 400 && errorMessage(body).includes('not loaded')) return ok({ kind: 'not_loaded' });
+    if (status === 401 && endpoint.apiKey) return failed(keyRejectedByModel(answer.value));
     return unexpected(answer.value);
   }
 }
 
-function unexpected({ status, url, body }: RouterResponse): { ok: false; fault: RouterFault } {
-  return failed(faultOfStatus(status, url, body));
+function unexpected(response: RouterResponse): { ok: false; fault: RouterFault } {
+  return failed(faultOfResponse(response));
+}
+
+/**
+ * With both --api-key and --api-key-file, models accept only the keys of the file on builds before September 2026
+ * (llama.cpp #28820).
+ */
+function keyRejectedByModel({ url }: RouterResponse): RouterFault {
+  const remedy = 'configure a key of its --api-key-file, or update llama.cpp';
+  return { kind: 'unauthorized', message: `${url} answers 401: the model rejects the API key: ${remedy}` };
 }
 
 function errorMessage(body: string): string {

@@ -1,6 +1,6 @@
 import { createParser } from 'eventsource-parser';
 import type { RouterEvent, StreamEnd } from '../../models/feed.ts';
-import { faultOf, faultOfStatus } from './fault.ts';
+import { faultOf, faultOfResponse } from './fault.ts';
 import type { RouterHttp } from './http.ts';
 import { parseEvent } from './schemas.ts';
 
@@ -22,7 +22,7 @@ export async function followEvents(
   const { status, contentType, url, chunks, close } = answer.value;
   if (status === 401 || status === 403 || status >= 500) {
     close();
-    return { kind: 'fault', fault: faultOfStatus(status, url, '') };
+    return { kind: 'fault', fault: faultOfResponse({ ...answer.value, body: '' }) };
   }
   if (status !== 200 || !/^text\/event-stream\b/i.test(contentType)) {
     close();
@@ -45,7 +45,7 @@ export async function followEvents(
     opened();
     for (;;) {
       // Only an error of reading is caught: one of `event` is a programming error.
-      const next = await reader.next().catch((error: unknown) => faultOf(error, url, undefined));
+      const next = await reader.next().catch((error: unknown) => faultOf(error, url));
       if ('kind' in next) return signal.aborted ? { kind: 'ended' } : { kind: 'fault', fault: next };
       if (next.done) return { kind: 'ended' };
       pendingBytes += next.value.length;

@@ -4,6 +4,8 @@ import type { FaultKind, RouterFault } from '../../models/feed.ts';
 /** Why there was no HTTP answer, as far as the remedy differs. */
 export type SilenceReason =
   | 'refused'
+  | 'no_socket'
+  | 'no_permission'
   | 'unknown_host'
   | 'no_name_server'
   | 'no_route'
@@ -19,6 +21,8 @@ export type SilenceReason =
 /** What the reasons are for an operator: the text follows the URL. Others are shown with the message of the error. */
 const FAULTS: Partial<Record<SilenceReason, readonly [kind: FaultKind, text: string]>> = {
   refused: ['unreachable', ' refuses connections: is llama-server running there?'],
+  no_socket: ['unreachable', ': the socket does not exist: is llama-server running there?'],
+  no_permission: ['unreachable', ': permission denied'],
   unknown_host: ['unreachable', ': the host name cannot be resolved'],
   no_name_server: ['unreachable', ': the host name cannot be resolved'],
   closed: ['unreachable', ' closed the connection before its answer was complete'],
@@ -27,8 +31,17 @@ const FAULTS: Partial<Record<SilenceReason, readonly [kind: FaultKind, text: str
   not_http: ['not_a_router', ' does not speak HTTP'],
 };
 
+interface Circumstances {
+  timedOutAfterMs?: number | undefined;
+  caFile?: string | undefined;
+}
+
 /** Turns an error of undici into a fault with a message for the operator. */
-export function faultOf(error: unknown, url: string, timedOutAfterMs: number | undefined): RouterFault {
+export function faultOf(
+  error: unknown,
+  url: string,
+  { timedOutAfterMs, caFile }: Circumstances = {},
+): RouterFault {
   if (timedOutAfterMs !== undefined) {
     return { kind: 'timeout', message: `${url} did not answer within ${timedOutAfterMs / 1000} s` };
   }
@@ -36,21 +49,62 @@ export function faultOf(error: unknown, url: string, timedOutAfterMs: number | u
   if (why === 'not_http' && /^(EPROTO$|ERR_SSL_)/.test(detail)) {
     return { kind: 'unreachable', message: `${url} does not speak TLS: is it http:// instead of https://?` };
   }
+  if (why === 'certificate') {
+    return { kind: 'unreachable', message: `${url}: ${certificateFault(detail, message, caFile)}` };
+  }
   const [kind, text] = FAULTS[why] ?? ['unreachable', `: ${message}`];
   return { kind, message: `${url}${text}` };
 }
 
+function certificateFault(code: string, message: string, caFile: string | undefined): string {
+  if (code === 'CERT_HAS_EXPIRED' || code === 'ERR_TLS_CERT_ALTNAME_INVALID') return message;
+  const ca = caFile === undefined ? 'its CA is not trusted: set ca_file' : `its CA is not in ${caFile}`;
+  return `${ca} (${message})`;
+}
+
+/** What a response with an unexpected status says. */
+interface UnexpectedResponse {
+  status: number;
+  url: string;
+  server: string;
+  authenticate: string;
+  body: string;
+}
+
 /** The fault of an answer with an unexpected status. */
-export function faultOfStatus(status: number, url: string, body: string): RouterFault {
+export function faultOfResponse({
+  status,
+  url,
+  server,
+  authenticate,
+  body,
+}: UnexpectedResponse): RouterFault {
+  const answers = `${url} answers ${status}`;
+  if (refusesHost(status, body)) {
+    return {
+      kind: 'bad_answer',
+      message: `${answers}: it does not accept this Host header: set host_header`,
+    };
+  }
+  if (status === 401 && /^basic\b/i.test(authenticate)) {
+    const message = `${answers}: it requires a user and a password (username, password_file), or others`;
+    return { kind: 'unauthorized', message };
+  }
   if (status === 401 || status === 403) {
-    const message = `${url} answers ${status}: it requires an API key (api_key), or another one`;
+    const message = `${answers}: it requires an API key (api_key), or another one`;
     return { kind: 'unauthorized', message };
   }
   if (status === 404 || status === 405) {
-    return { kind: 'not_a_router', message: `${url} answers ${status}: not a llama-server in router mode` };
+    const prefix = server === 'llama.cpp' ? '. If it runs with --api-prefix, put that into the URL' : '';
+    return { kind: 'not_a_router', message: `${answers}: not a llama-server in router mode${prefix}` };
   }
   const excerpt = body.replace(/\s+/g, ' ').trim().slice(0, 120);
-  return { kind: 'bad_answer', message: `${url} answers ${status}${excerpt && `: ${excerpt}`}` };
+  return { kind: 'bad_answer', message: `${answers}${excerpt && `: ${excerpt}`}` };
+}
+
+/** Whether a server refuses the `Host` header, as a guard against DNS rebinding does. */
+export function refusesHost(status: number, body: string): boolean {
+  return status === 421 || ((status === 400 || status === 403) && /\bhost(name)?s?\b/i.test(body));
 }
 
 /** What a network error means. `detail` is its code, or the data that came instead of HTTP, or its message. */
@@ -69,6 +123,10 @@ export function silenceOf(
 
 const REASONS: Record<string, SilenceReason> = {
   ECONNREFUSED: 'refused',
+  ENOENT: 'no_socket',
+  ENOTDIR: 'no_socket',
+  EACCES: 'no_permission',
+  EPERM: 'no_permission',
   ENOTFOUND: 'unknown_host',
   EAI_AGAIN: 'no_name_server',
   EHOSTUNREACH: 'no_route',

@@ -1,25 +1,18 @@
 import type { Readable } from 'node:stream';
 import { Client, type Dispatcher, Pool } from 'undici';
+import { serverAddress, urlOfPath } from '../../lib/address.ts';
 import { createMutex } from '../../lib/concurrency.ts';
 import { failed, ok } from '../../lib/result.ts';
-import type { Secret } from '../../lib/secret.ts';
 import type { RouterAnswer } from '../../models/feed.ts';
+import { connectorOf, type Endpoint, headersOf } from './endpoint.ts';
 import { faultOf } from './fault.ts';
-
-/** Address and timeouts of one router. */
-export interface Endpoint {
-  /** With or without a base path; a trailing slash is ignored. */
-  url: string;
-  apiKey?: Secret | undefined;
-  /** For a whole answer, from connecting to the last byte. */
-  requestTimeoutMs: number;
-  /** The same for requests that the router passes on to a model. */
-  modelTimeoutMs: number;
-}
 
 export interface RouterResponse {
   status: number;
   contentType: string;
+  /** The headers `Server` and `WWW-Authenticate`; empty when absent. */
+  server: string;
+  authenticate: string;
   body: string;
   /** The requested URL, for messages. */
   url: string;
@@ -62,21 +55,21 @@ const PATIENCE_MS = 500;
  */
 export function createRouterHttp(endpoint: Endpoint) {
   const { requestTimeoutMs, modelTimeoutMs } = endpoint;
-  const base = new URL(endpoint.url);
-  const prefix = base.pathname.replace(/\/+$/, '');
+  const address = serverAddress(endpoint.url);
+  const { origin, prefix } = address;
   const tuning = {
-    connect: { timeout: requestTimeoutMs, keepAlive: true, keepAliveInitialDelay: 15_000 },
+    connect: connectorOf(endpoint),
     // llama-server closes an idle connection after 5 s: close it first.
     keepAliveTimeout: 4000,
     // A stream may be silent; everything else has a deadline.
     bodyTimeout: 0,
     headersTimeout: 0,
   };
-  const reads = new Pool(base.origin, { ...tuning, connections: 1 });
-  const orders = new Pool(base.origin, tuning);
-  const passedOn = new Pool(base.origin, tuning);
+  const reads = new Pool(origin, { ...tuning, connections: 1 });
+  const orders = new Pool(origin, tuning);
+  const passedOn = new Pool(origin, tuning);
   const streams = new Set<Client>();
-  const headers = { accept: 'application/json', ...authorizationOf(endpoint.apiKey) };
+  const headers = { accept: 'application/json', ...headersOf(endpoint) };
 
   return {
     /** Runs work with orders one piece after the other. */
@@ -101,7 +94,7 @@ export function createRouterHttp(endpoint: Endpoint) {
     },
     /** Opens an endless answer: resolves with its headers, within the request timeout. Ends with the signal. */
     async open(path: string, signal: AbortSignal): Promise<RouterAnswer<RouterStream>> {
-      const connection = new Client(base.origin, tuning);
+      const connection = new Client(origin, tuning);
       streams.add(connection);
       const close = () => {
         signal.removeEventListener('abort', close);
@@ -134,23 +127,20 @@ export function createRouterHttp(endpoint: Endpoint) {
     ) => RouterAnswer<T> | Promise<RouterAnswer<T>>,
   ): Promise<RouterAnswer<T>> {
     const path = `${prefix}${options.path}`;
-    const url = `${base.origin}${path}`;
+    const url = urlOfPath(address, options.path);
     try {
       const request = connection.request({ ...options, path, signal: deadline.signal });
       const { statusCode: status, headers, body } = await deadline.orAbort(request);
-      return await read({ status, contentType: String(headers['content-type'] ?? ''), url }, body);
+      const header = (name: string) => String(headers[name] ?? '');
+      const contentType = header('content-type');
+      const [server, authenticate] = [header('server'), header('www-authenticate')];
+      return await read({ status, contentType, server, authenticate, url }, body);
     } catch (error) {
-      return failed(faultOf(error, url, deadline.passed()));
+      return failed(faultOf(error, url, { ...endpoint, timedOutAfterMs: deadline.passed() }));
     } finally {
       deadline.stop();
     }
   }
-}
-
-/** The header with a router's API key, as UTF-8 bytes: the router compares bytes, and headers are Latin-1. */
-export function authorizationOf(apiKey: Secret | undefined): { authorization?: string } {
-  if (!apiKey) return {};
-  return { authorization: `Bearer ${Buffer.from(apiKey.reveal(), 'utf8').toString('latin1')}` };
 }
 
 /** Reads a body up to `maxBytes`; leaving the loop closes the connection. */

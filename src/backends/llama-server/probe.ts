@@ -1,8 +1,10 @@
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { buildConnector, Client, request } from 'undici';
+import { Client, request } from 'undici';
+import { serverAddress } from '../../lib/address.ts';
+import { connectorOf, type Endpoint, headersOf } from './endpoint.ts';
 import { type SilenceReason, silenceOf } from './fault.ts';
-import { authorizationOf, type Endpoint, MAX_BYTES, readBody } from './http.ts';
+import { MAX_BYTES, readBody } from './http.ts';
 
 /** The answer to a path, uninterpreted: for the diagnosis of what answers there. */
 export type Reply = Said | { kind: 'silence'; why: SilenceReason; detail: string };
@@ -26,18 +28,18 @@ export type Probe = ReturnType<typeof createProbe>;
  * http.ts), and each on a new connection, because a router closes the connection after each answer that it got from a
  * model, without announcing it (b11669).
  */
-export function createProbe({ url, apiKey, requestTimeoutMs }: Endpoint) {
-  const base = new URL(url);
-  const prefix = base.pathname.replace(/\/+$/, '');
-  const connect = buildConnector({ timeout: requestTimeoutMs });
+export function createProbe(endpoint: Endpoint) {
+  const { requestTimeoutMs } = endpoint;
+  const { origin, socketPath, prefix } = serverAddress(endpoint.url);
+  const connect = connectorOf(endpoint);
   let peer: string | undefined;
   let connected = false;
   let speaksHttp = false;
-  const client = new Client(base.origin, {
+  const client = new Client(origin, {
     connect: (options, done) =>
       connect(options, (error, socket) => {
         if (error) return done(error, null);
-        peer = addressOf(socket);
+        peer = socketPath ?? addressOf(socket);
         connected = true;
         done(null, socket);
       }),
@@ -46,15 +48,17 @@ export function createProbe({ url, apiKey, requestTimeoutMs }: Endpoint) {
   });
 
   return {
-    async ask(path: string, signal: AbortSignal): Promise<Reply> {
+    /** `host` replaces the header `Host`. */
+    async ask(path: string, signal: AbortSignal, host?: string): Promise<Reply> {
       connected = false;
       const deadline = AbortSignal.timeout(requestTimeoutMs);
       const accept = path === '/models/sse' ? 'text/event-stream' : '*/*';
+      const headers = { accept, ...headersOf(endpoint) };
       try {
         const answer = await client.request({
           method: 'GET',
           path: `${prefix}${path}`,
-          headers: { accept, ...authorizationOf(apiKey) },
+          headers: host === undefined ? headers : { ...headers, host },
           signal: AbortSignal.any([signal, deadline]),
           reset: true,
         });
@@ -62,7 +66,10 @@ export function createProbe({ url, apiKey, requestTimeoutMs }: Endpoint) {
         return await readReply(answer);
       } catch (error) {
         const silence = silenceOf(error, connected, deadline.aborted);
-        const other = speaksHttp ? undefined : await otherProtocol(base, silence.why, requestTimeoutMs);
+        const mayBeOther = !speaksHttp && socketPath === undefined;
+        const other = mayBeOther
+          ? await otherProtocol(new URL(origin), silence.why, requestTimeoutMs)
+          : undefined;
         return { kind: 'silence', why: other ?? silence.why, detail: other ? '' : silence.detail };
       }
     },

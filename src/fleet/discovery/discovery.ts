@@ -1,6 +1,7 @@
 import type { Config, DiscoveryConfig } from '../../config/schema.ts';
 import { type Clock, within } from '../../lib/clock.ts';
 import { createListeners } from '../../lib/listeners.ts';
+import { revealingJson } from '../../lib/secret.ts';
 import { createNameResolver, type KnownTargets, type Lookup, lookUp, type NameResolver } from './sources.ts';
 import { type IgnoredTarget, routersOf } from './targets.ts';
 
@@ -114,8 +115,6 @@ export function createDiscovery(
   }
 }
 
-/** Compares the API keys too, which JSON does not show. */
 function isSame(one: DiscoveryConfig, other: DiscoveryConfig): boolean {
-  const textOf = (group: DiscoveryConfig) => JSON.stringify([group, group.api_key?.reveal()]);
-  return textOf(one) === textOf(other);
+  return revealingJson(one) === revealingJson(other);
 }

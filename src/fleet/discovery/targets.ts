@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hostAndPort, parseRouterUrl } from '../../config/address.ts';
+import { isSocket, nameOfUrl, parseRouterUrl } from '../../config/address.ts';
 import type { DiscoveryConfig, RouterConfig } from '../../config/schema.ts';
 import { hasControlCharacter, type Parsed, parseLabels } from '../../config/values.ts';
 import { parseYamlValue } from '../../config/yaml.ts';
@@ -48,20 +48,21 @@ export function targetsOf(text: string, defaults: TargetDefaults): Parsed<Discov
   return ok(found);
 }
 
-/** Parses `host`, `host:port`, both with an optional base path, or a URL. */
+/** Parses `host`, `host:port`, both with an optional base path, a URL or a Unix socket. */
 export function targetAt(
   address: string,
   { scheme, port }: { scheme: string; port: number },
   name?: string,
   labels: Readonly<Record<string, string>> = {},
 ): Parsed<DiscoveryTarget> {
-  const url = parseRouterUrl(address.includes('://') ? address : `${scheme}://${withPort(address, port)}`);
+  const isUrl = address.includes('://') || isSocket(address);
+  const url = parseRouterUrl(isUrl ? address : `${scheme}://${withPort(address, port)}`);
   if (!url.ok) return failed(`has the target '${shown(address)}', of which ${url.fault}`);
   if (name !== undefined && (name.trim() === '' || hasControlCharacter(name))) {
     return failed(`has a target whose label 'router' is empty or has control characters`);
   }
   const ours = Object.entries(labels).filter(([label]) => !label.startsWith('__'));
-  return ok({ name: name ?? hostAndPort(url.value), url: url.value, labels: Object.fromEntries(ours) });
+  return ok({ name: name ?? nameOfUrl(url.value), url: url.value, labels: Object.fromEntries(ours) });
 }
 
 function withPort(address: string, port: number): string {
@@ -109,8 +110,9 @@ export function routersOf(
         ignored.push({ group: group.name, target: `${name} (${url})`, why });
         continue;
       }
-      const { keep, api_key, local } = group;
-      const router = { name, url, keep, api_key, local, labels: { ...group.labels, ...labels } };
+      const { keep, api_key, username, password, ca_file, host_header, local } = group;
+      const access = { api_key, username, password, ca_file, host_header };
+      const router = { name, url, keep, ...access, local, labels: { ...group.labels, ...labels } };
       routers.push(Object.freeze(router));
       byName.set(name, router);
       byUrl.set(url, router);

@@ -250,6 +250,8 @@ describe('the text of a stream', () => {
     const response: RouterStream = {
       status: 200,
       contentType: 'text/event-stream',
+      server: 'llama.cpp',
+      authenticate: '',
       url: 'http://router/models/sse',
       chunks: (async function* () {
         for (const chunk of chunks) yield Buffer.from(chunk);

@@ -21,7 +21,11 @@ it.each([
   ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'certificate'],
   ['ERR_TLS_CERT_ALTNAME_INVALID', 'certificate'],
   ['CERT_HAS_EXPIRED', 'certificate'],
-  ['EACCES', 'other'],
+  ['ENOENT', 'no_socket'],
+  ['ENOTDIR', 'no_socket'],
+  ['EACCES', 'no_permission'],
+  ['EPERM', 'no_permission'],
+  ['EMFILE', 'other'],
 ])('%s means %s', (code, why) => {
   expect(silenceOf(anError(code), false, false)).toMatchObject({ why, detail: code });
 });

@@ -53,7 +53,7 @@ describe('a file of targets', () => {
     ],
     [
       '- targets: ["user:word@a"]',
-      "has the target '…', of which the URL contains credentials: remove them and set api_key or api_key_file",
+      "has the target '…', of which the URL contains credentials: remove them and set username and password_file",
     ],
   ])('that is invalid is refused: %j', (text, wrong) => {
     expect(targetsOf(text, TERMS)).toEqual(failed(wrong));
