@@ -94,6 +94,7 @@ export function startTracker(parts: TrackerParts) {
     pauseMs: 0,
   };
   const { ending, streamTried, nextStream, relisting, nextListing, settling } = tracking;
+  router.pollingMs = parts.pace.pollingMs;
   const loops = [keepFollowing(tracking), keepListing(tracking)];
   return {
     /** Resolves when the first listing is applied, has failed, or is cancelled. */

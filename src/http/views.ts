@@ -24,6 +24,10 @@ export const routerView = z
       .meta({ description: 'Whether the last listing succeeded; null before the first.' }),
     fault: z.object({ kind: z.enum(FAULT_KINDS), message: z.string() }).nullable(),
     event_stream: z.enum(STREAM_STATES),
+    polling_seconds: z.number().nullable().meta({
+      description:
+        'Time between two listings of a router without an event stream while nothing happens on it; null with a stream.',
+    }),
     engine_metrics: z.enum(ENGINE_METRICS_STATES).meta({
       description: 'Whether the models serve /metrics; without it, busy is unknown.',
     }),
@@ -96,7 +100,7 @@ export function viewHold({ since, until, ...hold }: Hold, clock: Clock): HoldVie
 }
 
 export function viewRouter(router: RouterState, clock: Clock): RouterView {
-  const { name, url, up, fault, stream, props, malformed, models } = router;
+  const { name, url, up, fault, stream, pollingMs, props, malformed, models } = router;
   const counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Record<Status, number>;
   for (const { lifecycle } of models.values()) counts[lifecycle.status] += 1;
   return {
@@ -105,6 +109,7 @@ export function viewRouter(router: RouterState, clock: Clock): RouterView {
     up: up ?? null,
     fault: fault ?? null,
     event_stream: stream,
+    polling_seconds: stream === 'unsupported' && pollingMs !== undefined ? pollingMs / 1000 : null,
     engine_metrics: router.engineMetrics,
     build: props.build ?? null,
     build_class: router.buildClass,

@@ -38,13 +38,16 @@ const OUTCOME_WORDS: Record<Outcome, string> = {
 };
 
 /** What the page and the CLI show of a router next to its name. */
-export function factsOf({ build, models_max, models, engine_metrics }: RouterView): string[] {
+export function factsOf(router: RouterView): string[] {
+  const { build, models_max, models, engine_metrics, polling_seconds } = router;
   const count = (statuses: readonly Status[]) => statuses.reduce((sum, status) => sum + models[status], 0);
   const all = count(STATUSES);
   const facts = [`${all} model${all === 1 ? '' : 's'}, ${count(STATUSES.filter(isRunning))} in memory`];
   if (build) facts.unshift(`llama.cpp ${build}`);
   if (models_max) facts.push(`at most ${models_max} in memory`);
   if (engine_metrics === 'disabled') facts.push(ACTIVITY_UNKNOWN);
+  if (polling_seconds !== null)
+    facts.push(`no event stream: polled every ${formatDuration(polling_seconds)}`);
   return facts;
 }
 

@@ -17,6 +17,8 @@ export interface RouterState {
   /** What was wrong with each entry of the last listing that was left out. */
   malformed: readonly string[];
   stream: StreamState;
+  /** The pause between two listings while it has no event stream and nothing happens; known while it is followed. */
+  pollingMs?: number | undefined;
   engineMetrics: EngineMetricsState;
   props: RouterProps;
   /** What is known of its build; `unknown` while it is down. */

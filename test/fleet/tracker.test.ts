@@ -171,7 +171,7 @@ describe('without an event stream', () => {
   it('the router is polled every 2 s, and the stream tried every 5 minutes', async () => {
     const { clock, feed, entry } = follow({ stream: 'unsupported' });
     await clock.advance(10_000);
-    expect(entry.state.stream).toBe('unsupported');
+    expect(entry.state).toMatchObject({ stream: 'unsupported', pollingMs: 2000 });
     expect(feed.listings).toEqual([0, 2000, 4000, 6000, 8000, 10_000]);
     await clock.advance(10 * MINUTE);
     expect(feed.attempts).toEqual([0, 5 * MINUTE, 10 * MINUTE]);

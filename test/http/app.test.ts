@@ -199,6 +199,7 @@ describe('/api/v1/routers', () => {
           up: true,
           fault: null,
           event_stream: 'connected',
+          polling_seconds: null,
           engine_metrics: 'unknown',
           build: 'b11669-Debian',
           build_class: 'unknown',
@@ -210,6 +211,7 @@ describe('/api/v1/routers', () => {
         },
         {
           ...{ name: 'attic', url: 'http://attic:8080', up: true, fault: null, event_stream: 'unsupported' },
+          polling_seconds: 2,
           engine_metrics: 'unknown',
           build_class: 'unknown',
           ...{ build: null, models_max: null, models_autoload: null, listed_at: '2023-11-14T22:14:45.000Z' },
@@ -218,6 +220,7 @@ describe('/api/v1/routers', () => {
         },
         {
           ...{ name: 'cellar', url: 'http://cellar:8080', up: false, event_stream: 'connecting' },
+          polling_seconds: null,
           engine_metrics: 'unknown',
           build_class: 'unknown',
           fault: { kind: 'timeout', message: 'http://cellar:8080/models did not answer within 5 s' },

@@ -62,6 +62,7 @@ describe('the page', () => {
       'gpu-box up',
       'http://gpu-box:8080 · llama.cpp b11669-Debian · 7 models, 3 in memory · at most 4 in memory · live events',
       'attic up',
+      'http://attic:8080 · 1 model, 1 in memory · no event stream: polled every 2s',
       'cellar down',
       'http://cellar:8080/models did not answer within 5 s. The table shows the last known state.',
     ])

@@ -77,6 +77,7 @@ export function aBusyFleet(before: (observed: ObservedFleet) => void = () => {})
 
   const attic = addRouter(store, 'attic', 'http://attic:8080');
   attic.stream('unsupported');
+  attic.state.pollingMs = 2000;
   attic.listed({ models: [listed('solo', 'loaded')], malformed: ['data[1]: it is no model'] });
 
   const cellar = addRouter(store, 'cellar', 'http://cellar:8080');

@@ -75,7 +75,7 @@ export function routerSection({ router, hold, reading, clock }: RouterParts): Ht
   return html`<section data-key="${name}">
 <div class="head"><h2>${name} ${stateBadge(router)}</h2>
 ${unloadAllButton(router)}</div>
-<p>${[url, ...factsOf(viewRouter(router, clock)), STREAM_WORDS[stream]].join(' · ')}</p>
+<p>${[url, ...factsOf(viewRouter(router, clock)), ...STREAM_WORDS[stream]].join(' · ')}</p>
 ${fault ? html`<p role="alert" class="fault">${fault.message}. The table shows the last known state.</p>` : ''}
 ${hold ? holdLine(onWall(hold, clock), clock.wall()) : ''}
 ${models.size === 0 ? html`<p>No models are listed.</p>` : modelsTable(router, memory, clock)}
@@ -84,10 +84,10 @@ ${models.size === 0 ? html`<p>No models are listed.</p>` : modelsTable(router, m
 }
 
 const STREAM_WORDS = {
-  connected: 'live events',
-  unsupported: 'polling',
-  connecting: 'event stream disconnected',
-} satisfies Record<RouterState['stream'], string>;
+  connected: ['live events'],
+  unsupported: [], // Among the facts.
+  connecting: ['event stream disconnected'],
+} satisfies Record<RouterState['stream'], string[]>;
 
 function stateBadge({ up }: RouterState): Html {
   const state = up === undefined ? 'unknown' : up ? 'up' : 'down';
