@@ -107,7 +107,7 @@ function refusedSocket({ host, isSocket }: RouterFacts): Explanation {
   return [
     'connection_refused',
     `no program listens on the socket ${host}`,
-    `Start llama-server with --host ${host}. One that was killed leaves its socket behind.`,
+    `Start llama-server with --host ${host}. If one was killed, first delete the socket that it left: it prevents the start.`,
     CORRECT_IT,
   ];
 }
