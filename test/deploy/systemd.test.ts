@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/load.ts';
@@ -12,6 +12,8 @@ beforeAll(() => {
   folder = scratchFolder();
   writeFileSync(join(folder, 'token'), 'a-token-of-some-length\n');
   writeFileSync(join(folder, 'api_key'), 'a-key\n');
+  writeFileSync(join(folder, 'password'), 'a-password\n');
+  copyFileSync(join(import.meta.dirname, '..', 'fixtures', 'tls', 'ca.pem'), join(folder, 'ca.pem'));
   writeFileSync(join(folder, 'config.yml'), '');
 });
 
@@ -31,15 +33,17 @@ it('the unit and its environment file set existing options, including commented 
     ...variables(read('llama-router-exporter.service')),
     ...variables(read('llama-router-exporter.env')),
   };
-  expect(Object.keys(env).length).toBe(7);
+  expect(Object.keys(env).length).toBe(10);
   const { routers, state, audit, auth, web } = loadConfig({ env, flags: {} });
   expect({
-    routers: routers.map(({ url, api_key }) => [url, api_key?.reveal()]),
+    routers: routers.map(({ url, api_key, username, password }) => {
+      return [url, api_key?.reveal(), username, password?.reveal()];
+    }),
     tokens: auth.tokens.map(({ token }) => token.reveal()),
     files: [state.file, audit.file],
     port: web.listen_address.port,
   }).toEqual({
-    routers: [['http://localhost:8080', 'a-key']],
+    routers: [['http://localhost:8080', 'a-key', 'exporter', 'a-password']],
     tokens: ['a-token-of-some-length'],
     files: ['/var/lib/llama-router-exporter/state.json', '/var/lib/llama-router-exporter/audit.jsonl'],
     port: 10_180,

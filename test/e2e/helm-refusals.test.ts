@@ -16,6 +16,19 @@ describe('invalid combinations are refused', () => {
       'config.discovery[0].api_key: users who can read ConfigMaps could read it',
     ],
     [
+      'a password in a ConfigMap',
+      ['config.routers[0].url=http://x', 'config.routers[0].username=u', 'config.routers[0].password=p'],
+      'config.routers[0].password: users who can read ConfigMaps could read it; put it into secrets.values and set password_file: /etc/llama-router-exporter/secrets/NAME',
+    ],
+    [
+      'a CA that no secret brings',
+      [
+        'config.routers[0].url=https://x',
+        'config.routers[0].ca_file=/etc/llama-router-exporter/secrets/ca.pem',
+      ],
+      'config.routers[0].ca_file: /etc/llama-router-exporter/secrets/ca.pem does not exist; add "ca.pem" to secrets.values',
+    ],
+    [
       'a policy that does not know the ports of routers to be found',
       ['networkPolicy.enabled=true', 'config.discovery[0].name=x', 'config.discovery[0].dns[0]=y'],
       'networkPolicy.routerPorts: empty, but the ports of config.discovery[0] are unknown',

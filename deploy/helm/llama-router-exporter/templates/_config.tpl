@@ -11,8 +11,10 @@
 {{- $ports := list }}
 {{- range (include "llama-router-exporter.config" . | fromYaml).routers }}
 {{- $url := urlParse .url }}
+{{- if has $url.scheme (list "http" "https") }}
 {{- $usual := eq $url.scheme "https" | ternary "443" "80" }}
 {{- $ports = append $ports (regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default $usual | int) }}
+{{- end }}
 {{- end }}
 {{- range .Values.config.discovery }}
 {{- $ports = append $ports (.port | default 8080 | int) }}
@@ -34,10 +36,14 @@
 {{- $files := dict }}
 {{- range $list := list "routers" "discovery" }}
 {{- range $i, $element := index $.Values.config $list }}
-{{- if hasKey $element "api_key" }}
-{{- $wrong = append $wrong (printf "config.%s[%d].api_key: users who can read ConfigMaps could read it; put it into secrets.values and set api_key_file: %sNAME" $list $i $folder) }}
+{{- range $key := list "api_key" "password" }}
+{{- if hasKey $element $key }}
+{{- $wrong = append $wrong (printf "config.%s[%d].%s: users who can read ConfigMaps could read it; put it into secrets.values and set %s_file: %sNAME" $list $i $key $key $folder) }}
 {{- end }}
-{{- with $element.api_key_file }}{{ $_ := set $files (printf "config.%s[%d].api_key_file" $list $i) . }}{{ end }}
+{{- end }}
+{{- range $key := list "api_key_file" "password_file" "ca_file" }}
+{{- with index $element $key }}{{ $_ := set $files (printf "config.%s[%d].%s" $list $i $key) . }}{{ end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- range $i, $token := (.Values.config.auth | default dict).tokens }}
