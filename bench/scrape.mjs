@@ -9,7 +9,14 @@ export const usage = `scrape: p50 and p99 of a scrape over one keep-alive connec
   --turn 10             scrapes in one turn
   --warmup 10           rounds that are not counted`;
 
-const CONTESTANTS = ['quiet', 'lively', 'ready string', 'ready bytes', 'prom-client'];
+const CONTESTANTS = [
+  'quiet',
+  'lively',
+  'ready string',
+  'ready bytes',
+  'ready string, express',
+  'prom-client',
+];
 const ENCODINGS = /** @type {const} */ (['identity', 'gzip']);
 
 /** @param {readonly string[]} args */
@@ -34,6 +41,7 @@ async function measure(size, { rounds, turn, warmup }) {
   const others = await Promise.all([
     startModule('contestants/ready-string.mjs', { text }),
     startModule('contestants/ready-string.mjs', { text, bytes: true }),
+    startModule('contestants/ready-string.mjs', { text, through: 'express' }),
     startModule('contestants/prom-client.mjs', { text }),
   ]);
   const servers = [...exporters, ...others];
@@ -74,6 +82,7 @@ function report(series, scrapes, results) {
     const p50Of = (/** @type {string} */ name) =>
       median(own.find((each) => each.contestant === name)?.times ?? []);
     const ready = p50Of('ready string');
+    const throughExpress = p50Of('ready string, express');
     const promClient = p50Of('prom-client');
     return own.map(({ contestant, times, bytes }) => {
       const p50 = median(times);
@@ -84,11 +93,24 @@ function report(series, scrapes, results) {
         p50.toFixed(3),
         quantile(times, 0.99).toFixed(3),
         (p50 / ready).toFixed(2),
+        (p50 / throughExpress).toFixed(2),
         (promClient / p50).toFixed(1),
       ];
     });
   });
   console.log(
-    table(['', 'encoding', 'bytes', 'p50', 'p99', '× ready string', 'times faster than prom-client'], rows),
+    table(
+      [
+        '',
+        'encoding',
+        'bytes',
+        'p50',
+        'p99',
+        '× ready string',
+        '× through express',
+        '× faster than prom-client',
+      ],
+      rows,
+    ),
   );
 }

@@ -1,4 +1,5 @@
 import type { EngineReading } from '../engine/reader.ts';
+import { hasSameItems } from '../lib/same-items.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache, type Samples } from '../metrics/family.ts';
 import { type Dropped, mergeRelayed, type Relayed, relay } from '../metrics/relay.ts';
@@ -22,8 +23,7 @@ export function collectRelayed(source: EngineSource, maxRows: () => number) {
       .flatMap(({ router, readings }) =>
         readings.flatMap(({ model, good }) => (good ? [relayOnce(router, model, good.samples)] : [])),
       );
-    const isUnchanged = current.length === relayed.length && current.every((each, i) => each === relayed[i]);
-    if (!isUnchanged) merged = mergeRelayed(current);
+    if (!hasSameItems(current, relayed)) merged = mergeRelayed(current);
     relayed = current;
     return merged;
   }

@@ -3,13 +3,13 @@ import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache } from '../metrics/family.ts';
 import type { Store } from '../models/store.ts';
-import { type Collector, wallSeconds } from './scrape.ts';
+import { type Collector, routerLabels, wallSeconds } from './scrape.ts';
 
 /** Whether each router is held, and until when. */
 export function collectHolds(store: Store, holds: Holds, clock: Clock): Collector {
   const samples = createSampleCache();
   return () => {
-    const all = store.routers().map(({ name }) => ({ labels: { router: name }, hold: holds.of(name) }));
+    const all = store.routers().map((state) => ({ labels: routerLabels(state), hold: holds.of(state.name) }));
     return [
       samples(CATALOG.hold_active, all, ({ hold }) => Number(hold !== undefined)),
       samples(CATALOG.hold_until_timestamp_seconds, all, ({ hold }) => wallSeconds(clock, hold?.until)),

@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
+import { hasSameItems } from '../lib/same-items.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache, type Family, type Samples } from '../metrics/family.ts';
 import { STATUSES } from '../models/feed.ts';
@@ -23,14 +24,13 @@ export function collectModels(store: Store, clock: Clock): Collector {
   let collected: readonly Samples[] = [];
 
   return () => {
-    const before = models;
     const current: LabelledModel[] = [];
     for (const { name, up, models } of store.routers()) {
       if (!up) continue;
       for (const state of models.values()) current.push(known.get(state) ?? labelled(name, state));
     }
+    const isUnchanged = hasSameItems(models, current);
     models = current;
-    const isUnchanged = models.length === before.length && models.every((model, i) => model === before[i]);
     if (!isUnchanged) collected = collect();
     return collected;
   };

@@ -1,26 +1,37 @@
 import type { Clock } from '../lib/clock.ts';
+import { perObject } from '../lib/per-object.ts';
+import { hasSameItems } from '../lib/same-items.ts';
 import type { Samples } from '../metrics/family.ts';
-import { type Exposition, type Format, render } from '../metrics/render.ts';
+import { type Format, render } from '../metrics/render.ts';
+import type { RouterState } from '../models/router-state.ts';
 
 /** Turns state or readings into samples at each scrape. Does no I/O and never throws. */
 export type Collector = () => readonly Samples[];
 
 /** One scrape; it may wait up to `budgetMs` for readings that are due. */
-export type Scrape = (format: Format, budgetMs?: number) => Promise<Exposition>;
+export type Scrape = (format: Format, budgetMs?: number) => Promise<Buffer>;
 
-/** Updates the readings, then collects and renders all samples at the same moment. */
+/**
+ * Updates the readings, then collects and renders all samples at the same moment. As long as no sample changes, the
+ * answer is the same Buffer: do not write into it.
+ */
 export function createScrape(
   collectors: readonly Collector[],
   freshen: (budgetMs: number) => Promise<void> = async () => {},
 ): Scrape {
+  let last: { format: Format; samples: readonly Samples[]; text: Buffer } | undefined;
   return async (format, budgetMs = 0) => {
     await freshen(budgetMs);
-    return render(
-      collectors.flatMap((collect) => collect()),
-      format,
-    );
+    const samples = collectors.flatMap((collect) => collect());
+    if (last?.format !== format || !hasSameItems(last.samples, samples)) {
+      last = { format, samples, text: render(samples, format) };
+    }
+    return last.text;
   };
 }
+
+/** The labels of a router's rows: the same object at every scrape, see `createSampleCache`. */
+export const routerLabels = perObject(({ name }: Readonly<RouterState>) => ({ router: name }));
 
 /** 1 or 0; undefined if unknown. */
 export function flag(value: boolean | undefined): number | undefined {

@@ -25,20 +25,14 @@ export function negotiateFormat(accept: string | undefined): Format {
   return openmetrics > 0 && openmetrics >= text ? 'openmetrics' : 'text';
 }
 
-/** The text of a scrape in pieces, to be sent in this order. The pieces are kept between scrapes: do not copy them. */
-export type Exposition = readonly Buffer[];
-
 /**
  * Renders these samples. The text of a `Samples` object is written once, and so is the line of a `Row` object: a
  * scrape costs what has changed since the last one. Families without rows are left out.
  */
-export function render(all: readonly Samples[], format: Format): Exposition {
-  const pieces: Buffer[] = [];
-  for (const samples of all) {
-    if (samples.rows.length > 0) pieces.push(textOf(samples, format));
-  }
+export function render(all: readonly Samples[], format: Format): Buffer {
+  const pieces = all.filter(({ rows }) => rows.length > 0).map((samples) => textOf(samples, format));
   if (format === 'openmetrics') pieces.push(EOF);
-  return pieces;
+  return Buffer.concat(pieces);
 }
 
 const EOF = Buffer.from('# EOF\n');

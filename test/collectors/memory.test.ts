@@ -36,7 +36,7 @@ const reading = aReading({
 
 function scraping(current: () => MemoryReading | undefined) {
   const scrape = createScrape([collectMemory({ reading: current })]);
-  return async () => Buffer.concat(await scrape('text')).toString();
+  return async () => (await scrape('text')).toString();
 }
 
 it('a reading is published', async () => {

@@ -34,9 +34,7 @@ function scraping(
     collectExporter('1.2.3', loads, () => undefined, clock),
   ]);
   return async (format: Format = 'text') =>
-    Buffer.concat(await scrape(format))
-      .toString()
-      .replaceAll(process.version, 'v20.0.0');
+    (await scrape(format)).toString().replaceAll(process.version, 'v20.0.0');
 }
 
 function aBusyScrape() {
@@ -244,4 +242,16 @@ it('scrapes of any state are valid in both formats, and concurrent ones are equa
     }),
     { numRuns: 60 },
   );
+});
+
+it('answers the same bytes until a sample changes', async () => {
+  const family = { name: 'a', type: 'gauge', help: '', labels: [] } as const;
+  const rows = (value: number) => [{ family, rows: [{ labels: {}, value }] }];
+  let samples = rows(1);
+  const scrape = createScrape([() => samples]);
+  const first = await scrape('text');
+  expect(await scrape('text')).toBe(first);
+  samples = rows(2);
+  expect((await scrape('text')).toString()).toBe('# TYPE a gauge\na 2\n');
+  expect((await scrape('openmetrics')).toString()).toBe('# TYPE a gauge\na 2\n# EOF\n');
 });

@@ -80,7 +80,7 @@ describe('/metrics', () => {
   });
 
   it('may have another path', async () => {
-    const scrape = async () => [Buffer.from('llama_router_up 1\n')];
+    const scrape = async () => Buffer.from('llama_router_up 1\n');
     const app = anApp(undefined, { scrapes: new Map([['/llama/metrics', scrape]]) });
     expect((await app.get('/llama/metrics')).text).toContain('llama_router_up');
     expect((await app.get('/metrics')).status).toBe(404);

@@ -13,7 +13,7 @@ describe('parseExposition', () => {
     (name) => {
       const text = recorded(name);
       const parsed = parseExposition(text);
-      expect(parsed.ok && render(parsed.value, 'text').join('')).toBe(text);
+      expect(parsed.ok && render(parsed.value, 'text').toString()).toBe(text);
     },
   );
 
@@ -31,12 +31,12 @@ describe('parseExposition', () => {
       '',
     ].join('\n');
     const parsed = parseExposition(text);
-    expect(parsed.ok && render(parsed.value, 'text').join('')).toBe(text);
+    expect(parsed.ok && render(parsed.value, 'text').toString()).toBe(text);
   });
 
   it('drops timestamps, spaces and comments', () => {
     const parsed = parseExposition('# by hand\na{ x = "1" , } 2.50 1700000000000');
-    expect(parsed.ok && render(parsed.value, 'text').join('')).toBe('# TYPE a untyped\na{x="1"} 2.5\n');
+    expect(parsed.ok && render(parsed.value, 'text').toString()).toBe('# TYPE a untyped\na{x="1"} 2.5\n');
   });
 
   it.each([

@@ -18,7 +18,7 @@ const samplesOf = (
     ({ value }) => value,
   );
 const FORMATS: Format[] = ['text', 'openmetrics'];
-const textOf = (all: readonly Samples[], format: Format) => Buffer.concat(render(all, format)).toString();
+const textOf = (all: readonly Samples[], format: Format) => render(all, format).toString();
 
 const HOSTILE = 'back\\slash "quote" line\nbreak \\n tab\t 模型 🦙';
 

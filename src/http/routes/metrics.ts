@@ -16,8 +16,7 @@ const compress = promisify<Buffer, ZlibOptions, Buffer>(gzip);
 export function metricsRoute(scrape: Scrape) {
   return async (request: Request, response: Response) => {
     const format = negotiateFormat(request.headers.accept);
-    const pieces = await scrape(format, budgetOf(request.get('x-prometheus-scrape-timeout-seconds')));
-    const plain = Buffer.concat(pieces);
+    const plain = await scrape(format, budgetOf(request.get('x-prometheus-scrape-timeout-seconds')));
     const packed = request.acceptsEncodings('gzip') ? await compress(plain, { level: 1 }) : undefined;
     if (packed) response.set('Content-Encoding', 'gzip');
     response.set({ 'Content-Type': CONTENT_TYPES[format], Vary: 'Accept, Accept-Encoding' });
