@@ -79,9 +79,11 @@ function appendTo(path: string) {
 }
 
 export function operationEntry(operation: Operation, request: UnloadRequest, time: string) {
-  const { id, trigger, caller, reason, outcome, dry_run, duration_seconds, routers } = operation;
+  const { id, trigger, caller, reason, outcome, dry_run, duration_seconds, ...result } = operation;
+  const { routers, still_in_memory, unmatched_keep } = result;
   const head = { time, kind: 'operation' as const, operation: id, trigger, caller, reason };
-  return { ...head, outcome, dry_run, duration_seconds, request: auditedRequest(request), routers };
+  const asked = { outcome, dry_run, duration_seconds, request: auditedRequest(request) };
+  return { ...head, ...asked, routers, still_in_memory, unmatched_keep };
 }
 
 /** The request in the fields of the API. */

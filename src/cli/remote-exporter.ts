@@ -7,7 +7,8 @@ import { holdView, modelView, routerView } from '../http/views.ts';
 import { oneLine } from '../lib/one-line.ts';
 import type { Secret } from '../lib/secret.ts';
 import { STATUSES } from '../models/feed.ts';
-import { type ModelResult, type Operation, operation } from '../unload/report.ts';
+import type { OnProgress } from '../unload/operation.ts';
+import { type Operation, operation } from '../unload/report.ts';
 import { type Call, type CommandFlag, textFlag } from './command.ts';
 import { UnreachableError, UsageError } from './exit-codes.ts';
 import type { StateView } from './state-view.ts';
@@ -57,26 +58,22 @@ export async function stateThrough(exporter: RemoteExporter): Promise<StateView>
   return { ...routers, ...models, ...holds, ...operations };
 }
 
-export async function modelsThrough(exporter: RemoteExporter): Promise<StateView['models']> {
-  return (await request(exporter, 'GET', '/api/v1/models', modelsAnswer)).models;
-}
-
 /** Starts an unload and resolves with its report, when it has ended or with `watch: false` at once. */
 export async function unloadThrough(
   exporter: RemoteExporter,
   body: UnloadBody,
   watch: boolean,
-  progress: (router: string, result: ModelResult) => void,
+  progress: OnProgress,
 ): Promise<Operation> {
   const reported = new Set<string>();
   let current = await request(exporter, 'POST', '/api/v1/unload-all', operation, { ...body, wait: false });
   for (;;) {
     for (const { router, models } of current.routers) {
-      for (const result of models) {
-        const key = JSON.stringify([router, result.model]);
-        if (result.result === null || reported.has(key)) continue;
+      for (const entry of models) {
+        const key = JSON.stringify([router, entry]);
+        if (reported.has(key)) continue;
         reported.add(key);
-        progress(router, result);
+        progress(router, entry);
       }
     }
     if (current.outcome !== null || !watch) return current;

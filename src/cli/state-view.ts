@@ -14,7 +14,6 @@ import {
 } from '../http/words.ts';
 import { formatBytes } from '../lib/bytes.ts';
 import type { ModelMemory } from '../memory/reading.ts';
-import { isRunning } from '../models/feed.ts';
 import type { Operation } from '../unload/report.ts';
 import { formatTable, printable } from './text.ts';
 
@@ -43,13 +42,6 @@ export function formatState(state: StateView, memory: readonly ModelMemory[], no
       ),
     );
   return `${sections.join('')}${formatOperations(operations, now)}`;
-}
-
-/** Models in memory, as `id (status)`. */
-export function inMemory(models: readonly ModelView[]): string[] {
-  return models
-    .filter(({ current, status }) => current && isRunning(status))
-    .map(({ id, status }) => `${id} (${status})`);
 }
 
 function formatRouter(

@@ -1,39 +1,62 @@
-import { RESULT_WORDS } from '../http/words.ts';
+import { PENDING_WORD, RESULT_WORDS } from '../http/words.ts';
 import { formatBytes } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
-import type { ModelResult, Operation } from '../unload/report.ts';
+import type { ModelResult, Operation, PendingModel } from '../unload/report.ts';
 import { EXIT } from './exit-codes.ts';
 import { printable } from './text.ts';
 
 /** A line about one model; `router` is given where there are several. */
-export function formatResult(modelResult: ModelResult, router: string | undefined): string {
-  const { model, result, seconds, detail = '' } = printable(modelResult);
+export function formatResult(entry: ModelResult | PendingModel, router: string | undefined): string {
+  const { model, result, detail = '' } = printable(entry);
+  const seconds = result === null ? undefined : printable(entry as ModelResult).seconds;
+  const word = result === null ? PENDING_WORD : RESULT_WORDS[result];
   const notes = [seconds === undefined ? '' : formatDuration(seconds), detail].filter((note) => note !== '');
   const where = router === undefined ? '' : ` on ${printable(router)}`;
-  return `${RESULT_WORDS[result].padEnd(12)}  ${model}${where}${notes.length > 0 ? `  (${notes.join('; ')})` : ''}\n`;
+  return `${word.padEnd(12)}  ${model}${where}${notes.length > 0 ? `  (${notes.join('; ')})` : ''}\n`;
 }
 
-/** The last lines about an operation; `remaining` are the models in memory now. */
-export function formatConclusion(operation: Operation, remaining: readonly string[]): string {
-  const { outcome, id, dry_run, routers } = printable(operation);
+/** The last lines about an operation. */
+export function formatConclusion(operation: Operation): string {
+  const { outcome, id, dry_run, routers, still_in_memory } = printable(operation);
   if (outcome === null) return `In progress: operation ${id}.\n`;
   if (routers.every(({ fault, refused }) => fault || refused)) return '';
-  if (remaining.length === 0 && routers.every(({ models }) => models.length === 0)) {
+  if (still_in_memory.length === 0 && routers.every(({ models }) => models.length === 0)) {
     return 'No loaded models found.\n';
   }
   if (dry_run) return 'Dry run: nothing was unloaded.\n';
   const freed = routers.map(({ router, memory }) =>
     memory ? `Freed ${formatBytes(memory.freed_bytes)} on ${router}.\n` : '',
   );
-  const rest =
-    remaining.length === 0
-      ? 'No model is loaded.\n'
-      : `Still in memory: ${printable(remaining).join(', ')}.\n`;
-  return `${freed.join('')}${rest}`;
+  const rest = still_in_memory.map(({ model, status }) => `${model} (${status})`);
+  return `${freed.join('')}${rest.length === 0 ? 'No model is loaded.' : `Still in memory: ${rest.join(', ')}.`}\n`;
 }
 
-export function exitCodeOf({ routers, summary }: Operation, missed: boolean): number {
-  if (summary.failed > 0 || summary.busy > 0) return EXIT.notDone;
+/** What an unload was asked to do, as far as its exit code depends on it. */
+export interface UnloadAim {
+  /** The command names models: others are not in its scope. */
+  named: boolean;
+  /** Only idle models, or without waiting: models may rightly be in memory at the end. */
+  partial: boolean;
+}
+
+/** Models in scope that are not kept, and in memory although none of them stayed: clients have loaded them. */
+export function loadedMeanwhile(operation: Operation, { named, partial }: UnloadAim): string[] {
+  const { routers, still_in_memory, dry_run } = operation;
+  if (dry_run || partial) return [];
+  return still_in_memory.flatMap(({ router, model }) => {
+    const entries = routers.find((each) => each.router === router)?.models ?? [];
+    const last = entries.findLast((entry) => entry.model === model)?.result;
+    const isLoaded = last === undefined ? !named : last !== null && GONE.includes(last);
+    return isLoaded ? [model] : [];
+  });
+}
+
+const GONE: readonly string[] = ['unloaded', 'forced', 'already_unloaded'];
+
+export function exitCodeOf(operation: Operation, aim: UnloadAim, missed: boolean): number {
+  const { routers, summary } = operation;
+  if (summary.failed > 0 || summary.busy > 0 || loadedMeanwhile(operation, aim).length > 0)
+    return EXIT.notDone;
   if (routers.some(({ refused }) => refused)) return EXIT.notDone;
   return missed || routers.some(({ fault }) => fault) ? EXIT.unreachable : EXIT.done;
 }

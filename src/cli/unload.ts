@@ -1,19 +1,24 @@
 import { WHEN_BUSY } from '../config/when-busy.ts';
 import { requestOf, type UnloadBody } from '../http/routes/unload-body.ts';
-import { viewModels } from '../http/views.ts';
 import { systemClock } from '../lib/clock.ts';
 import { parseDuration } from '../lib/duration.ts';
+import type { OnProgress } from '../unload/operation.ts';
 import { createOperations } from '../unload/operations.ts';
-import type { ModelResult, Operation } from '../unload/report.ts';
+import type { Operation } from '../unload/report.ts';
 import { defaultTerms, keepListOf, REASON_LENGTH, reasonText } from '../unload/request.ts';
 import { type Call, type Command, type CommandFlag, choiceFlag, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
 import { OUTPUT_FLAG, outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
-import { EXPORTER_FLAG, modelsThrough, remoteExporterOf, unloadThrough } from './remote-exporter.ts';
-import { inMemory, type StateView } from './state-view.ts';
-import { showWaiting } from './terminal.ts';
+import { EXPORTER_FLAG, remoteExporterOf, unloadThrough } from './remote-exporter.ts';
+import { showWaiting, type Terminal } from './terminal.ts';
 import { formatJson, printable } from './text.ts';
-import { exitCodeOf, formatConclusion, formatResult } from './unload-output.ts';
+import {
+  exitCodeOf,
+  formatConclusion,
+  formatResult,
+  loadedMeanwhile,
+  type UnloadAim,
+} from './unload-output.ts';
 
 const FLAGS: readonly CommandFlag[] = [
   { name: 'keep', value: 'GLOB', description: 'Never unload models that match.', repeatable: true },
@@ -92,7 +97,8 @@ export const unloadAllCommand: Command = {
   run: (call) => runUnload(call, textFlags(call, 'model')),
 };
 
-type Progress = (router: string, result: ModelResult) => void;
+const NOT_TO_WAIT =
+  'To not wait: --when-busy force (their clients lose their response), or --when-busy skip (leaves them loaded).\n';
 
 async function runUnload(call: Call, selected: readonly string[]): Promise<number> {
   const { terminal } = call;
@@ -103,55 +109,71 @@ async function runUnload(call: Call, selected: readonly string[]): Promise<numbe
   if (!exporter && exporterOnly) {
     throw new UsageError(`--${exporterOnly} needs --exporter: only a running exporter supports it`);
   }
+  const waits = call.flags.wait !== false;
   const waiting = showWaiting(terminal);
-  const progress = (several: boolean): Progress => {
-    return (router, result) => {
+  let hasWaited = false;
+  const progress = (several: boolean): OnProgress => {
+    return (router, entry) => {
+      if (entry.result === null && entry.detail === undefined) return;
       waiting.clear();
-      if (output === 'text') terminal.out(formatResult(result, several ? router : undefined));
+      const line = formatResult(entry, several ? router : undefined);
+      if (entry.result !== null) {
+        if (output === 'text') terminal.out(line);
+        return;
+      }
+      terminal.err(`${line}${hasWaited ? '' : NOT_TO_WAIT}`);
+      hasWaited = true;
     };
   };
   try {
-    const { operation, models, missed } = exporter
-      ? {
-          operation: await unloadThrough(exporter, body, call.flags.wait !== false, progress(true)),
-          models: await modelsThrough(exporter),
-          missed: false,
-        }
+    const { operation, missed } = exporter
+      ? { operation: await unloadThrough(exporter, body, waits, progress(true)), missed: false }
       : await unloadDirectly(body, call, progress);
     waiting.stop();
-    terminal.out(output === 'json' ? formatJson(operation) : formatConclusion(operation, inMemory(models)));
-    for (const { router, refused } of operation.routers) {
-      if (refused) terminal.err(`${printable(`${router}: ${refused.detail}`)}\n`);
-    }
-    const faults = operation.routers.flatMap(({ router, fault }) =>
-      fault ? [{ router, message: fault.message }] : [],
-    );
-    reportUnreachable(faults, terminal);
-    return exitCodeOf(operation, missed);
+    terminal.out(output === 'json' ? formatJson(operation) : formatConclusion(operation));
+    const aim = { named: selected.length > 0, partial: !waits || body.idle_for_seconds !== undefined };
+    explain(operation, aim, body, terminal);
+    return exitCodeOf(operation, aim, missed);
   } finally {
     waiting.stop();
   }
 }
 
+/** Prints why something was not done, and the way out. */
+function explain(operation: Operation, aim: UnloadAim, body: UnloadBody, terminal: Terminal): void {
+  const { routers, summary, unmatched_keep } = printable(operation);
+  const say = (line: string) => terminal.err(`${line}\n`);
+  for (const pattern of unmatched_keep) say(`keep pattern '${pattern}' matches no model`);
+  for (const { router, refused } of routers) if (refused) say(`${router}: ${refused.detail}`);
+  const loaded = printable(loadedMeanwhile(operation, aim));
+  if (loaded.length > 0 && body.hold_seconds === undefined) {
+    const verb = loaded.length === 1 ? 'was' : 'were';
+    say(
+      `${loaded.join(', ')} ${verb} loaded by a client meanwhile. To keep memory free: --hold 30m (with --exporter).`,
+    );
+  }
+  if (summary.busy > 0)
+    say('To unload busy and loading models too: --when-busy force. Their clients lose their response.');
+  const faults = routers.flatMap(({ router, fault }) => (fault ? [{ router, message: fault.message }] : []));
+  reportUnreachable(faults, terminal);
+}
+
 async function unloadDirectly(
   body: UnloadBody,
   call: Call,
-  progress: (several: boolean) => Progress,
-): Promise<{ operation: Operation; models: StateView['models']; missed: boolean }> {
+  progress: (several: boolean) => OnProgress,
+): Promise<{ operation: Operation; missed: boolean }> {
   const { found, missed } = await withDiscovered(call.configSource().current, call.terminal);
   const terms = { ...defaultTerms(found), verify: call.flags.wait !== false };
   const request = requestOf(body, terms, { trigger: 'cli', caller: { name: 'shell' } });
   return withFleet(found, { readEngine: false }, async (fleet) => {
-    const routers = fleet.store.routers();
     const operations = createOperations({
       controls: fleet.controls,
       keep: (router) => keepListOf(found, router),
       clock: systemClock,
     });
-    const operation = await operations.start(request, progress(routers.length > 1)).done;
-    if (!request.dryRun && operation.summary.unloaded > 0) await fleet.refresh();
-    const models = routers.flatMap((router) => viewModels(router, systemClock));
-    return { operation, models, missed };
+    const several = fleet.store.routers().length > 1;
+    return { operation: await operations.start(request, progress(several)).done, missed };
   });
 }
 

@@ -78,18 +78,21 @@ export async function probeActivity(
     if (answer.value.kind === 'not_loaded') return { kind: 'gone' };
     if (answer.value.kind === 'text') {
       const recorded = recordMetrics(store, router, model, answer.value.text);
-      const activity = recorded.ok ? recorded.value.activity : undefined;
-      return activity ? busyOrIdle(activity.busy) : unknown("the model's metrics could not be read");
-    }
-    router.engineMetrics = 'disabled';
+      if (!recorded.ok) return unknown("the model's metrics could not be read");
+      if (recorded.value.activity) return busyOrIdle(recorded.value.activity.busy);
+      // A build whose metrics do not say it.
+    } else router.engineMetrics = 'disabled';
   }
   const answer = await client.slots(model, signal);
   if (!answer.ok) return unanswered(answer.fault);
   switch (answer.value.kind) {
     case 'not_loaded':
       return { kind: 'gone' };
-    case 'disabled':
-      return unknown('llama-server runs without --metrics and with --no-slots', true);
+    case 'disabled': {
+      const remedy =
+        'start llama-server with --metrics, let a proxy in front pass these paths, or unload with --when-busy force';
+      return unknown(`neither /metrics nor /slots tell; ${remedy}`, true);
+    }
     case 'slots':
       return busyOrIdle(answer.value.processing > 0);
   }

@@ -2,7 +2,7 @@ import { classifyBuild } from '../backends/llama-server/build.ts';
 import { type Alarm, createAlarm } from '../lib/alarm.ts';
 import { createBackoff } from '../lib/backoff.ts';
 import type { RouterEvent, RouterFeed } from '../models/feed.ts';
-import { applyEvent, applyListing, markDown, setStream } from '../models/observations.ts';
+import { applyEvent, applyListing, confirms, markDown, setStream } from '../models/observations.ts';
 import type { Notice, RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 import { pollingPause } from './polling.ts';
@@ -41,7 +41,7 @@ const STREAM_STABLE_MS = 10_000;
 /** The least time between two listings, however often the router announces a new list. */
 const RELIST_MS = 500;
 
-/** A listing may overtake an event that is older. It is applied this much later, so that the event comes first. */
+/** A listing may overtake an event that is older. If it changes anything, it is applied this much later: the event comes first. */
 const SETTLE_MS = 50;
 
 interface Tracking extends TrackerParts {
@@ -222,17 +222,20 @@ async function listOnce(tracking: Tracking): Promise<Reconciled> {
     markDown(store, router, listing.fault);
     return { corrected: 0 };
   }
-  if (router.stream === 'connected') {
+  if (router.stream === 'connected' && !confirms(router, listing.value, newer)) {
     // In two parts: after a delay, Node.js runs the due timers before it reads the sockets.
     await settling.sleep(SETTLE_MS / 2);
     if (!signal.aborted) await settling.sleep(SETTLE_MS / 2);
   }
   if (signal.aborted) return { corrected: 0 };
   const reconciled = applyListing(store, router, listing.value, newer);
-  // Last, because a router may be slow to answer: the models do not wait for it.
-  const props = await propsAnswer;
-  if (signal.aborted) return reconciled;
-  if (props.ok) router.props = props.value;
-  router.buildClass = classifyBuild(props.ok ? props.value.build : undefined, router.stream);
+  // A router may be slow to answer: the models do not wait for its properties, and known ones are not waited for.
+  const wereKnown = router.props.build !== undefined;
+  const recorded = propsAnswer.then((props) => {
+    if (signal.aborted) return;
+    if (props.ok) router.props = props.value;
+    router.buildClass = classifyBuild(props.ok ? props.value.build : undefined, router.stream);
+  });
+  if (!wereKnown) await recorded;
   return reconciled;
 }

@@ -52,6 +52,18 @@ export function applyListing(
   return { corrected };
 }
 
+/** Whether a listing shows the models as they were observed, so that applying it changes none; see `applyListing`. */
+export function confirms({ models, up }: RouterState, listing: Listing, newer: ReadonlySet<string>): boolean {
+  if (!up || listing.models.length !== models.size) return false;
+  return listing.models.every(({ id, status, failed, instance }) => {
+    const lifecycle = models.get(id)?.lifecycle;
+    if (lifecycle === undefined) return false;
+    if (newer.has(id)) return true;
+    const isSameProcess = lifecycle.instance === undefined || lifecycle.instance === instance;
+    return lifecycle.status === status && lifecycle.markedFailed === failed && isSameProcess;
+  });
+}
+
 /** Applies an event of the stream. */
 export function applyEvent(store: Store, router: RouterState, event: RouterEvent): void {
   if (event.kind === 'download') {

@@ -1,14 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
-import { compareWhenBusy } from '../config/when-busy.ts';
 import type { RouterControl } from '../fleet/fleet.ts';
 import type { Clock } from '../lib/clock.ts';
+import { isRunning } from '../models/feed.ts';
 import { planUnload } from './plan.ts';
-import { type ModelResult, type Operation, outcomeOf, type RouterResult, summarize } from './report.ts';
-import { isAutomatic, type UnloadRequest } from './request.ts';
+import {
+  type ModelResult,
+  type Operation,
+  outcomeOf,
+  type PendingModel,
+  type RouterResult,
+  summarize,
+} from './report.ts';
+import { includesRequest, isAutomatic, type UnloadRequest } from './request.ts';
 
-/** Called with each model's result as soon as it is known. */
-export type OnResult = (router: string, result: ModelResult) => void;
+/** Called with each model's result as soon as it is known, and with what is waited for before that. */
+export type OnProgress = (router: string, entry: RouterResult['models'][number]) => void;
 
 /** A request as it applies to one router: with the keep list that is configured for it. */
 export interface RouterRequest {
@@ -20,11 +26,20 @@ export interface RouterRequest {
 export interface RouterRun extends RouterRequest {
   /** A part of the report. */
   result: RouterResult;
-  /** Patterns of the request that match no model here; undefined until the models to unload are chosen. */
-  unmatched?: readonly string[];
+  /** Patterns of the request that match no model here, once the models to unload are chosen. */
+  unmatched: readonly string[];
+  unmatchedKeep: readonly string[];
+  /** The models to unload are chosen, from a listing made after the request. */
+  planned: boolean;
+  /** A request has joined since the last listing. */
+  joined: boolean;
+  /** Ends the wait for models under way, so that a request that has joined is planned for. */
+  wake(): void;
+  /** Nothing more is unloaded here, unless a request joins. */
+  ended: boolean;
   /** Aborted when busy models are no longer waited for; its reason says why. */
   stopWaiting: AbortController;
-  onResult: OnResult;
+  onProgress: OnProgress;
 }
 
 /** An operation that is running. Times are monotonic milliseconds. */
@@ -39,15 +54,21 @@ export function createOperation(
   request: UnloadRequest,
   routers: readonly RouterRequest[],
   clock: Clock,
-  onResult: OnResult = () => {},
+  onProgress: OnProgress = () => {},
 ): RunningOperation {
   const startedAt = clock.now();
   const runs = routers.map(
     (router): RouterRun => ({
       ...router,
       result: { router: router.control.state.name, models: [] },
+      unmatched: [],
+      unmatchedKeep: [],
+      planned: false,
+      joined: false,
+      wake: () => {},
+      ended: false,
       stopWaiting: new AbortController(),
-      onResult,
+      onProgress,
     }),
   );
   return {
@@ -66,6 +87,8 @@ export function createOperation(
       duration_seconds: 0,
       routers: runs.map(({ result }) => result),
       summary: summarize([]),
+      still_in_memory: [],
+      unmatched_keep: [],
     },
   };
 }
@@ -75,33 +98,40 @@ export function addPending({ result }: RouterRun, models: readonly string[]): vo
   for (const model of models) result.models.push({ model, result: null });
 }
 
-/** Reports what the operation is waiting for before it unloads a model. */
-export function setWaiting(run: RouterRun, model: string, detail: string): void {
-  replacePending(run, { model, result: null, detail });
-}
-
-export function settle(run: RouterRun, result: ModelResult): void {
-  replacePending(run, result);
-  run.onResult(run.result.router, result);
-}
-
-function replacePending({ result: { models } }: RouterRun, entry: RouterResult['models'][number]): void {
-  const place = models.findIndex(({ model, result }) => model === entry.model && result === null);
+/** Reports a result, or what the operation is waiting for before it unloads a model. */
+export function settle({ result, onProgress }: RouterRun, entry: ModelResult | PendingModel): void {
+  const { router, models } = result;
+  const place = models.findIndex((each) => each.model === entry.model && each.result === null);
+  const isNews = models[place]?.result !== entry.result || models[place]?.detail !== entry.detail;
   if (place >= 0) models[place] = entry;
   else models.push(entry);
+  if (isNews) onProgress(router, entry);
 }
 
 /** A copy of the report that does not change any more. */
-export function reportOf({ report, startedAt }: RunningOperation, now: number): Operation {
-  const { outcome, duration_seconds, routers } = report;
-  const duration = outcome === null ? secondsBetween(startedAt, now) : duration_seconds;
-  return structuredClone({ ...report, duration_seconds: duration, summary: summarize(routers) });
+export function reportOf({ report, startedAt, runs }: RunningOperation, now: number): Operation {
+  const current = { ...report, summary: summarize(report.routers) };
+  if (report.outcome === null) {
+    current.duration_seconds = secondsBetween(startedAt, now);
+    current.still_in_memory = runs.flatMap(inMemory);
+  }
+  return structuredClone(current);
+}
+
+/** What is in memory now; nothing of a router that is down. */
+function inMemory({ control: { state } }: RouterRun): Operation['still_in_memory'] {
+  if (!state.up) return [];
+  return [...state.models.values()].flatMap(({ id, lifecycle: { status } }) =>
+    isRunning(status) ? [{ router: state.name, model: id, status }] : [],
+  );
 }
 
 /** Completes the report when all runs have ended. `routers` are the names of all routers that exist. */
 export function finishOperation(operation: RunningOperation, routers: readonly string[], now: number): void {
-  const { request, report, startedAt } = operation;
+  const { request, report, runs, startedAt } = operation;
   reportUnmatched(operation);
+  report.unmatched_keep = unmatchedKeep(runs);
+  report.still_in_memory = runs.flatMap(inMemory);
   for (const router of request.routers) {
     if (routers.includes(router)) continue;
     const message = `no router is named ${router}; there is ${routers.join(', ') || 'none'}`;
@@ -116,18 +146,29 @@ export function finishOperation(operation: RunningOperation, routers: readonly s
  * exempt: their models may come and go.
  */
 function reportUnmatched({ request, runs }: RunningOperation): void {
-  const planned = runs.filter(({ unmatched }) => unmatched !== undefined);
+  const planned = runs.filter((run) => run.planned);
   const [first] = planned;
   if (first === undefined || isAutomatic(request.trigger)) return;
   for (const pattern of request.selection.models) {
-    if (!planned.every(({ unmatched }) => unmatched?.includes(pattern))) continue;
+    if (!planned.every(({ unmatched }) => unmatched.includes(pattern))) continue;
     settle(first, { model: pattern, result: 'failed', detail: 'no model has this name' });
   }
 }
 
+/** Keep patterns that match no model on any router they apply to: most likely misspelt, or of a model that is gone. */
+function unmatchedKeep(runs: readonly RouterRun[]): string[] {
+  const planned = runs.filter((run) => run.planned);
+  const matched = new Set(
+    planned.flatMap(({ request, unmatchedKeep }) =>
+      request.selection.keep.filter((pattern) => !unmatchedKeep.includes(pattern)),
+    ),
+  );
+  return [...new Set(planned.flatMap((run) => run.unmatchedKeep))].filter((pattern) => !matched.has(pattern));
+}
+
 /**
- * Whether the running operation already does all that is requested: on every router it will unload each model that
- * the request would unload now, and its terms are at least as strong.
+ * Whether the running operation does all that is requested, once the request has joined it: each of its routers is then
+ * listed again, and what has appeared is planned for. Models whose result is known already need another operation.
  */
 export function subsumes(
   running: RunningOperation,
@@ -137,43 +178,12 @@ export function subsumes(
   if (running.request.dryRun || requested.length === 0) return false;
   return requested.every(({ control: { state }, request }) => {
     const run = running.runs.find(({ control }) => control.state.name === state.name);
-    if (run === undefined || !isAtLeastAsStrong(run.request, request)) return false;
-    if (isQueued(run)) {
-      // It will plan on the state at that time, as the new request would, unless a guard refuses it.
-      return isGuardedNoMore(run.request, request) && selectsTheSame(run.request, request);
-    }
-    const pending = run.result.models.flatMap(({ model, result }) => (result === null ? [model] : []));
+    if (run === undefined || !includesRequest(run.request, request, run.planned)) return false;
     const { unload } = planUnload([...state.models.values()], request.selection, now);
-    return unload.every((model) => pending.includes(model));
+    if (run.result.refused) return isAutomatic(request.trigger) && unload.length === 0;
+    const pending = run.result.models.flatMap(({ model, result }) => (result === null ? [model] : []));
+    return !run.planned || unload.every((model) => pending.includes(model));
   });
-}
-
-function isQueued({ unmatched, result: { fault, refused } }: RouterRun): boolean {
-  return unmatched === undefined && !fault && !refused;
-}
-
-function isAtLeastAsStrong(running: UnloadRequest, requested: UnloadRequest): boolean {
-  return (
-    compareWhenBusy(running.whenBusy, requested.whenBusy) >= 0 &&
-    running.verify >= requested.verify &&
-    (running.holdMs ?? 0) >= (requested.holdMs ?? 0)
-  );
-}
-
-/** Guards that let `requested` pass let `running` pass too. */
-function isGuardedNoMore(running: UnloadRequest, requested: UnloadRequest): boolean {
-  return isAutomatic(requested.trigger) || !isAutomatic(running.trigger);
-}
-
-function selectsTheSame(
-  { selection: running }: UnloadRequest,
-  { selection: requested }: UnloadRequest,
-): boolean {
-  return (
-    running.keep.every((pattern) => requested.keep.includes(pattern)) &&
-    running.idleForMs === requested.idleForMs &&
-    isDeepStrictEqual([running.models, running.target], [requested.models, requested.target])
-  );
 }
 
 function secondsBetween(from: number, to: number): number {

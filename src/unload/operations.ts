@@ -8,7 +8,7 @@ import type { Guards } from './guards.ts';
 import {
   createOperation,
   finishOperation,
-  type OnResult,
+  type OnProgress,
   type RouterRequest,
   type RouterRun,
   type RunningOperation,
@@ -54,6 +54,8 @@ const STOP_TIMEOUT_MS = 2000;
 interface Running {
   operation: RunningOperation;
   started: Started;
+  /** The work on its routers that has not ended. */
+  work: Set<Promise<void>>;
 }
 
 interface Registry extends OperationsParts {
@@ -88,8 +90,12 @@ export function createOperations(parts: OperationsParts) {
     ...finished,
   ];
   return {
+    /** Lists the models of these routers, or of all. */
+    async refresh(routers: readonly string[]): Promise<void> {
+      await Promise.all(controlsOf(registry, routers).map(({ refresh }) => refresh()));
+    },
     /** Starts an operation, or joins a running one that subsumes the request. Never throws. */
-    start: (request: UnloadRequest, onResult?: OnResult) => start(registry, request, onResult),
+    start: (request: UnloadRequest, onProgress?: OnProgress) => start(registry, request, onProgress),
     /** Running operations and the last hundred finished ones, the newest first. */
     list,
     get: (id: string) => list().find((each) => each.id === id),
@@ -109,27 +115,53 @@ export function createOperations(parts: OperationsParts) {
   };
 }
 
-function start(registry: Registry, request: UnloadRequest, onResult?: OnResult): Started {
-  const { controls, keep, clock, running } = registry;
-  const requested = controls()
-    .filter(({ state: { name } }) => request.routers.length === 0 || request.routers.includes(name))
-    .map((control) => {
-      const { selection } = request;
-      const kept = [...selection.keep, ...keep(control.state.name)];
-      return { control, request: { ...request, selection: { ...selection, keep: kept } } };
-    });
+function start(registry: Registry, request: UnloadRequest, onProgress?: OnProgress): Started {
+  const { keep, clock, running } = registry;
+  const { selection } = request;
+  const requested = controlsOf(registry, request.routers).map((control) => {
+    const kept = [...selection.keep, ...keep(control.state.name)];
+    return { control, request: { ...request, selection: { ...selection, keep: kept } } };
+  });
   if (!request.dryRun) {
     const same = [...running.values()].find(({ operation }) => subsumes(operation, requested, clock.now()));
-    if (same) return { ...same.started, joined: true };
+    if (same) {
+      join(registry, same);
+      return { ...same.started, joined: true };
+    }
     if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) preempt(registry, requested);
   }
-  const operation = createOperation(request, requested, clock, onResult);
+  const operation = createOperation(request, requested, clock, onProgress);
   if (registry.stopping) stopWaiting(operation);
   const { id } = operation.report;
   const report = () => reportOf(operation, clock.now());
-  const started = { id, joined: false, report, done: runAll(registry, operation) };
-  running.set(id, { operation, started });
+  const work = new Set<Promise<void>>();
+  const started = { id, joined: false, report, done: runAll(registry, operation, work) };
+  running.set(id, { operation, started, work });
   return started;
+}
+
+/** The controls of these routers, or of all. */
+function controlsOf({ controls }: Registry, routers: readonly string[]): readonly RouterControl[] {
+  return controls().filter(({ state: { name } }) => routers.length === 0 || routers.includes(name));
+}
+
+/** Has the running operation list its routers again: what has appeared since is planned for. */
+function join(registry: Registry, { operation, work }: Running): void {
+  for (const run of operation.runs) {
+    if (run.result.refused) continue;
+    run.joined = true;
+    if (run.ended) begin(registry, run, work);
+    else run.wake();
+  }
+}
+
+function begin(registry: Registry, run: RouterRun, work: Set<Promise<void>>): void {
+  run.ended = false;
+  const piece = runInQueue(registry, run).then(() => {
+    run.ended = true;
+    work.delete(piece);
+  });
+  work.add(piece);
 }
 
 /** Ends the wait for busy models on these routers, so that a forced request need not queue behind it. */
@@ -146,17 +178,21 @@ function stopWaiting({ runs }: RunningOperation): void {
   for (const run of runs) run.stopWaiting.abort(SHUTTING_DOWN);
 }
 
-async function runAll(registry: Registry, operation: RunningOperation): Promise<Operation> {
+async function runAll(
+  registry: Registry,
+  operation: RunningOperation,
+  work: Set<Promise<void>>,
+): Promise<Operation> {
   const { controls, guards, clock, running, finished, ended } = registry;
   const { request, runs } = operation;
   // Guards judge now and not when the run leaves the queue: parts of one alert must not stop each other.
-  for (const { result, request } of runs) {
-    const refusal = guards?.judge(result.router, request);
-    if (refusal) result.refused = refusal;
+  for (const run of runs) {
+    const refusal = guards?.judge(run.result.router, run.request);
+    if (refusal) run.result.refused = refusal;
   }
   // A refused dry run still reports what would be done.
-  const acting = runs.filter(({ result }) => request.dryRun || !result.refused);
-  await Promise.all(acting.map((run) => runInQueue(registry, run)));
+  for (const run of runs) if (request.dryRun || !run.result.refused) begin(registry, run, work);
+  while (work.size > 0) await Promise.all(work);
   const routers = controls().map(({ state }) => state.name);
   finishOperation(operation, routers, clock.now());
   const report = reportOf(operation, clock.now());
@@ -182,8 +218,9 @@ async function runInQueue(registry: Registry, run: RouterRun): Promise<void> {
   queues.set(router, queue);
   await queue(async () => {
     begun.notify([router, request]);
+    const before = unloadedModels(result).length;
     await runOnRouter(run, context);
-    const models = unloadedModels(result);
+    const models = unloadedModels(result).slice(before);
     if (models.length > 0) guards?.recordUnload(router, request, models);
   });
   if (queue.size() === 0) queues.delete(router);

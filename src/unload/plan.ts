@@ -1,7 +1,7 @@
 import { formatDuration } from '../lib/duration.ts';
 import type { RouterMemory } from '../memory/router-memory.ts';
-import type { Status } from '../models/feed.ts';
-import { idleSince, type ModelState, matchesModel } from '../models/router-state.ts';
+import { isRunning, type Status } from '../models/feed.ts';
+import { idleSince, type ModelState, matchesModel, type RouterState } from '../models/router-state.ts';
 import type { ModelResult } from './report.ts';
 import type { Selection, Target } from './request.ts';
 
@@ -29,9 +29,7 @@ export function planUnload(
     if (decision === 'unload') unload.push(model);
     else if (decision) settled.push({ model: model.id, ...decision });
   }
-  const unmatched = selection.models.filter(
-    (pattern) => !models.some((model) => matchesModel([pattern], model)),
-  );
+  const unmatched = withoutMatch(selection.models, models);
   if (selection.target === undefined) return { unload: unload.map(({ id }) => id), settled, unmatched };
   const candidates = unload.map((model) => candidateOf(model, now, memory));
   const enough = chooseEnough(candidates, neededBytes(selection.target, memory));
@@ -44,31 +42,43 @@ export function planUnload(
   };
 }
 
+/** The patterns that match none of these models. */
+export function withoutMatch(patterns: readonly string[], models: readonly ModelState[]): string[] {
+  return patterns.filter((pattern) => !models.some((model) => matchesModel([pattern], model)));
+}
+
 /** Why the target needs memory that is not measured; undefined when it does not. */
 export function unmeasurable({ target }: Selection, memory: RouterMemory | undefined): string | undefined {
   if (target === undefined || 'freeBytes' in target || memory) return undefined;
   return 'the GPU memory of this router is not measured, which until_ratio needs: use free_bytes, or run the exporter on its host';
 }
 
+/** Why nothing can be unloaded on a server: it lists models, and the status of none. */
+export function withoutStatuses({ url, models }: Pick<RouterState, 'url' | 'models'>): string | undefined {
+  const statuses = [...models.values()].map(({ lifecycle }) => lifecycle.status);
+  if (statuses.length === 0 || statuses.some((status) => status !== 'other')) return undefined;
+  return (
+    `${url} lists models without telling which are loaded, so none can be unloaded: ` +
+    'it is not a llama-server in router mode (started without -m), or of an unknown build'
+  );
+}
+
 type Decision = 'unload' | Pick<ModelResult, 'result' | 'detail'> | undefined;
 
 function decide(model: ModelState, selection: Selection, now: number): Decision {
   const named = selection.models.length > 0;
-  switch (model.lifecycle.status satisfies Status) {
-    case 'loaded':
-    case 'sleeping':
-    case 'loading': {
-      if (matchesModel(selection.keep, model)) return { result: 'kept', detail: 'it is on the keep list' };
-      const active = tooActive(model, selection, now);
-      return active === undefined ? 'unload' : { result: 'kept', detail: active };
-    }
-    case 'downloading':
-      return named ? { result: 'kept', detail: 'it is downloading and holds no memory' } : undefined;
-    case 'unloaded':
-      return named ? { result: 'already_unloaded' } : undefined;
-    case 'other':
-      return named ? { result: 'failed', detail: 'the router reports no status for it' } : undefined;
+  const status: Status = model.lifecycle.status;
+  if (status === 'downloading') {
+    return named ? { result: 'kept', detail: 'it is downloading and holds no memory' } : undefined;
   }
+  if (status === 'unloaded') return named ? { result: 'already_unloaded' } : undefined;
+  if (matchesModel(selection.keep, model)) return { result: 'kept', detail: 'it is on the keep list' };
+  const active = tooActive(model, selection, now);
+  if (active !== undefined) return { result: 'kept', detail: active };
+  if (isRunning(status)) return 'unload';
+  // It may hold memory. Where an amount is to be freed, other models may be enough.
+  const isWanted = named || selection.target === undefined;
+  return isWanted ? { result: 'failed', detail: 'the router does not tell whether it is loaded' } : undefined;
 }
 
 /** Why a model is not idle enough for this selection; undefined when it is. An unknown idle time is not enough. */

@@ -38,6 +38,8 @@ const pendingModel = z
   })
   .meta({ id: 'PendingModel', description: 'A model whose result is not known yet.' });
 
+export type PendingModel = z.infer<typeof pendingModel>;
+
 /** Why a request was not carried out. */
 export const REFUSAL_REASONS = [
   'cooldown',
@@ -59,6 +61,10 @@ const refusal = z
 
 /** Why an operation does nothing on one router now. */
 export type Refusal = z.infer<typeof refusal>;
+
+const inMemory = z
+  .object({ router: z.string(), model, status: z.enum(['loading', 'loaded', 'sleeping']) })
+  .meta({ id: 'ModelInMemory' });
 
 const memoryChange = z
   .object({ before_bytes: z.number(), after_bytes: z.number(), freed_bytes: z.number() })
@@ -109,6 +115,13 @@ export const operation = z
     duration_seconds: z.number().nonnegative().meta({ description: 'So far, while it is running.' }),
     routers: z.array(routerResult),
     summary,
+    still_in_memory: z.array(inMemory).default([]).meta({
+      description:
+        'Models in memory on these routers at the end: kept, busy, or loaded by clients meanwhile.',
+    }),
+    unmatched_keep: z.array(z.string()).default([]).meta({
+      description: 'Keep patterns of the request and the configuration that match no model.',
+    }),
   })
   .meta({ id: 'Operation' });
 
@@ -133,6 +146,9 @@ export function unloadedModels({ models }: RouterResult): string[] {
     result === 'unloaded' || result === 'forced' || result === 'asked' ? [id] : [],
   );
 }
+
+/** Kind of the fault of a server that lists models without their status. */
+export const NO_STATUSES = 'no_statuses';
 
 /** Kind of the fault of a router whose GPU memory is not measured although the target needs it. */
 export const UNMEASURED = 'unmeasured';

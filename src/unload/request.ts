@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Config } from '../config/schema.ts';
-import type { WhenBusy } from '../config/when-busy.ts';
+import { compareWhenBusy, type WhenBusy } from '../config/when-busy.ts';
 import { ONE_LINE } from '../lib/one-line.ts';
 
 /** What starts an unload. */
@@ -95,4 +96,26 @@ export function defaultTerms({ unload }: Config): UnloadTerms {
 /** The configured keep list of a router. */
 export function keepListOf({ unload, routers }: Config, router: string): readonly string[] {
   return [...unload.keep, ...(routers.find(({ name }) => name === router)?.keep ?? [])];
+}
+
+/**
+ * Whether a running request does all that another one wants on a router: with terms at least as strong, on at least the
+ * same models. `planned`: its models are chosen already, so an amount of memory to free may have been reached.
+ */
+export function includesRequest(running: UnloadRequest, wanted: UnloadRequest, planned: boolean): boolean {
+  const [mine, other] = [running.selection, wanted.selection];
+  const hasModels =
+    mine.models.length === 0 ||
+    (other.models.length > 0 && other.models.every((pattern) => mine.models.includes(pattern)));
+  const hasIdle =
+    mine.idleForMs === undefined || (other.idleForMs !== undefined && mine.idleForMs <= other.idleForMs);
+  return (
+    compareWhenBusy(running.whenBusy, wanted.whenBusy) >= 0 &&
+    running.verify >= wanted.verify &&
+    (running.holdMs ?? 0) >= (wanted.holdMs ?? 0) &&
+    (planned ? mine.target === undefined : isDeepStrictEqual(mine.target, other.target)) &&
+    mine.keep.every((pattern) => other.keep.includes(pattern)) &&
+    hasModels &&
+    hasIdle
+  );
 }

@@ -1,14 +1,16 @@
 import { setMaxListeners } from 'node:events';
 import type { Config } from '../config/schema.ts';
+import type { RouterControl } from '../fleet/fleet.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createLimit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { RouterMemory } from '../memory/router-memory.ts';
+import { isRunning } from '../models/feed.ts';
 import type { ModelState } from '../models/router-state.ts';
 import { addPending, type RouterRun, settle } from './operation.ts';
-import { planUnload, unmeasurable } from './plan.ts';
-import { type ModelResult, UNMEASURED } from './report.ts';
+import { type Plan, planUnload, unmeasurable, withoutMatch, withoutStatuses } from './plan.ts';
+import { type ModelResult, NO_STATUSES, type RouterResult, UNMEASURED } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';
 import { unloadModel } from './unload-model.ts';
 
@@ -48,76 +50,153 @@ export function measureBy(
 /** Unloads under way on one router at once: each is a process that ends. */
 const AT_ONCE = 8;
 
-/** Carries out an operation on one router; a model that fails does not stop the others. Never throws. */
+/**
+ * Carries out an operation on one router, on a listing made after the request; a model that fails does not stop the
+ * others. Never throws.
+ */
 export async function runOnRouter(run: RouterRun, context: RunContext): Promise<void> {
-  const { result, control } = run;
-  const { state } = control;
-  if (state.up) await runOnReachable(run, context);
-  else result.fault = state.fault ?? { kind: 'timeout', message: `${state.url} has not answered yet` };
-}
-
-async function runOnReachable(run: RouterRun, context: RunContext): Promise<void> {
-  const { result, request } = run;
-  const before = await context.measure(result.router, 'briefly');
-  const message = unmeasurable(request.selection, before);
-  if (message !== undefined) result.fault = { kind: UNMEASURED, message };
+  const { result, request, control } = run;
+  run.joined = false;
+  delete result.fault;
+  const [before] = await Promise.all([context.measure(result.router, 'briefly'), control.refresh()]);
+  const fault = faultOf(run, before);
+  if (fault) result.fault = fault;
   else if (request.dryRun) rehearse(run, context.clock, before);
   else {
     await unloadAll(run, context, before);
+    run.ended = true;
+    await lookAgain(run, context.clock);
     const after = before && (await context.measure(result.router, 'patiently'));
     if (before && after) {
-      const [before_bytes, after_bytes] = [before.usedBytes, after.usedBytes];
+      const before_bytes = result.memory?.before_bytes ?? before.usedBytes;
+      const after_bytes = after.usedBytes;
       const freed_bytes = Math.max(0, before_bytes - after_bytes);
       result.memory = { before_bytes, after_bytes, freed_bytes };
     }
   }
 }
 
-/** Unloads what the plan says. With a target, other models take the place of those that could not be unloaded. */
+/** Why nothing can be unloaded on this router. */
+function faultOf({ control, request }: RouterRun, memory: RouterMemory | undefined): RouterResult['fault'] {
+  const { state } = control;
+  if (!state.up) return state.fault ?? { kind: 'timeout', message: `${state.url} has not answered yet` };
+  const statusless = withoutStatuses(state);
+  if (statusless !== undefined) return { kind: NO_STATUSES, message: statusless };
+  const message = unmeasurable(request.selection, memory);
+  return message === undefined ? undefined : { kind: UNMEASURED, message };
+}
+
+/**
+ * Unloads what the plan says. With a target, other models take the place of those that could not be unloaded. After a
+ * request has joined, the models are listed again, and what has appeared is unloaded too.
+ */
 async function unloadAll(
   run: RouterRun,
   context: RunContext,
   before: RouterMemory | undefined,
 ): Promise<void> {
   const { request, control } = run;
-  const { clock, stopWatching } = context;
-  const models = [...control.state.models.values()];
-  const tried = new Set<string>();
+  const { target } = request.selection;
+  const { models } = control.state;
+  const underWay = new Map<string, Promise<ModelResult>>();
   const limit = createLimit(AT_ONCE);
-  setMaxListeners(0, run.stopWaiting.signal, stopWatching); // One for every model.
+  setMaxListeners(0, run.stopWaiting.signal, context.stopWatching); // One for every model.
+  let tried = new Set<string>();
   let memory = before;
   let freed = 0;
   for (;;) {
-    const untried = models.flatMap(({ id }) => (tried.has(id) ? [] : (control.state.models.get(id) ?? [])));
     const selection = withoutFreed(request.selection, freed);
-    const plan = planUnload(untried, selection, clock.now(), memory);
-    run.unmatched ??= plan.unmatched;
+    const untried = [...models.values()].filter(({ id }) => !tried.has(id));
+    const plan = choose(run, untried, selection, context.clock, memory);
+    const sizes = new Map(untried.map(({ id, facts }) => [id, memory?.ofModel(id) ?? facts.sizeBytes ?? 0]));
     addPending(run, plan.unload);
-    const results = await Promise.all(
-      plan.unload.map(async (model) => {
-        tried.add(model);
-        const result = await unloadModel({ run, model, selection, clock, limit, stopWatching });
-        settle(run, result);
-        return result;
-      }),
-    );
-    const gone = results.filter(isGone).map(({ model }) => model);
-    if (request.selection.target === undefined || gone.length === results.length) {
-      for (const result of plan.settled) settle(run, result);
+    for (const model of plan.unload) {
+      tried.add(model);
+      underWay.set(model, unloadModel({ run, model, selection, limit, ...context }).then(settled));
+    }
+    const round = [...underWay.values()];
+    await Promise.race([Promise.all(round), untilJoined(run)]);
+    if (run.joined) {
+      run.joined = false;
+      await control.refresh();
+      tried = new Set(underWay.keys());
+      continue;
+    }
+    const gone = (await Promise.all(round)).filter(isGone);
+    if (target === undefined || gone.length === round.length) {
+      settleOthers(run, plan.settled);
       return;
     }
-    for (const { id, facts } of models) {
-      if (gone.includes(id)) freed += memory?.ofModel(id) ?? facts.sizeBytes ?? 0;
-    }
+    for (const { model } of gone) freed += sizes.get(model) ?? 0;
     memory = await context.measure(run.result.router, 'patiently');
+  }
+
+  function settled(result: ModelResult): ModelResult {
+    underWay.delete(result.model);
+    settle(run, result);
+    return result;
   }
 }
 
-/** Reports what would be done, from the observed state alone. */
+/** Resolves when a request joins the operation. */
+function untilJoined(run: RouterRun): Promise<void> {
+  return new Promise((resolve) => {
+    run.wake = resolve;
+    if (run.joined) resolve();
+  });
+}
+
+function choose(
+  run: RouterRun,
+  models: readonly ModelState[],
+  selection: Selection,
+  clock: Clock,
+  memory: RouterMemory | undefined,
+): Plan {
+  const plan = planUnload(models, selection, clock.now(), memory);
+  if (!run.planned) {
+    run.planned = true;
+    run.unmatched = plan.unmatched;
+    run.unmatchedKeep = withoutMatch(run.request.selection.keep, models);
+  }
+  return plan;
+}
+
+/** A client that waits for a place on a full router gets it at most 8 ms after an unload (measured on b11669). */
+const NEXT_LOAD_MS = 50;
+
+/** After unloads, waits until the observed state shows what clients have loaded in their place, and reports what of it is kept. */
+async function lookAgain(run: RouterRun, clock: Clock): Promise<void> {
+  const { control, request, result } = run;
+  const { state, refresh } = control;
+  const gone = result.models.filter(isGone).length;
+  if (!request.verify || gone === 0) return;
+  if (state.stream !== 'connected') await refresh();
+  else if (wasFull(state, gone)) await new Promise<void>((resolve) => clock.after(NEXT_LOAD_MS, resolve));
+  if (request.selection.target !== undefined) return;
+  const { settled } = planUnload([...state.models.values()], request.selection, clock.now());
+  settleOthers(
+    run,
+    settled.filter((each) => each.result === 'kept'),
+  );
+}
+
+/** Reports the results of models that have none yet. */
+function settleOthers(run: RouterRun, results: readonly ModelResult[]): void {
+  const reported = new Set(run.result.models.map(({ model }) => model));
+  for (const each of results) if (!reported.has(each.model)) settle(run, each);
+}
+
+/** Whether clients may have waited for a place; unknown counts as yes. */
+function wasFull({ props: { modelsMax }, models }: RouterControl['state'], gone: number): boolean {
+  const running = [...models.values()].filter(({ lifecycle }) => isRunning(lifecycle.known)).length;
+  return modelsMax === undefined || (modelsMax > 0 && running + gone >= modelsMax);
+}
+
+/** Reports what would be done, without a probe of any model. */
 function rehearse(run: RouterRun, clock: Clock, memory: RouterMemory | undefined): void {
   const { models } = run.control.state;
-  const plan = planUnload([...models.values()], run.request.selection, clock.now(), memory);
-  run.unmatched = plan.unmatched;
+  const plan = choose(run, [...models.values()], run.request.selection, clock, memory);
   for (const id of plan.unload) {
     const model = models.get(id);
     if (model) settle(run, rehearsedResult(model, run.request));
@@ -149,6 +228,6 @@ function withoutFreed(selection: Selection, freed: number): Selection {
   return { ...selection, target: { freeBytes: target.freeBytes - freed } };
 }
 
-function isGone({ result }: ModelResult): boolean {
+function isGone({ result }: Pick<RouterResult['models'][number], 'result'>): boolean {
   return result === 'unloaded' || result === 'forced' || result === 'already_unloaded' || result === 'asked';
 }

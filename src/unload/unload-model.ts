@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Limit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { isRunning } from '../models/feed.ts';
-import { type RouterRun, setWaiting } from './operation.ts';
+import { type RouterRun, settle } from './operation.ts';
 import { tooActive } from './plan.ts';
 import type { ModelResult } from './report.ts';
 import type { Selection } from './request.ts';
@@ -31,8 +31,6 @@ const REFRESH_MS = 1000;
 /** Why a model is not unloaded now. */
 interface Busy {
   busy: string;
-  /** Asking again will not help. */
-  permanent?: boolean;
   /** The model did not answer. */
   unanswered?: boolean;
 }
@@ -48,14 +46,15 @@ export async function unloadModel(modelRun: ModelRun): Promise<ModelResult> {
   for (;;) {
     const attempt = await tryToUnload(modelRun);
     if ('result' in attempt) return { model, ...attempt };
-    const { busy, permanent } = attempt;
-    if (whenBusy === 'skip' || permanent) return { model, result: 'busy', detail: busy };
+    const { busy } = attempt;
+    if (whenBusy === 'skip') return { model, result: 'busy', detail: busy };
     if (signal.aborted) return { model, result: 'busy', detail: `${busy}; ${signal.reason}` };
     if (clock.now() >= deadline) {
+      const wayOut = busy === LOADING ? '. If the load is stuck, end it with --when-busy force' : '';
       const waited = formatDuration(busyTimeoutMs / 1000);
-      return { model, result: 'busy', detail: `${busy}, still after ${waited}` };
+      return { model, result: 'busy', detail: `${busy}, still after ${waited}${wayOut}` };
     }
-    setWaiting(run, model, busy);
+    settle(run, { model, result: null, detail: busy });
     await pause(Math.min(RETRY_MS, deadline - clock.now()), clock, signal);
   }
 }
@@ -67,13 +66,15 @@ async function tryToUnload(modelRun: ModelRun): Promise<Settled | Busy> {
   if (!state.up) return routerDown(state);
   const lifecycle = state.models.get(model)?.lifecycle;
   if (!isRunning(lifecycle?.known)) return STOPPED_BY_ITSELF;
-  if (lifecycle?.status === 'loading' && request.whenBusy !== 'force') return { busy: 'it is still loading' };
+  if (lifecycle?.status === 'loading' && request.whenBusy !== 'force') return { busy: LOADING };
   const attempt = await limit(() => orderUnload(modelRun));
   if ('result' in attempt || !attempt.unanswered) return attempt;
   // The model does not answer, or its router is down.
   await control.refresh();
   return state.up ? attempt : routerDown(state);
 }
+
+const LOADING = 'it is still loading';
 
 const STOPPED_BY_ITSELF: Settled = { result: 'already_unloaded', detail: 'it stopped by itself' };
 
@@ -109,16 +110,18 @@ async function orderUnload(modelRun: ModelRun): Promise<Settled | Busy> {
 }
 
 async function resultOf(
-  { run: { control, request }, clock, stopWatching }: ModelRun,
+  { run, clock, stopWatching }: ModelRun,
   { sentAt, answer, watch }: Order,
   wasLoading: boolean,
 ): Promise<Settled> {
+  const { control, request } = run;
   // Without an answer the order may have been carried out all the same: one listing shows it.
   if (!answer.ok) await control.refresh();
   const accepted = answer.ok && answer.value === 'accepted';
   if (!accepted || !request.verify || stopWatching.aborted) watch.stop();
   const end = await watch.end;
   if (answer.ok && answer.value === 'not_running') return { result: 'already_unloaded' };
+  if (answer.ok && answer.value === 'unsupported') return unsupported(run);
   if (answer.ok && !accepted) return { result: 'failed', detail: 'the router no longer knows it' };
   const seconds = Math.max(0, clock.now() - sentAt) / 1000;
   if (end === 'killed' && !wasLoading) {
@@ -136,6 +139,15 @@ async function resultOf(
   return { result: 'timeout', seconds, detail: `the router accepted the order, but ${happened}` };
 }
 
+/** The server has no such order, so no other model of it is waited for. */
+function unsupported({ control, stopWaiting }: RouterRun): Settled {
+  const why = `${control.state.url} does not know POST /models/unload`;
+  stopWaiting.abort(why);
+  const remedy =
+    'only a llama-server in router mode unloads models; a proxy in front of it must let this path pass';
+  return { result: 'failed', detail: `${why}: ${remedy}` };
+}
+
 /** Why the model must not be unloaded at this moment. A sleeping model is not probed: that would wake it. */
 async function objectionTo(modelRun: ModelRun): Promise<Settled | Busy | undefined> {
   const { run, model, selection, clock } = modelRun;
@@ -145,7 +157,10 @@ async function objectionTo(modelRun: ModelRun): Promise<Settled | Busy | undefin
     if (activity.kind === 'busy') return { busy: 'it is generating' };
     if (activity.kind === 'gone') return STOPPED_BY_ITSELF;
     if (activity.kind === 'unknown') {
-      return { busy: activity.why, permanent: activity.lasting, unanswered: !activity.lasting };
+      // Asking again will not help where it is lasting.
+      return activity.lasting
+        ? { result: 'failed', detail: activity.why }
+        : { busy: activity.why, unanswered: true };
     }
   }
   // The probe may have shown recent activity.

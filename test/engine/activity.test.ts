@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from '@jest/globals';
+import type { EngineMetrics, EngineSlots } from '../../src/backends/llama-server/client.ts';
 import { activityOf, probeActivity } from '../../src/engine/activity.ts';
-import { failed } from '../../src/lib/result.ts';
+import { failed, ok } from '../../src/lib/result.ts';
 import { parseExposition } from '../../src/metrics/parse.ts';
-import type { FaultKind } from '../../src/models/feed.ts';
-import type { Activity, RouterState } from '../../src/models/router-state.ts';
-import type { Store } from '../../src/models/store.ts';
+import type { RouterAnswer } from '../../src/models/feed.ts';
+import type { Activity } from '../../src/models/router-state.ts';
+import { createStore } from '../../src/models/store.ts';
+import { aListing, listed } from '../support/a-model.ts';
+import { addRouter } from '../support/driven-router.ts';
+import { createSteppedClock } from '../support/stepped-clock.ts';
 
 it.each<[string, { processing?: number; deferred?: number; work?: number }, Activity | undefined, Activity]>([
   [
@@ -68,23 +72,35 @@ it('reads recorded metrics of a busy model', () => {
   });
 });
 
-it.each<[FaultKind, boolean]>([
-  ['unauthorized', true],
-  ['timeout', false],
-  ['bad_answer', false],
-])('a probe that fails with %s is lasting: %s', async (kind, lasting) => {
-  const router = { name: 'gpu', engineMetrics: undefined } as unknown as RouterState;
-  const client = {
-    metrics: async () => failed({ kind, message: 'no' }),
-    slots: async () => failed({ kind, message: 'no' }),
-  };
-  const parts = { store: {} as Store, client, signal: new AbortController().signal };
-  const answer = { kind: 'unknown', why: 'busy state unknown: no', lasting };
-  expect(await probeActivity('a', { ...parts, router })).toEqual(answer);
-  router.engineMetrics = 'disabled';
-  expect(await probeActivity('a', { ...parts, router })).toEqual(answer);
-});
-
 it('is unknown without the gauges of requests', () => {
   expect(activityOf([], 1000, { busy: true, watchedAt: 4, work: 1 })).toBeUndefined();
+});
+
+const DISABLED = ok({ kind: 'disabled' } as const);
+const UNKNOWN_SHAPE = ok({ kind: 'text', text: 'other:gauge 1\n' } as const);
+const REFUSED = failed({ kind: 'unauthorized', message: 'the key is refused' } as const);
+const SILENT = failed({ kind: 'timeout', message: 'no answer' } as const);
+const slots = (processing: number) => ok({ kind: 'slots', processing } as const);
+const NO_WAY = expect.stringMatching(/neither .* tell; start llama-server with --metrics.*--when-busy force/);
+
+it.each<[string, RouterAnswer<EngineMetrics>, RouterAnswer<EngineSlots>, object]>([
+  ['its metrics', ok({ kind: 'text', text: 'llamacpp:requests_processing 1\n' }), SILENT, { kind: 'busy' }],
+  ['its slots where it has no metrics', DISABLED, slots(0), { kind: 'idle' }],
+  ['its slots where its metrics do not say it', UNKNOWN_SHAPE, slots(1), { kind: 'busy' }],
+  ['nothing at all, which is lasting', DISABLED, DISABLED, { kind: 'unknown', why: NO_WAY, lasting: true }],
+  ['metrics of another server', UNKNOWN_SHAPE, DISABLED, { kind: 'unknown', why: NO_WAY, lasting: true }],
+  [
+    'no answer to this key, which is lasting',
+    REFUSED,
+    SILENT,
+    { kind: 'unknown', why: 'busy state unknown: the key is refused', lasting: true },
+  ],
+  ['no answer now', SILENT, SILENT, { kind: 'unknown', lasting: false }],
+])('a model is probed by %s', async (_, metrics, slots, expected) => {
+  const store = createStore(createSteppedClock(), { reloadWindowMs: 0 });
+  const { state: router, listed: list } = addRouter(store, 'router');
+  list(aListing(listed('a', 'loaded')));
+  const client = { metrics: async () => metrics, slots: async () => slots };
+  const { signal } = new AbortController();
+  expect(await probeActivity('a', { store, router, client, signal })).toMatchObject(expected);
 });

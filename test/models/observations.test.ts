@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ListedModel, RouterProps } from '../../src/models/feed.ts';
+import { confirms } from '../../src/models/observations.ts';
 import { createStore } from '../../src/models/store.ts';
 import { aListing, begun, ended, listed, recordChanges, turned } from '../support/a-model.ts';
 import { addRouter } from '../support/driven-router.ts';
@@ -312,5 +313,31 @@ describe('a pending unload request', () => {
     const { entry } = aRouter({}, 'a');
     entry.markUnloadPending('b')();
     expect([...entry.state.models.keys()]).toEqual(['a']);
+  });
+});
+
+describe('a listing confirms the observed state', () => {
+  const [a, b] = [listed('a', 'loaded'), listed('b', 'loaded', { instance: 1 })];
+  const unloaded = listed('b', 'unloaded', { instance: 1 });
+
+  it.each<[string, boolean, ListedModel[], string[]]>([
+    ['when it shows the same', true, [a, b], []],
+    ['unless a status differs', false, [a, unloaded], []],
+    ['unless a process differs', false, [a, { ...b, instance: 2 }], []],
+    ['unless a failure mark differs', false, [a, { ...b, failed: true }], []],
+    ['unless a model is new', false, [a, b, listed('c', 'unloaded')], []],
+    ['unless a model is gone', false, [a], []],
+    ['unless a model is replaced', false, [a, listed('c', 'loaded')], []],
+    ['when only models with a newer event differ', true, [a, unloaded], ['b']],
+  ])('%s', (_, expected, models, newer) => {
+    const { entry } = aRouter({}, 'a');
+    entry.listed(aListing(a, b));
+    expect(confirms(entry.state, aListing(...models), new Set(newer))).toBe(expected);
+  });
+
+  it('never of a router that was down', () => {
+    const { entry } = aRouter({}, 'a');
+    entry.failed({ kind: 'timeout', message: 'no answer' });
+    expect(confirms(entry.state, aListing(a), new Set())).toBe(false);
   });
 });

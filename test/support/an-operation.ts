@@ -14,6 +14,8 @@ export function anOperation(more: Partial<Operation> = {}): Operation {
     duration_seconds: 1,
     routers: [],
     summary: { unloaded: 0, already_unloaded: 0, kept: 0, busy: 0, failed: 0 },
+    still_in_memory: [],
+    unmatched_keep: [],
     ...more,
   };
 }

@@ -25,7 +25,10 @@ export interface ScriptedControl extends RouterControl {
   later(ms: number, ...events: RouterEvent[]): void;
 }
 
-/** The control of a router with these models loaded, which unloads each within 50 ms; tests replace its methods. */
+/**
+ * The control of a router without limit of models and with these loaded, which unloads each within 50 ms and announces
+ * it; its listings change nothing. Tests replace its methods.
+ */
 export function createScriptedControl(
   clock: SteppedClock,
   store: Store,
@@ -33,6 +36,8 @@ export function createScriptedControl(
   ...loaded: string[]
 ): ScriptedControl {
   const entry: DrivenRouter = addRouter(store, name, `http://${name}`);
+  entry.stream('connected');
+  entry.props({ modelsMax: 0 });
   entry.listed(aListing(...loaded.map((id) => listed(id, 'loaded', { instance: 1 }))));
   const control: ScriptedControl = {
     entry,

@@ -83,6 +83,8 @@ describe('an operation', () => {
         { router: 'cellar', models: [gone('llama')] },
       ],
       summary: { unloaded: 3, already_unloaded: 0, kept: 0, busy: 0, failed: 0 },
+      still_in_memory: [],
+      unmatched_keep: [],
     });
     expect(progress.toSorted()).toEqual([
       'attic bge unloaded',
@@ -177,6 +179,223 @@ describe('a router that', () => {
         },
       ],
     });
+  });
+});
+
+describe('an operation acts on a listing made after its request', () => {
+  it('one for each router, while events arrive', async () => {
+    const { operate, attic, cellar } = aFleet();
+    await operate();
+    await operate({ dryRun: true, routers: ['attic'] });
+    expect([attic.refreshes, cellar.refreshes]).toEqual([2, 1]);
+  });
+
+  it('and a second one at its end, where none do', async () => {
+    const { operate, attic } = aFleet();
+    attic.entry.stream('unsupported');
+    await operate({ routers: ['attic'] });
+    expect(attic.refreshes).toBe(2);
+  });
+
+  it.each([true, false])('and plans for what appears in it (dry run: %s)', async (dryRun) => {
+    const { operate, cellar } = aFleet();
+    cellar.refresh = async () => {
+      if (cellar.ordered.length > 0) return;
+      cellar.entry.listed(aListing(listed('llama', 'unloaded', { instance: 1 }), listed('new', 'loaded')));
+    };
+    const { operation } = await operate({ routers: ['cellar'], dryRun });
+    expect(operation.routers[0]?.models).toMatchObject([
+      { model: 'new', result: dryRun ? 'would_unload' : 'unloaded' },
+    ]);
+  });
+
+  it('also when it waits behind another one', async () => {
+    const { start, finish, cellar, clock } = aFleet();
+    cellar.doing.set('llama', { kind: 'busy' });
+    const first = start({ routers: ['cellar'], models: ['llama'] });
+    const second = start({ routers: ['cellar'] });
+    await clock.advance(10_000);
+    expect(cellar.refreshes).toBe(1);
+    cellar.refresh = async () => {
+      if (!cellar.ordered.includes('new')) {
+        cellar.entry.listed(aListing(listed('llama', 'unloaded', { instance: 1 }), listed('new', 'loaded')));
+      }
+    };
+    cellar.doing.clear();
+    expect((await finish(second)).routers[0]?.models).toMatchObject([{ model: 'new', result: 'unloaded' }]);
+    expect((await first.done).outcome).toBe('success');
+  });
+
+  it('that joins a running one: the models are listed and planned again at once', async () => {
+    const { start, finish, cellar, clock } = aFleet();
+    cellar.doing.set('llama', { kind: 'busy' });
+    const first = start({ routers: ['cellar'] });
+    await clock.advance(1000);
+    cellar.refresh = async () => {
+      if (cellar.ordered.length > 0) return;
+      cellar.entry.listed(aListing(listed('llama', 'loaded', { instance: 1 }), listed('new', 'loaded')));
+    };
+    expect(start({ routers: ['cellar'] })).toMatchObject({ joined: true, id: first.id });
+    await clock.advance(1000);
+    expect(first.report().routers[0]?.models).toMatchObject([
+      { model: 'llama', result: null },
+      { model: 'new', result: 'unloaded' },
+    ]);
+    cellar.doing.clear();
+    expect((await finish(first)).routers[0]?.models).toHaveLength(2);
+  });
+
+  it('that joins an operation which has ended on one of its routers: that router is listed again', async () => {
+    const { start, finish, cellar, attic, clock } = aFleet();
+    cellar.doing.set('llama', { kind: 'busy' });
+    const first = start({ keep: ['bge'] });
+    await clock.advance(1000);
+    attic.refresh = async () => {
+      attic.entry.listed(aListing(listed('bge', 'loaded'), listed('new', 'loaded')));
+    };
+    expect(start({ keep: ['bge'] })).toMatchObject({ joined: true, id: first.id });
+    cellar.doing.clear();
+    const { routers } = await finish(first);
+    expect(routers[0]?.models).toMatchObject([
+      { model: 'qwen', result: 'unloaded' },
+      { model: 'bge', result: 'kept' },
+      { model: 'new', result: 'unloaded' },
+    ]);
+  });
+
+  it('so a request for an amount of memory joins no operation that has chosen its models', async () => {
+    const { start, finish, cellar, clock } = aFleet();
+    cellar.doing.set('llama', { kind: 'busy' });
+    const wish = { routers: ['cellar'], target: { freeBytes: 1 } };
+    const first = start(wish);
+    const queued = start(wish);
+    await clock.advance(1000);
+    expect(queued.joined).toBe(true);
+    expect(start(wish).joined).toBe(false);
+    cellar.doing.clear();
+    await finish(first);
+  });
+});
+
+describe('a server that cannot be unloaded', () => {
+  it('because it lists models without a status is a fault, also in a dry run', async () => {
+    const { operate, attic } = aFleet();
+    attic.entry.listed(aListing(listed('qwen', 'other'), listed('bge', 'other')));
+    for (const dryRun of [false, true]) {
+      const { operation } = await operate({ routers: ['attic'], dryRun });
+      expect(operation.outcome).toBe(dryRun ? 'dry_run' : 'failed');
+      expect(operation.routers).toEqual([
+        {
+          router: 'attic',
+          models: [],
+          fault: {
+            kind: 'no_statuses',
+            message: expect.stringContaining('without telling which are loaded'),
+          },
+        },
+      ]);
+    }
+  });
+
+  it('in part fails for the models without a status', async () => {
+    const { operate, attic } = aFleet();
+    attic.entry.listed(aListing(listed('qwen', 'loaded', { instance: 1 }), listed('bge', 'other')));
+    const { operation } = await operate({ routers: ['attic'] });
+    expect(operation).toMatchObject({ outcome: 'partial', summary: { unloaded: 1, failed: 1 } });
+  });
+
+  it('because it has no unload order is not waited for', async () => {
+    const { operate, attic } = aFleet();
+    attic.doing.set('qwen', { kind: 'busy' });
+    attic.order = async () => ok('unsupported');
+    const { operation } = await operate({ routers: ['attic'] });
+    expect(operation).toMatchObject({ outcome: 'failed', duration_seconds: 0 });
+    expect(operation.routers[0]?.models).toEqual([
+      {
+        model: 'qwen',
+        result: 'busy',
+        detail: 'it is generating; http://attic does not know POST /models/unload',
+      },
+      {
+        model: 'bge',
+        result: 'failed',
+        detail:
+          'http://attic does not know POST /models/unload: only a llama-server in router mode unloads models; ' +
+          'a proxy in front of it must let this path pass',
+      },
+    ]);
+  });
+});
+
+describe('what is still in memory', () => {
+  it('is reported: kept models, busy ones, and those on other lists than the request', async () => {
+    const { operate, attic } = aFleet({ attic: ['bge'] });
+    attic.doing.set('qwen', { kind: 'busy' });
+    const { operation } = await operate({ whenBusy: 'skip' });
+    expect(operation.still_in_memory).toEqual([
+      { router: 'attic', model: 'qwen', status: 'loaded' },
+      { router: 'attic', model: 'bge', status: 'loaded' },
+    ]);
+  });
+
+  it('is known while the operation runs', async () => {
+    const { start, finish, cellar, clock } = aFleet();
+    cellar.order = async (model) => {
+      cellar.later(5000, ended(model));
+      return ok('accepted');
+    };
+    const started = start();
+    await clock.advance(1000);
+    expect(started.report().still_in_memory).toEqual([
+      { router: 'cellar', model: 'llama', status: 'loaded' },
+    ]);
+    expect((await finish(started)).still_in_memory).toEqual([]);
+  });
+
+  it.each([
+    ['on a full router, where a client may wait for the place', { modelsMax: 1 }, true],
+    ['not on a router with free places', { modelsMax: 4 }, false],
+  ])('includes what is loaded in its place within 50 ms, %s', async (_, props, included) => {
+    const { operate, cellar } = aFleet({ cellar: ['kept*'] });
+    cellar.entry.props(props);
+    cellar.order = async (model) => {
+      cellar.later(50, ended(model));
+      cellar.later(58, begun('next'), begun('kept-next'));
+      return ok('accepted');
+    };
+    const { operation } = await operate({ routers: ['cellar'] });
+    expect(operation.still_in_memory).toEqual(
+      included
+        ? [
+            { router: 'cellar', model: 'next', status: 'loading' },
+            { router: 'cellar', model: 'kept-next', status: 'loading' },
+          ]
+        : [],
+    );
+    expect(operation.routers[0]?.models.map(({ model, result }) => [model, result])).toEqual([
+      ['llama', 'unloaded'],
+      ...(included ? [['kept-next', 'kept']] : []),
+    ]);
+  });
+
+  it('is not known of a router that is down', async () => {
+    const { operate, cellar } = aFleet();
+    cellar.entry.failed(UNREACHABLE);
+    expect((await operate({ routers: ['cellar'] })).operation.still_in_memory).toEqual([]);
+  });
+});
+
+describe('a keep pattern', () => {
+  it('that matches no model is reported, of the request and of the configuration', async () => {
+    const { operate } = aFleet({ attic: ['bge', 'bgee'] });
+    const { operation } = await operate({ keep: ['llama', 'lama'] });
+    expect(operation.unmatched_keep).toEqual(['lama', 'bgee']);
+  });
+
+  it('is not reported when no router could be listed', async () => {
+    const { operate, cellar } = aFleet();
+    cellar.entry.failed(UNREACHABLE);
+    expect((await operate({ routers: ['cellar'], keep: ['x'] })).operation.unmatched_keep).toEqual([]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Status } from '../../src/models/feed.ts';
-import { planUnload } from '../../src/unload/plan.ts';
+import { planUnload, withoutStatuses } from '../../src/unload/plan.ts';
 import type { Selection } from '../../src/unload/request.ts';
 import { aModel } from '../support/a-model.ts';
 
@@ -11,6 +11,8 @@ const ON_THE_LIST = 'it is on the keep list';
 const plan = (selection: Partial<Selection>, ...models: ReturnType<typeof aModel>[]) =>
   planUnload(models, { ...ALL, ...selection }, NOW);
 
+const UNKNOWN_STATUS = { result: 'failed', detail: 'the router does not tell whether it is loaded' };
+
 describe('a model with the status', () => {
   it.each<[Status, unknown, unknown]>([
     ['loaded', 'unload', 'unload'],
@@ -18,7 +20,7 @@ describe('a model with the status', () => {
     ['loading', 'unload', 'unload'],
     ['unloaded', undefined, { result: 'already_unloaded' }],
     ['downloading', undefined, { result: 'kept', detail: 'it is downloading and holds no memory' }],
-    ['other', undefined, { result: 'failed', detail: 'the router reports no status for it' }],
+    ['other', UNKNOWN_STATUS, UNKNOWN_STATUS],
   ])('%s: when all models are selected, and when it is named', (status, unnamed, named) => {
     for (const [models, decision] of [
       [[], unnamed],
@@ -31,6 +33,33 @@ describe('a model with the status', () => {
       });
     }
   });
+});
+
+describe('a model of unknown status', () => {
+  const strange = aModel({ status: 'other' });
+
+  it('is kept by the keep list, and where only idle models are selected', () => {
+    expect(plan({ keep: ['tiny'] }, strange).settled).toMatchObject([{ detail: ON_THE_LIST }]);
+    expect(plan({ idleForMs: 1 }, strange).settled).toMatchObject([{ detail: 'its idle time is unknown' }]);
+  });
+
+  it('is no matter where an amount of memory is freed', () =>
+    expect(plan({ target: { freeBytes: 1 } }, strange).settled).toEqual([]));
+});
+
+it.each<[string, Status[], boolean]>([
+  ['all models', ['other', 'other'], true],
+  ['some models', ['other', 'unloaded'], false],
+  ['no model', ['loaded'], false],
+  ['none, as there is none', [], false],
+])('a server without the status of %s', (_, statuses, isFault) => {
+  const models = new Map(statuses.map((status, index) => [`${index}`, aModel({ id: `${index}`, status })]));
+  const message = withoutStatuses({ url: 'http://box', models });
+  expect(message).toEqual(
+    isFault
+      ? expect.stringMatching(/^http:\/\/box lists models without telling which are loaded/)
+      : undefined,
+  );
 });
 
 describe('names', () => {

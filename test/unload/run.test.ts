@@ -23,9 +23,9 @@ function aRouter(...loaded: string[]) {
   function start(models: readonly string[], wish: Wish = {}) {
     const request = aRequest({ models, ...wish });
     const results: ModelResult[] = [];
-    const { runs, report } = createOperation(request, [{ control, request }], clock, (_, result) =>
-      results.push(result),
-    );
+    const { runs, report } = createOperation(request, [{ control, request }], clock, (_, entry) => {
+      if (entry.result !== null) results.push(entry);
+    });
     const [run] = runs;
     if (run === undefined) throw new Error('the operation has no run');
     const context = { clock, measure: async () => undefined, stopWatching: new AbortController().signal };
@@ -54,7 +54,7 @@ describe('a model', () => {
     const { control, unload, transitions } = aRouter('a');
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 0.05 }]);
     expect(transitions).toEqual(['a requested while loaded']);
-    expect(control.refreshes).toBe(0);
+    expect(control.refreshes).toBe(1);
   });
 
   it('is unloaded when its event arrives before the answer', async () => {
@@ -77,7 +77,7 @@ describe('a model', () => {
       entry.listed(aListing(listed('a', status, { instance: 1 })));
     };
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 3 }]);
-    expect(control.refreshes).toBe(3);
+    expect(control.refreshes).toBe(4);
     expect(transitions).toEqual(['a requested while loaded']);
   });
 
@@ -103,7 +103,7 @@ describe('a model', () => {
     const { control, unload, entry } = aRouter('a');
     control.order = async () => ok('accepted');
     control.refresh = async () => {
-      entry.listed(aListing(listed('a', 'loaded', { instance: 2 })));
+      if (control.ordered.length > 0) entry.listed(aListing(listed('a', 'loaded', { instance: 2 })));
     };
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 1 }]);
   });
@@ -150,7 +150,9 @@ describe('a model', () => {
   it('of a router that goes down during the unload is a timeout with that reason', async () => {
     const { control, unload, entry } = aRouter('a');
     control.order = async () => ok('accepted');
-    control.refresh = async () => entry.failed(UNREACHABLE);
+    control.refresh = async () => {
+      if (control.ordered.length > 0) entry.failed(UNREACHABLE);
+    };
     const detail = `the router accepted the order, but then became unreachable: ${UNREACHABLE.message}`;
     expect(await unload(['a'], { timeoutMs: 5000 })).toEqual([
       { model: 'a', result: 'timeout', seconds: 5, detail },
@@ -258,7 +260,7 @@ describe('without an answer to the order, a model', () => {
     const { control, unload, entry, transitions } = aRouter('a');
     control.order = async () => failed(TIMEOUT);
     control.refresh = async () => {
-      entry.listed(aListing(listed('a', 'unloaded', { instance: 1 })));
+      if (control.ordered.length > 0) entry.listed(aListing(listed('a', 'unloaded', { instance: 1 })));
     };
     expect(await unload()).toEqual([{ model: 'a', result: 'unloaded', seconds: 0 }]);
     expect(transitions).toEqual(['a requested while loaded']);
@@ -373,10 +375,10 @@ describe('a model that does not answer its probe', () => {
     expect(await unload()).toMatchObject([{ result: 'unloaded' }]);
   });
 
-  it('is reported as busy at once when another probe will not help', async () => {
+  it('fails at once when another probe will not help', async () => {
     const { control, unload } = aRouter('a');
     control.doing.set('a', { ...silent, lasting: true });
-    expect(await unload()).toEqual([{ model: 'a', result: 'busy', detail: silent.why }]);
+    expect(await unload()).toEqual([{ model: 'a', result: 'failed', detail: silent.why }]);
     expect(control.asked).toEqual(['a']);
   });
 
@@ -385,7 +387,9 @@ describe('a model that does not answer its probe', () => {
     async (whenBusy) => {
       const { control, unload, entry } = aRouter('a');
       control.doing.set('a', silent);
-      control.refresh = async () => entry.failed(TIMEOUT);
+      control.refresh = async () => {
+        if (control.asked.length > 0) entry.failed(TIMEOUT);
+      };
       expect(await unload(['a'], { whenBusy })).toEqual([
         { model: 'a', result: 'failed', detail: TIMEOUT.message },
       ]);

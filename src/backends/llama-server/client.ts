@@ -6,8 +6,8 @@ import { faultOfResponse } from './fault.ts';
 import { createRouterHttp, type RouterResponse } from './http.ts';
 import { parseJson, parseListing, parseProps, parseSlots } from './schemas.ts';
 
-/** The router's answer to an unload order. `accepted` only acknowledges the order. */
-export type UnloadAnswer = 'accepted' | 'not_running' | 'unknown_model';
+/** The router's answer to an unload order. `accepted` only acknowledges it; `unsupported`: the server has no such order. */
+export type UnloadAnswer = 'accepted' | 'not_running' | 'unknown_model' | 'unsupported';
 
 /** Why a model answers nothing. */
 type NoAnswer = { kind: 'not_loaded' | 'disabled' };
@@ -50,8 +50,8 @@ export function createRouterClient(endpoint: Endpoint) {
       const { status, body } = answer.value;
       if (status === 200) return ok('accepted');
       if (errorMessage(body).includes('not running')) return ok('not_running');
-      if (status === 400 && errorMessage(body).includes('not found')) return ok('unknown_model');
-      return unexpected(answer.value);
+      if (isUnknownModel(answer.value)) return ok('unknown_model');
+      return isMissing(status) ? ok('unsupported') : unexpected(answer.value);
     },
     /** Runs one piece of work at a time: orders to a router go one after the other (see http.ts). */
     exclusive: http.exclusive,
@@ -85,10 +85,11 @@ export function createRouterClient(endpoint: Endpoint) {
     if (!answer.ok) return answer;
     const { status, body } = answer.value;
     if (status === 200) return read(answer.value);
-    if (status === 501) return ok({ kind: 'disabled' });
-    if (status === 400 && errorMessage(body).includes('not loaded')) return ok({ kind: 'not_loaded' });
+    if (errorMessage(body).includes('not loaded') || isUnknownModel(answer.value)) {
+      return ok({ kind: 'not_loaded' });
+    }
     if (status === 401 && endpoint.apiKey) return failed(keyRejectedByModel(answer.value));
-    return unexpected(answer.value);
+    return isMissing(status) ? ok({ kind: 'disabled' }) : unexpected(answer.value);
   }
 }
 
@@ -103,6 +104,16 @@ function unexpected(response: RouterResponse): { ok: false; fault: RouterFault }
 function keyRejectedByModel({ url }: RouterResponse): RouterFault {
   const remedy = 'configure a key of its --api-key-file, or update llama.cpp';
   return { kind: 'unauthorized', message: `${url} answers 401: the model rejects the API key: ${remedy}` };
+}
+
+/** Whether the server has no such path, or has it turned off. */
+function isMissing(status: number): boolean {
+  return status === 404 || status === 405 || status === 501;
+}
+
+/** `model is not found`, `model 'x' not found`; a missing path is `File Not Found`. */
+function isUnknownModel({ status, body }: RouterResponse): boolean {
+  return (status === 400 || status === 404) && /\bmodel\b.*\bnot found/.test(errorMessage(body));
 }
 
 function errorMessage(body: string): string {

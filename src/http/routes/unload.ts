@@ -23,7 +23,7 @@ export function unloadRoute(parts: AppParts, schema: z.ZodType<UnloadBody>) {
     const wanted = requestOf(body, defaultTerms(config), { trigger: triggerOf(request), caller });
     for (const router of wanted.routers) namedRouter(store, router);
     demandScope(response, { routers: wanted.routers, dryRun: wanted.dryRun });
-    demandModels(store, wanted);
+    await demandModels(parts, wanted);
     const started = startOrJoin(parts, wanted);
     const { wait = true } = body;
     const seconds = wait === true ? config.unload.answer_within : Number(wait);
@@ -63,20 +63,30 @@ function sendOperation(response: Response, { report }: Started): void {
   response.status(outcome === null ? 202 : (ERROR_STATUS[outcome] ?? 200)).json(operation);
 }
 
-/** Throws a 404 for a plain name that no model has: most likely a typing error. */
-function demandModels(store: Store, { routers, selection }: UnloadRequest): void {
+/**
+ * Throws a 404 for a plain name that no model has: most likely a typing error. A model may be new, so the routers are
+ * listed before.
+ */
+async function demandModels({ operations, store }: AppParts, request: UnloadRequest): Promise<void> {
+  if (unknownModel(store, request) === undefined) return;
+  await operations.refresh(request.routers);
+  const unknown = unknownModel(store, request);
+  if (unknown === undefined) return;
+  const { name, known, where } = unknown;
+  const meant = nearest(name, known);
+  const hint = meant === undefined ? '' : `: did you mean '${meant}'?`;
+  const detail = `No model is named '${name}' on ${where}${hint}. Nothing was unloaded.`;
+  throw new ProblemError(404, 'No such model', detail);
+}
+
+function unknownModel(store: Store, { routers, selection }: UnloadRequest) {
   const reached = store
     .routers()
     .filter(({ name, up }) => up && (routers.length === 0 || routers.includes(name)));
-  if (reached.length === 0) return;
+  if (reached.length === 0) return undefined;
   const known = reached.flatMap(({ models }) =>
     [...models.values()].flatMap(({ id, aliases }) => [id, ...aliases]),
   );
-  const unknown = selection.models.find((name) => !/[*?]/.test(name) && !known.includes(name));
-  if (unknown === undefined) return;
-  const meant = nearest(unknown, known);
-  const hint = meant === undefined ? '' : `: did you mean '${meant}'?`;
-  const where = reached.map(({ name }) => name).join(', ');
-  const detail = `No model is named '${unknown}' on ${where}${hint}. Nothing was unloaded.`;
-  throw new ProblemError(404, 'No such model', detail);
+  const name = selection.models.find((name) => !/[*?]/.test(name) && !known.includes(name));
+  return name === undefined ? undefined : { name, known, where: reached.map(({ name }) => name).join(', ') };
 }

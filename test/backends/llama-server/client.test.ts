@@ -372,6 +372,11 @@ describe('the answer to an order', () => {
     [200, recorded('unload-ok.json'), 'accepted'],
     [400, recorded('unload-not-running.error.json'), 'not_running'],
     [400, recorded('unload-unknown-model.error.json'), 'unknown_model'],
+    [404, '{"error":{"message":"model \'a\' not found"}}', 'unknown_model'],
+    [404, '{"error":{"message":"File Not Found"}}', 'unsupported'],
+    [404, '<html>nginx</html>', 'unsupported'],
+    [405, '{"detail":"Method Not Allowed"}', 'unsupported'],
+    [501, '', 'unsupported'],
   ])('unload, %i %s is %s', async (status, body, wanted) => {
     const { url } = await answering(status, body);
     expect(await aClient(url).unload('a', never)).toEqual({ ok: true, value: wanted });
@@ -383,12 +388,6 @@ describe('the answer to an order', () => {
       recorded('unauthorized.error.json'),
       'unauthorized',
       'answers 401: it requires an API key (api_key), or another one',
-    ],
-    [
-      404,
-      '{"error":{"message":"File Not Found"}}',
-      'not_a_router',
-      'answers 404: not a llama-server in router mode',
     ],
     [
       500,
@@ -411,7 +410,10 @@ describe("a model's metrics", () => {
   it.each<[number, string, unknown]>([
     [200, recorded('metrics-loaded-idle.prom'), { kind: 'text', text: recorded('metrics-loaded-idle.prom') }],
     [400, recorded('metrics-not-loaded.error.json'), { kind: 'not_loaded' }],
+    [400, '{"error":{"message":"model \'a\' not found"}}', { kind: 'not_loaded' }],
     [501, '{"error":{"message":"This server does not support metrics endpoint."}}', { kind: 'disabled' }],
+    [404, '{"detail":"Not Found"}', { kind: 'disabled' }],
+    [405, '', { kind: 'disabled' }],
   ])('with %i', async (status, body, value) => {
     const { url } = await answering(status, body);
     expect(await aClient(url).metrics('a', never)).toEqual({ ok: true, value });
