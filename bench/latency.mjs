@@ -1,12 +1,10 @@
-import { once } from 'node:events';
-import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createParser } from 'eventsource-parser';
 import { quantile, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { bodyOf, openClient } from './support/keep-alive-client.mjs';
 import { startExporter, startModule } from './support/processes.mjs';
+import { followStatuses } from './support/router-events.mjs';
 
 export const usage = `latency: from a router's event, as any client of its stream sees it, to the scrape that shows it.
   LLAMA_SERVER_URL      a real router; without it a simulated one is started
@@ -76,9 +74,9 @@ async function measure(url, client, model, transitions, pause) {
   let awaited;
   let status = 'unloaded';
   let over = false;
-  const stream = await followStatuses(url, (named, next) => {
-    if (named !== model || next === status) return;
-    status = next;
+  const stream = await followStatuses(url, ({ model: named, data }) => {
+    if (named !== model || data.status === status) return;
+    status = data.status;
     const at = performance.now();
     // A status that is over before a scrape could show it is no longer waited for.
     awaited = { model, status, at, shown: (milliseconds) => times.push(milliseconds) };
@@ -114,24 +112,6 @@ async function measure(url, client, model, transitions, pause) {
 /** @param {Expected} awaited */
 function lineOf({ model, status }) {
   return `model="${model}",status="${status}"} 1\n`;
-}
-
-/**
- * @param {string} url
- * @param {(model: string, status: string) => void} heard
- */
-async function followStatuses(url, heard) {
-  const request = get(`${url}/models/sse`);
-  const [response] = await once(request, 'response');
-  const parser = createParser({
-    onEvent({ data }) {
-      const { model, data: news } = JSON.parse(data);
-      if (news?.status) heard(model, news.status);
-    },
-  });
-  response.setEncoding('utf8').on('data', parser.feed);
-  response.on('error', () => {});
-  return request;
 }
 
 /** @param {string} url */

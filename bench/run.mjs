@@ -12,6 +12,7 @@ const MEASUREMENTS = {
   gate: 'response time of the gate',
   driver: 'scrape time while nvidia-smi hangs',
   unload: 'time until all idle models are gone, compared with a curl and jq loop',
+  evictions: 'how many evicted models a real router must kill, without and with the exporter',
   scale: 'start, memory, CPU and scrape time with 10, 50 and 200 routers',
   churn: 'memory while thousands of models appear and vanish',
 };
@@ -25,7 +26,7 @@ if (args.includes('--help')) console.log(usage);
 else await run(args);
 
 async function overview() {
-  const lines = Object.entries(MEASUREMENTS).map(([each, what]) => `  ${each.padEnd(9)}${what}`);
+  const lines = Object.entries(MEASUREMENTS).map(([each, what]) => `  ${each.padEnd(11)}${what}`);
   return `Usage: node bench/run.mjs NAME [flags]; NAME --help lists its flags\n${lines.join('\n')}`;
 }
 

@@ -3,7 +3,7 @@ import type { DiscoveryChange } from '../fleet/discovery/discovery.ts';
 import type { HoldChange } from '../hold/holds.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Transition } from '../models/router-state.ts';
+import type { Change, Transition } from '../models/router-state.ts';
 import type { Loop } from '../unload/guards.ts';
 import type { Operation } from '../unload/report.ts';
 
@@ -45,9 +45,7 @@ function logModel(log: Logger, transition: Extract<Transition, { kind: 'model' }
     case 'load_failed':
       return log.warn('model load failed', { router, model });
     case 'unloaded':
-      return change.reason === 'crashed'
-        ? log.warn('model crashed', { router, model, was: change.from })
-        : log.info('model unloaded', { router, model, reason: change.reason, was: change.from });
+      return logUnloaded(log, router, model, change);
     case 'slept':
       return log.info('model fell asleep', { router, model });
     case 'woke':
@@ -58,6 +56,18 @@ function logModel(log: Logger, transition: Extract<Transition, { kind: 'model' }
     case 'vanished':
       return log.debug(`model ${change.kind}`, { router, model });
   }
+}
+
+function logUnloaded(
+  log: Logger,
+  router: string,
+  model: string,
+  { reason, from: was, forced }: Change & { kind: 'unloaded' },
+): void {
+  if (reason === 'crashed') return log.warn('model crashed', { router, model, was });
+  // A client may have waited for the stop timeout of the router.
+  if (forced) return log.warn('model killed: it did not stop in time', { router, model, reason, was });
+  log.info('model unloaded', { router, model, reason, was });
 }
 
 export function logDiscovery(log: Logger, { state, changed }: DiscoveryChange): void {

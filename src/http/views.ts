@@ -72,7 +72,13 @@ export const modelView = z
     context_tokens: z.number().nullable(),
     busy: z.boolean().nullable().meta({ description: 'Null when unknown.' }),
     last_activity: time,
-    last_unload: z.object({ at: z.iso.datetime(), reason: z.enum(UNLOAD_REASONS) }).nullable(),
+    last_unload: z
+      .object({
+        at: z.iso.datetime(),
+        reason: z.enum(UNLOAD_REASONS),
+        forced: z.boolean().meta({ description: 'It did not stop in time, and the router killed it.' }),
+      })
+      .nullable(),
   })
   .meta({ id: 'Model' });
 
@@ -141,7 +147,11 @@ export function viewModels(router: RouterState, clock: Clock): ModelView[] {
     busy: activity?.busy ?? null,
     last_activity: activity?.lastAt === undefined ? null : isoTime(activity.lastAt),
     last_unload: lifecycle.lastUnload
-      ? { at: isoTime(lifecycle.lastUnload.at), reason: lifecycle.lastUnload.reason }
+      ? {
+          at: isoTime(lifecycle.lastUnload.at),
+          reason: lifecycle.lastUnload.reason,
+          forced: lifecycle.lastUnload.forced === true,
+        }
       : null,
   }));
 }

@@ -58,6 +58,10 @@ export const CATALOG = {
       'Number of unloads by reason: requested (by this exporter), external (by another client), evicted, crashed, unknown (between two listings).',
   }),
   ...families('counter', model, {
+    model_forced_stops_total:
+      'Number of requested unloads and evictions in which the process did not stop in time and was killed.',
+  }),
+  ...families('counter', model, {
     model_sleeps_total: 'Number of times the model fell asleep.',
     model_wakes_total: 'Number of times the model woke up. A wake is not a load.',
   }),

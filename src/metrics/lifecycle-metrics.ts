@@ -21,6 +21,7 @@ const FAMILIES = [
   CATALOG.model_loads_total,
   CATALOG.model_load_failures_total,
   CATALOG.model_unloads_total,
+  CATALOG.model_forced_stops_total,
   CATALOG.model_sleeps_total,
   CATALOG.model_wakes_total,
   CATALOG.model_reloads_after_unload_total,
@@ -87,6 +88,7 @@ export function createLifecycleMetrics() {
       case 'load_failed':
         return add(CATALOG.model_load_failures_total, labels);
       case 'unloaded':
+        if (change.forced) add(CATALOG.model_forced_stops_total, labels);
         return add(CATALOG.model_unloads_total, { ...labels, reason: change.reason });
       case 'slept':
         return add(CATALOG.model_sleeps_total, labels);
@@ -127,6 +129,7 @@ export function createLifecycleMetrics() {
     for (const family of [
       CATALOG.model_loads_total,
       CATALOG.model_load_failures_total,
+      CATALOG.model_forced_stops_total,
       CATALOG.model_sleeps_total,
       CATALOG.model_wakes_total,
     ]) {

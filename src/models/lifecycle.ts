@@ -88,14 +88,15 @@ export function cancelUnloadRequest(lifecycle: Lifecycle, before?: number): Life
 export function settleReason(lifecycle: Lifecycle, evicted: boolean): Step {
   const { pendingReason } = lifecycle;
   if (pendingReason === undefined) return unchanged(lifecycle);
-  const { at, from } = pendingReason;
-  return unload({ ...lifecycle, pendingReason: undefined }, evicted ? 'evicted' : 'external', from, at);
+  const { at, from, killed } = pendingReason;
+  const reason = evicted ? 'evicted' : reasonOf(killed);
+  return unload({ ...lifecycle, pendingReason: undefined }, { reason, from, at, killed });
 }
 
 /** The model is not listed any more, so its process is gone too. */
 export function vanish(lifecycle: Lifecycle, at: number): Step {
   const settled = settleReason(lifecycle, false);
-  const ended = chain(settled, end(settled.lifecycle, 'external', at));
+  const ended = chain(settled, end(settled.lifecycle, { reason: 'external', at, killed: false }));
   return { lifecycle: ended.lifecycle, changes: [...ended.changes, { kind: 'vanished' }] };
 }
 
@@ -162,7 +163,7 @@ function isOtherProcess(lifecycle: Lifecycle, observation: Observation): boolean
 /** What must have happened between two observations if the second is of another process. */
 function endUnobserved(lifecycle: Lifecycle, moment: Moment): Step {
   const { status } = moment.observation;
-  const ended = end(lifecycle, 'unknown', moment.at);
+  const ended = end(lifecycle, { reason: 'unknown', at: moment.at, killed: false });
   const isRunningAgain = isRunning(status) || status === 'other';
   // Otherwise the other process ended as well: a whole load was not observed.
   const loading = { ...ended.lifecycle, known: 'loading', loading: { kind: 'load' } } as const;
@@ -239,39 +240,54 @@ function leaveMemory(lifecycle: Lifecycle, moment: Moment): Step {
     const loaded = becomeLoaded({ ...lifecycle, known: 'unloaded' }, moment);
     return chain(loaded, leaveMemory({ ...loaded.lifecycle, known: 'loaded' }, moment));
   }
+  const killed = exit === 'killed';
   const isRequested = lifecycle.unloadRequestedAt !== undefined;
-  if (isRequested || (isStarting(lifecycle) && exit === 'unknown')) return end(lifecycle, 'unknown', at);
-  if (exit === 'failed' && isStarting(lifecycle)) return failLoad(lifecycle);
-  if (observation.via === 'listing') {
-    return unload(lifecycle, listedReason(exit === 'failed', observation.eviction), from, at);
+  if (isRequested || (isStarting(lifecycle) && exit === 'unknown')) {
+    return end(lifecycle, { reason: 'unknown', at, killed });
   }
-  if (exit === 'failed') return unload(lifecycle, 'crashed', from, at);
+  if (isStarting(lifecycle)) return failLoad(lifecycle);
+  if (observation.via === 'listing') {
+    return unload(lifecycle, { reason: listedReason(killed, observation.eviction), from, at, killed });
+  }
+  if (exit === 'failed') return unload(lifecycle, { reason: 'crashed', from, at, killed });
   return observation.full
-    ? unchanged({ ...lifecycle, pendingReason: { at, from } })
-    : unload(lifecycle, 'external', from, at);
+    ? unchanged({ ...lifecycle, pendingReason: { at, from, killed } })
+    : unload(lifecycle, { reason: reasonOf(killed), from, at, killed });
+}
+
+/** The reason of an observed end that was neither requested nor an eviction. */
+function reasonOf(killed: boolean): UnloadReason {
+  return killed ? 'crashed' : 'external';
 }
 
 /** The reason of an unload between two listings. An evicted process that is killed exits like one that crashed. */
-function listedReason(failed: boolean, eviction: Eviction = 'impossible'): UnloadReason {
-  if (failed) return eviction === 'impossible' ? 'crashed' : 'unknown';
+function listedReason(killed: boolean, eviction: Eviction = 'impossible'): UnloadReason {
+  if (killed) return eviction === 'impossible' ? 'crashed' : 'unknown';
   return ({ impossible: 'external', possible: 'unknown', likely: 'evicted' } as const)[eviction];
 }
 
-/** Its end was not observed itself. A load that ended so counts neither as loaded nor as failed. */
-function end(lifecycle: Lifecycle, reason: UnloadReason, at: number): Step {
-  const { known, unloadRequestedAt } = lifecycle;
-  if (!isRunning(known)) return unchanged(lifecycle);
-  if (unloadRequestedAt !== undefined) return unload(lifecycle, 'requested', known, at);
-  return isStarting(lifecycle) ? unchanged(lifecycle) : unload(lifecycle, reason, known, at);
+/** Its end was requested, or not observed itself. A load that ended so counts neither as loaded nor as failed. */
+function end(lifecycle: Lifecycle, { reason, at, killed }: Omit<Unload, 'from'>): Step {
+  const { known: from, unloadRequestedAt } = lifecycle;
+  if (!isRunning(from)) return unchanged(lifecycle);
+  if (unloadRequestedAt !== undefined) {
+    return unload(lifecycle, { reason: 'requested', from, at, killed: killed && !isStarting(lifecycle) });
+  }
+  return isStarting(lifecycle) ? unchanged(lifecycle) : unload(lifecycle, { reason, from, at, killed });
 }
 
-/** A listing marks only failed exits; without the mark, a known port shows that the exit was clean. */
-function exitOf(observation: Observation): 'clean' | 'failed' | 'unknown' {
+/**
+ * How the process exited. Code 1 is that of a process that a signal killed, the router's or another's; with any other, it
+ * failed by itself. A listing marks only that it was not 0; without the mark, a known port shows that the exit was clean.
+ */
+function exitOf(observation: Observation): 'clean' | 'killed' | 'failed' | 'unknown' {
   if (observation.via === 'event') {
-    if (observation.exitCode === undefined) return 'unknown';
-    return observation.exitCode === 0 ? 'clean' : 'failed';
+    const { exitCode } = observation;
+    if (exitCode === undefined) return 'unknown';
+    if (exitCode === 0) return 'clean';
+    return exitCode === 1 ? 'killed' : 'failed';
   }
-  if (observation.failed) return 'failed';
+  if (observation.failed) return 'killed';
   return observation.instance ? 'clean' : 'unknown';
 }
 
@@ -280,16 +296,24 @@ function isStarting(lifecycle: Lifecycle): boolean {
   return lifecycle.known === 'loading' && lifecycle.loading?.kind === 'load';
 }
 
-function unload(lifecycle: Lifecycle, reason: UnloadReason, from: Status, at: number): Step {
+interface Unload {
+  reason: UnloadReason;
+  from: Status;
+  at: number;
+  killed: boolean;
+}
+
+function unload(lifecycle: Lifecycle, { reason, from, at, killed }: Unload): Step {
   const isRequestedWhileLoading = from === 'loading' && reason === 'requested';
+  const forced = killed && (reason === 'requested' || reason === 'evicted') ? true : undefined;
   return {
     lifecycle: {
       ...lifecycle,
       unloadRequestedAt: undefined,
       loadFailed: lifecycle.loadFailed && !isRequestedWhileLoading,
-      lastUnload: { at, reason },
+      lastUnload: { at, reason, forced },
     },
-    changes: [{ kind: 'unloaded', reason, from }],
+    changes: [{ kind: 'unloaded', reason, from, forced }],
   };
 }
 

@@ -91,9 +91,18 @@ export interface Lifecycle {
   readonly instance?: number | undefined;
   /** When the pending unload request was made; absent without one. */
   readonly unloadRequestedAt?: number | undefined;
-  readonly lastUnload?: { readonly at: number; readonly reason: UnloadReason } | undefined;
-  /** The pending unload reason: it ended well while the router was full, so the next event decides. */
-  readonly pendingReason?: { readonly at: number; readonly from: Status } | undefined;
+  readonly lastUnload?: LastUnload | undefined;
+  /** The pending unload reason: it ended while the router was full, so the next event decides. */
+  readonly pendingReason?:
+    | { readonly at: number; readonly from: Status; readonly killed: boolean }
+    | undefined;
+}
+
+export interface LastUnload {
+  readonly at: number;
+  readonly reason: UnloadReason;
+  /** It did not stop when the router told it to, and was killed. */
+  readonly forced?: true | undefined;
 }
 
 /** What a model's own metrics say about its work. */
@@ -118,7 +127,7 @@ export type Change =
       reload?: { reason: UnloadReason; afterSeconds: number } | undefined;
     }
   | { kind: 'load_failed' }
-  | { kind: 'unloaded'; reason: UnloadReason; from: Status }
+  | { kind: 'unloaded'; reason: UnloadReason; from: Status; forced?: true | undefined }
   | { kind: 'slept' }
   | { kind: 'woke' }
   | { kind: 'vanished' };

@@ -13,9 +13,10 @@ export const savedUnload = z.object({
   model: z.string(),
   at: savedTime,
   reason: z.enum(UNLOAD_REASONS),
+  forced: z.literal(true).optional(),
 });
 
-export type LastUnload = z.infer<typeof savedUnload>;
+export type SavedUnload = z.infer<typeof savedUnload>;
 
 export type Store = ReturnType<typeof createStore>;
 
@@ -24,7 +25,7 @@ export function createStore(clock: Clock, rules: LifecycleRules) {
   const routers = new Map<string, RouterState>();
   const transitions = createListeners<Transition>();
   /** Last unloads of absent models, roughly the oldest first. */
-  const kept = new Map<string, LastUnload>();
+  const kept = new Map<string, SavedUnload>();
   return {
     clock,
     rules,
@@ -64,7 +65,7 @@ export function createStore(clock: Clock, rules: LifecycleRules) {
     publish: transitions.notify,
     onTransition: transitions.add,
     /** The last unloads after which a load would be a reload, of absent models too. In wall time. */
-    lastUnloads(): LastUnload[] {
+    lastUnloads(): SavedUnload[] {
       const present = [...routers.values()].flatMap(({ name, models }) =>
         [...models.values()].flatMap(({ id, lifecycle: { lastUnload } }) =>
           lastUnload ? [{ router: name, model: id, ...lastUnload }] : [],
@@ -75,10 +76,10 @@ export function createStore(clock: Clock, rules: LifecycleRules) {
         .map((unload) => ({ ...unload, at: clock.wall(unload.at) }));
     },
     /** Restores last unloads of an earlier process. */
-    restoreLastUnloads(unloads: readonly LastUnload[]): void {
-      for (const { router, model, at, reason } of unloads) {
-        const monotonic = Math.min(clock.fromWall(at), clock.now());
-        kept.set(keyOf(router, model), { router, model, at: monotonic, reason });
+    restoreLastUnloads(unloads: readonly SavedUnload[]): void {
+      for (const unload of unloads) {
+        const at = Math.min(clock.fromWall(unload.at), clock.now());
+        kept.set(keyOf(unload.router, unload.model), { ...unload, at });
       }
     },
     keepLastUnload,
@@ -86,7 +87,7 @@ export function createStore(clock: Clock, rules: LifecycleRules) {
     takeLastUnload(router: string, model: string): Lifecycle['lastUnload'] {
       const unload = kept.get(keyOf(router, model));
       kept.delete(keyOf(router, model));
-      return unload && { at: unload.at, reason: unload.reason };
+      return unload && { at: unload.at, reason: unload.reason, forced: unload.forced };
     },
   };
 
@@ -102,7 +103,7 @@ export function createStore(clock: Clock, rules: LifecycleRules) {
     }
   }
 
-  function isOld({ at }: LastUnload): boolean {
+  function isOld({ at }: SavedUnload): boolean {
     return at < clock.now() - rules.reloadWindowMs;
   }
 }
@@ -111,7 +112,7 @@ function keyOf(router: string, model: string): string {
   return JSON.stringify([router, model]);
 }
 
-export function lastUnloadsPart(store: Store): StatePart<LastUnload[]> {
+export function lastUnloadsPart(store: Store): StatePart<SavedUnload[]> {
   return {
     name: 'lastUnloads',
     schema: z.array(savedUnload),

@@ -65,6 +65,7 @@ describe('counters', () => {
     tell('r', 'm', { kind: 'slept' });
     tell('r', 'm', { kind: 'woke' });
     for (const reason of UNLOAD_REASONS) tell('r', 'm', { kind: 'unloaded', reason, from: 'loaded' });
+    tell('r', 'm', { kind: 'unloaded', reason: 'evicted', from: 'loaded', forced: true });
     tell('r', 'm', { kind: 'load_failed' });
     tell('r', 'm', { kind: 'loaded', reload: { reason: 'evicted', afterSeconds: 20 } });
     lifecycleMetrics.notice({ router: 'r', at, kind: 'event', event: 'status_change' });

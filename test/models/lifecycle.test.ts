@@ -79,7 +79,7 @@ describe('observed by events', () => {
     [
       'a requested unload that was killed: neither a crash nor a failed load',
       [lists('loaded'), 'request', exits(1)],
-      ['loaded → unloaded', 'requested while loaded'],
+      ['loaded → unloaded', 'requested by force while loaded'],
     ],
     [
       'an external unload that was killed, which inputs like a crash',
@@ -122,9 +122,34 @@ describe('observed by events', () => {
       ['loaded → unloaded', 'external while loaded', 'unloaded → loading'],
     ],
     [
-      'a crash on a full router, with a reason at once: an eviction exits cleanly',
-      [lists('loaded'), exits(1, true)],
+      'an eviction that had to be forced',
+      [lists('loaded'), exits(1, true), 'evict'],
+      ['loaded → unloaded', 'evicted by force while loaded'],
+    ],
+    [
+      'an eviction of a sleeping model that had to be forced',
+      [lists('sleeping'), exits(1, true), 'evict'],
+      ['sleeping → unloaded', 'evicted by force while sleeping'],
+    ],
+    [
+      'a crash on a full router without another start',
+      [lists('loaded'), exits(1, true), 'settle'],
       ['loaded → unloaded', 'crashed while loaded'],
+    ],
+    [
+      'a crash on a full router, loaded again while its reason is pending',
+      [lists('loaded'), exits(1, true), begins],
+      ['loaded → unloaded', 'crashed while loaded', 'unloaded → loading'],
+    ],
+    [
+      'a crash on a full router with an exit code that no kill has, at once',
+      [lists('loaded'), exits(134, true)],
+      ['loaded → unloaded', 'crashed while loaded'],
+    ],
+    [
+      'a requested unload on a full router that was killed',
+      [lists('loaded'), 'request', exits(1, true), 'evict'],
+      ['loaded → unloaded', 'requested by force while loaded'],
     ],
     [
       'a failed load on a full router',
@@ -238,7 +263,7 @@ describe('observed by listings alone', () => {
     [
       'a requested unload',
       [lists('loaded'), 'request', fails()],
-      ['loaded → unloaded', 'requested while loaded'],
+      ['loaded → unloaded', 'requested by force while loaded'],
     ],
     [
       'an eviction',

@@ -87,11 +87,27 @@ describe('an unload on a full router', () => {
     ]);
   });
 
-  it('that exited badly is a crash, even when another model starts', () => {
-    const { entry, happened } = aRouter({ modelsMax: 1 }, 'a');
+  it('that exited badly is an eviction by force when another model starts at once, else a crash', () => {
+    const { clock, entry, happened } = aRouter({ modelsMax: 1 }, 'a');
     entry.event(ended('a', 1));
     entry.event(begun('b'));
-    expect(happened).toEqual(['a crashed while loaded', 'b appeared']);
+    entry.event(turned('b', 'loaded'));
+    entry.event(ended('b', 1));
+    clock.jump(1000);
+    entry.event(begun('a'));
+    expect(happened).toEqual([
+      'a evicted by force while loaded',
+      'b appeared',
+      'b loaded in 0 s',
+      'b crashed while loaded',
+    ]);
+  });
+
+  it('that exited badly and comes back itself is a crash', () => {
+    const { entry, happened } = aRouter({ modelsMax: 1 }, 'a');
+    entry.event(ended('a', 1));
+    entry.event(begun('a'));
+    expect(happened).toEqual(['a crashed while loaded']);
   });
 
   it.each<[string, RouterProps]>([
@@ -291,7 +307,7 @@ describe('a pending unload request', () => {
     const cancel = entry.markUnloadPending('a');
     cancel();
     entry.event(ended('a', 1));
-    expect(happened).toEqual(['a requested while loaded']);
+    expect(happened).toEqual(['a requested by force while loaded']);
   });
 
   it('that is cancelled after the unload changes nothing', () => {

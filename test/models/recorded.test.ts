@@ -47,7 +47,7 @@ const recordings: Record<string, Recording> = {
       'mid loading → loaded',
       'mid loaded in 0.4 s',
       'mid loaded → unloaded',
-      'mid requested while loaded',
+      'mid requested by force while loaded',
     ],
   },
   'sse-crash.sse': {

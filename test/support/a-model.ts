@@ -77,7 +77,7 @@ export function inWords(change: Change): string {
     case 'load_failed':
       return 'failed to load';
     case 'unloaded':
-      return `${change.reason} while ${change.from}`;
+      return `${change.reason}${change.forced ? ' by force' : ''} while ${change.from}`;
     default:
       return change.kind;
   }

@@ -13,6 +13,8 @@ export interface Tally {
   crashed: number;
   /** Counted only by observers. */
   unknown: number;
+  /** Requested unloads and evictions whose process had to be killed. */
+  forced: number;
 }
 
 export const NOTHING: Tally = {
@@ -25,6 +27,7 @@ export const NOTHING: Tally = {
   evicted: 0,
   crashed: 0,
   unknown: 0,
+  forced: 0,
 };
 
 export interface TrueModel {
@@ -38,7 +41,8 @@ export interface TrueModel {
 
 /** One action on a model, by us or by others. */
 export type Action =
-  | { do: 'load' | 'comeUp' | 'failLoad' | 'sleep' | 'wake' | 'wokenUp' | 'crash'; model: number }
+  | { do: 'load'; model: number /** A process that is evicted for it misses the order. */; missed: boolean }
+  | { do: 'comeUp' | 'failLoad' | 'sleep' | 'wake' | 'wokenUp' | 'crash'; model: number }
   | { do: 'unload'; model: number; by: 'us' | 'others'; busy: boolean };
 
 export interface Router {
@@ -54,9 +58,9 @@ export interface Router {
 
 /**
  * A model of a router according to its recordings, independent of src: processes with ports, eviction of the least
- * recently used model, its events and the true state.
+ * recently used model, its events and the true state. With `missesOrders`, an evicted process may have to be killed.
  */
-export function createTrueRouter(ids: readonly string[], modelsMax: number): Router {
+export function createTrueRouter(ids: readonly string[], modelsMax: number, missesOrders: boolean): Router {
   let lastPort = 40_000;
   let uses = 0;
   const models = ids.map(
@@ -65,7 +69,7 @@ export function createTrueRouter(ids: readonly string[], modelsMax: number): Rou
   const running = () => models.filter(({ process }) => process !== 'none');
   return {
     models,
-    possible: (model) => possibleActions(model, models[model]?.process ?? 'none'),
+    possible: (model) => possibleActions(model, models[model]?.process ?? 'none', missesOrders),
     act(action) {
       const model = models[action.model];
       return model ? act(model, action) : [];
@@ -88,7 +92,7 @@ export function createTrueRouter(ids: readonly string[], modelsMax: number): Rou
     const { id, done } = model;
     switch (action.do) {
       case 'load':
-        return load(model);
+        return load(model, action.missed);
       case 'comeUp':
         done.loads += 1;
         model.process = 'loaded';
@@ -115,8 +119,8 @@ export function createTrueRouter(ids: readonly string[], modelsMax: number): Rou
     }
   }
 
-  function load(model: TrueModel): RouterEvent[] {
-    const evicted = makeRoom();
+  function load(model: TrueModel, missed: boolean): RouterEvent[] {
+    const evicted = makeRoom(missed);
     if (evicted === 'impossible') return [];
     lastPort += 1;
     uses += 1;
@@ -124,19 +128,21 @@ export function createTrueRouter(ids: readonly string[], modelsMax: number): Rou
     return [...evicted, begun(model.id), turned(model.id, 'loading', { progress: 0 })];
   }
 
-  function makeRoom(): RouterEvent[] | 'impossible' {
+  function makeRoom(missed: boolean): RouterEvent[] | 'impossible' {
     if (running().length < modelsMax) return [];
     const [victim] = running()
       .filter(({ process }) => process === 'loaded' || process === 'sleeping')
       .sort((a, b) => a.usedAt - b.usedAt);
     if (!victim) return 'impossible';
     victim.done.evicted += 1;
-    return end(victim, 0);
+    if (missed) victim.done.forced += 1;
+    return end(victim, missed ? 1 : 0);
   }
 
   /** A kill by others looks like what ends by itself: as such it is counted. */
   function unload(model: TrueModel, { by, busy }: Action & { do: 'unload' }): RouterEvent[] {
     const killed = busy || !isUp(model);
+    if (by === 'us' && isUp(model) && killed) model.done.forced += 1;
     if (by === 'us') model.done.requested += 1;
     else if (!killed) model.done.external += 1;
     else if (isUp(model)) model.done.crashed += 1;
@@ -151,15 +157,15 @@ export function createTrueRouter(ids: readonly string[], modelsMax: number): Rou
   }
 }
 
-function possibleActions(model: number, process: TrueModel['process']): Action[] {
+function possibleActions(model: number, process: TrueModel['process'], missesOrders: boolean): Action[] {
   const unloads = (['us', 'others'] as const).flatMap((by) =>
     [true, false].map((busy): Action => ({ do: 'unload', model, by, busy })),
   );
-  const actions = (...names: Exclude<Action['do'], 'unload'>[]) =>
+  const actions = (...names: Exclude<Action['do'], 'load' | 'unload'>[]) =>
     names.map((name): Action => ({ do: name, model }));
   switch (process) {
     case 'none':
-      return actions('load');
+      return (missesOrders ? [false, true] : [false]).map((missed) => ({ do: 'load', model, missed }));
     case 'coming up':
       return [...actions('comeUp', 'comeUp', 'comeUp', 'comeUp', 'failLoad'), ...unloads];
     case 'loaded':

@@ -149,7 +149,9 @@ function columnsOf(
     {
       label: 'Last unload',
       cell: ({ lifecycle: { lastUnload } }) =>
-        lastUnload ? phrases(`${lastUnload.reason}, ${ago(lastUnload.at, now)}`) : '',
+        lastUnload
+          ? phrases(`${lastUnload.reason}${lastUnload.forced ? ' (killed)' : ''}, ${ago(lastUnload.at, now)}`)
+          : '',
     },
     {
       label: 'Unload',

@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { table } from './support/figures.mjs';
+import { readFlags } from './support/flags.mjs';
+import { freePort } from './support/free-port.mjs';
+import { startExporter } from './support/processes.mjs';
+import { followStatuses } from './support/router-events.mjs';
+
+export const usage = `evictions: two clients alternate between two models of a real router that keeps one; how many evicted models
+are killed instead of stopping by themselves, without and with an exporter, in turn.
+  LLAMA_SERVER_URL      a router started with --models-max 1 --metrics
+  --models a,b          two small models; else the first two that it lists
+  --pairs 20            alternations in a round
+  --rounds 3            rounds of each
+  --gap 30              milliseconds between the requests of a pair`;
+
+/** A request that takes this long waited for a process to be killed: the stop timeout of the router is 10 s. */
+const SLOW_MS = 5000;
+
+/** @param {readonly string[]} args */
+export async function run(args) {
+  const flags = readFlags(args, { models: '', pairs: 20, rounds: 3, gap: 30 });
+  const url = process.env.LLAMA_SERVER_URL?.replace(/\/$/, '');
+  if (!url) throw new Error('LLAMA_SERVER_URL is needed: a router started with --models-max 1 --metrics');
+  const models = flags.models ? flags.models.split(',') : await firstTwo(url);
+  const sides = ['without', 'with'].map((exporter) => ({
+    exporter,
+    evictions: 0,
+    killed: 0,
+    slow: 0,
+    longest: 0,
+  }));
+  for (let round = 0; round < flags.rounds; round += 1) {
+    for (const side of sides) {
+      const exporter = side.exporter === 'with' ? await startFollowing(url) : undefined;
+      await alternate(url, models, flags, side);
+      await exporter?.stop();
+    }
+  }
+  const rows = sides.map(({ exporter, evictions, killed, slow, longest }) => [
+    exporter,
+    evictions,
+    killed,
+    slow,
+    (longest / 1000).toFixed(1),
+  ]);
+  console.log(`\n${flags.rounds} rounds of ${flags.pairs} alternations:\n`);
+  console.log(table(['exporter', 'evictions', 'killed', 'requests over 5 s', 'longest s'], rows));
+}
+
+/** @param {string} url */
+async function startFollowing(url) {
+  const port = await freePort();
+  const exporter = await startExporter([`--router=${url}`, `--web.listen-address=127.0.0.1:${port}`]);
+  await sleep(2000);
+  return exporter;
+}
+
+/**
+ * @param {string} url
+ * @param {readonly string[]} models
+ * @param {{ pairs: number, gap: number }} flags
+ * @param {{ evictions: number, killed: number, slow: number, longest: number }} side
+ */
+async function alternate(url, models, { pairs, gap }, side) {
+  const stream = await followStatuses(url, ({ data }) => {
+    if (data.status !== 'unloaded') return;
+    side.evictions += 1;
+    if (data.exit_code !== 0) side.killed += 1;
+  });
+  for (let pair = 0; pair < pairs; pair += 1) {
+    const requests = models.map(async (model, at) => {
+      await sleep(at * gap);
+      const startedAt = performance.now();
+      await tokenize(url, model);
+      return performance.now() - startedAt;
+    });
+    for (const took of await Promise.all(requests)) {
+      if (took > SLOW_MS) side.slow += 1;
+      side.longest = Math.max(side.longest, took);
+    }
+  }
+  stream.destroy();
+}
+
+/** @param {string} url @param {string} model */
+async function tokenize(url, model) {
+  const headers = { 'content-type': 'application/json', connection: 'close' };
+  const response = await fetch(`${url}/tokenize`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ model, content: 'a' }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`/tokenize of ${model} answers ${response.status}: ${text}`);
+}
+
+/** @param {string} url */
+async function firstTwo(url) {
+  const { data } = /** @type {any} */ (await (await fetch(`${url}/models`)).json());
+  if (data.length < 2) throw new Error(`${url} lists fewer than two models`);
+  return data.slice(0, 2).map((/** @type {{ id: string }} */ { id }) => id);
+}
