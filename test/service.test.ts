@@ -10,6 +10,7 @@ import { parseExposition } from './support/exposition.ts';
 import { freePort } from './support/free-port.ts';
 import { recordedNotification } from './support/notification.ts';
 import { scratchFolder } from './support/scratch-folder.ts';
+import { scriptHttp } from './support/scripted-server.ts';
 import {
   createTestRouter,
   type TestRouter,
@@ -211,6 +212,38 @@ describe('a reload', () => {
       await metric(service, 'poll_errors_total', { router: 'box', fault: 'unauthorized' }),
     ).toBeGreaterThan(0);
     expect(lines.join()).not.toContain('right');
+  });
+
+  it('with another password reconnects, and shows neither it nor the one before', async () => {
+    const user = (password: string) => `Basic ${Buffer.from(`me:${password}`).toString('base64')}`;
+    const behindProxy = await scriptHttp(({ headers }, response) => {
+      if (headers.authorization === user('right-word')) return void response.end('{"data":[]}');
+      response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="llama"' }).end();
+    });
+    ends.push(behindProxy.stop);
+    const write = (password: string) => {
+      const router = `{ name: box, url: '${behindProxy.url}', username: me, password: ${password} }`;
+      writeFileSync(file, `routers: [${router}]\nweb: { listen_address: '127.0.0.1:0' }\n`);
+    };
+    write('wrong-word');
+    const service = await start();
+    await untilValue(service, 'up', { router: 'box' }, 0);
+    const paths = ['/', '/metrics', '/api/v1/routers', '/api/v1/models'];
+    const shown = async () => {
+      const texts = await Promise.all(paths.map(async (path) => (await fetch(url(service, path))).text()));
+      return [...texts, ...lines].join('\n');
+    };
+    const before = await shown();
+    expect(before).toContain('requires a user and a password');
+    write('right-word');
+    await service.reload();
+    await untilValue(service, 'up', { router: 'box' }, 1);
+    for (const text of [before, await shown()]) {
+      for (const password of ['wrong-word', 'right-word']) {
+        expect(text).not.toContain(password);
+        expect(text).not.toContain(user(password).slice('Basic '.length));
+      }
+    }
   });
 
   it('of an invalid file keeps the previous configuration, and reports the failure', async () => {

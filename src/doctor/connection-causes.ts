@@ -80,6 +80,11 @@ const CAUSES: Record<SilenceReason, (facts: RouterFacts) => Explanation> = {
     `the certificate of ${facts.host} is not trusted (${facts.detail})`,
     ...(CERTIFICATE_REMEDIES[facts.detail] ?? unknownCa(facts)),
   ],
+  client_certificate: ({ host, detail }) => [
+    'client_certificate',
+    `${host} requires a client certificate (${detail})`,
+    'The exporter cannot send one: let the server accept connections without, or connect to llama-server directly.',
+  ],
   other: ({ host, detail, curl }) => [
     'network_error',
     `the connection to ${host} fails: ${detail}`,
@@ -122,6 +127,7 @@ function unknownCa({ caFile, host }: RouterFacts): [string, string] {
 }
 
 const CERTIFICATE_REMEDIES: Readonly<Record<string, readonly string[]>> = {
+  CERT_NOT_YET_VALID: ['It is not valid yet: compare the clocks of both machines.'],
   CERT_HAS_EXPIRED: ['It has expired: renew it on the server.'],
   ERR_TLS_CERT_ALTNAME_INVALID: [
     'It is for another host name: use that name in the URL, or in host_header of this router.',

@@ -84,6 +84,15 @@ export const METRICS_CAUSES: readonly KnownCause<RouterFacts>[] = [
     remedy: ['Restart llama-server with --metrics. Until then there are no llamacpp: metrics.'],
   },
   {
+    cause: 'metrics_blocked',
+    mark: 'warn',
+    when: ({ metrics }) =>
+      [403, 404, 405].includes(metrics?.reply?.status ?? 0) && isProxy(metrics?.reply?.server ?? ''),
+    says: ({ metrics }) =>
+      `a proxy (${excerpt(metrics?.reply?.server ?? '')}) in front of the router does not pass /metrics (${metrics?.reply?.status})`,
+    remedy: ['Let /metrics and /slots pass: otherwise it is unknown whether models are busy.'],
+  },
+  {
     cause: 'model_key',
     when: ({ metrics }) => metrics?.reply?.status === 401,
     says: ({ metrics }) => `the router accepts the API key, but ${metricsModel(metrics)} rejects it`,

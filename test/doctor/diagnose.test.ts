@@ -104,6 +104,11 @@ describe('diagnoseRouter finds the cause of a router', () => {
       { models: listing('loaded'), metrics: { model: 'm0', reply: said(401, '') } },
       ['key fail key_missing'],
     ],
+    [
+      'behind a proxy that does not pass its metrics',
+      { models: listing('loaded'), metrics: { model: 'm0', reply: elsewhere(404, '', { server: 'nginx' }) } },
+      ['metrics warn metrics_blocked'],
+    ],
     ['with a prefix', { props: notFound, models: notFound }, ['router fail api_prefix']],
     [
       'with a prefix behind a proxy',
@@ -255,6 +260,8 @@ it.each<[SilenceReason, string, string, string]>([
   ['no_connection', '', 'gpu1:8080 does not respond: no connection within 5 s', 'no firewall drops'],
   ['refused', '', 'gpu1:8080 refuses connections: no program listens there', '--host 0.0.0.0'],
   ['certificate', 'CERT_HAS_EXPIRED', 'is not trusted (CERT_HAS_EXPIRED)', 'renew it'],
+  ['certificate', 'CERT_NOT_YET_VALID', 'is not trusted (CERT_NOT_YET_VALID)', 'clocks'],
+  ['client_certificate', 'ALERT', 'gpu1:8080 requires a client certificate (ALERT)', 'without'],
   ['certificate', 'ERR_TLS_CERT_ALTNAME_INVALID', 'is not trusted', 'use that name in the URL'],
   [
     'certificate',

@@ -16,6 +16,7 @@ export type SilenceReason =
   | 'speaks_tls'
   | 'speaks_http'
   | 'certificate'
+  | 'client_certificate'
   | 'other';
 
 /** What the reasons are for an operator: the text follows the URL. Others are shown with the message of the error. */
@@ -28,6 +29,7 @@ const FAULTS: Partial<Record<SilenceReason, readonly [kind: FaultKind, text: str
   closed: ['unreachable', ' closed the connection before its answer was complete'],
   no_connection: ['timeout', ' did not answer in time'],
   no_answer: ['timeout', ' did not answer in time'],
+  client_certificate: ['unreachable', ' requires a client certificate, which the exporter cannot send'],
   not_http: ['not_a_router', ' does not speak HTTP'],
 };
 
@@ -57,7 +59,7 @@ export function faultOf(
 }
 
 function certificateFault(code: string, message: string, caFile: string | undefined): string {
-  if (code === 'CERT_HAS_EXPIRED' || code === 'ERR_TLS_CERT_ALTNAME_INVALID') return message;
+  if (/HAS_EXPIRED|NOT_YET_VALID|ALTNAME_INVALID/.test(code)) return message;
   const ca = caFile === undefined ? 'its CA is not trusted: set ca_file' : `its CA is not in ${caFile}`;
   return `${ca} (${message})`;
 }
@@ -144,6 +146,8 @@ const REASONS: Record<string, SilenceReason> = {
 };
 
 function reasonOf(code: string): SilenceReason {
+  // An alert comes from the server: it speaks TLS. One about a certificate means that of the client.
+  if (/_ALERT_/.test(code)) return /CERT|UNKNOWN_CA/.test(code) ? 'client_certificate' : 'other';
   if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)/.test(code)) return 'certificate';
   if (code.startsWith('ERR_SSL_')) return 'not_http';
   return (Object.hasOwn(REASONS, code) && REASONS[code]) || 'other';
