@@ -1,5 +1,5 @@
 import { CATALOG } from '../../src/metrics/catalog.ts';
-import type { Family } from '../../src/metrics/family.ts';
+import type { Family } from '../../src/metrics/exposition.ts';
 
 /** Regular expressions, anchored at both ends, by label. */
 type Matchers<Label extends string> = Partial<Record<Label, string>>;

@@ -1,4 +1,4 @@
-import type { Family } from '../../src/metrics/family.ts';
+import type { Family } from '../../src/metrics/exposition.ts';
 
 const declare =
   (type: Family['type']) =>

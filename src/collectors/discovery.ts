@@ -1,7 +1,7 @@
 import type { Discovery } from '../fleet/discovery/discovery.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSampleCache } from '../metrics/family.ts';
+import { createSampleCache } from '../metrics/exposition.ts';
 import { type Collector, wallSeconds } from './scrape.ts';
 
 /** The result of each discovery group, and the labels of all routers. */

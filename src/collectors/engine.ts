@@ -1,7 +1,7 @@
 import type { EngineReading } from '../engine/reader.ts';
 import { hasSameItems } from '../lib/same-items.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSampleCache, type Samples } from '../metrics/family.ts';
+import { createSampleCache, type Samples } from '../metrics/exposition.ts';
 import { type Dropped, mergeRelayed, type Relayed, relay } from '../metrics/relay.ts';
 import type { Collector } from './scrape.ts';
 

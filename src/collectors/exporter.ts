@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSampleCache } from '../metrics/family.ts';
+import { createSampleCache } from '../metrics/exposition.ts';
 import { type Collector, flag, wallSeconds } from './scrape.ts';
 
 /** Whether the last attempt to load the configuration succeeded, and when the active one was loaded (monotonic). */

@@ -1,7 +1,7 @@
 import type { Holds } from '../hold/holds.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSampleCache } from '../metrics/family.ts';
+import { createSampleCache } from '../metrics/exposition.ts';
 import type { Store } from '../models/store.ts';
 import { type Collector, routerLabels, wallSeconds } from './scrape.ts';
 

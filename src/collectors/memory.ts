@@ -1,7 +1,7 @@
 import type { Memory } from '../memory/memory.ts';
 import type { ModelMemory } from '../memory/reading.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSampleCache } from '../metrics/family.ts';
+import { createSampleCache } from '../metrics/exposition.ts';
 import type { Collector } from './scrape.ts';
 
 /** The memory of this machine's GPUs, and of the models on it. A scrape reads nothing: it publishes the last reading. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { hasSameItems } from '../lib/same-items.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSampleCache, type Family, type Samples } from '../metrics/family.ts';
+import { createSampleCache, type Family, type Samples } from '../metrics/exposition.ts';
 import { STATUSES } from '../models/feed.ts';
 import type { ModelState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { perObject } from '../lib/per-object.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSampleCache } from '../metrics/family.ts';
+import { createSampleCache } from '../metrics/exposition.ts';
 import { STATUSES } from '../models/feed.ts';
 import type { RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';

@@ -1,8 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { perObject } from '../lib/per-object.ts';
 import { hasSameItems } from '../lib/same-items.ts';
-import type { Samples } from '../metrics/family.ts';
-import { type Format, render } from '../metrics/render.ts';
+import { type Format, render, type Samples } from '../metrics/exposition.ts';
 import type { RouterState } from '../models/router-state.ts';
 
 /** Turns state or readings into samples at each scrape. Does no I/O and never throws. */

@@ -1,6 +1,6 @@
 import type { RouterClient } from '../backends/llama-server/client.ts';
 import { ok, type Result } from '../lib/result.ts';
-import type { Samples } from '../metrics/family.ts';
+import type { Samples } from '../metrics/exposition.ts';
 import { parseExposition } from '../metrics/parse.ts';
 import type { RouterFault } from '../models/feed.ts';
 import { setActivity } from '../models/observations.ts';

@@ -1,7 +1,7 @@
 import type { EngineMetrics, RouterClient } from '../backends/llama-server/client.ts';
 import { type Alarm, createAlarm } from '../lib/alarm.ts';
 import { within } from '../lib/clock.ts';
-import type { Samples } from '../metrics/family.ts';
+import type { Samples } from '../metrics/exposition.ts';
 import type { RouterAnswer } from '../models/feed.ts';
 import { setActivity } from '../models/observations.ts';
 import type { RouterState, Transition } from '../models/router-state.ts';

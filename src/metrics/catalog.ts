@@ -1,4 +1,4 @@
-import type { Family } from './family.ts';
+import type { Family } from './exposition.ts';
 
 /** Every metric of the exporter. docs/metrics.md is generated from this file. Names and labels are a public interface. */
 const router = ['router'] as const;

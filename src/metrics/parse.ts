@@ -1,5 +1,5 @@
 import { failed, ok, type Result } from '../lib/result.ts';
-import type { Family, Row, Samples } from './family.ts';
+import type { Family, Row, Samples } from './exposition.ts';
 
 const TYPES: readonly string[] = ['counter', 'gauge', 'histogram', 'summary', 'untyped'];
 const SUFFIXES: Partial<Record<Family['type'], readonly string[]>> = {

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Clock } from '../lib/clock.ts';
-import type { Samples } from './family.ts';
+import type { Samples } from './exposition.ts';
 import { parseExposition } from './parse.ts';
 
 /** Reading /proc and the heap takes longer than the rest of a scrape, so it is done in the background. */

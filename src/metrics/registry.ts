@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { StatePart } from '../state/keep-state.ts';
-import type { Family, Row, Samples } from './family.ts';
+import type { Family, Row, Samples } from './exposition.ts';
 
 /** A counter as it is saved in the state file. */
 export const savedCounter = z.object({

@@ -1,4 +1,4 @@
-import type { Family, Row, Samples } from './family.ts';
+import type { Family, Row, Samples } from './exposition.ts';
 
 /** One model's own metrics, ready to be passed on: `router` and `model` are added to each row. */
 export interface Relayed {

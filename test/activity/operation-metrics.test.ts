@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { createOperationMetrics } from '../../src/activity/operation-metrics.ts';
-import { render } from '../../src/metrics/render.ts';
+import { render } from '../../src/metrics/exposition.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { parseExposition } from '../support/exposition.ts';
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ENGINE, PROCESS, PROMETHEUS, RULES } from '../../grafana/src/series.ts';
 import { renderEngineMetrics } from '../../simulator/engine-metrics.ts';
 import { CATALOG } from '../../src/metrics/catalog.ts';
-import type { Family } from '../../src/metrics/family.ts';
+import type { Family } from '../../src/metrics/exposition.ts';
 import { dashboardFiles, type PanelFile, queriesOf } from '../support/dashboard-files.ts';
 import { allRules, seriesOf } from '../support/rule-files.ts';
 

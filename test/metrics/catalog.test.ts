@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { CATALOG } from '../../src/metrics/catalog.ts';
-import type { Family } from '../../src/metrics/family.ts';
+import type { Family } from '../../src/metrics/exposition.ts';
 
 const families: Family[] = Object.values(CATALOG);
 

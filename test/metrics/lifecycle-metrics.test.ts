@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { render } from '../../src/metrics/exposition.ts';
 import { createLifecycleMetrics, type LifecycleMetrics } from '../../src/metrics/lifecycle-metrics.ts';
 import type { CounterValue } from '../../src/metrics/registry.ts';
-import { render } from '../../src/metrics/render.ts';
 import { FAULT_KINDS } from '../../src/models/feed.ts';
 import { type Change, UNLOAD_REASONS } from '../../src/models/router-state.ts';
 import type { Cause } from '../../src/models/usage.ts';

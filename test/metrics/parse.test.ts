@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { render } from '../../src/metrics/exposition.ts';
 import { parseExposition } from '../../src/metrics/parse.ts';
-import { render } from '../../src/metrics/render.ts';
 
 const recorded = (name: string) =>
   readFileSync(new URL(`../fixtures/router/${name}`, import.meta.url), 'utf8');

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { render } from '../../src/metrics/exposition.ts';
 import { parseExposition } from '../../src/metrics/parse.ts';
 import { mergeRelayed, relay } from '../../src/metrics/relay.ts';
-import { render } from '../../src/metrics/render.ts';
 
 const NONE = { type_conflict: 0, name_collision: 0, too_many: 0 };
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { CATALOG } from '../../src/metrics/catalog.ts';
-import type { Family } from '../../src/metrics/family.ts';
+import type { Family } from '../../src/metrics/exposition.ts';
 import { allRules, type Rule, ruleTestsFolder, seriesOf, yamlFiles } from '../support/rule-files.ts';
 
 /** Series of Prometheus itself, of every process, and of GPU exporters. */

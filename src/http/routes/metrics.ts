@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { gzip, type ZlibOptions } from 'node:zlib';
 import type { Request, Response } from 'express';
 import type { Scrape } from '../../collectors/scrape.ts';
-import { CONTENT_TYPES, negotiateFormat } from '../../metrics/render.ts';
+import { CONTENT_TYPES, negotiateFormat } from '../../metrics/exposition.ts';
 
 /** The longest time that a scrape waits for fresh readings. */
 const MAX_BUDGET_MS = 1000;

@@ -1,7 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { createSampleCache, type Family, type Row, type Samples } from '../../src/metrics/family.ts';
-import { type Format, negotiateFormat, render } from '../../src/metrics/render.ts';
+import {
+  createSampleCache,
+  type Family,
+  type Format,
+  negotiateFormat,
+  type Row,
+  render,
+  type Samples,
+} from '../../src/metrics/exposition.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { expectGolden } from '../support/golden.ts';
 
