@@ -3,6 +3,7 @@ import { AUDIT_CAUSES, diagnoseMemory, STATE_CAUSES } from '../doctor/exporter-c
 import { examineAuditFile, examineStateFile } from '../doctor/files.ts';
 import { type Diagnosis, findCause } from '../doctor/finding.ts';
 import { examineMemory } from '../doctor/memory.ts';
+import { diagnosePatterns } from '../doctor/patterns.ts';
 import { formatDiagnosis, formatSummary, hasFailed, viewDiagnosis } from '../doctor/report.ts';
 import { examineRouter, type RouterEvidence } from '../doctor/router-evidence.ts';
 import type { Command } from './command.ts';
@@ -35,8 +36,9 @@ export const doctor: Command = {
       findCause('state', STATE_CAUSES, examineStateFile(config.state.file)),
       findCause('audit', AUDIT_CAUSES, examineAuditFile(config.audit.file)),
     ].filter((finding) => finding !== undefined);
+    const patterns = diagnosePatterns(config, examined);
     const memory = diagnoseMemory(await examineMemory(config, examined));
-    const exporter = show({ name: 'exporter', findings: [...files, ...memory] });
+    const exporter = show({ name: 'exporter', findings: [...files, ...patterns, ...memory] });
 
     // Without its routers, the service has nothing to do.
     const failed = hasFailed([exporter]) ? EXIT.notDone : EXIT.done;

@@ -1,12 +1,7 @@
+import { BUILD_CAUSES, EVENT_CAUSES } from './build-causes.ts';
 import { diagnoseConnection } from './connection-causes.ts';
 import { type Diagnosis, type Finding, findCause } from './finding.ts';
-import {
-  EVENT_CAUSES,
-  IDENTITY_CAUSES,
-  LIMIT_CAUSES,
-  METRICS_CAUSES,
-  MODEL_CAUSES,
-} from './router-causes.ts';
+import { IDENTITY_CAUSES, LIMIT_CAUSES, METRICS_CAUSES, MODEL_CAUSES } from './router-causes.ts';
 import type { RouterEvidence } from './router-evidence.ts';
 import { factsOf, type RouterFacts } from './router-facts.ts';
 import { HOST_CAUSES, KEY_CAUSES, SERVER_CAUSES } from './server-causes.ts';
@@ -33,10 +28,11 @@ function findingsOf(facts: RouterFacts): (Finding | undefined)[] {
     connection,
     key,
     server,
+    findCause('build', BUILD_CAUSES, facts),
+    findCause('events', EVENT_CAUSES, facts),
     models,
     findCause('limit', LIMIT_CAUSES, facts),
     findCause('metrics', METRICS_CAUSES, facts),
-    findCause('events', EVENT_CAUSES, facts),
     findCause('identity', IDENTITY_CAUSES, facts),
   ];
 }

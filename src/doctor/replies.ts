@@ -11,6 +11,10 @@ export interface ExaminedListing extends Listing {
   unknownStatuses: readonly string[];
   /** The command line of a model has `--metrics`. The environment may turn metrics on as well. */
   metricsInArgs: boolean;
+  /** The command line of a model has `--no-slots`. */
+  slotsOff: boolean;
+  /** The number of models whose command line has an idle timer (`--sleep-idle-seconds`). */
+  idleTimers: number;
   /** `owned_by` of the first entry, in which other servers put their name. */
   ownedBy: string;
 }
@@ -46,8 +50,14 @@ export function listingIn(reply: Reply | undefined): ExaminedListing | undefined
     withStatus: statuses.length,
     unknownStatuses: [...new Set(unknown)],
     metricsInArgs: statuses.some(({ args }) => args.includes('--metrics')),
+    slotsOff: statuses.some(({ args }) => args.includes('--no-slots')),
+    idleTimers: statuses.filter(({ args }) => hasIdleTimer(args)).length,
     ownedBy: raw[0]?.owned_by ?? '',
   };
+}
+
+function hasIdleTimer(args: readonly string[]): boolean {
+  return Number(args[args.lastIndexOf('--sleep-idle-seconds') + 1]) > 0;
 }
 
 /** The properties of a router; undefined when the reply is not from a router. */
@@ -68,6 +78,11 @@ export function isLlamaCpp({ server, body }: Said): boolean {
   if (server === 'llama.cpp') return true;
   const json = llamaAnswer.safeParse(parseJson(body)).data;
   return json?.default_generation_settings !== undefined || json?.error?.message === 'File Not Found';
+}
+
+/** Whether the header `Server` is not that of llama-server. */
+export function isProxy(server: string): boolean {
+  return server !== '' && server !== 'llama.cpp';
 }
 
 const llamaAnswer = z.object({

@@ -1,6 +1,6 @@
 import { STATUSES } from '../models/feed.ts';
 import { excerpt, type KnownCause, plural } from './finding.ts';
-import type { ExaminedListing } from './replies.ts';
+import { type ExaminedListing, isProxy } from './replies.ts';
 import type { RouterFacts } from './router-facts.ts';
 
 interface ListingFacts extends RouterFacts {
@@ -47,6 +47,29 @@ export const MODEL_CAUSES: readonly KnownCause<ListingFacts>[] = [
     },
     remedy: ['Such models are shown as `other` and never unloaded. Update the exporter.'],
   },
+  {
+    cause: 'missing_status',
+    mark: 'warn',
+    when: ({ listing: { models, withStatus } }) => withStatus < models.length,
+    says: ({ listing }) =>
+      `${counted(listing)}; ${listing.models.length - listing.withStatus} without a status`,
+    remedy: (facts) => [
+      'Such models are shown as `other`: it is unknown whether they are loaded, and they are never unloaded.',
+      reportIt(facts),
+    ],
+  },
+  {
+    cause: 'failed_before',
+    mark: 'note',
+    when: ({ listing: { models } }) => models.some(({ failed }) => failed),
+    says: ({ listing }) => {
+      const failed = listing.models.filter((model) => model.failed).map(({ id }) => id);
+      return `${counted(listing)}; ended with an error before: ${excerpt(failed.join(', '))}`;
+    },
+    remedy: [
+      'Their last process failed to load, crashed, or was killed to unload it: the router marks all three alike. See its log.',
+    ],
+  },
   { cause: 'fine', mark: 'ok', when: () => true, says: ({ listing }) => counted(listing) },
 ];
 
@@ -77,6 +100,16 @@ export const METRICS_CAUSES: readonly KnownCause<RouterFacts>[] = [
     says: ({ metrics }) => `${metricsModel(metrics)} has metrics`,
   },
   {
+    cause: 'activity_hidden',
+    mark: 'warn',
+    when: ({ metrics, listing }) =>
+      listing?.slotsOff === true && (metrics ? hasNoMetrics(metrics) : !listing.metricsInArgs),
+    says: 'it cannot be seen whether a model is busy: llama-server runs with --no-slots and without --metrics',
+    remedy: [
+      'Restart llama-server with --metrics, or without --no-slots. Until then models are unloaded only by force (--when-busy force).',
+    ],
+  },
+  {
     cause: 'metrics_off',
     mark: 'warn',
     when: ({ metrics }) => metrics?.reply?.status === 501,
@@ -91,6 +124,16 @@ export const METRICS_CAUSES: readonly KnownCause<RouterFacts>[] = [
     says: ({ metrics }) =>
       `a proxy (${excerpt(metrics?.reply?.server ?? '')}) in front of the router does not pass /metrics (${metrics?.reply?.status})`,
     remedy: ['Let /metrics and /slots pass: otherwise it is unknown whether models are busy.'],
+  },
+  {
+    cause: 'no_metrics_path',
+    mark: 'warn',
+    when: ({ metrics }) => metrics?.reply?.status === 404,
+    says: ({ metrics }) => `${metricsModel(metrics)} has no metrics: /metrics is not found (404)`,
+    remedy: [
+      'This build or server has none, or a proxy in front of it blocks them: let /metrics and /slots pass.',
+      'Until then there are no llamacpp: metrics, and whether a model is busy is asked from /slots before it is unloaded.',
+    ],
   },
   {
     cause: 'model_key',
@@ -134,55 +177,6 @@ export const METRICS_CAUSES: readonly KnownCause<RouterFacts>[] = [
   },
 ];
 
-const POLLED = 'Until then, models are polled every few seconds, and shorter changes are missed.';
-
-/** Whether the event stream of the router works. */
-export const EVENT_CAUSES: readonly KnownCause<RouterFacts>[] = [
-  {
-    cause: 'event_stream_silent',
-    mark: 'warn',
-    when: ({ events }) => events?.kind === 'silence',
-    says: ({ events, timeoutSeconds }) =>
-      events?.kind === 'silence' && events.why === 'no_answer'
-        ? `the event stream (/models/sse) does not start within ${timeoutSeconds} s`
-        : 'the event stream (/models/sse) ends before it starts',
-    remedy: [
-      'If a proxy is in front of the router, turn buffering off (nginx: proxy_buffering off).',
-      `Otherwise llama-server has no free HTTP worker: start it with --threads-http 16. ${POLLED}`,
-    ],
-  },
-  {
-    cause: 'fine',
-    mark: 'ok',
-    when: ({ events }) =>
-      events?.kind === 'said' && events.status === 200 && events.contentType.includes('text/event-stream'),
-    says: 'the event stream is open: changes are seen at once',
-  },
-  {
-    cause: 'event_stream_blocked',
-    mark: 'warn',
-    when: ({ events }) => events?.kind === 'said' && events.status === 404 && isProxy(events.server),
-    says: ({ events }) =>
-      `a proxy${events?.kind === 'said' ? ` (${excerpt(events.server)})` : ''} in front of the router does not pass the event stream, or the build has none`,
-    remedy: [`Let /models/sse pass, without buffering. ${POLLED}`],
-  },
-  {
-    cause: 'no_event_stream',
-    mark: 'warn',
-    when: ({ events }) => events?.kind === 'said' && (events.status === 404 || events.status === 200),
-    says: 'this build has no event stream (/models/sse)',
-    remedy: [`Update llama.cpp. ${POLLED}`],
-  },
-  {
-    cause: 'event_stream_error',
-    mark: 'warn',
-    when: ({ events }) => events !== undefined,
-    says: ({ events }) =>
-      `the event stream (/models/sse) answers ${events?.kind === 'said' ? events.status : ''}`,
-    remedy: [`See the log of the router, and of the proxy. ${POLLED}`],
-  },
-];
-
 export const IDENTITY_CAUSES: readonly KnownCause<RouterFacts>[] = [
   {
     cause: 'same_server',
@@ -192,11 +186,6 @@ export const IDENTITY_CAUSES: readonly KnownCause<RouterFacts>[] = [
     remedy: ['Remove one of the two from the configuration.'],
   },
 ];
-
-/** The header `Server` is not that of llama-server. */
-function isProxy(server: string): boolean {
-  return server !== '' && server !== 'llama.cpp';
-}
 
 /** `3 models: 1 unloaded, 2 loaded`. */
 function counted({ models }: ExaminedListing): string {
@@ -209,6 +198,11 @@ function counted({ models }: ExaminedListing): string {
 
 function onRequest(props: RouterFacts['props']): string {
   return props?.autoload === false ? ', loaded only on request' : '';
+}
+
+/** Not supported, or not there. */
+function hasNoMetrics({ reply }: NonNullable<RouterFacts['metrics']>): boolean {
+  return reply?.status === 501 || reply?.status === 404;
 }
 
 function metricsModel(metrics: RouterFacts['metrics']): string {

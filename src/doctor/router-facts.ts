@@ -1,6 +1,8 @@
+import { classifyBuild } from '../backends/llama-server/build.ts';
 import { refusesHost } from '../backends/llama-server/fault.ts';
 import type { Reply, Said } from '../backends/llama-server/probe.ts';
 import { serverAddress } from '../lib/address.ts';
+import type { StreamState } from '../models/router-state.ts';
 import { isLlamaCpp, listingIn, propsIn } from './replies.ts';
 import type { RouterEvidence } from './router-evidence.ts';
 
@@ -58,9 +60,18 @@ export function factsOf(evidence: RouterEvidence, earlier: readonly RouterEviden
     fromLlamaCpp: replies.some(isLlamaCpp),
     metrics: metrics && { model: metrics.model, reply: saidBy(metrics.reply)[0] },
     events,
+    buildClass: classifyBuild(propsIn(props)?.build, streamIn(events)),
+    idleTimers: listingIn(models)?.idleTimers ?? 0,
     /** Name of an earlier router that is the same server. */
     twin: earlier.find((other) => isSameServer(evidence, other))?.name,
   };
+}
+
+/** The state that the event stream would have for the service. */
+function streamIn(events: Reply | undefined): StreamState {
+  if (events?.kind !== 'said') return 'connecting';
+  if (events.status === 200 && events.contentType.includes('text/event-stream')) return 'connected';
+  return events.status === 200 || events.status === 404 ? 'unsupported' : 'connecting';
 }
 
 /** The refusal of a server that accepts the same request for `localhost`. */

@@ -34,7 +34,7 @@ const evidence = (given: Partial<RouterEvidence> = {}): RouterEvidence => ({
     timeoutSeconds: 5,
     peer: '10.0.0.1:8080',
   },
-  props: said(200, { role: 'router', max_instances: 4 }),
+  props: said(200, { role: 'router', max_instances: 4, build_info: 'b11669-Debian' }),
   models: listing('unloaded'),
   events: stream,
   ...given,
@@ -66,13 +66,13 @@ describe('diagnoseRouter finds the cause of a router', () => {
       ['metrics warn metrics_unanswered'],
     ],
     ['whose model was unloaded meanwhile', { metrics: { model: 'm0', reply: said(400, '') } }, [untold]],
-    ['without event stream', { events: notFound }, [untold, 'events warn no_event_stream']],
+    ['without event stream', { events: notFound }, ['events warn no_event_stream', untold]],
     [
       'with a stream that a proxy buffers',
       { events: silent('no_answer') },
-      [untold, 'events warn event_stream_silent'],
+      ['events warn event_stream_silent', untold],
     ],
-    ['with a broken stream', { events: said(500, '') }, [untold, 'events warn event_stream_error']],
+    ['with a broken stream', { events: said(500, '') }, ['events warn event_stream_error', untold]],
     ['with a stream that requires a key', { events: said(401, '') }, ['key fail key_missing']],
     [
       'behind a proxy with passwords',
@@ -130,7 +130,7 @@ describe('diagnoseRouter finds the cause of a router', () => {
     [
       'behind a proxy that passes only some paths',
       { events: elsewhere(404, '', { server: 'nginx' }) },
-      [untold, 'events warn event_stream_blocked'],
+      ['events warn event_stream_blocked', untold],
     ],
     [
       'that says that it refuses the Host',

@@ -68,10 +68,11 @@ describe('a router without problems', () => {
       text: `http://127.0.0.1:PORT
   ok    connection  127.0.0.1:PORT answers
   ok    router      llama.cpp in router mode, build b11669-simulated
+  ok    build       current: reading the metrics of a model does not keep it awake
+  ok    events      the event stream is open: changes are seen at once
   ok    models      2 models: 1 unloaded, 1 loaded
   ok    limit       at most 4 models in memory (--models-max)
   ok    metrics     qwen has metrics
-  ok    events      the event stream is open: changes are seen at once
 
 exporter
   note  state       counters and holds are lost at a restart: state.file is not set
@@ -123,10 +124,11 @@ it('--output json has a cause for each check', async () => {
   expect(shown[0].checks.map(({ check, cause }: Shown) => `${check} ${cause}`)).toEqual([
     'connection fine',
     'router fine',
+    'build fine',
+    'events fine',
     'models fine',
     'limit fine',
     'metrics metrics_off',
-    'events fine',
   ]);
   expect(exporter).toMatchObject({
     name: 'exporter',
@@ -288,8 +290,8 @@ describe('a server that is not a router', () => {
     const models = json(200, { data: [{ id: 'a', status: 'loaded' }, { id: 'b', status: 'warming' }, 7] });
     expect(await findings(await servers.answering({ '/models': models }))).toEqual([
       'warn router no_role: it lists models like a router, but its /props does not identify it as one',
-      'warn models malformed_models: 1 of 3 entries cannot be read: data[2]: Invalid input: expected object, received number',
       'warn events no_event_stream: this build has no event stream (/models/sse)',
+      'warn models malformed_models: 1 of 3 entries cannot be read: data[2]: Invalid input: expected object, received number',
       0,
     ]);
   });

@@ -1,0 +1,91 @@
+import { excerpt, type KnownCause, plural } from './finding.ts';
+import { isProxy } from './replies.ts';
+import type { RouterFacts } from './router-facts.ts';
+
+const UPDATE = 'Update llama.cpp to b10524 or later (August 2026).';
+
+/** What the build of the router means for the reading of its models' metrics. */
+export const BUILD_CAUSES: readonly KnownCause<RouterFacts>[] = [
+  {
+    cause: 'fine',
+    mark: 'ok',
+    when: ({ buildClass }) => buildClass === 'reads_exempt',
+    says: 'current: reading the metrics of a model does not keep it awake',
+  },
+  {
+    cause: 'idle_timers',
+    mark: 'warn',
+    when: ({ idleTimers }) => idleTimers > 0,
+    says: (facts) =>
+      `${effectOf(facts)}, so ${plural(facts.idleTimers, 'model')} with --sleep-idle-seconds ${facts.idleTimers === 1 ? 'is' : 'are'} not read`,
+    remedy: [
+      `${UPDATE} Until then it is unknown whether these models are busy, and they have no llamacpp: metrics.`,
+      'To read them all the same, although they then never fall asleep: engine.read: on',
+    ],
+  },
+  {
+    cause: 'old_build',
+    mark: 'note',
+    when: ({ props }) => props !== undefined,
+    says: (facts) => `${effectOf(facts)}; here no model has one (--sleep-idle-seconds)`,
+    remedy: [`Before you use --sleep-idle-seconds: ${UPDATE.replace('Update', 'update')}`],
+  },
+];
+
+function effectOf({ buildClass, props }: RouterFacts): string {
+  if (buildClass !== 'unknown') {
+    return 'this build is older than b10524: reading the metrics of a model restarts its idle timer';
+  }
+  const name = props?.build ? `build ${props.build} has no known number` : 'the build is unknown';
+  return `${name}: reading the metrics of a model may restart its idle timer`;
+}
+
+const POLLED =
+  'Until then, models are polled, every half second while something happens. Not all counters are exact then: docs/metrics.md.';
+
+/** Whether the event stream of the router works. */
+export const EVENT_CAUSES: readonly KnownCause<RouterFacts>[] = [
+  {
+    cause: 'event_stream_silent',
+    mark: 'warn',
+    when: ({ events }) => events?.kind === 'silence',
+    says: ({ events, timeoutSeconds }) =>
+      events?.kind === 'silence' && events.why === 'no_answer'
+        ? `the event stream (/models/sse) does not start within ${timeoutSeconds} s`
+        : 'the event stream (/models/sse) ends before it starts',
+    remedy: [
+      'If a proxy is in front of the router, turn buffering off (nginx: proxy_buffering off).',
+      `Otherwise llama-server has no free HTTP worker: start it with --threads-http 16. ${POLLED}`,
+    ],
+  },
+  {
+    cause: 'fine',
+    mark: 'ok',
+    when: ({ events }) =>
+      events?.kind === 'said' && events.status === 200 && events.contentType.includes('text/event-stream'),
+    says: 'the event stream is open: changes are seen at once',
+  },
+  {
+    cause: 'event_stream_blocked',
+    mark: 'warn',
+    when: ({ events }) => events?.kind === 'said' && events.status === 404 && isProxy(events.server),
+    says: ({ events }) =>
+      `a proxy${events?.kind === 'said' ? ` (${excerpt(events.server)})` : ''} in front of the router does not pass the event stream, or the build has none`,
+    remedy: [`Let /models/sse pass, without buffering. ${POLLED}`],
+  },
+  {
+    cause: 'no_event_stream',
+    mark: 'warn',
+    when: ({ events }) => events?.kind === 'said' && (events.status === 404 || events.status === 200),
+    says: 'this build has no event stream (/models/sse)',
+    remedy: [`Update llama.cpp to b9692 or later (June 2026). ${POLLED}`],
+  },
+  {
+    cause: 'event_stream_error',
+    mark: 'warn',
+    when: ({ events }) => events !== undefined,
+    says: ({ events }) =>
+      `the event stream (/models/sse) answers ${events?.kind === 'said' ? events.status : ''}`,
+    remedy: [`See the log of the router, and of the proxy. ${POLLED}`],
+  },
+];
