@@ -23,7 +23,8 @@ const found = (group: Partial<DiscoveryConfig>, ...urls: [name: string, url?: st
 
 it('are the configured ones, then the discovered ones with the options of their group', () => {
   const key = new Secret('key');
-  const lab = found({ keep: ['x'], api_key: key, local: 'no', labels: { site: 'lab', rack: '1' } }, ['b']);
+  const access = { api_key: key, username: 'me', password: key, ca_file: '/ca.pem', host_header: 'b' };
+  const lab = found({ keep: ['x'], ...access, local: 'no', labels: { site: 'lab', rack: '1' } }, ['b']);
   const { routers, ignored } = routersOf([aRouter('a')], [lab, found({}, ['c'])]);
   expect(routers).toEqual([
     aRouter('a'),
@@ -31,7 +32,7 @@ it('are the configured ones, then the discovered ones with the options of their 
       name: 'b',
       url: 'http://b',
       keep: ['x'],
-      api_key: key,
+      ...access,
       local: 'no',
       labels: { site: 'lab', rack: '7' },
     },

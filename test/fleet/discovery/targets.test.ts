@@ -20,6 +20,16 @@ describe('a file of targets', () => {
     expect(targetsOf('[]', TERMS)).toEqual(ok([]));
   });
 
+  it('may have Unix sockets', () => {
+    const text = '[{"targets": ["unix:/run/a.sock", "/run/b.sock:/llama"]}]';
+    expect(targetsOf(text, TERMS)).toEqual(
+      ok([
+        { name: '/run/a.sock', url: 'unix:/run/a.sock', labels: {} },
+        { name: '/run/b.sock', url: 'unix:/run/b.sock:/llama', labels: {} },
+      ]),
+    );
+  });
+
   it('may give the name and the scheme of a router', () => {
     const text = '[{"targets": ["box:443"], "labels": {"router": "my box", "__scheme__": "https"}}]';
     expect(targetsOf(text, TERMS)).toEqual(ok([{ name: 'my box', url: 'https://box', labels: {} }]));
