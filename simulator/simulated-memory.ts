@@ -1,5 +1,5 @@
 import type { Clock } from '../src/lib/clock.ts';
-import type { MemoryReading, ModelMemory } from '../src/memory/reading.ts';
+import type { MemoryReading, ModelMemory, OtherProcess } from '../src/memory/reading.ts';
 import { type DescribedModel, EMBEDDING_LENGTH } from './model-description.ts';
 import type { SimulatedModel } from './simulated-model.ts';
 import type { SimulatedRouter } from './simulated-router.ts';
@@ -24,6 +24,9 @@ const SLEEPING_BYTES = 600 * MB;
 /** Other processes: a desktop, and image generation in two minutes of every six. */
 const DESKTOP_BYTES = 850 * MB;
 const IMAGES_BYTES = 7200 * MB;
+
+/** Of the router's own process. */
+const ROUTER_BYTES = 80 * MB;
 
 /**
  * Readings of the memory that the models of a simulated router would hold: it rises during a load and falls when a
@@ -55,7 +58,17 @@ export function createSimulatedMemory(
       here: [router],
       hidden: [],
       reports: [{ collector: 'simulator', seconds: 0 }],
-      gpus: [{ ...CARD, usedBytes: Math.min(CARD.totalBytes, ownedBytes + unownedBytes), unownedBytes }],
+      gpus: [
+        {
+          ...CARD,
+          usedBytes: Math.min(CARD.totalBytes, ownedBytes + unownedBytes),
+          unownedBytes,
+          others: othersOf(unownedBytes),
+        },
+      ],
+      cards: [{ ...CARD, collector: 'simulator' }],
+      routers: [{ router, residentBytes: ROUTER_BYTES, gpus: [] }],
+      foreignPids: false,
     };
   };
 
@@ -87,6 +100,13 @@ export function createSimulatedMemory(
 /** Weights, KV cache (eight heads, 16 bits per value) and CUDA context. */
 function loadedBytes({ sizeBytes, contextTokens }: DescribedModel): number {
   return sizeBytes + contextTokens * EMBEDDING_LENGTH * 32 + CONTEXT_BYTES;
+}
+
+/** The processes behind the other bytes. */
+function othersOf(bytes: number): OtherProcess[] {
+  const desktop = { pid: 2210, name: 'gnome-shell', bytes: DESKTOP_BYTES };
+  const images = { pid: 4711, name: 'comfyui', bytes: IMAGES_BYTES };
+  return bytes > DESKTOP_BYTES ? [images, desktop] : [desktop];
 }
 
 function isGeneratingImages(at: number): boolean {

@@ -1,8 +1,8 @@
 import type { Config } from '../config/schema.ts';
+import { type MemoryView, viewMemory } from '../http/memory-view.ts';
 import { viewModels, viewRouter } from '../http/views.ts';
 import { systemClock } from '../lib/clock.ts';
 import { createLogger } from '../lib/logger.ts';
-import type { ModelMemory } from '../memory/reading.ts';
 import { watchMemory } from '../memory/watch.ts';
 import type { Store } from '../models/store.ts';
 import type { Call, Command } from './command.ts';
@@ -32,10 +32,10 @@ export const list: Command = {
   async run(call) {
     const output = outputOf(call);
     const exporter = remoteExporterOf(call);
-    const { state, memory, missed } = exporter
-      ? { state: await stateThrough(exporter), memory: [], missed: false }
-      : await listRouters(call, output === 'text');
-    call.terminal.out(output === 'json' ? formatJson(state) : formatState(state, memory, systemClock.wall()));
+    const { state, missed } = exporter
+      ? { state: await stateThrough(exporter), missed: false }
+      : await listRouters(call);
+    call.terminal.out(output === 'json' ? formatJson(state) : formatState(state, systemClock.wall()));
     const down = state.routers.filter(({ up }) => !up);
     reportUnreachable(
       down.map(({ name, fault }) => ({ router: name, message: fault?.message ?? 'has not answered' })),
@@ -45,28 +45,26 @@ export const list: Command = {
   },
 };
 
-async function listRouters(
-  call: Call,
-  measures: boolean,
-): Promise<{ state: StateView; memory: readonly ModelMemory[]; missed: boolean }> {
+async function listRouters(call: Call): Promise<{ state: StateView; missed: boolean }> {
   const { found, missed } = await withDiscovered(call.configSource().current, call.terminal);
   return withFleet(found, { readEngine: true }, async ({ store, readAll }) => {
-    const [memory] = await Promise.all([measures ? measure(found, store) : [], readAll(ENGINE_MS)]);
+    const [memory] = await Promise.all([measure(found, store), readAll(ENGINE_MS)]);
     const routers = store.routers();
     const state = {
       routers: routers.map((router) => viewRouter(router, systemClock)),
       models: routers.flatMap((router) => viewModels(router, systemClock)),
+      memory,
     };
-    return { state, memory, missed };
+    return { state, missed };
   });
 }
 
-/** GPU memory of models whose processes run on this machine; empty when it cannot be measured in time. */
-async function measure(config: Config, store: Store): Promise<readonly ModelMemory[]> {
+/** The memory of this machine; without values when it cannot be measured in time. */
+async function measure(config: Config, store: Store): Promise<MemoryView> {
   const log = createLogger({ level: 'error', format: 'logfmt', write: () => {}, now: Date.now });
   const memory = watchMemory(() => config, store, systemClock, log);
   try {
-    return (await memory.fresh(MEMORY_MS))?.models ?? [];
+    return viewMemory(await memory.fresh(MEMORY_MS), systemClock);
   } finally {
     await memory.stop();
   }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { parseJson } from '../backends/llama-server/schemas.ts';
+import { memoryView } from '../http/memory-view.ts';
 import { problem } from '../http/problem.ts';
 import type { UnloadBody } from '../http/routes/unload-body.ts';
 import { holdView, modelView, routerView } from '../http/views.ts';
@@ -49,13 +50,14 @@ const operationsAnswer = z.object({ operations: z.array(operation) });
 
 /** Throws an UnreachableError, or a UsageError when the exporter rejects the request; so do the functions below. */
 export async function stateThrough(exporter: RemoteExporter): Promise<StateView> {
-  const [routers, models, holds, operations] = await Promise.all([
+  const [routers, models, memory, holds, operations] = await Promise.all([
     request(exporter, 'GET', '/api/v1/routers', routersAnswer),
     request(exporter, 'GET', '/api/v1/models', modelsAnswer),
+    request(exporter, 'GET', '/api/v1/memory', memoryView),
     request(exporter, 'GET', '/api/v1/hold', holdsAnswer),
     request(exporter, 'GET', '/api/v1/operations', operationsAnswer),
   ]);
-  return { ...routers, ...models, ...holds, ...operations };
+  return { ...routers, ...models, memory, ...holds, ...operations };
 }
 
 /** Starts an unload and resolves with its report, when it has ended or with `watch: false` at once. */

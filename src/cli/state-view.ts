@@ -1,10 +1,14 @@
 import { describeHold } from '../hold/hold.ts';
+import { bytesOn, type MemoryView } from '../http/memory-view.ts';
 import type { HoldView, ModelView, RouterView } from '../http/views.ts';
 import {
+  bytesOrNothing,
   describeActivity,
   describeOperation,
+  describeProcesses,
   describeStatus,
   factsOf,
+  type HeldMemory,
   inOrder,
   LAST_LOAD_FAILED,
   lastOf,
@@ -13,7 +17,6 @@ import {
   spanSince,
 } from '../http/words.ts';
 import { formatBytes } from '../lib/bytes.ts';
-import type { ModelMemory } from '../memory/reading.ts';
 import type { Operation } from '../unload/report.ts';
 import { formatTable, printable } from './text.ts';
 
@@ -21,15 +24,16 @@ import { formatTable, printable } from './text.ts';
 export interface StateView {
   routers: readonly RouterView[];
   models: readonly ModelView[];
+  /** Of the machine of the exporter, or of this one. */
+  memory?: MemoryView | undefined;
   /** Only an exporter knows these. */
   holds?: readonly HoldView[];
   operations?: readonly Operation[];
 }
 
 /** The state as tables. Routers that are down are left out: their state is unknown. `now` is wall time. */
-export function formatState(state: StateView, memory: readonly ModelMemory[], now: number): string {
-  const { routers, models, holds = [], operations = [] } = printable(state);
-  const measured = printable(memory);
+export function formatState(state: StateView, now: number): string {
+  const { routers, models, memory, holds = [], operations = [] } = printable(state);
   const sections = routers
     .filter(({ up }) => up)
     .map((router) =>
@@ -37,22 +41,25 @@ export function formatState(state: StateView, memory: readonly ModelMemory[], no
         router,
         models.filter((model) => model.router === router.name),
         holds.find((hold) => hold.router === router.name),
-        measured.filter((each) => each.router === router.name),
+        memory,
         now,
       ),
     );
-  return `${sections.join('')}${formatOperations(operations, now)}`;
+  return `${sections.join('')}${memory ? formatGpus(memory) : ''}${formatOperations(operations, now)}`;
 }
 
 function formatRouter(
   router: RouterView,
   models: readonly ModelView[],
   hold: HoldView | undefined,
-  memory: readonly ModelMemory[],
+  memory: MemoryView | undefined,
   now: number,
 ): string {
-  const byModel = new Map(memory.map((each) => [each.model, each]));
-  const measures = measuresOf(memory);
+  const isOwn = (each: { router: string }) => each.router === router.name;
+  const own = memory?.routers.find(isOwn);
+  const held = memory?.models.filter(isOwn) ?? [];
+  const byModel = new Map(held.map((each) => [each.model, each]));
+  const measures = measuresOf([...held, ...(own ? [own] : [])]);
   // Without an exporter, no change of status was seen yet.
   const showsSince = models.some(({ since }) => since !== null);
   const head = ['STATUS', 'MODEL'];
@@ -67,11 +74,39 @@ function formatRouter(
     cells.push(model.load_failed ? LAST_LOAD_FAILED : '');
     return cells;
   });
-  const held =
+  if (own && measures.some(({ of }) => of(own) !== '')) rows.push(ownRow(own, showsSince, measures));
+  const holdLine =
     hold === undefined
       ? ''
       : `GPU memory is ${describeHold({ ...hold, until: Date.parse(hold.until) }, now)}.\n`;
-  return `${router.name}  ${factsOf(router).join(', ')}\n${held}${formatTable([head, ...rows])}\n`;
+  return `${router.name}  ${factsOf(router).join(', ')}\n${holdLine}${formatTable([head, ...rows])}\n`;
+}
+
+/** The router's own process, below its models. */
+function ownRow(own: HeldMemory, showsSince: boolean, measures: ReturnType<typeof measuresOf>): string[] {
+  return ['-', '(router)', ...(showsSince ? [''] : []), '', ...measures.map(({ of }) => of(own)), '', '', ''];
+}
+
+function formatGpus({ gpus, models, routers, lost_gpus }: MemoryView): string {
+  const rows = gpus.map((gpu) => {
+    const held = (holders: MemoryView['models'] | MemoryView['routers']) => {
+      return bytesOrNothing(
+        bytesOn(
+          gpu,
+          holders.flatMap(({ gpus: shares }) => shares),
+        ) || null,
+      );
+    };
+    return [
+      ...[gpu.gpu, gpu.name, bytesOrNothing(gpu.used_bytes), bytesOrNothing(gpu.total_bytes)],
+      ...[held(models), held(routers), bytesOrNothing(gpu.unattributed_bytes)],
+      describeProcesses(gpu.other_processes).join(', '),
+    ];
+  });
+  const head = ['GPU', 'NAME', 'USED', 'TOTAL', 'MODELS', 'ROUTERS', 'OTHERS', 'LARGEST OTHER PROCESSES'];
+  const lost = lost_gpus.map(({ gpu, name, reason }) => `GPU ${gpu} ${name} is lost: ${reason}\n`);
+  if (rows.length === 0) return lost.join('');
+  return `GPU memory\n${formatTable([head, ...rows])}${lost.join('')}\n`;
 }
 
 function activityOf({ status, busy, last_activity }: ModelView, now: number): string {

@@ -108,7 +108,15 @@ const sections = z.strictObject({
   memory: section('Memory of this machine, per GPU and per model of its routers.', {
     interval: duration('5s', '200ms', 'Time between two measurements; they are independent of scrapes.'),
     timeout: duration('3s', '100ms', 'Timeout of each source; a program that exceeds it is killed.'),
-    nvidia_smi: text('nvidia-smi', 'Program that measures NVIDIA GPUs; empty: none.'),
+    nvidia_smi: text(
+      'nvidia-smi',
+      'Program that measures NVIDIA GPUs; empty: none. Another than the default must exist.',
+    ),
+    other_processes: count(
+      5,
+      'Number of other processes on each GPU that page, list and API name; 0: none.',
+      { max: 100 },
+    ),
   }),
   path: section('Paths of the kernel file systems, for an exporter in a container.', {
     procfs: path('/proc', "The machine's /proc."),

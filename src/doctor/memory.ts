@@ -16,12 +16,13 @@ export async function examineMemory(
   const views = routers.map(({ name, url, local }) => {
     const listing = listingIn(examined.find((router) => router.name === name)?.models);
     const models = (listing?.models ?? []).map(({ id, aliases, status, instance: port }) => {
-      const model = { id, aliases, isRunning: isRunning(status) };
+      const model = { id, aliases, isRunning: isRunning(status), isLoaded: status === 'loaded' };
       return port ? { ...model, port } : model;
     });
     return { name, url, local, models };
   });
-  const machine = { ...path, nvidiaSmi: memory.nvidia_smi, timeoutMs, routers: () => views };
+  const { nvidia_smi: nvidiaSmi, other_processes: maxOthers } = memory;
+  const machine = { ...path, nvidiaSmi, maxOthers, timeoutMs, routers: () => views };
   const measure = createMachine(machine, systemClock);
   const measuring = startMemory({ measure, intervalMs: memory.interval * 1000, timeoutMs }, systemClock);
   try {

@@ -9,7 +9,7 @@ import { holdsRoute, placeHoldRoute, releaseHoldRoute } from './routes/hold.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { pageRoute, scriptRoute, styleRoute } from './routes/page.ts';
 import { healthyRoute, openapiRoute, readyRoute, reloadRoute } from './routes/service.ts';
-import { modelsRoute, operationRoute, operationsRoute, routersRoute } from './routes/state.ts';
+import { memoryRoute, modelsRoute, operationRoute, operationsRoute, routersRoute } from './routes/state.ts';
 import { unloadRoute } from './routes/unload.ts';
 import { unloadAllBody, unloadBody } from './routes/unload-body.ts';
 import { usageRoute } from './routes/usage.ts';
@@ -38,6 +38,7 @@ export function routesOf(parts: AppParts): Route[] {
     { ...write('POST', '/-/reload', reloadRoute(parts)), body: 'ignored' },
     read('/api/v1/routers', routersRoute(parts)),
     read('/api/v1/models', modelsRoute(parts)),
+    read('/api/v1/memory', memoryRoute(parts)),
     read('/api/v1/events', eventsRoute(parts)),
     read('/api/v1/hold', holdsRoute(parts)),
     write('PUT', '/api/v1/hold', placeHoldRoute(parts)),

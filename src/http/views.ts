@@ -188,6 +188,6 @@ function snakeCase(value: object): Record<string, unknown> {
 }
 
 /** Writes a monotonic instant as ISO 8601. */
-function timesOf(clock: Clock): (at: number) => string {
+export function timesOf(clock: Clock): (at: number) => string {
   return (at) => new Date(clock.wall(at)).toISOString();
 }

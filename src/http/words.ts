@@ -1,8 +1,8 @@
 import { formatBytes } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
-import type { ModelMemory } from '../memory/reading.ts';
 import { isRunning, STATUSES, type Status } from '../models/feed.ts';
 import type { Operation, Outcome, RouterResult, UnloadResult } from '../unload/report.ts';
+import type { MemoryView } from './memory-view.ts';
 import type { RouterView } from './views.ts';
 
 const ACTIVITY_UNKNOWN = 'activity unknown: started without --metrics';
@@ -78,21 +78,26 @@ export function describeActivity(
   return last === '' ? 'idle' : `idle, ${last}`;
 }
 
+/** The memory of a model or of a router's own process. */
+export type HeldMemory = Pick<MemoryView['models'][number], 'gpu_bytes' | 'resident_bytes'>;
+
 const MEASURES = [
-  {
-    label: 'GPU memory',
-    of: (held?: ModelMemory) =>
-      held?.gpus.length ? formatBytes(held.gpus.reduce((sum, { bytes }) => sum + bytes, 0)) : '',
-  },
-  {
-    label: 'Resident',
-    of: (held?: ModelMemory) => (held?.residentBytes === undefined ? '' : formatBytes(held.residentBytes)),
-  },
+  { label: 'GPU memory', of: (held?: HeldMemory) => bytesOrNothing(held?.gpu_bytes) },
+  { label: 'Resident', of: (held?: HeldMemory) => bytesOrNothing(held?.resident_bytes) },
 ];
 
-/** The memory columns that have a value for any of these models. */
-export function measuresOf(models: readonly ModelMemory[]) {
-  return MEASURES.filter(({ of }) => models.some((held) => of(held) !== ''));
+/** The memory columns that have a value for any of these processes. */
+export function measuresOf(processes: readonly HeldMemory[]) {
+  return MEASURES.filter(({ of }) => processes.some((held) => of(held) !== ''));
+}
+
+export function bytesOrNothing(bytes: number | null | undefined): string {
+  return bytes == null ? '' : formatBytes(bytes);
+}
+
+/** `python3 (646) 1.6 GiB` for each process. */
+export function describeProcesses(processes: MemoryView['gpus'][number]['other_processes']): string[] {
+  return processes.map(({ pid, name, bytes }) => `${name || 'process'} (${pid}) ${formatBytes(bytes)}`);
 }
 
 /** The time since a moment: in seconds below a minute, then in minutes, so that a page stays the same for a while. */

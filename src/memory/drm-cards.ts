@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { failed, ok, type Result } from '../lib/result.ts';
 import type { DrmAllocation } from './drm-fdinfo.ts';
-import { isAbsence, listFolder, readText } from './procfs.ts';
+import { isAbsence, listFolder, readBinary, readText } from './procfs.ts';
 import type { Allocation, GpuPool } from './reading.ts';
 import type { Source } from './source.ts';
 
@@ -24,9 +24,12 @@ interface DrmCard {
 const AMD = '0x1002';
 const INTEL = '0x8086';
 
-/** AMD cards with their two pools, `vram` and `gtt`. The models of an APU are in `gtt`. */
+/** AMD cards with their two pools, `vram` and `gtt`. The models of an APU are in both. */
 export function createAmdgpu(sysfs: string): Source<readonly DrmPool[]> {
+  const integrated = new Map<string, boolean>();
   return cardSource('amdgpu', sysfs, AMD, async ({ gpu, folder, pciAddress, pciId }) => {
+    const isApu = integrated.get(pciAddress) ?? (await isIntegrated(folder));
+    integrated.set(pciAddress, isApu);
     const uuid = (await readWord(join(folder, 'unique_id'))) ?? pciAddress;
     const name = (await readWord(join(folder, 'product_name'))) ?? `AMD ${pciId}`.trim();
     const pools: DrmPool[] = [];
@@ -35,7 +38,7 @@ export function createAmdgpu(sysfs: string): Source<readonly DrmPool[]> {
       const usedBytes = await readBytes(join(folder, `mem_info_${pool}_used`));
       // Both are missing with the old driver radeon.
       if (totalBytes === undefined && usedBytes === undefined) continue;
-      pools.push({ gpu, uuid, name, pool, pciAddress, totalBytes, usedBytes });
+      pools.push({ gpu, uuid, name, pool, pciAddress, integrated: isApu, totalBytes, usedBytes });
     }
     return pools;
   });
@@ -48,12 +51,29 @@ export function createAmdgpu(sysfs: string): Source<readonly DrmPool[]> {
 export function createIntel(sysfs: string): Source<readonly DrmPool[]> {
   return cardSource('intel', sysfs, INTEL, async ({ gpu, folder, pciAddress, pciId }) => {
     const totalBytes = await readBytes(join(folder, 'tile0/physical_vram_size_bytes'));
-    const card = { gpu, uuid: pciAddress, name: `Intel ${pciId}`.trim(), pciAddress };
+    // An integrated card is on the root bus.
+    const integrated = /^0000:00:/.test(pciAddress);
+    const card = { gpu, uuid: pciAddress, name: `Intel ${pciId}`.trim(), pciAddress, integrated };
     return [
       { ...card, pool: 'vram', totalBytes },
       { ...card, pool: 'gtt' },
     ];
   });
+}
+
+/**
+ * Whether an AMD card is part of a processor (APU), as its kernel driver tells: a card of its own has `board_info`
+ * (Linux 6.7) and the vendor of its memory; the layout of `gpu_metrics` is 1.x for cards and 2.x or 3.x for APUs. On
+ * older APUs the processor sees all of `vram`. Read once: `gpu_metrics` may wake a sleeping card.
+ */
+async function isIntegrated(folder: string): Promise<boolean> {
+  if ((await readWord(join(folder, 'board_info'))) !== undefined) return false;
+  const metrics = await readBinary(join(folder, 'gpu_metrics'));
+  const layout = metrics?.[2];
+  if (layout !== undefined && layout > 0) return layout > 1;
+  if ((await readWord(join(folder, 'mem_info_vram_vendor'))) !== undefined) return false;
+  const total = await readBytes(join(folder, 'mem_info_vram_total'));
+  return total !== undefined && total === (await readBytes(join(folder, 'mem_info_vis_vram_total')));
 }
 
 /** Allocations by the uuid of their card; those on unlisted cards are dropped. */

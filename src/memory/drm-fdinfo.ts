@@ -9,7 +9,8 @@ import type { Source } from './source.ts';
 export interface DrmClient {
   pciAddress: string;
   id: string;
-  pools: Readonly<Partial<Record<Pool, number>>>;
+  /** Undefined values are there and not understood. */
+  pools: Readonly<Partial<Record<Pool, number | undefined>>>;
 }
 
 /** The memory of a client in one pool of the card at this PCI address. A process may have several. */
@@ -17,7 +18,7 @@ export interface DrmAllocation {
   pid: number;
   pciAddress: string;
   pool: Pool;
-  bytes: number;
+  bytes: number | undefined;
 }
 
 /** Files read at the same time. */
@@ -26,18 +27,24 @@ const CONCURRENCY = 8;
 /** More than any fdinfo file has. */
 const MAX_BYTES = 8192;
 
+/** Whose allocations are asked for: routers and models, whose files must be readable, and other processes. */
+export interface DrmQuestion {
+  own: readonly number[];
+  others: readonly number[];
+}
+
 /** The allocations of these processes, from /proc/PID/fdinfo: drivers amdgpu, xe and i915. */
-export function createDrmFdinfo(procfs: string): Source<readonly DrmAllocation[], readonly number[]> {
+export function createDrmFdinfo(procfs: string): Source<readonly DrmAllocation[], DrmQuestion> {
   return {
     name: 'drm-fdinfo',
     nothing: [],
-    async read(pids) {
+    async read({ own, others }) {
       const allocations: DrmAllocation[] = [];
-      for (const pid of pids) {
+      for (const pid of new Set([...own, ...others])) {
         const folder = join(procfs, String(pid), 'fdinfo');
         const files = await listFolder(folder);
         if (!files.ok) {
-          if (isAbsence(files.fault)) continue;
+          if (isAbsence(files.fault) || !own.includes(pid)) continue;
           return failed(
             `cannot read ${folder}: ${files.fault}. Run the exporter as llama-server's user, as root or with CAP_SYS_PTRACE`,
           );
@@ -56,36 +63,46 @@ function allocationsOf(pid: number, texts: readonly (string | undefined)[]): Drm
   const clients = texts.flatMap((text) => parseFdinfo(text ?? '') ?? []);
   const unique = new Map(clients.map((client) => [`${client.pciAddress} ${client.id}`, client]));
   return [...unique.values()].flatMap(({ pciAddress, pools }) =>
-    (['vram', 'gtt'] as const).flatMap((pool) => {
-      const bytes = pools[pool];
-      return bytes === undefined ? [] : [{ pid, pciAddress, pool, bytes }];
-    }),
+    (['vram', 'gtt'] as const).flatMap((pool) =>
+      pool in pools ? [{ pid, pciAddress, pool, bytes: pools[pool] }] : [],
+    ),
   );
 }
 
-/** Parses one fdinfo file; undefined if it does not belong to a card. */
+/**
+ * Parses one fdinfo file; undefined if it does not belong to a card. amdgpu had other words in Linux 5.14 to 5.18:
+ * `pdev`, `pasid`, `vram mem`, `gtt mem`.
+ */
 export function parseFdinfo(text: string): DrmClient | undefined {
   const keys = new Map<string, string>();
   for (const line of text.split('\n')) {
     const colon = line.indexOf(':');
-    if (line.startsWith('drm-') && colon > 0) keys.set(line.slice(0, colon), line.slice(colon + 1).trim());
+    if (colon > 0) keys.set(line.slice(0, colon), line.slice(colon + 1).trim());
   }
-  const pciAddress = keys.get('drm-pdev');
-  const id = keys.get('drm-client-id');
-  if (!pciAddress || !id) return undefined;
-  const pools: Partial<Record<Pool, number>> = {};
-  // A region may have three keys. Resident memory counts; `memory` is its older name.
-  const regions = new Set([...keys.keys()].flatMap((key) => REGION.exec(key)?.[1] ?? []));
-  for (const region of regions) {
+  const pciAddress = keys.get('drm-pdev') ?? keys.get('pdev');
+  if (!pciAddress) return undefined;
+  // Copies of an open file have the same text.
+  const id = keys.get('drm-client-id') ?? keys.get('pasid') ?? text;
+  const pools: Partial<Record<Pool, number | undefined>> = {};
+  for (const region of new Set([...keys.keys()].flatMap(regionOf))) {
     const pool = poolOf(region);
-    const values = ['resident', 'memory', 'total'].map((kind) => keys.get(`drm-${kind}-${region}`));
-    const bytes = values.map(parseSize).find((value) => value !== undefined);
-    if (pool && bytes !== undefined) pools[pool] = (pools[pool] ?? 0) + bytes;
+    // A region may have three keys. Resident memory counts; `memory` is its older name.
+    const names = ['resident', 'memory', 'total'].map((kind) => `drm-${kind}-${region}`);
+    const sizes = [...names, `${region} mem`].map((key) => parseSize(keys.get(key)));
+    const size = sizes.find((each) => each !== undefined);
+    if (pool) pools[pool] = pool in pools ? sum(pools[pool], size) : size;
   }
   return { pciAddress, id, pools };
 }
 
-const REGION = /^drm-(?:resident|memory|total)-([a-z]+\d*)$/;
+function regionOf(key: string): string[] {
+  const [, now, before] = /^(?:drm-(?:resident|memory|total)-([a-z]+\d*)|(vram|gtt) mem)$/.exec(key) ?? [];
+  return [now ?? before ?? []].flat();
+}
+
+function sum(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? undefined : one + other;
+}
 
 /** `vram` (amdgpu), `vram0` (xe), `local0` (i915); system memory is `gtt`, `system`, `system0`. */
 function poolOf(region: string): Pool | undefined {
@@ -95,8 +112,8 @@ function poolOf(region: string): Pool | undefined {
 
 /** Bytes of `23992 KiB`, `16 MiB` or a plain number. */
 function parseSize(text: string | undefined): number | undefined {
-  const [, digits, unit = ''] = /^(\d{1,15})(?:\s+(KiB|MiB|GiB))?$/.exec(text ?? '') ?? [];
+  const [, digits, unit = ''] = /^(\d{1,15})(?:\s+(kB|KiB|MiB|GiB))?$/.exec(text ?? '') ?? [];
   return digits === undefined ? undefined : Number(digits) * (UNITS[unit] ?? 1);
 }
 
-const UNITS: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+const UNITS: Readonly<Record<string, number>> = { kB: 1024, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };

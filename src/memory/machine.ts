@@ -1,105 +1,176 @@
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
+import { createCards, faultOfLost } from './cards.ts';
 import { createCpuAccount } from './cpu-account.ts';
 import { createAmdgpu, createIntel, onKnownCards } from './drm-cards.ts';
+import { createDrmClients } from './drm-clients.ts';
 import { createDrmFdinfo } from './drm-fdinfo.ts';
+import { hasForeignPids } from './foreign-pids.ts';
 import { createHost, ownHost } from './host.ts';
 import { createNvidiaSmi, nvidiaMemory } from './nvidia-smi.ts';
-import { attribute } from './owners.ts';
+import { type AttributedPool, attribute } from './owners.ts';
 import { findParents, type Parents, type RouterProcessHint } from './parents.ts';
 import { createProcesses } from './processes.ts';
-import { linkTarget } from './procfs.ts';
-import type { MemoryReading, SourceReport } from './reading.ts';
-import { readSource, type Source } from './source.ts';
+import { linkTarget, readHead } from './procfs.ts';
+import type { GpuMemory, GpuPool, LostCard, MemoryReading, SourceReport } from './reading.ts';
+import { type Notes, readSource, type Source } from './source.ts';
 
 export interface MachineOptions {
   procfs: string;
   sysfs: string;
   /** The program; empty: not used. */
   nvidiaSmi: string;
+  /** How many other processes are named for each GPU. */
+  maxOthers: number;
   /** The longest time that a single source may take. */
   timeoutMs: number;
   /** The current state of the routers. */
   routers(): readonly RouterProcessHint[];
 }
 
-/** The pid namespace of the machine itself has this number on every Linux. */
+/** The pid namespace of the machine itself has this number on every Linux (PROC_PID_INIT_INO). */
 const HOST_PID_NAMESPACE = 'pid:[4026531836]';
+
+/** Longer than the name of any command. */
+const COMM_BYTES = 64;
 
 /** Returns a function that measures this machine's memory once. It must not be called again before it resolves. */
 export function createMachine(
-  { procfs, sysfs, nvidiaSmi: program, timeoutMs, routers: viewRouters }: MachineOptions,
+  options: MachineOptions,
   clock: Clock,
 ): (ending: AbortSignal) => Promise<MemoryReading> {
-  const nvidiaSmi = program === '' ? undefined : createNvidiaSmi(program, clock);
-  const amdgpu = createAmdgpu(sysfs);
-  const intel = createIntel(sysfs);
-  const drmFdinfo = createDrmFdinfo(procfs);
-  const processes = createProcesses(procfs);
-  const host = createHost(procfs);
+  const { procfs, maxOthers } = options;
+  const readSources = createSources(options, clock);
   const cpu = createCpuAccount();
+  const cards = createCards();
   let parents: Parents = new Map();
 
   return async (ending) => {
-    const read = <Facts, Question>(source: Source<Facts, Question>, question: Question) =>
-      readSource(source, question, { timeoutMs, clock, ending });
-    const before = await read(processes, [...parents.values()]);
-    const [nvidia, system, drm] = await Promise.all([
-      nvidiaSmi && read(nvidiaSmi, undefined),
-      read(host, undefined),
-      readDrm(before.facts.models.map(({ pid }) => pid)),
-    ]);
-    const after = await read(processes, [...parents.values()]);
-    const usage = await read(processes.usage, after.facts.models);
-    const processReport = combined(before.report, after.report, usage.report);
-
-    const cards = nvidia ? nvidiaMemory(nvidia.facts) : { pools: [], allocations: [] };
-    const routers = viewRouters();
+    const found = await readSources(ending, parents);
+    const { before, after, nvidia, drm, system } = found;
+    const routers = options.routers();
     const isOwnHost = ownHost();
     const { models, parents: candidates } = after.facts;
     const formerParents = parents;
-    if (!processReport.fault) parents = findParents(routers, candidates, models, isOwnHost, parents);
-    const attribution = attribute({
-      routers,
-      parents,
-      formerParents,
-      seesProcesses: !processReport.fault,
-      before: before.facts.models,
-      models,
-      usages: usage.facts,
-      pools: [...cards.pools, ...drm.pools],
-      allocations: [...cards.allocations, ...drm.allocations],
-      host: system.facts,
-      isConfined: await isConfined(procfs),
-      isOwnHost,
+    const seesProcesses = !before.report.fault && !after.report.fault;
+    if (seesProcesses) parents = findParents(routers, candidates, models, isOwnHost, parents);
+    const usage = await found.readUsage([...models, ...parents.values()]);
+    const isConfined = await isContainer(procfs);
+    const foreignPids = hasForeignPids({
+      ...nvidia,
+      isConfined,
+      pids: new Set([...before.facts.pids, ...after.facts.pids]),
+      processes: models,
+      models: routers.flatMap((router) => router.models),
     });
+    const listed = foreignPids ? [] : nvidia.allocations;
+    const attribution = attribute({
+      ...{ routers, parents, formerParents, models, isConfined, isOwnHost },
+      seesProcesses: seesProcesses && !usage.report.fault,
+      before: before.facts.models,
+      parentsBefore: before.facts.parents,
+      usages: usage.facts,
+      pools: [
+        ...nvidia.pools.map((pool) => ({ ...pool, hasAllocations: pool.hasAllocations && !foreignPids })),
+        ...drm.pools,
+      ],
+      allocations: [...listed, ...drm.allocations],
+      host: system.facts,
+    });
+    const observed = [...nvidia.cards, ...drm.cards].map(observe);
     return {
       ...attribution,
       at: clock.now(),
-      reports: [...(nvidia ? [nvidia.report] : []), ...drm.reports, processReport, system.report],
+      foreignPids,
+      reports: [
+        ...observed.map(({ report }) => report),
+        ...[drm.report, combined(before.report, after.report, usage.report), system.report],
+      ],
+      cards: observed.flatMap((each) => each.cards),
+      gpus: await Promise.all(attribution.gpus.map(withNames)),
       models: attribution.models.map(({ processes: own, ...model }) => ({
         ...model,
         cpuSeconds: cpu.add(model.router, model.model, own),
       })),
     };
+  };
+
+  /** Adds the lost cards of a source to its report. After a fault nothing is known of its cards. */
+  function observe({ report, pools, lost = [], notes = {} }: FoundCards) {
+    const { collector } = report;
+    const known = report.fault ? [] : cards.observe({ collector, pools, lost });
+    const { fault = faultOfLost(known), warnings, malformed } = notes;
+    return {
+      cards: known,
+      report: { ...report, fault: report.fault ?? fault, warnings, malformed: malformed?.length },
+    };
+  }
+
+  async function withNames({ others, ...pool }: AttributedPool): Promise<GpuMemory> {
+    const largest = others.slice(0, maxOthers).map(async ({ pid, bytes }) => {
+      const name = (await readHead(join(procfs, String(pid), 'comm'), COMM_BYTES)) ?? '';
+      return { pid, name: name.trim(), bytes };
+    });
+    return { ...pool, others: await Promise.all(largest) };
+  }
+}
+
+/** What a source found of its cards. */
+interface FoundCards {
+  report: SourceReport;
+  pools: readonly GpuPool[];
+  lost?: readonly LostCard[];
+  notes?: Notes;
+}
+
+/** Returns a function that reads all sources: processes, then all others in parallel, then processes again. */
+function createSources({ procfs, sysfs, nvidiaSmi, maxOthers, timeoutMs }: MachineOptions, clock: Clock) {
+  const smi = nvidiaSmi === '' ? undefined : createNvidiaSmi({ program: nvidiaSmi, procfs }, clock);
+  const amdgpu = createAmdgpu(sysfs);
+  const intel = createIntel(sysfs);
+  const drmClients = createDrmClients(procfs);
+  const drmFdinfo = createDrmFdinfo(procfs);
+  const processes = createProcesses(procfs);
+  const host = createHost(procfs);
+
+  return async (ending: AbortSignal, parents: Parents) => {
+    const read = <Facts, Question>(source: Source<Facts, Question>, question: Question) =>
+      readSource(source, question, { timeoutMs, clock, ending });
+    const before = await read(processes, [...parents.values()]);
+    const [nvidia, system, drm] = await Promise.all([readNvidia(), read(host, undefined), readDrm()]);
+    const after = await read(processes, [...parents.values()]);
+    const readUsage = (question: Parameters<typeof processes.usage.read>[0]) =>
+      read(processes.usage, question);
+    return { before, after, nvidia, system, drm, readUsage };
+
+    async function readNvidia() {
+      if (smi === undefined) return { pools: [], allocations: [], cards: [] };
+      const { facts, report } = await read(smi, undefined);
+      const memory = nvidiaMemory(facts);
+      return { ...memory, cards: [{ report, pools: memory.pools, lost: facts.lost, notes: facts.notes }] };
+    }
 
     /** fdinfo is read only if there is a card. */
-    async function readDrm(pids: readonly number[]) {
+    async function readDrm() {
       const [amd, other] = await Promise.all([read(amdgpu, undefined), read(intel, undefined)]);
-      const cards = [...amd.facts, ...other.facts];
-      const fdinfo = await read(drmFdinfo, cards.length > 0 ? pids : []);
-      const hasAllocations = fdinfo.report.fault === undefined;
+      const found = [...amd.facts, ...other.facts];
+      const own = [...before.facts.models, ...before.facts.parents].map(({ pid }) => pid);
+      const others = found.length > 0 && maxOthers > 0 ? await drmClients(before.facts.pids) : [];
+      const { facts, report } = await read(drmFdinfo, found.length > 0 ? { own, others } : NO_PROCESSES);
       return {
-        pools: cards.map(({ pciAddress: _, ...pool }) => ({ ...pool, hasAllocations })),
-        allocations: onKnownCards(fdinfo.facts, cards),
-        reports: [amd.report, other.report, fdinfo.report],
+        pools: found.map((pool) => ({ ...pool, hasAllocations: report.fault === undefined })),
+        allocations: onKnownCards(facts, found),
+        cards: [amd, other].map((each): FoundCards => ({ report: each.report, pools: each.facts })),
+        report,
       };
     }
   };
 }
 
+const NO_PROCESSES = { own: [], others: [] };
+
 /** Whether the exporter's process table is that of a container, which hides other containers' processes. */
-async function isConfined(procfs: string): Promise<boolean> {
+async function isContainer(procfs: string): Promise<boolean> {
   const namespace = await linkTarget(join(procfs, 'self/ns/pid'));
   return namespace !== undefined && namespace !== HOST_PID_NAMESPACE;
 }

@@ -13,7 +13,10 @@ import {
   type MeasuredPool,
   type ModelMemory,
   type ModelProcess,
+  type OtherProcess,
+  type ProcessId,
   type ProcessUsage,
+  type RouterProcessMemory,
 } from './reading.ts';
 
 /** Everything that one measurement found. */
@@ -27,6 +30,9 @@ export interface Measurement {
   /** The model processes before the drivers were read, and after. */
   before: readonly ModelProcess[];
   models: readonly ModelProcess[];
+  /** The possible routers before the drivers were read. */
+  parentsBefore: readonly ProcessId[];
+  /** Of models and routers. */
   usages: readonly ProcessUsage[];
   pools: readonly MeasuredPool[];
   allocations: readonly Allocation[];
@@ -36,12 +42,18 @@ export interface Measurement {
   isOwnHost: IsOwnHost;
 }
 
-/** Which memory belongs to which model. */
+/** Which memory belongs to which model, to the routers, and to other processes. */
 export interface Attribution {
-  gpus: readonly GpuMemory[];
+  gpus: readonly AttributedPool[];
   models: readonly AttributedModel[];
+  routers: readonly RouterProcessMemory[];
   here: readonly string[];
   hidden: readonly string[];
+}
+
+/** `others` are all other processes, the largest first, still without names. */
+export interface AttributedPool extends Omit<GpuMemory, 'others'> {
+  others: readonly Omit<OtherProcess, 'name'>[];
 }
 
 export interface AttributedModel extends Omit<ModelMemory, 'cpuSeconds'> {
@@ -64,16 +76,21 @@ export function attribute(measurement: Measurement): Attribution {
   const hidden = hiddenRouters(measurement);
   const owned = ownedProcesses(measurement);
   const present = owned.filter(({ usage }) => before.some((each) => isSame(each, usage)));
-  const stable = new Set(present.map(({ usage }) => usage.pid));
+  const routerProcesses = stableRouters(measurement);
+  const stable = new Set([...present.map(({ usage }) => usage), ...routerProcesses].map(({ pid }) => pid));
   const pids = routerPids(measurement);
-  const allocations = measurement.allocations.filter(({ pid }) => pids.has(pid));
+  const allocations = measurement.allocations.filter(({ pid }) => stable.has(pid));
   const seesAll = measurement.seesProcesses && hidden.length === 0;
   return {
-    gpus: pools.map((pool) => gpuMemory(pool, allocations, stable, host, seesAll)),
-    models: sumByModel(
-      owned,
-      allocations.filter(({ pid }) => stable.has(pid)),
-    ),
+    gpus: pools.map((pool) => gpuMemory(pool, measurement.allocations, { pids, stable, host, seesAll })),
+    models: sumByModel(owned, allocations),
+    routers: routers.flatMap(({ name, url }) => {
+      const process = parents.get(url);
+      if (!process || !stable.has(process.pid)) return [];
+      const { residentBytes } = measurement.usages.find((each) => isSame(each, process)) ?? {};
+      const gpus = sumByPool(allocations.filter(({ pid }) => pid === process.pid));
+      return [{ router: name, residentBytes, gpus }];
+    }),
     here: routers
       .filter((router) => parents.has(router.url) || isLocal(router, isOwnHost))
       .map(({ name }) => name),
@@ -81,11 +98,18 @@ export function attribute(measurement: Measurement): Attribution {
   };
 }
 
-/** The pids of all processes that belonged to a router at some time during the measurement. */
+/** The pids of all routers and models that ran at some time during the measurement. */
 function routerPids({ parents, formerParents, before, models }: Measurement): Set<number> {
   const routers = [...parents.values(), ...formerParents.values()];
   const children = routers.flatMap((parent) => childrenOf(parent, [...before, ...models]));
-  return new Set(children.map(({ pid }) => pid));
+  return new Set([...routers, ...children].map(({ pid }) => pid));
+}
+
+/** The processes of routers that ran before the drivers were read, and after. */
+function stableRouters({ parents, parentsBefore, usages }: Measurement): ProcessId[] {
+  return [...parents.values()].filter((parent) =>
+    [parentsBefore, usages].every((processes) => processes.some((each) => isSame(each, parent))),
+  );
 }
 
 function ownedProcesses({ routers, parents, models, usages }: Measurement): OwnedProcess[] {
@@ -124,14 +148,13 @@ function hiddenRouters({ routers, parents, isConfined, isOwnHost }: Measurement)
 function gpuMemory(
   { hasAllocations, ...pool }: MeasuredPool,
   allocations: readonly Allocation[],
-  stable: ReadonlySet<number>,
-  host: HostMemory | undefined,
-  seesAll: boolean,
-): GpuMemory {
+  { pids, stable, host, seesAll }: Seen,
+): AttributedPool {
   const hostUsed = host && Math.max(0, host.totalBytes - host.availableBytes);
   const ofHost = { totalBytes: host?.totalBytes, usedBytes: hostUsed };
   const { totalBytes, usedBytes } = pool.pool === 'host' ? ofHost : pool;
-  const own = allocations.filter((each) => each.uuid === pool.uuid && each.pool === pool.pool);
+  const all = allocations.filter((each) => each.uuid === pool.uuid && each.pool === pool.pool);
+  const own = all.filter(({ pid }) => pids.has(pid));
   const ownedBytes = own.reduce((sum: number | undefined, { bytes }) => add(sum, bytes), 0);
   const isComplete = seesAll && hasAllocations && own.every(({ pid }) => stable.has(pid));
   const isKnown = isComplete && usedBytes !== undefined && ownedBytes !== undefined;
@@ -140,7 +163,25 @@ function gpuMemory(
     totalBytes,
     usedBytes,
     unownedBytes: isKnown ? Math.max(0, usedBytes - ownedBytes) : undefined,
+    // Without the routers' processes, theirs would be among the others.
+    others: seesAll ? sumByProcess(all.filter(({ pid }) => !pids.has(pid))) : [],
   };
+}
+
+/** Which processes belong to routers, and what else a pool needs to be attributed. */
+interface Seen {
+  pids: ReadonlySet<number>;
+  stable: ReadonlySet<number>;
+  host: HostMemory | undefined;
+  seesAll: boolean;
+}
+
+/** The largest first. A process with several allocations counts once. */
+function sumByProcess(allocations: readonly Allocation[]): Omit<OtherProcess, 'name'>[] {
+  const sums = new Map<number, number>();
+  for (const { pid, bytes = 0 } of allocations) sums.set(pid, (sums.get(pid) ?? 0) + bytes);
+  const processes = [...sums].map(([pid, bytes]) => ({ pid, bytes }));
+  return processes.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes || a.pid - b.pid);
 }
 
 function sumByModel(owned: readonly OwnedProcess[], allocations: readonly Allocation[]): AttributedModel[] {

@@ -18,6 +18,8 @@ export interface ModelProcessHint {
   port?: number | undefined;
   /** It has a process: loading, loaded or sleeping. */
   isRunning: boolean;
+  /** It holds its memory. */
+  isLoaded?: boolean | undefined;
 }
 
 /** The process of each router by the router's URL, kept from one reading to the next. */

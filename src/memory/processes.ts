@@ -17,13 +17,16 @@ import type { Source } from './source.ts';
 /** The processes that look like models, and their parents. */
 export interface ProcessTable {
   models: readonly ModelProcess[];
+  /** Parents of models and other processes of llama-server. */
   parents: readonly ParentProcess[];
+  /** All processes. */
+  pids: ReadonlySet<number>;
 }
 
 /** The current table; `parents` includes the given processes that still run. */
 export interface Processes extends Source<ProcessTable, readonly ProcessId[]> {
   /** The usage of those that are still the same process. */
-  usage: Source<readonly ProcessUsage[], readonly ModelProcess[]>;
+  usage: Source<readonly ProcessUsage[], readonly ProcessId[]>;
 }
 
 /** Files read at the same time: each occupies one of Node's few threads. */
@@ -51,6 +54,8 @@ interface KnownProcess {
   /** The table of the last inspection. */
   inspectedIn: number;
   model: { alias: string; port: number } | undefined;
+  /** It may be a router that runs no model. */
+  isServer: boolean;
 }
 
 /**
@@ -64,11 +69,11 @@ export function createProcesses(procfs: string): Processes {
 
   return {
     name: 'processes',
-    nothing: { models: [], parents: [] },
+    nothing: { models: [], parents: [], pids: new Set() },
     async read(routers) {
       const names = await listFolder(procfs);
       if (!names.ok) {
-        if (isAbsence(names.fault)) return ok({ models: [], parents: [] });
+        if (isAbsence(names.fault)) return ok({ models: [], parents: [], pids: new Set() });
         return failed(`cannot read ${procfs}: ${names.fault}. Set --path.procfs to the machine's /proc`);
       }
       const pids = names.value.filter((name) => /^\d+$/.test(name)).map(Number);
@@ -77,12 +82,17 @@ export function createProcesses(procfs: string): Processes {
       tables += 1;
       await mapLimited(CONCURRENCY, pids.filter(isDue), inspect);
       const models = await modelProcesses();
-      const parents = new Map(models.map(({ parent }) => [parent.pid, parent]));
+      const servers = [...known].flatMap(([pid, { stat, isServer }]) => {
+        return isServer ? [{ pid, startTicks: stat.startTicks }] : [];
+      });
+      const parents = new Map(
+        [...servers, ...models.map(({ parent }) => parent)].map((each) => [each.pid, each]),
+      );
       for (const router of routers) {
         const stat = await readStat(router.pid);
         if (stat?.startTicks === router.startTicks) parents.set(router.pid, router);
       }
-      return ok({ models, parents: await listening.describe([...parents.values()]) });
+      return ok({ models, parents: await listening.describe([...parents.values()]), pids: listed });
     },
     usage: {
       name: 'processes',
@@ -96,7 +106,7 @@ export function createProcesses(procfs: string): Processes {
 
   function isDue(pid: number): boolean {
     const process = known.get(pid);
-    if (process === undefined || process.model !== undefined) return true;
+    if (process === undefined || process.model !== undefined || process.isServer) return true;
     const isYoung = process.inspections < INSPECTIONS && tables - process.inspectedIn >= TABLES_BETWEEN;
     return isYoung || pid % TABLES_FOR_ALL === tables % TABLES_FOR_ALL;
   }
@@ -114,8 +124,10 @@ export function createProcesses(procfs: string): Processes {
       return;
     }
     const inspections = isSame ? before.inspections + 1 : 1;
-    const model = parseModelArguments(await readArguments(pid));
-    known.set(pid, { stat, inspections, inspectedIn: tables, model });
+    const args = await readArguments(pid);
+    const model = parseModelArguments(args);
+    const isServer = model === undefined && /^(?:[^\0]*\/)?llama-server\0/.test(args);
+    known.set(pid, { stat, inspections, inspectedIn: tables, model, isServer });
   }
 
   async function modelProcesses(): Promise<ModelProcess[]> {
@@ -132,7 +144,7 @@ export function createProcesses(procfs: string): Processes {
     return processes.flatMap((process) => process ?? []);
   }
 
-  async function readUsage({ pid, startTicks }: ModelProcess): Promise<ProcessUsage | undefined> {
+  async function readUsage({ pid, startTicks }: ProcessId): Promise<ProcessUsage | undefined> {
     const status = await readHead(join(procfs, String(pid), 'status'), STATUS_BYTES);
     // Read last: if it is the same process now, it was the same one before.
     const stat = await readStat(pid);

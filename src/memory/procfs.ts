@@ -80,6 +80,12 @@ async function coded<Value>(operation: Promise<Value>): Promise<Result<Value, st
 /** The text of a small file, or the code of the error. */
 export const readText = (path: string) => coded(readFile(path, 'utf8'));
 
+/** The content of a small binary file; undefined if it cannot be read. */
+export async function readBinary(path: string): Promise<Buffer | undefined> {
+  const content = await coded(readFile(path));
+  return content.ok ? content.value : undefined;
+}
+
 /** The names in a folder, or the code of the error. */
 export const listFolder = (path: string) => coded(readdir(path));
 

@@ -12,6 +12,9 @@ export interface GpuPool {
   uuid: string;
   name: string;
   pool: Pool;
+  pciAddress?: string | undefined;
+  /** It has no memory of its own: models use all of its pools (APU, GB10, Jetson). Absent: it has. */
+  integrated?: boolean | undefined;
   totalBytes?: number | undefined;
   usedBytes?: number | undefined;
 }
@@ -57,8 +60,48 @@ export interface ParentProcess extends ProcessId {
 
 /** One GPU pool as it is published. */
 export interface GpuMemory extends GpuPool {
-  /** Used memory that is not attributed to a model; absent if a model's share is unknown. */
+  /** Used memory that is not attributed to a router or its models; absent if a share of theirs is unknown. */
   unownedBytes?: number | undefined;
+  /** The largest other processes in it, the largest first. */
+  others?: readonly OtherProcess[] | undefined;
+}
+
+/** A process that is neither a router nor a model. */
+export interface OtherProcess {
+  pid: number;
+  /** The command's name, cut to 15 characters by the kernel. */
+  name: string;
+  bytes: number;
+}
+
+/** A card that was seen before or is known to the driver, and gives no values. */
+export interface LostCard {
+  gpu?: string | undefined;
+  uuid?: string | undefined;
+  name?: string | undefined;
+  pciAddress?: string | undefined;
+  reason: string;
+}
+
+/** A card that has been seen since the exporter started. */
+export interface Card extends Pick<GpuPool, 'gpu' | 'uuid' | 'name' | 'pciAddress'> {
+  collector: string;
+  /** Why it gives no values; absent if it does. */
+  lost?: string | undefined;
+}
+
+/** The usage of a router's own process. */
+export interface RouterProcessMemory {
+  router: string;
+  residentBytes?: number | undefined;
+  gpus: readonly GpuShare[];
+}
+
+/** What a process uses in one pool. */
+export interface GpuShare {
+  uuid: string;
+  pool: Pool;
+  bytes: number;
 }
 
 /** The usage of a model's processes. A model has two of them while the old one ends. */
@@ -68,7 +111,7 @@ export interface ModelMemory {
   residentBytes?: number | undefined;
   /** Of all its processes since the exporter started: never decreases. */
   cpuSeconds: number;
-  gpus: readonly { uuid: string; pool: Pool; bytes: number }[];
+  gpus: readonly GpuShare[];
 }
 
 /** The result of reading one source. */
@@ -77,6 +120,10 @@ export interface SourceReport {
   seconds: number;
   /** Why the reading failed. Missing hardware is not a failure. */
   fault?: string | undefined;
+  /** What the source said besides its values. */
+  warnings?: readonly string[] | undefined;
+  /** The number of its lines that were not understood. */
+  malformed?: number | undefined;
 }
 
 /** One measurement of this machine. */
@@ -85,11 +132,36 @@ export interface MemoryReading {
   at: number;
   reports: readonly SourceReport[];
   gpus: readonly GpuMemory[];
+  cards: readonly Card[];
   models: readonly ModelMemory[];
+  routers: readonly RouterProcessMemory[];
+  /** The NVIDIA driver does not list processes by the process IDs of the process table (containers). */
+  foreignPids: boolean;
   /** Routers on this machine: by URL, by configuration, or because their process was found. */
   here: readonly string[];
   /** Routers with loaded models that may be on this machine, but whose process was not found. */
   hidden: readonly string[];
+}
+
+/** Whether a pool is the memory of its card. System memory is not, if the card has memory of its own. */
+export function isMainPool({ pool, integrated }: Pick<GpuPool, 'pool' | 'integrated'>): boolean {
+  return pool !== 'gtt' || integrated === true;
+}
+
+/** What a process uses of each card, by the card's uuid: of the card's own memory, or of both pools of an APU. */
+export function sharesByCard(shares: readonly GpuShare[], pools: readonly GpuPool[]): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const { uuid, pool, bytes } of shares) {
+    const integrated = pools.find((each) => each.uuid === uuid)?.integrated;
+    if (isMainPool({ pool, integrated })) sums.set(uuid, (sums.get(uuid) ?? 0) + bytes);
+  }
+  return sums;
+}
+
+/** What a process uses of all GPUs; undefined if nothing is known. */
+export function gpuBytes(shares: readonly GpuShare[], pools: readonly GpuPool[]): number | undefined {
+  const amounts = [...sharesByCard(shares, pools).values()];
+  return amounts.length === 0 ? undefined : amounts.reduce((sum, bytes) => sum + bytes, 0);
 }
 
 export function isSame(one: ProcessId, other: ProcessId | undefined): boolean {

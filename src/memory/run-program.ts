@@ -2,8 +2,8 @@ import { type ExecFileException, execFile } from 'node:child_process';
 
 /** How a program ended. */
 export interface ProgramEnd {
-  /** Everything that it printed, errors included. */
-  output: string;
+  stdout: string;
+  stderr: string;
   /** It did not start, was killed or had an exit code other than 0. */
   error?: ExecFileException | undefined;
 }
@@ -25,7 +25,7 @@ export function runProgram(
     try {
       const program = execFile(command, args, options, (error, stdout, stderr) => {
         signal.removeEventListener('abort', kill);
-        resolve({ output: (stdout + stderr).trim(), error: error ?? undefined });
+        resolve({ stdout: stdout.trim(), stderr: stderr.trim(), error: error ?? undefined });
       });
       signal.addEventListener('abort', kill);
       if (signal.aborted) kill();
@@ -40,7 +40,7 @@ export function runProgram(
         program.unref(); // It may be unkillable; do not wait for it at the end.
       }
     } catch (error) {
-      resolve({ output: '', error: error as ExecFileException });
+      resolve({ stdout: '', stderr: '', error: error as ExecFileException });
     }
   });
 }

@@ -16,9 +16,10 @@ export function watchMemory(config: () => Config, store: Store, clock: Clock, lo
   const { memory, path } = config();
   const timeoutMs = memory.timeout * 1000;
   const routers = () => routerViews(config(), store);
-  const measure = createMachine({ ...path, nvidiaSmi: memory.nvidia_smi, timeoutMs, routers }, clock);
+  const { nvidia_smi: nvidiaSmi, other_processes: maxOthers } = memory;
+  const measure = createMachine({ ...path, nvidiaSmi, maxOthers, timeoutMs, routers }, clock);
   return startMemory(
-    { measure, intervalMs: memory.interval * 1000, timeoutMs, onReading: logFaults(log) },
+    { measure, intervalMs: memory.interval * 1000, timeoutMs, onReading: logReading(log) },
     clock,
   );
 }
@@ -36,6 +37,7 @@ function routerViews({ routers }: Config, store: Store): RouterProcessHint[] {
         aliases,
         // If the router is down, the state of its models is unknown.
         isRunning: state?.up === true && isRunning(lifecycle.known),
+        isLoaded: state?.up === true && lifecycle.known === 'loaded',
         // 0 until the first load.
         port: lifecycle.instance || undefined,
       })),
@@ -43,11 +45,17 @@ function routerViews({ routers }: Config, store: Store): RouterProcessHint[] {
   });
 }
 
-/** Logs a source when it begins to fail, fails in another way, or recovers. */
-function logFaults(log: Logger): (reading: MemoryReading) => void {
+/** Logs a source when it begins to fail, fails in another way, or recovers, and each of its warnings once. */
+function logReading(log: Logger): (reading: MemoryReading) => void {
   const faults = new Map<string, string>();
-  return ({ reports }) => {
-    for (const { collector, fault } of reports) {
+  const warned = new Set<string>();
+  const warnOnce = (collector: string, warning: string) => {
+    const key = `${collector} ${kindOf(warning)}`;
+    if (!warned.has(key)) log.warn('memory source has a warning', { collector, warning });
+    warned.add(key);
+  };
+  return ({ reports, foreignPids }) => {
+    for (const { collector, fault, warnings = [] } of reports) {
       const before = faults.get(collector);
       if (fault === undefined) {
         if (faults.delete(collector)) log.info('memory source recovered', { collector });
@@ -55,9 +63,15 @@ function logFaults(log: Logger): (reading: MemoryReading) => void {
         faults.set(collector, fault);
         if (kindOf(fault) !== kindOf(before)) log.warn('memory source failed', { collector, error: fault });
       }
+      for (const warning of warnings) warnOnce(collector, warning);
     }
+    if (foreignPids) warnOnce('nvidia-smi', FOREIGN_PIDS);
   };
 }
+
+const FOREIGN_PIDS =
+  'the driver does not list processes by the process IDs of this container: memory per model and unattributed memory are unknown. ' +
+  "Share the machine's process table (pid: host; in a pod, hostPID: true)";
 
 /** A fault with another number, such as a duration, is the same fault. */
 function kindOf(fault: string | undefined): string | undefined {

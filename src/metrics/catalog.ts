@@ -167,11 +167,19 @@ export const CATALOG = {
       'Size of a memory pool of a local GPU in bytes: its own (vram), system memory it may use (gtt), or memory shared with the CPU (host).',
     gpu_memory_used_bytes: 'Used memory of a pool of a local GPU in bytes, by all processes.',
     gpu_memory_unowned_bytes:
-      "Used memory of a pool in bytes that is not attributed to a known model; absent if a model's share is unknown.",
+      'Used memory of a pool in bytes that is not attributed to a router or its models; absent if a share of theirs is unknown.',
+  }),
+  ...families('gauge', ['gpu', 'gpu_uuid', 'name'], {
+    gpu_integrated:
+      'Whether a local GPU has no memory of its own, so that models use all of its pools (1), or has (0).',
+  }),
+  ...families('gauge', ['collector', 'gpu', 'gpu_uuid', 'name'], {
+    gpu_lost:
+      'Whether a GPU that was seen since the exporter started gives no values any more (1) or works (0).',
   }),
   ...families('gauge', ['router', 'model', 'gpu_uuid'], {
     model_gpu_memory_used_bytes:
-      "Memory that the model's process uses on a local GPU in bytes, all pools together.",
+      "Memory that the model's process uses on a local GPU in bytes; of a GPU without memory of its own, in all pools.",
   }),
   ...families('gauge', model, {
     model_resident_memory_bytes:
@@ -181,10 +189,19 @@ export const CATALOG = {
     model_cpu_seconds_total:
       "CPU time of the model's processes in seconds, continued from one process to the next.",
   }),
+  ...families('gauge', ['router', 'gpu_uuid'], {
+    process_gpu_memory_used_bytes: "Memory that the router's own process uses on a local GPU in bytes.",
+  }),
+  ...families('gauge', router, {
+    process_resident_memory_bytes:
+      "Resident memory of the router's own process in bytes; for routers on this machine.",
+  }),
   ...families('gauge', collector, {
     collector_success:
       'Whether the last reading of this source succeeded (1) or not (0). Missing hardware is not a failure.',
     collector_duration_seconds: 'Duration of the last reading of this source in seconds.',
+    collector_malformed_lines:
+      'Number of lines in the last reading of this source that were not understood; absent for sources without lines.',
   }),
   ...families('gauge', ['version', 'nodeversion'], {
     exporter_build_info: 'Version of this exporter and of Node.js; always 1.',

@@ -2,11 +2,15 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { formatState } from '../../src/cli/state-view.ts';
+import type { MemoryView } from '../../src/http/memory-view.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { runProgram } from '../support/run-program.ts';
 import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
+
+const GIB = 1024 ** 3;
 
 let router: TestRouter;
 let exporter: RunningExporter;
@@ -23,6 +27,13 @@ afterAll(async () => {
 });
 
 const list = (...args: string[]) => runProgram('list', ...args);
+
+/** A GPU as the API shows it. */
+const aGpu = (more: Partial<MemoryView['gpus'][number]> = {}): MemoryView['gpus'][number] => ({
+  ...{ gpu: '0', gpu_uuid: 'GPU-1', name: 'RTX', pci_address: null, integrated: false, pools: [] },
+  ...{ total_bytes: 24 * GIB, used_bytes: 20 * GIB, unattributed_bytes: 12 * GIB, other_processes: [] },
+  ...more,
+});
 
 /** The facts of the router on the page, and the cells of each of its models. */
 async function page(): Promise<{ facts: string; models: string[][] }> {
@@ -98,7 +109,9 @@ it('shows with --exporter also durations, holds and operations', async () => {
   ]);
   expect(out).toMatch(/unloaded chat +a test/);
   const json = await list('--exporter', exporter.url, '--output', 'json');
-  expect(Object.keys(JSON.parse(json.out))).toEqual(['routers', 'models', 'holds', 'operations']);
+  expect(Object.keys(JSON.parse(json.out))).toEqual([
+    ...['routers', 'models', 'memory', 'holds', 'operations'],
+  ]);
 });
 
 it('prints no control characters from reasons, model ids and faults', async () => {
@@ -110,12 +123,18 @@ it('prints no control characters from reasons, model ids and faults', async () =
   const answers: Record<string, unknown> = {
     routers: [up, { ...up, name: 'down', up: false, fault: { kind: 'bad_answer', message: evil } }],
     models: [{ ...first, id: evil }, second],
+    memory: {
+      ...real.memory,
+      gpus: [aGpu({ name: evil, other_processes: [{ pid: 7, name: evil, bytes: 9 }] })],
+      lost_gpus: [{ gpu: '1', gpu_uuid: evil, name: evil, reason: evil }],
+    },
     hold: [{ router: up.name, since: time, until: time, reason: evil, by: evil, enforce: false }],
     operations: [anOperation({ reason: evil })],
   };
   const server = createServer(({ url = '' }, response) => {
     const name = url.split('/').at(-1) ?? '';
-    response.end(JSON.stringify({ [name === 'hold' ? 'holds' : name]: answers[name] }));
+    const wrapped = { [name === 'hold' ? 'holds' : name]: answers[name] };
+    response.end(JSON.stringify(name === 'memory' ? answers.memory : wrapped));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -124,7 +143,26 @@ it('prints no control characters from reasons, model ids and faults', async () =
   server.close();
   const printed = text.out + text.err + json.out;
   expect(printed.match(/[^\P{Cc}\n]|\p{Bidi_Control}/gu)).toBeNull();
-  expect(text.out.split('\n').filter((line) => line.includes('fake'))).toHaveLength(3);
+  expect(text.out.split('\n').filter((line) => line.includes('fake'))).toHaveLength(5);
   expect(text.err).toMatch(/^down: x \[2J 31mfake line\nRun/);
   expect(JSON.parse(json.out).models[0].id).toBe(evil);
+});
+
+it('shows who is on each GPU: models, routers and the largest other processes', async () => {
+  const { routers, models } = JSON.parse((await list('--router', router.url, '--output', 'json')).out);
+  const [{ name }] = routers;
+  const share = (bytes: number) => [{ gpu_uuid: 'GPU-1', pool: 'vram' as const, bytes }];
+  const memory: MemoryView = {
+    ...{ measured_at: null, lost_gpus: [], sources: [] },
+    gpus: [aGpu({ other_processes: [{ pid: 4711, name: 'python3', bytes: 11 * GIB }] })],
+    models: [{ router: name, model: 'chat', resident_bytes: GIB, gpu_bytes: 7 * GIB, gpus: share(7 * GIB) }],
+    routers: [{ router: name, resident_bytes: GIB / 4, gpu_bytes: GIB / 2, gpus: share(GIB / 2) }],
+  };
+  const lines = formatState({ routers, models, memory }, 0).split('\n');
+  expect(lines.filter((line) => /^- |^GPU|^0 /.test(line))).toEqual([
+    expect.stringMatching(/^- +\(router\) +512\.0 MiB +256\.0 MiB$/),
+    'GPU memory',
+    'GPU  NAME  USED      TOTAL     MODELS   ROUTERS    OTHERS    LARGEST OTHER PROCESSES',
+    '0    RTX   20.0 GiB  24.0 GiB  7.0 GiB  512.0 MiB  12.0 GiB  python3 (4711) 11.0 GiB',
+  ]);
 });

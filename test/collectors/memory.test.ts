@@ -9,17 +9,24 @@ import { expectGolden } from '../support/golden.ts';
 
 const GIB = 1024 ** 3;
 const RTX = { gpu: '0', uuid: 'GPU-5f0c', name: 'NVIDIA GeForce RTX 3090', pool: 'vram' } as const;
-const APU = { gpu: '1', uuid: '0000:c5:00.0', name: 'AMD 1002:1586' } as const;
+const APU = { gpu: '1', uuid: '0000:c5:00.0', name: 'AMD 1002:1586', integrated: true } as const;
 
 const reading = aReading({
   reports: [
-    { collector: 'nvidia-smi', seconds: 0.25 },
+    { collector: 'nvidia-smi', seconds: 0.25, malformed: 2 },
     { collector: 'drm-fdinfo', seconds: 3, fault: 'no response within 3 s' },
   ],
   gpus: [
     { ...RTX, totalBytes: 24 * GIB, usedBytes: 20 * GIB, unownedBytes: 3 * GIB },
     { ...APU, pool: 'vram', totalBytes: GIB / 2, usedBytes: GIB / 4 },
     { ...APU, pool: 'gtt', totalBytes: 124 * GIB },
+  ],
+  cards: [
+    { collector: 'nvidia-smi', ...RTX },
+    { collector: 'amdgpu', ...APU, lost: 'the driver does not list it any more' },
+  ],
+  routers: [
+    { router: 'gpu-box', residentBytes: GIB / 8, gpus: [{ uuid: RTX.uuid, pool: 'vram', bytes: GIB / 2 }] },
   ],
   models: [
     {

@@ -186,6 +186,7 @@ it('finds a router of another user, without access to its open files, by the por
         procfs: '/proc',
         sysfs: '/nowhere',
         nvidiaSmi: '',
+        maxOthers: 5,
         timeoutMs: 5000,
         routers: () => [given],
       };

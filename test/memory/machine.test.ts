@@ -37,7 +37,10 @@ function runModels(more: Partial<MadeProcess> = {}): void {
 
 function start(nvidiaSmi: string, timeoutMs: number, sysfs = machine.sysfs): Memory {
   const { procfs } = machine;
-  const measure = createMachine({ procfs, sysfs, nvidiaSmi, timeoutMs, routers: () => [BOX] }, systemClock);
+  const measure = createMachine(
+    { procfs, sysfs, nvidiaSmi, maxOthers: 2, timeoutMs, routers: () => [BOX] },
+    systemClock,
+  );
   return startMemory({ measure, intervalMs: 60_000, timeoutMs }, systemClock);
 }
 
@@ -59,13 +62,16 @@ const used = { residentBytes: 700 * MIB, cpuSeconds: 1.5 };
 describe('a machine', () => {
   it('without a GPU has the usage of its models, and no fault', async () => {
     runModels();
-    const { at: _, reports, ...found } = await read('/nowhere/nvidia-smi');
+    const { at: _, reports, ...found } = await read(playRecording('no-devices'));
     expect(found).toEqual({
       gpus: [],
       models: [
         { router: 'box', model: 'qwen', ...used, gpus: [] },
         { router: 'box', model: 'gemma', ...used, gpus: [] },
       ],
+      routers: [{ router: 'box', residentBytes: 0, gpus: [] }],
+      cards: [],
+      foreignPids: false,
       here: ['box'],
       hidden: [],
     });
@@ -124,7 +130,9 @@ describe('a machine', () => {
     runModels();
     const { gpus, models } = await read(playRecording('mig-instances'));
     const uuid = 'GPU-66666666-7777-8888-9999-aaaaaaaaaaaa';
-    expect(gpus).toEqual([{ gpu: '0', uuid, name: 'NVIDIA A100-SXM4-40GB', pool: 'vram' }]);
+    expect(gpus).toEqual([
+      { gpu: '0', uuid, name: 'NVIDIA A100-SXM4-40GB', pool: 'vram', integrated: false, others: [] },
+    ]);
     expect(models[0]?.gpus).toEqual([
       { uuid: 'MIG-b60fa3b1-24b6-5b8e-9a5c-1c2d3e4f5a6b', pool: 'vram', bytes: 14_353 * MIB },
     ]);
@@ -136,7 +144,8 @@ describe('a machine', () => {
     expect(gpus).toEqual([
       {
         ...{ gpu: '0', uuid: 'GPU-2dee1e25-b3b5-007e-2b55-79f2d0f2ebe5', name: 'NVIDIA GB10', pool: 'host' },
-        ...{ totalBytes: 65_536_000 * 1024, usedBytes: 32_768_000 * 1024, unownedBytes: 0 },
+        ...{ totalBytes: 65_536_000 * 1024, usedBytes: 32_768_000 * 1024, unownedBytes: 0, integrated: true },
+        others: [{ pid: 2210, name: '', bytes: 43 * MIB }],
       },
     ]);
     expect(models.map(({ gpus }) => gpus.map(({ pool, bytes }) => [pool, bytes / MIB]))).toEqual([
@@ -174,7 +183,8 @@ describe('a machine', () => {
     expect(performance.now() - startedAt).toBeLessThan(3000);
     expect(faultsIn(reading)).toEqual({
       'nvidia-smi':
-        'no response within 0.3 s; nvidia-smi is killed. The driver may hang: check `dmesg | grep -i nvrm`',
+        'no response within 0.3 s; nvidia-smi was killed. If it is just slow, enable persistence mode (nvidia-smi -pm 1) or ' +
+        'raise memory.timeout; if it never ends, the driver hangs: check `dmesg | grep -i nvrm`',
     });
     expect(reading.gpus).toEqual([]);
     expect(reading.models).toMatchObject([used, used]);

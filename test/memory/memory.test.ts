@@ -160,7 +160,7 @@ describe('GPUs of a router', () => {
     expect(read(memory, { models: [on('box', 'gemma', 'b', 1)] })).toEqual([120, 200, undefined]);
   });
 
-  it('do not include small buffers in system memory', () => {
+  it('do not include system memory, unless the card has no other', () => {
     const memory = createRouterMemory();
     const shares = [
       { uuid: 'a', pool: 'vram', bytes: 40 },
@@ -168,7 +168,9 @@ describe('GPUs of a router', () => {
     ] as const;
     const pools = [gpu('a', 50), { ...gpu('a', 3), pool: 'gtt', totalBytes: 500 } as const];
     const models = [{ router: 'box', model: 'qwen', cpuSeconds: 0, gpus: shares }];
-    expect(read(memory, { gpus: pools, models })).toEqual([50, 100, 41]);
+    expect(read(memory, { gpus: pools, models })).toEqual([50, 100, 40]);
+    const apu = pools.map((pool) => ({ ...pool, integrated: true }));
+    expect(read(memory, { gpus: apu, models })).toEqual([53, 600, 41]);
   });
 
   it('are unknown on another machine, without a GPU, and without usage', () => {

@@ -16,7 +16,9 @@ const CARD: MeasuredPool = {
   ...{ gpu: '0', uuid: 'GPU-0', name: 'RTX', pool: 'vram' },
   ...{ totalBytes: 24 * GIB, usedBytes: 20 * GIB, hasAllocations: true },
 };
-const { hasAllocations: _, ...PUBLISHED } = CARD;
+const { hasAllocations: _, ...card } = CARD;
+const PUBLISHED = { ...card, others: [] };
+const ROUTER = { pid: 1, startTicks: 1 };
 
 function aRouter({
   name = 'box',
@@ -52,7 +54,8 @@ function measurement({ models = [], ...more }: Partial<Measurement> = {}): Measu
     seesProcesses: true,
     before: models,
     models,
-    usages: models.map(aUsage),
+    parentsBefore: [ROUTER],
+    usages: [...models.map(aUsage), { ...ROUTER, residentBytes: GIB, cpuSeconds: 9 }],
     pools: [CARD],
     allocations: [],
     isConfined: false,
@@ -79,11 +82,31 @@ describe('memory attribution', () => {
   it('divides a card among the models and the unattributed rest', () => {
     const allocations = [allocates(7, 5), allocates(8, 9), allocates(99, 3)];
     expect(attribute(measurement({ models: [qwen, gemma], allocations }))).toEqual({
-      gpus: [{ ...PUBLISHED, unownedBytes: 6 * GIB }],
+      gpus: [{ ...PUBLISHED, unownedBytes: 6 * GIB, others: [{ pid: 99, bytes: 3 * GIB }] }],
       models: [owned(qwen, { gpus: share(5) }), owned(gemma, { gpus: share(9) })],
+      routers: [{ router: 'box', residentBytes: GIB, gpus: [] }],
       here: ['box'],
       hidden: [],
     });
+  });
+
+  it("has the memory of a router's own process, which is not unattributed", () => {
+    const read = attribute(
+      measurement({ models: [qwen], allocations: [allocates(7, 5), allocates(1, 0.5)] }),
+    );
+    expect(read.routers).toEqual([{ router: 'box', residentBytes: GIB, gpus: share(0.5) }]);
+    expect(read.gpus).toMatchObject([{ unownedBytes: 14.5 * GIB, others: [] }]);
+    expect(read.models).toEqual([owned(qwen, { gpus: share(5) })]);
+  });
+
+  it('lists other processes, the largest first, each once', () => {
+    const allocations = [allocates(90, 1), allocates(91, 2), allocates(90, 3), allocates(92, undefined)];
+    const all = [...allocations, allocates(93, 9, 'GPU-1'), allocates(7, 5)];
+    expect(attribute(measurement({ models: [qwen], allocations: all })).gpus[0]?.others).toEqual([
+      { pid: 90, bytes: 4 * GIB },
+      { pid: 91, bytes: 2 * GIB },
+    ]);
+    expect(attribute(measurement({ seesProcesses: false, allocations: all })).gpus[0]?.others).toEqual([]);
   });
 
   it('has the resident memory of models without a GPU', () => {
@@ -173,6 +196,16 @@ describe('unattributed memory', () => {
       undefined,
     ],
     [
+      'is unknown while a router starts',
+      unattributed({ parentsBefore: [], allocations: [allocates(1, 1)] }),
+      undefined,
+    ],
+    [
+      'is unknown if the allocation of a router is',
+      unattributed({ allocations: [allocates(1, undefined)] }),
+      undefined,
+    ],
+    [
       'is unknown while a model starts',
       unattributed({ before: [], models: [qwen], usages: [aUsage(qwen)], allocations: [allocates(7, 5)] }),
       undefined,
@@ -195,7 +228,7 @@ describe('unattributed memory', () => {
       { totalBytes: 120 * GIB, usedBytes: 70 * GIB, unownedBytes: 10 * GIB },
     ]);
     expect(attribute(measurement({ pools: [pool] })).gpus).toEqual([
-      { gpu: '0', uuid: 'GPU-0', name: 'GB10', pool: 'host' },
+      { gpu: '0', uuid: 'GPU-0', name: 'GB10', pool: 'host', others: [] },
     ]);
   });
 });
@@ -338,12 +371,13 @@ describe('any measurement', () => {
     used: fc.nat(),
     allocations: fc.array(holding, { maxLength: 8 }),
     parent: fc.record({ pid, startTicks: ticks }),
+    parentsBefore: fc.array(fc.record({ pid, startTicks: ticks }), { maxLength: 3 }),
     measured: fc.array(fc.record({ pid, startTicks: ticks }), { maxLength: 6 }),
   });
 
   it('attributes only to processes that stay the same, and shares and rest add up', () => {
     fc.assert(
-      fc.property(given, ({ before, models, used, allocations, parent, measured }) => {
+      fc.property(given, ({ before, models, used, allocations, parent, parentsBefore, measured }) => {
         const usages = measured.map((id): ProcessUsage => ({ ...id, cpuSeconds: 1 }));
         const all: Allocation[] = allocations.map(({ bytes, ...held }) => ({
           ...held,
@@ -352,7 +386,9 @@ describe('any measurement', () => {
         }));
         const pools = [{ ...CARD, usedBytes: used }];
         const parents = new Map([['http://localhost:8080', parent]]);
-        const read = attribute(measurement({ before, models, usages, allocations: all, pools, parents }));
+        const read = attribute(
+          measurement({ before, models, parentsBefore, usages, allocations: all, pools, parents }),
+        );
 
         const same = (one: { pid: number; startTicks: number }, other: { pid: number; startTicks: number }) =>
           one.pid === other.pid && one.startTicks === other.startTicks;
@@ -373,7 +409,8 @@ describe('any measurement', () => {
         }
         const rest = read.gpus[0]?.unownedBytes;
         if (rest === undefined) return;
-        const owners = new Set(models.filter((each) => same(each.parent, parent)).map((each) => each.pid));
+        const children = models.filter((each) => same(each.parent, parent));
+        const owners = new Set([parent, ...children].map((each) => each.pid));
         const held = all
           .filter((each) => each.uuid === 'GPU-0' && owners.has(each.pid))
           .reduce((sum, { bytes }) => sum + (bytes ?? Number.NaN), 0);

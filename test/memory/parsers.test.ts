@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { parseFdinfo } from '../../src/memory/drm-fdinfo.ts';
 import { parseMeminfo } from '../../src/memory/host.ts';
-import { parseDevices, parseProcesses } from '../../src/memory/nvidia-csv.ts';
+import { parseAddress, parseDevices, parseGraphics, parseProcesses } from '../../src/memory/nvidia-csv.ts';
 import { parseListeners, parseModelArguments, parseResident, parseStat } from '../../src/memory/procfs.ts';
 
 const MIB = 1024 * 1024;
@@ -68,66 +68,124 @@ it('parses listening sockets of IPv4 and IPv6 only', () => {
 
 describe('nvidia-smi, cards', () => {
   const uuid = 'GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10';
-  const card = { gpu: '0', uuid, name: 'NVIDIA RTX A6000', unified: false, divided: false };
+  const card = {
+    ...{ gpu: '0', uuid, printedUuid: uuid, name: 'NVIDIA RTX A6000', unified: false, divided: false },
+    pciAddress: '0000:0b:00.0',
+  };
+  const devices = (...lines: string[]) => parseDevices(`${lines.join('\n')}\n`);
 
   it.each([
     ['a card', '49140, 8211', { totalBytes: 49_140 * MIB, usedBytes: 8211 * MIB }],
     ['one that shares the memory of the machine', '[N/A], [N/A]', { unified: true }],
     ['Jetson', '[Not Supported], [Not Supported]', { unified: true }],
     ['one that may not be seen', '[Insufficient Permissions], [Insufficient Permissions]', {}],
-    ['a lost one', '[Unknown Error], [GPU is lost]', {}],
+    ['a lost one', '[GPU is lost], [GPU is lost]', { error: 'GPU is lost' }],
+    ['one with errors', '[Unknown Error], [Unknown Error]', { error: 'Unknown Error' }],
     ['one that tells half', '49140, [N/A]', { totalBytes: 49_140 * MIB }],
   ])('%s', (_, memory, expected) => {
-    const read = parseDevices(`0, ${uuid}, [N/A], ${memory}, NVIDIA RTX A6000\n`);
-    expect(read).toEqual({ ok: true, value: [{ ...card, ...expected }] });
+    const { values } = devices(`0, ${uuid}, [N/A], ${memory}, NVIDIA RTX A6000, 00000000:0B:00.0`);
+    expect(values).toEqual([{ ...card, ...expected }]);
   });
 
   it('a divided card never counts as unified', () => {
-    const read = parseDevices(`0, ${uuid}, Enabled, [N/A], [N/A], NVIDIA RTX A6000\n`);
-    expect(read).toEqual({ ok: true, value: [{ ...card, divided: true }] });
+    const { values } = devices(`0, ${uuid}, Enabled, [N/A], [N/A], NVIDIA RTX A6000, 00000000:0B:00.0`);
+    expect(values).toEqual([{ ...card, divided: true }]);
   });
 
-  it('a name may contain commas', () => {
-    const read = parseDevices(`0, ${uuid}, [N/A], 1, 1, NVIDIA, the card\n`);
-    expect(read.ok && read.value[0]?.name).toBe('NVIDIA, the card');
+  it.each([
+    ['NVIDIA, the card, 00000000:0B:00.0', 'NVIDIA, the card'],
+    ['NVIDIA, the card, [N/A]', 'NVIDIA, the card'],
+    ['NVIDIA, the card', 'NVIDIA, the card'],
+    ['[N/A]', '[N/A]'],
+  ])('a name may contain commas, and the address may be missing: %s', (rest, name) => {
+    expect(devices(`0, ${uuid}, [N/A], 1, 1, ${rest}`).values).toMatchObject([{ name }]);
+  });
+
+  it.each([
+    ['unique ones', 'GPU-1a', 'GPU-1b', ['GPU-1a', 'GPU-1b']],
+    [
+      'without prefix, as on Jetson',
+      'bbbe9f37-7028-556a-930b-54e5f3b67a82',
+      'GPU-1b',
+      ['bbbe9f37-7028-556a-930b-54e5f3b67a82', 'GPU-1b'],
+    ],
+    ['zeros', 'GPU-00000000-0000', 'GPU-00000000-0000', ['0000:0a:00.0', '1']],
+    ['the same', 'GPU-1a', 'GPU-1a', ['0000:0a:00.0', '1']],
+    ['one of zeros', 'GPU-00000000-0000', 'GPU-1b', ['0000:0a:00.0', 'GPU-1b']],
+    ['none', '[N/A]', '[Unknown Error]', ['0000:0a:00.0', '1']],
+  ])('uuids: %s', (_, first, second, expected) => {
+    const { values } = devices(
+      `0, ${first}, [N/A], 1, 1, A, 00000000:0A:00.0`,
+      `1, ${second}, [N/A], 1, 1, B`,
+    );
+    expect(values.map((each) => each.uuid)).toEqual(expected);
   });
 
   it.each([
     'NVIDIA-SMI has failed because it could not …',
+    'WARNING: infoROM is corrupted at gpu 0000:0B:00.0',
     `0, ${uuid}, [N/A], 49140 MiB, 8211 MiB, NVIDIA`,
     `zero, ${uuid}, [N/A], 1, 1, NVIDIA`,
     '0, , [N/A], 1, 1, NVIDIA',
     `0, ${uuid}, [N/A], -1, 1, NVIDIA`,
     `0, ${uuid}, [N/A], 1, 1`,
-  ])('is strict: %s', (line) => {
-    expect(parseDevices(`0, ${uuid}, [N/A], 1, 1, NVIDIA\n${line}\n`)).toEqual({
-      ok: false,
-      fault: `unexpected output: ${line}`,
-    });
+  ])('one malformed line costs one card: %s', (line) => {
+    const { values, malformed } = devices(
+      '0, GPU-1a, [N/A], 1, 1, NVIDIA',
+      line,
+      '2, GPU-1c, [N/A], 1, 1, NVIDIA',
+    );
+    expect([values.map(({ gpu }) => gpu), malformed]).toEqual([['0', '2'], [line]]);
   });
+
+  it.each([
+    ['00000000:0B:00.0', '0000:0b:00.0'],
+    ['0000:0B:00.0', '0000:0b:00.0'],
+    ['00010000:E1:00.0', '10000:e1:00.0'],
+    ['0001:41:00.1', '0001:41:00.1'],
+    ['[N/A]', undefined],
+    [undefined, undefined],
+  ])('the address %s', (printed, address) => expect(parseAddress(printed)).toBe(address));
 });
 
 describe('nvidia-smi, processes', () => {
   const uuid = 'GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10';
 
-  it('parses processes with and without an amount', () => {
-    expect(parseProcesses(`${uuid}, 4101, 18022\n${uuid}, 2210, [N/A]\nMIG-b60fa3b1-24b6, 7, 1\n`)).toEqual({
-      ok: true,
-      value: [
-        { uuid, pid: 4101, bytes: 18_022 * MIB },
+  it('with and without an amount, an address and a pid', () => {
+    const lines = [
+      `${uuid}, 4101, 18022, 00000000:0B:00.0`,
+      `${uuid}, 2210, [N/A]`,
+      'MIG-b60fa3b1-24b6, 7, 1, [N/A]',
+      '[N/A], [N/A], [N/A]',
+    ];
+    expect(parseProcesses(`${lines.join('\n')}\n`)).toEqual({
+      values: [
+        { uuid, pid: 4101, bytes: 18_022 * MIB, pciAddress: '0000:0b:00.0' },
         { uuid, pid: 2210 },
         { uuid: 'MIG-b60fa3b1-24b6', pid: 7, bytes: MIB },
+        { uuid: '[N/A]' },
       ],
+      malformed: [],
     });
-    expect(parseProcesses('\n')).toEqual({ ok: true, value: [] });
+    expect(parseProcesses('\n')).toEqual({ values: [], malformed: [] });
   });
 
-  it.each([`${uuid}, x, 1`, `${uuid}, 1`, `${uuid}, 1, 1, 1`, 'No running processes found'])(
-    'is strict: %s',
+  it.each([`${uuid}, x, 1`, `${uuid}, 1`, `${uuid}, 1, 1, 1, 1`, 'No running processes found'])(
+    'one malformed line costs one process: %s',
     (line) => {
-      expect(parseProcesses(line).ok).toBe(false);
+      const { values, malformed } = parseProcesses(`${uuid}, 7, 1\n${line}\n`);
+      expect([values.length, malformed]).toEqual([1, [line]]);
     },
   );
+
+  it('of type G are found in the long answer', () => {
+    const text = readFileSync(
+      join(import.meta.dirname, '..', 'fixtures', 'memory', 'nvidia-smi', 'h200.pids.txt'),
+      'utf8',
+    );
+    expect(parseGraphics(text)).toEqual([{ uuid: '', pid: 816, bytes: 7 * MIB, pciAddress: '0000:00:06.0' }]);
+    expect(parseGraphics('Field "PIDS" is not known')).toEqual([]);
+  });
 });
 
 describe('fdinfo', () => {
@@ -141,6 +199,22 @@ describe('fdinfo', () => {
     ['i915', { pciAddress: '0000:00:02.0', id: '7', pools: { gtt: 2048 * MIB } }],
     ['plain-file', undefined],
   ])('of %s', (name, client) => expect(parseFdinfo(recorded(name))).toEqual(client));
+
+  it('of Linux 5.14 to 5.18 has other words', () => {
+    expect(parseFdinfo(recorded('amdgpu-5.14'))).toEqual({
+      ...{ pciAddress: '0000:08:00.0', id: '32770' },
+      pools: { vram: 5_650_000 * 1024, gtt: 20_000 * 1024 },
+    });
+    const withoutPasid = recorded('amdgpu-5.14').replace(/pasid.*\n/, '');
+    expect(parseFdinfo(withoutPasid)).toMatchObject({ id: withoutPasid, pools: { vram: 5_785_600_000 } });
+  });
+
+  it('a size that is not understood is unknown, not zero', () => {
+    const text = recorded('amdgpu')
+      .replace(/(drm-memory-vram:\s+).*/, '$1lots')
+      .replace(/drm-(resident|total)-vram.*/g, '');
+    expect(parseFdinfo(text)?.pools).toEqual({ vram: undefined, gtt: 64 * MIB });
+  });
 });
 
 it('no text makes a parser throw', () => {
@@ -171,6 +245,8 @@ it('no text makes a parser throw', () => {
     parseMeminfo,
     parseDevices,
     parseProcesses,
+    parseGraphics,
+    parseAddress,
     parseFdinfo,
   ];
   fc.assert(

@@ -31,7 +31,11 @@ describe('the process table', () => {
   it('has models, their parents, and the ports of the parents', async () => {
     machine.run(qwen);
     machine.run({ pid: 900, comm: 'bash', args: ['bash'] });
-    expect(await table()).toEqual({ models: [asModel], parents: [{ ...ROUTER, listens: [8080] }] });
+    expect(await table()).toEqual({
+      models: [asModel],
+      parents: [{ ...ROUTER, listens: [8080] }],
+      pids: new Set([1, 400, 401, 900]),
+    });
   });
 
   it('has the Unix sockets of the parents, as far as they listen', async () => {
@@ -50,7 +54,7 @@ describe('the process table', () => {
   it('is empty without /proc', async () => {
     expect(await createProcesses('/nowhere/proc').read([], never)).toEqual({
       ok: true,
-      value: { models: [], parents: [] },
+      value: { models: [], parents: [], pids: new Set() },
     });
   });
 
@@ -90,7 +94,10 @@ describe('the process table', () => {
     expect((await table()).models).toEqual([]);
   });
 
-  it('has a requested router without models while it is the same process', async () => {
+  it('has a router without models: by its command, and a requested one while it is the same process', async () => {
+    expect((await table()).parents).toEqual([{ ...ROUTER, listens: [8080] }]);
+    machine.run({ pid: 400, startTicks: 50, args: ['/opt/run-llama.sh'], sockets: [31] });
+    processes = createProcesses(machine.procfs);
     expect((await table([ROUTER])).parents).toEqual([{ ...ROUTER, listens: [8080] }]);
     expect((await table([{ ...ROUTER, startTicks: 49 }])).parents).toEqual([]);
   });

@@ -40,7 +40,7 @@ it('a driver that hangs is reported once', async () => {
     await exporter.service.memory.fresh(5000);
     expect(exporter.log().match(/memory source failed.*collector=nvidia-smi/g)).toHaveLength(1);
     expect(exporter.log()).toContain(
-      'collector=nvidia-smi error="no response within 1 s; nvidia-smi is killed',
+      'collector=nvidia-smi error="no response within 1 s; nvidia-smi was killed',
     );
   } finally {
     await stop();

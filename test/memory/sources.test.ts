@@ -5,7 +5,8 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { createAmdgpu, createIntel } from '../../src/memory/drm-cards.ts';
 import { createDrmFdinfo } from '../../src/memory/drm-fdinfo.ts';
 import { createHost } from '../../src/memory/host.ts';
-import { createNvidiaSmi } from '../../src/memory/nvidia-smi.ts';
+import { parseDevices } from '../../src/memory/nvidia-csv.ts';
+import { createNvidiaSmi, nvidiaMemory } from '../../src/memory/nvidia-smi.ts';
 import { createProcesses } from '../../src/memory/processes.ts';
 import { readSource, type Source } from '../../src/memory/source.ts';
 import { asNobody } from '../support/as-nobody.ts';
@@ -40,10 +41,17 @@ function nonsense(path: string): string {
 const ask = (source: Source<unknown, never>, question: unknown = undefined) =>
   source.read(question as never, never);
 
+/** nvidia-smi on a machine without other cards. */
+const anNvidiaSmi = (program: string, more: { procfs?: string; wslProgram?: string } = {}) =>
+  createNvidiaSmi({ program, procfs: '/nowhere', ...more }, systemClock);
+const NO_CARDS = { devices: [], processes: [], lost: [], notes: {} };
+
 interface Case {
   create(root: string): Source<unknown, never>;
   question?: unknown;
   nothing: unknown;
+  /** A fault if there is nothing. */
+  absence?: RegExp;
   spoiled(): string;
   fault: RegExp;
 }
@@ -52,8 +60,9 @@ describe.each<[string, Case]>([
   [
     'nvidia-smi',
     {
-      create: (root) => createNvidiaSmi(join(root, 'nvidia-smi'), systemClock),
-      nothing: { devices: [], processes: [] },
+      create: (root) => anNvidiaSmi(join(root, 'nvidia-smi')),
+      nothing: NO_CARDS,
+      absence: /^cannot start .*nowhere\/nvidia-smi: no such program\. Correct memory\.nvidia_smi$/,
       spoiled: () => nonsense('nvidia-smi'),
       fault: /^cannot start: EACCES$/,
     },
@@ -80,7 +89,7 @@ describe.each<[string, Case]>([
     'drm-fdinfo',
     {
       create: createDrmFdinfo,
-      question: [7],
+      question: { own: [7], others: [] },
       nothing: [],
       spoiled: () => closed('7/fdinfo'),
       fault:
@@ -101,17 +110,19 @@ describe.each<[string, Case]>([
     {
       create: createProcesses,
       question: [],
-      nothing: { models: [], parents: [] },
+      nothing: { models: [], parents: [], pids: new Set() },
       spoiled: () => closed('.'),
       fault: /^cannot read .*: EACCES\. Set --path.procfs to the machine's \/proc$/,
     },
   ],
-])('the source %s', (name, { create, question, nothing, spoiled, fault }) => {
+])('the source %s', (name, { create, question, nothing, absence, spoiled, fault }) => {
   it('has its name, and finds nothing if there is nothing', async () => {
     const source = create(join(folder, 'nowhere'));
     expect(source.name).toBe(name);
     expect(source.nothing).toEqual(nothing);
-    expect(await ask(source, question)).toEqual({ ok: true, value: nothing });
+    expect(await ask(source, question)).toEqual(
+      absence ? { ok: false, fault: expect.stringMatching(absence) } : { ok: true, value: nothing },
+    );
   });
 
   it('reports what it cannot read', async () => {
@@ -161,35 +172,56 @@ describe('a source that does not respond', () => {
 });
 
 describe('nvidia-smi', () => {
-  const read = (recording: string, signal = never) =>
-    createNvidiaSmi(playRecording(recording), systemClock).read(undefined, signal);
+  const read = (recording: string, more: { procfs?: string } = {}) =>
+    anNvidiaSmi(playRecording(recording), more).read(undefined, never);
+  const facts = async (recording: string, more: { procfs?: string } = {}) => {
+    const result = await read(recording, more);
+    if (!result.ok) throw new Error(result.fault);
+    return result.value;
+  };
+  const [ONE, TWO] = ['GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10', 'GPU-a1b2c3d4-0e1f-4a2b-9c3d-4e5f60718293'];
 
   it('reads several cards and the processes on them', async () => {
-    expect(await read('two-cards')).toEqual({
-      ok: true,
-      value: {
-        devices: [
-          {
-            ...{
-              gpu: '0',
-              uuid: 'GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10',
-              name: 'NVIDIA GeForce RTX 3090',
-            },
-            ...{ totalBytes: 24_576 * MIB, usedBytes: 21_050 * MIB, unified: false, divided: false },
-          },
-          {
-            ...{ gpu: '1', uuid: 'GPU-a1b2c3d4-0e1f-4a2b-9c3d-4e5f60718293', name: 'NVIDIA RTX A6000' },
-            ...{ totalBytes: 49_140 * MIB, usedBytes: 8211 * MIB, unified: false, divided: false },
-          },
-        ],
-        processes: [
-          { uuid: 'GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10', pid: 4101, bytes: 18_022 * MIB },
-          { uuid: 'GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10', pid: 2210, bytes: 2318 * MIB },
-          { uuid: 'GPU-a1b2c3d4-0e1f-4a2b-9c3d-4e5f60718293', pid: 4101, bytes: 5120 * MIB },
-          { uuid: 'GPU-a1b2c3d4-0e1f-4a2b-9c3d-4e5f60718293', pid: 4150, bytes: 2600 * MIB },
-        ],
-      },
+    const healthy = { unified: false, divided: false };
+    expect(await facts('two-cards')).toEqual({
+      devices: [
+        {
+          ...{ gpu: '0', uuid: ONE, printedUuid: ONE, name: 'NVIDIA GeForce RTX 3090', ...healthy },
+          ...{ totalBytes: 24_576 * MIB, usedBytes: 21_050 * MIB },
+        },
+        {
+          ...{ gpu: '1', uuid: TWO, printedUuid: TWO, name: 'NVIDIA RTX A6000', ...healthy },
+          ...{ totalBytes: 49_140 * MIB, usedBytes: 8211 * MIB },
+        },
+      ],
+      processes: [
+        { uuid: ONE, pid: 4101, bytes: 18_022 * MIB },
+        { uuid: ONE, pid: 2210, bytes: 2318 * MIB },
+        { uuid: TWO, pid: 4101, bytes: 5120 * MIB },
+        { uuid: TWO, pid: 4150, bytes: 2600 * MIB },
+      ],
+      lost: [],
+      notes: { warnings: [], malformed: [] },
     });
+  });
+
+  it('reads an H200, with the graphics process of a router built with Vulkan', async () => {
+    const { devices, processes } = await facts('h200');
+    const uuid = 'GPU-46a18be3-62a9-aaa7-d3f2-f48ef3f4adee';
+    // Reserved memory is not part of used memory.
+    expect(devices).toMatchObject([
+      { uuid, pciAddress: '0000:00:06.0', totalBytes: 143_771 * MIB, usedBytes: 3711 * MIB },
+    ]);
+    expect(processes?.map(({ pid, bytes = 0 }) => [pid, bytes / MIB])).toEqual([
+      [650, 1122],
+      [646, 1634],
+      [852, 434],
+      [858, 434],
+      [816, 7],
+    ]);
+    expect(nvidiaMemory(await facts('h200')).allocations.map((each) => each.uuid)).toEqual(
+      Array.from({ length: 5 }, () => uuid),
+    );
   });
 
   it.each([
@@ -202,24 +234,118 @@ describe('nvidia-smi', () => {
       "exited with 9: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.",
     ],
     [
-      'lost',
-      'exited with 15: Unable to determine the device handle for GPU0000:0A:00.0: GPU is lost. Reboot the system to recover this GPU',
-    ],
-    [
       'other-words',
       'unexpected output: NVIDIA-SMI 535.120                Driver Version: 537.58       CUDA Version: 12.2',
     ],
     ['flood', 'killed because it printed more than 1 MiB'],
+    ['unknown-field', 'exited with 2: Field "bogus" is not a valid field to query.'],
   ])('%s: has the message of the driver as fault', async (recording, fault) => {
     expect(await read(recording)).toEqual({ ok: false, fault });
   });
 
   it('finds nothing if the driver finds no card', async () => {
-    expect(await read('no-devices')).toEqual({ ok: true, value: { devices: [], processes: [] } });
+    expect(await facts('no-devices')).toEqual(NO_CARDS);
+  });
+
+  it('uses good values with warnings and an exit code', async () => {
+    const { devices, processes, notes } = await facts('inforom');
+    const warning = 'WARNING: infoROM is corrupted at gpu 0000:0B:00.0';
+    expect(devices.map(({ usedBytes = 0 }) => usedBytes / MIB)).toEqual([21_050, 8211]);
+    expect(processes).toHaveLength(2);
+    expect(notes).toEqual({ warnings: [`exited with 14: ${warning}`], malformed: [warning, warning] });
+    expect(nvidiaMemory(await facts('inforom')).pools.map((pool) => pool.hasAllocations)).toEqual([
+      true,
+      true,
+    ]);
+  });
+
+  it('ignores what is on the standard error output of a run that succeeds', async () => {
+    const { devices, notes } = await facts('preload');
+    expect([devices.length, notes]).toEqual([1, { warnings: [], malformed: [] }]);
+  });
+
+  it('accepts the uuid and the missing processes of Jetson', async () => {
+    const { devices, notes } = await facts('jetson');
+    expect(devices).toMatchObject([{ uuid: 'bbbe9f37-7028-556a-930b-54e5f3b67a82', unified: true }]);
+    expect(notes).toEqual({ warnings: [], malformed: [] });
+    expect(nvidiaMemory(await facts('jetson'))).toMatchObject({
+      pools: [{ pool: 'host', integrated: true, hasAllocations: false }],
+      allocations: [],
+    });
+  });
+
+  it('tells cards with a uuid of zeros apart by their addresses', async () => {
+    const { pools, allocations } = nvidiaMemory(await facts('zero-uuids'));
+    expect(pools.map(({ uuid, hasAllocations }) => [uuid, hasAllocations])).toEqual([
+      ['0000:0a:00.0', true],
+      ['0000:0b:00.0', true],
+    ]);
+    expect(allocations.map(({ uuid, pid }) => [uuid, pid])).toEqual([
+      ['0000:0a:00.0', 4101],
+      ['0000:0b:00.0', 4150],
+    ]);
+  });
+
+  it('a malformed line costs one card: the others stay', async () => {
+    const { devices, lost, notes } = await facts('one-malformed');
+    expect(devices.map(({ uuid }) => uuid)).toEqual([ONE]);
+    expect(lost).toMatchObject([
+      { gpu: '1', uuid: TWO, reason: expect.stringMatching(/^unexpected output: 1, /) },
+    ]);
+    expect(notes.malformed).toHaveLength(2);
+    expect(nvidiaMemory(await facts('one-malformed')).pools).toMatchObject([{ hasAllocations: true }]);
+  });
+
+  it('a malformed process makes the allocations of its card unknown', () => {
+    const { values } = parseDevices(`0, ${ONE}, [N/A], 9, 9, A\n1, ${TWO}, [N/A], 9, 9, B\n`);
+    const notes = { malformed: [`${TWO}, x, 2600`] };
+    const { pools } = nvidiaMemory({ devices: values, processes: [], lost: [], notes });
+    expect(pools.map(({ hasAllocations }) => hasAllocations)).toEqual([true, false]);
+  });
+
+  it('a lost card is named, and the others are read', async () => {
+    const { devices, lost } = await facts('one-lost');
+    expect(devices.map(({ uuid }) => uuid)).toEqual([ONE]);
+    expect(lost).toMatchObject([{ gpu: '1', uuid: TWO, name: 'NVIDIA RTX A6000', reason: 'GPU is lost' }]);
+  });
+
+  it('a card that ends the query is named, and the others are asked for again', async () => {
+    const procfs = scratchFolder();
+    for (const address of ['0000:0a:00.0', '0000:0b:00.0']) {
+      mkdirSync(join(procfs, 'driver/nvidia/gpus', address), { recursive: true });
+    }
+    const { devices, processes, lost } = await facts('lost', { procfs });
+    expect(devices.map(({ uuid }) => uuid)).toEqual([TWO]);
+    expect(processes).toHaveLength(1);
+    const reason = 'GPU is lost. Reboot the system to recover this GPU';
+    expect(lost).toEqual([{ pciAddress: '0000:0a:00.0', reason }]);
+    expect(await facts('lost')).toMatchObject({
+      devices: [],
+      lost: [{ pciAddress: '0000:0a:00.0', reason }],
+    });
+  });
+
+  it('without its program finds nothing; another program than the usual one must exist', async () => {
+    const usual = anNvidiaSmi('nvidia-smi', { wslProgram: '/nowhere/nvidia-smi' });
+    const inWsl = anNvidiaSmi('nvidia-smi', { wslProgram: playRecording('two-cards') });
+    const path = process.env.PATH;
+    process.env.PATH = '/nowhere';
+    try {
+      expect(await usual.read(undefined, never)).toEqual({ ok: true, value: NO_CARDS });
+      expect(await inWsl.read(undefined, never)).toMatchObject({
+        value: { devices: [{ uuid: ONE }, { uuid: TWO }] },
+      });
+    } finally {
+      process.env.PATH = path;
+    }
+    expect(await anNvidiaSmi('nvidia-smi-535').read(undefined, never)).toEqual({
+      ok: false,
+      fault: 'cannot start nvidia-smi-535: no such program. Correct memory.nvidia_smi',
+    });
   });
 
   it('is killed when it hangs, and starts again the next time', async () => {
-    const source = createNvidiaSmi(playRecording('hang'), systemClock);
+    const source = anNvidiaSmi(playRecording('hang'));
     for (let round = 0; round < 2; round += 1) {
       const patience = new AbortController();
       const reading = source.read(undefined, patience.signal);
@@ -234,12 +360,19 @@ describe('DRM cards', () => {
   const intel = async (tree: string) => createIntel(join(SYSFS, tree)).read(undefined, never);
 
   it('two Radeons: with their names and numbers, without connectors', async () => {
-    const first = { gpu: '0', uuid: '7f3a1c9b20e4d615', name: 'AMD 1002:744C', pciAddress: '0000:03:00.0' };
+    const first = {
+      gpu: '0',
+      uuid: '7f3a1c9b20e4d615',
+      name: 'AMD 1002:744C',
+      pciAddress: '0000:03:00.0',
+      integrated: false,
+    };
     const second = {
       gpu: '1',
       uuid: '18f68e602b8a790f',
       name: 'AMD Instinct MI210',
       pciAddress: '0000:0b:00.0',
+      integrated: false,
     };
     expect(await amd('two-radeons')).toEqual({
       ok: true,
@@ -253,7 +386,13 @@ describe('DRM cards', () => {
   });
 
   it('an APU: with both pools', async () => {
-    const card = { gpu: '1', uuid: '0000:c5:00.0', name: 'AMD 1002:1586', pciAddress: '0000:c5:00.0' };
+    const card = {
+      gpu: '1',
+      uuid: '0000:c5:00.0',
+      name: 'AMD 1002:1586',
+      pciAddress: '0000:c5:00.0',
+      integrated: true,
+    };
     expect(await amd('strix-halo')).toEqual({
       ok: true,
       value: [
@@ -263,9 +402,45 @@ describe('DRM cards', () => {
     });
   });
 
+  it.each<[string, Record<string, string | Buffer>, boolean]>([
+    ['gpu_metrics 2.4', { gpu_metrics: Buffer.from([0x80, 0, 2, 4]) }, true],
+    ['gpu_metrics 3.0', { gpu_metrics: Buffer.from([0x0c, 1, 3, 0]) }, true],
+    ['gpu_metrics 1.3', { gpu_metrics: Buffer.from([0x78, 0, 1, 3]) }, false],
+    ['board_info', { board_info: 'type : cem\n', gpu_metrics: Buffer.from([0, 0, 2, 0]) }, false],
+    ['the vendor of its memory', { mem_info_vram_vendor: 'samsung\n' }, false],
+    ['vram that the processor sees in full', { mem_info_vis_vram_total: '8589934592\n' }, true],
+    ['vram that the processor sees in part', { mem_info_vis_vram_total: '268435456\n' }, false],
+    ['nothing', {}, false],
+  ])('an AMD card is an APU by what its driver tells, not by sizes: %s', async (_, files, isApu) => {
+    const root = scratchFolder();
+    const device = join(root, 'class/drm/card1/device');
+    mkdirSync(device, { recursive: true });
+    const common = {
+      vendor: '0x1002\n',
+      mem_info_vram_total: '8589934592\n',
+      uevent: 'PCI_SLOT_NAME=0000:c5:00.0\n',
+    };
+    for (const [name, content] of Object.entries({ ...common, ...files })) {
+      writeFileSync(join(device, name), content);
+    }
+    expect(await createAmdgpu(root).read(undefined, never)).toMatchObject({ value: [{ integrated: isApu }] });
+  });
+
   it('Intel: without used memory', async () => {
-    const arc = { gpu: '0', uuid: '0000:03:00.0', name: 'Intel 8086:E20B', pciAddress: '0000:03:00.0' };
-    const own = { gpu: '1', uuid: '0000:00:02.0', name: 'Intel 8086:4680', pciAddress: '0000:00:02.0' };
+    const arc = {
+      gpu: '0',
+      uuid: '0000:03:00.0',
+      name: 'Intel 8086:E20B',
+      pciAddress: '0000:03:00.0',
+      integrated: false,
+    };
+    const own = {
+      gpu: '1',
+      uuid: '0000:00:02.0',
+      name: 'Intel 8086:4680',
+      pciAddress: '0000:00:02.0',
+      integrated: true,
+    };
     expect(await intel('arc')).toEqual({
       ok: true,
       value: [
@@ -287,7 +462,7 @@ describe('DRM cards', () => {
   it('a process has the allocations of its clients, each counted once however many files it has', async () => {
     const machine = aMachine();
     machine.run({ pid: 7, args: modelArgs('qwen', 1), fdinfo: ['plain-file', 'amdgpu', 'amdgpu', 'xe'] });
-    expect(await createDrmFdinfo(machine.procfs).read([7, 8], never)).toEqual({
+    expect(await createDrmFdinfo(machine.procfs).read({ own: [7, 8], others: [] }, never)).toEqual({
       ok: true,
       value: [
         { pid: 7, pciAddress: '0000:03:00.0', pool: 'vram', bytes: 18_432 * MIB },
@@ -301,20 +476,20 @@ describe('DRM cards', () => {
 
 it('a missing program is not killed: the signal would go to the process group of the exporter', async () => {
   const patience = new AbortController();
-  const reading = createNvidiaSmi('/nowhere/nvidia-smi', systemClock).read(undefined, patience.signal);
+  const reading = anNvidiaSmi('/nowhere/nvidia-smi').read(undefined, patience.signal);
   patience.abort();
-  expect((await reading).ok).toBe(true);
+  expect((await reading).ok).toBe(false);
 });
 
 it('a program name with a zero byte is a fault', async () => {
-  const read = await createNvidiaSmi('nvidia\0smi', systemClock).read(undefined, never);
+  const read = await anNvidiaSmi('nvidia\0smi').read(undefined, never);
   expect(read).toEqual({ ok: false, fault: 'cannot start: ERR_INVALID_ARG_VALUE' });
 });
 
 it('a killed program leaves nothing running', async () => {
   const patience = new AbortController();
   const before = process.getActiveResourcesInfo().filter((name) => name === 'ProcessWrap').length;
-  const reading = createNvidiaSmi(playRecording('hang'), systemClock).read(undefined, patience.signal);
+  const reading = anNvidiaSmi(playRecording('hang')).read(undefined, patience.signal);
   patience.abort();
   await reading;
   const left = () => process.getActiveResourcesInfo().filter((name) => name === 'ProcessWrap').length;

@@ -3,5 +3,8 @@ import type { MemoryReading } from '../../src/memory/reading.ts';
 /** An empty reading with these values. */
 export function aReading(more: Partial<MemoryReading> = {}): MemoryReading {
   const at = 5_000_000;
-  return { at, reports: [], gpus: [], models: [], here: [], hidden: [], ...more };
+  return {
+    ...{ at, reports: [], gpus: [], cards: [], models: [], routers: [], foreignPids: false },
+    ...{ here: [], hidden: [], ...more },
+  };
 }

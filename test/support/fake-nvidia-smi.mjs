@@ -1,58 +1,39 @@
 #!/usr/bin/env node
-// Plays nvidia-smi: `--play FOLDER/NAME` a recording of test/fixtures/memory/nvidia-smi, or `--living JSON` a card
-// whose used memory follows the models that really live: each process with `--alias MODEL --port P` in its command
-// line holds `perModelMiB[MODEL]` (or `perModelMiB['*']`), plus `baseMiB` held by other processes.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+// Plays nvidia-smi: a card, described as JSON, whose used memory follows the models that really live: each process with
+// `--alias MODEL --port P` in its command line holds `perModelMiB[MODEL]` (or `perModelMiB['*']`), `routerMiB` their
+// parent, plus `baseMiB` held by other processes. `pids` says how processes are listed: as they are in this PID
+// namespace, with other numbers as an old driver does outside the machine's, or not at all as a new one.
+import { readdirSync, readFileSync } from 'node:fs';
 
-const [mode, what = '', ...args] = process.argv.slice(2);
+const [card = '', ...args] = process.argv.slice(2);
 const query = args.find((arg) => arg.startsWith('--query-')) ?? '';
 const [, kind, columns = ''] = /^--query-(gpu|compute-apps)=(.*)$/.exec(query) ?? [];
-if (!kind || !args.includes('--format=csv,noheader,nounits'))
+const isGraphics = args.join(' ') === '-q -d PIDS';
+if (!isGraphics && (!kind || !args.includes('--format=csv,noheader,nounits')))
   fail(`not a call that the fake knows: ${args.join(' ')}`);
 const fields = columns.split(',');
+if (!isGraphics) print(living(JSON.parse(card)));
 
-if (mode === '--living') print(living(JSON.parse(what)));
-else if (existsSync(`${what}.txt`)) say(readFileSync(`${what}.txt`, 'utf8'));
-else print(recorded(`${what}.${kind === 'gpu' ? 'gpus' : 'apps'}.csv`));
-
-/** @param {string} text */
-function say(text) {
-  const [exit = '', ...lines] = text.split('\n');
-  if (lines[0] === 'hang') setInterval(() => {}, 1000);
-  else if (lines[0] === 'flood') flood();
-  else {
-    process.exitCode = Number(exit.replace('exit ', ''));
-    process.stdout.write(lines.join('\n'));
-  }
-}
-
-function flood() {
-  while (process.stdout.write('nonsense '.repeat(1000)));
-  process.stdout.once('drain', flood);
-}
-
-/** @param {string} file */
-function recorded(file) {
-  const [head = '', ...lines] = readFileSync(file, 'utf8').trim().split('\n');
-  const names = head.split(', ');
-  return lines.map((line) => {
-    const cells = line.split(', ');
-    return Object.fromEntries(names.map((name, index) => [name, cells[index]]));
-  });
-}
-
-/** @param {{ totalMiB?: number, baseMiB: number, perModelMiB: Record<string, number>, uuid?: string }} card */
+/** @param {import('./fake-nvidia-smi.ts').LivingCard} card */
 function living({
   totalMiB = 24_576,
   baseMiB,
   perModelMiB,
+  routerMiB,
   uuid = 'GPU-00000000-0000-0000-0000-00000000fa4e',
+  pids = 'own',
 }) {
-  const models = modelProcesses().flatMap(({ pid, alias }) => {
-    const used = perModelMiB[alias] ?? perModelMiB['*'];
-    return used === undefined ? [] : [{ gpu_uuid: uuid, pid, used_gpu_memory: used }];
-  });
-  if (kind === 'compute-apps') return models;
+  const held = modelProcesses().filter(({ alias }) => (perModelMiB[alias] ?? perModelMiB['*']) !== undefined);
+  const routers = routerMiB === undefined ? [] : [...new Set(held.map(({ parent }) => parent))];
+  const numbered = (/** @type {number} */ pid) => (pids === 'machine' ? pid + 1_000_000 : pid);
+  const models = [
+    ...routers.map((pid) => ({ gpu_uuid: uuid, pid: numbered(pid), used_gpu_memory: routerMiB ?? 0 })),
+    ...held.map(({ pid, alias }) => {
+      const used = perModelMiB[alias] ?? perModelMiB['*'] ?? 0;
+      return { gpu_uuid: uuid, pid: numbered(pid), used_gpu_memory: used };
+    }),
+  ];
+  if (kind === 'compute-apps') return pids === 'none' ? [] : models;
   const used = models.reduce((sum, model) => sum + model.used_gpu_memory, baseMiB);
   return [
     {
@@ -73,9 +54,19 @@ function modelProcesses() {
     const words = wordsOf(pid);
     const alias = words[words.lastIndexOf('--alias') + 1];
     return words.includes('--alias') && words.includes('--port') && alias
-      ? [{ pid: Number(pid), alias }]
+      ? [{ pid: Number(pid), alias, parent: parentOf(pid) }]
       : [];
   });
+}
+
+/** @param {string} pid */
+function parentOf(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]);
+  } catch {
+    return 0; // It has ended since it was listed.
+  }
 }
 
 /** @param {string} pid */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { packageVersion } from '../../lib/version.ts';
 import { operation } from '../../unload/report.ts';
+import { memoryView } from '../memory-view.ts';
 import { problem } from '../problem.ts';
 import { alertReport } from '../routes/alertmanager.ts';
 import { holdBody } from '../routes/hold.ts';
@@ -43,7 +44,7 @@ export function openapiDocument(): string {
 
 /** The schemas of the document, which have their names in their metadata, as do some of their parts. */
 const SCHEMAS = z.object({
-  ...{ routerView, modelView, holdView, operation, alertReport },
+  ...{ routerView, modelView, memoryView, holdView, operation, alertReport },
   ...{ unloadBody, unloadAllBody, holdBody, usageBody, usageAnswer, problem },
 });
 

@@ -96,6 +96,12 @@ const READS = {
       query('status', { enum: STATUSES }, 'Only models with this status.'),
     ],
   }),
+  '/api/v1/memory': read(
+    'state',
+    'getMemory',
+    "The last measurement of this machine's memory: per GPU, model, router, and the largest other processes.",
+    json(ref('Memory')),
+  ),
   '/api/v1/events': read(
     'state',
     'followEvents',

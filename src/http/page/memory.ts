@@ -1,6 +1,9 @@
 import { formatBytes } from '../../lib/bytes.ts';
-import type { GpuMemory, MemoryReading } from '../../memory/reading.ts';
+import { bytesOn, type MemoryView } from '../memory-view.ts';
+import { describeProcesses } from '../words.ts';
 import { type Html, html } from './html.ts';
+
+type Gpu = MemoryView['gpus'][number];
 
 /** The number of colours in style.ts; more models share them in turn. */
 const COLOURS = 8;
@@ -19,23 +22,25 @@ interface Part {
 }
 
 /**
- * A bar and a legend for each GPU: the memory of each model, of other processes, and free memory. `order` numbers the
- * models, so that each keeps its colour.
+ * A bar and a legend for each GPU: the memory of each model, of routers, of other processes, and free memory. `order`
+ * numbers the models, so that each keeps its colour.
  */
-export function memoryBars({ gpus, models }: MemoryReading, order: ReadonlyMap<string, number>): Html[] {
-  const measured = gpus.filter(({ totalBytes, usedBytes }) => totalBytes && usedBytes !== undefined);
+export function memoryBars(
+  { gpus, models, routers }: MemoryView,
+  order: ReadonlyMap<string, number>,
+): Html[] {
+  const measured = gpus.filter(({ total_bytes, used_bytes }) => total_bytes && used_bytes !== null);
   const several = new Set(models.map(({ router }) => router)).size > 1;
   return measured.map((gpu) => {
-    const held = models.flatMap(({ router, model, gpus: shares }) =>
-      shares
-        .filter(({ uuid, pool }) => uuid === gpu.uuid && pool === gpu.pool)
-        .map(({ bytes }) => ({
-          name: several ? `${model} on ${router}` : model,
-          bytes,
-          look: `m${(order.get(keyOf(router, model)) ?? 0) % COLOURS}`,
-        })),
-    );
-    return bar(gpu, held);
+    const held = models.map(({ router, model, gpus: shares }) => ({
+      name: several ? `${model} on ${router}` : model,
+      bytes: bytesOn(gpu, shares),
+      look: `m${(order.get(keyOf(router, model)) ?? 0) % COLOURS}`,
+    }));
+    const own = routers.map(({ router, gpus: shares }) => {
+      return { name: `router ${router}`, bytes: bytesOn(gpu, shares), look: 'router' };
+    });
+    return bar(gpu, held, own);
   });
 }
 
@@ -44,38 +49,45 @@ export function keyOf(router: string, model: string): string {
   return JSON.stringify([router, model]);
 }
 
-function bar(gpu: GpuMemory, held: readonly Part[]): Html {
-  const { totalBytes = 0, usedBytes = 0 } = gpu;
-  const parts = partsOf(gpu, held);
-  const percent = Math.round((100 * usedBytes) / totalBytes);
+function bar(gpu: Gpu, held: readonly Part[], own: readonly Part[]): Html {
+  const total = gpu.total_bytes ?? 0;
+  const used = gpu.used_bytes ?? 0;
+  const parts = partsOf(gpu, held, own);
+  const percent = Math.round((100 * used) / total);
   let x = 0;
   const pieces = parts.map(({ bytes, look, name }) => {
-    const width = Math.min(LENGTH - x, (LENGTH * bytes) / totalBytes);
+    const width = Math.min(LENGTH - x, (LENGTH * bytes) / total);
     const piece = html`<rect class="${look}" x="${x.toFixed(1)}" width="${Math.max(0, width).toFixed(1)}" height="20"><title>${name}: ${formatBytes(bytes)}</title></rect>`;
     x += width;
     return piece;
   });
-  const where = { vram: '', gtt: ', system memory', host: ', shared with the system' }[gpu.pool];
-  return html`<figure data-key="${gpu.uuid} ${gpu.pool}">
-<figcaption><span><strong>GPU ${gpu.gpu}</strong> ${gpu.name}${where}</span> <span>${formatBytes(usedBytes)} of ${formatBytes(totalBytes)} used, ${percent} %</span></figcaption>
+  const where = gpu.integrated ? ', shared with the system' : '';
+  const others = describeProcesses(gpu.other_processes);
+  return html`<figure data-key="${gpu.gpu_uuid}">
+<figcaption><span><strong>GPU ${gpu.gpu}</strong> ${gpu.name}${where}</span> <span>${formatBytes(used)} of ${formatBytes(total)} used, ${percent} %</span></figcaption>
 <svg class="bar" viewBox="0 0 ${LENGTH} 20" preserveAspectRatio="none" role="img" aria-label="${percent} % of GPU ${gpu.gpu} used">${pieces}</svg>
 <ul class="legend">${parts.map(({ name, bytes, look }) => html`<li><svg class="key" viewBox="0 0 10 10" aria-hidden="true"><rect class="${look}" width="10" height="10"/></svg>${name} <b>${formatBytes(bytes)}</b></li>`)}</ul>
+${others.length === 0 ? '' : html`<p>Largest other processes: ${others.join(', ')}</p>`}
 </figure>
 `;
 }
 
-function partsOf({ totalBytes = 0, usedBytes = 0, unownedBytes }: GpuMemory, held: readonly Part[]): Part[] {
-  const isShown = ({ bytes }: Part) => bytes >= totalBytes * MIN_SHARE;
+function partsOf(gpu: Gpu, held: readonly Part[], own: readonly Part[]): Part[] {
+  const total = gpu.total_bytes ?? 0;
+  const used = gpu.used_bytes ?? 0;
+  const others = gpu.unattributed_bytes ?? 0;
+  const isShown = ({ bytes }: Part) => bytes >= total * MIN_SHARE;
   const small = held.filter((part) => !isShown(part));
-  const ours = sum(held);
-  const rest = Math.max(0, usedBytes - ours - (unownedBytes ?? 0));
-  return [
-    ...held.filter(isShown),
+  const rest = Math.max(0, used - sum(held) - sum(own) - others);
+  const shown: Part[] = [
+    ...held,
     { name: 'smaller models', bytes: sum(small), look: 'm0' },
-    { name: 'other processes', bytes: unownedBytes ?? 0, look: 'unowned' },
+    ...own,
+    { name: 'other processes', bytes: others, look: 'unowned' },
     { name: 'unattributed', bytes: rest, look: 'unowned' },
-    { name: 'free', bytes: Math.max(0, totalBytes - usedBytes), look: 'free' },
-  ].filter(isShown);
+    { name: 'free', bytes: Math.max(0, total - used), look: 'free' },
+  ];
+  return shown.filter(isShown);
 }
 
 function sum(parts: readonly Part[]): number {

@@ -1,5 +1,5 @@
-import type { MemoryReading } from '../../memory/reading.ts';
 import type { Operation } from '../../unload/report.ts';
+import { type MemoryView, viewMemory } from '../memory-view.ts';
 import type { AppParts } from '../parts.ts';
 import { describeOperation, lastOf, type OperationWords, PENDING_WORD, RESULT_WORDS } from '../words.ts';
 import { type Column, type Html, html, table } from './html.ts';
@@ -13,13 +13,13 @@ const MAX_MODELS = 200;
 
 /** The page of all routers, or of the router that `only` names. It works without its script, as plain tables. */
 export function renderPage(parts: AppParts, only: string): string {
-  const { store, holds, operations, memory, scrapes, version, clock } = parts;
+  const { store, holds, operations, scrapes, version, clock } = parts;
   const [telemetryPath = ''] = scrapes.keys();
   const all = store.routers();
   const routers = only === '' ? all : all.filter(({ name }) => name === only);
-  const reading = memory.reading();
+  const memory = viewMemory(parts.memory.reading(), clock);
   const models = routers.reduce((sum, router) => sum + router.models.size, 0);
-  const sections = routers.map((router) => ({ router, hold: holds.of(router.name), reading, clock }));
+  const sections = routers.map((router) => ({ router, hold: holds.of(router.name), memory, clock }));
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -37,7 +37,7 @@ export function renderPage(parts: AppParts, only: string): string {
 <button type="button" class="act" id="forget" hidden>Forget the token</button></header>
 <main tabindex="-1" data-version="${version}">
 ${only === '' ? unloadEverywhere(routers) : html`<p><a href="/">All routers</a></p>`}
-${memorySection(routers, reading)}
+${memorySection(routers, memory)}
 ${routers.length > 1 && models > MAX_MODELS ? overview(sections) : sections.map(routerSection)}
 ${operationsSection(operations.list(), clock.wall())}
 </main>
@@ -45,6 +45,7 @@ ${operationsSection(operations.list(), clock.wall())}
 <a href="${telemetryPath}">Metrics</a>
 <a href="/api/v1/routers">Routers (JSON)</a>
 <a href="/api/v1/models">Models (JSON)</a>
+<a href="/api/v1/memory">Memory (JSON)</a>
 <a href="/api/v1/operations">Operations (JSON)</a>
 <a href="/api/v1/hold">Holds (JSON)</a>
 <a href="/api/v1/events">Events (stream)</a>
@@ -62,14 +63,18 @@ function unloadEverywhere(routers: Routers): Html | string {
   return html`<p class="everywhere act"><button type="button" class="act" data-act="unload-all">Unload all models on every router</button></p>`;
 }
 
-function memorySection(routers: Routers, reading: MemoryReading | undefined): Html | string {
-  if (reading === undefined) return '';
-  const measured = new Set(reading.models.map(({ router }) => router));
+function memorySection(routers: Routers, memory: MemoryView): Html | string {
+  const measured = new Set(memory.models.map(({ router }) => router));
   const keys = routers
     .filter(({ name }) => measured.has(name))
     .flatMap(({ name, models }) => [...models.keys()].map((id) => keyOf(name, id)));
-  const bars = memoryBars(reading, new Map(keys.map((key, index) => [key, index])));
-  return bars.length === 0 ? '' : html`<section data-key="memory"><h2>GPU memory</h2>\n${bars}</section>`;
+  const bars = memoryBars(memory, new Map(keys.map((key, index) => [key, index])));
+  const lost = memory.lost_gpus.map(
+    ({ gpu, name, reason }) =>
+      html`<p role="alert" class="fault">GPU ${gpu} ${name} is lost: ${reason}.</p>\n`,
+  );
+  if (bars.length === 0 && lost.length === 0) return '';
+  return html`<section data-key="memory"><h2>GPU memory</h2>\n${lost}${bars}</section>`;
 }
 
 function operationsSection(operations: readonly Operation[], now: number): Html | string {

@@ -2,15 +2,16 @@ import { describeEnd, type Hold, onWall } from '../../hold/hold.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/duration.ts';
-import type { MemoryReading, ModelMemory } from '../../memory/reading.ts';
 import { isRunning } from '../../models/feed.ts';
 import type { ModelState, RouterState } from '../../models/router-state.ts';
+import type { MemoryView } from '../memory-view.ts';
 import { viewRouter } from '../views.ts';
 import {
   ago,
   describeActivity,
   describeStatus,
   factsOf,
+  type HeldMemory,
   inOrder,
   LAST_LOAD_FAILED,
   measuresOf,
@@ -23,7 +24,7 @@ import { keyOf } from './memory.ts';
 export interface RouterParts {
   router: RouterState;
   hold: Hold | undefined;
-  reading: MemoryReading | undefined;
+  memory: MemoryView;
   clock: Clock;
 }
 
@@ -67,20 +68,28 @@ export function runningIn({ models }: RouterState): ModelState[] {
 }
 
 /** One router: its state, its hold, and a table of its models. */
-export function routerSection({ router, hold, reading, clock }: RouterParts): Html {
+export function routerSection({ router, hold, memory, clock }: RouterParts): Html {
   const { name, url, fault, stream, models } = router;
-  const memory = new Map(
-    reading?.models.filter((each) => each.router === name).map((each) => [each.model, each]),
+  const held = new Map(
+    memory.models.filter((each) => each.router === name).map((each) => [each.model, each]),
   );
+  const own = memory.routers.find((each) => each.router === name);
   return html`<section data-key="${name}">
 <div class="head"><h2>${name} ${stateBadge(router)}</h2>
 ${unloadAllButton(router)}</div>
 <p>${[url, ...factsOf(viewRouter(router, clock)), ...STREAM_WORDS[stream]].join(' · ')}</p>
 ${fault ? html`<p role="alert" class="fault">${fault.message}. The table shows the last known state.</p>` : ''}
+${ownMemory(own)}
 ${hold ? holdLine(onWall(hold, clock), clock.wall()) : ''}
-${models.size === 0 ? html`<p>No models are listed.</p>` : modelsTable(router, memory, clock)}
+${models.size === 0 ? html`<p>No models are listed.</p>` : modelsTable(router, held, clock)}
 </section>
 `;
+}
+
+/** The memory of the router's own process. */
+function ownMemory(own: HeldMemory | undefined): Html | string {
+  const measures = measuresOf(own ? [own] : []).map(({ label, of }) => `${label}: ${of(own)}`);
+  return measures.length === 0 ? '' : html`<p>The router itself · ${measures.join(' · ')}</p>`;
 }
 
 const STREAM_WORDS = {
@@ -111,7 +120,7 @@ function button(act: string, words: string, label: string, router: string, model
   return html`<button type="button" class="act" data-act="${act}" data-router="${router}"${of} aria-label="${label}">${words}</button>`;
 }
 
-function modelsTable(router: RouterState, memory: ReadonlyMap<string, ModelMemory>, clock: Clock): Html {
+function modelsTable(router: RouterState, memory: ReadonlyMap<string, HeldMemory>, clock: Clock): Html {
   const models = inOrder(router.models.values(), ({ lifecycle }) => lifecycle.status).slice(0, MAX_ROWS);
   const all = html`<a href="/api/v1/models?router=${encodeURIComponent(router.name)}">all models</a>`;
   return html`${table(`Models of ${router.name}`, columnsOf(router, memory, clock), models, ({ id }) => keyOf(router.name, id))}
@@ -124,7 +133,7 @@ function omitted(count: number, all: Html): Html | string {
 
 function columnsOf(
   { name, up }: RouterState,
-  memory: ReadonlyMap<string, ModelMemory>,
+  memory: ReadonlyMap<string, HeldMemory>,
   clock: Clock,
 ): Column<ModelState>[] {
   const now = clock.now();

@@ -58,6 +58,7 @@ figcaption strong { color: var(--ink); }
 .legend b { font-weight: 500; color: var(--soft); white-space: nowrap; }
 .key { width: .7rem; height: .7rem; margin-right: .45rem; border-radius: .15rem; }
 ${fills}
+.router { fill: var(--unowned); opacity: 0.6; }
 .unowned { fill: var(--unowned); }
 .free { fill: var(--track); }
 button { font: inherit; font-size: .875rem; color: var(--ink); background: var(--card); border: 1px solid var(--soft);

@@ -2,6 +2,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { STATUSES } from '../../models/feed.ts';
 import { parsed } from '../input.ts';
+import { viewMemory } from '../memory-view.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
 import { viewModels, viewRouter } from '../views.ts';
@@ -25,6 +26,13 @@ export function modelsRoute({ store, clock }: AppParts) {
       .flatMap((each) => viewModels(each, clock))
       .filter((model) => status === undefined || model.status === status);
     response.json({ models });
+  };
+}
+
+/** `GET /api/v1/memory`: the last measurement of this machine. */
+export function memoryRoute({ memory, clock }: AppParts) {
+  return (_request: Request, response: Response) => {
+    response.json(viewMemory(memory.reading(), clock));
   };
 }
 
