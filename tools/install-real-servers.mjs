@@ -1,9 +1,11 @@
 // Installs everything that the end-to-end tests start: llama-server, two generations of Prometheus and Alertmanager, nginx,
 // and the tools that check chart and workflows. Takes 60 ms if all of it is installed.
-// Runs from jest's globalSetup, or by hand as `node tools/install-real-servers.mjs`.
+// Runs from jest's globalSetup, or by hand as `node tools/install-real-servers.mjs`. Arguments are other builds of llama-server,
+// which nothing else installs: `b9093 b10092 b10434`.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { goProgramsMissing, installGoPrograms } from './install-real-servers/go-programs.mjs';
+import { buildMissing, buildNamed, installBuild } from './install-real-servers/llama-server-builds.mjs';
 import { installMachinePrograms, machineProgramsMissing } from './install-real-servers/machine-programs.mjs';
 import { sidRoot } from './install-real-servers/places.mjs';
 import { Missing, requireRoot, succeeds } from './install-real-servers/shell.mjs';
@@ -23,6 +25,12 @@ export function installRealServers() {
   }
   const own = process.env.LLAMA_SERVER_BIN;
   if (own && !existsSync(own)) throw new Missing(`LLAMA_SERVER_BIN names ${own}, which does not exist.`);
+  const build = process.env.LLAMA_SERVER_BUILD;
+  if (build && buildMissing(buildNamed(build))) {
+    throw new Missing(
+      `llama-server ${build} is not installed. Run: node tools/install-real-servers.mjs ${build}`,
+    );
+  }
   if (machineProgramsMissing()) installMachinePrograms();
   if (sidRootMissing(sidRoot)) installSidRoot(sidRoot);
   if (goProgramsMissing()) installGoPrograms();
@@ -31,6 +39,7 @@ export function installRealServers() {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
     installRealServers();
+    for (const name of process.argv.slice(2)) installBuild(buildNamed(name));
   } catch (error) {
     if (!(error instanceof Missing)) throw error;
     console.error(error.message);

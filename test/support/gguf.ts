@@ -70,6 +70,9 @@ const vocabulary = [
   ...'abcdefghijklmnopqrstuvwxyz',
 ];
 
+/** The token that is this byte. */
+export const byteToken = (byte: number) => 3 + byte;
+
 function tensorsOf({ embedding, blocks, feedForward }: ModelShape): Tensor[] {
   const square = [embedding, embedding];
   const block = (index: number): Tensor[] => [

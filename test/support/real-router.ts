@@ -1,7 +1,10 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { programOf } from '../../tools/install-real-servers/llama-server-builds.mjs';
 import { sidRoot } from '../../tools/install-real-servers/places.mjs';
+import { buildUnderTest } from './build-under-test.ts';
 import { freePort } from './free-port.ts';
+import { byteToken } from './gguf.ts';
 import { placeModel } from './model-files.ts';
 import { childrenOf, isAlive } from './process-table.ts';
 import { type RootedProcess, startRooted } from './rooted-process.ts';
@@ -136,6 +139,9 @@ export async function startRealRouter(options: RealRouterOptions = {}): Promise<
  */
 export const oneAnswer = { Connection: 'close' };
 
+/** Random bytes are no text, and b10092 and b10434 answer 500 to what is not UTF-8. */
+const asciiOnly = Array.from({ length: 128 }, (_, index) => [byteToken(128 + index), false]);
+
 /** What a completion came to. */
 export interface Completion {
   readonly status: number;
@@ -157,7 +163,7 @@ export async function complete(
   const answer = await fetch(`${router.url}/completion`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', ...oneAnswer, ...authorization(router.apiKey) },
-    body: JSON.stringify({ model, prompt, n_predict: tokens, ignore_eos: true }),
+    body: JSON.stringify({ model, prompt, n_predict: tokens, ignore_eos: true, logit_bias: asciiOnly }),
     ...(signal && { signal }),
   });
   const body = parsed(await answer.text());
@@ -175,7 +181,9 @@ function parsed(text: string): unknown {
 
 function llamaServer(): { command: string; root?: string } {
   const own = process.env.LLAMA_SERVER_BIN;
-  return own ? { command: own } : { command: 'llama-server', root: sidRoot };
+  if (own) return { command: own };
+  if (buildUnderTest.name !== 'sid') return { command: programOf(buildUnderTest) };
+  return { command: 'llama-server', root: sidRoot };
 }
 
 function argumentsOf(options: RealRouterOptions, port: number, models: string): string[] {

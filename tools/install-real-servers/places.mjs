@@ -8,6 +8,9 @@ export const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'
 /** A Debian unstable root with llama-server and the newer Prometheus and Alertmanager. */
 export const sidRoot = join(cache, 'debian-sid');
 
+/** A folder for each other build of llama-server. */
+export const llamaServerBuilds = join(cache, 'llama-server');
+
 /** Programs compiled from Go modules: helm, kubeconform, actionlint. */
 export const goPrograms = join(cache, 'go-programs');
 

@@ -1,0 +1,10 @@
+/** A build of llama-server and how it behaves. */
+export interface LlamaServerBuild {
+  readonly name: string;
+  /** It has `/models/sse`. */
+  readonly eventStream: boolean;
+  /** Reading a model's metrics leaves its idle timer alone. */
+  readonly readsExempt: boolean;
+}
+export function buildNamed(name: string): LlamaServerBuild;
+export function programOf(build: LlamaServerBuild): string;
