@@ -83,9 +83,12 @@ function parseSocket(written: string): Parsed<string> {
   return withoutOpenAiPath(written, withoutSlashes(base), (rest) => (rest ? `${socket}:${rest}` : socket));
 }
 
+const OPENAI_PATH = /\/v1(\/(models|completions|chat\/completions|embeddings|responses))?$/;
+
 function withoutOpenAiPath(written: string, path: string, build: (path: string) => string): Parsed<string> {
-  if (!path.endsWith('/v1')) return ok(build(path));
-  const base = build(path.slice(0, -'/v1'.length));
+  const end = path.search(OPENAI_PATH);
+  if (end < 0) return ok(build(path));
+  const base = build(path.slice(0, end));
   return failed(`'${written}' is the address for OpenAI clients: write '${base}'`);
 }
 

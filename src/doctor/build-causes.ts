@@ -68,7 +68,8 @@ export const EVENT_CAUSES: readonly KnownCause<RouterFacts>[] = [
   {
     cause: 'event_stream_blocked',
     mark: 'warn',
-    when: ({ events }) => events?.kind === 'said' && events.status === 404 && isProxy(events.server),
+    when: ({ events }) =>
+      events?.kind === 'said' && [403, 404, 405].includes(events.status) && isProxy(events.server),
     says: ({ events }) =>
       `a proxy${events?.kind === 'said' ? ` (${excerpt(events.server)})` : ''} in front of the router does not pass the event stream, or the build has none`,
     remedy: [`Let /models/sse pass, without buffering. ${POLLED}`],

@@ -72,9 +72,7 @@ async function ask(probe: Probe): Promise<Answers> {
   const models = await get('/models');
   const listing = listingIn(models);
   if (!listing) {
-    if (models.kind === 'silence' || models.status === 401 || models.status === 403) {
-      return { props, models, asLocalhost };
-    }
+    if (models.kind === 'silence' || models.status === 401) return { props, models, asLocalhost };
     return { props, models, asLocalhost, openai: await get('/v1/models'), front: await get('/') };
   }
   const isRouter = propsIn(props) !== undefined;

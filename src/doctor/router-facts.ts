@@ -22,7 +22,7 @@ const NO_REPLY: Said = {
 /** `earlier` are the routers examined before, one of which may be the same server. */
 export function factsOf(evidence: RouterEvidence, earlier: readonly RouterEvidence[]) {
   const { props, models, openai, front, metrics, events, asLocalhost, ...given } = evidence;
-  const { url, hasKey } = given;
+  const { url } = given;
   const { origin, socketPath, prefix } = serverAddress(url);
   const { host, hostname, protocol } = new URL(origin);
   const silence = [props, models].find((reply) => reply?.kind === 'silence');
@@ -44,10 +44,7 @@ export function factsOf(evidence: RouterEvidence, earlier: readonly RouterEviden
     /** `/props` and `/models`, as far as they answered. */
     replies,
     last: replies.at(-1) ?? NO_REPLY,
-    /** Builds that leave `/models` and `/props` public may refuse only what models answer. */
-    denied: [...replies, ...saidBy(events), ...(hasKey ? [] : saidBy(metrics?.reply))].find(
-      ({ status }) => status === 401 || status === 403,
-    ),
+    denied: deniedIn(evidence),
     /** A reply with which it refuses the header `Host`, and whether it accepts `localhost` there. */
     hostRefusal:
       replies.find(({ status, body }) => refusesHost(status, body)) ?? localOnly(replies, asLocalhost),
@@ -72,6 +69,18 @@ function streamIn(events: Reply | undefined): StreamState {
   if (events?.kind !== 'said') return 'connecting';
   if (events.status === 200 && events.contentType.includes('text/event-stream')) return 'connected';
   return events.status === 200 || events.status === 404 ? 'unsupported' : 'connecting';
+}
+
+/**
+ * The answer to a request without the right key, or from a client that is not admitted. A proxy that passes only some
+ * paths answers 403 to the others, and builds that leave `/models` and `/props` public refuse only what models answer.
+ */
+function deniedIn({ props, models, openai, metrics, events, hasKey }: RouterEvidence): Said | undefined {
+  const replies = [props, models].flatMap(saidBy);
+  const others = [events, hasKey ? undefined : metrics?.reply].flatMap(saidBy);
+  const unauthorized = [...replies, ...others].find(({ status }) => status === 401);
+  if (unauthorized || (listingIn(openai)?.withStatus ?? 0) > 0) return unauthorized;
+  return replies.find(({ status }) => status === 403);
 }
 
 /** The refusal of a server that accepts the same request for `localhost`. */

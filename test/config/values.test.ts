@@ -48,6 +48,7 @@ describe('a router URL', () => {
     ['http://localhost:8080', 'http://localhost:8080'],
     [' HTTP://GPU-Box:80/ ', 'http://gpu-box'],
     ['https://a.example/llama//', 'https://a.example/llama'],
+    ['https://a.example/v1/llama', 'https://a.example/v1/llama'],
     ['unix:/run/llama.sock', 'unix:/run/llama.sock'],
     ['unix:///run/llama.sock', 'unix:/run/llama.sock'],
     ['UNIX:/run//x/../llama', 'unix:/run/llama'],
@@ -86,6 +87,10 @@ describe('a router URL', () => {
     [
       'unix:/run/llama.sock:/v1',
       "'unix:/run/llama.sock:/v1' is the address for OpenAI clients: write 'unix:/run/llama.sock'",
+    ],
+    [
+      'http://a/v1/chat/completions',
+      "'http://a/v1/chat/completions' is the address for OpenAI clients: write 'http://a'",
     ],
     ['http://a/llama/v1/', "'http://a/llama/v1/' is the address for OpenAI clients: write 'http://a/llama'"],
   ])('%j is refused', (text, wrong) =>

@@ -128,6 +128,20 @@ describe('diagnoseRouter finds the cause of a router', () => {
       ['router fail only_v1'],
     ],
     [
+      'behind a proxy that forbids all but /v1/',
+      {
+        props: elsewhere(403, '', { server: 'nginx' }),
+        models: elsewhere(403, '', { server: 'nginx' }),
+        openai: listing('loaded'),
+      },
+      ['router fail only_v1'],
+    ],
+    [
+      'behind a proxy that forbids the event stream',
+      { events: elsewhere(403, '', { server: 'nginx' }) },
+      ['events warn event_stream_blocked', untold],
+    ],
+    [
       'behind a proxy that passes only some paths',
       { events: elsewhere(404, '', { server: 'nginx' }) },
       ['events warn event_stream_blocked', untold],
