@@ -75,8 +75,9 @@ an interruption of the stream, the next listing shows what happened meanwhile, a
 | … \`requested\` | exact | exact |
 | … \`external\` | exact, but for unloads directly before another model starts on a full router | Only if the process ended without an error and no model had to make room |
 | … \`evicted\` | exact, but for the same | Inferred: a model that was started needed the place, and no more models were unloaded than places needed. May have been \`external\` |
-| … \`crashed\` | exact, but for kills by other clients | Only if no model had to make room: an evicted model that is killed looks the same |
-| … \`unknown\` | 0 | All other cases: it ended and was loaded again, or more models were unloaded than had to make room |
+| … \`crashed\` | exact, but for kills by other clients | Only if no model had to make room, or with another exit code than 1, which is that of a kill |
+| … \`unknown\` | 0, but after an interruption | All other cases: it ended and was loaded again, or more models were unloaded than had to make room |
+| \`model_forced_stops_total\` | exact | Only requested unloads: a kill for an eviction counts as \`unknown\` |
 | \`model_sleeps_total\`, \`model_wakes_total\` | exact | Only states that last until a listing. A wake differs from a load by the facts that the router lists of it |
 | \`model_reloads_after_unload_total\` | exact | Like loads. \`unload_reason\` is \`unknown\` if both happened between two listings |
 | \`model_load_duration_seconds\` | exact | Only loads that a listing showed while loading; exact to the pause between listings |

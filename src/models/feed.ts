@@ -46,6 +46,8 @@ export interface ListedModel {
   status: Status;
   /** The router marks a process that ended badly; a killed one too. */
   failed: boolean;
+  /** Of an ended process, where it is not 0 and the build lists it. */
+  exitCode?: number | undefined;
   /**
    * The port of the model's process: new at every load and kept after its end, so different ports mean different
    * processes. Absent before the first load, and on builds that do not list it.

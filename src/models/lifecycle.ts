@@ -12,7 +12,7 @@ export type Observation = { status: Status } & (
       via: 'listing';
       /** Whether models that were unloaded since the last listing were evicted. Default: impossible. */
       eviction?: Eviction;
-    } & Partial<Pick<ListedModel, 'failed' | 'instance' | 'hasLoaded'>>)
+    } & Partial<Pick<ListedModel, 'failed' | 'exitCode' | 'instance' | 'hasLoaded'>>)
 );
 
 /**
@@ -246,10 +246,10 @@ function leaveMemory(lifecycle: Lifecycle, moment: Moment): Step {
     return end(lifecycle, { reason: 'unknown', at, killed });
   }
   if (isStarting(lifecycle)) return failLoad(lifecycle);
+  if (exit === 'failed') return unload(lifecycle, { reason: 'crashed', from, at, killed });
   if (observation.via === 'listing') {
     return unload(lifecycle, { reason: listedReason(killed, observation.eviction), from, at, killed });
   }
-  if (exit === 'failed') return unload(lifecycle, { reason: 'crashed', from, at, killed });
   return observation.full
     ? unchanged({ ...lifecycle, pendingReason: { at, from, killed } })
     : unload(lifecycle, { reason: reasonOf(killed), from, at, killed });
@@ -278,17 +278,13 @@ function end(lifecycle: Lifecycle, { reason, at, killed }: Omit<Unload, 'from'>)
 
 /**
  * How the process exited. Code 1 is that of a process that a signal killed, the router's or another's; with any other, it
- * failed by itself. A listing marks only that it was not 0; without the mark, a known port shows that the exit was clean.
+ * failed by itself. A listing shows only bad exits; without one, a known port shows that the exit was clean.
  */
 function exitOf(observation: Observation): 'clean' | 'killed' | 'failed' | 'unknown' {
-  if (observation.via === 'event') {
-    const { exitCode } = observation;
-    if (exitCode === undefined) return 'unknown';
-    if (exitCode === 0) return 'clean';
-    return exitCode === 1 ? 'killed' : 'failed';
-  }
-  if (observation.failed) return 'killed';
-  return observation.instance ? 'clean' : 'unknown';
+  const { exitCode } = observation;
+  if (observation.via === 'listing' && !observation.failed) return observation.instance ? 'clean' : 'unknown';
+  if (observation.via === 'event' && !exitCode) return exitCode === 0 ? 'clean' : 'unknown';
+  return exitCode === undefined || exitCode === 1 ? 'killed' : 'failed';
 }
 
 /** A new process is loading the model; waking up does not count. */

@@ -40,8 +40,8 @@ export function applyListing(
       replace(store, router, { ...before, aliases, facts: { ...before.facts, ...facts } });
       continue;
     }
-    const { status, failed, instance, hasLoaded } = listed;
-    const observation = { via: 'listing', status, failed, instance, hasLoaded, eviction } as const;
+    const { status, failed, exitCode, instance, hasLoaded } = listed;
+    const observation = { via: 'listing', status, failed, exitCode, instance, hasLoaded, eviction } as const;
     const changes = observe(store, router, listed.id, observation, { aliases, facts });
     if (changes.some(isAnnounced)) corrected += 1;
   }

@@ -275,6 +275,11 @@ describe('observed by listings alone', () => {
       [lists('loaded'), lists('unloaded', { eviction: 'likely', failed: true })],
       ['loaded → unloaded', 'unknown while loaded'],
     ],
+    [
+      'a crash with an exit code of its own, while another model started',
+      [lists('loaded'), lists('unloaded', { eviction: 'likely', failed: true, exitCode: 139 })],
+      ['loaded → unloaded', 'crashed while loaded'],
+    ],
     ['a crash', [lists('loaded', { instance: 1 }), fails(1)], ['loaded → unloaded', 'crashed while loaded']],
     [
       'sleep and wake',

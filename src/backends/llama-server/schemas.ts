@@ -21,6 +21,7 @@ const modelName = z
   .refine((value) => !/\p{Surrogate}/u.test(value));
 const count = z.number().nonnegative().optional().catch(undefined);
 const flag = z.boolean().optional().catch(undefined);
+const exitCode = z.number().int().optional().catch(undefined);
 const meta = z
   .object({ n_params: count, size: count, n_ctx: count, ftype: text })
   .optional()
@@ -30,6 +31,7 @@ const statusObject = z.object({
   value: text,
   args: z.array(z.string()).optional().catch(undefined),
   failed: flag,
+  exit_code: exitCode,
 });
 /** An object; a plain string on some builds, absent on similar servers. */
 const statusSchema = z
@@ -63,7 +65,7 @@ const eventSchema = z.object({
   data: z
     .object({
       status: text,
-      exit_code: z.number().int().optional().catch(undefined),
+      exit_code: exitCode,
       progress: z.unknown().optional(),
       info: z.object({ meta }).optional().catch(undefined),
     })
@@ -100,6 +102,7 @@ function parseModel(entry: unknown): ListedModel | string {
     aliases,
     status: statusOf(status.value),
     failed: status.failed === true,
+    exitCode: status.failed ? status.exit_code : undefined,
     instance: portOf(status.args),
     hasLoaded: info !== undefined,
     facts: withoutUndefined({

@@ -106,9 +106,13 @@ describe('the status of a model', () => {
   });
 
   it.each<[string, unknown, object]>([
-    ['failed', { failed: true, exit_code: 9 }, { failed: true }],
+    ['failed', { failed: true, exit_code: 9 }, { failed: true, exitCode: 9 }],
     ['failed as text', { failed: 'yes' }, { failed: false }],
-    ['an invalid code and a valid mark', { failed: true, exit_code: 1.5 }, { failed: true }],
+    [
+      'an invalid code and a valid mark',
+      { failed: true, exit_code: 1.5 },
+      { failed: true, exitCode: undefined },
+    ],
   ])('with %s', (_, rest, wanted) => {
     const model = parsed({ id: 'm', status: { value: 'unloaded', ...(rest as object) } });
     expect(model).toMatchObject(wanted);
