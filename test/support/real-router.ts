@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { programOf } from '../../tools/install-real-servers/llama-server-builds.mjs';
 import { sidRoot } from '../../tools/install-real-servers/places.mjs';
@@ -22,6 +22,10 @@ export interface RealRouterOptions {
   readonly apiKey?: string;
   /** Default true. */
   readonly metrics?: boolean;
+  /** The text of a preset file. */
+  readonly preset?: string;
+  /** Not a router: it serves the first of its models alone. */
+  readonly single?: boolean;
   /** More arguments of llama-server; the last one given wins. */
   readonly args?: readonly string[];
   readonly port?: number;
@@ -187,7 +191,14 @@ function llamaServer(): { command: string; root?: string } {
 }
 
 function argumentsOf(options: RealRouterOptions, port: number, models: string): string[] {
-  const args = ['--host', '127.0.0.1', '--port', String(port), '--models-dir', models];
+  const args = ['--host', '127.0.0.1', '--port', String(port)];
+  if (options.single) args.push('-m', join(models, `${options.models?.[0]}.gguf`));
+  else args.push('--models-dir', models);
+  if (options.preset !== undefined) {
+    const file = join(models, 'preset.ini');
+    writeFileSync(file, options.preset);
+    args.push('--models-preset', file);
+  }
   // With the context shift, 256 tokens of context do not end a completion: a model is busy for as long as asked.
   args.push('-c', '256', '--context-shift', '--threads', '1', '--no-ui', '--offline');
   if (options.modelsMax !== undefined) args.push('--models-max', String(options.modelsMax));
