@@ -349,7 +349,15 @@ def outcome_of(operation: Mapping[str, Any]) -> str:
     said += troubles_of(operation)
     if operation["outcome"] is None:
         said.append("It is still running; see the exporter's page")
+    elif loaded := loaded_meanwhile(operation):
+        said.append(f"Loaded again meanwhile: {', '.join(loaded)}. A hold keeps memory free")
     return ". ".join(said) + "."
+
+
+def loaded_meanwhile(operation: Mapping[str, Any]) -> list[str]:
+    """Models in memory although the operation left none of them there."""
+    left = models_with(operation, "kept", "busy", "failed", "timeout", "asked")
+    return [it["model"] for it in operation.get("still_in_memory", []) if it["model"] not in left]
 
 
 def troubles_of(operation: Mapping[str, Any]) -> list[str]:

@@ -178,6 +178,7 @@ def question(plan: Mapping[str, Any], hold_minutes: float) -> str:
     """The text of the confirmation."""
     lines = [f"{verb}: {', '.join(models)}." for verb, models in _fates(plan) if models]
     lines += [f"{trouble}." for trouble in troubles_of(plan)]
+    lines += [f"No model matches the keep pattern {pattern}." for pattern in plan.get("unmatched_keep", [])]
     lines += [f"The memory is then held for {hold_minutes:g} minutes."] if hold_minutes else []
     return "\n\n".join(lines)
 
@@ -217,7 +218,15 @@ def outcome_of(operation: Mapping[str, Any]) -> str:
     said += troubles_of(operation)
     if operation["outcome"] is None:
         said.append("It is still running; see the exporter's page")
+    elif loaded := loaded_meanwhile(operation):
+        said.append(f"Loaded again meanwhile: {', '.join(loaded)}. A hold keeps memory free")
     return ". ".join(said) + "."
+
+
+def loaded_meanwhile(operation: Mapping[str, Any]) -> list[str]:
+    """Models in memory although the operation left none of them there."""
+    left = models_with(operation, "kept", "busy", "failed", "timeout", "asked")
+    return [it["model"] for it in operation.get("still_in_memory", []) if it["model"] not in left]
 
 
 def troubles_of(operation: Mapping[str, Any]) -> list[str]:

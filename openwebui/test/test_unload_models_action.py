@@ -85,6 +85,7 @@ async def test_skips_busy_and_kept_models(exporter: Running) -> None:
     assert kind == "info"
     assert text.startswith(f"There is nothing to unload. Busy, stays loaded: {SLOW}")
     assert f"Kept: {QUICK} (it is on the keep list)." in text
+    assert "No model matches the keep pattern nothing*." in text
     assert await exporter.status(QUICK) == "loaded"
 
 

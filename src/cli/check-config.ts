@@ -21,6 +21,7 @@ export const checkConfig: Command = {
     const config = loadConfig({ file, env: {}, flags: {} });
     if (config.web.config_file !== '') loadWebConfig(config.web.config_file);
     const count = await countRouters(config);
+    for (const line of doubtfulPatterns(config)) terminal.err(`${printable(line)}\n`);
     terminal.out(`${file}: valid, ${count} router${count === 1 ? '' : 's'}\n`);
     return EXIT.done;
   },
@@ -39,4 +40,22 @@ async function countRouters(config: Config): Promise<number> {
   });
   if (problems.length > 0) throw new ConfigError(problems);
   return discovery.current.routers.length;
+}
+
+/** What regular expressions and lists in one text look like: as patterns of models they match nothing. */
+const NO_GLOB = /^\^|\$$|\.\*|\||^\s|\s$|,/;
+
+/** Patterns of models that most likely match nothing. Whether they do, doctor finds out. */
+function doubtfulPatterns({ routers, unload, policy }: Config): string[] {
+  const patterns = [
+    ...unload.keep.map((pattern) => ['unload.keep', pattern]),
+    ...routers.flatMap(({ name, keep }) => keep.map((pattern) => [`keep of ${name}`, pattern])),
+    ...policy.idle.flatMap(({ models }) => models.map((pattern) => ['policy.idle', pattern])),
+  ];
+  return patterns
+    .filter(([, pattern = '']) => NO_GLOB.test(pattern))
+    .map(
+      ([option, pattern]) =>
+        `${option}: '${pattern}' may match no model: one name or pattern each, in which only * and ? are special`,
+    );
 }

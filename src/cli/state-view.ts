@@ -4,13 +4,13 @@ import type { HoldView, ModelView, RouterView } from '../http/views.ts';
 import {
   bytesOrNothing,
   describeActivity,
+  describeFailure,
   describeOperation,
   describeProcesses,
   describeStatus,
   factsOf,
   type HeldMemory,
   inOrder,
-  LAST_LOAD_FAILED,
   lastOf,
   measuresOf,
   NOT_KNOWN,
@@ -71,7 +71,7 @@ function formatRouter(
     cells.push(activityOf(model, now), ...measures.map(({ of }) => of(byModel.get(model.id))));
     cells.push(model.size_bytes === null ? '' : formatBytes(model.size_bytes));
     cells.push(model.context_tokens === null ? '' : String(model.context_tokens));
-    cells.push(model.load_failed ? LAST_LOAD_FAILED : '');
+    cells.push(describeFailure(model.load_failed, model.since === null));
     return cells;
   });
   if (own && measures.some(({ of }) => of(own) !== '')) rows.push(ownRow(own, showsSince, measures));

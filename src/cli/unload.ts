@@ -146,10 +146,13 @@ function explain(operation: Operation, aim: UnloadAim, body: UnloadBody, termina
   for (const pattern of unmatched_keep) say(`keep pattern '${pattern}' matches no model`);
   for (const { router, refused } of routers) if (refused) say(`${router}: ${refused.detail}`);
   const loaded = printable(loadedMeanwhile(operation, aim));
-  if (loaded.length > 0 && body.hold_seconds === undefined) {
-    const verb = loaded.length === 1 ? 'was' : 'were';
+  if (loaded.length > 0) {
+    const remedy =
+      body.hold_seconds === undefined
+        ? 'To keep memory free: --hold 30m (with --exporter)'
+        : 'A hold keeps clients out only with the gate in front of the router';
     say(
-      `${loaded.join(', ')} ${verb} loaded by a client meanwhile. To keep memory free: --hold 30m (with --exporter).`,
+      `${loaded.join(', ')} ${loaded.length === 1 ? 'was' : 'were'} loaded by a client meanwhile. ${remedy}.`,
     );
   }
   if (summary.busy > 0)

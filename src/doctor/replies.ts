@@ -15,6 +15,8 @@ export interface ExaminedListing extends Listing {
   slotsOff: boolean;
   /** The number of models whose command line has an idle timer (`--sleep-idle-seconds`). */
   idleTimers: number;
+  /** Models whose preset names neither a file nor a repository: a load of them never ends. */
+  withoutFile: readonly string[];
   /** `owned_by` of the first entry, in which other servers put their name. */
   ownedBy: string;
 }
@@ -30,9 +32,11 @@ const entries = z.object({
           )
           .optional()
           .catch(undefined),
+        id: z.string().catch(''),
+        source: z.string().catch(''),
         owned_by: z.string().catch(''),
       })
-      .catch({ owned_by: '' }),
+      .catch({ id: '', source: '', owned_by: '' }),
   ),
 });
 
@@ -52,12 +56,21 @@ export function listingIn(reply: Reply | undefined): ExaminedListing | undefined
     metricsInArgs: statuses.some(({ args }) => args.includes('--metrics')),
     slotsOff: statuses.some(({ args }) => args.includes('--no-slots')),
     idleTimers: statuses.filter(({ args }) => hasIdleTimer(args)).length,
+    withoutFile: raw.filter(isPresetWithoutFile).map(({ id }) => id),
     ownedBy: raw[0]?.owned_by ?? '',
   };
 }
 
 function hasIdleTimer(args: readonly string[]): boolean {
   return Number(args[args.lastIndexOf('--sleep-idle-seconds') + 1]) > 0;
+}
+
+/** Arguments that name what is loaded. */
+const MODEL_ARGUMENTS = /^(--model|-m|--model-url|-mu|--hf-repo|-hf|-hfr|--docker-repo|-dr)$/;
+
+function isPresetWithoutFile({ source, status }: z.infer<typeof entries>['data'][number]): boolean {
+  if (source !== 'preset' || status === undefined || status.args.length === 0) return false;
+  return !status.args.some((argument) => MODEL_ARGUMENTS.test(argument));
 }
 
 /** The properties of a router; undefined when the reply is not from a router. */

@@ -59,6 +59,17 @@ export const MODEL_CAUSES: readonly KnownCause<ListingFacts>[] = [
     ],
   },
   {
+    cause: 'preset_without_model',
+    mark: 'warn',
+    when: ({ listing }) => listing.withoutFile.length > 0,
+    says: ({ listing }) =>
+      `the preset of ${excerpt(listing.withoutFile.join(', '))} names no model: a load of it never ends`,
+    remedy: [
+      'Add model = PATH or hf-repo = NAME to its section in the file of --models-preset, or remove the section.',
+      'To end a load that is stuck: llama-router-exporter unload --when-busy force MODEL',
+    ],
+  },
+  {
     cause: 'failed_before',
     mark: 'note',
     when: ({ listing: { models } }) => models.some(({ failed }) => failed),

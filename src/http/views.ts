@@ -59,7 +59,11 @@ export const modelView = z
       .boolean()
       .meta({ description: 'False while the router is down: the status is then the last known one.' }),
     since: time.meta({ description: 'Null when the model already had this status at the first listing.' }),
-    load_failed: z.boolean(),
+    load_failed: z.boolean().meta({
+      description:
+        'The last load failed. While since is null, the router marked the model as failed before monitoring began: ' +
+        'by a failed load, a crash, or an unload that killed its process.',
+    }),
     load_progress: z.number().nullable(),
     load_seconds: z
       .number()

@@ -7,7 +7,12 @@ import type { RouterView } from './views.ts';
 
 const ACTIVITY_UNKNOWN = 'activity unknown: started without --metrics';
 
-export const LAST_LOAD_FAILED = 'last load failed';
+/** What is wrong with a model; empty when nothing is. `isOld`: it has its status since before the first listing. */
+export function describeFailure(loadFailed: boolean, isOld: boolean): string {
+  if (!loadFailed) return '';
+  // A crash, or an unload that killed the process, leaves the same mark.
+  return isOld ? 'listed as failed since before monitoring began' : 'last load failed';
+}
 
 /** The time since which a model has the status it had at the first listing. */
 export const NOT_KNOWN = 'unknown';

@@ -36,6 +36,25 @@ it('check-config reads discovery files', async () => {
   expect([code, err]).toEqual([2, `llama-router-exporter: discovery of lab: ${join(folder, WHY)}\n`]);
 });
 
+it('check-config warns about patterns that look like something else than a pattern', async () => {
+  const file = join(folder, 'patterns.yml');
+  writeFileSync(
+    file,
+    `routers: [{ url: "http://box", keep: ["a,b"] }]
+unload: { keep: ["*embed*", ".*embed", "hub/model:Q4_K_M"] }
+policy: { idle: [{ models: ["^qwen"], after: 1h }] }
+`,
+  );
+  const { code, out, err } = await runProgram('check-config', file);
+  expect([code, out]).toEqual([0, `${file}: valid, 1 router\n`]);
+  expect(err.split('\n').map((line) => line.split(' may match')[0])).toEqual([
+    "unload.keep: '.*embed'",
+    "keep of box:80: 'a,b'",
+    "policy.idle: '^qwen'",
+    '',
+  ]);
+});
+
 it('unload-all unloads on discovered routers, and exits with 3 when some may be missing', async () => {
   await router.load('chat');
   expect(await run('unload-all')).toMatchObject({ code: 0, out: expect.stringContaining('chat') });

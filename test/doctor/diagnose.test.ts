@@ -65,6 +65,18 @@ describe('diagnoseRouter finds the cause of a router', () => {
       { metrics: { model: 'm0', reply: silent('no_answer') } },
       ['metrics warn metrics_unanswered'],
     ],
+    [
+      'with a preset that names no model',
+      {
+        models: said(200, {
+          data: [
+            { id: 'stuck', source: 'preset', status: { value: 'unloaded', args: ['--ctx-size', '512'] } },
+            { id: 'hub', source: 'preset', status: { value: 'unloaded', args: ['--hf-repo', 'a/b'] } },
+          ],
+        }),
+      },
+      ['models warn preset_without_model', untold],
+    ],
     ['whose model was unloaded meanwhile', { metrics: { model: 'm0', reply: said(400, '') } }, [untold]],
     ['without event stream', { events: notFound }, ['events warn no_event_stream', untold]],
     [

@@ -71,7 +71,11 @@ describe('the page', () => {
       ...['qwen3-8b', 'loaded', '11s', 'unknown', '4.6 GiB Q4_K - Medium', '2s', 'Unload'],
     ]);
     expect(rowOf(text, 'llama-70b')).toEqual(['llama-70b', 'loading 25 %', '1s', 'Unload']);
-    expect(rowOf(text, 'broken')).toEqual(['broken', 'unloaded last load failed', 'unknown']);
+    expect(rowOf(text, 'broken')).toEqual([
+      'broken',
+      'unloaded listed as failed since before monitoring began',
+      'unknown',
+    ]);
   });
 
   it('works without its script: buttons are hidden, and it reloads itself', async () => {

@@ -27,6 +27,10 @@ const NO_USERS: WebConfig['users'] = new Map();
 const LONGEST_PATH = 200;
 const TITLES = { 401: 'Unauthorized', 403: 'Forbidden', 429: 'Too many requests', 503: 'Busy' };
 
+const SET_A_TOKEN =
+  ' To allow other callers, give the exporter a token of at least 16 characters (auth.tokens in its configuration, or the' +
+  ' environment variable LLAMA_ROUTER_EXPORTER_TOKEN_FILE) and send it as Authorization: Bearer TOKEN.';
+
 export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
   const passwords = createPasswords(createComparer());
   const users = () => web?.().users ?? NO_USERS;
@@ -71,7 +75,7 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
   function identityOfLocal(request: Request): Identity {
     const address = request.socket.remoteAddress;
     const why = notLocal(address, request.headers);
-    if (why !== undefined) throw refusal(request, 403, why);
+    if (why !== undefined) throw refusal(request, 403, why, SET_A_TOKEN);
     return known('loopback', address);
   }
 
@@ -82,9 +86,9 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
     throw new ProblemError(400, 'Token in the URL', detail);
   }
 
-  function refusal(request: Request, status: keyof typeof TITLES, why: string): ProblemError {
+  function refusal(request: Request, status: keyof typeof TITLES, why: string, remedy = ''): ProblemError {
     refused(request, why);
-    return new ProblemError(status, TITLES[status], `Refused: ${why}.`);
+    return new ProblemError(status, TITLES[status], `Refused: ${why}.${remedy}`);
   }
 
   function refused(request: Request, why: string): void {

@@ -27,9 +27,10 @@ const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-i
  * from elsewhere may resolve its own name to loopback.
  */
 export function notLocal(peer: string | undefined, headers: IncomingMessage['headers']): string | undefined {
-  if (!isLoopbackAddress(peer)) return 'without a token, only callers on this machine (loopback) may do this';
+  if (!isLoopbackAddress(peer))
+    return 'no token is configured, so only callers on this machine (loopback) may do this';
   if (FORWARDED.some((name) => headers[name] !== undefined)) {
-    return 'a proxy forwarded the request, so the caller may be remote: configure a token';
+    return 'no token is configured, and a proxy forwarded the request: its caller may be remote';
   }
   const { host } = headers;
   if (host === undefined) return 'the Host header is missing';

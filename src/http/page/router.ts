@@ -9,11 +9,11 @@ import { viewRouter } from '../views.ts';
 import {
   ago,
   describeActivity,
+  describeFailure,
   describeStatus,
   factsOf,
   type HeldMemory,
   inOrder,
-  LAST_LOAD_FAILED,
   measuresOf,
   NOT_KNOWN,
   spanSince,
@@ -171,8 +171,9 @@ function columnsOf(
   ];
 }
 
-function statusCell({ lifecycle: { status, loading, loadFailed } }: ModelState): Html {
-  const failed = loadFailed ? html` <span class="badge failed">${LAST_LOAD_FAILED}</span>` : '';
+function statusCell({ lifecycle: { status, loading, loadFailed, since } }: ModelState): Html {
+  const failure = describeFailure(loadFailed, since === undefined);
+  const failed = failure === '' ? '' : html` <span class="badge failed">${failure}</span>`;
   return html`<span class="badge ${status}">${describeStatus(status, loading?.progress)}</span>${failed}`;
 }
 

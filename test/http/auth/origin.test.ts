@@ -52,7 +52,7 @@ it.each<[string, { peer?: string | undefined } & Headers]>([
   expect(notLocal(peer, headers)).toBeUndefined();
 });
 
-const ELSEWHERE = 'without a token, only callers on this machine (loopback) may do this';
+const ELSEWHERE = 'no token is configured, so only callers on this machine (loopback) may do this';
 const notName = (name: string) => `the Host header must name this machine (localhost), not ${name}`;
 
 it.each<[string, { peer?: string | undefined } & Headers, string]>([
@@ -63,7 +63,7 @@ it.each<[string, { peer?: string | undefined } & Headers, string]>([
   [
     'a client of a proxy on this machine',
     { via: '1.1 proxy' },
-    'a proxy forwarded the request, so the caller may be remote: configure a token',
+    'no token is configured, and a proxy forwarded the request: its caller may be remote',
   ],
   ['a name that was rebound', { host: 'evil.example:10180' }, notName('evil.example:10180')],
   ['a name that begins with an address', { host: '127.0.0.1.nip.io' }, notName('127.0.0.1.nip.io')],
