@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Operation } from '../../src/unload/report.ts';
 import { aRequest } from '../support/a-request.ts';
+import { buildUnderTest } from '../support/build-under-test.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { order as orderOn, statusesOf } from '../support/orders.ts';
 import { complete, oneAnswer, type RealRouter, startRealRouter } from '../support/real-router.ts';
@@ -42,7 +43,10 @@ it('counts a load and how long it took', async () => {
   await order('load', 'tiny-b');
   happened('loads', 'tiny-b');
   await agrees();
-  expect(await exporter.value('llama_router_model_load_duration_seconds_count', { model: 'tiny-b' })).toBe(1);
+  const timed = await exporter.value('llama_router_model_load_duration_seconds_count', { model: 'tiny-b' });
+  // A router without event stream may have loaded it between two listings.
+  if (buildUnderTest.eventStream) expect(timed).toBe(1);
+  else expect([undefined, 0, 1]).toContain(timed);
 });
 
 it('counts an unload by another client as external, and the load after it as a reload', async () => {
@@ -193,13 +197,24 @@ it('sees models appear and vanish', async () => {
   await agrees();
 });
 
-it('counts 200 fast cycles as 200 loads and 200 unloads', async () => {
+const COUNTED = buildUnderTest.eventStream
+  ? 'as 200 loads and 200 unloads'
+  : 'as at most as many as there were';
+
+it(`counts 200 fast cycles ${COUNTED}`, async () => {
   const before = await totals('tiny-new');
   for (let cycle = 0; cycle < 200; cycle += 1) {
     await order('load', 'tiny-new');
     await statusIs('tiny-new', 'loaded');
     await order('unload', 'tiny-new');
     await statusIs('tiny-new', 'unloaded');
+  }
+  if (!buildUnderTest.eventStream) {
+    const { loads, unloads } = await totals('tiny-new');
+    expect(loads - before.loads).toBeGreaterThan(0);
+    expect(loads - before.loads).toBeLessThanOrEqual(200);
+    expect(unloads - before.unloads).toBeLessThanOrEqual(200);
+    return;
   }
   await until(
     'the cycles to be counted',
