@@ -61,7 +61,7 @@ routers:
     host_header: localhost:8080
 \`\`\`
 
-- **Base path**: llama-server's \`--api-prefix\` belongs into the URL, the \`/v1\` of OpenAI clients does not.
+- **Base path**: llama-server's \`--api-prefix\` belongs in the URL, the \`/v1\` of OpenAI clients does not.
 - **Sockets**: write \`unix:/path\`, \`unix:///path\`, or the absolute path if it ends in \`.sock\`. The path is also the name of
   the router. The exporter needs write permission for the socket: run it as the user of llama-server, or start llama-server
   with umask 007 and add the exporter to its group. In a container, mount the folder, because llama-server creates the socket
@@ -73,6 +73,7 @@ routers:
   Credentials in a URL are refused, because URLs are visible in metrics, logs and on the page.
 - **CA**: only the certificates of the file are trusted, for this router alone. The server's own certificate works too. A
   changed file applies to the next connection.
+- **Proxies** must pass \`/models\`, \`/models/sse\` (without buffering), \`/models/unload\`, \`/props\`, \`/metrics\` and \`/slots\`.
 - **Host**: for https, the certificate must be valid for this name.
 
 The variables \`LLAMA_API_KEY\`, \`LLAMA_SERVER_USERNAME\`, \`LLAMA_SERVER_PASSWORD\`, \`LLAMA_SERVER_CA_FILE\` and

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { expect, it } from '@jest/globals';
-import { Secret } from '../../src/lib/secret.ts';
+import { revealingJson, Secret } from '../../src/lib/secret.ts';
 
 const secret = new Secret('sk-1');
 
@@ -17,6 +17,12 @@ it.each([
   ['a spread', () => JSON.stringify({ ...secret })],
 ])('is hidden from %s', (_, print) => {
   expect(print()).not.toContain('sk-1');
+});
+
+it('makes a difference to what is compared', () => {
+  const text = (key: string) => revealingJson({ list: [{ key: new Secret(key) }], other: 1 });
+  expect(text('sk-1')).toBe(text('sk-1'));
+  expect(text('sk-1')).not.toBe(text('sk-2'));
 });
 
 it('cannot be changed', () => {
