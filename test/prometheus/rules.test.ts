@@ -17,6 +17,7 @@ const OTHERS = [
   'node_drm_card_info',
   'node_drm_memory_vram_used_bytes',
   'node_drm_memory_vram_size_bytes',
+  'node_drm_memory_vis_vram_size_bytes',
   'node_drm_memory_gtt_used_bytes',
   'node_drm_memory_gtt_size_bytes',
   'gpu_used_vram',
