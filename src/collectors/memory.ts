@@ -1,5 +1,6 @@
+import { perObject } from '../lib/per-object.ts';
 import type { Memory } from '../memory/memory.ts';
-import { sharesByCard } from '../memory/reading.ts';
+import { type MemoryReading, sharesByCard } from '../memory/reading.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache } from '../metrics/exposition.ts';
 import type { Collector } from './scrape.ts';
@@ -7,9 +8,9 @@ import type { Collector } from './scrape.ts';
 /** The memory of this machine's GPUs, and of routers and models on it. A scrape publishes the last reading. */
 export function collectMemory(memory: Pick<Memory, 'reading'>): Collector {
   const samples = createSampleCache();
-  return () => {
-    const reading = memory.reading();
-    const { gpus = [], cards = [], models = [], routers = [], reports = [] } = reading ?? {};
+  /** The same for the same reading, which many scrapes publish. */
+  const samplesOf = perObject((reading: MemoryReading) => {
+    const { gpus, cards, models, routers, reports } = reading;
     const pools = gpus.map((pool) => {
       return { ...pool, labels: { gpu: pool.gpu, gpu_uuid: pool.uuid, name: pool.name, pool: pool.pool } };
     });
@@ -48,5 +49,9 @@ export function collectMemory(memory: Pick<Memory, 'reading'>): Collector {
       samples(CATALOG.collector_duration_seconds, sources, ({ seconds }) => seconds),
       samples(CATALOG.collector_malformed_lines, sources, ({ malformed }) => malformed),
     ];
+  });
+  return () => {
+    const reading = memory.reading();
+    return reading === undefined ? [] : samplesOf(reading);
   };
 }
