@@ -1,0 +1,125 @@
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { aRequest } from '../support/a-request.ts';
+import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { load, order, statusesOf } from '../support/orders.ts';
+import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { until } from '../support/until.ts';
+
+/** A real router as of a build without an event stream: 404 for `/models/sse`. */
+let router: RealRouter;
+let old: Server;
+let exporter: RunningExporter;
+
+beforeAll(async () => {
+  router = await startRealRouter({ modelsMax: 2, sleepIdleSeconds: 3 });
+  old = createServer((asked, answer) => {
+    if (asked.url === '/models/sse') return answer.writeHead(404).end();
+    const { url: path, method, headers } = asked;
+    const passed = request({ port: router.port, path, method, headers, agent: false }, (response) => {
+      answer.writeHead(response.statusCode ?? 502, response.headers);
+      response.pipe(answer);
+    });
+    passed.on('error', () => answer.destroy());
+    return asked.pipe(passed);
+  });
+  await new Promise<void>((resolve) => old.listen(0, '127.0.0.1', resolve));
+  // Reads would keep models awake on builds that do not exempt them.
+  const flags = { 'engine.interval': '1h' };
+  exporter = await startExporter([`http://127.0.0.1:${(old.address() as AddressInfo).port}`], flags);
+});
+
+afterAll(async () => {
+  await exporter?.stop();
+  old?.closeAllConnections();
+  old?.close();
+  await router?.stop();
+});
+
+/** The counters of one model that are not 0, such as `unloads external: 1`. */
+async function countersOf(model: string): Promise<string[]> {
+  const lines = (await exporter.scrape()).split('\n');
+  return lines.flatMap((line) => {
+    const [, name, labels, value] = /^llama_router_model_(\w+)_total\{(.*)\} (\d+)$/.exec(line) ?? [];
+    const isCounted = value !== '0' && name !== undefined && !name.startsWith('reloads');
+    if (!isCounted || !labels?.includes(`model="${model}"`)) return [];
+    const [, reason] = /reason="(\w+)"/.exec(labels) ?? [];
+    return [`${reason === undefined ? name : `${name} ${reason}`}: ${value}`];
+  });
+}
+
+async function counts(model: string, wanted: string[]): Promise<void> {
+  const reached = async () => JSON.stringify(await countersOf(model)) === JSON.stringify(wanted);
+  await until(`the counters of ${model}`, reached).catch(() => {});
+  expect(await countersOf(model)).toEqual(wanted);
+}
+
+async function isUnloaded(model: string): Promise<void> {
+  await until(`${model} to be unloaded`, async () => (await statusesOf(router))[model] === 'unloaded');
+}
+
+it('is polled', async () => {
+  expect(await exporter.value('llama_router_event_stream_connected')).toBe(0);
+});
+
+it('a load and an unload by another client are counted', async () => {
+  await load(router, 'tiny-a');
+  await counts('tiny-a', ['loads: 1']);
+  await order(router, 'unload', 'tiny-a');
+  await counts('tiny-a', ['loads: 1', 'unloads external: 1']);
+});
+
+it('a load that ends between two polls is counted', async () => {
+  await load(router, 'tiny-a');
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await order(router, 'unload', 'tiny-a');
+  await isUnloaded('tiny-a');
+  await counts('tiny-a', ['loads: 2', 'unloads external: 2']);
+});
+
+it('a model that is loaded again between two polls was unloaded for an unknown reason', async () => {
+  await load(router, 'tiny-b');
+  await counts('tiny-b', ['loads: 1']);
+  await router.crash('tiny-b');
+  await isUnloaded('tiny-b');
+  await load(router, 'tiny-b');
+  // A poll may have come between the two.
+  await until('the reload to be counted', async () => (await countersOf('tiny-b')).includes('loads: 2'));
+  expect(await countersOf('tiny-b')).toEqual([
+    'loads: 2',
+    expect.stringMatching(/^unloads (unknown|crashed): 1$/),
+  ]);
+});
+
+it('an eviction, a failed load and a crash are told apart', async () => {
+  await load(router, 'tiny-c');
+  await counts('tiny-c', ['loads: 1']);
+  await order(router, 'load', 'broken');
+  await counts('broken', ['load_failures: 1']);
+  await until('an eviction', async () => (await exporter.scrape()).includes('reason="evicted"} 1'));
+  await load(router, 'mid');
+  await counts('mid', ['loads: 1']);
+  await router.crash('mid');
+  await counts('mid', ['loads: 1', 'unloads crashed: 1']);
+});
+
+it('our own unload is requested, and verified', async () => {
+  await load(router, 'mid');
+  const asked = aRequest({ models: ['mid'], whenBusy: 'force', timeoutMs: 30_000 });
+  const { outcome } = await exporter.service.operations.start(asked).done;
+  expect(outcome).toBe('success');
+  await counts('mid', ['loads: 2', 'unloads requested: 1', 'unloads crashed: 1']);
+});
+
+it('sleep and wake are no loads', async () => {
+  for (const [model, status] of Object.entries(await statusesOf(router))) {
+    if (status !== 'unloaded') await order(router, 'unload', model);
+  }
+  await load(router, 'tiny-a');
+  const sleeps = { model: 'tiny-a' };
+  await exporter.untilValue('llama_router_model_sleeps_total', sleeps, 1);
+  await complete(router, 'tiny-a', { tokens: 2 });
+  await exporter.untilValue('llama_router_model_wakes_total', sleeps, 1);
+  expect(await exporter.value('llama_router_model_loads_total', sleeps)).toBe(3);
+});
