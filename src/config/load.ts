@@ -1,11 +1,12 @@
 import type { z } from 'zod';
+import { ACCESS_OPTIONS, accessSchema } from './access.ts';
 import { accessLayer, type Environment, environmentLayer, unknownVariables } from './environment.ts';
 import { fileLayer } from './file.ts';
 import { type Flags, flagLayer } from './flags.ts';
 import { isTree, merge, type Tree } from './layer.ts';
 import { CONFIG_FILE_FLAG, CONFIG_FILE_VARIABLE } from './options.ts';
 import { ConfigError, problemsOf } from './problem.ts';
-import { ACCESS_OPTIONS, accessSchema, DEFAULT_ROUTERS } from './routers.ts';
+import { DEFAULT_ROUTERS } from './routers.ts';
 import { CONFIG_NODES, CONFIG_OPTIONS, type Config, configSchema } from './schema.ts';
 import { hideSecrets, resolvePaths } from './secrets.ts';
 

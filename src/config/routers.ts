@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { failed } from '../lib/result.ts';
+import { accessOptions, checkAccess, isMapping, OWN_ACCESS } from './access.ts';
 import { nameOfUrl, parseRouterUrl } from './address.ts';
 import {
   choice,
@@ -9,68 +9,20 @@ import {
   list,
   option,
   optional,
-  parsed,
   required,
   requiredText,
-  secret,
   texts,
 } from './fields.ts';
-import { isTree } from './layer.ts';
-import { nodesOf, options } from './options.ts';
-import { readCertificates } from './pem.ts';
-import { type Parsed, parseTexts, parseVisibleText } from './values.ts';
+import { parseTexts, parseVisibleText } from './values.ts';
 
 /** The router that is followed when none is configured. */
 export const DEFAULT_ROUTERS: readonly { url: string }[] = [{ url: 'http://localhost:8080' }];
 
 const LOCAL = ['auto', 'yes', 'no'] as const;
 
-/** How routers are reached, apart from their URLs. `who` is for the descriptions. */
-function access(who: 'this router' | 'these routers', env: (name: string) => { env?: string }) {
-  return {
-    api_key: secret(
-      `API key that ${who} require${who === 'this router' ? 's' : ''}; of several, the first.`,
-      {
-        ...env('LLAMA_API_KEY'),
-        isKeyList: true,
-      },
-    ),
-    username: optional(
-      'text',
-      'User for a proxy that requires Basic authentication.',
-      parseUsername,
-      env('LLAMA_SERVER_USERNAME'),
-    ),
-    password: secret('Password of that user.', env('LLAMA_SERVER_PASSWORD')),
-    ca_file: optional(
-      'path',
-      'CA certificates (PEM) to trust for https instead of the public ones; read again when it changes.',
-      parseCaFile,
-      { kind: 'path', ...env('LLAMA_SERVER_CA_FILE') },
-    ),
-    host_header: optional(
-      'host or host:port',
-      'Header `Host` to send instead of that of the URL; also the name that the certificate must have.',
-      parseHost,
-      env('LLAMA_SERVER_HOST_HEADER'),
-    ),
-  };
-}
-
-/** A variable applies to every router that does not have the option itself. */
-const ownAccess = access('this router', (env) => ({ env }));
-
-/** Those of all variables. */
-export const accessSchema = z.strictObject(ownAccess).superRefine(checkAccess, { when: isMapping });
-
-export const ACCESS_OPTIONS = nodesOf(accessSchema);
-
 const router = z
   .strictObject({
-    name: parsed(parseVisibleText).optional().register(options, {
-      kind: 'scalar',
-      type: 'text',
-      description: 'Value of the label `router` in its metrics.',
+    name: optional('text', 'Value of the label `router` in its metrics.', parseVisibleText, {
       fallback: 'host:port of the URL, or path of the socket',
     }),
     url: required(
@@ -84,7 +36,7 @@ const router = z
       },
     ),
     keep: texts('Globs of models on this router that are never unloaded, in addition to unload.keep.'),
-    ...ownAccess,
+    ...OWN_ACCESS,
     local: choice(
       'auto',
       LOCAL,
@@ -135,7 +87,7 @@ const group = z
       min: 1,
     }),
     keep: texts('Globs of models on these routers that are never unloaded, in addition to unload.keep.'),
-    ...access('these routers', () => ({})),
+    ...accessOptions(() => ({})),
     local: choice('auto', LOCAL, 'Whether they run on this machine.'),
     labels: labels('Additional labels in llama_router_labels; labels from a file win.'),
   })
@@ -149,43 +101,6 @@ export const discovery = list(
   group,
   ['name'],
 );
-
-/** For checks that run also when a field is invalid, to report all problems at once. */
-function isMapping({ value }: { value: unknown }): boolean {
-  return isTree(value);
-}
-
-/** A user name ends at the first colon (RFC 7617). */
-function parseUsername(value: unknown): Parsed<string> {
-  const text = parseVisibleText(value);
-  return text.ok && text.value.includes(':') ? failed('has a colon, which no user name can contain') : text;
-}
-
-/** The certificates are read here only to report a wrong file. */
-function parseCaFile(value: unknown): Parsed<string> {
-  const file = parseVisibleText(value);
-  if (!file.ok) return file;
-  const certificates = readCertificates(file.value);
-  return certificates.ok ? file : certificates;
-}
-
-function parseHost(value: unknown): Parsed<string> {
-  const text = parseVisibleText(value);
-  if (!text.ok || /^(\[[\da-f:.]+\]|[\w.-]+)(:\d{1,5})?$/i.test(text.value)) return text;
-  return failed(`'${text.value}' is not a host or host:port: write it like llama.example or localhost:8080`);
-}
-
-function checkAccess(
-  { username, password }: { username?: unknown; password?: unknown },
-  ctx: z.core.$RefinementCtx,
-): void {
-  if (username !== undefined && password === undefined) {
-    ctx.addIssue({ code: 'custom', path: ['username'], message: 'has no password: add password_file' });
-  }
-  if (username === undefined && password !== undefined) {
-    ctx.addIssue({ code: 'custom', path: ['password'], message: 'has no username: add it' });
-  }
-}
 
 function checkCaFile(
   { url, ca_file }: { url: unknown; ca_file?: unknown },
