@@ -1,13 +1,12 @@
 import { accessSync, constants, mkdtempSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { z } from 'zod';
-import { savedHold } from '../hold/hold.ts';
+import { HOLDS } from '../hold/holds.ts';
 import { codeOf } from '../lib/error-code.ts';
-import { savedCounter } from '../metrics/registry.ts';
-import { savedUnload } from '../models/store.ts';
+import { COUNTERS } from '../metrics/registry.ts';
+import { LAST_UNLOADS } from '../models/store.ts';
 import { parseState } from '../state/state-file.ts';
-import { guardRecord } from '../unload/guards.ts';
-import { operation } from '../unload/report.ts';
+import { GUARDS } from '../unload/guards.ts';
+import { OPERATIONS } from '../unload/operations.ts';
 
 /** Whether the service can use a file. `code` and `folder` say what is in the way. */
 export interface FileEvidence {
@@ -20,13 +19,7 @@ export interface FileEvidence {
   uid: number | undefined;
 }
 
-const STATE_SCHEMAS = {
-  counters: z.array(savedCounter),
-  lastUnloads: z.array(savedUnload),
-  holds: z.array(savedHold),
-  operations: z.array(operation),
-  guards: z.array(guardRecord),
-};
+const STATE_PARTS = [COUNTERS, LAST_UNLOADS, HOLDS, OPERATIONS, GUARDS];
 
 /** Reads the state file as the service does, but leaves a damaged one in its place. */
 export function examineStateFile(path: string): FileEvidence {
@@ -40,7 +33,7 @@ export function examineStateFile(path: string): FileEvidence {
     return evidence(path, 'unwritable', { code: codeOf(error) });
   }
   try {
-    const state = parseState(readFileSync(path, 'utf8'), STATE_SCHEMAS);
+    const state = parseState(readFileSync(path, 'utf8'), STATE_PARTS);
     return evidence(path, state ? 'usable' : 'damaged');
   } catch (error) {
     const code = codeOf(error);

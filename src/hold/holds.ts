@@ -75,6 +75,8 @@ export function createHolds(clock: Clock) {
   }
 }
 
+export const HOLDS = { name: 'holds', schema: z.array(savedHold) };
+
 export function holdsPart(holds: Holds): StatePart<Hold[]> {
-  return { name: 'holds', schema: z.array(savedHold), snapshot: holds.snapshot, restore: holds.restore };
+  return { ...HOLDS, snapshot: holds.snapshot, restore: holds.restore };
 }

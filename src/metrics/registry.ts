@@ -3,7 +3,7 @@ import type { StatePart } from '../state/keep-state.ts';
 import type { Family, Row, Samples } from './exposition.ts';
 
 /** A counter as it is saved in the state file. */
-export const savedCounter = z.object({
+const savedCounter = z.object({
   name: z.string(),
   labels: z.record(z.string(), z.string()),
   value: z.number().nonnegative(),
@@ -189,13 +189,14 @@ function observed(family: Family, labels: Labels, value: number, before: readonl
   });
 }
 
+export const COUNTERS = { name: 'counters', schema: z.array(savedCounter) };
+
 /** The part of the state file that holds the counters of these registries. */
 export function countersPart(
   registries: readonly Pick<MetricRegistry, 'snapshot' | 'restore'>[],
 ): StatePart<CounterValue[]> {
   return {
-    name: 'counters',
-    schema: z.array(savedCounter),
+    ...COUNTERS,
     snapshot: () => registries.flatMap((registry) => registry.snapshot()),
     restore(values) {
       for (const registry of registries) registry.restore(values);

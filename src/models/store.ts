@@ -8,7 +8,7 @@ import { type Lifecycle, type RouterState, type Transition, UNLOAD_REASONS } fro
 import type { ReportedRequest } from './usage.ts';
 
 /** The last unload of a model. `at` is wall time in the state file, else monotonic; milliseconds. */
-export const savedUnload = z.object({
+const savedUnload = z.object({
   router: z.string(),
   model: z.string(),
   at: savedTime,
@@ -112,10 +112,11 @@ function keyOf(router: string, model: string): string {
   return JSON.stringify([router, model]);
 }
 
+export const LAST_UNLOADS = { name: 'lastUnloads', schema: z.array(savedUnload) };
+
 export function lastUnloadsPart(store: Store): StatePart<SavedUnload[]> {
   return {
-    name: 'lastUnloads',
-    schema: z.array(savedUnload),
+    ...LAST_UNLOADS,
     snapshot: store.lastUnloads,
     restore: store.restoreLastUnloads,
   };

@@ -1,12 +1,9 @@
-import type { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import { readState, writeState } from './state-file.ts';
+import { type PartFormat, readState, writeState } from './state-file.ts';
 
 /** One part of the state file. The folder that owns the data defines it. */
-export interface StatePart<Saved = unknown> {
-  name: string;
-  schema: z.ZodType<Saved>;
+export interface StatePart<Saved = unknown> extends PartFormat<Saved> {
   snapshot(): Saved | Promise<Saved>;
   /** Called once, before the first snapshot, with what an earlier process saved. */
   restore(saved: Saved): void;
@@ -23,7 +20,7 @@ export function keepState(
   log: Logger,
 ): { stop(): Promise<void> } {
   if (file === '') return { stop: async () => {} };
-  const saved = readState(file, Object.fromEntries(parts.map(({ name, schema }) => [name, schema])));
+  const saved = readState(file, parts);
   if (!saved.ok) log.warn('state not restored', { error: saved.fault });
   else if (saved.value) {
     for (const part of parts) {

@@ -8,6 +8,12 @@ import { failed, ok, type Result } from '../lib/result.ts';
 /** The parts that survive a restart, by name. A part is absent in a file older than the part. */
 export type SavedState = { savedAt: number } & Readonly<Record<string, unknown>>;
 
+/** How one part of the state file is called, and what is in it. */
+export interface PartFormat<Saved = unknown> {
+  name: string;
+  schema: z.ZodType<Saved>;
+}
+
 /** A time in the state file, in milliseconds since the epoch, within the range of a Date. */
 export const savedTime = z.number().min(0).max(8.64e15);
 
@@ -17,7 +23,7 @@ export const savedTime = z.number().min(0).max(8.64e15);
  */
 export function readState(
   path: string,
-  parts: Readonly<Record<string, z.ZodType>>,
+  parts: readonly PartFormat[],
 ): Result<SavedState | undefined, string> {
   try {
     const state = parseState(readFileSync(path, 'utf8'), parts);
@@ -51,8 +57,8 @@ export async function writeState(path: string, state: SavedState): Promise<Resul
 }
 
 /** Undefined for a text that is damaged, of another version, or does not match `parts`. */
-export function parseState(text: string, parts: Readonly<Record<string, z.ZodType>>): SavedState | undefined {
-  const optional = Object.entries(parts).map(([name, schema]) => [name, schema.optional()] as const);
+export function parseState(text: string, parts: readonly PartFormat[]): SavedState | undefined {
+  const optional = parts.map(({ name, schema }) => [name, schema.optional()] as const);
   const schema = z.object({
     version: z.literal(1),
     savedAt: savedTime,

@@ -23,7 +23,7 @@ export interface Loop {
 }
 
 /** Triggers are guarded separately: a loop of the idle policy says nothing about memory pressure. */
-export const guardRecord = z.object({ router: z.string(), trigger: z.enum(TRIGGERS), state: guardState });
+const guardRecord = z.object({ router: z.string(), trigger: z.enum(TRIGGERS), state: guardState });
 
 export type GuardRecord = z.infer<typeof guardRecord>;
 
@@ -107,6 +107,8 @@ function restored(saved: GuardState, clock: Clock): GuardState {
   return { ...state, pause: { ...pause, until: Math.min(clock.fromWall(pause.until), now + pause.ms) } };
 }
 
+export const GUARDS = { name: 'guards', schema: z.array(guardRecord) };
+
 export function guardsPart(guards: Guards): StatePart<GuardRecord[]> {
-  return { name: 'guards', schema: z.array(guardRecord), snapshot: guards.snapshot, restore: guards.restore };
+  return { ...GUARDS, snapshot: guards.snapshot, restore: guards.restore };
 }

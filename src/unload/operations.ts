@@ -235,10 +235,11 @@ async function stop(registry: Registry): Promise<void> {
   cancel();
 }
 
+export const OPERATIONS = { name: 'operations', schema: z.array(operation) };
+
 export function operationsPart(operations: Operations): StatePart<Operation[]> {
   return {
-    name: 'operations',
-    schema: z.array(operation),
+    ...OPERATIONS,
     snapshot: () => operations.list().filter(({ outcome }) => outcome !== null),
     restore: operations.restore,
   };

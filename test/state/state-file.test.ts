@@ -2,10 +2,9 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSyn
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { z } from 'zod';
-import { savedHold } from '../../src/hold/hold.ts';
-import { savedCounter } from '../../src/metrics/registry.ts';
-import { savedUnload } from '../../src/models/store.ts';
+import { HOLDS } from '../../src/hold/holds.ts';
+import { COUNTERS } from '../../src/metrics/registry.ts';
+import { LAST_UNLOADS } from '../../src/models/store.ts';
 import { readState, type SavedState, writeState } from '../../src/state/state-file.ts';
 import { asNobody } from '../support/as-nobody.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
@@ -20,11 +19,7 @@ afterEach(() => {
   chmodSync(folder, 0o700);
 });
 
-const SCHEMAS = {
-  counters: z.array(savedCounter),
-  lastUnloads: z.array(savedUnload),
-  holds: z.array(savedHold),
-};
+const PARTS = [COUNTERS, LAST_UNLOADS, HOLDS];
 
 const aState = (given: Partial<SavedState> = {}): SavedState => ({
   version: 1,
@@ -40,7 +35,7 @@ const aState = (given: Partial<SavedState> = {}): SavedState => ({
   ...given,
 });
 const text = JSON.stringify(aState());
-const read = () => readState(path, SCHEMAS);
+const read = () => readState(path, PARTS);
 const set = (content: string) => writeFileSync(path, content);
 
 describe('the state', () => {
