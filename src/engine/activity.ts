@@ -104,7 +104,8 @@ function busyOrIdle(isBusy: boolean): ProbeResult {
 
 /** The API key stays wrong however often it is sent. */
 function unanswered({ kind, message }: RouterFault): ProbeResult {
-  return unknown(message, kind === 'unauthorized');
+  if (kind !== 'unauthorized') return unknown(message);
+  return unknown(`${message}; or unload with --when-busy force`, true);
 }
 
 function unknown(why: string, lasting = false): ProbeResult {
