@@ -93,7 +93,11 @@ it.each<[string, RouterAnswer<EngineMetrics>, RouterAnswer<EngineSlots>, object]
     'no answer to this key, which is lasting',
     REFUSED,
     SILENT,
-    { kind: 'unknown', why: 'busy state unknown: the key is refused', lasting: true },
+    {
+      kind: 'unknown',
+      why: 'busy state unknown: the key is refused; or unload with --when-busy force',
+      lasting: true,
+    },
   ],
   ['no answer now', SILENT, SILENT, { kind: 'unknown', lasting: false }],
 ])('a model is probed by %s', async (_, metrics, slots, expected) => {
