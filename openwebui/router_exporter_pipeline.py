@@ -350,7 +350,7 @@ def outcome_of(operation: Mapping[str, Any]) -> str:
     if operation["outcome"] is None:
         said.append("It is still running; see the exporter's page")
     elif loaded := loaded_meanwhile(operation):
-        said.append(f"Loaded again meanwhile: {', '.join(loaded)}. A hold keeps memory free")
+        said.append(f"Loaded meanwhile: {', '.join(loaded)}. A hold keeps memory free")
     return ". ".join(said) + "."
 
 

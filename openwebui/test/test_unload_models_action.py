@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from doubles import Answer, hangs, problem, serving, talks_html, talks_nonsense
-from exporter import QUICK, SLOW, TOKEN, Running
+from exporter import QUICK, ROUTER, SLOW, TOKEN, Running
 from loading import load
 
 ADMIN = {"id": "1", "role": "admin", "name": "Ada"}
@@ -185,3 +185,16 @@ async def test_works_without_a_screen(exporter: Running) -> None:
     made.valves = made.Valves(exporter_url=exporter.url, exporter_token=TOKEN)
     await made.action({"model": QUICK}, __user__=ADMIN)
     assert await exporter.status(QUICK) == "loaded"
+
+
+@pytest.mark.parametrize("file", ["unload_models_action.py", "router_exporter_pipeline.py"])
+def test_names_models_that_were_loaded_meanwhile(file: str) -> None:
+    models = [{"model": "a", "result": "unloaded"}, {"model": "b", "result": "kept"}]
+    operation = {
+        "outcome": "success",
+        "summary": {"unloaded": 1},
+        "routers": [{"router": ROUTER, "models": models}],
+        "still_in_memory": [{"router": ROUTER, "model": model, "status": "loaded"} for model in ("a", "b", "c")],
+    }
+    text = load(file).outcome_of(operation)
+    assert text == "1 model unloaded. Kept: b. Loaded meanwhile: a, c. A hold keeps memory free."

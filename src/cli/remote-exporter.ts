@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { parseJson } from '../backends/llama-server/schemas.ts';
 import { memoryView } from '../http/memory-view.ts';
 import { problem } from '../http/problem.ts';
-import type { UnloadBody } from '../http/routes/unload-body.ts';
+import type { UnloadBody } from '../http/routes/unload.ts';
 import { holdView, modelView, routerView } from '../http/views.ts';
 import { oneLine } from '../lib/one-line.ts';
 import type { Secret } from '../lib/secret.ts';

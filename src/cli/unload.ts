@@ -1,5 +1,5 @@
 import { WHEN_BUSY } from '../config/when-busy.ts';
-import { requestOf, type UnloadBody } from '../http/routes/unload-body.ts';
+import { requestOf, type UnloadBody } from '../http/routes/unload.ts';
 import { systemClock } from '../lib/clock.ts';
 import { parseDuration } from '../lib/duration.ts';
 import type { OnProgress } from '../unload/operation.ts';

@@ -10,8 +10,7 @@ import { metricsRoute } from './routes/metrics.ts';
 import { pageRoute, scriptRoute, styleRoute } from './routes/page.ts';
 import { healthyRoute, openapiRoute, readyRoute, reloadRoute } from './routes/service.ts';
 import { memoryRoute, modelsRoute, operationRoute, operationsRoute, routersRoute } from './routes/state.ts';
-import { unloadRoute } from './routes/unload.ts';
-import { unloadAllBody, unloadBody } from './routes/unload-body.ts';
+import { unloadAllBody, unloadBody, unloadRoute } from './routes/unload.ts';
 import { usageRoute } from './routes/usage.ts';
 
 export interface Route {

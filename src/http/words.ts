@@ -5,6 +5,8 @@ import type { Operation, Outcome, RouterResult, UnloadResult } from '../unload/r
 import type { MemoryView } from './memory-view.ts';
 import type { RouterView } from './views.ts';
 
+const NO_STATUSES = 'unknown which are in memory: run llama-router-exporter doctor';
+
 const ACTIVITY_UNKNOWN = 'activity unknown: started without --metrics';
 
 /** What is wrong with a model; empty when nothing is. `isOld`: it has its status since before the first listing. */
@@ -47,7 +49,9 @@ export function factsOf(router: RouterView): string[] {
   const { build, models_max, models, engine_metrics, polling_seconds } = router;
   const count = (statuses: readonly Status[]) => statuses.reduce((sum, status) => sum + models[status], 0);
   const all = count(STATUSES);
-  const facts = [`${all} model${all === 1 ? '' : 's'}, ${count(STATUSES.filter(isRunning))} in memory`];
+  const isUnknown = all > 0 && models.other === all;
+  const memory = isUnknown ? NO_STATUSES : `${count(STATUSES.filter(isRunning))} in memory`;
+  const facts = [`${all} model${all === 1 ? '' : 's'}, ${memory}`];
   if (build) facts.unshift(`llama.cpp ${build}`);
   if (models_max) facts.push(`at most ${models_max} in memory`);
   if (engine_metrics === 'disabled') facts.push(ACTIVITY_UNKNOWN);

@@ -1,5 +1,5 @@
 import { createConfigSource } from '../../src/config/source.ts';
-import { guardRules } from '../../src/unload/guard.ts';
+import { guardRules } from '../../src/unload/guards.ts';
 import type { Selection, UnloadRequest } from '../../src/unload/request.ts';
 
 /** A person's request for every model on every router, except for the given fields. */

@@ -6,7 +6,7 @@ import {
   type GuardState,
   judge,
   NO_HISTORY,
-} from '../../src/unload/guard.ts';
+} from '../../src/unload/guards.ts';
 import { TRIGGERS, type Trigger } from '../../src/unload/request.ts';
 
 const NOW = 1_700_000_000_000;

@@ -127,6 +127,8 @@ describe('a server that cannot be unloaded is an error at once', () => {
       expect(err).toContain('lists models without telling which are loaded');
       expect([code, out]).toEqual([3, '']);
     }
+    const { out } = await runProgram('list', '--router', server.router.url);
+    expect(out).toContain('  1 model, unknown which are in memory: run llama-router-exporter doctor');
   });
 
   it('when it has no unload order', async () => {

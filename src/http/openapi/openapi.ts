@@ -5,7 +5,7 @@ import { memoryView } from '../memory-view.ts';
 import { problem } from '../problem.ts';
 import { alertReport } from '../routes/alertmanager.ts';
 import { holdBody } from '../routes/hold.ts';
-import { unloadAllBody, unloadBody } from '../routes/unload-body.ts';
+import { unloadAllBody, unloadBody } from '../routes/unload.ts';
 import { usageAnswer, usageBody } from '../routes/usage.ts';
 import { holdView, modelView, routerView } from '../views.ts';
 import { type Json, pathsOf, RESPONSES } from './paths.ts';

@@ -89,6 +89,9 @@ describe('a reload without tokens and users', () => {
     const { status, body } = await theApp(access).post('/-/reload').set(headers);
     expect([status, body.title, reloads]).toEqual([403, 'Forbidden', 0]);
     expect(body.detail).toContain(why);
+    expect(body.detail).toMatch(
+      /give the exporter a token .*auth\.tokens.*LLAMA_ROUTER_EXPORTER_TOKEN_FILE.*Bearer TOKEN/,
+    );
     expect(access.refusals).toEqual([
       {
         address: expect.stringMatching(/127\.0\.0\.1$/),
