@@ -119,7 +119,7 @@ describe('a model', () => {
     };
     const detail = 'it did not stop by itself and was killed';
     expect(await unload()).toEqual([{ model: 'a', result: 'forced', seconds: 10, detail }]);
-    expect(transitions).toEqual(['a requested while loaded']);
+    expect(transitions).toEqual(['a requested by force while loaded']);
   });
 
   it('that is still loading is killed by force, which counts as unloaded', async () => {
@@ -144,7 +144,7 @@ describe('a model', () => {
       { model: 'a', result: 'timeout', seconds: 5, detail },
     ]);
     entry.event(ended('a', 1));
-    expect(transitions).toEqual(['a requested while loaded']);
+    expect(transitions).toEqual(['a requested by force while loaded']);
   });
 
   it('of a router that goes down during the unload is a timeout with that reason', async () => {

@@ -128,7 +128,7 @@ describe('a server that cannot be unloaded is an error at once', () => {
       expect([code, out]).toEqual([3, '']);
     }
     const { out } = await runProgram('list', '--router', server.router.url);
-    expect(out).toContain('  1 model, unknown which are in memory: run llama-router-exporter doctor');
+    expect(out).toContain('1 model, unknown which are in memory: run llama-router-exporter doctor');
   });
 
   it('when it has no unload order', async () => {
