@@ -32,6 +32,11 @@ const REFUSALS = {
   in_progress: 'yellow',
   reload_loop: 'purple',
   not_matched: 'orange',
+  malformed: 'dark-orange',
+  too_large: 'light-orange',
+  media_type: 'dark-red',
+  method: 'light-red',
+  rate_limited: 'dark-yellow',
   unauthorized: 'red',
 };
 

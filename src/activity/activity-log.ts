@@ -21,6 +21,8 @@ export interface AuthRefusal {
   /** Without the query, which may hold a credential. */
   readonly path: string;
   readonly why: string;
+  /** Default: `unauthorized`. */
+  readonly reason?: 'rate_limited' | undefined;
 }
 
 /** Refusals per reason and caller that are written each minute, so that a client cannot fill the disk; all are counted. */
@@ -71,9 +73,9 @@ export function createActivityLog(auditFile: string, metrics: OperationMetrics, 
       audit?.append({ time: time(), kind: 'joined', operation: id, trigger, caller, reason });
     },
     refused,
-    unauthorized({ address, method, path, why }: AuthRefusal): void {
+    unauthorized({ address, method, path, why, reason }: AuthRefusal): void {
       const caller = address === undefined ? { name: 'unknown' } : { name: 'unknown', address };
-      refused('unauthorized', caller, `${method} ${path}`, why);
+      refused(reason ?? 'unauthorized', caller, `${method} ${path}`, why);
     },
     /** A configuration reload on request; `error` when it failed. */
     reloaded(caller: Caller, error: string | undefined): void {

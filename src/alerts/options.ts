@@ -37,6 +37,9 @@ type OptionValues = { [Name in OptionName]?: NonNullable<ReturnType<(typeof OPTI
 
 export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
 
+/** What the templates of Prometheus and Grafana write for a label that is missing. */
+const NO_VALUE = /<no value>|\[no value\]/;
+
 /** A label of our metric llama_router_model_reloads_after_unload_total, which its alerts carry. */
 const METRIC_LABEL = 'unload_reason';
 
@@ -56,7 +59,7 @@ export function parseOptions(
   for (const name of OPTION_NAMES) {
     const text = textOf(name, alert);
     if (text === undefined) continue;
-    const value = OPTIONS[name].parse(text);
+    const value = NO_VALUE.test(text) ? undefined : OPTIONS[name].parse(text);
     if (value === undefined) faults.push(`${name} is ${shown(text)}; expected ${OPTIONS[name].format}`);
     else Object.assign(values, { [name]: value });
   }

@@ -4,7 +4,7 @@ import { failed, ok, type Result } from '../lib/result.ts';
 
 export type Alert = z.infer<typeof alertSchema>;
 
-/** A notification of Alertmanager's webhook. */
+/** A notification of the webhook of Alertmanager or Grafana. */
 export interface Notification {
   readonly alerts: readonly Alert[];
   /** Alerts of the group that are missing because of `max_alerts` or our own limit. */
@@ -12,6 +12,9 @@ export interface Notification {
   /** Entries that are not alerts. */
   readonly malformed: number;
 }
+
+/** Alertmanager's version, and that of Grafana's contact point "Webhook", which has the same alerts with more fields. */
+const VERSIONS = ['4', '1'] as const;
 
 /** Deciding on more alerts would block the event loop for seconds. */
 const MAX_ALERTS = 1000;
@@ -28,20 +31,20 @@ const alertSchema = z
   }));
 
 const notificationSchema = z.object({
-  version: z.literal('4', { error: ({ input }) => wrongVersion(input) }),
+  version: z.enum(VERSIONS, { error: ({ input }) => wrongVersion(input) }),
   alerts: z.array(z.unknown(), { error: 'alerts is not a list' }),
   truncatedAlerts: z.number().int().nonnegative().catch(0),
 });
 
-/** Reads the body of a webhook request, version 4. Unknown fields are ignored. The fault is a sentence. */
+/** Reads the body of a webhook request. Unknown fields are ignored. The fault is a sentence. */
 export function parseNotification(body: unknown): Result<Notification, string> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    return failed('not an Alertmanager notification: the body is not a JSON object');
+    return failed(`${NOT_ONE}: the body is not a JSON object`);
   }
   const parsed = notificationSchema.safeParse(body);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    return failed(`not an Alertmanager notification: ${issue?.message}`);
+    return failed(`${NOT_ONE}: ${issue?.message}`);
   }
   const { truncatedAlerts, alerts: sent } = parsed.data;
   const entries = sent.slice(0, MAX_ALERTS);
@@ -53,8 +56,12 @@ export function parseNotification(body: unknown): Result<Notification, string> {
   });
 }
 
+const NOT_ONE = 'not a notification of Alertmanager or Grafana';
+
+const EXPECTED = 'expected "4" of Alertmanager or "1" of Grafana, without a custom payload';
+
 function wrongVersion(version: unknown): string {
-  if (version === undefined) return 'version is missing; expected "4"';
+  if (version === undefined) return `version is missing; ${EXPECTED}`;
   const shown = typeof version === 'string' ? JSON.stringify(version.slice(0, 20)) : `a ${typeof version}`;
-  return `version is ${shown}; expected "4"`;
+  return `version is ${shown}; ${EXPECTED}`;
 }

@@ -12,6 +12,7 @@ const IGNORE_REASONS = [
   'unknown_router',
   'no_router',
   'malformed',
+  'no_data',
   'not_matched',
   'resolved',
 ] as const;
@@ -63,6 +64,7 @@ function judgeAlert(
 ): { demand?: AlertDemand; ignored?: IgnoreReason; details: string[] } {
   const name = labelOf(alert.labels, 'alertname') || 'unnamed alert';
   const named = (details: readonly string[]) => details.map((detail) => `${name}: ${detail}`);
+  if (isWithoutData(alert)) return { ignored: 'no_data', details: named([NO_DATA]) };
   const parsed = parseOptions(alert, rules);
   if (!parsed.ok) return { ignored: 'malformed_wish', details: named([parsed.fault]) };
   const routers = routersOf(alert.labels, rules, known);
@@ -73,6 +75,20 @@ function judgeAlert(
     demand: { ...options, routers: names, alerts: [alert] },
     details: named([refused, ...reduced].filter((detail) => detail !== undefined)),
   };
+}
+
+const NO_DATA =
+  'Grafana could not evaluate the rule, so nothing was measured: set "Alert state if no data" to Normal, and check its data source';
+
+/**
+ * Whether Grafana sends the alert because its rule had no data or failed: under a name of its own, or with the reason in
+ * an annotation. Such an alert has the labels and options of the rule, and would unload models although no memory was
+ * measured.
+ */
+function isWithoutData({ labels, annotations }: Alert): boolean {
+  const name = labelOf(labels, 'alertname');
+  if (name === 'DatasourceNoData' || name === 'DatasourceError') return true;
+  return /\b(NoData|Error)\b/.test(annotations.grafana_state_reason ?? '');
 }
 
 /** A notification may hold hundreds of alerts. */

@@ -1,5 +1,5 @@
 import express, { type Express, type RequestHandler } from 'express';
-import { jsonBody, withoutBody } from './body.ts';
+import { jsonBody, NOTIFICATION_BYTES, withoutBody } from './body.ts';
 import type { AppParts } from './parts.ts';
 import { methodNotAllowed, notFound, problemHandler } from './problem.ts';
 import { alertmanagerRoute } from './routes/alertmanager.ts';
@@ -12,11 +12,12 @@ import { healthyRoute, openapiRoute, readyRoute, reloadRoute } from './routes/se
 import { memoryRoute, modelsRoute, operationRoute, operationsRoute, routersRoute } from './routes/state.ts';
 import { unloadAllBody, unloadBody, unloadRoute } from './routes/unload.ts';
 import { usageRoute } from './routes/usage.ts';
+import { reportRefusals } from './webhook-refusals.ts';
 
 export interface Route {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   path: string;
-  /** `alerts` is write access whose refusals are never 429, which Alertmanager does not send again. */
+  /** `alerts` is the webhook: write access whose refusals are reported and never 429, which Alertmanager does not send again. */
   permission: 'read' | 'write' | 'alerts';
   /** `ignored` bodies of writes are awaited but not used; `none` refuses one. */
   body: 'json' | 'none' | 'ignored';
@@ -47,12 +48,18 @@ export function routesOf(parts: AppParts): Route[] {
     write('POST', '/api/v1/unload', unloadRoute(parts, unloadBody)),
     write('POST', '/api/v1/unload-all', unloadAll),
     write('POST', '/unload-all', unloadAll),
-    { ...write('POST', '/api/v1/alertmanager', alertmanager), permission: 'alerts' },
-    { ...write('POST', '/webhook/alertmanager', alertmanager), permission: 'alerts' },
+    ...WEBHOOKS.flatMap((path) => [webhook('POST', path, alertmanager), webhook('PUT', path, alertmanager)]),
     read('/api/v1/operations', operationsRoute(parts)),
     read('/api/v1/operations/:id', operationRoute(parts)),
     read('/api/v1/openapi.json', openapiRoute(parts)),
   ];
+}
+
+/** Alertmanager sends with POST, Grafana with POST or PUT. */
+const WEBHOOKS = ['/api/v1/alertmanager', '/webhook/alertmanager', '/webhook/grafana'];
+
+function webhook(method: Route['method'], path: string, handler: RequestHandler): Route {
+  return { ...write(method, path, handler), permission: 'alerts' };
 }
 
 function read(path: string, handler: RequestHandler): Route {
@@ -64,7 +71,7 @@ function write(method: Route['method'], path: string, handler: RequestHandler): 
 }
 
 export function createApp(parts: AppParts): Express {
-  const { auth, log } = parts;
+  const { auth, activityLog, log } = parts;
   const routes = routesOf(parts);
   const app = express();
   app.disable('x-powered-by');
@@ -74,9 +81,7 @@ export function createApp(parts: AppParts): Express {
     response.set({ 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store' });
     next();
   });
-  app.use(
-    auth.requireRead(routes.filter(({ permission }) => permission === 'alerts').map(({ path }) => path)),
-  );
+  app.use(auth.requireRead(WEBHOOKS));
   for (const path of new Set(routes.map((each) => each.path))) {
     const own = routes.filter((each) => each.path === path);
     const served = app.route(path);
@@ -84,6 +89,7 @@ export function createApp(parts: AppParts): Express {
     served.all(methodNotAllowed(...own.map(({ method }) => method)));
   }
   app.use(notFound);
+  app.use(WEBHOOKS, reportRefusals(activityLog));
   app.use(problemHandler(log));
   return app;
 }
@@ -95,6 +101,10 @@ function handlersOf(
   { requireWrite }: AppParts['auth'],
 ): RequestHandler[] {
   if (permission === 'read') return [handler];
-  const readBody = body === 'json' ? jsonBody() : withoutBody({ ignored: body === 'ignored' });
-  return [requireWrite({ never429: permission === 'alerts' }), readBody, handler];
+  const isWebhook = permission === 'alerts';
+  const readBody =
+    body === 'json'
+      ? jsonBody(isWebhook ? NOTIFICATION_BYTES : undefined)
+      : withoutBody({ ignored: body === 'ignored' });
+  return [requireWrite({ never429: isWebhook }), readBody, handler];
 }

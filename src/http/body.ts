@@ -2,18 +2,22 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
 import { ProblemError } from './problem.ts';
 
-const MAX_BYTES = 1024 * 1024;
+const MIB = 1024 * 1024;
+
+/** A thousand alerts, as Grafana sends them with a text about each, are 3 MB. */
+export const NOTIFICATION_BYTES = 8 * MIB;
 
 /**
  * Makes the handler in front of a route that takes JSON, behind `requireWrite`: `request.body` becomes an object, `{}`
  * without a body. Only the media type of JSON is accepted, which forms of other sites cannot send. Refuses a large
  * body before it has arrived, unlike express.json.
  */
-export function jsonBody(): RequestHandler {
+export function jsonBody(maxBytes = MIB): RequestHandler {
+  const problem = tooLarge(maxBytes);
   return async (request, response, next) => {
     const fault = hasBody(request) ? mediaTypeFault(request.headers) : undefined;
     if (fault !== undefined) throw new ProblemError(415, 'Unsupported media type', `${fault}.`);
-    const bytes = await read(request, response, MAX_BYTES, TOO_LARGE);
+    const bytes = await read(request, response, maxBytes, problem);
     if (bytes === undefined) return;
     request.body = bytes.length > 0 ? parseJsonObject(bytes) : {};
     next();
@@ -26,14 +30,18 @@ export function jsonBody(): RequestHandler {
  * effect, or `ignored`, as Prometheus does.
  */
 export function withoutBody({ ignored }: { ignored: boolean }): RequestHandler {
-  const [limit, problem] = ignored ? [MAX_BYTES, TOO_LARGE] : [0, NOT_TAKEN];
+  const [limit, problem] = ignored ? [MIB, tooLarge(MIB)] : [0, NOT_TAKEN];
   return async (request, response, next) => {
     if ((await read(request, response, limit, problem)) !== undefined) next();
   };
 }
 
-const TOO_LARGE = new ProblemError(413, 'Body too large', 'The limit is 1 MiB.');
 const NOT_TAKEN = new ProblemError(400, 'Bad body', 'This endpoint takes no request body.');
+
+function tooLarge(limit: number): ProblemError {
+  const more = limit === NOTIFICATION_BYTES ? ' Set max_alerts in the sender.' : '';
+  return new ProblemError(413, 'Body too large', `The limit is ${limit / MIB} MiB.${more}`);
+}
 
 function hasBody({ headers }: Request): boolean {
   const { 'content-type': type, 'content-length': length, 'transfer-encoding': chunked } = headers;

@@ -53,7 +53,8 @@ export function problemHandler(log: Logger) {
   };
 }
 
-function problemOf(error: unknown): ProblemError['problem'] {
+/** The problem that answers a request which failed with this error. */
+export function problemOf(error: unknown): ProblemError['problem'] {
   if (error instanceof ProblemError) return error.problem;
   if (error instanceof Error && 'status' in error) {
     const status = Number(error.status);

@@ -135,7 +135,7 @@ export const CATALOG = {
   }),
   ...families('counter', ['reason'], {
     unload_refusals_total:
-      'Number of refused unload requests by reason: cooldown, reload_loop, in_progress, unauthorized, not_matched.',
+      'Number of refused unload requests by reason: cooldown, reload_loop, in_progress, unauthorized, and of the webhook not_matched, malformed, too_large, media_type, method, rate_limited.',
   }),
   ...families(
     'histogram',

@@ -47,6 +47,11 @@ export const REFUSAL_REASONS = [
   'in_progress',
   'unauthorized',
   'not_matched',
+  'malformed',
+  'too_large',
+  'media_type',
+  'method',
+  'rate_limited',
 ] as const;
 
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type Alert, type Notification, parseNotification } from '../../src/alerts/payload.ts';
-import { recordedNotification } from '../support/notification.ts';
+import { grafanaNotification, recordedNotification } from '../support/notification.ts';
 import { pairVersions } from '../support/prometheus.ts';
 
 const memoryHigh = (story: string, router: string, firing = true): Alert => ({
@@ -56,6 +56,39 @@ describe.each(pairVersions)('recorded from Alertmanager (%s)', (version) => {
   );
 });
 
+describe('from Grafana', () => {
+  const idle = (router: string, firing = true): Alert => ({
+    firing,
+    labels: {
+      action: 'unload',
+      alertname: 'Idle models on a full GPU',
+      grafana_folder: 'GPU',
+      router,
+      severity: 'warning',
+    },
+    annotations: { summary: 'GPU memory is full, and idle models hold part of it.', unload_idle_for: '10m' },
+  });
+
+  it.each<[string, Notification]>([
+    ['firing', notification([idle('attic'), idle('cellar')])],
+    ['firing-and-resolved', notification([idle('attic'), idle('cellar', false)])],
+    ['truncated', notification([idle('attic')], 3)],
+    ['grafana-8', notification([idle('attic')])],
+    [
+      'test-button',
+      notification([
+        {
+          firing: true,
+          labels: { alertname: 'TestAlert', instance: 'Grafana' },
+          annotations: { summary: 'Notification test' },
+        },
+      ]),
+    ],
+  ])('%s', (name, value) =>
+    expect(parseNotification(grafanaNotification(name))).toEqual({ ok: true, value }),
+  );
+});
+
 it('malformed alerts are left out and counted', () => {
   const alert = { status: 'firing', labels: { a: 'b' } };
   const alerts = [
@@ -83,20 +116,22 @@ it('malformed alerts are left out and counted', () => {
   });
 });
 
+const VERSIONS = 'expected "4" of Alertmanager or "1" of Grafana, without a custom payload';
+
 it.each<[unknown, string]>([
   [undefined, 'the body is not a JSON object'],
   [null, 'the body is not a JSON object'],
   ['{}', 'the body is not a JSON object'],
   [[], 'the body is not a JSON object'],
-  [{}, 'version is missing; expected "4"'],
-  [{ version: '1', alerts: [] }, 'version is "1"; expected "4"'],
-  [{ version: 4, alerts: [] }, 'version is a number; expected "4"'],
+  [{}, `version is missing; ${VERSIONS}`],
+  [{ version: '3', alerts: [] }, `version is "3"; ${VERSIONS}`],
+  [{ version: 4, alerts: [] }, `version is a number; ${VERSIONS}`],
   [{ version: '4' }, 'alerts is not a list'],
   [{ version: '4', alerts: {} }, 'alerts is not a list'],
 ])('%j is not a notification', (body, problem) =>
   expect(parseNotification(body)).toEqual({
     ok: false,
-    fault: `not an Alertmanager notification: ${problem}`,
+    fault: `not a notification of Alertmanager or Grafana: ${problem}`,
   }),
 );
 

@@ -8,7 +8,12 @@ import { loadConfig } from '../../src/config/load.ts';
 import { compareWhenBusy, WHEN_BUSY } from '../../src/config/when-busy.ts';
 import { matchesGlob } from '../../src/lib/glob.ts';
 import { reasonText } from '../../src/unload/request.ts';
-import { aNotification, anAlert, recordedNotification } from '../support/notification.ts';
+import {
+  aNotification,
+  anAlert,
+  grafanaNotification,
+  recordedNotification,
+} from '../support/notification.ts';
 
 const RULES: AlertRules = loadConfig({ env: {}, flags: {} }).alerts;
 const ROUTERS = ['gpu-box', 'attic'];
@@ -33,6 +38,49 @@ const ignore = (ignored: IgnoreReason, ...details: string[]): AlertDecision => (
 });
 const on = (router: string, annotations: Alert['annotations'] = {}) =>
   anAlert({ labels: { router }, annotations });
+
+describe('a notification of Grafana', () => {
+  const idle = {
+    ...ALL,
+    routers: ['attic', 'cellar'],
+    selection: { ...selection, idleForMs: 600_000 },
+    reason: 'Idle models on a full GPU: GPU memory is full, and idle models hold part of it.',
+  };
+  const noData = (name: string) =>
+    ignore(
+      'no_data',
+      `${name}: Grafana could not evaluate the rule, so nothing was measured: set "Alert state if no data" to Normal, and check its data source`,
+    );
+
+  it.each<[string, AlertDecision]>([
+    ['firing', unload([idle])],
+    ['firing-and-resolved', unload([{ ...idle, routers: ['attic'] }])],
+    ['resolved', ignore('resolved', 'no firing alerts')],
+    ['grafana-8', unload([{ ...idle, routers: ['attic'] }])],
+    ['no-data', noData('DatasourceNoData')],
+    ['error', noData('DatasourceError')],
+    ['no-data-as-alerting', noData('Idle models on a full GPU')],
+    ['kept-last', noData('Idle models on a full GPU')],
+    ['test-button', ignore('not_matched', 'no firing alert matches action="unload" (alerts.matchers)')],
+  ])('%s', (name, decision) => {
+    const parsed = parseNotification(grafanaNotification(name));
+    if (!parsed.ok) throw new Error(parsed.fault);
+    expect(decideOn(parsed.value, RULES, ['attic', 'cellar'])).toEqual(decision);
+  });
+});
+
+it.each(['[no value]', '<no value>', 'embed*,<no value>'])(
+  'an option whose template found no value is invalid: %s',
+  (text) => {
+    const { ignored, details } = decide([on('attic', { unload_keep: text })]);
+    expect([ignored, details]).toEqual([
+      'malformed_wish',
+      [
+        `GpuMemoryHigh: unload_keep is "${text}"; expected globs separated by commas, such as 'embed*,rerank*'`,
+      ],
+    ]);
+  },
+);
 
 describe('a recorded notification', () => {
   const reason = 'GpuMemoryHighWithIdleModels: GPU memory is high while models are idle';

@@ -102,5 +102,6 @@ it('every route accepted and refused some requests', () => {
     'POST /unload-all',
     'POST /webhook/alertmanager',
     'PUT /api/v1/hold',
+    'PUT /webhook/grafana',
   ]);
 });

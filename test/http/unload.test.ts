@@ -6,7 +6,7 @@ import { failed, ok } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';
 import { aLog } from '../support/a-log.ts';
 import { type AppOptions, appParts } from '../support/app-parts.ts';
-import { aNotification, anAlert } from '../support/notification.ts';
+import { aNotification, anAlert, grafanaNotification } from '../support/notification.ts';
 import { createScriptedControl } from '../support/scripted-control.ts';
 import { TIMEOUT, UNREACHABLE } from '../support/scripted-feed.ts';
 import { createSteppedClock, settled } from '../support/stepped-clock.ts';
@@ -24,27 +24,36 @@ function aService(parts: AppOptions = {}) {
   const http = supertest(createApp(all));
   return {
     ...{ clock, store, attic, cellar, http, all, logged },
-    /** The answer, and after how many milliseconds it came. */
-    async post(path: string, body?: object) {
-      let answer: supertest.Response | undefined;
-      const startedAt = clock.now();
-      const asked = http.post(path).send(body);
-      void asked.then((got) => {
-        answer = got;
-      });
-      while (answer === undefined) {
-        await new Promise((resolve) => setTimeout(resolve, 1));
-        await settled();
-        if (answer === undefined) await clock.advance(10);
-      }
-      return {
-        status: answer.status,
-        body: answer.body,
-        headers: answer.headers,
-        afterMs: clock.now() - startedAt,
-      };
+    post: (path: string, body?: object) => send('POST', path, body),
+    send,
+    /** The refusals that are counted, by reason. */
+    async refusals() {
+      const { text } = await http.get('/metrics');
+      const counted = text.matchAll(/^llama_router_unload_refusals_total\{reason="(\w+)"\} ([1-9]\d*)$/gm);
+      return Object.fromEntries([...counted].map(([, reason, count]) => [reason, Number(count)]));
     },
   };
+
+  /** The answer, and after how many milliseconds it came. */
+  async function send(method: 'POST' | 'PUT', path: string, body?: object) {
+    let answer: supertest.Response | undefined;
+    const startedAt = clock.now();
+    const asked = http[method === 'PUT' ? 'put' : 'post'](path).send(body);
+    void asked.then((got) => {
+      answer = got;
+    });
+    while (answer === undefined) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      await settled();
+      if (answer === undefined) await clock.advance(10);
+    }
+    return {
+      status: answer.status,
+      body: answer.body,
+      headers: answer.headers,
+      afterMs: clock.now() - startedAt,
+    };
+  }
 }
 
 const unloaded = (model: string) => ({ model, result: 'unloaded', seconds: 0.05 });
@@ -379,6 +388,84 @@ describe.each(['/api/v1/alertmanager', '/webhook/alertmanager'])('POST %s', (pat
     const { status, text } = await aService().http.post(path).send({ version: '3', alerts: [] });
     expect([status, JSON.parse(text).title]).toEqual([400, 'Not a notification']);
   });
+});
+
+describe.each(['POST', 'PUT'] as const)('%s by Grafana', (method) => {
+  it.each(['/api/v1/alertmanager', '/webhook/alertmanager', '/webhook/grafana'])(
+    'to %s unloads',
+    async (path) => {
+      const { send, attic } = aService();
+      // Scripted models have no idle time.
+      const body = grafanaNotification('firing');
+      for (const { annotations } of body.alerts)
+        delete (annotations as Record<string, unknown>).unload_idle_for;
+      const answer = await send(method, path, body);
+      expect([answer.status, answer.body.outcome]).toEqual([200, 'success']);
+      expect(answer.body.operations).toMatchObject([
+        { trigger: 'alertmanager', routers: [{ router: 'attic' }, { router: 'cellar' }] },
+      ]);
+      expect(attic.ordered).toHaveLength(2);
+    },
+  );
+
+  it('unloads nothing when the rule had no data', async () => {
+    const { send, attic, logged } = aService();
+    const answer = await send(method, '/webhook/grafana', grafanaNotification('no-data'));
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'refused', reason: 'no_data' } });
+    expect(logged.join('')).toContain(
+      `request="${method} /webhook/grafana" detail="no_data: DatasourceNoData`,
+    );
+    expect(attic.ordered).toEqual([]);
+  });
+});
+
+describe('a notification that is refused is logged and counted', () => {
+  const text = (bytes: number) => JSON.stringify({ version: '4', alerts: [], padding: 'x'.repeat(bytes) });
+
+  it.each<[string, string, (http: ReturnType<typeof aService>['http']) => supertest.Test, number]>([
+    ['malformed', 'of another version', (http) => http.put('/webhook/grafana').send({ version: '3' }), 400],
+    ['malformed', 'that is not JSON', (http) => http.post('/webhook/grafana').type('json').send('{'), 400],
+    [
+      'too_large',
+      'above 8 MiB',
+      (http) =>
+        http
+          .post('/api/v1/alertmanager')
+          .type('json')
+          .send(text(8 * 1024 * 1024)),
+      413,
+    ],
+    ['media_type', 'as a form', (http) => http.post('/webhook/grafana').type('form').send('a=b'), 415],
+    ['method', 'by GET', (http) => http.get('/webhook/alertmanager'), 405],
+    [
+      'unauthorized',
+      'through a proxy without a token',
+      (http) => http.post('/api/v1/alertmanager').set('Via', '1.1 proxy').send({}),
+      403,
+    ],
+    [
+      'unauthorized',
+      'with a token in the URL',
+      (http) => http.post('/webhook/grafana?token=x').send({}),
+      400,
+    ],
+  ])('%s: %s', async (reason, _, sent, status) => {
+    const { http, logged, refusals } = aService();
+    expect((await sent(http)).status).toBe(status);
+    expect(logged).toEqual([expect.stringContaining(`msg="request refused" reason=${reason} caller=`)]);
+    expect(await refusals()).toEqual({ [reason]: 1 });
+  });
+});
+
+it('a notification of a thousand large alerts is read', async () => {
+  const annotations = { summary: 'x'.repeat(1260) };
+  const alerts = Array.from({ length: 1000 }, (_, index) => ({
+    status: 'firing',
+    labels: { alertname: 'Large', index: String(index) },
+    annotations,
+  }));
+  const { status, body } = await aService().http.post('/api/v1/alertmanager').send({ version: '4', alerts });
+  expect([status, body.reason]).toEqual([200, 'not_matched']);
 });
 
 it('an order that the router takes back is no unload', async () => {

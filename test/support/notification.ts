@@ -19,6 +19,14 @@ export function aNotification(alerts: readonly Alert[], more: Partial<Notificati
 
 /** The body of a real notification: test/fixtures/alertmanager/README.md. */
 export function recordedNotification(file: string): unknown {
-  const path = join(import.meta.dirname, '..', 'fixtures', 'alertmanager', file);
-  return JSON.parse(readFileSync(path, 'utf8'));
+  return fixture(join('alertmanager', file));
+}
+
+/** A body as Grafana sends it: test/fixtures/grafana-alerting/README.md. */
+export function grafanaNotification(name: string) {
+  return fixture(join('grafana-alerting', `${name}.json`)) as { alerts: Record<string, unknown>[] };
+}
+
+function fixture(path: string): unknown {
+  return JSON.parse(readFileSync(join(import.meta.dirname, '..', 'fixtures', path), 'utf8'));
 }

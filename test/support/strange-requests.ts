@@ -90,12 +90,12 @@ const usageBody = fc.record({
   ),
 });
 
-const RECORDED = join(import.meta.dirname, '..', 'fixtures', 'alertmanager');
+const FIXTURES = join(import.meta.dirname, '..', 'fixtures');
 const notifications = fc.constantFrom(
-  ...['old', 'new'].flatMap((age) =>
-    readdirSync(join(RECORDED, age)).map((file) =>
-      JSON.parse(readFileSync(join(RECORDED, age, file), 'utf8')),
-    ),
+  ...['alertmanager/old', 'alertmanager/new', 'grafana-alerting'].flatMap((folder) =>
+    readdirSync(join(FIXTURES, folder))
+      .filter((file) => file.endsWith('.json'))
+      .map((file) => JSON.parse(readFileSync(join(FIXTURES, folder, file), 'utf8'))),
   ),
 );
 
@@ -265,6 +265,7 @@ export const strangeRequest: fc.Arbitrary<Sent> = fc.oneof(
   acting('POST /unload-all', unloadAllBody),
   acting('POST /api/v1/alertmanager', notifications),
   acting('POST /webhook/alertmanager', notifications),
+  acting('PUT /webhook/grafana', notifications),
   acting('PUT /api/v1/hold', holdBody),
   acting('DELETE /api/v1/hold', fc.constant({})),
   acting('POST /api/v1/usage', usageBody),

@@ -46,6 +46,7 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
       const spared = never429.includes(request.path);
       if (rateLimit !== undefined && !bucket.take(rateLimit)) {
         response.setHeader('Retry-After', String(Math.ceil(rateLimit.intervalMs / 1000)));
+        if (spared) refused(request, 'rate_limit of the web configuration file', 'rate_limited');
         throw new ProblemError(spared ? 503 : 429, 'Too many requests');
       }
       if (users.size === 0) return next();
@@ -91,13 +92,14 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
     return new ProblemError(status, TITLES[status], `Refused: ${why}.${remedy}`);
   }
 
-  function refused(request: Request, why: string): void {
+  function refused(request: Request, why: string, reason?: AuthRefusal['reason']): void {
     const [path = ''] = request.originalUrl.split('?');
     onRefused({
       address: request.socket.remoteAddress,
       method: request.method,
       path: path.slice(0, LONGEST_PATH),
       why,
+      reason,
     });
   }
 

@@ -43,7 +43,7 @@ export const RESPONSES = {
   },
   Forbidden: problemOf('These credentials, this address or this web page may not do this.'),
   NoRouter: problemOf('No router has this name.'),
-  TooLarge: problemOf('The body is larger than 1 MiB.'),
+  TooLarge: problemOf('The body is larger than 1 MiB, or than 8 MiB for a notification.'),
   NoJson: problemOf('The Content-Type is not application/json in UTF-8.'),
   TooMany: {
     ...problemOf('Too many requests, wrong credentials or event streams.'),
@@ -192,7 +192,7 @@ function unload(operationId: string, summary: string, body: string) {
 const NOTIFICATION = {
   type: 'object',
   properties: {
-    version: { const: '4' },
+    version: { enum: ['4', '1'], description: "Alertmanager's, or Grafana's." },
     alerts: { type: 'array', description: 'The first thousand are read; malformed alerts are left out.' },
   },
   required: ['version', 'alerts'],
@@ -208,7 +208,7 @@ const NOTIFICATION = {
 
 function notification(operationId: string) {
   const summary =
-    "Alertmanager's webhook, version 4: firing alerts that match alerts.matchers start an unload.";
+    'Webhook for Alertmanager and Grafana: firing alerts that match alerts.matchers start an unload.';
   const report = json(ref('AlertReport'));
   const { responses, ...rest } = write('unload', operationId, summary, NOTIFICATION, {
     '200': { description: 'Finished, nothing to do, or refused: see the reason.', ...report },
@@ -227,8 +227,12 @@ const WRITES = {
     post: unload('unloadAll', 'Unload all models in memory, or those that match.', 'UnloadAllRequest'),
   },
   '/unload-all': { post: unload('unloadAllAlias', 'Alias of /api/v1/unload-all.', 'UnloadAllRequest') },
-  '/api/v1/alertmanager': { post: notification('alertmanager') },
-  '/webhook/alertmanager': { post: notification('alertmanagerAlias') },
+  '/api/v1/alertmanager': { post: notification('alertmanager'), put: notification('alertmanagerPut') },
+  '/webhook/alertmanager': {
+    post: notification('alertmanagerAlias'),
+    put: notification('alertmanagerAliasPut'),
+  },
+  '/webhook/grafana': { post: notification('grafana'), put: notification('grafanaPut') },
   '/api/v1/usage': {
     post: write(
       'state',

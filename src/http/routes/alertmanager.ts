@@ -24,11 +24,11 @@ export const alertReport = z
   })
   .meta({ id: 'AlertReport' });
 
-/** Alertmanager gives up after ten seconds and then sends the notification again. */
+/** Alertmanager gives up after ten seconds and then sends the notification again; Grafana after thirty. */
 const ANSWER_WITHIN_MS = 2500;
 
 /**
- * `POST /api/v1/alertmanager`: starts what a notification asks for and answers in time. For a caller with dry runs
+ * The webhook for Alertmanager and Grafana: starts what a notification asks for and answers in time. For a caller with dry runs
  * only, the answer says what would be unloaded.
  */
 export function alertmanagerRoute(parts: AppParts) {
@@ -43,7 +43,7 @@ export function alertmanagerRoute(parts: AppParts) {
     const decision = decideOn(parsed.value, config.alerts, names);
     if (decision.ignored !== undefined && decision.ignored !== 'resolved') {
       const why = `${decision.ignored}: ${decision.details.join('; ')}`;
-      activityLog.refused('not_matched', caller, 'POST /api/v1/alertmanager', why);
+      activityLog.refused('not_matched', caller, `${request.method} ${request.path}`, why);
     }
     const { unloads } = decision;
     for (const { routers } of unloads) demandScope(response, { routers, dryRun: dryRunOnly });

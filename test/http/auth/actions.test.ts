@@ -26,8 +26,13 @@ const ACTS: Act[] = [
   { route: 'POST /api/v1/unload', body: { models: ['qwen'] } },
   { route: 'POST /api/v1/unload-all', body: {} },
   { route: 'POST /unload-all', body: {} },
-  { route: 'POST /api/v1/alertmanager', body: NOTIFICATION, limited: OF_ATTIC },
-  { route: 'POST /webhook/alertmanager', body: NOTIFICATION, limited: OF_ATTIC },
+  ...['/api/v1/alertmanager', '/webhook/alertmanager', '/webhook/grafana'].flatMap((path) =>
+    ['POST', 'PUT'].map((method) => ({
+      route: `${method} ${path}`,
+      body: NOTIFICATION,
+      limited: OF_ATTIC,
+    })),
+  ),
   { route: 'PUT /api/v1/hold', body: { seconds: 60 } },
   { route: 'DELETE /api/v1/hold' },
   {
@@ -37,7 +42,7 @@ const ACTS: Act[] = [
   },
   { route: 'POST /-/reload' },
 ];
-const isWebhook = ({ route }: Act) => route.endsWith('/alertmanager');
+const isWebhook = ({ route }: Act) => /\/(alertmanager|grafana)$/.test(route);
 
 /** The service, and what it was made to do. */
 async function aService(access: Access) {
@@ -204,8 +209,8 @@ const NEVER: Row[] = [
     withHeader('Content-Type', 'application/x-www-form-urlencoded'),
     ...([415, undefined, takesBody] as const),
   ],
-  ['with two megabytes', withBody(' '.repeat(2 ** 21)), 413, undefined, takesBody],
-  ['with the promise of two megabytes', withBody('{', 2 ** 21), 413, undefined, takesBody],
+  ['with nine megabytes', withBody(' '.repeat(9 * 2 ** 20)), 413, undefined, takesBody],
+  ['with the promise of nine megabytes', withBody('{', 9 * 2 ** 20), 413, undefined, takesBody],
   [
     'with a body where none is taken',
     withBody('{}'),
