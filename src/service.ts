@@ -105,27 +105,24 @@ export function createService({
   const scrapes = new Map([
     [
       web.telemetry_path,
-      createScrape(
-        [
-          collectRouters(store, clock),
-          collectDiscovery(activeConfig.discovery, clock),
-          collectModels(store, clock),
-          collectHolds(store, holds, clock),
-          collectMemory(memory),
-          lifecycleMetrics.samples,
-          collectEngine(fleet.engine, relayed.dropped, clock.now),
-          ...(engine.publish === 'together' ? [relayed.collect] : []),
-          collectUnloads(store, guards, clock),
-          operationMetrics.samples,
-          collectExporter(version, activeConfig.loads, activityLog.auditSucceeded, clock),
-          processMetrics.samples,
-        ],
-        fleet.freshen,
-      ),
+      createScrape([
+        collectRouters(store, clock),
+        collectDiscovery(activeConfig.discovery, clock),
+        collectModels(store, clock),
+        collectHolds(store, holds, clock),
+        collectMemory(memory),
+        lifecycleMetrics.samples,
+        collectEngine(fleet.engine, relayed.dropped, clock.now),
+        ...(engine.publish === 'together' ? [relayed.collect] : []),
+        collectUnloads(store, guards, clock),
+        operationMetrics.samples,
+        collectExporter(version, activeConfig.loads, activityLog.auditSucceeded, clock),
+        processMetrics.samples,
+      ]),
     ],
   ]);
   if (engine.publish === 'apart') {
-    scrapes.set(engine.telemetry_path, createScrape([relayed.collect], fleet.freshen));
+    scrapes.set(engine.telemetry_path, createScrape([relayed.collect]));
   }
   const parts: AppParts = {
     store,

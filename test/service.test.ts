@@ -147,6 +147,7 @@ describe('the service', () => {
 
 it('the activity log gets what every source reports', async () => {
   const router = await aRouter({ metrics: false });
+  await router.load('tiny-a');
   const group = join(folder, 'group.json');
   const audit = join(folder, 'audit.jsonl');
   writeFileSync(group, JSON.stringify([{ targets: [`127.0.0.1:${await freePort()}`] }]));
@@ -158,7 +159,6 @@ it('the activity log gets what every source reports', async () => {
   await ready(service);
   const logged = (...parts: string[]) =>
     soon(parts.join(' '), () => lines.some((line) => parts.every((part) => line.includes(part))));
-  await router.load('tiny-a');
   await logged('msg="router runs without --metrics', 'router=box');
   await send(service, 'POST', '/api/v1/alertmanager', {
     version: '4',

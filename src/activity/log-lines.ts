@@ -83,6 +83,13 @@ export function logReading(log: Logger, change: ReadingChange): void {
   switch (change.kind) {
     case 'disabled':
       return log.warn('router runs without --metrics; busy and idle models cannot be told apart', { router });
+    case 'idle_timers': {
+      const { build, areRead } = change;
+      const fields = { router, build, models: change.models.join(', ') };
+      return areRead
+        ? log.warn('reading restarts idle timers of this build; its models will not fall asleep', fields)
+        : log.info('models with an idle timer are not read; reading would keep them awake', fields);
+    }
     case 'failed':
       return log.warn('model metrics not read', { router, model: change.model, error: change.why });
     case 'recovered':

@@ -7,20 +7,15 @@ import type { RouterState } from '../models/router-state.ts';
 /** Turns state or readings into samples at each scrape. Does no I/O and never throws. */
 export type Collector = () => readonly Samples[];
 
-/** One scrape; it may wait up to `budgetMs` for readings that are due. */
-export type Scrape = (format: Format, budgetMs?: number) => Promise<Buffer>;
+export type Scrape = (format: Format) => Buffer;
 
 /**
- * Updates the readings, then collects and renders all samples at the same moment. As long as no sample changes, the
- * answer is the same Buffer: do not write into it.
+ * Collects and renders all samples at the same moment, and waits for nothing. As long as no sample changes, the answer is
+ * the same Buffer: do not write into it.
  */
-export function createScrape(
-  collectors: readonly Collector[],
-  freshen: (budgetMs: number) => Promise<void> = async () => {},
-): Scrape {
+export function createScrape(collectors: readonly Collector[]): Scrape {
   let last: { format: Format; samples: readonly Samples[]; text: Buffer } | undefined;
-  return async (format, budgetMs = 0) => {
-    await freshen(budgetMs);
+  return (format) => {
     const samples: Samples[] = [];
     for (const collect of collectors) samples.push(...collect()); // flatMap takes longer than all collectors.
     if (last?.format !== format || !hasSameItems(last.samples, samples)) {

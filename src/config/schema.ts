@@ -88,6 +88,11 @@ const sections = z.strictObject({
     reconnect_max: duration('30s', '50ms', 'Longest wait before a reconnect; each wait is twice the last.'),
   }),
   engine: section("The models' own metrics (llamacpp:*), where llama-server runs with --metrics.", {
+    read: choice(
+      'auto',
+      ['auto', 'on', 'off'],
+      'Whether they are read: always, never, or (auto) where that keeps no model with an idle timer awake.',
+    ),
     interval: duration('15s', '1s', 'Time between two reads of a loaded model.'),
     timeout: duration('3s', '100ms', 'Timeout of a read.'),
     keep: duration('5m', '1s', 'How long the last read is published while later reads fail.'),
@@ -95,7 +100,7 @@ const sections = z.strictObject({
     publish: choice(
       'together',
       ['together', 'apart', 'off'],
-      "With the exporter's own metrics, on engine.telemetry_path, or not at all. Busy models are detected anyway.",
+      "Where they are published: with the exporter's own metrics, on engine.telemetry_path, or nowhere. They are read all the same.",
     ),
     telemetry_path: option(
       '/metrics/engine',

@@ -57,9 +57,10 @@ function secondsOf(value: unknown): number | undefined {
   return /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) : parseDuration(value);
 }
 
-/** One of the choices, exactly as written. */
+/** One of the choices, exactly as written. YAML 1.1, which Helm uses, reads `on` and `off` as booleans. */
 export function parseChoice<C extends string>(value: unknown, choices: readonly C[]): Parsed<C> {
-  const choice = choices.find((each) => each === value);
+  const written = typeof value === 'boolean' ? (value ? 'on' : 'off') : value;
+  const choice = choices.find((each) => each === written);
   if (choice !== undefined) return ok(choice);
   const meant = typeof value === 'string' ? nearest(value.trim().toLowerCase(), choices) : undefined;
   return failed(`${quote(value)} is not one of ${choices.join(', ')}${didYouMean(meant)}`);

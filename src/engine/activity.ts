@@ -4,7 +4,7 @@ import type { Samples } from '../metrics/exposition.ts';
 import { parseExposition } from '../metrics/parse.ts';
 import type { RouterFault } from '../models/feed.ts';
 import { setActivity } from '../models/observations.ts';
-import type { Activity, RouterState } from '../models/router-state.ts';
+import { type Activity, type RouterState, unreadReason } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 
 /** Gauges of requests: above 0 means busy. */
@@ -32,7 +32,9 @@ export function activityOf(
   return { busy, watchedAt: before?.watchedAt ?? at, work, lastAt };
 }
 
-/** Parses a model's own metrics and stores the activity that they show. */
+/**
+ * Parses a model's own metrics and stores the activity that they show, unless nothing will update it: then it stays unknown.
+ */
 export function recordMetrics(
   store: Store,
   router: RouterState,
@@ -41,8 +43,9 @@ export function recordMetrics(
 ): Result<{ samples: Samples[]; activity: Activity | undefined }, string> {
   const parsed = parseExposition(text);
   if (!parsed.ok) return parsed;
-  const activity = activityOf(parsed.value, store.clock.now(), router.models.get(model)?.activity);
-  setActivity(store, router, model, activity);
+  const state = router.models.get(model);
+  const activity = activityOf(parsed.value, store.clock.now(), state?.activity);
+  if (state && unreadReason(router, state) === undefined) setActivity(store, router, model, activity);
   return ok({ samples: parsed.value, activity });
 }
 

@@ -1,12 +1,14 @@
+import { setMaxListeners } from 'node:events';
 import type { EngineMetrics, RouterClient } from '../backends/llama-server/client.ts';
 import { type Alarm, createAlarm } from '../lib/alarm.ts';
 import { within } from '../lib/clock.ts';
 import type { Samples } from '../metrics/exposition.ts';
-import type { RouterAnswer } from '../models/feed.ts';
+import { isRunning, type RouterAnswer } from '../models/feed.ts';
 import { setActivity } from '../models/observations.ts';
-import type { RouterState, Transition } from '../models/router-state.ts';
+import { type RouterState, type Transition, unreadReason } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 import { recordMetrics } from './activity.ts';
+import { nextRead, readableFrom } from './reading-plan.ts';
 
 /** The last reading of one model's own metrics. */
 export interface EngineReading {
@@ -20,6 +22,8 @@ export interface EngineReading {
 /** Changes of reading that are logged. */
 export type ReadingChange = { router: string } & (
   | { kind: 'disabled' }
+  /** Models with an idle timer are not read, or are read and stay awake. */
+  | { kind: 'idle_timers'; models: readonly string[]; build: string | undefined; areRead: boolean }
   | { kind: 'failed'; model: string; why: string }
   | { kind: 'recovered'; model: string }
 );
@@ -45,135 +49,129 @@ const RELEASE_MS = 1000;
 /** Requests under way on one router: each occupies one of its few HTTP workers. */
 const MAX_REQUESTS = 3;
 
-/** The shortest pause between two rounds. */
-const MIN_PAUSE_MS = 50;
-
 interface ModelReader extends Partial<EngineReading> {
   model: string;
   triedAt: number;
-  request?: Promise<void> | undefined;
+  request?: { done: Promise<void>; cancel: AbortController } | undefined;
 }
 
 interface ReaderState extends EngineReaderParts {
   models: Map<string, ModelReader>;
-  nextRound: Alarm;
+  alarm: Alarm;
+  /** See `nextRead` in reading-plan.ts. */
+  pacedAt: number;
+  /** Idle timers were reported. */
+  hasReported: boolean;
   ending: AbortController;
 }
 
 /**
- * Reads the own metrics of one router's models that are loaded, and no others: a request may wake a sleeping model on
- * some builds. One model after the other unless one is slow, and never two requests to one model. A router without
- * `--metrics` is asked once, and again after it was down.
+ * Reads the own metrics of one router's models, one after the other unless one is slow, at the times that reading-plan.ts
+ * allows. Never two requests to one model. A router without `--metrics` is asked once, and again after it was down.
  */
 export function startEngineReader(parts: EngineReaderParts) {
   const { store, router } = parts;
   const state: ReaderState = {
     ...parts,
     models: new Map(),
-    nextRound: createAlarm(store.clock),
+    alarm: createAlarm(store.clock),
+    pacedAt: store.clock.now(),
+    hasReported: false,
     ending: new AbortController(),
   };
+  setMaxListeners(0, state.ending.signal); // One for every request under way.
   const stopListening = store.onTransition((transition) => {
     if (transition.router === router.name) onTransition(state, transition);
   });
-  const rounds = keepReading(state);
-  const { models, nextRound, ending } = state;
+  const reading = keepReading(state);
+  const { models, ending } = state;
   return {
     readings: (): readonly EngineReading[] =>
       [...models.values()].flatMap(({ model, succeeded, good }) =>
         succeeded === undefined ? [] : [{ model, succeeded, good }],
       ),
-    /** Reads what is older than the interval; resolves when that is done, after `budgetMs` at the latest. */
-    async freshen(budgetMs: number): Promise<void> {
-      // A model that failed last time is left to the next round: it would delay every scrape.
-      const stale = dueModels(state).filter((model) => models.get(model)?.succeeded !== false);
-      if (stale.length === 0) return;
-      await within(budgetMs, Promise.all(stale.map((model) => read(state, model))), store.clock);
-    },
-    /** Resolves when every loaded model has been tried, after `budgetMs` at the latest. */
-    async readAll(budgetMs: number): Promise<void> {
-      const requests = dueModels(state).map((model) => read(state, model));
-      await within(budgetMs, Promise.all([...requests, ...requestsOf(state)]), store.clock);
-    },
+    /** Reads every model that was not read yet and may be read now; resolves after `budgetMs` at the latest. */
+    readAll: (budgetMs: number): Promise<void> => within(budgetMs, readNew(state), store.clock),
     /**
      * Resolves when no request to this model is under way, after a second at the latest. To be called after its unload
      * request is marked as pending, which keeps new requests away, and before the order is sent: a process that is
-     * answering when it gets the order to exit may miss it (5 of 12 attempts on b11669) and is killed 10 s later.
+     * answering when it gets the order to exit may miss it, and is killed 10 s later.
      */
     async release(model: string): Promise<void> {
-      await within(RELEASE_MS, models.get(model)?.request ?? Promise.resolve(), store.clock);
+      await within(RELEASE_MS, models.get(model)?.request?.done ?? Promise.resolve(), store.clock);
     },
     async stop(): Promise<void> {
       ending.abort();
       stopListening();
-      nextRound.ring();
-      await rounds;
+      state.alarm.ring();
+      await reading;
       await Promise.all(requestsOf(state));
     },
   };
 }
 
 async function keepReading(state: ReaderState): Promise<void> {
-  const { store, nextRound, ending } = state;
+  const { store, router, models, pace, ending } = state;
   while (!ending.signal.aborted) {
-    for (const model of dueModels(state)) {
-      const requests = requestsOf(state);
-      if (requests.length >= MAX_REQUESTS) await Promise.race(requests);
-      if (isDue(state, model) && !ending.signal.aborted) {
-        await within(PATIENCE_MS, read(state, model), store.clock);
-      }
-    }
+    const requests = requestsOf(state);
+    if (requests.length >= MAX_REQUESTS) await Promise.race(requests);
     dropOldReadings(state);
-    if (!ending.signal.aborted) await nextRound.sleep(untilNextDue(state));
+    reportIdleTimers(state);
+    const now = store.clock.now();
+    const next = nextRead(router, models, state.pacedAt, { now, intervalMs: pace.intervalMs });
+    if (ending.signal.aborted) return;
+    if ('waitMs' in next) {
+      await state.alarm.sleep(next.waitMs);
+    } else {
+      if (models.has(next.model)) state.pacedAt = now;
+      await within(PATIENCE_MS, read(state, next.model), store.clock);
+    }
   }
+}
+
+async function readNew(state: ReaderState): Promise<void> {
+  const { store, router, models } = state;
+  for (const model of router.models.values()) {
+    const now = store.clock.now();
+    const isReadable = (readableFrom(router, model, now) ?? Number.POSITIVE_INFINITY) <= now;
+    if (isReadable && !models.has(model.id)) await within(PATIENCE_MS, read(state, model.id), store.clock);
+  }
+  await Promise.all(requestsOf(state));
 }
 
 function onTransition(state: ReaderState, transition: Transition): void {
-  const { router, models, nextRound } = state;
+  const { router, models, alarm } = state;
   if (transition.kind === 'router' && transition.change === 'up') {
     router.engineMetrics = 'unknown'; // It may have been restarted with --metrics.
-    nextRound.ring();
+    state.hasReported = false;
+    alarm.ring();
   } else if (transition.kind === 'model') {
-    const { kind } = transition.change;
-    if (kind === 'loaded' || kind === 'woke') nextRound.ring();
-    if (kind === 'unloaded' || kind === 'vanished') models.delete(transition.model);
+    const { model, change } = transition;
+    // An answer is of no use any more.
+    if (change.kind === 'status') models.get(model)?.request?.cancel.abort();
+    if (change.kind === 'unloaded' || change.kind === 'vanished') models.delete(model);
+    alarm.ring();
   }
 }
 
-function dueModels(state: ReaderState): string[] {
-  return [...state.router.models.keys()].filter((model) => isDue(state, model));
-}
-
-function isDue({ store, router, models, pace }: ReaderState, model: string): boolean {
-  if (!router.up || router.engineMetrics === 'disabled') return false;
-  const lifecycle = router.models.get(model)?.lifecycle;
-  if (lifecycle?.status !== 'loaded' || lifecycle.unloadRequestedAt !== undefined) return false;
-  const reader = models.get(model);
-  return !reader || (!reader.request && store.clock.now() - reader.triedAt >= pace.intervalMs);
-}
-
-/** Milliseconds until the next loaded model is due. */
-function untilNextDue({ store, router, models, pace }: ReaderState): number {
-  const waits = [...models.values()]
-    .filter(({ model, request }) => !request && router.models.get(model)?.lifecycle.status === 'loaded')
-    .map(({ triedAt }) => triedAt + pace.intervalMs - store.clock.now());
-  return Math.max(MIN_PAUSE_MS, Math.min(pace.intervalMs, ...waits));
-}
-
 function requestsOf({ models }: ReaderState): Promise<void>[] {
-  return [...models.values()].flatMap(({ request }) => request ?? []);
+  return [...models.values()].flatMap(({ request }) => request?.done ?? []);
 }
 
 function read(state: ReaderState, model: string): Promise<void> {
   const { store, models, metrics, ending } = state;
+  const cancel = new AbortController();
   const reader: ModelReader = { ...models.get(model), model, triedAt: store.clock.now() };
   models.set(model, reader);
-  reader.request = metrics(model, ending.signal).then((answer) => {
+  const done = metrics(model, AbortSignal.any([ending.signal, cancel.signal])).then((answer) => {
     reader.request = undefined;
     // Otherwise the model was unloaded meanwhile, and perhaps loaded again by another process.
-    if (models.get(model) === reader && !ending.signal.aborted) applyAnswer(state, reader, answer);
+    if (models.get(model) === reader && !ending.signal.aborted && !cancel.signal.aborted) {
+      applyAnswer(state, reader, answer);
+    }
   });
-  return reader.request;
+  reader.request = { done, cancel };
+  return done;
 }
 
 function applyAnswer(state: ReaderState, reader: ModelReader, answer: RouterAnswer<EngineMetrics>): void {
@@ -210,8 +208,31 @@ function fail({ store, router, report }: ReaderState, reader: ModelReader, why: 
 }
 
 function dropOldReadings(state: ReaderState): void {
-  const { store, models, pace } = state;
+  const { store, router, models, pace } = state;
   for (const reader of models.values()) {
-    if (reader.good && store.clock.now() - reader.good.at > pace.keepMs) reader.good = undefined;
+    if (!reader.good || store.clock.now() - reader.good.at <= pace.keepMs) continue;
+    reader.good = undefined;
+    const isAwake = router.models.get(reader.model)?.lifecycle.status === 'loaded';
+    if (isAwake) setActivity(store, router, reader.model, undefined);
   }
+}
+
+/** Once while the router is up: models with an idle timer, where a read restarts it. */
+function reportIdleTimers(state: ReaderState): void {
+  const { router, report } = state;
+  const { up, buildClass, engineMetrics } = router;
+  if (state.hasReported || !up || buildClass === 'unknown' || buildClass === 'reads_exempt') return;
+  const careful = { buildClass, engineMetrics, readMode: 'auto' } as const;
+  const models = [...router.models.values()].filter(
+    (model) => isRunning(model.lifecycle.status) && unreadReason(careful, model) === 'idle_timer',
+  );
+  if (models.length === 0) return;
+  state.hasReported = true;
+  report({
+    kind: 'idle_timers',
+    router: router.name,
+    models: models.map(({ id }) => id),
+    build: router.props.build,
+    areRead: router.readMode === 'on',
+  });
 }

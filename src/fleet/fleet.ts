@@ -47,11 +47,7 @@ export function createFleet(clock: Clock, { readEngine }: { readEngine: boolean 
       readings: () =>
         [...followed].map(([router, { reader }]) => ({ router, readings: reader?.readings() ?? [] })),
     },
-    /** Reads the models' own metrics that are older than the interval, within `budgetMs`. */
-    async freshen(budgetMs: number): Promise<void> {
-      await Promise.all([...followed.values()].map(({ reader }) => reader?.freshen(budgetMs)));
-    },
-    /** The same, and waits for requests under way and for models that failed before. */
+    /** Reads the models' own metrics that were not read yet, within `budgetMs`. */
     async readAll(budgetMs: number): Promise<void> {
       await Promise.all([...followed.values()].map(({ reader }) => reader?.readAll(budgetMs)));
     },
@@ -87,6 +83,7 @@ export function createFleet(clock: Clock, { readEngine }: { readEngine: boolean 
       endpointOf(router, config.follow.request_timeout * 1000, config.engine.timeout * 1000),
     );
     const state = store.router(name) ?? store.add(name, url);
+    state.readMode = config.engine.read;
     const pace = {
       listingMs: config.follow.listing_interval * 1000,
       pollingMs: config.follow.polling_interval * 1000,
@@ -94,7 +91,8 @@ export function createFleet(clock: Clock, { readEngine }: { readEngine: boolean 
       reconnectMaxMs: config.follow.reconnect_max * 1000,
     };
     const tracker = startTracker({ feed: client, store, router: state, pace, notice: notices.notify });
-    const reader = readEngine ? startReader(state, client, config) : undefined;
+    const reads = readEngine && config.engine.read !== 'off';
+    const reader = reads ? startReader(state, client, config) : undefined;
     const ending = new AbortController();
     setMaxListeners(0, ending.signal); // One for every request under way.
     followed.set(name, { state, settings: settingsOf(router, config), client, tracker, reader, ending });

@@ -53,6 +53,11 @@ export interface ListedModel {
    * processes. Absent before the first load, and on builds that do not list it.
    */
   instance?: number | undefined;
+  /**
+   * After so many idle seconds the model falls asleep (`--sleep-idle-seconds`); 0: never. Absent where the router does not
+   * list the arguments.
+   */
+  sleepIdleSeconds?: number | undefined;
   /** Its process has loaded the model before, so `loading` is a wake. Some builds do not tell. */
   hasLoaded?: boolean | undefined;
   facts: ModelFacts;

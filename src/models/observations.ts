@@ -1,4 +1,4 @@
-import { isRunning, type Listing, type ModelFacts, type RouterEvent, type RouterFault } from './feed.ts';
+import { isRunning, type Listing, type RouterEvent, type RouterFault } from './feed.ts';
 import {
   advance,
   cancelUnloadRequest,
@@ -35,14 +35,14 @@ export function applyListing(
   let corrected = 0;
   for (const listed of listing.models) {
     const before = router.models.get(listed.id);
-    const { aliases, facts } = listed;
+    const { aliases, facts, sleepIdleSeconds } = listed;
     if (before && newer.has(listed.id)) {
-      replace(store, router, { ...before, aliases, facts: { ...before.facts, ...facts } });
+      replace(store, router, { ...before, aliases, facts: { ...before.facts, ...facts }, sleepIdleSeconds });
       continue;
     }
     const { status, failed, exitCode, instance, hasLoaded } = listed;
     const observation = { via: 'listing', status, failed, exitCode, instance, hasLoaded, eviction } as const;
-    const changes = observe(store, router, listed.id, observation, { aliases, facts });
+    const changes = observe(store, router, listed.id, observation, { aliases, facts, sleepIdleSeconds });
     if (changes.some(isAnnounced)) corrected += 1;
   }
   const listed = new Set(listing.models.map(({ id }) => id));
@@ -75,7 +75,13 @@ export function applyEvent(store: Store, router: RouterState, event: RouterEvent
   const { model, status, begins, exitCode, progress, facts } = event;
   if (begins) settleOldestReason(store, router, model);
   const full = isFull(router);
-  observe(store, router, model, { via: 'event', status, begins, exitCode, progress, full }, { facts });
+  observe(
+    store,
+    router,
+    model,
+    { via: 'event', status, begins, exitCode, progress, full },
+    { facts: facts ?? {} },
+  );
 }
 
 /** Marks a router as down: its listing failed. */
@@ -141,7 +147,7 @@ function observe(
   router: RouterState,
   id: string,
   observation: Observation,
-  { aliases, facts }: { aliases?: readonly string[]; facts?: ModelFacts | undefined },
+  description: Partial<Pick<ModelState, 'aliases' | 'facts' | 'sleepIdleSeconds'>>,
 ): Change[] {
   const at = store.clock.now();
   const before = router.models.get(id);
@@ -151,8 +157,9 @@ function observe(
   const load = changes.find((change) => change.kind === 'loaded');
   replace(store, router, {
     id,
-    aliases: aliases ?? before?.aliases ?? [],
-    facts: { ...before?.facts, ...facts },
+    aliases: description.aliases ?? before?.aliases ?? [],
+    facts: { ...before?.facts, ...description.facts },
+    sleepIdleSeconds: (observation.via === 'listing' ? description : before)?.sleepIdleSeconds,
     lifecycle,
     firstSeenAt: before?.firstSeenAt ?? at,
     loadSeconds: load?.durationSeconds ?? before?.loadSeconds,

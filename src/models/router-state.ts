@@ -1,3 +1,4 @@
+import type { Config } from '../config/schema.ts';
 import { matchesGlob } from '../lib/glob.ts';
 import type { FaultKind, ModelFacts, RouterFault, RouterProps, Status } from './feed.ts';
 import type { Cause } from './usage.ts';
@@ -20,6 +21,8 @@ export interface RouterState {
   /** The pause between two listings while it has no event stream and nothing happens; known while it is followed. */
   pollingMs?: number | undefined;
   engineMetrics: EngineMetricsState;
+  /** `engine.read` of the configuration. */
+  readMode: Config['engine']['read'];
   props: RouterProps;
   /** What is known of its build; `unknown` while it is down. */
   buildClass: BuildClass;
@@ -36,6 +39,11 @@ export type StreamState = (typeof STREAM_STATES)[number];
 export const ENGINE_METRICS_STATES = ['unknown', 'enabled', 'disabled'] as const;
 
 export type EngineMetricsState = (typeof ENGINE_METRICS_STATES)[number];
+
+/** Why a model's own metrics are not read. */
+export const UNREAD_REASONS = ['off', 'no_metrics', 'idle_timer'] as const;
+
+export type UnreadReason = (typeof UNREAD_REASONS)[number];
 
 /**
  * What a build means for the exporter: `no_event_stream` is polled, and like `reads_restart_timers` it counts a read of a
@@ -56,6 +64,8 @@ export interface ModelState {
   readonly lifecycle: Lifecycle;
   readonly facts: ModelFacts;
   readonly firstSeenAt: number;
+  /** See ListedModel. */
+  readonly sleepIdleSeconds?: number | undefined;
   /** Duration of the last load that was observed from start to end. */
   readonly loadSeconds?: number | undefined;
   readonly download?: { readonly doneBytes: number; readonly totalBytes: number } | undefined;
@@ -168,14 +178,34 @@ export function modelNamed(models: ReadonlyMap<string, ModelState>, name: string
 }
 
 /**
- * Since when a model in memory has been idle; undefined when it is busy, loading, not in memory or unknown. Never
- * earlier than observed: a model may have been idle before its first observation.
+ * Why the own metrics of a model in memory are not read; undefined when they are. Only a build that is known to exempt reads
+ * may be read while the model has an idle timer, or may have one: elsewhere it would never fall asleep.
  */
-export function idleSince({ lifecycle, activity, firstSeenAt }: ModelState): number | undefined {
+export function unreadReason(
+  { readMode, engineMetrics, buildClass }: Pick<RouterState, 'readMode' | 'engineMetrics' | 'buildClass'>,
+  { sleepIdleSeconds }: Pick<ModelState, 'sleepIdleSeconds'>,
+): UnreadReason | undefined {
+  if (readMode === 'off') return 'off';
+  if (engineMetrics === 'disabled') return 'no_metrics';
+  const mayBeRead = readMode === 'on' || buildClass === 'reads_exempt' || sleepIdleSeconds === 0;
+  return mayBeRead ? undefined : 'idle_timer';
+}
+
+/**
+ * Since when a model in memory has been idle; undefined when it is busy, loading, not in memory or unknown. Never
+ * earlier than observed: a model may have been idle before its first observation. A model falls asleep when its idle timer
+ * has expired, so it has been idle for that long already.
+ */
+export function idleSince({
+  lifecycle,
+  activity,
+  firstSeenAt,
+  sleepIdleSeconds = 0,
+}: ModelState): number | undefined {
   const since = lifecycle.since ?? firstSeenAt;
   switch (lifecycle.status) {
     case 'sleeping':
-      return Math.max(since, activity?.lastAt ?? since);
+      return since - sleepIdleSeconds * 1000;
     case 'loaded':
       if (activity === undefined || activity.busy) return undefined;
       return Math.max(since, activity.lastAt ?? activity.watchedAt);

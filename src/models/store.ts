@@ -44,6 +44,7 @@ export function createStore(clock: Clock, rules: LifecycleRules) {
         malformed: [],
         stream: 'connecting',
         engineMetrics: 'unknown',
+        readMode: 'auto',
         props: {},
         buildClass: 'unknown',
         models: new Map(),

@@ -28,6 +28,8 @@ beforeEach(() => {
   clock = createSteppedClock();
   store = createStore(clock, { reloadWindowMs: 600_000 });
   entry = addRouter(store, 'gpu', 'http://gpu');
+  entry.state.buildClass = 'reads_exempt';
+  entry.props({ modelsMax: 0 });
   asked = [];
   underWay = new Map();
   changes = [];
@@ -101,18 +103,33 @@ describe('reading', () => {
     expect(asked).toEqual(['a', 'g']);
   });
 
+  it('spreads later reads of several models over the interval', async () => {
+    const times: number[] = [];
+    const startedAt = clock.now();
+    answer = () => {
+      times.push((clock.now() - startedAt) / 1000);
+      return metrics({ processing: 0, work: 1 });
+    };
+    start({ a: 'loaded', b: 'loaded', c: 'loaded' });
+    await clock.advance(INTERVAL_MS * 2);
+    expect(times).toEqual([0, 0, 0, 5, 10, 15, 20, 25, 30]);
+    expect(asked.join('')).toBe('abcabcabc');
+  });
+
   it('repeats after the interval', async () => {
     start({ a: 'loaded' });
     await clock.advance(INTERVAL_MS * 3 + 1000);
     expect(asked).toEqual(['a', 'a', 'a', 'a']);
   });
 
-  it('starts at once for a model that was just loaded', async () => {
+  it('waits for three seconds after a load', async () => {
     start({ a: 'unloaded' });
     await clock.advance(1000);
     event('a', 'loading', true);
     event('a', 'loaded');
-    await clock.advance(100);
+    await clock.advance(2999);
+    expect(asked).toEqual([]);
+    await clock.advance(1);
     expect(asked).toEqual(['a']);
   });
 
@@ -130,13 +147,6 @@ describe('reading', () => {
     event('a', 'sleeping');
     await clock.advance(INTERVAL_MS + 100);
     expect(asked).toEqual(['a', 'b', 'b']);
-  });
-
-  it('does not happen for a scrape within the interval', async () => {
-    start({ a: 'loaded' });
-    await clock.advance(1000);
-    await reader.freshen(1000);
-    expect(asked).toEqual(['a']);
   });
 });
 
@@ -177,16 +187,6 @@ describe('a model that fails', () => {
     expect(activity('a')).toBeUndefined();
     await clock.advance(KEEP_MS + INTERVAL_MS);
     expect(reader.readings()).toEqual([{ model: 'a', succeeded: false }]);
-  });
-
-  it('delays no scrape', async () => {
-    start({ a: 'loaded' });
-    await clock.advance(0);
-    answer = () => failure;
-    await clock.advance(INTERVAL_MS);
-    const before = asked.length;
-    await reader.freshen(1000);
-    expect(asked).toHaveLength(before);
   });
 
   it('is reported again when it has recovered', async () => {
@@ -247,6 +247,34 @@ describe('a model that leaves memory during a request', () => {
   });
 });
 
+describe('a read under way', () => {
+  const cases: [string, () => void][] = [
+    ['falls asleep', () => event('a', 'sleeping')],
+    ['is unloaded', () => event('a', 'unloaded')],
+    ['starts again', () => event('a', 'loading', true)],
+  ];
+  it.each(cases)('is cancelled when its model %s, which is no failure', async (_, announce) => {
+    answer = () => never;
+    start({ a: 'loaded' });
+    await clock.advance(0);
+    expect(underWay.get('a')).toBe(1);
+    announce();
+    await clock.advance(0);
+    expect(underWay.get('a')).toBe(0);
+    expect(changes).toEqual([]);
+    expect(activity('a')).toBeUndefined();
+  });
+
+  it('goes on when another model changes', async () => {
+    answer = () => never;
+    start({ a: 'loaded', b: 'unloaded' });
+    await clock.advance(0);
+    event('b', 'loading', true);
+    await clock.advance(0);
+    expect(underWay.get('a')).toBe(1);
+  });
+});
+
 describe('a router without --metrics', () => {
   beforeEach(() => {
     answer = () => ok({ kind: 'disabled' });
@@ -267,6 +295,9 @@ describe('a router without --metrics', () => {
     entry.failed({ kind: 'unreachable', message: 'restarting' });
     list({ a: 'loaded' });
     await clock.advance(100);
+    expect(asked).toEqual(['a']);
+    entry.state.buildClass = 'reads_exempt';
+    await clock.advance(1000);
     expect(asked).toEqual(['a', 'a']);
     expect(entry.state.engineMetrics).toBe('enabled');
   });

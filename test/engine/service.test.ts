@@ -15,8 +15,8 @@ beforeEach(async () => {
       wakeSeconds: 0.02,
       tokensPerSecond: 1000,
     })),
-    modelsMax: 3,
-    sleepIdleSeconds: 0.3,
+    modelsMax: 0,
+    sleepIdleSeconds: 60,
     exitSeconds: 0.01,
     stopTimeoutSeconds: 0.05,
   });
@@ -33,8 +33,10 @@ const start = async (flags: Record<string, string> = {}) => {
 const text = async (path: string) => (await fetch(`${exporter.url}${path}`)).text();
 
 it('sends no request to a model that is not loaded, in any order of loads and unloads', async () => {
-  await start();
   const models = ['a', 'b', 'c', 'd'];
+  await Promise.all(models.map((model) => router.load(model)));
+  await start();
+  await exporter.untilValue('llama_router_model_engine_metrics_success', { model: 'd' }, 1);
   for (let round = 0; round < 40; round += 1) {
     const model = models[round % 4] ?? 'a';
     if (round % 3 === 0) void router.load(model);
@@ -61,16 +63,16 @@ it('sends no request to a model that it unloads', async () => {
 });
 
 it('publishes the metrics of models together with its own', async () => {
-  await start();
   await router.load('a');
+  await start();
   await until('the reading', async () => (await text('/metrics')).includes('llamacpp:requests_processing{'));
   expect(await text('/metrics')).toContain('llama_router_up');
   expect((await fetch(`${exporter.url}/metrics/engine`)).status).toBe(404);
 });
 
 it('publishes them on a separate path', async () => {
-  await start({ 'engine.publish': 'apart' });
   await router.load('a');
+  await start({ 'engine.publish': 'apart' });
   await until('the reading', async () =>
     (await text('/metrics/engine')).includes('llamacpp:requests_processing{'),
   );
@@ -80,19 +82,31 @@ it('publishes them on a separate path', async () => {
 });
 
 it('publishes none of them, and knows which models are busy', async () => {
-  await start({ 'engine.publish': 'off' });
   await router.load('a');
+  await start({ 'engine.publish': 'off' });
   await exporter.untilValue('llama_router_model_busy', { model: 'a' }, 0);
   expect(await text('/metrics')).not.toContain('llamacpp:');
 });
 
 it('answers a scrape at once while one model hangs', async () => {
   router.faults.next({ on: '/metrics', model: 'a', kind: 'hang', times: 100 });
-  await start();
   await Promise.all([router.load('a'), router.load('b')]);
+  await start();
   await exporter.untilValue('llama_router_model_engine_metrics_success', { model: 'b' }, 1);
   const startedAt = performance.now();
   await exporter.scrape();
   expect(performance.now() - startedAt).toBeLessThan(500);
   expect(await exporter.value('llamacpp:requests_processing', { model: 'a' })).toBeUndefined();
+});
+
+it('reads nothing with engine.read: off, and asks a model only before its unload', async () => {
+  await router.load('a');
+  await start({ 'engine.read': 'off' });
+  await exporter.untilValue('llama_router_model_status', { model: 'a', status: 'loaded' }, 1);
+  const { done } = exporter.service.operations.start(aRequest({ routers: [], models: ['a'], dryRun: true }));
+  await done;
+  expect(router.count('/metrics')).toBe(0);
+  expect(await exporter.value('llama_router_model_busy', { model: 'a' })).toBeUndefined();
+  await exporter.service.operations.start(aRequest({ routers: [], models: ['a'] })).done;
+  expect(router.count('/metrics')).toBe(1);
 });

@@ -52,6 +52,7 @@ describe('routers', () => {
       malformed: [],
       stream: 'connecting',
       engineMetrics: 'unknown',
+      readMode: 'auto',
       props: {},
       buildClass: 'unknown',
       models: new Map(),

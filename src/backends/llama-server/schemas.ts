@@ -104,6 +104,7 @@ function parseModel(entry: unknown): ListedModel | string {
     failed: status.failed === true,
     exitCode: status.failed ? status.exit_code : undefined,
     instance: portOf(status.args),
+    sleepIdleSeconds: idleTimerOf(status.args),
     hasLoaded: info !== undefined,
     facts: withoutUndefined({
       ...factsOf(id, info),
@@ -206,4 +207,16 @@ function withoutUndefined(facts: { [K in keyof ModelFacts]: ModelFacts[K] | unde
 function portOf(args: string[] | undefined): number | undefined {
   const port = Number(args?.[args.lastIndexOf('--port') + 1]);
   return args?.includes('--port') && Number.isInteger(port) ? port : undefined;
+}
+
+/** The last `--sleep-idle-seconds`; a timer of 0 or less is none. Undefined when it is no number. */
+function idleTimerOf(args: string[] | undefined): number | undefined {
+  if (args === undefined) return undefined;
+  let value = '-1';
+  args.forEach((arg, index) => {
+    const [, inline] = /^--sleep[-_]idle[-_]seconds(?:=(.*))?$/.exec(arg) ?? [];
+    if (/^--sleep[-_]idle[-_]seconds(=|$)/.test(arg)) value = inline ?? args[index + 1] ?? '';
+  });
+  const seconds = /^[+-]?\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
+  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
 }
