@@ -209,14 +209,13 @@ function portOf(args: string[] | undefined): number | undefined {
   return args?.includes('--port') && Number.isInteger(port) ? port : undefined;
 }
 
-/** The last `--sleep-idle-seconds`; a timer of 0 or less is none. Undefined when it is no number. */
-function idleTimerOf(args: string[] | undefined): number | undefined {
-  if (args === undefined) return undefined;
-  let value = '-1';
-  args.forEach((arg, index) => {
-    const [, inline] = /^--sleep[-_]idle[-_]seconds(?:=(.*))?$/.exec(arg) ?? [];
-    if (/^--sleep[-_]idle[-_]seconds(=|$)/.test(arg)) value = inline ?? args[index + 1] ?? '';
-  });
-  const seconds = /^[+-]?\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
-  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
+const IDLE_TIMER = /^--sleep[-_]idle[-_]seconds(?:=(.*))?$/;
+
+/** The last `--sleep-idle-seconds`; -1, like its absence, is none. Undefined when there are no arguments, or it is no number. */
+function idleTimerOf(args: string[] = []): number | undefined {
+  const at = args.findLastIndex((arg) => IDLE_TIMER.test(arg));
+  if (at < 0) return args.length === 0 ? undefined : 0;
+  const value = IDLE_TIMER.exec(args[at] ?? '')?.[1] ?? args[at + 1];
+  const seconds = Number(value?.trim() || Number.NaN);
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : undefined;
 }

@@ -37,6 +37,7 @@ describe('a recorded listing', () => {
         status: 'unloaded',
         failed: false,
         instance: 0,
+        sleepIdleSeconds: 4,
         hasLoaded: false,
         facts: { source: 'models_dir', ...(facts as object) },
       })),
@@ -130,6 +131,26 @@ describe('the status of a model', () => {
     [[], undefined],
   ])('with args %j has the port %s', (args, wanted) => {
     expect(parsed({ id: 'm', status: { value: 'loaded', args } })?.instance).toBe(wanted);
+  });
+
+  it.each<[unknown, number | undefined]>([
+    [['llama-server', '--port', '1'], 0],
+    [['--sleep-idle-seconds', '20', '--port', '1'], 20],
+    [['--sleep-idle-seconds=20'], 20],
+    [['--sleep_idle_seconds', '20'], 20],
+    [['--sleep-idle-seconds', '-1'], 0],
+    [['--sleep-idle-seconds=-1'], 0],
+    [['--sleep-idle-seconds', '20', '--sleep-idle-seconds', '-1'], 0],
+    [['--sleep-idle-seconds', '-1', '--sleep-idle-seconds', '20'], 20],
+    [['--alias', '--sleep-idle-seconds-of-mine'], 0],
+    [['--sleep-idle-seconds'], undefined],
+    [['--sleep-idle-seconds', ''], undefined],
+    [['--sleep-idle-seconds', 'soon'], undefined],
+    [[], undefined],
+    [undefined, undefined],
+    ['--sleep-idle-seconds 20', undefined],
+  ])('with args %j falls asleep after %s s; 0 is never', (args, wanted) => {
+    expect(parsed({ id: 'm', status: { value: 'loaded', args } })?.sleepIdleSeconds).toBe(wanted);
   });
 });
 
@@ -416,6 +437,7 @@ describe('any body', () => {
             status: 'loaded',
             failed: false,
             instance: 7,
+            sleepIdleSeconds: 0,
             hasLoaded: false,
             facts: {},
           },
