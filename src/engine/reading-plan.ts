@@ -10,9 +10,8 @@ interface Tried {
 export type NextRead = { model: string } | { waitMs: number };
 
 /**
- * A process that answers a request in the moment in which it is told to exit misses the order, and its router kills it 10 s
- * later (see docs/router.md). Models that were just loaded, and models of a full router that loads others, are those that
- * are told so.
+ * A process that is answering a request when its router orders it to exit misses the order, and is killed 10 s later (see
+ * docs/router.md). The order comes without announcement, and mostly soon after a load, or while a full router loads.
  */
 const QUIET_MS = 3000;
 

@@ -54,8 +54,8 @@ export interface ListedModel {
    */
   instance?: number | undefined;
   /**
-   * After so many idle seconds the model falls asleep (`--sleep-idle-seconds`); 0: never. Absent where the router does not
-   * list the arguments.
+   * Idle seconds after which the model falls asleep (`--sleep-idle-seconds`); 0: never. Absent where the router does not list
+   * the arguments.
    */
   sleepIdleSeconds?: number | undefined;
   /** Its process has loaded the model before, so `loading` is a wake. Some builds do not tell. */
