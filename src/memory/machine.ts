@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
+import { cardMemory } from './card-memory.ts';
 import { createCards, faultOfLost } from './cards.ts';
 import { createCpuAccount } from './cpu-account.ts';
 import { createAmdgpu, createIntel, onKnownCards } from './drm-cards.ts';
@@ -87,7 +88,7 @@ export function createMachine(
         ...[drm.report, combined(before.report, after.report, usage.report), system.report],
       ],
       cards: observed.flatMap((each) => each.cards),
-      gpus: await Promise.all(attribution.gpus.map(withNames)),
+      gpus: await withNames(attribution.gpus),
       models: attribution.models.map(({ processes: own, ...model }) => ({
         ...model,
         cpuSeconds: cpu.add(model.router, model.model, own),
@@ -106,12 +107,27 @@ export function createMachine(
     };
   }
 
-  async function withNames({ others, ...pool }: AttributedPool): Promise<GpuMemory> {
-    const largest = others.slice(0, maxOthers).map(async ({ pid, bytes }) => {
-      const name = (await readHead(join(procfs, String(pid), 'comm'), COMM_BYTES)) ?? '';
-      return { pid, name: name.trim(), bytes };
-    });
-    return { ...pool, others: await Promise.all(largest) };
+  /** Keeps the largest other processes of each card, and names them. */
+  async function withNames(pools: readonly AttributedPool[]): Promise<GpuMemory[]> {
+    const unnamed = pools.map((pool) => ({
+      ...pool,
+      others: pool.others.map((each) => ({ ...each, name: '' })),
+    }));
+    const kept = new Map(
+      cardMemory(unnamed).map(({ uuid, others }) => [uuid, others.slice(0, maxOthers).map(({ pid }) => pid)]),
+    );
+    const pids = [...new Set([...kept.values()].flat())];
+    const names = new Map(await Promise.all(pids.map(async (pid) => [pid, await nameOf(pid)] as const)));
+    return unnamed.map(({ others, ...pool }) => ({
+      ...pool,
+      others: others
+        .filter(({ pid }) => kept.get(pool.uuid)?.includes(pid))
+        .map((each) => ({ ...each, name: names.get(each.pid) ?? '' })),
+    }));
+  }
+
+  async function nameOf(pid: number): Promise<string> {
+    return ((await readHead(join(procfs, String(pid), 'comm'), COMM_BYTES)) ?? '').trim();
   }
 }
 

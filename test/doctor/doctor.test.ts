@@ -3,6 +3,8 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { diagnoseMemory } from '../../src/doctor/exporter-causes.ts';
+import { aReading } from '../support/a-reading.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
 import {
@@ -476,6 +478,39 @@ describe('the memory of this machine', () => {
       }),
     ]);
     expect(code).toBe(0);
+  });
+
+  it('reports a warning of the driver as a note', async () => {
+    const { found, code } = await checks('inforom');
+    expect(found.map(({ mark, cause }) => `${mark} ${cause}`)).toEqual(['ok fine', 'note source_warns']);
+    expect(found[1]?.says).toBe(
+      'nvidia-smi: exited with 14: WARNING: infoROM is corrupted at gpu 0000:0B:00.0',
+    );
+    expect(code).toBe(0);
+  });
+
+  it('names a lost card', async () => {
+    const { found } = await checks('one-lost');
+    expect(found.map(({ mark, cause }) => `${mark} ${cause}`)).toEqual(['ok fine', 'warn source_failed']);
+    expect(found[1]?.says).toMatch(/^nvidia-smi: GPU 1 NVIDIA RTX A6000 .* is lost: GPU is lost$/);
+    expect(found[1]?.remedy[0]).toMatch(/^See the kernel log: dmesg/);
+  });
+
+  it.each([
+    ['no response within 3 s; nvidia-smi was killed', /persistence mode.*Otherwise raise memory\.timeout/],
+    ['cannot start nvidia-smi-535: no such program', /^Correct memory\.nvidia_smi, or set it to ''/],
+    ['exited with 9: NVIDIA-SMI has failed', /^Run nvidia-smi as the user of the service/],
+  ])('says what to do about a driver that has: %s', (fault, remedy) => {
+    const reports = [{ collector: 'nvidia-smi', seconds: 1, fault }];
+    const [finding] = diagnoseMemory(aReading({ reports }));
+    expect(finding?.remedy.join(' ')).toMatch(remedy);
+  });
+
+  it('reports process IDs of another namespace', () => {
+    const gpus = [{ gpu: '0', uuid: 'GPU-0', name: 'RTX', pool: 'vram' as const }];
+    const found = diagnoseMemory(aReading({ gpus, foreignPids: true }));
+    expect(found.map(({ mark, cause }) => `${mark} ${cause}`)).toEqual(['ok fine', 'warn pids_foreign']);
+    expect(found[1]?.remedy[0]).toContain('pid: host; in a pod, hostPID: true');
   });
 
   it('reports a router whose processes are hidden', async () => {

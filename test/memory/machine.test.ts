@@ -1,3 +1,5 @@
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createMachine } from '../../src/memory/machine.ts';
@@ -6,6 +8,7 @@ import type { RouterProcessHint } from '../../src/memory/parents.ts';
 import type { MemoryReading } from '../../src/memory/reading.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { aMachine, type Machine, type MadeProcess, modelArgs } from '../support/machine.ts';
+import { scratchFolder } from '../support/scratch-folder.ts';
 
 const MIB = 1024 * 1024;
 let machine: Machine;
@@ -114,6 +117,107 @@ describe('a machine', () => {
       undefined,
     ]);
     expect(memory?.ofRouter('attic')).toBeUndefined();
+  });
+
+  it('with a router of its own process on the card, and others by name', async () => {
+    machine.listen({ 8080: 31 });
+    machine.run({ pid: 816, startTicks: 10, args: ['llama-server'], sockets: [31] });
+    machine.run({ pid: 852, parent: 816, args: modelArgs('qwen', 40_001) });
+    machine.run({ pid: 858, parent: 816, args: modelArgs('gemma', 40_002) });
+    machine.run({ pid: 646, comm: 'python3' });
+    machine.run({ pid: 650, comm: 'a name\nwith (lines)' });
+    const { gpus, routers, models } = await read(playRecording('h200'));
+    const uuid = 'GPU-46a18be3-62a9-aaa7-d3f2-f48ef3f4adee';
+    expect(routers).toMatchObject([{ router: 'box', gpus: [{ uuid, pool: 'vram', bytes: 7 * MIB }] }]);
+    expect(models.map(({ gpus }) => gpus.map(({ bytes }) => bytes / MIB))).toEqual([[434], [434]]);
+    expect(gpus).toMatchObject([
+      {
+        unownedBytes: (3711 - 2 * 434 - 7) * MIB,
+        others: [
+          { pid: 646, name: 'python3', bytes: 1634 * MIB },
+          { pid: 650, name: 'a name\nwith (lines)', bytes: 1122 * MIB },
+        ],
+      },
+    ]);
+  });
+
+  it('whose driver warns keeps its values, without a fault', async () => {
+    runModels();
+    const { gpus, reports } = await read(playRecording('inforom'));
+    expect(gpus.map(({ unownedBytes = -1 }) => unownedBytes / MIB)).toEqual([21_050 - 18_022, 8211 - 2600]);
+    const warnings = ['exited with 14: WARNING: infoROM is corrupted at gpu 0000:0B:00.0'];
+    expect(reports[0]).toMatchObject({ collector: 'nvidia-smi', warnings, malformed: 2 });
+    expect(reports[0]?.fault).toBeUndefined();
+  });
+
+  it('with a lost card: a fault that names it, and the values of the others', async () => {
+    runModels();
+    const reading = await read(playRecording('one-lost'));
+    expect(reading.gpus).toMatchObject([{ gpu: '0', unownedBytes: (21_050 - 18_022) * MIB }]);
+    const fault = 'GPU 1 NVIDIA RTX A6000 (GPU-a1b2c3d4-0e1f-4a2b-9c3d-4e5f60718293) is lost: GPU is lost';
+    expect(faultsIn(reading)).toEqual({ 'nvidia-smi': fault });
+    expect(reading.cards.map(({ gpu, lost }) => [gpu, lost])).toEqual([
+      ['0', undefined],
+      ['1', 'GPU is lost'],
+    ]);
+  });
+
+  it('from which all cards are gone: a fault, not silence', async () => {
+    const program = playRecording('two-cards');
+    expect((await read(program)).gpus).toHaveLength(2);
+    copyFileSync(playRecording('no-devices'), program);
+    const reading = await memory?.fresh(10_000);
+    expect(reading?.gpus).toEqual([]);
+    expect(reading?.reports[0]?.fault).toMatch(
+      /^GPU 0 NVIDIA GeForce RTX 3090 \(GPU-5f0c.*\) is lost: the driver does not list it any more; GPU 1 NVIDIA RTX A6000/,
+    );
+  });
+
+  it('with Jetson: system memory, whose unattributed part is unknown', async () => {
+    runModels();
+    const { gpus } = await read(playRecording('jetson'));
+    const uuid = 'bbbe9f37-7028-556a-930b-54e5f3b67a82';
+    expect(gpus).toMatchObject([{ uuid, pool: 'host', totalBytes: 65_536_000 * 1024 }]);
+    expect(gpus[0]?.unownedBytes).toBeUndefined();
+  });
+
+  it('with two cards of the same uuid: two cards', async () => {
+    runModels();
+    const { gpus } = await read(playRecording('zero-uuids'));
+    expect(gpus.map(({ uuid, unownedBytes = -1 }) => [uuid, unownedBytes / MIB])).toEqual([
+      ['0000:0a:00.0', 20_000 - 18_022],
+      ['0000:0b:00.0', 400],
+    ]);
+  });
+
+  it('with an AMD card of Linux 5.14: shares by its old words', async () => {
+    machine.listen({ 8080: 31 });
+    machine.run({ pid: 4100, startTicks: 10, args: ['llama-server'], sockets: [31] });
+    const fdinfo = ['amdgpu-5.14', 'amdgpu-5.14', 'plain-file'];
+    machine.run({ pid: 4101, parent: 4100, args: modelArgs('qwen', 40_001), fdinfo });
+    const files = { vram_total: 8_573_157_376, vram_used: 6e9, gtt_total: 16e9, gtt_used: 30_000_000 };
+    const sysfs = scratchFolder();
+    const device = join(sysfs, 'class/drm/card0/device');
+    mkdirSync(device, { recursive: true });
+    for (const [name, bytes] of Object.entries(files))
+      writeFileSync(join(device, `mem_info_${name}`), `${bytes}\n`);
+    writeFileSync(join(device, 'vendor'), '0x1002\n');
+    writeFileSync(join(device, 'uevent'), 'PCI_SLOT_NAME=0000:08:00.0\n');
+    const { gpus, models } = await read('', { sysfs });
+    expect(models[0]?.gpus.map(({ pool, bytes }) => [pool, bytes])).toEqual([
+      ['vram', 5_785_600_000],
+      ['gtt', 20_480_000],
+    ]);
+    expect(gpus.map(({ unownedBytes }) => unownedBytes)).toEqual([214_400_000, 9_520_000]);
+    expect(memory?.ofRouter('box')?.ofModel('qwen')).toBe(5_785_600_000);
+  });
+
+  it('with an AMD card: other processes that have opened it', async () => {
+    runModels();
+    machine.run({ pid: 77, comm: 'comfyui', fdinfo: ['amdgpu'], devices: ['/dev/dri/renderD128'] });
+    machine.run({ pid: 78, comm: 'editor', fdinfo: ['amdgpu'] });
+    const { gpus } = await read('', { sysfs: aMachine({ sysfs: 'two-radeons' }).sysfs });
+    expect(gpus[0]?.others).toEqual([{ pid: 77, name: 'comfyui', bytes: 18_432 * MIB }]);
   });
 
   it('with a divided card: a model on two instances', async () => {

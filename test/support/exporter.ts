@@ -68,7 +68,7 @@ export async function startExporter(
 }
 
 /** The value of a series in an exposition whose label values need no escaping. */
-function valueIn(text: string, name: string, labels: Record<string, string>): number | undefined {
+export function valueIn(text: string, name: string, labels: Record<string, string>): number | undefined {
   const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
   for (const line of text.split('\n')) {
     if (!line.startsWith(`${name}{`) && !line.startsWith(`${name} `)) continue;

@@ -15,6 +15,8 @@ export interface MadeProcess {
   cpuTicks?: number;
   /** Inodes of the sockets it holds. */
   sockets?: readonly number[];
+  /** Devices it has opened. */
+  devices?: readonly string[];
   /** Files of test/fixtures/memory/fdinfo, one for each open file. */
   fdinfo?: readonly string[];
 }
@@ -56,6 +58,10 @@ export function aMachine({ sysfs = 'none', memKiB = [65_536_000, 32_768_000] } =
       );
       process.sockets?.forEach((inode, index) => {
         symlinkSync(`socket:[${inode}]`, join(folder, 'fd', String(index + 3)));
+      });
+      writeFileSync(join(folder, 'comm'), `${process.comm ?? 'llama-server'}\n`);
+      process.devices?.forEach((device, index) => {
+        symlinkSync(device, join(folder, 'fd', String(index + 100)));
       });
       process.fdinfo?.forEach((file, index) => {
         cpSync(join(FIXTURES, 'fdinfo', file), join(folder, 'fdinfo', String(index + 3)));

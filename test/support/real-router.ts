@@ -29,6 +29,8 @@ export interface RealRouterOptions {
   /** More arguments of llama-server; the last one given wins. */
   readonly args?: readonly string[];
   readonly port?: number;
+  /** Run in the PID namespace of this process; `pid` is then that of nsenter. */
+  readonly pidNamespaceOf?: number;
 }
 
 /** A real llama-server in router mode, on loopback, with a models folder of its own. */
@@ -76,7 +78,9 @@ export async function startRealRouter(options: RealRouterOptions = {}): Promise<
   });
 
   async function start(): Promise<RootedProcess> {
-    const command = { ...llamaServer(), args: argumentsOf(options, port, models), folders: [folder] };
+    const { pidNamespaceOf } = options;
+    const args = argumentsOf(options, port, models);
+    const command = { ...llamaServer(), args, folders: [folder], pidNamespaceOf };
     const started = await startRooted(command, join(folder, 'router.log'));
     try {
       await until('llama-server to answer', () => !started.alive() || isHealthy(url));

@@ -11,6 +11,8 @@ export interface RootedCommand {
   readonly root?: string;
   /** Folders that the root sees at the very path they have here, so that no path needs translating. */
   readonly folders?: readonly string[];
+  /** Run in the PID namespace of this process. */
+  readonly pidNamespaceOf?: number | undefined;
 }
 
 /** A real server under way. */
@@ -56,7 +58,15 @@ export function runRooted(run: RootedCommand, input = ''): { code: number; outpu
   return { code: done.status ?? -1, output: `${done.stdout}${done.stderr}` };
 }
 
-function commandLine({ command, args, root, folders = [] }: RootedCommand): [string, string[]] {
+function commandLine({ pidNamespaceOf, ...started }: RootedCommand): [string, string[]] {
+  if (pidNamespaceOf === undefined) return inRoot(started);
+  const [command, args] = inRoot(started);
+  // Its /proc, too. If nsenter dies, so does the program.
+  const namespaces = ['--pid', '--mount', `--target=${pidNamespaceOf}`];
+  return ['setpriv', ['--pdeathsig', 'KILL', 'nsenter', ...namespaces, command, ...args]];
+}
+
+function inRoot({ command, args, root, folders = [] }: RootedCommand): [string, string[]] {
   const dying = ['--pdeathsig', 'KILL'];
   if (root === undefined) return ['setpriv', [...dying, command, ...args]];
   for (const folder of folders) mkdirSync(join(root, folder), { recursive: true });
