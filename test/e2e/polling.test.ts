@@ -92,7 +92,7 @@ it('a model that is loaded again between two polls was unloaded for an unknown r
   ]);
 });
 
-it('an eviction, a failed load and a crash are told apart', async () => {
+it('an eviction, a failed load and a crash are distinguished', async () => {
   await load(router, 'tiny-c');
   await counts('tiny-c', ['loads: 1']);
   await order(router, 'load', 'broken');
