@@ -80,14 +80,16 @@ limit that.
 ## GPU memory from any exporter
 
 [gpu-memory.yml](../prometheus/rules/gpu-memory.yml) records \`gpu:memory_used:bytes\`, \`gpu:memory_total:bytes\` and
-\`gpu:memory_used:ratio\` with \`gpu_uuid\` (without the prefix \`GPU-\`), \`pool\` and \`source\`:
+\`gpu:memory_used:ratio\` with \`gpu_uuid\` (without the prefix \`GPU-\`; MIG instances, tiles and partitions with their number, as in
+\`1d4b/3\`), \`pool\` and \`source\`:
 
 | \`source\` | Series |
 |---|---|
 ${sourceRows(read('gpu-memory.yml')).join('\n')}
 
-\`host:gpu_memory_used:ratio\` is the fullest GPU of each host. For an AMD APU the pool \`gtt\` counts, otherwise \`vram\`. A GPU measured
-by several exporters has a series for each.
+\`host:gpu_memory_used:ratio\` is the fullest GPU of each host. Of an AMD APU both pools count together, otherwise \`vram\`. A GPU measured
+by several exporters has a series for each. \`amd_smi_exporter\` publishes a percentage of VRAM only, which says little about an APU: there it
+counts only if neither this exporter nor node_exporter reports the APU on the same host.
 
 ## Links to the runbook
 
@@ -125,7 +127,7 @@ function sourceRows(text) {
     if (!labels?.source) continue;
     const names = bySource.get(labels.source) ?? new Set();
     for (const [name] of expr.matchAll(
-      /\b(?:llama_router_gpu|llamaswap|nvidia_smi|node_drm|hw_memory|DCGM_FI|(?:amd_)?gpu_\w+_vram)\w*\b(?!")/g,
+      /\b(?:llama_router_gpu|llamaswap|nvidia_smi|node_drm|hw_memory|DCGM_FI|xpum_memory|amd_gpu_memory_use|(?:amd_)?gpu_\w+_vram)\w*\b(?!")/g,
     )) {
       if (name !== 'hw_memory_location') names.add(`\`${name}\``);
     }

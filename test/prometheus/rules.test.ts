@@ -12,6 +12,7 @@ const OTHERS = [
   'DCGM_FI_DEV_FB_USED',
   'DCGM_FI_DEV_FB_FREE',
   'DCGM_FI_DEV_FB_RESERVED',
+  'DCGM_FI_DEV_FB_TOTAL',
   'nvidia_smi_memory_used_bytes',
   'nvidia_smi_memory_total_bytes',
   'node_drm_card_info',
@@ -26,6 +27,9 @@ const OTHERS = [
   'amd_gpu_total_vram',
   'hw_memory_usage_bytes',
   'hw_memory_size_bytes',
+  'xpum_memory_used_bytes',
+  'xpum_memory_ratio',
+  'amd_gpu_memory_use_percent',
   'llamaswap_gpu_memory_used_bytes',
   'llamaswap_gpu_memory_total_bytes',
 ];
