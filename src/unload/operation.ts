@@ -178,7 +178,8 @@ export function subsumes(
   if (running.request.dryRun || requested.length === 0) return false;
   return requested.every(({ control: { state }, request }) => {
     const run = running.runs.find(({ control }) => control.state.name === state.name);
-    if (run === undefined || !includesRequest(run.request, request, run.planned)) return false;
+    if (run === undefined || run.stopWaiting.signal.aborted) return false;
+    if (!includesRequest(run.request, request, run.planned)) return false;
     const { unload } = planUnload([...state.models.values()], request.selection, now);
     if (run.result.refused) return isAutomatic(request.trigger) && unload.length === 0;
     const pending = run.result.models.flatMap(({ model, result }) => (result === null ? [model] : []));

@@ -192,7 +192,9 @@ async function runAll(
   }
   // A refused dry run still reports what would be done.
   for (const run of runs) if (request.dryRun || !run.result.refused) begin(registry, run, work);
-  while (work.size > 0) await Promise.all(work);
+  // At least once, because the caller registers the operation first; again when a request has joined meanwhile.
+  do await Promise.all(work);
+  while (work.size > 0);
   const routers = controls().map(({ state }) => state.name);
   finishOperation(operation, routers, clock.now());
   const report = reportOf(operation, clock.now());

@@ -555,6 +555,19 @@ describe('a second request', () => {
     expect(operation).toMatchObject({ outcome: 'success', duration_seconds: 0.05 });
   });
 
+  it('does not join an operation that was preempted: it would not wait for busy models', async () => {
+    const { start, finish, attic, cellar, clock } = aFleet();
+    for (const control of [attic, cellar]) {
+      for (const model of ['qwen', 'llama']) control.doing.set(model, { kind: 'busy' });
+    }
+    const first = start({ busyTimeoutMs: 60_000 });
+    await clock.advance(1000);
+    await finish(start({ routers: ['attic'], models: ['qwen'], whenBusy: 'force' }));
+    expect(start({ busyTimeoutMs: 60_000 }).joined).toBe(false);
+    cellar.doing.clear();
+    await finish(first);
+  });
+
   it('with force preempts on its routers only, and also requests that are queued there', async () => {
     const { start, finish, attic, cellar, clock } = aFleet();
     attic.doing.set('qwen', { kind: 'busy' });
@@ -679,6 +692,13 @@ describe('operations', () => {
     expect(operations.list().map(({ id }) => id)).toEqual(ids.slice(0, 100));
     expect(operations.get(ids[0] ?? '')?.id).toBe(ids[0]);
     expect(operations.get(ids[102] ?? '')).toBeUndefined();
+  });
+
+  it('that are refused have ended, and are listed once', async () => {
+    const { operate, operations } = aFleet();
+    await operate({ routers: ['cellar'] });
+    await operate({ trigger: 'alertmanager', routers: ['cellar'] });
+    expect(operations.list().map(({ outcome }) => outcome)).toEqual(['refused', 'success']);
   });
 
   it('call the listeners when they begin on a router and when they end', async () => {
