@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { mapLimited } from '../lib/concurrency.ts';
-import { failed, ok } from '../lib/result.ts';
+import { ok } from '../lib/result.ts';
 import { isAbsence, listFolder, readHead } from './procfs.ts';
 import type { Pool } from './reading.ts';
-import type { Source } from './source.ts';
+import type { Notes, Source } from './source.ts';
 
 /** One client of a card (an open file) and its memory. */
 export interface DrmClient {
@@ -33,27 +33,35 @@ export interface DrmQuestion {
   others: readonly number[];
 }
 
+export interface DrmFacts {
+  allocations: readonly DrmAllocation[];
+  notes: Notes;
+}
+
 /** The allocations of these processes, from /proc/PID/fdinfo: drivers amdgpu, xe and i915. */
-export function createDrmFdinfo(procfs: string): Source<readonly DrmAllocation[], DrmQuestion> {
+export function createDrmFdinfo(procfs: string): Source<DrmFacts, DrmQuestion> {
   return {
     name: 'drm-fdinfo',
-    nothing: [],
+    nothing: { allocations: [], notes: {} },
     async read({ own, others }) {
       const allocations: DrmAllocation[] = [];
+      const unreadable: string[] = [];
       for (const pid of new Set([...own, ...others])) {
         const folder = join(procfs, String(pid), 'fdinfo');
         const files = await listFolder(folder);
         if (!files.ok) {
-          if (isAbsence(files.fault) || !own.includes(pid)) continue;
-          return failed(
-            `cannot read ${folder}: ${files.fault}. Run the exporter as llama-server's user, as root or with CAP_SYS_PTRACE`,
-          );
+          if (!isAbsence(files.fault) && own.includes(pid)) unreadable.push(`${folder}: ${files.fault}`);
+          continue;
         }
         const read = (file: string) => readHead(join(folder, file), MAX_BYTES);
         const texts = await mapLimited(CONCURRENCY, files.value, read);
         allocations.push(...allocationsOf(pid, texts));
       }
-      return ok(allocations);
+      const [first] = unreadable;
+      const fault =
+        first &&
+        `cannot read ${first}. Run the exporter as llama-server's user, as root or with CAP_SYS_PTRACE`;
+      return ok({ allocations, notes: { fault } });
     },
   };
 }

@@ -172,10 +172,12 @@ function createSources({ procfs, sysfs, nvidiaSmi, maxOthers, timeoutMs }: Machi
       const found = [...amd.facts, ...other.facts];
       const own = [...before.facts.models, ...before.facts.parents].map(({ pid }) => pid);
       const others = found.length > 0 && maxOthers > 0 ? await drmClients(before.facts.pids) : [];
-      const { facts, report } = await read(drmFdinfo, found.length > 0 ? { own, others } : NO_PROCESSES);
+      const fdinfo = await read(drmFdinfo, found.length > 0 ? { own, others } : NO_PROCESSES);
+      const { allocations, notes } = fdinfo.facts;
+      const report = { ...fdinfo.report, fault: fdinfo.report.fault ?? notes.fault };
       return {
         pools: found.map((pool) => ({ ...pool, hasAllocations: report.fault === undefined })),
-        allocations: onKnownCards(facts, found),
+        allocations: onKnownCards(allocations, found),
         cards: [amd, other].map((each): FoundCards => ({ report: each.report, pools: each.facts })),
         report,
       };

@@ -46,15 +46,16 @@ function routerViews({ routers }: Config, store: Store): RouterProcessHint[] {
 }
 
 /** Logs a source when it begins to fail, fails in another way, or recovers, and each of its warnings once. */
-function logReading(log: Logger): (reading: MemoryReading) => void {
+export function logReading(log: Logger): (reading: MemoryReading) => void {
   const faults = new Map<string, string>();
   const warned = new Set<string>();
+  let hiddenSince: number | undefined;
   const warnOnce = (collector: string, warning: string) => {
     const key = `${collector} ${kindOf(warning)}`;
     if (!warned.has(key)) log.warn('memory source has a warning', { collector, warning });
     warned.add(key);
   };
-  return ({ reports, foreignPids }) => {
+  return ({ reports, foreignPids, hidden, gpus, at }) => {
     for (const { collector, fault, warnings = [] } of reports) {
       const before = faults.get(collector);
       if (fault === undefined) {
@@ -66,14 +67,23 @@ function logReading(log: Logger): (reading: MemoryReading) => void {
       for (const warning of warnings) warnOnce(collector, warning);
     }
     if (foreignPids) warnOnce('nvidia-smi', FOREIGN_PIDS);
+    hiddenSince = hidden.length > 0 && gpus.length > 0 ? (hiddenSince ?? at) : undefined;
+    if (hiddenSince !== undefined && at - hiddenSince >= HIDDEN_MS) {
+      warnOnce('processes', `models of ${hidden.join(', ')} are loaded, but not visible here. ${REMEDY}`);
+    }
   };
 }
 
+/** A router in another container is found only after a listing has shown the ports of its models. */
+const HIDDEN_MS = 60_000;
+
+const REMEDY = "In a container, share the machine's process table (pid: host; in a pod, hostPID: true)";
+
 const FOREIGN_PIDS =
   'the driver does not list processes by the process IDs of this container: memory per model and unattributed memory are unknown. ' +
-  "Share the machine's process table (pid: host; in a pod, hostPID: true)";
+  `${REMEDY}. Under WSL the driver reports none`;
 
-/** A fault with another number, such as a duration, is the same fault. */
+/** A fault with another number, such as a duration or an address, is the same fault. */
 function kindOf(fault: string | undefined): string | undefined {
-  return fault?.replace(/\d+/g, '');
+  return fault?.replace(/[\w:.-]*\d[\w:.-]*/g, '');
 }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -8,7 +8,7 @@ import { createHost } from '../../src/memory/host.ts';
 import { parseDevices } from '../../src/memory/nvidia-csv.ts';
 import { createNvidiaSmi, nvidiaMemory } from '../../src/memory/nvidia-smi.ts';
 import { createProcesses } from '../../src/memory/processes.ts';
-import { readSource, type Source } from '../../src/memory/source.ts';
+import { type Notes, readSource, type Source } from '../../src/memory/source.ts';
 import { asNobody } from '../support/as-nobody.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { aMachine, modelArgs } from '../support/machine.ts';
@@ -90,7 +90,7 @@ describe.each<[string, Case]>([
     {
       create: createDrmFdinfo,
       question: { own: [7], others: [] },
-      nothing: [],
+      nothing: { allocations: [], notes: {} },
       spoiled: () => closed('7/fdinfo'),
       fault:
         /^cannot read .*7\/fdinfo: EACCES\. Run the exporter as llama-server's user, as root or with CAP_SYS_PTRACE$/,
@@ -127,10 +127,10 @@ describe.each<[string, Case]>([
 
   it('reports what it cannot read', async () => {
     const source = create(spoiled());
-    expect(await asNobody(() => ask(source, question))).toEqual({
-      ok: false,
-      fault: expect.stringMatching(fault),
-    });
+    const read = await asNobody(() => ask(source, question));
+    // A process that cannot be read is no reason to lose the others.
+    const said = read.ok ? (read.value as { notes: Notes }).notes.fault : read.fault;
+    expect(said).toMatch(fault);
   });
 });
 
@@ -459,17 +459,34 @@ describe('DRM cards', () => {
     ]);
   });
 
+  it('a process that cannot be read costs its own allocations only', async () => {
+    const root = closed('7/fdinfo');
+    mkdirSync(join(root, '8/fdinfo'), { recursive: true });
+    cpSync(join(SYSFS, '..', 'fdinfo', 'amdgpu'), join(root, '8/fdinfo/3'));
+    const read = await asNobody(() => createDrmFdinfo(root).read({ own: [7, 8], others: [] }, never));
+    expect(read).toMatchObject({
+      value: {
+        allocations: [
+          { pid: 8, pool: 'vram' },
+          { pid: 8, pool: 'gtt' },
+        ],
+        notes: { fault: expect.stringMatching(/7\/fdinfo: EACCES/) },
+      },
+    });
+  });
+
   it('a process has the allocations of its clients, each counted once however many files it has', async () => {
     const machine = aMachine();
     machine.run({ pid: 7, args: modelArgs('qwen', 1), fdinfo: ['plain-file', 'amdgpu', 'amdgpu', 'xe'] });
-    expect(await createDrmFdinfo(machine.procfs).read({ own: [7, 8], others: [] }, never)).toEqual({
-      ok: true,
-      value: [
-        { pid: 7, pciAddress: '0000:03:00.0', pool: 'vram', bytes: 18_432 * MIB },
-        { pid: 7, pciAddress: '0000:03:00.0', pool: 'gtt', bytes: 64 * MIB },
-        { pid: 7, pciAddress: '0000:03:00.0', pool: 'vram', bytes: 23_992 * 1024 },
-        { pid: 7, pciAddress: '0000:03:00.0', pool: 'gtt', bytes: 192 * 1024 },
-      ],
+    expect(await createDrmFdinfo(machine.procfs).read({ own: [7, 8], others: [] }, never)).toMatchObject({
+      value: {
+        allocations: [
+          { pid: 7, pciAddress: '0000:03:00.0', pool: 'vram', bytes: 18_432 * MIB },
+          { pid: 7, pciAddress: '0000:03:00.0', pool: 'gtt', bytes: 64 * MIB },
+          { pid: 7, pciAddress: '0000:03:00.0', pool: 'vram', bytes: 23_992 * 1024 },
+          { pid: 7, pciAddress: '0000:03:00.0', pool: 'gtt', bytes: 192 * 1024 },
+        ],
+      },
     });
   });
 });
