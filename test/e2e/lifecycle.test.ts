@@ -130,6 +130,7 @@ it('counts a generating model that is killed by our unload as requested: no cras
   ]);
   expect((await answer).status).toBe(500);
   happened('unloads', 'mid', { reason: 'requested' });
+  happened('forced_stops', 'mid');
   await agrees();
   expect(await exporter.value('llama_router_model_load_failed', { model: 'mid' })).toBe(0);
 });

@@ -9,6 +9,7 @@ import { placeModel } from './model-files.ts';
 import { childrenOf, isAlive } from './process-table.ts';
 import { type RootedProcess, startRooted } from './rooted-process.ts';
 import { makeRunFolder } from './run-folder.ts';
+import { startSimulatedBuild } from './simulated-build.ts';
 import { until } from './until.ts';
 
 export interface RealRouterOptions {
@@ -64,6 +65,7 @@ const defaultModels = ['tiny-a', 'tiny-b', 'tiny-c', 'mid', 'broken'];
 
 /** Starts a router and resolves when its `/health` answers; rejects with its log when it does not. */
 export async function startRealRouter(options: RealRouterOptions = {}): Promise<RealRouter> {
+  if (buildUnderTest.isSimulated) return startSimulatedBuild(options, options.models ?? defaultModels);
   const port = options.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;
   const folder = makeRunFolder('router');
@@ -204,7 +206,7 @@ function argumentsOf(options: RealRouterOptions, port: number, models: string): 
     args.push('--models-preset', file);
   }
   // With the context shift, 256 tokens of context do not end a completion: a model is busy for as long as asked.
-  args.push('-c', '256', '--context-shift', '--threads', '1', '--no-ui', '--offline');
+  args.push('-c', '256', '--context-shift', '--threads', '1', '--no-webui', '--offline');
   if (options.modelsMax !== undefined) args.push('--models-max', String(options.modelsMax));
   if (options.sleepIdleSeconds !== undefined) {
     args.push('--sleep-idle-seconds', String(options.sleepIdleSeconds));

@@ -3,6 +3,8 @@ export interface LlamaServerBuild {
   readonly name: string;
   /** It has `/models/sse`. */
   readonly eventStream: boolean;
+  /** The project's own simulator, without event stream. */
+  readonly isSimulated?: boolean;
   /** Reading a model's metrics leaves its idle timer alone. */
   readonly readsExempt: boolean;
 }
