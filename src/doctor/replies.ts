@@ -55,14 +55,10 @@ export function listingIn(reply: Reply | undefined): ExaminedListing | undefined
     unknownStatuses: [...new Set(unknown)],
     metricsInArgs: statuses.some(({ args }) => args.includes('--metrics')),
     slotsOff: statuses.some(({ args }) => args.includes('--no-slots')),
-    idleTimers: statuses.filter(({ args }) => hasIdleTimer(args)).length,
+    idleTimers: listing.models.filter(({ sleepIdleSeconds = 0 }) => sleepIdleSeconds > 0).length,
     withoutFile: raw.filter(isPresetWithoutFile).map(({ id }) => id),
     ownedBy: raw[0]?.owned_by ?? '',
   };
-}
-
-function hasIdleTimer(args: readonly string[]): boolean {
-  return Number(args[args.lastIndexOf('--sleep-idle-seconds') + 1]) > 0;
 }
 
 /** Arguments that name what is loaded. */

@@ -177,13 +177,13 @@ export const METRICS_CAUSES: readonly KnownCause<RouterFacts>[] = [
     cause: 'fine',
     mark: 'ok',
     when: ({ props, listing }) => props !== undefined && listing?.metricsInArgs === true,
-    says: 'models run with --metrics (no model is loaded now)',
+    says: (facts) => `models run with --metrics (${whyUnread(facts)})`,
   },
   {
     cause: 'metrics_untold',
     mark: 'note',
     when: ({ props }) => props !== undefined,
-    says: 'unknown whether models have metrics: none is loaded, and doctor loads none',
+    says: (facts) => `unknown whether models have metrics: ${whyUnread(facts)}`,
     remedy: ['Run doctor again when a model is loaded.'],
   },
 ];
@@ -209,6 +209,14 @@ function counted({ models }: ExaminedListing): string {
 
 function onRequest(props: RouterFacts['props']): string {
   return props?.autoload === false ? ', loaded only on request' : '';
+}
+
+/** Why the metrics of no model were read. */
+function whyUnread({ listing }: RouterFacts): string {
+  const isLoaded = listing?.models.some(({ status }) => status === 'loaded');
+  return isLoaded
+    ? 'none is read now: that would restart its idle timer'
+    : 'none is loaded, and doctor loads none';
 }
 
 /** Not supported, or not there. */

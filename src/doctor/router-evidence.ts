@@ -1,8 +1,11 @@
 import { statSync } from 'node:fs';
+import { classifyBuild } from '../backends/llama-server/build.ts';
 import { endpointOf } from '../backends/llama-server/endpoint.ts';
 import { createProbe, type Probe, type Reply } from '../backends/llama-server/probe.ts';
 import type { RouterConfig } from '../config/schema.ts';
 import { serverAddress } from '../lib/address.ts';
+import type { ListedModel, Listing, RouterProps } from '../models/feed.ts';
+import { unreadReason } from '../models/router-state.ts';
 import { listingIn, propsIn } from './replies.ts';
 
 /** The answers of one router. Requests that were not sent are absent: each answer decides about the next. */
@@ -30,7 +33,7 @@ export interface RouterEvidence {
   events?: Reply | undefined;
 }
 
-/** Sends the requests one after the other. They only read: no model is loaded, woken or unloaded. */
+/** Sends the requests one after the other. They only read: no model is loaded, woken, kept awake or unloaded. */
 export async function examineRouter(router: RouterConfig, timeoutSeconds: number): Promise<RouterEvidence> {
   const { name, url, api_key, username, ca_file: caFile, host_header: hostHeader } = router;
   const timeoutMs = timeoutSeconds * 1000;
@@ -62,6 +65,16 @@ type Answers = Pick<
   'props' | 'models' | 'asLocalhost' | 'openai' | 'front' | 'metrics' | 'events'
 >;
 
+/** A loaded model whose metrics can be read without restarting its idle timer. */
+function readableIn({ models }: Listing, { build }: RouterProps): ListedModel | undefined {
+  const router = {
+    buildClass: classifyBuild(build, 'connecting'),
+    engineMetrics: 'unknown',
+    readMode: 'auto',
+  } as const;
+  return models.find((model) => model.status === 'loaded' && unreadReason(router, model) === undefined);
+}
+
 async function ask(probe: Probe): Promise<Answers> {
   const { signal } = new AbortController();
   const get = (path: string) => probe.ask(path, signal);
@@ -75,10 +88,10 @@ async function ask(probe: Probe): Promise<Answers> {
     if (models.kind === 'silence' || models.status === 401) return { props, models, asLocalhost };
     return { props, models, asLocalhost, openai: await get('/v1/models'), front: await get('/') };
   }
-  const isRouter = propsIn(props) !== undefined;
-  if (listing.withStatus === 0 && !isRouter) return { props, models };
+  const properties = propsIn(props);
+  if (listing.withStatus === 0 && !properties) return { props, models };
   // Other servers may load a model for this request, in spite of autoload=false.
-  const loaded = isRouter ? listing.models.find(({ status }) => status === 'loaded')?.id : undefined;
+  const loaded = properties && readableIn(listing, properties)?.id;
   const metrics =
     loaded === undefined
       ? undefined

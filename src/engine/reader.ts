@@ -46,6 +46,9 @@ const PATIENCE_MS = 250;
 /** A model that takes longer to answer is busy, and will be killed in any case. */
 const RELEASE_MS = 1000;
 
+/** After this time, the build of a router that is up is known. */
+const REPORT_MS = 2000;
+
 /** Requests under way on one router: each occupies one of its few HTTP workers. */
 const MAX_REQUESTS = 3;
 
@@ -60,8 +63,8 @@ interface ReaderState extends EngineReaderParts {
   alarm: Alarm;
   /** See `nextRead` in reading-plan.ts. */
   pacedAt: number;
-  /** Idle timers were reported. */
-  hasReported: boolean;
+  /** When idle timers are reported: soon after the router is up, when its build is known. */
+  reportFrom: number;
   ending: AbortController;
 }
 
@@ -76,7 +79,7 @@ export function startEngineReader(parts: EngineReaderParts) {
     models: new Map(),
     alarm: createAlarm(store.clock),
     pacedAt: store.clock.now(),
-    hasReported: false,
+    reportFrom: store.clock.now() + REPORT_MS,
     ending: new AbortController(),
   };
   setMaxListeners(0, state.ending.signal); // One for every request under way.
@@ -143,7 +146,7 @@ function onTransition(state: ReaderState, transition: Transition): void {
   const { router, models, alarm } = state;
   if (transition.kind === 'router' && transition.change === 'up') {
     router.engineMetrics = 'unknown'; // It may have been restarted with --metrics.
-    state.hasReported = false;
+    state.reportFrom = state.store.clock.now() + REPORT_MS;
     alarm.ring();
   } else if (transition.kind === 'model') {
     const { model, change } = transition;
@@ -219,15 +222,15 @@ function dropOldReadings(state: ReaderState): void {
 
 /** Once while the router is up: models with an idle timer, where a read restarts it. */
 function reportIdleTimers(state: ReaderState): void {
-  const { router, report } = state;
+  const { store, router, report } = state;
   const { up, buildClass, engineMetrics } = router;
-  if (state.hasReported || !up || buildClass === 'unknown' || buildClass === 'reads_exempt') return;
+  if (!up || buildClass === 'reads_exempt' || store.clock.now() < state.reportFrom) return;
   const careful = { buildClass, engineMetrics, readMode: 'auto' } as const;
   const models = [...router.models.values()].filter(
     (model) => isRunning(model.lifecycle.status) && unreadReason(careful, model) === 'idle_timer',
   );
   if (models.length === 0) return;
-  state.hasReported = true;
+  state.reportFrom = Number.POSITIVE_INFINITY;
   report({
     kind: 'idle_timers',
     router: router.name,

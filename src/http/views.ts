@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Hold } from '../hold/hold.ts';
 import type { Clock } from '../lib/clock.ts';
-import { FAULT_KINDS, STATUSES, type Status } from '../models/feed.ts';
+import { FAULT_KINDS, isRunning, STATUSES, type Status } from '../models/feed.ts';
 import {
   BUILD_CLASSES,
   ENGINE_METRICS_STATES,
@@ -9,6 +9,7 @@ import {
   STREAM_STATES,
   type Transition,
   UNLOAD_REASONS,
+  unreadReason,
 } from '../models/router-state.ts';
 
 const time = z.iso.datetime().nullable();
@@ -30,6 +31,11 @@ export const routerView = z
     }),
     engine_metrics: z.enum(ENGINE_METRICS_STATES).meta({
       description: 'Whether the models serve /metrics; without it, busy is unknown.',
+    }),
+    engine_read: z.enum(['auto', 'on', 'off']).meta({ description: 'engine.read of the configuration.' }),
+    unread_models: z.number().meta({
+      description:
+        'Models in memory that are not read because a read would restart their idle timer: their busy is null.',
     }),
     build: z.string().nullable(),
     build_class: z.enum(BUILD_CLASSES).meta({
@@ -113,6 +119,9 @@ export function viewRouter(router: RouterState, clock: Clock): RouterView {
   const { name, url, up, fault, stream, pollingMs, props, malformed, models } = router;
   const counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Record<Status, number>;
   for (const { lifecycle } of models.values()) counts[lifecycle.status] += 1;
+  const unread = [...models.values()].filter(
+    (model) => up && isRunning(model.lifecycle.status) && unreadReason(router, model) === 'idle_timer',
+  );
   return {
     name,
     url,
@@ -121,6 +130,8 @@ export function viewRouter(router: RouterState, clock: Clock): RouterView {
     event_stream: stream,
     polling_seconds: stream === 'unsupported' && pollingMs !== undefined ? pollingMs / 1000 : null,
     engine_metrics: router.engineMetrics,
+    engine_read: router.readMode,
+    unread_models: unread.length,
     build: props.build ?? null,
     build_class: router.buildClass,
     models_max: props.modelsMax ?? null,

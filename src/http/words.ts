@@ -7,8 +7,6 @@ import type { RouterView } from './views.ts';
 
 const NO_STATUSES = 'unknown which are in memory: run llama-router-exporter doctor';
 
-const ACTIVITY_UNKNOWN = 'activity unknown: started without --metrics';
-
 /** What is wrong with a model; empty when nothing is. `isOld`: it has its status since before the first listing. */
 export function describeFailure(loadFailed: boolean, isOld: boolean): string {
   if (!loadFailed) return '';
@@ -46,7 +44,7 @@ const OUTCOME_WORDS: Record<Outcome, string> = {
 
 /** What the page and the CLI show of a router next to its name. */
 export function factsOf(router: RouterView): string[] {
-  const { build, models_max, models, engine_metrics, polling_seconds } = router;
+  const { build, models_max, models, polling_seconds } = router;
   const count = (statuses: readonly Status[]) => statuses.reduce((sum, status) => sum + models[status], 0);
   const all = count(STATUSES);
   const isUnknown = all > 0 && models.other === all;
@@ -54,10 +52,20 @@ export function factsOf(router: RouterView): string[] {
   const facts = [`${all} model${all === 1 ? '' : 's'}, ${memory}`];
   if (build) facts.unshift(`llama.cpp ${build}`);
   if (models_max) facts.push(`at most ${models_max} in memory`);
-  if (engine_metrics === 'disabled') facts.push(ACTIVITY_UNKNOWN);
+  facts.push(...unknownActivity(router));
   if (polling_seconds !== null)
     facts.push(`no event stream: polled every ${formatDuration(polling_seconds)}`);
   return facts;
+}
+
+/** Why the activity of models is unknown. */
+function unknownActivity({ engine_metrics, engine_read, unread_models }: RouterView): string[] {
+  if (engine_read === 'off') return ['activity unknown: reading is off (engine.read)'];
+  if (engine_metrics === 'disabled') return ['activity unknown: started without --metrics'];
+  if (unread_models === 0) return [];
+  return [
+    `activity of ${unread_models} unknown: a read would keep ${unread_models === 1 ? 'it' : 'them'} awake`,
+  ];
 }
 
 const ORDER = ['loading', 'loaded', 'sleeping', 'downloading', 'other', 'unloaded'] as const;

@@ -153,7 +153,11 @@ it('--output json has a cause for each check', async () => {
 
 describe('a router without loaded models', () => {
   it.each<[string, TestRouterOptions, string]>([
-    ['has --metrics', { metrics: true }, 'ok models run with --metrics (no model is loaded now)'],
+    [
+      'has --metrics',
+      { metrics: true },
+      'ok models run with --metrics (none is loaded, and doctor loads none)',
+    ],
     [
       'has no model that could show metrics',
       { metrics: false },

@@ -108,3 +108,21 @@ it.each<[string, RouterAnswer<EngineMetrics>, RouterAnswer<EngineSlots>, object]
   const { signal } = new AbortController();
   expect(await probeActivity('a', { store, router, client, signal })).toMatchObject(expected);
 });
+
+it('of a model that is not read, a probe stores no activity: nothing would update it', async () => {
+  const store = createStore(createSteppedClock(), { reloadWindowMs: 0 });
+  const { state, listed: list } = addRouter(store, 'r');
+  list(aListing(listed('a', 'loaded', { sleepIdleSeconds: 20 })));
+  const busy = ok({ kind: 'text', text: 'llamacpp:requests_processing 1\n' } as const);
+  const client = {
+    metrics: async () => busy,
+    slots: async () => failed({ kind: 'timeout', message: '' } as const),
+  };
+  const { signal } = new AbortController();
+  const probe = () => probeActivity('a', { store, router: state, client, signal });
+  expect(await probe()).toEqual({ kind: 'busy' });
+  expect(state.models.get('a')?.activity).toBeUndefined();
+  state.buildClass = 'reads_exempt';
+  expect(await probe()).toEqual({ kind: 'busy' });
+  expect(state.models.get('a')?.activity).toMatchObject({ busy: true });
+});

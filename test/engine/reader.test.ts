@@ -9,6 +9,7 @@ import {
 import { failed, ok } from '../../src/lib/result.ts';
 import type { RouterAnswer, Status } from '../../src/models/feed.ts';
 import { createStore, type Store } from '../../src/models/store.ts';
+import { aListing, listed } from '../support/a-model.ts';
 import { addRouter, type DrivenRouter } from '../support/driven-router.ts';
 import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.ts';
 
@@ -53,6 +54,10 @@ const ask: EngineReaderParts['metrics'] = async (model, signal) => {
 
 function start(models: Record<string, Status>) {
   list(models);
+  startReader();
+}
+
+function startReader() {
   reader = startEngineReader({
     store,
     router: entry.state,
@@ -244,6 +249,40 @@ describe('a model that leaves memory during a request', () => {
     expect(reader.readings()[0]?.good).toBeDefined();
     await clock.advance(KEEP_MS + INTERVAL_MS);
     expect(reader.readings()[0]?.good).toBeUndefined();
+  });
+});
+
+describe('models with an idle timer, on a build whose timers a read restarts', () => {
+  beforeEach(() => {
+    entry.state.buildClass = 'reads_restart_timers';
+    entry.props({ modelsMax: 0, build: 'b10434-7e4c0a9' });
+  });
+  const models = [
+    listed('timer', 'loaded', { sleepIdleSeconds: 20 }),
+    listed('sleeper', 'sleeping', { sleepIdleSeconds: 20 }),
+    listed('none', 'loaded', { sleepIdleSeconds: 0 }),
+    listed('unloaded', 'unloaded', { sleepIdleSeconds: 20 }),
+  ];
+  const reported = (areRead: boolean) => [
+    { router: 'gpu', kind: 'idle_timers', models: ['timer', 'sleeper'], build: 'b10434-7e4c0a9', areRead },
+  ];
+
+  it('are not read, which is reported once', async () => {
+    entry.listed(aListing(...models));
+    startReader();
+    await clock.advance(INTERVAL_MS * 3);
+    expect(new Set(asked)).toEqual(new Set(['none']));
+    expect(changes).toEqual(reported(false));
+    expect(activity('timer')).toBeUndefined();
+  });
+
+  it('are read with engine.read: on while they are awake, which is reported once', async () => {
+    entry.state.readMode = 'on';
+    entry.listed(aListing(...models));
+    startReader();
+    await clock.advance(INTERVAL_MS * 3);
+    expect(new Set(asked)).toEqual(new Set(['timer', 'none']));
+    expect(changes).toEqual(reported(true));
   });
 });
 

@@ -213,7 +213,7 @@ describe('without an event stream', () => {
     expect(happened).toEqual([
       'a appeared',
       'a loaded in 1.5 s',
-      'a requested while loaded',
+      'a requested by force while loaded',
       'a failed to load',
     ]);
   });

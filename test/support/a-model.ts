@@ -24,7 +24,7 @@ export function aModel({
 
 /** A model as listed. */
 export function listed(id: string, status: Status, more: Partial<ListedModel> = {}): ListedModel {
-  return { id, aliases: [], status, failed: false, facts: {}, ...more };
+  return { id, aliases: [], status, failed: false, sleepIdleSeconds: 0, facts: {}, ...more };
 }
 
 export function aListing(...models: ListedModel[]): Listing {
