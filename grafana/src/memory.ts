@@ -2,14 +2,14 @@ import * as units from '@grafana/grafana-foundation-sdk/units';
 import { CATALOG } from '../../src/metrics/catalog.ts';
 import { dashboard } from './dashboard.ts';
 import { FULL, fillGauge, graph, MEMORY_COLORS, stackedBars, stat, table } from './panels.ts';
-import { inRange, max, series, sum } from './promql.ts';
-import { cardsByHolder, gpuFill, heldByIdleModels, memoryByHolder } from './queries.ts';
+import { inRange, max, ofCards, series, sum } from './promql.ts';
+import { cardsByHolder, freeOfCards, gpuFill, heldByIdleModels, memoryByHolder } from './queries.ts';
 import { RULES } from './series.ts';
 import { UIDS } from './uids.ts';
 
 const APART = ['instance', 'router', 'model'] as const;
+const CARD = ['instance', 'gpu'] as const;
 const POOL = ['instance', 'gpu', 'pool'] as const;
-const free = `${series(CATALOG.gpu_memory_total_bytes)} - ${series(CATALOG.gpu_memory_used_bytes)}`;
 
 export const memory = dashboard({
   uid: UIDS.memory,
@@ -18,10 +18,10 @@ export const memory = dashboard({
   panels: [
     fillGauge({
       title: 'Used',
-      description: 'Used fraction of each GPU and pool, by any process. Above 90 % it counts as full.',
+      description: 'Used fraction of each GPU, by any process. Above 90 % it counts as full.',
       unit: units.PercentUnit,
       width: 8,
-      queries: [{ expr: max(POOL, gpuFill), legend: 'GPU {{gpu}} {{pool}} {{instance}}' }],
+      queries: [{ expr: max(CARD, gpuFill), legend: 'GPU {{gpu}} {{instance}}' }],
       steps: FULL,
     }),
     stat({
@@ -29,7 +29,7 @@ export const memory = dashboard({
       description: 'Free memory of all GPUs.',
       unit: units.BytesIEC,
       width: 4,
-      queries: [{ expr: sum([], free), legend: 'free' }],
+      queries: [{ expr: sum([], freeOfCards), legend: 'free' }],
     }),
     stat({
       title: 'Idle models',
@@ -40,10 +40,10 @@ export const memory = dashboard({
     }),
     stat({
       title: 'Other processes',
-      description: 'Used GPU memory that no model holds. Unloading models does not free it.',
+      description: 'Used GPU memory that no router or model holds. Unloading models does not free it.',
       unit: units.BytesIEC,
       width: 4,
-      queries: [{ expr: sum([], series(CATALOG.gpu_memory_unowned_bytes)), legend: 'other processes' }],
+      queries: [{ expr: sum([], ofCards(CATALOG.gpu_memory_unowned_bytes)), legend: 'other processes' }],
     }),
     stat({
       title: 'Freed',
@@ -54,7 +54,7 @@ export const memory = dashboard({
     }),
     graph({
       title: 'By holder',
-      description: 'Memory of all GPUs: by model and by other processes.',
+      description: 'Memory of all GPUs: by model, by routers themselves, and by other processes.',
       unit: units.BytesIEC,
       width: 14,
       height: 9,
@@ -64,7 +64,7 @@ export const memory = dashboard({
     }),
     stackedBars({
       title: 'Each GPU now',
-      description: 'Memory of each GPU: by model, by other processes, and free.',
+      description: 'Memory of each GPU: by model, by routers themselves, by other processes, and free.',
       unit: units.BytesIEC,
       width: 10,
       height: 9,
@@ -81,7 +81,7 @@ export const memory = dashboard({
       width: 8,
       max: 1,
       queries: [
-        { expr: max(POOL, gpuFill), legend: 'GPU {{gpu}} {{pool}} {{instance}}' },
+        { expr: max(CARD, gpuFill), legend: 'GPU {{gpu}} {{instance}}' },
         { expr: max([], RULES.fullFrom.name), legend: 'limit' },
       ],
       colors: { limit: 'orange' },

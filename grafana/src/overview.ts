@@ -76,9 +76,7 @@ export const overview = dashboard({
       description: 'Used fraction of each GPU, by any process. Full memory is normal while models are busy.',
       unit: units.PercentUnit,
       width: 5,
-      queries: [
-        { expr: max(['instance', 'gpu', 'pool'], gpuFill), legend: 'GPU {{gpu}} {{pool}} {{instance}}' },
-      ],
+      queries: [{ expr: max(['instance', 'gpu'], gpuFill), legend: 'GPU {{gpu}} {{instance}}' }],
       steps: FULL,
       link: dashboardLink('Memory', UIDS.memory),
     }),

@@ -88,6 +88,13 @@ export function ofModelsInMemory(expr: string): string {
   return `${expr} and on (instance, router, model) ${there} == 1`;
 }
 
+/** Memory of each card: of its own pool, or of both pools of an APU. */
+export function ofCards(family: Family<'gpu' | 'gpu_uuid' | 'name' | 'pool'>): string {
+  const own = series(family, { pool: 'vram|host' });
+  const shared = `${series(family)} and on (instance, gpu_uuid) ${series(CATALOG.gpu_integrated)} == 1`;
+  return sum(['instance', 'gpu', 'gpu_uuid'], `${own} or ${shared}`);
+}
+
 /** Adds a label `card` with GPU number and instance; bars have no room for the GPU's name. */
 export function withCard(expr: string): string {
   const numbers = `max by (instance, gpu_uuid, gpu) (${series(CATALOG.gpu_memory_total_bytes)})`;

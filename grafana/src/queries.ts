@@ -1,6 +1,6 @@
 import { CATALOG } from '../../src/metrics/catalog.ts';
 import { STATUSES } from './colors.ts';
-import { max, series, sum, withCard } from './promql.ts';
+import { max, ofCards, series, sum, withCard } from './promql.ts';
 
 /** The status of each model as a number: see STATUS_CODES. */
 export const statusCode = sum(
@@ -12,21 +12,23 @@ export const statusCode = sum(
 export const modelsInMemory = sum(['status'], series(CATALOG.models, { status: 'loading|loaded|sleeping' }));
 
 /** Used fraction of each GPU's memory. */
-export const gpuFill = `${series(CATALOG.gpu_memory_used_bytes)} / (${series(CATALOG.gpu_memory_total_bytes)} > 0)`;
+export const gpuFill = `${ofCards(CATALOG.gpu_memory_used_bytes)} / (${ofCards(CATALOG.gpu_memory_total_bytes)} > 0)`;
 
 const ofModels = sum(
   ['instance', 'gpu_uuid', 'holder'],
   `label_replace(${series(CATALOG.model_gpu_memory_used_bytes)}, "holder", "$1", "model", "(.+)")`,
 );
 
-const free = sum(
-  ['instance', 'gpu_uuid'],
-  `${series(CATALOG.gpu_memory_total_bytes)} - ${series(CATALOG.gpu_memory_used_bytes)}`,
-);
+/** Free memory of each GPU. */
+export const freeOfCards = `${ofCards(CATALOG.gpu_memory_total_bytes)} - ${ofCards(CATALOG.gpu_memory_used_bytes)}`;
 
-const otherProcesses = sum(['instance', 'gpu_uuid'], series(CATALOG.gpu_memory_unowned_bytes));
+const free = sum(['instance', 'gpu_uuid'], freeOfCards);
 
-const held = `${ofModels} or ${as('other processes', otherProcesses)}`;
+const otherProcesses = sum(['instance', 'gpu_uuid'], ofCards(CATALOG.gpu_memory_unowned_bytes));
+
+const ofRouters = sum(['instance', 'gpu_uuid'], series(CATALOG.process_gpu_memory_used_bytes));
+
+const held = `${ofModels} or ${as('routers', ofRouters)} or ${as('other processes', otherProcesses)}`;
 
 /** Memory of all GPUs by holder. */
 export const memoryByHolder = sum(['holder'], held);

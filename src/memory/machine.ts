@@ -170,8 +170,10 @@ function createSources({ procfs, sysfs, nvidiaSmi, maxOthers, timeoutMs }: Machi
     async function readDrm() {
       const [amd, other] = await Promise.all([read(amdgpu, undefined), read(intel, undefined)]);
       const found = [...amd.facts, ...other.facts];
-      const own = [...before.facts.models, ...before.facts.parents].map(({ pid }) => pid);
-      const others = found.length > 0 && maxOthers > 0 ? await drmClients(before.facts.pids) : [];
+      const own = [...before.facts.models, ...parents.values()].map(({ pid }) => pid);
+      const clients = found.length > 0 && maxOthers > 0 ? await drmClients(before.facts.pids) : [];
+      // The parent of a model may turn out to be a router, or may be a process of another user.
+      const others = [...clients, ...before.facts.parents.map(({ pid }) => pid)];
       const fdinfo = await read(drmFdinfo, found.length > 0 ? { own, others } : NO_PROCESSES);
       const { allocations, notes } = fdinfo.facts;
       const report = { ...fdinfo.report, fault: fdinfo.report.fault ?? notes.fault };

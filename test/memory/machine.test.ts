@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -6,6 +6,7 @@ import { createMachine } from '../../src/memory/machine.ts';
 import { type Memory, startMemory } from '../../src/memory/memory.ts';
 import type { RouterProcessHint } from '../../src/memory/parents.ts';
 import type { MemoryReading } from '../../src/memory/reading.ts';
+import { asNobody } from '../support/as-nobody.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { aMachine, type Machine, type MadeProcess, modelArgs } from '../support/machine.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
@@ -210,6 +211,15 @@ describe('a machine', () => {
     ]);
     expect(gpus.map(({ unownedBytes }) => unownedBytes)).toEqual([214_400_000, 9_520_000]);
     expect(memory?.ofRouter('box')?.ofModel('qwen')).toBe(5_785_600_000);
+  });
+
+  it('with an AMD card: a process of another user that may be a router is no fault', async () => {
+    runModels({ fdinfo: ['amdgpu'] });
+    machine.run({ pid: 5000, args: ['llama-server', '-m', 'other.gguf'] });
+    chmodSync(join(machine.procfs, '5000/fdinfo'), 0);
+    chmodSync(machine.procfs, 0o755);
+    const { sysfs } = aMachine({ sysfs: 'two-radeons' });
+    expect(faultsIn(await asNobody(() => read('', { sysfs })))).toEqual({});
   });
 
   it('with an AMD card: other processes that have opened it', async () => {
