@@ -70,12 +70,12 @@ an interruption of the stream, the next listing shows what happened meanwhile, a
 | Counter | With an event stream | Polled |
 |---|---|---|
 | \`model_loads_total\` | exact | A load is counted even if it ended between two listings, because each process has another port. Further loads of the same model between the same two listings are not |
-| \`model_load_failures_total\` | exact | Like loads. Includes models that were loaded and crashed between the same two listings |
+| \`model_load_failures_total\` | exact | Like loads. Includes models that were loaded and ended with an error between the same two listings |
 | \`model_unloads_total\`, all reasons | exact | Like loads |
 | … \`requested\` | exact | exact |
 | … \`external\` | exact, but for unloads directly before another model starts on a full router | Only if the process ended without an error and no model had to make room |
 | … \`evicted\` | exact, but for the same | Inferred: a model that was started needed the place, and no more models were unloaded than places needed. May have been \`external\` |
-| … \`crashed\` | exact, but for kills by other clients | Only if no model had to make room, or with another exit code than 1, which is that of a kill |
+| … \`crashed\` | exact, but for kills by other clients | Only if no model had to make room, or with another exit code than 1, which is that of a kill. 0 on builds that [kill what they unload](router.md#builds-that-kill-what-they-unload) |
 | … \`unknown\` | 0, but after an interruption | All other cases: it ended and was loaded again, or more models were unloaded than had to make room |
 | \`model_forced_stops_total\` | exact | Only requested unloads: a kill for an eviction counts as \`unknown\` |
 | \`model_sleeps_total\`, \`model_wakes_total\` | exact | Only states that last until a listing. A wake differs from a load by the facts that the router lists of it |
@@ -85,7 +85,7 @@ an interruption of the stream, the next listing shows what happened meanwhile, a
 | \`events_total\` | exact | 0 |
 
 No counter is ever more than what happened, except that \`evicted\` may include \`external\` unloads and failed loads may include
-crashes, as said above. Builds or servers that do not list ports miss what begins and ends between two listings, and where
+other ends, as said above. Builds or servers that do not list ports miss what begins and ends between two listings, and where
 \`/props\` does not tell \`--models-max\`, evictions are \`unknown\` when polled and \`external\` with an event stream.
 `;
 }

@@ -1,3 +1,4 @@
+import { killsAtOnceIn } from '../models/observations.ts';
 import { excerpt, type KnownCause, plural } from './finding.ts';
 import { isProxy } from './replies.ts';
 import type { RouterFacts } from './router-facts.ts';
@@ -18,9 +19,11 @@ export const BUILD_CAUSES: readonly KnownCause<RouterFacts>[] = [
     when: ({ idleTimers }) => idleTimers > 0,
     says: (facts) =>
       `${effectOf(facts)}, so ${plural(facts.idleTimers, 'model')} with --sleep-idle-seconds ${facts.idleTimers === 1 ? 'is' : 'are'} not read`,
-    remedy: [
+    remedy: ({ buildClass }) => [
       `${UPDATE} Until then it is unknown whether these models are busy, and they have no llamacpp: metrics.`,
-      'To read them all the same, although they then never fall asleep: engine.read: on',
+      buildClass === 'unknown'
+        ? 'If this build is as new, or if the models may stay awake: engine.read: on'
+        : 'To read them all the same, although they then never fall asleep: engine.read: on',
     ],
   },
   {
@@ -39,6 +42,20 @@ function effectOf({ buildClass, props }: RouterFacts): string {
   const name = props?.build ? `build ${props.build} has no known number` : 'the build is unknown';
   return `${name}: reading the metrics of a model may restart its idle timer`;
 }
+
+/** Whether the build ends models in order. */
+export const UNLOAD_CAUSES: readonly KnownCause<RouterFacts>[] = [
+  {
+    cause: 'kills_at_once',
+    mark: 'warn',
+    when: ({ listing }) => listing !== undefined && killsAtOnceIn(listing) === true,
+    says: 'this build kills models instead of stopping them, so that every unload looks like a crash',
+    remedy: [
+      'Update llama.cpp, or set stop-timeout = 10 for every model in the file of --models-preset: the default is 0 by mistake.',
+      'Until then the reason of many unloads is unknown. Models that were never loaded are listed as failed (exit code 10).',
+    ],
+  },
+];
 
 const POLLED =
   'Until then, models are polled, every half second while something happens. Not all counters are exact then: docs/metrics.md.';

@@ -1,4 +1,4 @@
-import { BUILD_CAUSES, EVENT_CAUSES } from './build-causes.ts';
+import { BUILD_CAUSES, EVENT_CAUSES, UNLOAD_CAUSES } from './build-causes.ts';
 import { diagnoseConnection } from './connection-causes.ts';
 import { type Diagnosis, type Finding, findCause } from './finding.ts';
 import { IDENTITY_CAUSES, LIMIT_CAUSES, METRICS_CAUSES, MODEL_CAUSES } from './router-causes.ts';
@@ -30,6 +30,7 @@ function findingsOf(facts: RouterFacts): (Finding | undefined)[] {
     server,
     findCause('build', BUILD_CAUSES, facts),
     findCause('events', EVENT_CAUSES, facts),
+    findCause('unloads', UNLOAD_CAUSES, facts),
     models,
     findCause('limit', LIMIT_CAUSES, facts),
     findCause('metrics', METRICS_CAUSES, facts),

@@ -72,10 +72,9 @@ export const MODEL_CAUSES: readonly KnownCause<ListingFacts>[] = [
   {
     cause: 'failed_before',
     mark: 'note',
-    when: ({ listing: { models } }) => models.some(({ failed }) => failed),
+    when: ({ listing }) => failedIn(listing).length > 0,
     says: ({ listing }) => {
-      const failed = listing.models.filter((model) => model.failed).map(({ id }) => id);
-      return `${counted(listing)}; ended with an error before: ${excerpt(failed.join(', '))}`;
+      return `${counted(listing)}; ended with an error before: ${excerpt(failedIn(listing).join(', '))}`;
     },
     remedy: [
       'Their last process failed to load, crashed, or was killed to unload it: the router marks all three alike. See its log.',
@@ -197,6 +196,11 @@ export const IDENTITY_CAUSES: readonly KnownCause<RouterFacts>[] = [
     remedy: ['Remove one of the two from the configuration.'],
   },
 ];
+
+/** Models whose last process is marked as failed. Some builds mark models that never had one. */
+function failedIn({ models }: ExaminedListing): string[] {
+  return models.filter(({ failed, instance }) => failed && instance !== 0).map(({ id }) => id);
+}
 
 /** `3 models: 1 unloaded, 2 loaded`. */
 function counted({ models }: ExaminedListing): string {

@@ -12,6 +12,8 @@ export type Observation = { status: Status } & (
       via: 'listing';
       /** Whether models that were unloaded since the last listing were evicted. Default: impossible. */
       eviction?: Eviction;
+      /** The router kills every process that it unloads. */
+      killsAtOnce?: boolean;
     } & Partial<Pick<ListedModel, 'failed' | 'exitCode' | 'instance' | 'hasLoaded'>>)
 );
 
@@ -248,7 +250,7 @@ function leaveMemory(lifecycle: Lifecycle, moment: Moment): Step {
   if (isStarting(lifecycle)) return failLoad(lifecycle);
   if (exit === 'failed') return unload(lifecycle, { reason: 'crashed', from, at, killed });
   if (observation.via === 'listing') {
-    return unload(lifecycle, { reason: listedReason(killed, observation.eviction), from, at, killed });
+    return unload(lifecycle, { reason: listedReason(killed, observation), from, at, killed });
   }
   return observation.full
     ? unchanged({ ...lifecycle, pendingReason: { at, from, killed } })
@@ -260,8 +262,12 @@ function reasonOf(killed: boolean): UnloadReason {
   return killed ? 'crashed' : 'external';
 }
 
-/** The reason of an unload between two listings. An evicted process that is killed exits like one that crashed. */
-function listedReason(killed: boolean, eviction: Eviction = 'impossible'): UnloadReason {
+/** The reason of an unload between two listings. A process that the router killed exits like one that crashed. */
+function listedReason(
+  killed: boolean,
+  { eviction = 'impossible', killsAtOnce }: Observation & { via: 'listing' },
+): UnloadReason {
+  if (killed && killsAtOnce) return eviction === 'likely' ? 'evicted' : 'unknown';
   if (killed) return eviction === 'impossible' ? 'crashed' : 'unknown';
   return ({ impossible: 'external', possible: 'unknown', likely: 'evicted' } as const)[eviction];
 }

@@ -32,6 +32,7 @@ export function applyListing(
   const at = store.clock.now();
   markUp(store, router, listing, at);
   const eviction = evictionIn(router, listing, newer);
+  const killsAtOnce = router.killsAtOnce ?? router.buildClass === 'no_event_stream';
   let corrected = 0;
   for (const listed of listing.models) {
     const before = router.models.get(listed.id);
@@ -41,7 +42,8 @@ export function applyListing(
       continue;
     }
     const { status, failed, exitCode, instance, hasLoaded } = listed;
-    const observation = { via: 'listing', status, failed, exitCode, instance, hasLoaded, eviction } as const;
+    const seen = { status, failed, exitCode, instance, hasLoaded };
+    const observation = { via: 'listing', ...seen, eviction, killsAtOnce } as const;
     const changes = observe(store, router, listed.id, observation, { aliases, facts, sleepIdleSeconds });
     if (changes.some(isAnnounced)) corrected += 1;
   }
@@ -88,7 +90,9 @@ export function applyEvent(store: Store, router: RouterState, event: RouterEvent
 export function markDown(store: Store, router: RouterState, fault: RouterFault): void {
   const isKnown = router.up === false && router.fault?.kind === fault.kind;
   router.up = false;
-  router.buildClass = 'unknown'; // It may come back as another build.
+  // It may come back as another build.
+  router.buildClass = 'unknown';
+  router.killsAtOnce = undefined;
   router.fault = fault;
   if (!isKnown)
     store.publish({ router: router.name, at: store.clock.now(), kind: 'router', change: 'down', fault });
@@ -129,16 +133,27 @@ export function markUnloadPending(store: Store, router: RouterState, id: string)
   };
 }
 
-function markUp(store: Store, router: RouterState, { malformed }: Listing, at: number): void {
+function markUp(store: Store, router: RouterState, listing: Listing, at: number): void {
+  const { malformed } = listing;
   const wasUp = router.up;
   router.up = true;
   router.listedAt = at;
   delete router.fault;
+  router.killsAtOnce = killsAtOnceIn(listing) ?? router.killsAtOnce;
   if (malformed.join() !== router.malformed.join()) {
     router.malformed = malformed;
     store.publish({ router: router.name, at, kind: 'malformed', entries: malformed });
   }
   if (!wasUp) store.publish({ router: router.name, at, kind: 'router', change: 'up' });
+}
+
+/**
+ * Builds with a stop timeout of 0 by mistake have the intended 10 as exit code of models that were never started, which tells
+ * them from others; undefined where no such model is listed.
+ */
+export function killsAtOnceIn({ models }: Listing): boolean | undefined {
+  const neverStarted = models.find(({ instance, status }) => instance === 0 && status === 'unloaded');
+  return neverStarted && (neverStarted.failed ? neverStarted.exitCode === 10 : false);
 }
 
 /** Advances one model by an observation and publishes the changes. */

@@ -26,6 +26,11 @@ export interface RouterState {
   props: RouterProps;
   /** What is known of its build; `unknown` while it is down. */
   buildClass: BuildClass;
+  /**
+   * It kills every process that it unloads, so the exit code does not tell why a process ended (see docs/router.md); undefined
+   * as long as its listings do not show it.
+   */
+  killsAtOnce?: boolean | undefined;
   /** By id, in the router's order. While the router is down, this is the last known state. */
   models: Map<string, ModelState>;
 }

@@ -254,6 +254,16 @@ it.each<[string, Case, string[], RegExp]>([
     /ended with an error before: qwen.*marks all three alike/s,
   ],
   [
+    'models that were never loaded and are marked as failed',
+    {
+      server: listing(
+        model('unloaded', ['llama-server', '--metrics', '--port', '0'], { failed: true, exit_code: 10 }),
+      ),
+    },
+    ['warn unloads kills_at_once'],
+    /every unload looks like a crash.*stop-timeout = 10/s,
+  ],
+  [
     'a keep pattern that matches no model',
     { server: healthy, given: { flags: { 'unload.keep': 'qwn*' } } },
     ['warn patterns unmatched'],

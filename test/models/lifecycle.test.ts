@@ -276,6 +276,19 @@ describe('observed by listings alone', () => {
       ['loaded → unloaded', 'unknown while loaded'],
     ],
     [
+      'an unload, an eviction or a crash, on a router that kills what it unloads',
+      [lists('loaded'), lists('unloaded', { failed: true, exitCode: 1, killsAtOnce: true })],
+      ['loaded → unloaded', 'unknown while loaded'],
+    ],
+    [
+      'an eviction on a router that kills what it unloads',
+      [
+        lists('loaded'),
+        lists('unloaded', { failed: true, exitCode: 1, eviction: 'likely', killsAtOnce: true }),
+      ],
+      ['loaded → unloaded', 'evicted by force while loaded'],
+    ],
+    [
       'a crash with an exit code of its own, while another model started',
       [lists('loaded'), lists('unloaded', { eviction: 'likely', failed: true, exitCode: 139 })],
       ['loaded → unloaded', 'crashed while loaded'],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ListedModel, RouterProps } from '../../src/models/feed.ts';
 import { confirms } from '../../src/models/observations.ts';
+import type { BuildClass } from '../../src/models/router-state.ts';
 import { createStore } from '../../src/models/store.ts';
 import { aListing, begun, ended, listed, recordChanges, turned } from '../support/a-model.ts';
 import { addRouter } from '../support/driven-router.ts';
@@ -226,6 +227,25 @@ describe('a listing', () => {
     happened.length = 0;
     entry.listed(aListing(...models));
     expect(happened.filter((change) => /^[ab] /.test(change))).toEqual(expected);
+  });
+
+  it.each<[string, ListedModel, BuildClass, string]>([
+    [
+      'a build that kills what it unloads',
+      listed('c', 'unloaded', { instance: 0, failed: true, exitCode: 10 }),
+      'unknown',
+      'unknown',
+    ],
+    ['a build that does not', left('c', 0), 'no_event_stream', 'crashed'],
+    ['a build without event stream that does not show it', left('c', 7), 'no_event_stream', 'unknown'],
+    ['another build that does not show it', left('c', 7), 'reads_exempt', 'crashed'],
+  ])('shows the end of a killed process on %s', (_, other, buildClass, reason) => {
+    const { entry, happened } = aRouter({ modelsMax: 2 });
+    entry.state.buildClass = buildClass;
+    entry.listed(aListing(was('a', 1), other));
+    happened.length = 0;
+    entry.listed(aListing(listed('a', 'unloaded', { instance: 1, failed: true, exitCode: 1 }), other));
+    expect(happened).toEqual([`a ${reason} while loaded`]);
   });
 
   it('does not change the status of a model with a newer event', () => {
