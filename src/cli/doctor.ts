@@ -28,7 +28,7 @@ export const doctor: Command = {
     const routers: Diagnosis[] = [];
     // One after the other: two of them may be one server, which concurrent requests could freeze.
     for (const router of config.routers) {
-      const evidence = await examineRouter(router, config.follow.request_timeout);
+      const evidence = await examineRouter(router, config);
       routers.push(show(diagnoseRouter(evidence, examined)));
       examined.push(evidence);
     }

@@ -14,11 +14,18 @@ export const BUILD_CAUSES: readonly KnownCause<RouterFacts>[] = [
     says: 'current: reading the metrics of a model does not keep it awake',
   },
   {
+    cause: 'kept_awake',
+    mark: 'warn',
+    when: ({ idleTimers, readMode }) => idleTimers > 0 && readMode === 'on',
+    says: (facts) => `${effectOf(facts)}, and engine.read: on reads ${withTimer(facts)} all the same`,
+    remedy: [`They never fall asleep. Set engine.read: auto, or u${UPDATE.slice(1)}`],
+  },
+  {
     cause: 'idle_timers',
     mark: 'warn',
-    when: ({ idleTimers }) => idleTimers > 0,
+    when: ({ idleTimers, readMode }) => idleTimers > 0 && readMode === 'auto',
     says: (facts) =>
-      `${effectOf(facts)}, so ${plural(facts.idleTimers, 'model')} with --sleep-idle-seconds ${facts.idleTimers === 1 ? 'is' : 'are'} not read`,
+      `${effectOf(facts)}, so ${withTimer(facts)} ${facts.idleTimers === 1 ? 'is' : 'are'} not read`,
     remedy: ({ buildClass }) => [
       `${UPDATE} Until then it is unknown whether these models are busy, and they have no llamacpp: metrics.`,
       buildClass === 'unknown'
@@ -29,11 +36,17 @@ export const BUILD_CAUSES: readonly KnownCause<RouterFacts>[] = [
   {
     cause: 'old_build',
     mark: 'note',
-    when: ({ props }) => props !== undefined,
+    when: ({ props, idleTimers }) => props !== undefined && idleTimers === 0,
     says: (facts) => `${effectOf(facts)}; here no model has one (--sleep-idle-seconds)`,
     remedy: [`Before you use --sleep-idle-seconds: ${UPDATE.replace('Update', 'update')}`],
   },
 ];
+
+/** `2 models with --sleep-idle-seconds`. */
+function withTimer({ idleTimers, listing }: RouterFacts): string {
+  const isListed = listing?.models.some(({ sleepIdleSeconds = 0 }) => sleepIdleSeconds > 0);
+  return `${plural(idleTimers, 'model')} ${isListed ? 'with --sleep-idle-seconds' : 'whose arguments are not listed'}`;
+}
 
 function effectOf({ buildClass, props }: RouterFacts): string {
   if (buildClass !== 'unknown') {

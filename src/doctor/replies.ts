@@ -13,8 +13,6 @@ export interface ExaminedListing extends Listing {
   metricsInArgs: boolean;
   /** The command line of a model has `--no-slots`. */
   slotsOff: boolean;
-  /** The number of models whose command line has an idle timer (`--sleep-idle-seconds`). */
-  idleTimers: number;
   /** Models whose preset names neither a file nor a repository: a load of them never ends. */
   withoutFile: readonly string[];
   /** `owned_by` of the first entry, in which other servers put their name. */
@@ -55,7 +53,6 @@ export function listingIn(reply: Reply | undefined): ExaminedListing | undefined
     unknownStatuses: [...new Set(unknown)],
     metricsInArgs: statuses.some(({ args }) => args.includes('--metrics')),
     slotsOff: statuses.some(({ args }) => args.includes('--no-slots')),
-    idleTimers: listing.models.filter(({ sleepIdleSeconds = 0 }) => sleepIdleSeconds > 0).length,
     withoutFile: raw.filter(isPresetWithoutFile).map(({ id }) => id),
     ownedBy: raw[0]?.owned_by ?? '',
   };

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { classifyBuild } from '../backends/llama-server/build.ts';
 import { endpointOf } from '../backends/llama-server/endpoint.ts';
 import { createProbe, type Probe, type Reply } from '../backends/llama-server/probe.ts';
-import type { RouterConfig } from '../config/schema.ts';
+import type { Config, RouterConfig } from '../config/schema.ts';
 import { serverAddress } from '../lib/address.ts';
 import type { ListedModel, Listing, RouterProps } from '../models/feed.ts';
 import { unreadReason } from '../models/router-state.ts';
@@ -19,6 +19,8 @@ export interface RouterEvidence {
   /** Whether the path in the URL is a socket; undefined without one, or when it cannot be seen. */
   isSocket?: boolean | undefined;
   timeoutSeconds: number;
+  /** `engine.read` */
+  readMode: Config['engine']['read'];
   /** `address:port` of the connection. */
   peer?: string | undefined;
   props: Reply;
@@ -34,14 +36,25 @@ export interface RouterEvidence {
 }
 
 /** Sends the requests one after the other. They only read: no model is loaded, woken, kept awake or unloaded. */
-export async function examineRouter(router: RouterConfig, timeoutSeconds: number): Promise<RouterEvidence> {
+export async function examineRouter(
+  router: RouterConfig,
+  { follow, engine }: Pick<Config, 'follow' | 'engine'>,
+): Promise<RouterEvidence> {
+  const timeoutSeconds = follow.request_timeout;
   const { name, url, api_key, username, ca_file: caFile, host_header: hostHeader } = router;
   const timeoutMs = timeoutSeconds * 1000;
   const probe = createProbe(endpointOf(router, timeoutMs, timeoutMs));
   try {
     const answers = await ask(probe);
     const given = { name, url, hasKey: api_key !== undefined, hasUser: username !== undefined };
-    const reach = { caFile, hostHeader, isSocket: isSocket(url), timeoutSeconds, peer: probe.peer() };
+    const reach = {
+      caFile,
+      hostHeader,
+      isSocket: isSocket(url),
+      timeoutSeconds,
+      readMode: engine.read,
+      peer: probe.peer(),
+    };
     return { ...given, ...reach, ...answers };
   } finally {
     await probe.close();

@@ -58,7 +58,9 @@ export function factsOf(evidence: RouterEvidence, earlier: readonly RouterEviden
     metrics: metrics && { model: metrics.model, reply: saidBy(metrics.reply)[0] },
     events,
     buildClass: classifyBuild(propsIn(props)?.build, streamIn(events)),
-    idleTimers: listingIn(models)?.idleTimers ?? 0,
+    /** How many models have an idle timer, or may have one. */
+    idleTimers:
+      listingIn(models)?.models.filter(({ sleepIdleSeconds }) => sleepIdleSeconds !== 0).length ?? 0,
     /** Name of an earlier router that is the same server. */
     twin: earlier.find((other) => isSameServer(evidence, other))?.name,
   };

@@ -32,6 +32,7 @@ const evidence = (given: Partial<RouterEvidence> = {}): RouterEvidence => ({
     hasKey: false,
     hasUser: false,
     timeoutSeconds: 5,
+    readMode: 'auto',
     peer: '10.0.0.1:8080',
   },
   props: said(200, { role: 'router', max_instances: 4, build_info: 'b11669-Debian' }),

@@ -103,7 +103,7 @@ No problems found.
   it('is asked on a new connection each time, because routers close connections without notice', async () => {
     const answers = {
       '/props': json(200, { role: 'router' }),
-      '/models': json(200, { data: [{ id: 'qwen', status: 'loaded' }] }),
+      '/models': json(200, { data: [{ id: 'qwen', status: { value: 'loaded', args: ['llama-server'] } }] }),
       '/metrics?model=qwen&autoload=false': [200, {}, ''],
       '/models/sse': [200, { 'content-type': 'text/event-stream' }, ''],
     } satisfies Answers;
@@ -296,6 +296,7 @@ describe('a server that is not a router', () => {
     const models = json(200, { data: [{ id: 'a', status: 'loaded' }, { id: 'b', status: 'warming' }, 7] });
     expect(await findings(await servers.answering({ '/models': models }))).toEqual([
       'warn router no_role: it lists models like a router, but its /props does not identify it as one',
+      'warn build idle_timers: this build is older than b10524: reading the metrics of a model restarts its idle timer, so 2 models whose arguments are not listed are not read',
       'warn events no_event_stream: this build has no event stream (/models/sse)',
       'warn models malformed_models: 1 of 3 entries cannot be read: data[2]: Invalid input: expected object, received number',
       0,

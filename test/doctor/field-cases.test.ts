@@ -115,6 +115,18 @@ it.each<[string, Case, string[], RegExp]>([
     /so 1 model with --sleep-idle-seconds is not read.*Update llama.cpp to b10524/s,
   ],
   [
+    'the same with engine.read: on',
+    {
+      server: router({
+        '/props': build('b10434-7e4c0a9'),
+        '/models': { body: { data: [model('loaded', IDLE_TIMER)] } },
+      }),
+      given: { flags: { 'engine.read': 'on' } },
+    },
+    ['warn build kept_awake'],
+    /They never fall asleep. Set engine.read: auto/,
+  ],
+  [
     'the same build without idle timers',
     { server: router({ '/props': build('b10434-7e4c0a9') }) },
     ['note build old_build'],
