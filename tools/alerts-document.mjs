@@ -74,8 +74,21 @@ on the machine of its routers and is scraped by the machine's name, this works w
 
 - **Several exporters**: give each its own route and receiver in Alertmanager, with another matcher such as \`host="gpu-box"\`.
 
-On a host with several GPUs, one full GPU is enough to unload idle models on all of them. Use \`unload_models\` or \`unload_keep\` to
-limit that.
+On a host with several GPUs, one full GPU is enough to unload idle models on all of them. To unload only models on the full one, where
+this exporter measures the GPUs, replace the alert for that host by one with \`unload_gpu\`:
+
+\`\`\`yaml
+- alert: GpuHeldByIdleModels
+  expr: |
+    gpu:memory_used:ratio{source="llama-router-exporter",instance="gpu-1:10180"}
+      > scalar(llama_router:threshold:gpu_memory_used_ratio)
+  for: 30s
+  labels: { severity: warning, action: unload, router: main }
+  annotations:
+    summary: GPU memory is full.
+    unload_gpu: '{{ $labels.gpu_uuid }}'
+    unload_idle_for: 10m
+\`\`\`
 
 ## GPU memory from any exporter
 

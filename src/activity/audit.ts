@@ -88,12 +88,13 @@ export function operationEntry(operation: Operation, request: UnloadRequest, tim
 
 /** The request in the fields of the API. */
 function auditedRequest({ routers, selection, whenBusy, holdMs }: UnloadRequest) {
-  const { models, keep, idleForMs, target } = selection;
+  const { models, keep, idleForMs, gpus, target } = selection;
   return {
     routers,
     models,
     keep,
     when_busy: whenBusy,
+    gpus,
     idle_for_seconds: idleForMs === undefined ? undefined : idleForMs / 1000,
     free_bytes: target && 'freeBytes' in target ? target.freeBytes : undefined,
     until_ratio: target && 'untilRatio' in target ? target.untilRatio : undefined,

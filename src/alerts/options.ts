@@ -22,6 +22,7 @@ export interface AlertOptions {
 const OPTIONS = {
   unload_models: { parse: parsePatterns, format: "globs separated by commas, such as 'qwen*,gemma-3'" },
   unload_keep: { parse: parsePatterns, format: "globs separated by commas, such as 'embed*,rerank*'" },
+  unload_gpu: { parse: parsePatterns, format: 'UUIDs or indexes separated by commas, such as GPU-1d4b or 0' },
   unload_when_busy: { parse: parseWhenBusy, format: 'skip, wait or force' },
   unload_idle_for: { parse: parseDuration, format: 'a duration such as 10m' },
   unload_free_bytes: {
@@ -89,8 +90,9 @@ function limit(values: OptionValues, rules: AlertRules): { options: AlertOptions
 }
 
 function selectionOf(values: OptionValues): Selection {
-  const { unload_idle_for, unload_free_bytes, unload_until_ratio } = values;
+  const { unload_gpu, unload_idle_for, unload_free_bytes, unload_until_ratio } = values;
   const selection: Selection = { models: values.unload_models ?? [], keep: values.unload_keep ?? [] };
+  if (unload_gpu !== undefined) selection.gpus = unload_gpu;
   if (unload_idle_for !== undefined) selection.idleForMs = unload_idle_for * 1000;
   if (unload_free_bytes !== undefined) selection.target = { freeBytes: unload_free_bytes };
   if (unload_until_ratio !== undefined) selection.target = { untilRatio: unload_until_ratio };

@@ -33,11 +33,11 @@ function merge(demands: readonly AlertDemand[], difference: 'models' | 'routers'
 
 /** Equal for demands that may be merged. A target applies to each unload on its own, so the rest must be the same. */
 function keyOf({ selection, whenBusy, holdMs, routers }: AlertDemand, difference?: 'models' | 'routers') {
-  const { models, keep, idleForMs, target } = selection;
+  const { models, keep, idleForMs, gpus, target } = selection;
   const anyModels = difference === 'models' && target === undefined && models.length > 0;
   const anyRouters = difference === 'routers' && target === undefined;
   const subject = [anyRouters ? 'any' : routers, anyModels ? 'any' : models];
-  return JSON.stringify([...subject, keep, idleForMs, target, whenBusy, holdMs]);
+  return JSON.stringify([...subject, keep, idleForMs, gpus, target, whenBusy, holdMs]);
 }
 
 function union(one: AlertDemand, other: AlertDemand): AlertDemand {
@@ -57,6 +57,7 @@ function byIntrusiveness(one: AlertDemand, other: AlertDemand): number {
     compareWhenBusy(one.whenBusy, other.whenBusy) ||
     Number(a.target === undefined) - Number(b.target === undefined) ||
     Number(a.models.length === 0) - Number(b.models.length === 0) ||
+    Number(a.gpus === undefined) - Number(b.gpus === undefined) ||
     (b.idleForMs ?? 0) - (a.idleForMs ?? 0) ||
     b.keep.length - a.keep.length ||
     (one.holdMs ?? 0) - (other.holdMs ?? 0) ||

@@ -41,6 +41,12 @@ const FLAGS: readonly CommandFlag[] = [
       'Longest wait for a model to be gone after its unload request. Default: unload.timeout, 60s.',
   },
   {
+    name: 'gpu',
+    value: 'UUID|INDEX',
+    description: 'With --exporter: only models with memory on this GPU.',
+    repeatable: true,
+  },
+  {
     name: 'idle-for',
     value: 'DURATION',
     description: 'With --exporter: only models without requests for this long.',
@@ -70,7 +76,7 @@ const FLAGS: readonly CommandFlag[] = [
   OUTPUT_FLAG,
 ];
 
-const EXPORTER_ONLY = ['hold', 'on', 'idle-for'];
+const EXPORTER_ONLY = ['hold', 'on', 'gpu', 'idle-for'];
 
 export const unloadCommand: Command = {
   name: 'unload',
@@ -131,7 +137,8 @@ async function runUnload(call: Call, selected: readonly string[]): Promise<numbe
       : await unloadDirectly(body, call, progress);
     waiting.stop();
     terminal.out(output === 'json' ? formatJson(operation) : formatConclusion(operation));
-    const aim = { named: selected.length > 0, partial: !waits || body.idle_for_seconds !== undefined };
+    const partial = !waits || body.idle_for_seconds !== undefined || body.gpus !== undefined;
+    const aim = { named: selected.length > 0, partial };
     explain(operation, aim, body, terminal);
     return exitCodeOf(operation, aim, missed);
   } finally {
@@ -182,6 +189,7 @@ async function unloadDirectly(
 
 /** The flags that were given. For the rest, the configuration of the exporter or of this command applies. */
 function bodyOf(call: Call, models: readonly string[]): UnloadBody {
+  const gpus = textFlags(call, 'gpu');
   return {
     models: [...models],
     keep: textFlags(call, 'keep'),
@@ -191,6 +199,7 @@ function bodyOf(call: Call, models: readonly string[]): UnloadBody {
     when_busy: choiceFlag(call, 'when-busy', WHEN_BUSY),
     busy_timeout_seconds: durationFlag(call, 'busy-timeout'),
     timeout_seconds: durationFlag(call, 'timeout'),
+    gpus: gpus.length > 0 ? [...gpus] : undefined,
     idle_for_seconds: durationFlag(call, 'idle-for'),
     hold_seconds: durationFlag(call, 'hold'),
   };

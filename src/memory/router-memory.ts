@@ -1,4 +1,5 @@
-import { cardMemory, sumOf } from './card-memory.ts';
+import { failed, ok, type Result } from '../lib/result.ts';
+import { type CardMemory, cardMemory, sumOf } from './card-memory.ts';
 import { gpuBytes, type MemoryReading, sharesByCard } from './reading.ts';
 
 /** The GPUs of one router. */
@@ -8,6 +9,13 @@ export interface RouterMemory {
   totalBytes: number;
   /** GPU memory of this model; undefined if unknown. */
   ofModel(model: string): number | undefined;
+  /** The same on these GPUs alone, named by uuid, PCI address or index; or why that is unknown. */
+  onGpus(names: readonly string[]): Result<RouterMemory, GpuFault>;
+}
+
+export interface GpuFault {
+  kind: 'unknown_gpu' | 'unmeasured';
+  message: string;
 }
 
 /**
@@ -28,18 +36,70 @@ export function createRouterMemory() {
     of(router: string, reading: MemoryReading): RouterMemory | undefined {
       if (!reading.here.includes(router)) return undefined;
       const cards = cardsOf.get(router);
-      const own = cardMemory(reading.gpus).filter(({ uuid }) => cards?.has(uuid) ?? true);
-      const usedBytes = sumOf(own.map((card) => card.usedBytes));
-      const totalBytes = sumOf(own.map((card) => card.totalBytes));
-      if (usedBytes === undefined || totalBytes === undefined) return undefined;
-      return {
-        usedBytes,
-        totalBytes,
-        ofModel(id) {
-          const model = reading.models.find((each) => each.router === router && each.model === id);
-          return gpuBytes(model?.gpus ?? [], reading.gpus);
-        },
-      };
+      const all = cardMemory(reading.gpus);
+      const own = all.filter(({ uuid }) => cards?.has(uuid) ?? true);
+      return memoryOn(own, (id) => gpuBytes(sharesOf(id) ?? [], reading.gpus));
+
+      function memoryOn(on: CardMemory[], ofModel: RouterMemory['ofModel']): RouterMemory | undefined {
+        const usedBytes = sumOf(on.map((card) => card.usedBytes));
+        const totalBytes = sumOf(on.map((card) => card.totalBytes));
+        if (usedBytes === undefined || totalBytes === undefined) return undefined;
+        return { usedBytes, totalBytes, ofModel, onGpus };
+      }
+
+      function onGpus(names: readonly string[]): Result<RouterMemory, GpuFault> {
+        const named = cardsNamed(names, all);
+        if (!named.ok) return named;
+        const memory = memoryOn(named.value, (id) => {
+          const shares = sharesOf(id);
+          const byCard = shares && sharesByCard(shares, reading.gpus);
+          return byCard && named.value.reduce((sum, { uuid }) => sum + (byCard.get(uuid) ?? 0), 0);
+        });
+        return memory ? ok(memory) : failed(unmeasured('the memory of', names.join(', ')));
+      }
+
+      function sharesOf(id: string) {
+        return reading.models.find((each) => each.router === router && each.model === id)?.gpus;
+      }
     },
   };
+}
+
+/** The cards with these names, if it is known which models use them. */
+function cardsNamed(names: readonly string[], all: readonly CardMemory[]): Result<CardMemory[], GpuFault> {
+  const cards = new Set<CardMemory>();
+  for (const name of names) {
+    const [card, another] = all.filter((each) => isNamed(each, name));
+    if (card === undefined) {
+      const known = all.map(({ gpu, uuid, name: product }) => `${gpu} (${uuid}, ${product})`);
+      return failed({
+        kind: 'unknown_gpu',
+        message: `no GPU is named '${name}'; known: ${known.join('; ')}`,
+      });
+    }
+    if (another !== undefined) {
+      return failed({
+        kind: 'unknown_gpu',
+        message: `several GPUs have the index ${name}: name one by its UUID`,
+      });
+    }
+    // Absent while the memory of a model is unknown, which may be on this card.
+    if (card.unownedBytes === undefined) return failed(unmeasured('which models use', name));
+    cards.add(card);
+  }
+  return ok([...cards]);
+}
+
+function unmeasured(what: string, name: string): GpuFault {
+  return {
+    kind: 'unmeasured',
+    message: `${what} GPU ${name} is not measured: llama-router-exporter doctor says why`,
+  };
+}
+
+function isNamed({ gpu, uuid, pciAddress }: CardMemory, name: string): boolean {
+  const bare = (text: string) => text.toLowerCase().replace(/^gpu-/, '');
+  return (
+    gpu === name || [uuid, pciAddress].some((known) => known !== undefined && bare(known) === bare(name))
+  );
 }

@@ -1,5 +1,5 @@
 import { formatDuration } from '../lib/duration.ts';
-import type { RouterMemory } from '../memory/router-memory.ts';
+import type { GpuFault, RouterMemory } from '../memory/router-memory.ts';
 import { isRunning, type Status } from '../models/feed.ts';
 import { idleSince, type ModelState, matchesModel, type RouterState } from '../models/router-state.ts';
 import type { ModelResult } from './report.ts';
@@ -25,7 +25,7 @@ export function planUnload(
   const settled: ModelResult[] = [];
   for (const model of models) {
     if (selection.models.length > 0 && !matchesModel(selection.models, model)) continue;
-    const decision = decide(model, selection, now);
+    const decision = decide(model, selection, now, memory);
     if (decision === 'unload') unload.push(model);
     else if (decision) settled.push({ model: model.id, ...decision });
   }
@@ -47,10 +47,28 @@ export function withoutMatch(patterns: readonly string[], models: readonly Model
   return patterns.filter((pattern) => !models.some((model) => matchesModel([pattern], model)));
 }
 
-/** Why the target needs memory that is not measured; undefined when it does not. */
-export function unmeasurable({ target }: Selection, memory: RouterMemory | undefined): string | undefined {
-  if (target === undefined || 'freeBytes' in target || memory) return undefined;
-  return 'the GPU memory of this router is not measured, which until_ratio needs: use free_bytes, or run the exporter on its host';
+/** Why the selection needs memory that is not measured, or a GPU that is unknown; undefined when it does not. */
+export function unmeasurable(
+  { target, gpus }: Selection,
+  memory: RouterMemory | undefined,
+): GpuFault | undefined {
+  if (gpus !== undefined && memory) {
+    const named = memory.onGpus(gpus);
+    return named.ok ? undefined : named.fault;
+  }
+  const needs = target === undefined || 'freeBytes' in target ? undefined : 'until_ratio';
+  const what = gpus === undefined ? needs : 'a GPU as selection';
+  if (what === undefined || memory) return undefined;
+  const way = gpus === undefined ? 'use free_bytes, or run' : 'run';
+  const message = `the GPU memory of this router is not measured, which ${what} needs: ${way} the exporter on its host`;
+  return { kind: 'unmeasured', message };
+}
+
+/** The memory that a selection is about. */
+export function memoryOf({ gpus }: Selection, memory: RouterMemory | undefined): RouterMemory | undefined {
+  if (gpus === undefined || memory === undefined) return memory;
+  const named = memory.onGpus(gpus);
+  return named.ok ? named.value : undefined;
 }
 
 /** Why nothing can be unloaded on a server: it lists models, and the status of none. */
@@ -65,7 +83,12 @@ export function withoutStatuses({ url, models }: Pick<RouterState, 'url' | 'mode
 
 type Decision = 'unload' | Pick<ModelResult, 'result' | 'detail'> | undefined;
 
-function decide(model: ModelState, selection: Selection, now: number): Decision {
+function decide(
+  model: ModelState,
+  selection: Selection,
+  now: number,
+  memory: RouterMemory | undefined,
+): Decision {
   const named = selection.models.length > 0;
   const status: Status = model.lifecycle.status;
   if (status === 'downloading') {
@@ -73,12 +96,22 @@ function decide(model: ModelState, selection: Selection, now: number): Decision 
   }
   if (status === 'unloaded') return named ? { result: 'already_unloaded' } : undefined;
   if (matchesModel(selection.keep, model)) return { result: 'kept', detail: 'it is on the keep list' };
+  const elsewhere = notOnGpus(model.id, selection, memory);
+  if (elsewhere !== undefined) return { result: 'kept', detail: elsewhere };
   const active = tooActive(model, selection, now);
   if (active !== undefined) return { result: 'kept', detail: active };
   if (isRunning(status)) return 'unload';
   // It may hold memory. Where an amount is to be freed, other models may be enough.
   const isWanted = named || selection.target === undefined;
   return isWanted ? { result: 'failed', detail: 'the router does not tell whether it is loaded' } : undefined;
+}
+
+/** Why a model is not on the GPUs of the selection; undefined when it is on one of them. `memory` is that of these GPUs. */
+function notOnGpus(id: string, { gpus }: Selection, memory: RouterMemory | undefined): string | undefined {
+  if (gpus === undefined) return undefined;
+  const bytes = memory?.ofModel(id);
+  if (bytes === undefined) return 'its GPU memory is unknown';
+  return bytes > 0 ? undefined : `it has no memory on GPU ${gpus.join(', ')}`;
 }
 
 /** Why a model is not idle enough for this selection; undefined when it is. An unknown idle time is not enough. */

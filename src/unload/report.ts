@@ -155,13 +155,13 @@ export function unloadedModels({ models }: RouterResult): string[] {
 /** Kind of the fault of a server that lists models without their status. */
 export const NO_STATUSES = 'no_statuses';
 
-/** Kind of the fault of a router whose GPU memory is not measured although the target needs it. */
-export const UNMEASURED = 'unmeasured';
+/** Kinds of the fault of a router whose GPU memory is not measured, or that has no such GPU, although the selection needs it. */
+const UNMEASURED: readonly string[] = ['unmeasured', 'unknown_gpu'];
 
-/** Whether the operation failed only because its target needs measured memory: a mistake in the request. */
+/** Whether the operation failed only because its selection needs measured memory: a mistake in the request. */
 export function needsMeasurement({ outcome, routers, summary }: Operation): boolean {
   if (outcome !== 'failed' || summary.busy + summary.failed > 0) return false;
-  return routers.every(({ fault }) => fault?.kind === UNMEASURED);
+  return routers.every(({ fault }) => fault && UNMEASURED.includes(fault.kind));
 }
 
 /**

@@ -53,6 +53,8 @@ export interface Selection {
   keep: readonly string[];
   /** Only models that have been idle for this long. */
   idleForMs?: number | undefined;
+  /** Only models with memory on one of these GPUs, by UUID, PCI address or index. Absent: any. */
+  gpus?: readonly string[] | undefined;
   /** Unload only as many models as the target needs; without one, all that match. */
   target?: Target | undefined;
 }
@@ -114,6 +116,7 @@ export function includesRequest(running: UnloadRequest, wanted: UnloadRequest, p
     running.verify >= wanted.verify &&
     (running.holdMs ?? 0) >= (wanted.holdMs ?? 0) &&
     (planned ? mine.target === undefined : isDeepStrictEqual(mine.target, other.target)) &&
+    (mine.gpus === undefined || isDeepStrictEqual(mine.gpus, other.gpus)) &&
     mine.keep.every((pattern) => other.keep.includes(pattern)) &&
     hasModels &&
     hasIdle

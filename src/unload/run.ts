@@ -9,8 +9,8 @@ import type { RouterMemory } from '../memory/router-memory.ts';
 import { isRunning } from '../models/feed.ts';
 import type { ModelState } from '../models/router-state.ts';
 import { addPending, type RouterRun, settle } from './operation.ts';
-import { type Plan, planUnload, unmeasurable, withoutMatch, withoutStatuses } from './plan.ts';
-import { type ModelResult, NO_STATUSES, type RouterResult, UNMEASURED } from './report.ts';
+import { memoryOf, type Plan, planUnload, unmeasurable, withoutMatch, withoutStatuses } from './plan.ts';
+import { type ModelResult, NO_STATUSES, type RouterResult } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';
 import { unloadModel } from './unload-model.ts';
 
@@ -58,15 +58,16 @@ export async function runOnRouter(run: RouterRun, context: RunContext): Promise<
   const { result, request, control } = run;
   run.joined = false;
   delete result.fault;
-  const [before] = await Promise.all([context.measure(result.router, 'briefly'), control.refresh()]);
-  const fault = faultOf(run, before);
+  const [all] = await Promise.all([context.measure(result.router, 'briefly'), control.refresh()]);
+  const before = memoryOf(request.selection, all);
+  const fault = faultOf(run, all);
   if (fault) result.fault = fault;
   else if (request.dryRun) rehearse(run, context.clock, before);
   else {
     await unloadAll(run, context, before);
     run.ended = true;
     await lookAgain(run, context.clock);
-    const after = before && (await context.measure(result.router, 'patiently'));
+    const after = before && memoryOf(request.selection, await context.measure(result.router, 'patiently'));
     if (before && after) {
       const before_bytes = result.memory?.before_bytes ?? before.usedBytes;
       const after_bytes = after.usedBytes;
@@ -82,8 +83,7 @@ function faultOf({ control, request }: RouterRun, memory: RouterMemory | undefin
   if (!state.up) return state.fault ?? { kind: 'timeout', message: `${state.url} has not answered yet` };
   const statusless = withoutStatuses(state);
   if (statusless !== undefined) return { kind: NO_STATUSES, message: statusless };
-  const message = unmeasurable(request.selection, memory);
-  return message === undefined ? undefined : { kind: UNMEASURED, message };
+  return unmeasurable(request.selection, memory);
 }
 
 /**
@@ -128,7 +128,7 @@ async function unloadAll(
       return;
     }
     for (const { model } of gone) freed += sizes.get(model) ?? 0;
-    memory = await context.measure(run.result.router, 'patiently');
+    memory = memoryOf(request.selection, await context.measure(run.result.router, 'patiently'));
   }
 
   function settled(result: ModelResult): ModelResult {

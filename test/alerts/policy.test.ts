@@ -69,6 +69,13 @@ describe('a notification of Grafana', () => {
   });
 });
 
+it('an alert limits its unload to GPUs, and goes before one without that limit', () => {
+  const all = on('attic');
+  const one = on('attic', { unload_gpu: '1, GPU-1d4b' });
+  const { unloads } = decide([all, one]);
+  expect(unloads.map((each) => each.selection.gpus)).toEqual([['1', 'GPU-1d4b'], undefined]);
+});
+
 it.each(['[no value]', '<no value>', 'embed*,<no value>'])(
   'an option whose template found no value is invalid: %s',
   (text) => {
@@ -287,7 +294,7 @@ describe('an option', () => {
     ['unload_keeps', 'unknown option unload_keeps: did you mean unload_keep?'],
     [
       'unload_everything_now',
-      'unknown option unload_everything_now; the options are unload_models, unload_keep, unload_when_busy, unload_idle_for, unload_free_bytes, unload_until_ratio, unload_hold',
+      'unknown option unload_everything_now; the options are unload_models, unload_keep, unload_gpu, unload_when_busy, unload_idle_for, unload_free_bytes, unload_until_ratio, unload_hold',
     ],
   ])('%s is unknown and fails its alert, as annotation and as label', (name, fault) => {
     const ignored = ignore('malformed_wish', `GpuMemoryHigh: ${fault}`);

@@ -165,6 +165,7 @@ describe('unload without an exporter', () => {
   it.each([
     [['unload'], 'unload needs at least one MODEL.'],
     [['unload-all', '--hold', '5m'], '--hold needs --exporter'],
+    [['unload-all', '--gpu', '0'], '--gpu needs --exporter'],
     [['unload-all', '--on', 'attic'], '--on needs --exporter'],
     [['unload-all', '--idle-for', '1h', '--when-busy', 'skip'], '--idle-for needs --exporter'],
     [['unload-all', '--when-busy', 'kill'], "--when-busy must be one of skip, wait, force, not 'kill'"],

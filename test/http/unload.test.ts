@@ -183,6 +183,17 @@ describe('an unload', () => {
     expect(attic.ordered).toEqual([]);
   });
 
+  it('on a GPU that is not measured is answered by 409, and nothing is unloaded', async () => {
+    const { post, attic } = aService();
+    const { status, body } = await post('/api/v1/unload-all', { gpus: ['GPU-1d4b'] });
+    expect([status, body.title]).toEqual([409, 'GPU memory not measured']);
+    expect(body.detail).toMatch(
+      /^Nothing was unloaded\. attic: .* which a GPU as selection needs: run the exporter/,
+    );
+    expect((await post('/api/v1/unload-all', { gpus: [] })).status).toBe(400);
+    expect(attic.ordered).toEqual([]);
+  });
+
   it('of a router that is down is answered by 502', async () => {
     const { post, attic } = aService();
     attic.entry.failed(UNREACHABLE);

@@ -7,6 +7,7 @@ export function aRequest({
   models = [],
   keep = [],
   idleForMs,
+  gpus,
   target,
   ...wish
 }: Partial<Omit<UnloadRequest, 'selection'> & Selection> = {}): UnloadRequest {
@@ -15,7 +16,7 @@ export function aRequest({
     caller: { name: 'alice' },
     reason: 'memory is needed',
     routers: [],
-    selection: { models, keep, idleForMs, target },
+    selection: { models, keep, idleForMs, gpus, target },
     whenBusy: 'wait',
     busyTimeoutMs: 300_000,
     timeoutMs: 60_000,

@@ -51,6 +51,7 @@ const names = fc.array(fc.constantFrom(...MODELS), { minLength: 1, maxLength: 3 
 const common = {
   routers: fc.array(fc.constantFrom('attic', 'cellar'), { maxLength: 2 }),
   keep: names,
+  gpus: fc.constantFrom(['0'], ['GPU-1d4b', '1']),
   when_busy: fc.constantFrom('skip', 'wait', 'force'),
   busy_timeout_seconds: fc.constantFrom(0, 1, 30, 86_400),
   timeout_seconds: fc.constantFrom(0, 1, 30, 86_400),

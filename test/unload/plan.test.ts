@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { ok } from '../../src/lib/result.ts';
+import type { RouterMemory } from '../../src/memory/router-memory.ts';
 import type { Status } from '../../src/models/feed.ts';
 import { planUnload, withoutStatuses } from '../../src/unload/plan.ts';
 import type { Selection } from '../../src/unload/request.ts';
@@ -154,6 +156,10 @@ describe('with a target, the plan', () => {
     loadSeconds,
     activity: { busy: false, work: 1, watchedAt: 0, lastAt: NOW - idleSeconds * 1000 },
   });
+  const measured = (usedBytes: number): RouterMemory => {
+    const memory = { usedBytes, totalBytes: 24 * GIB, ofModel: () => 6 * GIB, onGpus: () => ok(memory) };
+    return memory;
+  };
   const models = [idle('a', 100, 4 * GIB, 5), idle('b', 800, 2 * GIB, 1), idle('c', 10, 9 * GIB, 3)];
 
   it('unloads as few models as needed and says why it keeps the others', () =>
@@ -164,13 +170,13 @@ describe('with a target, the plan', () => {
     }));
 
   it('uses measured memory', () => {
-    const memory = { usedBytes: 20 * GIB, totalBytes: 24 * GIB, ofModel: () => 6 * GIB };
+    const memory = measured(20 * GIB);
     const { unload } = planUnload(models, { ...ALL, target: { untilRatio: 0.5 } }, NOW, memory);
     expect(unload).toEqual(['b', 'a']);
   });
 
   it('unloads nothing when enough memory is free', () => {
-    const memory = { usedBytes: 2 * GIB, totalBytes: 24 * GIB, ofModel: () => 6 * GIB };
+    const memory = measured(2 * GIB);
     expect(planUnload(models, { ...ALL, target: { untilRatio: 0.5 } }, NOW, memory).unload).toEqual([]);
   });
 });

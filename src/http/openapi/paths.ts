@@ -170,7 +170,9 @@ function unload(operationId: string, summary: string, body: string) {
     '200': reported('Finished: see the report.'),
     '202': reported('In progress.'),
     '404': problemOf('No router or model has this name. Nothing was unloaded.'),
-    '409': problemOf('until_ratio needs measured GPU memory, and none is measured. Nothing was unloaded.'),
+    '409': problemOf(
+      'gpus or until_ratio needs GPU memory that is not measured, or there is no such GPU. Nothing was unloaded.',
+    ),
     '502': reported('No model could be unloaded: see the report.'),
     '503': {
       description: 'Too many other requests wait for the router, or too many passwords are being checked.',

@@ -46,6 +46,10 @@ const common = {
   reason: reasonText.optional().meta({ description: 'The reason, for the report, the page and the audit.' }),
   hold_seconds: seconds(30 * DAY, 'Hold the memory of these routers for this time after the unload.'),
   idle_for_seconds: seconds(30 * DAY, 'Only models that have been idle for this time.'),
+  gpus: names('GPUs.').min(1).optional().meta({
+    description:
+      'Only models with memory on one of these GPUs, by UUID, PCI address or index. 409 where that is not measured.',
+  }),
   free_bytes: z.number().int().positive().optional().meta({
     description:
       'Unload only as many models as free these bytes on each router, the least recently used first.',
@@ -104,11 +108,19 @@ export function requestOf(
   };
 }
 
-function selectionOf({ models, keep, idle_for_seconds, free_bytes, until_ratio }: UnloadBody): Selection {
+function selectionOf({
+  models,
+  keep,
+  gpus,
+  idle_for_seconds,
+  free_bytes,
+  until_ratio,
+}: UnloadBody): Selection {
   const selection: Selection = {
     models: models ?? [],
     keep: keep ?? [],
     idleForMs: milliseconds(idle_for_seconds),
+    gpus,
   };
   if (free_bytes !== undefined) selection.target = { freeBytes: free_bytes };
   if (until_ratio !== undefined) selection.target = { untilRatio: until_ratio };
@@ -160,7 +172,8 @@ function sendOperation(response: Response, { report }: Started): void {
   response.location(`/api/v1/operations/${id}`);
   if (needsMeasurement(operation)) {
     const detail = `Nothing was unloaded. ${routers.map(({ router, fault }) => `${router}: ${fault?.message}`).join('; ')}.`;
-    throw new ProblemError(409, 'GPU memory not measured', detail);
+    const isUnknown = routers.some(({ fault }) => fault?.kind === 'unknown_gpu');
+    throw new ProblemError(409, isUnknown ? 'Unknown GPU' : 'GPU memory not measured', detail);
   }
   if (outcome === 'refused') {
     const waits = routers.map(({ refused }) => refused?.retry_after_seconds ?? 0);
