@@ -1,8 +1,9 @@
 import { diagnoseRouter } from '../doctor/diagnose.ts';
-import { AUDIT_CAUSES, diagnoseMemory, STATE_CAUSES } from '../doctor/exporter-causes.ts';
+import { AUDIT_CAUSES, STATE_CAUSES } from '../doctor/exporter-causes.ts';
 import { examineAuditFile, examineStateFile } from '../doctor/files.ts';
 import { type Diagnosis, findCause } from '../doctor/finding.ts';
 import { examineMemory } from '../doctor/memory.ts';
+import { diagnoseMemory } from '../doctor/memory-causes.ts';
 import { diagnosePatterns } from '../doctor/patterns.ts';
 import { formatDiagnosis, formatSummary, hasFailed, viewDiagnosis } from '../doctor/report.ts';
 import { examineRouter, type RouterEvidence } from '../doctor/router-evidence.ts';

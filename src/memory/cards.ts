@@ -30,7 +30,7 @@ export function createCards() {
 /** The fault of a source with lost cards; undefined if it has none. */
 export function faultOfLost(cards: readonly Card[]): string | undefined {
   const lost = cards.flatMap(({ lost: reason, gpu, name, uuid }) =>
-    reason === undefined ? [] : [`GPU ${gpu} ${name} (${uuid}) is lost: ${reason}`],
+    reason === undefined ? [] : [`GPU ${[gpu, name, `(${uuid})`].join(' ').trim()} is lost: ${reason}`],
   );
   return lost.length === 0 ? undefined : lost.join('; ');
 }

@@ -14,6 +14,17 @@ export interface PidEvidence {
   models: readonly ModelProcessHint[];
 }
 
+/** The same pools and allocations, or none of the allocations if their process IDs are foreign. */
+export function withoutForeignPids(evidence: PidEvidence) {
+  const { pools, allocations } = evidence;
+  if (!hasForeignPids(evidence)) return { pools, allocations, foreignPids: false };
+  return {
+    pools: pools.map((pool) => ({ ...pool, hasAllocations: false })),
+    allocations: [],
+    foreignPids: true,
+  };
+}
+
 /** Less is used on an idle card without any process. */
 const IDLE_BYTES = 512 * 1024 * 1024;
 

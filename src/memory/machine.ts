@@ -1,19 +1,19 @@
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
-import { cardMemory } from './card-memory.ts';
 import { createCards, faultOfLost } from './cards.ts';
 import { createCpuAccount } from './cpu-account.ts';
 import { createAmdgpu, createIntel, onKnownCards } from './drm-cards.ts';
 import { createDrmClients } from './drm-clients.ts';
 import { createDrmFdinfo } from './drm-fdinfo.ts';
-import { hasForeignPids } from './foreign-pids.ts';
+import { withoutForeignPids } from './foreign-pids.ts';
 import { createHost, ownHost } from './host.ts';
 import { createNvidiaSmi, nvidiaMemory } from './nvidia-smi.ts';
-import { type AttributedPool, attribute } from './owners.ts';
+import { withLargest } from './other-processes.ts';
+import { attribute } from './owners.ts';
 import { findParents, type Parents, type RouterProcessHint } from './parents.ts';
 import { createProcesses } from './processes.ts';
-import { linkTarget, readHead } from './procfs.ts';
-import type { GpuMemory, GpuPool, LostCard, MemoryReading, SourceReport } from './reading.ts';
+import { linkTarget } from './procfs.ts';
+import type { GpuPool, LostCard, MemoryReading, SourceReport } from './reading.ts';
 import { type Notes, readSource, type Source } from './source.ts';
 
 export interface MachineOptions {
@@ -31,9 +31,6 @@ export interface MachineOptions {
 
 /** The pid namespace of the machine itself has this number on every Linux (PROC_PID_INIT_INO). */
 const HOST_PID_NAMESPACE = 'pid:[4026531836]';
-
-/** Longer than the name of any command. */
-const COMM_BYTES = 64;
 
 /** Returns a function that measures this machine's memory once. It must not be called again before it resolves. */
 export function createMachine(
@@ -57,38 +54,34 @@ export function createMachine(
     if (seesProcesses) parents = findParents(routers, candidates, models, isOwnHost, parents);
     const usage = await found.readUsage([...models, ...parents.values()]);
     const isConfined = await isContainer(procfs);
-    const foreignPids = hasForeignPids({
+    const listed = withoutForeignPids({
       ...nvidia,
       isConfined,
       pids: new Set([...before.facts.pids, ...after.facts.pids]),
       processes: models,
       models: routers.flatMap((router) => router.models),
     });
-    const listed = foreignPids ? [] : nvidia.allocations;
     const attribution = attribute({
       ...{ routers, parents, formerParents, models, isConfined, isOwnHost },
       seesProcesses: seesProcesses && !usage.report.fault,
       before: before.facts.models,
       parentsBefore: before.facts.parents,
       usages: usage.facts,
-      pools: [
-        ...nvidia.pools.map((pool) => ({ ...pool, hasAllocations: pool.hasAllocations && !foreignPids })),
-        ...drm.pools,
-      ],
-      allocations: [...listed, ...drm.allocations],
+      pools: [...listed.pools, ...drm.pools],
+      allocations: [...listed.allocations, ...drm.allocations],
       host: system.facts,
     });
     const observed = [...nvidia.cards, ...drm.cards].map(observe);
     return {
       ...attribution,
       at: clock.now(),
-      foreignPids,
+      foreignPids: listed.foreignPids,
       reports: [
         ...observed.map(({ report }) => report),
         ...[drm.report, combined(before.report, after.report, usage.report), system.report],
       ],
       cards: observed.flatMap((each) => each.cards),
-      gpus: await withNames(attribution.gpus),
+      gpus: await withLargest(attribution.gpus, maxOthers, procfs),
       models: attribution.models.map(({ processes: own, ...model }) => ({
         ...model,
         cpuSeconds: cpu.add(model.router, model.model, own),
@@ -100,34 +93,10 @@ export function createMachine(
   function observe({ report, pools, lost = [], notes = {} }: FoundCards) {
     const { collector } = report;
     const known = report.fault ? [] : cards.observe({ collector, pools, lost });
-    const { fault = faultOfLost(known), warnings, malformed } = notes;
-    return {
-      cards: known,
-      report: { ...report, fault: report.fault ?? fault, warnings, malformed: malformed?.length },
-    };
-  }
-
-  /** Keeps the largest other processes of each card, and names them. */
-  async function withNames(pools: readonly AttributedPool[]): Promise<GpuMemory[]> {
-    const unnamed = pools.map((pool) => ({
-      ...pool,
-      others: pool.others.map((each) => ({ ...each, name: '' })),
-    }));
-    const kept = new Map(
-      cardMemory(unnamed).map(({ uuid, others }) => [uuid, others.slice(0, maxOthers).map(({ pid }) => pid)]),
-    );
-    const pids = [...new Set([...kept.values()].flat())];
-    const names = new Map(await Promise.all(pids.map(async (pid) => [pid, await nameOf(pid)] as const)));
-    return unnamed.map(({ others, ...pool }) => ({
-      ...pool,
-      others: others
-        .filter(({ pid }) => kept.get(pool.uuid)?.includes(pid))
-        .map((each) => ({ ...each, name: names.get(each.pid) ?? '' })),
-    }));
-  }
-
-  async function nameOf(pid: number): Promise<string> {
-    return ((await readHead(join(procfs, String(pid), 'comm'), COMM_BYTES)) ?? '').trim();
+    const faults = [report.fault, faultOfLost(known), notes.fault].filter((fault) => fault !== undefined);
+    const fault = faults.length === 0 ? undefined : faults.join('; ');
+    const { warnings, malformed } = notes;
+    return { cards: known, report: { ...report, fault, warnings, malformed: malformed?.length } };
   }
 }
 

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { diagnoseMemory } from '../../src/doctor/exporter-causes.ts';
+import { diagnoseMemory } from '../../src/doctor/memory-causes.ts';
 import { aReading } from '../support/a-reading.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
