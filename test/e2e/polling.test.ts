@@ -63,6 +63,11 @@ async function isUnloaded(model: string): Promise<void> {
   await until(`${model} to be unloaded`, async () => (await statusesOf(router))[model] === 'unloaded');
 }
 
+/** b9093 may list a process that ended by itself for ever; what it unloads ends in the same way. */
+async function crash(model: string): Promise<void> {
+  await (killed === undefined ? router.crash(model) : order(router, 'unload', model));
+}
+
 it('is polled', async () => {
   expect(await exporter.value('llama_router_event_stream_connected')).toBe(0);
 });
@@ -90,7 +95,7 @@ it('a load that ends between two polls is counted', async () => {
 it('a model that is loaded again between two polls was unloaded for an unknown reason', async () => {
   await load(router, 'tiny-b');
   await counts('tiny-b', ['loads: 1']);
-  await router.crash('tiny-b');
+  await crash('tiny-b');
   await isUnloaded('tiny-b');
   await load(router, 'tiny-b');
   // A poll may have come between the two.
@@ -105,11 +110,13 @@ it('an eviction, a failed load and a crash are distinguished', async () => {
   await load(router, 'tiny-c');
   await counts('tiny-c', ['loads: 1']);
   await order(router, 'load', 'broken');
+  // b9093 may leave it in `loading` for ever; an unload kills it, which looks like a failed load.
+  if (killed !== undefined) await order(router, 'unload', 'broken');
   await counts('broken', ['load_failures: 1']);
   await until('an eviction', async () => (await exporter.scrape()).includes('reason="evicted"} 1'));
   await load(router, 'mid');
   await counts('mid', ['loads: 1']);
-  await router.crash('mid');
+  await crash('mid');
   await counts('mid', ['loads: 1', `unloads ${killed ?? 'crashed'}: 1`]);
 });
 
