@@ -7,6 +7,8 @@ export interface LlamaServerBuild {
   readonly isSimulated?: boolean;
   /** Reading a model's metrics leaves its idle timer alone. */
   readonly readsExempt: boolean;
+  /** It kills each model that it unloads or evicts at once, busy or not. */
+  readonly killsAtOnce?: boolean;
 }
 export function buildNamed(name: string): LlamaServerBuild;
 export function programOf(build: LlamaServerBuild): string;
