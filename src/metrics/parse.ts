@@ -9,7 +9,8 @@ const SUFFIXES: Partial<Record<Family['type'], readonly string[]>> = {
 const META = /^# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*)(?: (.*))?$/;
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?[ \t]+(\S+)(?:[ \t]+-?\d+)?$/;
 const LABEL = /[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\]|\\[\\"n])*)"[ \t]*(?:,|$)/y;
-const NUMBER = /^(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?Inf|NaN)$/;
+/** Like Prometheus, in any case: llama-server divides by zero and prints `inf` and `-nan`. */
+const NUMBER = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan)$/i;
 
 interface OpenFamily {
   family: Family;
@@ -94,5 +95,5 @@ function unescaped(text: string): string {
 }
 
 function numberOf(text: string): number {
-  return Number(text.replace('Inf', 'Infinity'));
+  return Number(text.replace(/inf(?:inity)?/i, 'Infinity').replace(/[+-]?nan/i, 'NaN'));
 }

@@ -34,6 +34,14 @@ describe('parseExposition', () => {
     expect(parsed.ok && render(parsed.value, 'text').toString()).toBe(text);
   });
 
+  it('reads infinities and numbers that are none in the spellings of llama-server and Prometheus', () => {
+    const written = ['inf', '-inf', '+Inf', 'Infinity', '-INFINITY', 'nan', '-nan', 'NaN', '1E3'];
+    const parsed = parseExposition(written.map((value, index) => `a{i="${index}"} ${value}\n`).join(''));
+    const values = parsed.ok && parsed.value[0]?.rows.map(({ value }) => value);
+    const [plus, minus] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    expect(values).toEqual([plus, minus, plus, plus, minus, Number.NaN, Number.NaN, Number.NaN, 1000]);
+  });
+
   it('drops timestamps, spaces and comments', () => {
     const parsed = parseExposition('# by hand\na{ x = "1" , } 2.50 1700000000000');
     expect(parsed.ok && render(parsed.value, 'text').toString()).toBe('# TYPE a untyped\na{x="1"} 2.5\n');
