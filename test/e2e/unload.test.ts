@@ -11,6 +11,7 @@ import {
   startRealRouter,
 } from '../support/real-router.ts';
 import { until } from '../support/until.ts';
+import { withoutEventStream } from '../support/without-event-stream.ts';
 
 const FOUR = ['tiny-a', 'tiny-b', 'tiny-c', 'tiny-d'];
 
@@ -232,6 +233,21 @@ it('unloads a sleeping model without waking it', async () => {
   expect(router.log().slice(before)).not.toContain('proxying request to model');
   expect(exporter.log()).not.toContain('model woke');
   expect(await exporter.value('llama_router_model_wakes_total', { model: 'tiny-a' })).toBe(0);
+});
+
+it('unloads what was loaded a moment ago on a build without event stream, ten times in a row', async () => {
+  const router = await startRealRouter({ models: FOUR, modelsMax: 0 });
+  ends.push(router.stop);
+  const old = await withoutEventStream(router);
+  ends.push(async () => old.stop());
+  const exporter = await startExporter([old.url], { 'follow.polling-interval': '1h' });
+  ends.push(exporter.stop);
+  for (let round = 0; round < 10; round += 1) {
+    await load(router, ...FOUR);
+    const { status, operation } = await unloadAll(exporter);
+    expect([status, modelsOf(operation)]).toEqual([200, FOUR.map(unloaded)]);
+    expect([operation.still_in_memory, await runningOn(router)]).toEqual([[], []]);
+  }
 });
 
 it('says what a waiting client has loaded in place of the unloaded model', async () => {
