@@ -102,7 +102,7 @@ export function keepListOf({ unload, routers }: Config, router: string): readonl
 
 /**
  * Whether a running request does all that another one wants on a router: with terms at least as strong, on at least the
- * same models. `planned`: its models are chosen already, so an amount of memory to free may have been reached.
+ * same models. `planned`: its models are chosen already, by a measurement of memory that may be old by now.
  */
 export function includesRequest(running: UnloadRequest, wanted: UnloadRequest, planned: boolean): boolean {
   const [mine, other] = [running.selection, wanted.selection];
@@ -111,12 +111,14 @@ export function includesRequest(running: UnloadRequest, wanted: UnloadRequest, p
     (other.models.length > 0 && other.models.every((pattern) => mine.models.includes(pattern)));
   const hasIdle =
     mine.idleForMs === undefined || (other.idleForMs !== undefined && mine.idleForMs <= other.idleForMs);
+  const isByMemory = mine.target !== undefined || mine.gpus !== undefined;
+  const hasMemory =
+    !isByMemory || (!planned && isDeepStrictEqual([mine.target, mine.gpus], [other.target, other.gpus]));
   return (
     compareWhenBusy(running.whenBusy, wanted.whenBusy) >= 0 &&
     running.verify >= wanted.verify &&
     (running.holdMs ?? 0) >= (wanted.holdMs ?? 0) &&
-    (planned ? mine.target === undefined : isDeepStrictEqual(mine.target, other.target)) &&
-    (mine.gpus === undefined || isDeepStrictEqual(mine.gpus, other.gpus)) &&
+    hasMemory &&
     mine.keep.every((pattern) => other.keep.includes(pattern)) &&
     hasModels &&
     hasIdle
