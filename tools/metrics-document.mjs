@@ -30,11 +30,16 @@ In addition there are \`process_*\` and \`nodejs_*\` for the exporter's own proc
 If llama-server runs with \`--metrics\`, every loaded model has metrics of its own, \`llamacpp:*\`. The exporter passes
 them on with names, help and types unchanged and the labels \`router\` and \`model\` added, so that dashboards made for
 them work when you select a model. A label of the model's that has one of these names becomes \`exported_router\` or
-\`exported_model\`. \`engine.publish\` moves these metrics to a path of their own or turns them off.
+\`exported_model\`. \`engine.publish\` moves these metrics to a path of their own or hides them; they are read all the same.
+\`engine.read\` says whether they are read.
 
 The exporter reads them in the background, every \`engine.interval\` (15 s), from loaded models only, with
-\`autoload=false\` and one request per model at a time. If a model does not respond, its last values stay for
-\`engine.keep\` (5 min); \`llama_router_model_engine_metrics_age_seconds\` is their age. They disappear with the model.
+\`autoload=false\` and one request per model at a time. A scrape reads nothing. If a model is not read for a while, its last
+values stay for \`engine.keep\` (5 min); \`llama_router_model_engine_metrics_age_seconds\` is their age. They disappear with the
+model.
+
+Some models are not read at times, so that [no model is kept awake and no eviction is slowed
+down](router.md#reading-without-disturbing). Then \`llama_router_model_busy\` and the other series of its activity are absent.
 
 - A model is busy if it is processing requests or has requests waiting. \`llama_router_model_busy\` is absent if that is
   unknown: without \`--metrics\`, or after a failed reading.
@@ -59,6 +64,11 @@ The exporter reads them in the background, every \`engine.interval\` (15 s), fro
 
 The router reports different causes alike, so some cannot be told apart: another client's unload of a model that is
 generating ends in a kill, like a crash; another client's unload of a model that is loading looks like a failed load.
+
+\`llama_router_model_forced_stops_total\` counts requested unloads and evictions in which the process did not stop by itself: the
+router killed it after its stop timeout, and a client that waited for the memory waited that long (10 s by default). The log has
+\`model killed: it did not stop in time\`, the page \`killed\`, the API \`"forced": true\`. See
+[Missed requests to exit](router.md#missed-requests-to-exit).
 
 ## Which counters are exact?
 
