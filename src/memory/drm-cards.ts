@@ -95,9 +95,19 @@ function cardSource(
     nothing: [],
     async read() {
       const cards = await listCards(sysfs, vendor);
-      return cards.ok ? ok((await Promise.all(cards.value.map(poolsOf))).flat()) : cards;
+      return cards.ok ? ok(withIdentities((await Promise.all(cards.value.map(poolsOf))).flat())) : cards;
     },
   };
+}
+
+/** A uuid that several cards report, or one of zeros, does not identify them: their address does. */
+function withIdentities(pools: readonly DrmPool[]): DrmPool[] {
+  return pools.map((pool) => {
+    const isShared = pools.some(
+      ({ uuid, pciAddress }) => uuid === pool.uuid && pciAddress !== pool.pciAddress,
+    );
+    return isShared || /^[0x]+$/.test(pool.uuid) ? { ...pool, uuid: pool.pciAddress } : pool;
+  });
 }
 
 /** The cards of one vendor; none on a machine without DRM. */

@@ -385,6 +385,21 @@ describe('DRM cards', () => {
     });
   });
 
+  it.each([
+    ['a1', 'a2', ['a1', 'a2']],
+    ['0000000000000000', '0000000000000000', ['0000:03:00.0', '0000:0b:00.0']],
+    ['0x0', 'a2', ['0000:03:00.0', 'a2']],
+    ['a1', 'a1', ['0000:03:00.0', '0000:0b:00.0']],
+  ])('two Radeons with the unique ids %s and %s', async (first, second, expected) => {
+    const root = scratchFolder();
+    cpSync(join(SYSFS, 'two-radeons'), root, { recursive: true });
+    for (const [card, id] of [first, second].entries()) {
+      writeFileSync(join(root, `class/drm/card${card}/device/unique_id`), `${id}\n`);
+    }
+    const read = await createAmdgpu(root).read(undefined, never);
+    expect(read.ok && [...new Set(read.value.map(({ uuid }) => uuid))]).toEqual(expected);
+  });
+
   it('an APU: with both pools', async () => {
     const card = {
       gpu: '1',
