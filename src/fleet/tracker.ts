@@ -48,20 +48,24 @@ interface Tracking extends TrackerParts {
   /** Models with an event since the current listing was requested: the listing may be older. */
   newer: Set<string>;
   /** The listing under way, and the next listing once it is requested. */
-  listing?: Promise<Reconciled> | undefined;
-  queued?: Promise<Reconciled> | undefined;
+  listing?: Promise<void> | undefined;
+  queued?: Promise<void> | undefined;
   firstListed(): void;
   settling: Alarm;
   /** Aborts when tracking ends. */
   ending: AbortController;
   /** Aborts to drop the current stream. */
   stream: AbortController;
+  /** The stream that was connected when the last listing was requested. */
+  connectedBefore?: AbortController | undefined;
   /** The first attempt at the stream has ended, one way or the other. */
   streamTried: Alarm;
   nextStream: Alarm;
   relisting: Alarm;
   nextListing: Alarm;
   hasListed: boolean;
+  /** The next listing asks for the router's properties too: an extra one of an operation does not. */
+  propsDue: boolean;
   /** When a caller last requested a listing. */
   refreshedAt?: number | undefined;
   /** The current pause between two listings. */
@@ -91,6 +95,7 @@ export function startTracker(parts: TrackerParts) {
     relisting: alarm(),
     nextListing: alarm(),
     hasListed: false,
+    propsDue: true,
     pauseMs: 0,
   };
   const { ending, streamTried, nextStream, relisting, nextListing, settling } = tracking;
@@ -162,19 +167,15 @@ async function keepListing(tracking: Tracking): Promise<void> {
   const backoff = createBackoff(pace.reconnectMinMs, pace.reconnectMaxMs, random);
   await streamTried.sleep(STREAM_FIRST_MS);
   tracking.hasListed = true;
-  let connectedBefore: AbortController | undefined;
   while (!ending.signal.aborted) {
     const wasUp = router.up;
-    const connected = router.stream === 'connected' ? tracking.stream : undefined;
-    const { corrected } = await list(tracking);
+    tracking.propsDue = true;
+    await list(tracking);
     if (ending.signal.aborted) return;
     if (router.up) backoff.reset();
     // The router is back, perhaps as another build: try its stream now.
     if (router.up && wasUp === false) nextStream.ring();
-    // The stream was connected since before the last listing, so it should have announced what this one corrected.
-    const streamIsDeaf = corrected > 0 && tracking.stream === connectedBefore;
-    if (router.stream === 'connected' && (streamIsDeaf || !router.up)) tracking.stream.abort();
-    connectedBefore = connected;
+    if (router.stream === 'connected' && !router.up) tracking.stream.abort();
     tracking.pauseMs = router.up ? pauseOf(tracking) : backoff.next();
     const leastMs = Math.min(tracking.pauseMs, RELIST_MS);
     await relisting.sleep(leastMs);
@@ -188,15 +189,13 @@ function pauseOf({ router, pace, store, refreshedAt }: Tracking): number {
   return pollingPause({ models: router.models.values(), refreshedAt }, store.clock.now(), pace.pollingMs);
 }
 
-type Reconciled = ReturnType<typeof applyListing>;
-
 /** Lists the models. The listing under way may have been answered already, so callers wait for the next one. */
-function list(tracking: Tracking): Promise<Reconciled> {
+function list(tracking: Tracking): Promise<void> {
   tracking.queued ??= tracking.listing?.then(() => startListing(tracking));
   return tracking.queued ?? startListing(tracking);
 }
 
-function startListing(tracking: Tracking): Promise<Reconciled> {
+function startListing(tracking: Tracking): Promise<void> {
   tracking.queued = undefined;
   tracking.listing = listOnce(tracking).finally(() => {
     tracking.listing = undefined;
@@ -205,37 +204,41 @@ function startListing(tracking: Tracking): Promise<Reconciled> {
   return tracking.listing;
 }
 
-async function listOnce(tracking: Tracking): Promise<Reconciled> {
+async function listOnce(tracking: Tracking): Promise<void> {
   const { feed, store, router, newer, notice, settling, ending } = tracking;
   const { clock } = store;
   const { signal } = ending;
   newer.clear();
+  const connected = router.stream === 'connected' ? tracking.stream : undefined;
   const startedAt = clock.now();
   const listingAnswer = feed.list(signal);
-  const propsAnswer = feed.props(signal);
+  const propsAnswer = tracking.propsDue ? feed.props(signal) : undefined;
+  tracking.propsDue = false;
   const listing = await listingAnswer;
-  if (signal.aborted) return { corrected: 0 };
+  if (signal.aborted) return;
   const at = clock.now();
   const fault = listing.ok ? undefined : listing.fault.kind;
   notice({ router: router.name, at, kind: 'polled', seconds: (at - startedAt) / 1000, fault });
   if (!listing.ok) {
     markDown(store, router, listing.fault);
-    return { corrected: 0 };
+    return;
   }
   if (router.stream === 'connected' && !confirms(router, listing.value, newer)) {
     // In two parts: after a delay, Node.js runs the due timers before it reads the sockets.
     await settling.sleep(SETTLE_MS / 2);
     if (!signal.aborted) await settling.sleep(SETTLE_MS / 2);
   }
-  if (signal.aborted) return { corrected: 0 };
-  const reconciled = applyListing(store, router, listing.value, newer);
+  if (signal.aborted) return;
+  const { corrected } = applyListing(store, router, listing.value, newer);
+  // The stream was connected since before the last listing, so it should have announced what this one corrected.
+  if (corrected > 0 && tracking.stream === tracking.connectedBefore) tracking.stream.abort();
+  tracking.connectedBefore = connected;
   // A router may be slow to answer: the models do not wait for its properties, and known ones are not waited for.
   const wereKnown = router.props.build !== undefined;
-  const recorded = propsAnswer.then((props) => {
+  const recorded = propsAnswer?.then((props) => {
     if (signal.aborted) return;
     if (props.ok) router.props = props.value;
     router.buildClass = classifyBuild(props.ok ? props.value.build : undefined, router.stream);
   });
   if (!wereKnown) await recorded;
-  return reconciled;
 }

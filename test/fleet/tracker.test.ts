@@ -315,6 +315,15 @@ describe('a stream that is deaf', () => {
     expect(feed.underway().streams).toBe(1);
   });
 
+  it('is dropped when the listing of an operation shows that', async () => {
+    const { clock, feed, tracker } = follow({ listing: lists(listed('a', 'loaded')) });
+    await clock.advance(20_000);
+    feed.listing = lists(listed('a', 'unloaded'));
+    void tracker.refresh();
+    await clock.advance(5000);
+    expect(feed.attempts.length).toBe(2);
+  });
+
   it('is not one that was connected after the change', async () => {
     const { clock, feed } = follow({ listing: lists(listed('a', 'loaded')) });
     await clock.advance(20_000);
@@ -457,6 +466,16 @@ describe('a refresh', () => {
     await clock.advance(1);
     await refresh;
     expect(entry.state.models.get('a')?.lifecycle.status).toBe('unloaded');
+  });
+
+  it('does not ask for the properties of the router', async () => {
+    const { clock, feed, tracker } = follow({ routerProps: ok({ build: 'b1' }) });
+    await clock.advance(1000);
+    feed.props = () => {
+      throw new Error('asked');
+    };
+    await tracker.refresh();
+    expect(feed.listings).toHaveLength(2);
   });
 
   it('of a router that is down resolves too', async () => {
