@@ -183,7 +183,7 @@ export const METRICS_CAUSES: readonly KnownCause<RouterFacts>[] = [
     mark: 'note',
     when: ({ props }) => props !== undefined,
     says: (facts) => `unknown whether models have metrics: ${whyUnread(facts)}`,
-    remedy: ['Run doctor again when a model is loaded.'],
+    remedy: (facts) => (hasLoaded(facts) ? [] : ['Run doctor again when a model is loaded.']),
   },
 ];
 
@@ -216,11 +216,14 @@ function onRequest(props: RouterFacts['props']): string {
 }
 
 /** Why the metrics of no model were read. */
-function whyUnread({ listing }: RouterFacts): string {
-  const isLoaded = listing?.models.some(({ status }) => status === 'loaded');
-  return isLoaded
+function whyUnread(facts: RouterFacts): string {
+  return hasLoaded(facts)
     ? 'none is read now: that would restart its idle timer'
     : 'none is loaded, and doctor loads none';
+}
+
+function hasLoaded({ listing }: RouterFacts): boolean {
+  return listing?.models.some(({ status }) => status === 'loaded') === true;
 }
 
 /** Not supported, or not there. */
