@@ -17,7 +17,7 @@ import { holdForOperations } from './hold/operation-holds.ts';
 import { createAccess } from './http/access.ts';
 import { createApp } from './http/app.ts';
 import type { AppParts } from './http/parts.ts';
-import { serve } from './http/server.ts';
+import { serveOn } from './http/server.ts';
 import { startIdleScheduler } from './idle/scheduler.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
@@ -40,6 +40,8 @@ export interface Service {
   memory: Memory;
   /** Where it listens. */
   port: number;
+  /** What it listens on, with the bound ports. */
+  addresses: readonly string[];
   /** Reloads the configuration; after an error the previous one stays active. */
   reload(): Promise<{ error?: string }>;
   /** Ends everything within seconds: streams closed, counters saved. */
@@ -142,9 +144,9 @@ export function createService({
   };
   return { parts, start };
 
-  /** Listens and begins to follow the routers, reachable or not. Rejects when it cannot listen on the address. */
+  /** Listens and begins to follow the routers, reachable or not. Rejects when it cannot listen on an address. */
   async function start(): Promise<Service> {
-    const server = await serve(createApp(parts), web.listen_address, { tls: access.tls }).catch(
+    const server = await serveOn(createApp(parts), web.listen_address, { tls: access.tls }).catch(
       async (error: unknown) => {
         processMetrics.stop();
         await memory.stop();
@@ -183,6 +185,7 @@ export function createService({
       operations,
       memory,
       port: server.port,
+      addresses: server.addresses,
       reload: activeConfig.reload,
       async stop() {
         closing.abort();

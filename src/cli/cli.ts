@@ -75,7 +75,22 @@ function parse(command: Command, args: readonly string[]) {
   ]);
   const options = { ...(command.configured ? parseArgsOptions() : {}), ...Object.fromEntries(own) };
   try {
-    const parsed = parseArgs({ args: [...args], options, allowPositionals: true, allowNegative: true });
+    const settings = {
+      args: [...args],
+      options,
+      allowPositionals: true,
+      allowNegative: true,
+      tokens: true,
+    } as const;
+    const parsed = parseArgs(settings);
+    const given = new Set<string>();
+    for (const token of parsed.tokens) {
+      if (token.kind !== 'option') continue;
+      if (given.has(token.name) && options[token.name]?.multiple !== true) {
+        throw new UsageError(`--${token.name} is given twice: it takes one value.`);
+      }
+      given.add(token.name);
+    }
     if (command.words === undefined && parsed.positionals.length > 0) {
       throw new UsageError(
         `${command.name} takes no argument '${parsed.positionals[0]}'. See llama-router-exporter ${command.name} --help.`,

@@ -2,7 +2,9 @@ import { liven } from '../../simulator/liveliness.ts';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import { createConfigSource } from '../config/source.ts';
+import { ListenError } from '../http/server.ts';
 import { systemClock } from '../lib/clock.ts';
+import { codeOf } from '../lib/error-code.ts';
 import { createLogger } from '../lib/logger.ts';
 import { packageVersion } from '../lib/version.ts';
 import { startMemory } from '../memory/memory.ts';
@@ -58,8 +60,8 @@ async function startOnFreePort(call: Call, url: string, router: SimulatedRouter)
       version: packageVersion(),
       memory: simulateMemory(router, new URL(url).host),
     });
-  return start(10_180).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EADDRINUSE') throw error;
+  return start(10_180).catch((error: unknown) => {
+    if (!(error instanceof ListenError) || codeOf(error.cause) !== 'EADDRINUSE') throw error;
     return start(0);
   });
 }

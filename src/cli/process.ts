@@ -11,7 +11,12 @@ export async function untilSignal(): Promise<string> {
 
 const LISTEN_FAULTS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program listens on it',
-  EACCES: 'permission denied; ports below 1024 need privileges',
+  EACCES:
+    'permission denied: ports below 1024 need privileges, and a socket needs a folder that this user may write',
+  EROFS: 'its folder is read-only',
+  ENOENT: 'its folder does not exist',
+  ENOTDIR: 'its folder is not a folder',
+  ENOTSOCK: 'the path exists and is not a socket',
   EADDRNOTAVAIL: 'this machine does not have the address',
   ENOTFOUND: 'the host name cannot be resolved',
 };

@@ -1,3 +1,4 @@
+import { ListenError } from '../http/server.ts';
 import { createLogger } from '../lib/logger.ts';
 import { packageVersion } from '../lib/version.ts';
 import { type Service, startService } from '../service.ts';
@@ -21,23 +22,19 @@ export async function serveUntilSignal(call: Call): Promise<number> {
   const config = call.configSource();
   const { level, format } = config.current.log;
   const log = createLogger({ level, format, write: call.terminal.err, now: Date.now });
-  const { host = '', port } = config.current.web.listen_address;
   let service: Service;
   try {
     service = await startService({ config, log, version: packageVersion() });
   } catch (error) {
-    const fault = listenFaultOf(error);
+    const fault = error instanceof ListenError ? listenFaultOf(error.cause) : undefined;
     if (fault === undefined) throw error;
-    log.error('cannot listen', {
-      address: `${host}:${port}`,
-      error: `${fault}: choose another --web.listen-address`,
-    });
+    const { address } = error as ListenError;
+    log.error('cannot listen', { address, error: `${fault}: choose another --web.listen-address` });
     return EXIT.usage;
   }
-  log.info('listening', {
-    address: `${host}:${service.port}`,
-    routers: service.fleet.store.routers().length,
-  });
+  for (const address of service.addresses) {
+    log.info('listening', { address, routers: service.fleet.store.routers().length });
+  }
   const reload = () => void service.reload();
   process.on('SIGHUP', reload);
   const signal = await untilSignal();

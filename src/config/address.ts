@@ -4,21 +4,55 @@ import { serverAddress, withoutSlashes } from '../lib/address.ts';
 import { failed, ok } from '../lib/result.ts';
 import { type Parsed, parseText } from './values.ts';
 
-/** Where to listen: without a host on all interfaces; port 0 is any free port. */
-export interface ListenAddress {
-  readonly host?: string;
-  readonly port: number;
+/** Where to listen: without a host on all interfaces, port 0 is any free port; or a Unix socket. */
+export type ListenAddress =
+  | { readonly host?: string; readonly port: number; readonly path?: undefined }
+  | { readonly path: string };
+
+/** An address as it is configured; `port`: the bound port. */
+export function formatListenAddress(address: ListenAddress, port?: number): string {
+  if (address.path !== undefined) return `unix:${address.path}`;
+  const { host = '' } = address;
+  return `${host.includes(':') ? `[${host}]` : host}:${port ?? address.port}`;
 }
 
-/** The address of `host:port`, `[::1]:port` or `:port`. The message does not repeat it: a URL may hold a password. */
-export function parseListenAddress(value: unknown): Parsed<ListenAddress> {
+/** The addresses of a list, or of a text with commas: at least one, each once. */
+export function parseListenAddresses(value: unknown): Parsed<readonly ListenAddress[]> {
+  const parts: unknown[] = typeof value === 'string' ? value.split(',') : [value].flat();
+  if (parts.length === 0) return failed("is empty: write it like ':10180'");
+  const addresses = new Map<string, ListenAddress>();
+  for (const part of parts) {
+    const parsed = parseListenAddress(typeof part === 'string' ? part.trim() : part);
+    if (!parsed.ok) return parsed;
+    const text = formatListenAddress(parsed.value);
+    if (addresses.has(text)) return failed(`has '${text}' twice: remove one`);
+    addresses.set(text, parsed.value);
+  }
+  return ok(Object.freeze([...addresses.values()]));
+}
+
+/**
+ * The address of `host:port`, `[::1]:port`, `:port` or `unix:/path`. The message does not repeat it: a URL may hold a
+ * password.
+ */
+function parseListenAddress(value: unknown): Parsed<ListenAddress> {
   const text = parseText(typeof value === 'number' ? String(value) : value);
   if (!text.ok) return text;
+  if (isSocket(text.value)) {
+    const socket = parseSocket(text.value);
+    if (!socket.ok) return socket;
+    const { socketPath = '', prefix } = serverAddress(socket.value);
+    return prefix === ''
+      ? ok(Object.freeze({ path: socketPath }))
+      : failed(`'${text.value}' has a base path, which a socket to listen on cannot have`);
+  }
   const [, ipv6, name = '', digits] = /^(?:\[(.*)\]|([\w.-]*)):(\d{1,5})$/.exec(text.value) ?? [];
   const port = Number(digits);
   const host = ipv6 ?? name;
   if (digits === undefined || port > 65_535 || (ipv6 !== undefined && !isIPv6(ipv6))) {
-    return failed("is not a host and port: write it like 'localhost:10180', '[::1]:10180' or ':10180'");
+    return failed(
+      "is not a host and port: write it like 'localhost:10180', '[::1]:10180', ':10180' or 'unix:/run/exporter.sock'",
+    );
   }
   return ok(Object.freeze(host === '' ? { port } : { host, port }));
 }

@@ -3,7 +3,7 @@ import { formatDuration } from '../lib/duration.ts';
 import { LOG_LEVELS } from '../lib/logger.ts';
 import { failed, ok } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
-import { parseListenAddress, parseTelemetryPath } from './address.ts';
+import { parseListenAddresses, parseTelemetryPath } from './address.ts';
 import { alerts, checkAlerts } from './alerts.ts';
 import {
   choice,
@@ -58,9 +58,10 @@ const sections = z.strictObject({
   web: section('The web server of the exporter.', {
     listen_address: option(
       ':10180',
-      'host:port',
-      'Address to listen on; without a host: all interfaces.',
-      parseListenAddress,
+      'list of host:port or unix:/path',
+      'Addresses to listen on; without a host: all interfaces. Callers over a Unix socket need a token to act.',
+      parseListenAddresses,
+      { kind: 'texts' },
     ),
     telemetry_path: option('/metrics', 'URL path', 'Path of the metrics.', parseTelemetryPath),
     config_file: path(

@@ -29,9 +29,9 @@ export function parseVisibleText(value: unknown): Parsed<string> {
   return isVisible ? text : failed('must be visible text on one line');
 }
 
-/** A value that Node can send in a header; it throws for others when the header is sent. Numbers count as text. */
+/** A value that Node can send in a header; it throws for others when the header is sent. Numbers and booleans count as text, as in the exporter-toolkit. */
 export function parseHeaderValue(value: unknown): Parsed<string> {
-  const text = parseText(typeof value === 'number' ? String(value) : value);
+  const text = parseText(['number', 'boolean'].includes(typeof value) ? String(value) : value);
   if (!text.ok) return text;
   const isValid = /^[\t\x20-\x7e\x80-\xff]*$/.test(text.value);
   return isValid ? text : failed('must be printable ASCII on one line: put it in quotes, without | or >');

@@ -1,4 +1,5 @@
 import type { AuthRefusal } from '../activity/activity-log.ts';
+import { formatListenAddress } from '../config/address.ts';
 import type { ConfigSource } from '../config/source.ts';
 import type { WebConfig } from '../config/web-config.ts';
 import { createWebSource } from '../config/web-config.ts';
@@ -53,12 +54,15 @@ function summaryOf({ tls, users }: WebConfig) {
 
 /** A local reverse proxy that rewrites `Host` makes remote callers look local. */
 function warnAboutProxies({ auth, web }: ConfigSource['current'], log: Logger): void {
-  const { host } = web.listen_address;
-  if (auth.tokens.length > 0 || host === 'localhost' || isLoopbackAddress(host)) return;
+  const reachable = web.listen_address.filter(
+    (address) =>
+      address.path === undefined && address.host !== 'localhost' && !isLoopbackAddress(address.host),
+  );
+  if (auth.tokens.length > 0 || reachable.length === 0) return;
   log.warn(
     'no token is configured: behind a reverse proxy on this machine, remote callers may unload models',
     {
-      listen_address: `${host ?? ''}:${web.listen_address.port}`,
+      listen_address: reachable.map((address) => formatListenAddress(address)).join(', '),
       remedy: 'configure auth.tokens, or set web.listen_address to 127.0.0.1 and use no proxy',
     },
   );

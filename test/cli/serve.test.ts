@@ -14,10 +14,16 @@ it('exits with 2 and says why the address cannot be listened on', async () => {
   const simulated = await runProgram('simulate', '--port', address.split(':')[1] ?? '');
   other.close();
   const foreign = await runProgram('serve', '--web.listen-address', '192.0.2.1:10180');
-  expect([used.code, simulated.code, foreign.code]).toEqual([2, 2, 2]);
+  const socket = await runProgram(
+    'serve',
+    `--web.listen-address=${address}`,
+    '--web.listen-address=unix:/none/x.sock',
+  );
+  expect([used.code, simulated.code, foreign.code, socket.code]).toEqual([2, 2, 2, 2]);
   expect(used.err).toContain('another program listens on it: choose another --web.listen-address');
   expect(simulated.err).toContain('another program listens on it. Choose another --port');
   expect(foreign.err).toContain('this machine does not have the address');
+  expect(socket.err).toContain('address=unix:/none/x.sock error="its folder does not exist: choose another');
 });
 
 it('throws a programming error at start-up instead of advice about the address', async () => {

@@ -166,6 +166,8 @@ describe('unload without an exporter', () => {
     [['unload'], 'unload needs at least one MODEL.'],
     [['unload-all', '--hold', '5m'], '--hold needs --exporter'],
     [['unload-all', '--gpu', '0'], '--gpu needs --exporter'],
+    [['unload-all', '--timeout', '1s', '--timeout', '2s'], '--timeout is given twice: it takes one value.'],
+    [['unload-all', '--log.level', 'warn', '--log.level=info'], '--log.level is given twice'],
     [['unload-all', '--on', 'attic'], '--on needs --exporter'],
     [['unload-all', '--idle-for', '1h', '--when-busy', 'skip'], '--idle-for needs --exporter'],
     [['unload-all', '--when-busy', 'kill'], "--when-busy must be one of skip, wait, force, not 'kill'"],

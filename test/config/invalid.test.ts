@@ -108,7 +108,7 @@ it('reports the problems of all sources at once', () => {
   config.yml:2: log.level: 'loud' is not one of debug, info, warn, error
   config.yml:4: web.telemetry_path: 'metrics' is not a path like /metrics: use letters, digits and . _ ~ - after single slashes
   LLAMA_ROUTER_EXPORTER_LOG_LEVL: unknown variable: did you mean 'LLAMA_ROUTER_EXPORTER_LOG_LEVEL'?
-  LLAMA_ROUTER_EXPORTER_WEB_LISTEN_ADDRESS: is not a host and port: write it like 'localhost:10180', '[::1]:10180' or ':10180'
+  LLAMA_ROUTER_EXPORTER_WEB_LISTEN_ADDRESS: is not a host and port: write it like 'localhost:10180', '[::1]:10180', ':10180' or 'unix:/run/exporter.sock'
   LLAMA_SERVER_URL: routers[1].url: 'b' must start with http:// or https://: write 'http://b'`,
   );
 });

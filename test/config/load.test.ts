@@ -11,7 +11,7 @@ it('follows a router on this machine by default', () => {
   expect(load()).toMatchObject({
     routers: [{ name: 'localhost:8080', url: 'http://localhost:8080', keep: [], local: 'auto', labels: {} }],
     discovery: [],
-    web: { listen_address: { port: 10180 }, telemetry_path: '/metrics', config_file: '' },
+    web: { listen_address: [{ port: 10180 }], telemetry_path: '/metrics', config_file: '' },
     auth: { tokens: [] },
   });
 });
@@ -24,7 +24,7 @@ it('loads a file: default names are host:port, durations are in seconds, paths a
     ['[::1]:80', 'http://[::1]'],
   ]);
   expect(web).toEqual({
-    listen_address: { host: '::1', port: 10180 },
+    listen_address: [{ host: '::1', port: 10180 }],
     telemetry_path: '/llama/metrics',
     config_file: '',
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   nameOfUrl,
-  parseListenAddress,
+  parseListenAddresses,
   parseRouterUrl,
   parseTelemetryPath,
 } from '../../src/config/address.ts';
@@ -15,7 +15,8 @@ import {
 } from '../../src/config/values.ts';
 import { failed, ok } from '../../src/lib/result.ts';
 
-const ADDRESS = "is not a host and port: write it like 'localhost:10180', '[::1]:10180' or ':10180'";
+const ADDRESS =
+  "is not a host and port: write it like 'localhost:10180', '[::1]:10180', ':10180' or 'unix:/run/exporter.sock'";
 const SOCKET = 'write it like unix:/run/llama.sock, with a base path like unix:/run/llama.sock:/llama';
 const PATH = 'is not a path like /metrics: use letters, digits and . _ ~ - after single slashes';
 
@@ -27,7 +28,25 @@ describe('a listen address', () => {
     ['127.0.0.1:80', { host: '127.0.0.1', port: 80 }],
     ['[::1]:10180', { host: '::1', port: 10180 }],
     ['[fe80::1%eth0]:80', { host: 'fe80::1%eth0', port: 80 }],
-  ])('%j is %j', (text, value) => expect(parseListenAddress(text)).toEqual(ok(value)));
+    ['unix:/run/exporter.sock', { path: '/run/exporter.sock' }],
+    ['/run/exporter.sock', { path: '/run/exporter.sock' }],
+  ])('%j is %j', (text, value) => expect(parseListenAddresses(text)).toEqual(ok([value])));
+
+  it.each([[':10180, unix:/run/x.sock'], [[':10180', 'unix:/run/x.sock']]])('%j are two', (value) =>
+    expect(parseListenAddresses(value)).toEqual(ok([{ port: 10180 }, { path: '/run/x.sock' }])),
+  );
+
+  it.each([
+    [[], "is empty: write it like ':10180'"],
+    [[':80', '', ':81'], ADDRESS],
+    [':80,:80', "has ':80' twice: remove one"],
+    [['unix:/x', 'unix:///x'], "has 'unix:/x' twice: remove one"],
+    [
+      'unix:/run/x.sock:/llama',
+      "'unix:/run/x.sock:/llama' has a base path, which a socket to listen on cannot have",
+    ],
+    ['unix:x.sock', expect.stringMatching(/^'unix:x\.sock' must be an absolute path/)],
+  ])('%j is refused', (value, fault) => expect(parseListenAddresses(value)).toEqual(failed(fault)));
 
   it.each([
     10180,
@@ -40,7 +59,7 @@ describe('a listen address', () => {
     '[localhost]:80',
     'local host:80',
     'http://me:sk-1@a:80',
-  ])('%j is refused', (text) => expect(parseListenAddress(text)).toEqual(failed(ADDRESS)));
+  ])('%j is refused', (text) => expect(parseListenAddresses(text)).toEqual(failed(ADDRESS)));
 });
 
 describe('a router URL', () => {

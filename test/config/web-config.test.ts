@@ -102,8 +102,13 @@ rate_limit: { interval: 1s, burst: 20 }
 });
 
 it('accepts a number for the value of a header', () => {
-  const file = write('http_server_config: { headers: { X-XSS-Protection: 1 } }\n');
-  expect(loadWebConfig(file).headers).toEqual([['X-XSS-Protection', '1']]);
+  const file = write(
+    'http_server_config: { headers: { X-XSS-Protection: 1, Strict-Transport-Security: true } }\n',
+  );
+  expect(loadWebConfig(file).headers).toEqual([
+    ['Strict-Transport-Security', 'true'],
+    ['X-XSS-Protection', '1'],
+  ]);
 });
 
 it('refuses a header value that ends in a newline, which would end the process at the first request', () => {

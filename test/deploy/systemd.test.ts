@@ -41,12 +41,12 @@ it('the unit and its environment file set existing options, including commented 
     }),
     tokens: auth.tokens.map(({ token }) => token.reveal()),
     files: [state.file, audit.file],
-    port: web.listen_address.port,
+    listen: web.listen_address,
   }).toEqual({
     routers: [['http://localhost:8080', 'a-key', 'exporter', 'a-password']],
     tokens: ['a-token-of-some-length'],
     files: ['/var/lib/llama-router-exporter/state.json', '/var/lib/llama-router-exporter/audit.jsonl'],
-    port: 10_180,
+    listen: [{ port: 10_180 }],
   });
 });
 

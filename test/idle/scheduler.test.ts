@@ -214,7 +214,7 @@ it('the service runs the scheduler with its configuration and keep list', async 
   const current: Config = {
     ...defaults,
     routers: [],
-    web: { ...defaults.web, listen_address: { host: '127.0.0.1', port: 0 } },
+    web: { ...defaults.web, listen_address: [{ host: '127.0.0.1', port: 0 }] },
     unload: { ...defaults.unload, keep: ['kept'] },
     policy: { idle: [all(60)], interval: 5, hold_grace: 10 },
   };

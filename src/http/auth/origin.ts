@@ -27,6 +27,9 @@ const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-i
  * from elsewhere may resolve its own name to loopback.
  */
 export function notLocal(peer: string | undefined, headers: IncomingMessage['headers']): string | undefined {
+  if (peer === undefined) {
+    return 'no token is configured, and over a Unix socket the caller may be a proxy for remote ones';
+  }
   if (!isLoopbackAddress(peer))
     return 'no token is configured, so only callers on this machine (loopback) may do this';
   if (FORWARDED.some((name) => headers[name] !== undefined)) {

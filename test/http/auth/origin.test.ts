@@ -59,7 +59,11 @@ it.each<[string, { peer?: string | undefined } & Headers, string]>([
   ['another machine', { peer: '192.168.1.7' }, ELSEWHERE],
   ['another machine that names us localhost', { peer: '10.0.0.1', host: 'localhost' }, ELSEWHERE],
   ['another machine, IPv4 in IPv6', { peer: '::ffff:192.168.1.7' }, ELSEWHERE],
-  ['an unknown peer', { peer: undefined }, ELSEWHERE],
+  [
+    'a Unix socket',
+    { peer: undefined },
+    'no token is configured, and over a Unix socket the caller may be a proxy for remote ones',
+  ],
   [
     'a client of a proxy on this machine',
     { via: '1.1 proxy' },
