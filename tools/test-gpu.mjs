@@ -1,7 +1,8 @@
 // Runs the suite for a real NVIDIA card (test/gpu), or packs it for a machine without network:
 //   npm run test:gpu                          on a machine where nvidia-smi works
 //   npm run test:gpu -- --pack gpu-test.tar.xz    there: tar -xf gpu-test.tar.xz && ./gpu-test/run
-// LLAMA_SERVER_BIN names a llama-server that can use the card (with its libraries in the same folder), ALERTMANAGER_BIN an Alertmanager.
+// It uses llama-server b10434 with Vulkan, or LLAMA_SERVER_BIN with its libraries in the same folder, and Alertmanager, or
+// ALERTMANAGER_BIN.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -17,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { buildNamed, programOf } from './install-real-servers/llama-server-builds.mjs';
 import { succeeds } from './install-real-servers/shell.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -101,10 +103,15 @@ function productionModules() {
 }
 
 function llamaServer() {
-  const own = process.env.LLAMA_SERVER_BIN;
-  if (!own) fail('LLAMA_SERVER_BIN is not set: it names a llama-server that can use the card.');
-  if (!existsSync(own)) fail(`LLAMA_SERVER_BIN names ${own}, which does not exist.`);
-  return own;
+  const build = buildNamed('b10434');
+  const path = process.env.LLAMA_SERVER_BIN || programOf(build);
+  if (existsSync(path)) return path;
+  fail(
+    process.env.LLAMA_SERVER_BIN
+      ? `LLAMA_SERVER_BIN names ${path}, which does not exist.`
+      : `There is no llama-server for the card. Run: node tools/install-real-servers.mjs ${build.name} (it uses Vulkan),\n` +
+          'or set LLAMA_SERVER_BIN.',
+  );
 }
 
 function alertmanager() {

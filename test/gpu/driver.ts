@@ -30,6 +30,17 @@ export function computeProcesses(): Map<number, number> {
   return new Map(lines.map(([pid, used]) => [Number(pid), Number(used) * MEBIBYTE]));
 }
 
+/**
+ * Bytes of the card that a process holds, also one that only draws: the query for computing processes leaves those out,
+ * such as a router that runs on Vulkan. Undefined if the driver lists none.
+ */
+export function heldBy(pid: number): number | undefined {
+  const list = execFileSync('nvidia-smi', ['-q', '-d', 'PIDS'], { encoding: 'utf8' });
+  const [, used] =
+    new RegExp(`Process ID +: ${pid}\\n(?:.*\\n)*? +Used GPU Memory +: (\\d+) MiB`).exec(list) ?? [];
+  return used === undefined ? undefined : Number(used) * MEBIBYTE;
+}
+
 /** The driver's table for people, for the record. */
 export const table = () => execFileSync('nvidia-smi', { encoding: 'utf8' });
 

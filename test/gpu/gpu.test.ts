@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { freePort } from '../support/free-port.ts';
 import { bigShape, writeModel } from '../support/gguf.ts';
 import { until } from '../support/until.ts';
-import { computeProcesses, firstCard, table } from './driver.ts';
+import { computeProcesses, firstCard, heldBy, table } from './driver.ts';
 import { modelPid, type Program, program, startLlamaServer, startProgram } from './programs.ts';
 
 const MODELS = ['big-a', 'big-b'] as const;
@@ -18,6 +18,16 @@ const MEBIBYTE = 1024 * 1024;
 /** The driver counts in MiB, and each process's share is rounded. */
 const ROUNDING_BYTES = 4 * MEBIBYTE;
 const PATIENTLY = { timeoutMs: 60_000, everyMs: 100 };
+
+/** Starts a program as in a container: it sees only its own processes. */
+const OWN_NAMESPACE = [
+  'unshare',
+  '--map-root-user',
+  '--pid',
+  '--fork',
+  '--kill-child',
+  '--mount-proc',
+] as const;
 
 const exporterMain = program('EXPORTER_MAIN');
 const folder = mkdtempSync(join(tmpdir(), 'gpu-test-'));
@@ -119,6 +129,12 @@ function sharesOfModels(): number {
   return MODELS.map((model) => processes.get(modelPid(router.pid, model) ?? 0) ?? 0).reduce((a, b) => a + b);
 }
 
+async function otherProcesses(): Promise<{ pid: number; name: string; bytes: number }[]> {
+  const answer = await fetch(`${url.exporter}/api/v1/memory`);
+  const { gpus } = (await answer.json()) as { gpus: { other_processes: [] }[] };
+  return gpus.flatMap(({ other_processes }) => other_processes);
+}
+
 /** A program of the exporter that ends by itself, with its output. */
 async function run(...args: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, [exporterMain, ...args]);
@@ -157,7 +173,23 @@ for (const model of MODELS) {
   });
 }
 
-test('memory of another process is unattributed', async () => {
+test("the router's own memory is the driver's, and not unattributed", async () => {
+  const held = heldBy(router.pid) ?? 0;
+  figures.push(`router itself: ${mebibytes(held)}; models: ${mebibytes(sharesOfModels())}`);
+  await until('the router to be measured', async () =>
+    near((await scraped('llama_router_process_gpu_memory_used_bytes')) ?? 0, held),
+  );
+  const { usedBytes } = firstCard();
+  await until('the rest to be unattributed', async () =>
+    near(
+      await scraped('llama_router_gpu_memory_unowned_bytes'),
+      usedBytes - held - sharesOfModels(),
+      4 * ROUNDING_BYTES,
+    ),
+  );
+});
+
+test('memory of another process is unattributed, and the process is named', async () => {
   const before = (await scraped('llama_router_gpu_memory_unowned_bytes')) ?? Number.NaN;
   assert.ok(before >= 0, 'unattributed memory is not published');
   const port = await freePort();
@@ -168,6 +200,14 @@ test('memory of another process is unattributed', async () => {
     await until(`unattributed memory to grow by ${mebibytes(held)}`, async () =>
       near(await scraped('llama_router_gpu_memory_unowned_bytes'), before + held, 2 * ROUNDING_BYTES),
     );
+    const others = await until('the process to be listed', async () => {
+      const found = await otherProcesses();
+      return found.some(({ pid }) => pid === other.pid) && found;
+    });
+    assert.deepEqual(
+      others.find(({ pid }) => pid === other.pid),
+      { pid: other.pid, name: 'llama-server', bytes: held },
+    );
     figures.push(
       `unattributed: ${mebibytes(before)} without, ${mebibytes(before + held)} with another process`,
     );
@@ -177,6 +217,22 @@ test('memory of another process is unattributed', async () => {
   await until('unattributed memory to shrink again', async () =>
     near(await scraped('llama_router_gpu_memory_unowned_bytes'), before, 2 * ROUNDING_BYTES),
   );
+});
+
+test('in a PID namespace of its own the exporter attributes nothing, and the doctor says why', async () => {
+  const port = await freePort();
+  const isolated = await startExporter(port, OWN_NAMESPACE);
+  try {
+    const from = `http://127.0.0.1:${port}`;
+    await until('the card to be measured', () => scraped('llama_router_gpu_memory_used_bytes', '', from));
+    assert.equal(await scraped('llama_router_gpu_memory_unowned_bytes', '', from), undefined);
+    assert.equal(await scraped('llama_router_model_gpu_memory_used_bytes', '', from), undefined);
+  } finally {
+    await isolated.stop();
+  }
+  const [unshare, ...args] = [...OWN_NAMESPACE, process.execPath, exporterMain];
+  const { stdout } = await promisify(execFile)(unshare, [...args, 'doctor', '--router', url.router]);
+  assert.match(stdout, /pid: host/);
 });
 
 test('the doctor finds the card', async () => {
