@@ -24,6 +24,9 @@ import { succeeds } from './install-real-servers/shell.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const suite = 'test/gpu/build/test/gpu/gpu.test.js';
 
+/** Debian's Alertmanager reads them here; others have them built in. */
+const templates = '/usr/share/prometheus/alertmanager';
+
 const { values } = parseArgs({ options: { pack: { type: 'string' } } });
 const programs = { llamaServer: llamaServer(), alertmanager: alertmanager() };
 if (values.pack === undefined) run(programs);
@@ -56,6 +59,7 @@ function pack(archive, { llamaServer, alertmanager }) {
     const copy = (from, to) => cpSync(from, join(folder, to), { recursive: true, dereference: true });
     copy(process.execPath, 'bin/node');
     copy(alertmanager, 'bin/alertmanager');
+    if (existsSync(templates)) copy(templates, 'templates');
     packServer(llamaServer, join(folder, 'server'));
     for (const path of ['package.json', 'dist', 'test/gpu/build', ...productionModules()])
       copy(join(root, path), path);
@@ -74,7 +78,11 @@ function starter(server) {
   return `#!/bin/sh
 cd "$(dirname "$0")" || exit 1
 export LLAMA_SERVER_BIN="$PWD/server/${server}" ALERTMANAGER_BIN="$PWD/bin/alertmanager" EXPORTER_MAIN="$PWD/dist/src/main.js"
-exec bin/node --test --test-reporter=spec ${suite}
+if [ -d templates ] && [ ! -e ${templates} ]; then
+  mkdir -p ${dirname(templates)} && ln -s "$PWD/templates" ${templates} || exit 1
+  trap 'rm ${templates}' EXIT
+fi
+bin/node --test --test-reporter=spec ${suite}
 `;
 }
 

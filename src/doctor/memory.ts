@@ -19,7 +19,7 @@ export async function examineMemory(
       const model = { id, aliases, isRunning: isRunning(status), isLoaded: status === 'loaded' };
       return port ? { ...model, port } : model;
     });
-    return { name, url, local, models };
+    return { name, url, local, isListed: listing !== undefined, models };
   });
   const { nvidia_smi: nvidiaSmi, other_processes: maxOthers } = memory;
   const machine = { ...path, nvidiaSmi, maxOthers, timeoutMs, routers: () => views };

@@ -80,7 +80,7 @@ export function attribute(measurement: Measurement): Attribution {
   const stable = new Set([...present.map(({ usage }) => usage), ...routerProcesses].map(({ pid }) => pid));
   const pids = routerPids(measurement);
   const allocations = measurement.allocations.filter(({ pid }) => stable.has(pid));
-  const seesAll = measurement.seesProcesses && hidden.length === 0;
+  const seesAll = measurement.seesProcesses && hidden.length === 0 && !mayHideMore(measurement);
   return {
     gpus: pools.map((pool) => gpuMemory(pool, measurement.allocations, { pids, stable, host, seesAll })),
     models: sumByModel(owned, allocations),
@@ -133,12 +133,20 @@ function modelOf({ alias, port }: ModelProcess, models: readonly ModelProcessHin
 }
 
 /** Routers with models in memory that may be on this machine and whose processes are not visible. */
-function hiddenRouters({ routers, parents, isConfined, isOwnHost }: Measurement): string[] {
-  return routers
-    .filter((router) => router.local !== 'no' && !parents.has(router.url))
-    .filter((router) => isLocal(router, isOwnHost) || isConfined)
+function hiddenRouters(measurement: Measurement): string[] {
+  return invisibleRouters(measurement)
+    .filter((router) => isLocal(router, measurement.isOwnHost) || measurement.isConfined)
     .filter(({ models }) => models.some(({ isRunning }) => isRunning))
     .map(({ name }) => name);
+}
+
+/** Whether a container may hide the models of a router that has not answered yet, or does not answer now. */
+function mayHideMore(measurement: Measurement): boolean {
+  return measurement.isConfined && invisibleRouters(measurement).some(({ isListed }) => !isListed);
+}
+
+function invisibleRouters({ routers, parents }: Measurement): RouterProcessHint[] {
+  return routers.filter(({ local, url }) => local !== 'no' && !parents.has(url));
 }
 
 /**

@@ -8,6 +8,8 @@ export interface RouterProcessHint {
   url: string;
   /** Whether it runs on this machine, if configured. */
   local: 'auto' | 'yes' | 'no';
+  /** Its models are known: it has answered, and is up. */
+  isListed: boolean;
   models: readonly ModelProcessHint[];
 }
 

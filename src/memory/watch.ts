@@ -32,6 +32,7 @@ function routerViews({ routers }: Config, store: Store): RouterProcessHint[] {
       name,
       url,
       local,
+      isListed: state?.up === true,
       models: models.map(({ id, aliases, lifecycle }) => ({
         id,
         aliases,

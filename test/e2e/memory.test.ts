@@ -180,7 +180,7 @@ it('finds a router of another user, without access to its open files, by the por
     const models = [
       { id: 'tiny-a', aliases: [], isRunning: true, port: Number(args[args.indexOf('--port') + 1]) },
     ];
-    const view = { name: 'box', url: router.url, local: 'auto' as const, models };
+    const view = { name: 'box', url: router.url, local: 'auto' as const, isListed: true, models };
     const measureAs = (given: RouterProcessHint) => {
       const machine = {
         procfs: '/proc',

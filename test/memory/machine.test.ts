@@ -27,6 +27,7 @@ const BOX: RouterProcessHint = {
   name: 'box',
   url: 'http://localhost:8080',
   local: 'auto',
+  isListed: true,
   models: [model('qwen'), model('gemma')],
 };
 

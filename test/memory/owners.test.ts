@@ -26,7 +26,7 @@ function aRouter({
   ...more
 }: Partial<RouterProcessHint> = {}): RouterProcessHint {
   const models = ['qwen', 'gemma'].map((id) => ({ id, aliases: [], isRunning: false }));
-  return { name, url, local: 'auto', models, ...more };
+  return { name, url, local: 'auto', isListed: true, models, ...more };
 }
 
 function aProcess(
@@ -215,6 +215,16 @@ describe('unattributed memory', () => {
       'is unknown if a router may be in another container',
       unfound({ url: 'http://llama:8080' }, { isConfined: true }),
       undefined,
+    ],
+    [
+      'is unknown in a container until a router has answered',
+      unfound({ url: 'http://llama:8080', isListed: false, models: [] }, { isConfined: true }),
+      undefined,
+    ],
+    [
+      'is known on the machine itself before a router has answered',
+      unfound({ url: 'http://llama:8080', isListed: false, models: [] }),
+      20,
     ],
     ['is known if the router is on another machine', unfound({ url: 'http://gpu-box:8080' }), 20],
     ['is known if the router is configured as not local', unfound({ local: 'no' }), 20],
