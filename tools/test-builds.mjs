@@ -12,7 +12,7 @@ import { installRealServers } from './install-real-servers.mjs';
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    suites: { type: 'string', default: 'lifecycle,unload,engine,sleep' },
+    suites: { type: 'string', default: 'lifecycle,unload,engine,sleep,evictions' },
     json: { type: 'string' },
   },
 });
