@@ -6,6 +6,7 @@ import type { Operation } from '../../src/unload/report.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { freePort } from '../support/free-port.ts';
+import { grafanaNotification } from '../support/notification.ts';
 import { empty, generate, load, runningOn, tokensFor } from '../support/orders.ts';
 import { type Monitor, pairVersions, startAlertmanager } from '../support/prometheus.ts';
 import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
@@ -433,6 +434,36 @@ describe.each(pairVersions)('a real Alertmanager (%s)', (version) => {
     expect(taps.once.answers).toHaveLength(1);
     expect(await outcomesOf(exporter)).toEqual(['success']);
     expect(await runningOn(router)).toEqual(['tiny-a']);
+  });
+});
+
+describe.each(['POST', 'PUT'])('a notification as Grafana sends it, by %s', (method) => {
+  async function notify(exporter: RunningExporter, name: string) {
+    const notification = grafanaNotification(name);
+    // The models have just been loaded.
+    const annotations = { summary: 'GPU memory is full' };
+    const alerts = notification.alerts.slice(0, 1).map((alert) => ({
+      ...alert,
+      labels: { ...(alert.labels as object), router: `127.0.0.1:${router.port}` },
+      annotations,
+    }));
+    const answer = await fetch(`${exporter.url}/webhook/grafana`, {
+      method,
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ ...notification, alerts }),
+    });
+    return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+  }
+
+  it('unloads idle models of a real router, and none if the rule had no data', async () => {
+    const exporter = await startExporter([router.url], { 'unload.cooldown': '0s' });
+    ends.push(exporter.stop);
+    await load(router, 'tiny-a', 'tiny-b');
+    expect(await notify(exporter, 'no-data')).toMatchObject({ status: 200, body: { reason: 'no_data' } });
+    expect((await runningOn(router)).toSorted()).toEqual(['tiny-a', 'tiny-b']);
+    expect(await notify(exporter, 'firing')).toMatchObject({ status: 200, body: { outcome: 'success' } });
+    expect(await runningOn(router)).toEqual([]);
+    expect(await unloadsOf(exporter)).toEqual({ 'tiny-a': 1, 'tiny-b': 1 });
   });
 });
 
