@@ -277,7 +277,7 @@ describe('a machine', () => {
     expect(models.map(({ gpus }) => gpus)).toEqual([[], []]);
   });
 
-  it('with an APU: models are in the pool gtt', async () => {
+  it('with an APU: models are in both pools, which count together', async () => {
     runModels({ fdinfo: ['amdgpu-6.13'] });
     const strixHalo = aMachine({ sysfs: 'strix-halo' });
     const { gpus, models } = await read('', { sysfs: strixHalo.sysfs });
@@ -289,6 +289,12 @@ describe('a machine', () => {
       ['vram', 64],
       ['gtt', 60_928],
     ]);
+    const box = memory?.ofRouter('box');
+    expect([box?.usedBytes, box?.totalBytes]).toEqual([
+      170_479_616 + 64_424_509_440,
+      536_870_912 + 133_143_986_176,
+    ]);
+    expect(box?.ofModel('qwen')).toBe((64 + 60_928) * MIB);
   });
 
   it('while the driver hangs: a fault within the timeout, and all other readings', async () => {
