@@ -214,7 +214,7 @@ test('memory of another process is unattributed, and the process is named', asyn
     await other.stop();
   }
   await until('unattributed memory to shrink again', async () =>
-    near(await scraped('llama_router_gpu_memory_unowned_bytes'), before, ROUNDING_BYTES),
+    near(await scraped('llama_router_gpu_memory_unowned_bytes'), before, OVERHEAD_BYTES),
   );
 });
 
