@@ -1,6 +1,6 @@
 import { diagnoseRouter } from '../doctor/diagnose.ts';
-import { AUDIT_CAUSES, STATE_CAUSES } from '../doctor/exporter-causes.ts';
-import { examineAuditFile, examineStateFile } from '../doctor/files.ts';
+import { AUDIT_CAUSES, SOCKET_CAUSES, STATE_CAUSES } from '../doctor/exporter-causes.ts';
+import { examineAuditFile, examineSocketPath, examineStateFile } from '../doctor/files.ts';
 import { type Diagnosis, findCause } from '../doctor/finding.ts';
 import { examineMemory } from '../doctor/memory.ts';
 import { diagnoseMemory } from '../doctor/memory-causes.ts';
@@ -36,6 +36,9 @@ export const doctor: Command = {
     const files = [
       findCause('state', STATE_CAUSES, examineStateFile(config.state.file)),
       findCause('audit', AUDIT_CAUSES, examineAuditFile(config.audit.file)),
+      ...config.web.listen_address.map(({ path }) =>
+        path === undefined ? undefined : findCause('socket', SOCKET_CAUSES, examineSocketPath(path)),
+      ),
     ].filter((finding) => finding !== undefined);
     const patterns = diagnosePatterns(config, examined);
     const memory = diagnoseMemory(await examineMemory(config, examined));

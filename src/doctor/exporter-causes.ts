@@ -61,6 +61,28 @@ export const AUDIT_CAUSES: readonly KnownCause<FileEvidence>[] = [
   },
 ];
 
+export const SOCKET_CAUSES: readonly KnownCause<FileEvidence>[] = [
+  {
+    cause: 'socket_impossible',
+    when: ({ kind }) => kind === 'unwritable',
+    says: ({ path, code }) => `the service cannot listen on ${path} (${code})`,
+    remedy: (file) => {
+      if (file.code === 'ENOTSOCK')
+        return ['It exists and is not a socket: choose another path for web.listen_address.'];
+      if (file.code !== 'ENOENT') return makeWritable(file, 'web.listen_address');
+      return [
+        `Create ${file.folder}. With systemd: RuntimeDirectory=llama-router-exporter, and the socket in that folder.`,
+      ];
+    },
+  },
+  {
+    cause: 'fine',
+    mark: 'ok',
+    when: () => true,
+    says: ({ path }) => `the service can listen on ${path}; callers need a token to act`,
+  },
+];
+
 /** How to make a file writable; `option` names it in the configuration. */
 function makeWritable({ folder, code, uid }: FileEvidence, option: string): string[] {
   switch (code) {

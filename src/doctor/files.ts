@@ -50,6 +50,17 @@ export function examineAuditFile(path: string): FileEvidence {
   return obstacle ? evidence(path, 'unwritable', obstacle) : evidence(path, exists ? 'usable' : 'new');
 }
 
+/** Checks whether the service can listen on a socket at this path, whose folder it does not create. */
+export function examineSocketPath(path: string): FileEvidence {
+  const type = typeAt(path);
+  if (type === 'folder' || (type === 'file' && !statSync(path).isSocket())) {
+    return evidence(path, 'unwritable', { code: 'ENOTSOCK' });
+  }
+  const folder = typeAt(dirname(path));
+  const code = folder === 'folder' ? refusalOf(dirname(path)) : folder === 'file' ? 'ENOTDIR' : folder;
+  return code === undefined ? evidence(path, 'new') : evidence(path, 'unwritable', { code });
+}
+
 function evidence(
   path: string,
   kind: FileEvidence['kind'],
