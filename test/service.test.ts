@@ -469,7 +469,7 @@ describe('an address that is in use', () => {
       file,
       `routers: [{ url: '${router.url}' }]\nweb: { listen_address: '127.0.0.1:${port}' }\nstate: { file: state.json }\n`,
     );
-    await expect(start()).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await expect(start()).rejects.toMatchObject({ cause: { code: 'EADDRINUSE' } });
     expect(readdirSync(folder).sort()).toEqual(['config.yml', 'state.json']);
     expect(router.requests).toEqual([]);
   });
