@@ -284,11 +284,14 @@ function end(lifecycle: Lifecycle, { reason, at, killed }: Omit<Unload, 'from'>)
 
 /**
  * How the process exited. Code 1 is that of a process that a signal killed, the router's or another's; with any other, it
- * failed by itself. A listing shows only bad exits; without one, a known port shows that the exit was clean.
+ * failed by itself. A listing shows only bad exits; without one, a known port shows that the exit was clean. Port 0 is that
+ * of a model that the router never started: its exit was not listed, whatever code some builds put there.
  */
 function exitOf(observation: Observation): 'clean' | 'killed' | 'failed' | 'unknown' {
   const { exitCode } = observation;
-  if (observation.via === 'listing' && !observation.failed) return observation.instance ? 'clean' : 'unknown';
+  if (observation.via === 'listing' && (!observation.failed || observation.instance === 0)) {
+    return observation.instance ? 'clean' : 'unknown';
+  }
   if (observation.via === 'event' && !exitCode) return exitCode === 0 ? 'clean' : 'unknown';
   return exitCode === undefined || exitCode === 1 ? 'killed' : 'failed';
 }

@@ -72,7 +72,7 @@ describe('soak: models that are asleep, unloaded, idle and generating', () => {
         (match) => match[1],
       );
       expect(new Set(wakefulAsked)).toEqual(new Set(['tiny-awake']));
-      expect(wakefulAsked.length).toBeGreaterThan((SOAK_SECONDS / INTERVAL_SECONDS) * 0.7);
+      expect(wakefulAsked.length).toBeGreaterThan((SOAK_SECONDS / INTERVAL_SECONDS) * 0.5);
       expect(wakefulAsked.length).toBeLessThanOrEqual(SOAK_SECONDS / INTERVAL_SECONDS + 2);
       expect(await exporter.value('llama_router_model_wakes_total', { model: 'tiny-asleep' })).toBe(0);
     },
@@ -112,21 +112,24 @@ describe('soak: models that are asleep, unloaded, idle and generating', () => {
     const direct = await (
       await fetch(`${wakeful.url}/metrics?model=tiny-used&autoload=false`, { headers: oneAnswer })
     ).text();
-    await until('the numbers to agree', async () => {
-      const passedOn = (await exporter.scrape())
+    // Averages since the last read are left out: two readers take from each other.
+    const numbers = (text: string) =>
+      text
         .split('\n')
-        .filter((line) => line.startsWith('llamacpp:') && line.includes('model="tiny-used"'))
-        .map((line) => line.replace(/\{.*\}/, ''))
-        // Averages since the last read: two readers take from each other.
-        .filter((line) => !/^llamacpp:(prompt|predicted)_tokens_seconds /.test(line));
-      const own = direct
-        .split('\n')
-        .filter(
-          (line) =>
-            line.startsWith('llamacpp:') && !/^llamacpp:(prompt|predicted)_tokens_seconds /.test(line),
-        );
-      return own.length > 10 && JSON.stringify(passedOn.sort()) === JSON.stringify(own.sort());
-    });
+        .filter((line) => /^llamacpp:(?!(prompt|predicted)_tokens_seconds)/.test(line))
+        .map((line) => [line.split(/[ {]/)[0], Number(line.split(' ').at(-1))])
+        .sort();
+    const passedOn = async () => {
+      const lines = (await exporter.scrape()).split('\n');
+      return numbers(lines.filter((line) => line.includes('model="tiny-used"')).join('\n'));
+    };
+    const own = numbers(direct);
+    expect(own.length).toBeGreaterThan(6);
+    await until(
+      'the numbers to agree',
+      async () => JSON.stringify(await passedOn()) === JSON.stringify(own),
+    ).catch(() => {});
+    expect(await passedOn()).toEqual(own);
     const types = (text: string) =>
       text
         .split('\n')

@@ -12,9 +12,9 @@ import { until } from '../support/until.ts';
 const MODELS_MAX = 2;
 const SLEEP_SECONDS = 2;
 
-/** What an unload by another client and an eviction look like on a build that kills models instead: like a crash. */
-const EXTERNAL = buildUnderTest.killsAtOnce ? 'crashed' : 'external';
-const EVICTED = buildUnderTest.killsAtOnce ? 'unknown' : 'evicted';
+/** A build that kills models instead of ending them leaves open whether another client unloaded them or they crashed. */
+const EXTERNAL = buildUnderTest.killsAtOnce ? 'unknown' : 'external';
+const CRASHED = buildUnderTest.killsAtOnce ? 'unknown' : 'crashed';
 
 let router: RealRouter;
 let napper: RealRouter;
@@ -84,14 +84,14 @@ it('attributes a reload to the reported cause', async () => {
 
 it('counts an eviction, of the model that was used least recently', async () => {
   await order('load', 'tiny-c');
-  happened('unloads', 'tiny-a', { reason: EVICTED });
+  evicted('tiny-a');
   happened('loads', 'tiny-c');
   await agrees();
 });
 
 it('counts a load that fails, and what was evicted for it', async () => {
   await order('load', 'broken');
-  happened('unloads', 'tiny-b', { reason: EVICTED });
+  evicted('tiny-b');
   happened('load_failures', 'broken');
   await agrees();
   expect(await exporter.value('llama_router_model_load_failed', { model: 'broken' })).toBe(1);
@@ -100,7 +100,7 @@ it('counts a load that fails, and what was evicted for it', async () => {
 it('counts a crash', async () => {
   await statusIs('tiny-c', 'loaded');
   await router.crash('tiny-c');
-  happened('unloads', 'tiny-c', { reason: 'crashed' });
+  happened('unloads', 'tiny-c', { reason: CRASHED });
   await agrees();
   expect(await exporter.value('llama_router_model_load_failed', { model: 'tiny-c' })).toBe(0);
 });
@@ -108,7 +108,7 @@ it('counts a crash', async () => {
 it('counts our own unload as requested', async () => {
   await order('load', 'tiny-a');
   happened('loads', 'tiny-a');
-  happened('reloads_after_unload', 'tiny-a', { unload_reason: EVICTED, cause: 'unknown' });
+  happened('reloads_after_unload', 'tiny-a', { unload_reason: 'evicted', cause: 'unknown' });
   await agrees();
   const operation = await unload('tiny-a');
   expect(operation.outcome).toBe('success');
@@ -177,11 +177,11 @@ it('counts what happened while the event stream was lost', async () => {
     happened('load_failures', 'tiny-b');
   } else {
     happened('loads', 'tiny-b');
-    happened('reloads_after_unload', 'tiny-b', { unload_reason: EVICTED, cause: 'unknown' });
+    happened('reloads_after_unload', 'tiny-b', { unload_reason: 'evicted', cause: 'unknown' });
     happened('unloads', 'tiny-b', { reason: EXTERNAL });
   }
   happened('loads', 'tiny-c');
-  happened('reloads_after_unload', 'tiny-c', { unload_reason: 'crashed', cause: 'unknown' });
+  happened('reloads_after_unload', 'tiny-c', { unload_reason: CRASHED, cause: 'unknown' });
   await agrees();
 });
 
@@ -190,7 +190,7 @@ it('counts the models of a killed router as unloaded once', async () => {
   await exporter.untilValue('llama_router_up', { router: `127.0.0.1:${proxy.port}` }, 0);
   await router.restart();
   await exporter.untilValue('llama_router_up', { router: `127.0.0.1:${proxy.port}` }, 1);
-  happened('unloads', 'tiny-c', { reason: EXTERNAL });
+  happened('unloads', 'tiny-c', { reason: 'external' });
   await agrees();
 });
 
@@ -255,6 +255,11 @@ function happened(
 ): void {
   const series = JSON.stringify([`llama_router_model_${what}_total`, name, model, ...Object.values(labels)]);
   truth.set(series, (truth.get(series) ?? 0) + times);
+}
+
+function evicted(model: string): void {
+  happened('unloads', model, { reason: 'evicted' });
+  if (buildUnderTest.killsAtOnce) happened('forced_stops', model);
 }
 
 /** Every model counter that is not 0 equals the truth: none missing, none more. */

@@ -257,8 +257,7 @@ it('says what a waiting client has loaded in place of the unloaded model', async
   const { operation } = await unloadAll(exporter);
   const end = operation.outcome === null ? await ended(exporter, operation) : operation;
   expect(end.still_in_memory).toMatchObject([{ model: 'tiny-b' }]);
-  // Where models are killed at once, an eviction does not wait for the generation.
-  const generated = buildUnderTest.killsAtOnce ? 500 : 200;
+  const generated = buildUnderTest.evictsBusy ? 500 : 200;
   expect([(await answer).status, (await waiting).status]).toEqual([generated, 200]);
 });
 

@@ -293,6 +293,14 @@ describe('observed by listings alone', () => {
       [lists('loaded'), lists('unloaded', { eviction: 'likely', failed: true, exitCode: 139 })],
       ['loaded → unloaded', 'crashed while loaded'],
     ],
+    [
+      'a restart of a router that lists an exit code for models it never started',
+      [
+        lists('loaded', { instance: 1 }),
+        lists('unloaded', { instance: 0, failed: true, exitCode: 10, killsAtOnce: true }),
+      ],
+      ['loaded → unloaded', 'external while loaded'],
+    ],
     ['a crash', [lists('loaded', { instance: 1 }), fails(1)], ['loaded → unloaded', 'crashed while loaded']],
     [
       'sleep and wake',

@@ -7,6 +7,8 @@ export interface LlamaServerBuild {
   readonly isSimulated?: boolean;
   /** Reading a model's metrics leaves its idle timer alone. */
   readonly readsExempt: boolean;
+  /** It evicts a model that is generating, whose client gets an error, instead of waiting. */
+  readonly evictsBusy?: boolean;
   /** It kills each model that it unloads or evicts at once, busy or not. */
   readonly killsAtOnce?: boolean;
 }

