@@ -86,7 +86,8 @@ function parse(command: Command, args: readonly string[]) {
     const given = new Set<string>();
     for (const token of parsed.tokens) {
       if (token.kind !== 'option') continue;
-      if (given.has(token.name) && options[token.name]?.multiple !== true) {
+      const option = options[token.name];
+      if (given.has(token.name) && option?.type === 'string' && option.multiple !== true) {
         throw new UsageError(`--${token.name} is given twice: it takes one value.`);
       }
       given.add(token.name);
