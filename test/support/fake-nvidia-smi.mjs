@@ -8,11 +8,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 const [card = '', ...args] = process.argv.slice(2);
 const query = args.find((arg) => arg.startsWith('--query-')) ?? '';
 const [, kind, columns = ''] = /^--query-(gpu|compute-apps)=(.*)$/.exec(query) ?? [];
-const isGraphics = args.join(' ') === '-q -d PIDS';
-if (!isGraphics && (!kind || !args.includes('--format=csv,noheader,nounits')))
+if (!kind || !args.includes('--format=csv,noheader,nounits'))
   fail(`not a call that the fake knows: ${args.join(' ')}`);
 const fields = columns.split(',');
-if (!isGraphics) print(living(JSON.parse(card)));
+print(living(JSON.parse(card)));
 
 /** @param {import('./fake-nvidia-smi.ts').LivingCard} card */
 function living({

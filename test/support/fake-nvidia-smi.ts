@@ -44,8 +44,10 @@ esac`);
 
 /** An executable that plays this card; its path. */
 export function playLivingCard(card: LivingCard): string {
-  // exec, so that killing it kills the player.
-  return executable(`exec ${[process.execPath, PLAYER, JSON.stringify(card)].map(quoted).join(' ')} "$@"`);
+  // No process draws on it. exec, so that killing it kills the player.
+  return executable(
+    `[ "$1" = -q ] && exit 0\nexec ${[process.execPath, PLAYER, JSON.stringify(card)].map(quoted).join(' ')} "$@"`,
+  );
 }
 
 function executable(script: string): string {
