@@ -285,7 +285,7 @@ function end(lifecycle: Lifecycle, { reason, at, killed }: Omit<Unload, 'from'>)
 /**
  * How the process exited. Code 1 is that of a process that a signal killed, the router's or another's; with any other, it
  * failed by itself. A listing shows only bad exits; without one, a known port shows that the exit was clean. Port 0 is that
- * of a model that the router never started: its exit was not listed, whatever code some builds put there.
+ * of a model that the router never started: its exit was not listed, even if some builds list a code.
  */
 function exitOf(observation: Observation): 'clean' | 'killed' | 'failed' | 'unknown' {
   const { exitCode } = observation;
