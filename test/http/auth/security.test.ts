@@ -262,6 +262,7 @@ it('its rate limit is for all callers together; Alertmanager gets 503 in place o
   const get = async (path = '/metrics') => (await app.get(path)).status;
   expect([await get(), await get(), await get()]).toEqual([200, 200, 429]);
   expect((await app.post('/api/v1/alertmanager')).status).toBe(503);
+  expect(access.refusals).toMatchObject([{ path: '/api/v1/alertmanager', reason: 'rate_limited' }]);
   access.advance(1000);
   expect([await get(), await get()]).toEqual([200, 429]);
 });
