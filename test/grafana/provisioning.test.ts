@@ -56,7 +56,11 @@ describe('the Grafana-managed alert', () => {
     expect(rule).toMatchObject({
       noDataState: 'OK',
       notification_settings: { receiver: contactPoint?.name },
-      data: [{ datasourceUid: datasource?.uid, model: { instant: true } }],
+      condition: 'B',
+      data: [
+        { refId: 'A', datasourceUid: datasource?.uid, model: { instant: true } },
+        { refId: 'B', datasourceUid: '__expr__', model: { type: 'threshold', expression: 'A' } },
+      ],
     });
     expect(contactPoint?.receivers).toMatchObject([
       {
