@@ -41,7 +41,7 @@ beforeAll(async () => {
     ],
     modelsMax: 2,
     slotsPerModel: 1,
-    sleepIdleSeconds: 3,
+    sleepIdleSeconds: 6,
   });
   attic = createTestRouter({ models: [{ id: 'embed', loadSeconds: 0.2 }] });
   const [{ url }, { url: other }] = await Promise.all([main.listen(), attic.listen()]);
@@ -92,6 +92,8 @@ async function live(): Promise<void> {
 
   // Used, with more requests than slots; two more models, for which there is no room; one that fails.
   await main.load('chat');
+  // A model is not read in the first seconds after its load.
+  await value('llamacpp:requests_deferred', { model: 'chat' }, 0);
   const answers = [1, 2, 3].map(() => main.request('chat', { tokens: 500, promptTokens: 400 }));
   await value('llama_router_model_busy', { model: 'chat' }, 1);
   await value('llamacpp:requests_deferred', { model: 'chat' }, 2);
@@ -104,7 +106,7 @@ async function live(): Promise<void> {
   await value('llama_router_model_load_failures_total', { model: 'chat' }, 1);
 
   // A crash in the middle of an answer, and a load after it; a nap and a wake.
-  const broken = main.request('draw', { seconds: 5 });
+  const broken = main.request('draw', { seconds: 10 });
   await value('llama_router_model_busy', { model: 'draw' }, 1);
   main.crash('draw');
   await broken;
@@ -135,7 +137,7 @@ async function live(): Promise<void> {
   await attic.stop();
   await post('/api/v1/hold', { routers: [router], seconds: 60 }, TOKEN, 'PUT');
   await main.load('code');
-  const long = main.request('draw', { seconds: 4 });
+  const long = main.request('draw', { seconds: 10 });
   await seen('llama_router_up == 0');
   await seen('llama_router_model_busy{model="draw"} == 1');
   await seen('llama_router_model_busy{model="code"} == 0');
