@@ -142,7 +142,10 @@ describe('the page', () => {
     await dialog.getByLabel('Wait until they are idle').check();
     await dialog.getByRole('button', { name: 'Unload 1 model' }).click();
     await dialog.getByText('In progress. It continues when you close this dialog.').waitFor();
-    await dialog.getByRole('listitem').filter({ hasText: /waiting for\s+tiny-a/ }).waitFor();
+    await dialog
+      .getByRole('listitem')
+      .filter({ hasText: /waiting for\s+tiny-a/ })
+      .waitFor();
     await dialog.getByText('Finished: 1 unloaded.').waitFor();
     expect(await served).toBe('done');
     expect(complaints).toEqual([]);
