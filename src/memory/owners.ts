@@ -76,19 +76,21 @@ export function attribute(measurement: Measurement): Attribution {
   const hidden = hiddenRouters(measurement);
   const owned = ownedProcesses(measurement);
   const present = owned.filter(({ usage }) => before.some((each) => isSame(each, usage)));
-  const routerProcesses = stableRouters(measurement);
-  const stable = new Set([...present.map(({ usage }) => usage), ...routerProcesses].map(({ pid }) => pid));
+  const stableModels = new Set(present.map(({ usage }) => usage.pid));
+  const stableRouters = new Set(unchangedRouters(measurement).map(({ pid }) => pid));
+  const stable = new Set([...stableModels, ...stableRouters]);
   const pids = routerPids(measurement);
-  const allocations = measurement.allocations.filter(({ pid }) => stable.has(pid));
+  const heldBy = (holders: ReadonlySet<number>) =>
+    measurement.allocations.filter(({ pid }) => holders.has(pid));
   const seesAll = measurement.seesProcesses && hidden.length === 0 && !mayHideMore(measurement);
   return {
     gpus: pools.map((pool) => gpuMemory(pool, measurement.allocations, { pids, stable, host, seesAll })),
-    models: sumByModel(owned, allocations),
+    models: sumByModel(owned, heldBy(stableModels)),
     routers: routers.flatMap(({ name, url }) => {
       const process = parents.get(url);
-      if (!process || !stable.has(process.pid)) return [];
+      if (!process || !stableRouters.has(process.pid)) return [];
       const { residentBytes } = measurement.usages.find((each) => isSame(each, process)) ?? {};
-      const gpus = sumByPool(allocations.filter(({ pid }) => pid === process.pid));
+      const gpus = sumByPool(heldBy(new Set([process.pid])));
       return [{ router: name, residentBytes, gpus }];
     }),
     here: routers
@@ -106,7 +108,7 @@ function routerPids({ parents, formerParents, before, models }: Measurement): Se
 }
 
 /** The processes of routers that ran before the drivers were read, and after. */
-function stableRouters({ parents, parentsBefore, usages }: Measurement): ProcessId[] {
+function unchangedRouters({ parents, parentsBefore, usages }: Measurement): ProcessId[] {
   return [...parents.values()].filter((parent) =>
     [parentsBefore, usages].every((processes) => processes.some((each) => isSame(each, parent))),
   );
