@@ -53,13 +53,30 @@ class Running(NamedTuple):
 
     async def status(self, model: str) -> str:
         """The model's status in the exporter."""
+        return str(await self.state(model, "status"))
+
+    async def state(self, model: str, field: str) -> Any:
+        """A field of the model in the exporter."""
         models = (await self.call("GET", "/api/v1/models"))["models"]
-        return next(str(it["status"]) for it in models if it["id"] == model)
+        return next(it[field] for it in models if it["id"] == model)
 
     async def until(self, model: str, status: str) -> None:
         """Waits for the status; fails after ten seconds."""
         async with asyncio.timeout(10):
             while await self.status(model) != status:
+                await asyncio.sleep(0.02)
+
+    async def generate(self, model: str, tokens: int) -> asyncio.Task[None]:
+        """Has a loaded model generate, and waits until the exporter reports it as busy: it reads no model in the first seconds."""
+        await self.until_busy(model, busy=False)
+        answering = asyncio.create_task(self.chat(model, tokens))
+        await self.until_busy(model, busy=True)
+        return answering
+
+    async def until_busy(self, model: str, *, busy: bool) -> None:
+        """Waits for the busy state; fails after ten seconds."""
+        async with asyncio.timeout(10):
+            while await self.state(model, "busy") is not busy:
                 await asyncio.sleep(0.02)
 
     async def hold(self, seconds: int = 600, reason: str = "training") -> None:
@@ -83,6 +100,7 @@ def running(folder: Path) -> Iterator[Running]:
             {
                 "routers": [{"url": running.router_url, "name": ROUTER}],
                 "web": {"listen_address": f"127.0.0.1:{port}"},
+                "engine": {"interval": "1s"},
                 "auth": {"tokens": [{"name": "tests", "token": TOKEN}]},
             }
         )

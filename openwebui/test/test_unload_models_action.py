@@ -1,6 +1,5 @@
 """The button with a real exporter."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -61,8 +60,7 @@ async def test_unloads_and_reports(exporter: Running) -> None:
 
 async def test_shows_progress(exporter: Running) -> None:
     await exporter.load(SLOW)
-    answering = asyncio.create_task(exporter.chat(SLOW, tokens=140))
-    await asyncio.sleep(0.3)
+    answering = await exporter.generate(SLOW, tokens=140)
     person = Person()
     await press(exporter.url, person)
     await answering
@@ -75,8 +73,7 @@ async def test_shows_progress(exporter: Running) -> None:
 async def test_skips_busy_and_kept_models(exporter: Running) -> None:
     await exporter.load(QUICK)
     await exporter.load(SLOW)
-    answering = asyncio.create_task(exporter.chat(SLOW, tokens=140))
-    await asyncio.sleep(0.3)
+    answering = await exporter.generate(SLOW, tokens=140)
     person = Person()
     await press(exporter.url, person, when_busy="skip", keep=f" {QUICK}, nothing*")
     await answering

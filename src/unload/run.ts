@@ -207,6 +207,9 @@ function rehearse(run: RouterRun, clock: Clock, memory: RouterMemory | undefined
 function rehearsedResult(model: ModelState, { whenBusy, busyTimeoutMs }: UnloadRequest): ModelResult {
   const { id, lifecycle, activity } = model;
   const isLoading = lifecycle.status === 'loading';
+  if (lifecycle.status === 'loaded' && activity === undefined && whenBusy === 'skip') {
+    return { model: id, result: 'would_unload', detail: 'unless it is busy, which is unknown' };
+  }
   if (!isLoading && !activity?.busy) return { model: id, result: 'would_unload' };
   const doing = isLoading ? 'it is still loading' : 'it is generating';
   switch (whenBusy) {
