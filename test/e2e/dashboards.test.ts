@@ -150,7 +150,7 @@ async function live(): Promise<void> {
   await post('/api/v1/hold', { routers: [router], seconds: 60, enforce: true }, TOKEN, 'PUT');
   // Long enough ago for a step of a graph, one second each, to have met it.
   await seen('llama_router_up offset 2s == 1 and min_over_time(llama_router_up[1m]) == 0');
-  await seen('increase(llama_router_hold_enforced_unloads_total[5s] offset 2s) > 0');
+  await seen('increase(llama_router_hold_enforced_unloads_total[1m] offset 2s) > 0');
 }
 
 /** Resolves when both have it. */
