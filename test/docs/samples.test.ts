@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -49,4 +49,20 @@ it('the unload sample of README.md and docs/unload.md is what the command prints
   });
   const lines = models.map((result) => formatResult(result, undefined));
   expectGolden('unload-all.txt', [...lines, formatConclusion(operation)].join(''));
+});
+
+it('every npm script that a document, CI or a workflow names exists', () => {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
+  const folders = ['.', 'docs', '.ci', '.github/workflows'];
+  const files = folders.flatMap((folder) =>
+    readdirSync(join(ROOT, folder)).map((name) => join(ROOT, folder, name)),
+  );
+  const texts = files
+    .filter((file) => /\.(md|yml|yaml)$|\/run$/.test(file))
+    .map((file) => readFileSync(file, 'utf8'));
+  const named = [...texts.join('\n').matchAll(/npm run (?:--silent |-s )?([a-z][a-z0-9:]*)/g)].map(
+    ([, name]) => name,
+  );
+  expect(named.length).toBeGreaterThan(20);
+  expect([...new Set(named)].filter((name) => !(`${name}` in scripts))).toEqual([]);
 });
