@@ -67,7 +67,7 @@ class Running(NamedTuple):
                 await asyncio.sleep(0.02)
 
     async def generate(self, model: str, tokens: int) -> asyncio.Task[None]:
-        """Has a loaded model generate, and waits until the exporter reports it as busy: it reads no model in the first seconds."""
+        """Has a loaded model generate and waits until the exporter, which does not read it at once, reports it as busy."""
         await self.until_busy(model, busy=False)
         answering = asyncio.create_task(self.chat(model, tokens))
         await self.until_busy(model, busy=True)
