@@ -90,16 +90,17 @@ function ownRow(own: HeldMemory, showsSince: boolean, measures: ReturnType<typeo
 function formatGpus({ gpus, models, routers, lost_gpus }: MemoryView): string {
   const rows = gpus.map((gpu) => {
     const held = (holders: MemoryView['models'] | MemoryView['routers']) => {
-      return bytesOrNothing(
-        bytesOn(
-          gpu,
-          holders.flatMap(({ gpus: shares }) => shares),
-        ) || null,
-      );
+      const shares = holders.flatMap(({ gpus: own }) => own);
+      return bytesOrNothing(bytesOn(gpu, shares) || null);
     };
     return [
-      ...[gpu.gpu, gpu.name, bytesOrNothing(gpu.used_bytes), bytesOrNothing(gpu.total_bytes)],
-      ...[held(models), held(routers), bytesOrNothing(gpu.unattributed_bytes)],
+      gpu.gpu,
+      gpu.name,
+      bytesOrNothing(gpu.used_bytes),
+      bytesOrNothing(gpu.total_bytes),
+      held(models),
+      held(routers),
+      bytesOrNothing(gpu.unattributed_bytes),
       describeProcesses(gpu.other_processes).join(', '),
     ];
   });

@@ -3,7 +3,7 @@ import { excerpt, type KnownCause, plural } from './finding.ts';
 import { isProxy } from './replies.ts';
 import type { RouterFacts } from './router-facts.ts';
 
-const UPDATE = 'Update llama.cpp to b10524 or later (August 2026).';
+const EXEMPT = 'llama.cpp to b10524 or later (August 2026).';
 
 /** What the build of the router means for the reading of its models' metrics. */
 export const BUILD_CAUSES: readonly KnownCause<RouterFacts>[] = [
@@ -18,7 +18,7 @@ export const BUILD_CAUSES: readonly KnownCause<RouterFacts>[] = [
     mark: 'warn',
     when: ({ idleTimers, readMode }) => idleTimers > 0 && readMode === 'on',
     says: (facts) => `${effectOf(facts)}, and engine.read: on reads ${withTimer(facts)} all the same`,
-    remedy: [`They never fall asleep. Set engine.read: auto, or u${UPDATE.slice(1)}`],
+    remedy: [`They never fall asleep. Set engine.read: auto, or update ${EXEMPT}`],
   },
   {
     cause: 'idle_timers',
@@ -27,7 +27,7 @@ export const BUILD_CAUSES: readonly KnownCause<RouterFacts>[] = [
     says: (facts) =>
       `${effectOf(facts)}, so ${withTimer(facts)} ${facts.idleTimers === 1 ? 'is' : 'are'} not read`,
     remedy: ({ buildClass }) => [
-      `${UPDATE} Until then it is unknown whether these models are busy, and they have no llamacpp: metrics.`,
+      `Update ${EXEMPT} Until then it is unknown whether these models are busy, and they have no llamacpp: metrics.`,
       buildClass === 'unknown'
         ? 'If this build is as new, or if the models may stay awake: engine.read: on'
         : 'To read them all the same, although they then never fall asleep: engine.read: on',
@@ -38,7 +38,7 @@ export const BUILD_CAUSES: readonly KnownCause<RouterFacts>[] = [
     mark: 'note',
     when: ({ props, idleTimers }) => props !== undefined && idleTimers === 0,
     says: (facts) => `${effectOf(facts)}; here no model has one (--sleep-idle-seconds)`,
-    remedy: [`Before you use --sleep-idle-seconds: ${UPDATE.replace('Update', 'update')}`],
+    remedy: [`Before you use --sleep-idle-seconds: update ${EXEMPT}`],
   },
 ];
 

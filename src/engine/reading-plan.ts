@@ -26,11 +26,16 @@ const UNKNOWN_BUILD_MS = 1000;
  * monotonic milliseconds.
  */
 export function readableFrom(router: RouterState, model: ModelState, now: number): number | undefined {
+  return settledFrom(router, model, quietFrom(router, now));
+}
+
+/** The same where it is known from when on the router is quiet. */
+function settledFrom(router: RouterState, model: ModelState, quiet: number): number | undefined {
   const { status, since, unloadRequestedAt } = model.lifecycle;
   if (!router.up || status !== 'loaded' || unloadRequestedAt !== undefined) return undefined;
   if (unreadReason(router, model) !== undefined) return undefined;
   const settled = since === undefined ? Number.NEGATIVE_INFINITY : since + QUIET_MS;
-  return Math.max(settled, quietFrom(router, now));
+  return Math.max(settled, quiet);
 }
 
 /** From when on no model of a full router has come or gone for a while. A router that does not tell its limit may be full. */
@@ -62,8 +67,9 @@ export function nextRead(
   let waitMs = router.buildClass === 'unknown' ? Math.min(UNKNOWN_BUILD_MS, intervalMs) : intervalMs;
   let readable = 0;
   let oldest: { model: string; triedAt: number } | undefined;
+  const quiet = quietFrom(router, now);
   for (const model of router.models.values()) {
-    const from = readableFrom(router, model, now);
+    const from = settledFrom(router, model, quiet);
     if (from === undefined) continue;
     if (from > now) {
       waitMs = Math.min(waitMs, from - now);

@@ -62,7 +62,12 @@ export function createMachine(
       models: routers.flatMap((router) => router.models),
     });
     const attribution = attribute({
-      ...{ routers, parents, formerParents, models, isConfined, isOwnHost },
+      routers,
+      parents,
+      formerParents,
+      models,
+      isConfined,
+      isOwnHost,
       seesProcesses: seesProcesses && !usage.report.fault,
       before: before.facts.models,
       parentsBefore: before.facts.parents,
@@ -78,7 +83,9 @@ export function createMachine(
       foreignPids: listed.foreignPids,
       reports: [
         ...observed.map(({ report }) => report),
-        ...[drm.report, combined(before.report, after.report, usage.report), system.report],
+        drm.report,
+        combined(before.report, after.report, usage.report),
+        system.report,
       ],
       cards: observed.flatMap((each) => each.cards),
       gpus: await withLargest(attribution.gpus, maxOthers, procfs),

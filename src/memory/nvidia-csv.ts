@@ -90,17 +90,15 @@ function parseDevice([gpu = '', uuid = '', mig, total, used, ...rest]: string[])
   // A lost card and a divided one may report no memory either.
   const unified = !divided && isUnsupported(total) && isUnsupported(used);
   return {
-    ...{
-      gpu,
-      uuid,
-      printedUuid: uuid,
-      name: name.join(', '),
-      pciAddress,
-      totalBytes,
-      usedBytes,
-      unified,
-      divided,
-    },
+    gpu,
+    uuid,
+    printedUuid: uuid,
+    name: name.join(', '),
+    pciAddress,
+    totalBytes,
+    usedBytes,
+    unified,
+    divided,
     error: error?.replace(/[[\]]/g, ''),
   };
 }

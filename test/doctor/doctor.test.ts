@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Finding } from '../../src/doctor/finding.ts';
 import { diagnoseMemory } from '../../src/doctor/memory-causes.ts';
 import { aReading } from '../support/a-reading.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
@@ -31,14 +32,6 @@ async function aRouter(options: TestRouterOptions = {}, loaded?: string): Promis
   return router;
 }
 
-interface Shown {
-  check: string;
-  mark: string;
-  cause: string;
-  says: string;
-  remedy: string[];
-}
-
 /** The findings about one router that are not fine, as `mark check cause: says`, and the exit code. */
 async function findings(at: number | string, given: Consultation = {}): Promise<(string | number)[]> {
   const { checks, code } = await checksOf(at, given);
@@ -53,14 +46,14 @@ async function findings(at: number | string, given: Consultation = {}): Promise<
 async function checksOf(at: number | string, given: Consultation = {}) {
   const url = typeof at === 'string' ? at : `http://127.0.0.1:${at}`;
   const { text, code } = await consult([url], { ...given, flags: { ...given.flags, output: 'json' } });
-  return { checks: JSON.parse(text).routers[0].checks as Shown[], code };
+  return { checks: JSON.parse(text).routers[0].checks as Finding[], code };
 }
 
 /** The findings about the exporter itself with these flags, and the exit code. */
 async function exporterChecks(flags: Record<string, string>, local: 'auto' | 'no' = 'no') {
   const { url } = await aRouter({}, 'qwen');
   const { text, code } = await consult([url], { local, flags: { ...flags, output: 'json' } });
-  return { checks: JSON.parse(text).exporter.checks as Shown[], code };
+  return { checks: JSON.parse(text).exporter.checks as Finding[], code };
 }
 
 describe('a router without problems', () => {
@@ -123,7 +116,7 @@ it('--output json has a cause for each check', async () => {
   const { text, code } = await consult([url], { flags: { output: 'json' } });
   const { routers: shown, exporter, exit_code } = JSON.parse(text);
   expect(shown[0]).toMatchObject({ url: 'http://127.0.0.1:PORT', result: 'warn' });
-  expect(shown[0].checks.map(({ check, cause }: Shown) => `${check} ${cause}`)).toEqual([
+  expect(shown[0].checks.map(({ check, cause }: Finding) => `${check} ${cause}`)).toEqual([
     'connection fine',
     'router fine',
     'build fine',

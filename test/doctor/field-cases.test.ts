@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders, type RequestListener } from 'no
 import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, expect, it } from '@jest/globals';
+import type { Finding } from '../../src/doctor/finding.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
 import { type Consultation, consult, createServers } from './consult.ts';
 
@@ -88,14 +89,6 @@ interface Case {
   how?: 'http' | 'https' | 'socket';
   /** Of the URL. */
   path?: string;
-}
-
-interface Shown {
-  check: string;
-  mark: string;
-  cause: string;
-  says: string;
-  remedy: string[];
 }
 
 const IDLE_TIMER = [...ARGS, '--sleep-idle-seconds', '20'];
@@ -285,8 +278,8 @@ it.each<[string, Case, string[], RegExp]>([
 ])('%s', async (_, { server, given = {}, how = 'http', path = '' }, expected, texts) => {
   const url = await listen(server, how, path);
   const { text } = await consult([url], { ...given, flags: { ...given.flags, output: 'json' } });
-  const { routers, exporter } = JSON.parse(text) as Record<string, { checks: Shown[] }> & {
-    routers: { checks: Shown[] }[];
+  const { routers, exporter } = JSON.parse(text) as Record<string, { checks: Finding[] }> & {
+    routers: { checks: Finding[] }[];
   };
   const checks = [...routers.flatMap((each) => each.checks), ...(exporter?.checks ?? [])];
   const found = checks.filter(

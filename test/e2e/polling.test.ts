@@ -1,15 +1,14 @@
-import { createServer, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { aRequest } from '../support/a-request.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { load, order, statusesOf } from '../support/orders.ts';
 import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { until } from '../support/until.ts';
+import { withoutEventStream } from '../support/without-event-stream.ts';
 
 /** A real router as of a build without an event stream: 404 for `/models/sse`. */
 let router: RealRouter;
-let old: Server;
+let old: Awaited<ReturnType<typeof withoutEventStream>>;
 let exporter: RunningExporter;
 /** The reason of an end that is neither requested nor an eviction, where the build kills what it unloads. */
 let killed: string | undefined;
@@ -18,26 +17,15 @@ beforeAll(async () => {
   router = await startRealRouter({ modelsMax: 2, sleepIdleSeconds: 3 });
   const { data } = (await (await fetch(`${router.url}/models`)).json()) as { data: { status: object }[] };
   killed = data.some(({ status }) => 'failed' in status) ? 'unknown' : undefined;
-  old = createServer((asked, answer) => {
-    if (asked.url === '/models/sse') return answer.writeHead(404).end();
-    const { url: path, method, headers } = asked;
-    const passed = request({ port: router.port, path, method, headers, agent: false }, (response) => {
-      answer.writeHead(response.statusCode ?? 502, response.headers);
-      response.pipe(answer);
-    });
-    passed.on('error', () => answer.destroy());
-    return asked.pipe(passed);
-  });
-  await new Promise<void>((resolve) => old.listen(0, '127.0.0.1', resolve));
+  old = await withoutEventStream(router);
   // Reads would keep models awake on builds that do not exempt them.
   const flags = { 'engine.interval': '1h' };
-  exporter = await startExporter([`http://127.0.0.1:${(old.address() as AddressInfo).port}`], flags);
+  exporter = await startExporter([old.url], flags);
 });
 
 afterAll(async () => {
   await exporter?.stop();
-  old?.closeAllConnections();
-  old?.close();
+  old?.stop();
   await router?.stop();
 });
 

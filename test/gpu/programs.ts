@@ -1,7 +1,8 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { childrenOf } from '../support/process-table.ts';
 import { until } from '../support/until.ts';
 
 /** A program that this suite started. Its output is in a file. */
@@ -50,12 +51,7 @@ export function program(variable: string): string {
 
 /** The process that serves a model of the router `pid`; undefined if there is none. */
 export function modelPid(routerPid: number, model: string): number | undefined {
-  const lines = execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' }).split('\n');
-  const line = lines.find((each) => {
-    const [, parent] = each.trim().split(/\s+/);
-    return Number(parent) === routerPid && each.includes(` --alias ${model} `);
-  });
-  return line === undefined ? undefined : Number(line.trim().split(/\s+/)[0]);
+  return childrenOf(routerPid).find(({ args }) => args[args.indexOf('--alias') + 1] === model)?.pid;
 }
 
 async function answers(url: string): Promise<boolean> {

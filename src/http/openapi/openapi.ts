@@ -44,8 +44,18 @@ export function openapiDocument(): string {
 
 /** The schemas of the document, which have their names in their metadata, as do some of their parts. */
 const SCHEMAS = z.object({
-  ...{ routerView, modelView, memoryView, holdView, operation, alertReport },
-  ...{ unloadBody, unloadAllBody, holdBody, usageBody, usageAnswer, problem },
+  routerView,
+  modelView,
+  memoryView,
+  holdView,
+  operation,
+  alertReport,
+  unloadBody,
+  unloadAllBody,
+  holdBody,
+  usageBody,
+  usageAnswer,
+  problem,
 });
 
 /** All named schemas as JSON Schema; fields with a default are optional. */
