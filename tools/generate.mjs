@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { withCopies } from './copies.mjs';
 import { withSamples } from './samples.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -37,6 +38,11 @@ const COPIED = [
 /** Written by hand, with samples that are generated: see samples.mjs. */
 const SAMPLED = ['README.md', 'docs/unload.md'];
 
+/** Written by hand, with copies of parts of other files: see copies.mjs. */
+const COPYING = ['router_exporter_pipeline.py', 'unload_models_action.py'].map(
+  (name) => `integrations/openwebui/${name}`,
+);
+
 /** Written by hand, except for the version after these words. */
 const VERSIONED = [
   { file: 'Dockerfile', words: 'ARG VERSION=' },
@@ -62,6 +68,7 @@ for (const { from, to } of COPIED) {
 }
 
 for (const file of SAMPLED) write(file, withSamples(file));
+for (const file of COPYING) write(file, withCopies(file));
 
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 for (const { file, words } of VERSIONED) {

@@ -70,7 +70,7 @@ describe('the package', () => {
         'dist/',
         'docs/',
         'grafana/',
-        'openwebui/',
+        'integrations/',
         'package.json',
         'prometheus/',
       ].toSorted(),

@@ -31,18 +31,19 @@ export interface OpenWebUi {
   ask(method: string, path: string, body?: unknown, token?: string): Promise<Answer>;
   /** Creates an account of role `user` and answers its token. */
   addUser(email: string): Promise<string>;
-  /** Installs `openwebui/ID.py` as a function that is active everywhere, with these valves. */
+  /** Installs `integrations/openwebui/ID.py` as a function that is active everywhere, with these valves. */
   install(id: string, valves: Readonly<Record<string, unknown>>): Promise<void>;
   log(): string;
   stop(): Promise<void>;
 }
 
 const PASSWORD = 'correct horse battery staple 1';
-const sources = 'openwebui';
+const sources = 'integrations/openwebui';
+const support = 'integrations/test';
 
 /** Open WebUI's programs. Installs them where they are not: a minute or two, and 0.8 GB. */
 export function installOpenWebUi(): string {
-  return pythonEnvironment('open-webui', join(sources, 'test/open-webui.txt'), ['--no-deps', '--no-compile']);
+  return pythonEnvironment('open-webui', join(support, 'open-webui.txt'), ['--no-deps', '--no-compile']);
 }
 
 /** Starts it and signs the administrator up; rejects with its log when it does not answer. */
@@ -133,7 +134,7 @@ export interface Tab {
 /** Opens a tab of the administrator's, who answers every question in the same way. */
 export async function openTab({ url, admin }: OpenWebUi, answer: 'yes' | 'no'): Promise<Tab> {
   const python = join(installOpenWebUi(), 'python');
-  const session = [python, join(sources, 'test/socket_session.py'), url, admin, answer];
+  const session = [python, join(support, 'socket_session.py'), url, admin, answer];
   const child: ChildProcess = spawn('/usr/bin/setpriv', ['--pdeathsig', 'KILL', ...session]);
   const events: { type: string; data: Record<string, unknown> }[] = [];
   let said = '';
@@ -155,7 +156,7 @@ export interface PipelinesServer {
 
 /** Starts it with what the filter is to know in its environment. */
 export async function startPipelines(exporter: string, token: string): Promise<PipelinesServer> {
-  const bin = pythonEnvironment('openwebui-tests', join(sources, 'test/requirements.txt'));
+  const bin = pythonEnvironment('integrations', join(support, 'requirements.txt'));
   const folder = makeRunFolder('pipelines');
   const port = await freePort();
   const key = 'a-key-of-the-tests';

@@ -9,12 +9,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent.parent
+HERE = Path(__file__).parent.parent / "openwebui"
 FILES = ("gpu_hold_filter.py", "router_exporter_pipeline.py", "unload_models_action.py")
 
 
 def load(name: str) -> Any:
-    """Loads a file of openwebui/."""
+    """Loads a file of integrations/openwebui/."""
     module = types.ModuleType(f"function_{uuid.uuid4().hex}")
     sys.modules[module.__name__] = module
     try:

@@ -20,8 +20,9 @@ from pydantic import BaseModel, Field
 
 log = logging.getLogger(__name__)
 
-# Open WebUI imports single files, so shared code is in each of them. A test checks that copies are identical.
+# Open WebUI imports single files, so shared code is copied into each of them: `npm run generate`.
 
+# Shared: client
 ANSWER_WITHIN_SECONDS = 0.2
 """Limit for all requests of one chat. If the exporter hangs, the chat continues."""
 
@@ -205,6 +206,12 @@ def cause_of(metadata: Mapping[str, Any]) -> tuple[str, str | None]:
     return ("chat" if metadata.get("chat_id") else "api"), None
 
 
+# End of client
+
+
+# Shared: environment
+
+
 def from_environment(name: str, otherwise: str = "") -> str:
     """The environment variable NAME, or the content of the file in NAME_FILE."""
     file = os.environ.get(f"{name}_FILE")
@@ -215,6 +222,9 @@ def from_environment(name: str, otherwise: str = "") -> str:
         except OSError as error:
             log.warning("%s_FILE cannot be read: %s", name, error)
     return os.environ.get(name) or otherwise
+
+
+# End of environment
 
 
 URL = from_environment("LLAMA_ROUTER_EXPORTER_URL", "http://localhost:10180")

@@ -2,7 +2,6 @@
 
 import ast
 import sys
-from itertools import combinations
 
 import pytest
 from loading import FILES, HERE, load
@@ -56,28 +55,9 @@ def test_has_one_kind_and_valves(name: str, kind: str) -> None:
     assert [it for it in ("Pipe", "Filter", "Action", "Event", "Pipeline") if hasattr(module, it)] == [kind]
 
 
-@pytest.mark.parametrize(("one", "other"), [*combinations(FILES, 2)])
-def test_shared_code_is_identical(one: str, other: str) -> None:
-    # The Action has its own Exporter, which reports errors instead of ignoring them.
-    own = {"ANSWER_WITHIN_SECONDS", "Exporter"} if "unload_models_action.py" in (one, other) else set()
-    ours, theirs = definitions_of(one), definitions_of(other)
-    differing = {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
-    assert differing == own
-
-
 def test_tokens_are_masked_valves_or_no_valves() -> None:
     for name, kind in (("gpu_hold_filter.py", "Filter"), ("unload_models_action.py", "Action")):
         schema = getattr(load(name), kind).Valves.model_json_schema()
         assert schema["properties"]["exporter_token"]["input"] == {"type": "password"}
     valves = load("router_exporter_pipeline.py").Pipeline.Valves.model_fields
     assert [it for it in valves if "token" in it or "url" in it or "command" in it] == []
-
-
-def definitions_of(name: str) -> dict[str, str]:
-    found = {}
-    for node in ast.parse(text_of(name)).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found[node.name] = ast.dump(node)
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = ast.dump(node)
-    return found

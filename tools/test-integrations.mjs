@@ -7,10 +7,10 @@ import { cache } from './install-real-servers/places.mjs';
 import { Missing } from './install-real-servers/shell.mjs';
 import { pythonEnvironment } from './python/environment.mjs';
 
-const folder = fileURLToPath(new URL('../openwebui', import.meta.url));
+const folder = fileURLToPath(new URL('../integrations', import.meta.url));
 
 try {
-  const bin = pythonEnvironment('openwebui-tests', join(folder, 'test/requirements.txt'));
+  const bin = pythonEnvironment('integrations', join(folder, 'test/requirements.txt'));
   const steps = [
     ['ruff', 'format', '--check', '.'],
     ['ruff', 'check', '.'],

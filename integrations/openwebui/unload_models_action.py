@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field
 
 log = logging.getLogger(__name__)
 
-# Open WebUI imports single files, so shared code is in each of them. A test checks that copies are identical.
+# Open WebUI imports single files, so shared code is copied into each of them: `npm run generate`.
 
 ANSWER_WITHIN_SECONDS = 10
 """Limit for one request. The exporter answers at once; long operations are polled."""
@@ -28,6 +28,9 @@ ANSWER_WITHIN_SECONDS = 10
 LOOK_EVERY_SECONDS = 0.5
 GIVE_UP_AFTER_SECONDS = 900
 """How long the button shows progress. The operation continues afterwards."""
+
+
+# Copied from gpu_hold_filter.py: environment
 
 
 def from_environment(name: str, otherwise: str = "") -> str:
@@ -40,6 +43,9 @@ def from_environment(name: str, otherwise: str = "") -> str:
         except OSError as error:
             log.warning("%s_FILE cannot be read: %s", name, error)
     return os.environ.get(name) or otherwise
+
+
+# End of environment
 
 
 URL = from_environment("LLAMA_ROUTER_EXPORTER_URL", "http://localhost:10180")
@@ -207,6 +213,9 @@ def progress_of(operation: Mapping[str, Any]) -> str:
     return f"{gone} of {gone + len(going)} models unloaded" + (f"; waiting for {waiting}" if waiting else "") + " …"
 
 
+# Shared: report
+
+
 def outcome_of(operation: Mapping[str, Any]) -> str:
     """Summarises an operation."""
     gone = operation["summary"]["unloaded"]
@@ -239,6 +248,9 @@ def troubles_of(operation: Mapping[str, Any]) -> list[str]:
 def models_with(operation: Mapping[str, Any], *results: str | None) -> list[str]:
     """The models of an operation with one of these results; None: not finished."""
     return [it["model"] for router in operation["routers"] for it in router["models"] if it["result"] in results]
+
+
+# End of report
 
 
 def names_in(text: str) -> list[str]:

@@ -20,10 +20,11 @@ from pydantic import BaseModel, Field
 
 log = logging.getLogger(__name__)
 
-# Open WebUI imports single files, so shared code is in each of them. A test checks that copies are identical.
+# Open WebUI imports single files, so shared code is copied into each of them: `npm run generate`.
 
+# Copied from gpu_hold_filter.py: client
 ANSWER_WITHIN_SECONDS = 0.2
-"""Limit for all requests of one chat. If the exporter hangs, the chat continues."""
+"""Limit for all requests of a chat. If the exporter hangs, the chat continues."""
 
 REMEMBERED_SECONDS = 1.0
 """How long a result for a model is cached, including a missing answer."""
@@ -205,6 +206,12 @@ def cause_of(metadata: Mapping[str, Any]) -> tuple[str, str | None]:
     return ("chat" if metadata.get("chat_id") else "api"), None
 
 
+# End of client
+
+
+# Copied from gpu_hold_filter.py: environment
+
+
 def from_environment(name: str, otherwise: str = "") -> str:
     """The environment variable NAME, or the content of the file in NAME_FILE."""
     file = os.environ.get(f"{name}_FILE")
@@ -215,6 +222,9 @@ def from_environment(name: str, otherwise: str = "") -> str:
         except OSError as error:
             log.warning("%s_FILE cannot be read: %s", name, error)
     return os.environ.get(name) or otherwise
+
+
+# End of environment
 
 
 COMMAND_WITHIN_SECONDS = 120
@@ -338,6 +348,9 @@ def last_word(messages: list[Mapping[str, Any]]) -> str | None:
     return said.strip() if isinstance(said, str) else None
 
 
+# Copied from unload_models_action.py: report
+
+
 def outcome_of(operation: Mapping[str, Any]) -> str:
     """Summarises an operation."""
     gone = operation["summary"]["unloaded"]
@@ -370,3 +383,6 @@ def troubles_of(operation: Mapping[str, Any]) -> list[str]:
 def models_with(operation: Mapping[str, Any], *results: str | None) -> list[str]:
     """The models of an operation with one of these results; None: not finished."""
     return [it["model"] for router in operation["routers"] for it in router["models"] if it["result"] in results]
+
+
+# End of report
