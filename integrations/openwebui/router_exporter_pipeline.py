@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 # Copied from gpu_hold_filter.py: client
 ANSWER_WITHIN_SECONDS = 0.2
-"""Limit for all requests of a chat. If the exporter hangs, the chat continues."""
+"""Limit for all requests of one chat. If the exporter hangs, the chat continues."""
 
 REMEMBERED_SECONDS = 1.0
 """How long a result for a model is cached, including a missing answer."""
