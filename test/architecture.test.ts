@@ -18,6 +18,7 @@ const FOLDERS = [
   'alerts',
   'idle',
   'hold',
+  'load',
   'unload',
   'fleet',
   'engine',

@@ -79,9 +79,9 @@ function appendTo(path: string) {
 }
 
 export function operationEntry(operation: Operation, request: UnloadRequest, time: string) {
-  const { id, trigger, caller, reason, outcome, dry_run, duration_seconds, ...result } = operation;
+  const { id, action, trigger, caller, reason, outcome, dry_run, duration_seconds, ...result } = operation;
   const { routers, still_in_memory, unmatched_keep } = result;
-  const head = { time, kind: 'operation' as const, operation: id, trigger, caller, reason };
+  const head = { time, kind: 'operation' as const, operation: id, action, trigger, caller, reason };
   const asked = { outcome, dry_run, duration_seconds, request: auditedRequest(request) };
   return { ...head, ...asked, routers, still_in_memory, unmatched_keep };
 }

@@ -43,7 +43,7 @@ function logModel(log: Logger, transition: Extract<Transition, { kind: 'model' }
       return log.info('model reloaded after unload', { router, model, reason, after_seconds, cause });
     }
     case 'load_failed':
-      return log.warn('model load failed', { router, model });
+      return log.warn('model load failed', { router, model, exit_code: change.exitCode });
     case 'unloaded':
       return logUnloaded(log, router, model, change);
     case 'slept':

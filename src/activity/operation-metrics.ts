@@ -13,6 +13,10 @@ const FAMILIES = [
   CATALOG.hold_enforced_unloads_total,
 ];
 
+const UNLOAD_TRIGGERS = TRIGGERS.filter((trigger) => trigger !== 'restore');
+/** An unload is not refused because of a hold. */
+const UNLOAD_REFUSALS = REFUSAL_REASONS.filter((reason) => reason !== 'held');
+
 export type OperationMetrics = ReturnType<typeof createOperationMetrics>;
 
 /** Counters of operations and refused requests. */
@@ -20,10 +24,10 @@ export function createOperationMetrics() {
   const registry = createMetricRegistry(FAMILIES);
   const { add, samples, snapshot, restore } = registry;
   // A series that starts at 0 lets increase() see its first increment.
-  for (const trigger of TRIGGERS) {
+  for (const trigger of UNLOAD_TRIGGERS) {
     for (const outcome of OUTCOMES) add(CATALOG.unload_operations_total, { trigger, outcome }, 0);
   }
-  for (const reason of REFUSAL_REASONS) add(CATALOG.unload_refusals_total, { reason }, 0);
+  for (const reason of UNLOAD_REFUSALS) add(CATALOG.unload_refusals_total, { reason }, 0);
 
   return {
     /** The series of a router appear when it is added and disappear when it is removed. */

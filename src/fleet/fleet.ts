@@ -1,5 +1,10 @@
 import { setMaxListeners } from 'node:events';
-import { createRouterClient, type RouterClient, type UnloadAnswer } from '../backends/llama-server/client.ts';
+import {
+  createRouterClient,
+  type LoadAnswer,
+  type RouterClient,
+  type UnloadAnswer,
+} from '../backends/llama-server/client.ts';
 import { endpointOf } from '../backends/llama-server/endpoint.ts';
 import type { Config, RouterConfig } from '../config/schema.ts';
 import { type ProbeResult, probeActivity } from '../engine/activity.ts';
@@ -12,6 +17,7 @@ import type { LifecycleRules } from '../models/lifecycle.ts';
 import { markUnloadPending } from '../models/observations.ts';
 import type { Notice, RouterState } from '../models/router-state.ts';
 import { createStore, type Store } from '../models/store.ts';
+import { type OrderedCause, reportUsage } from '../models/usage.ts';
 import { startTracker, type Tracker } from './tracker.ts';
 
 interface FollowedRouter {
@@ -142,6 +148,14 @@ function controlOf(store: Store, { state, client, tracker, reader, ending }: Fol
     async unload(model: string): Promise<RouterAnswer<UnloadAnswer>> {
       await reader?.release(model);
       return client.unload(model, ending.signal);
+    },
+    /**
+     * Sends the load order, and notes why; the answer only acknowledges it. On a full router it comes when another
+     * model has been evicted. To be called within `exclusive`.
+     */
+    load(model: string, cause: OrderedCause): Promise<RouterAnswer<LoadAnswer>> {
+      reportUsage(store, { router: state.name, model, cause });
+      return client.load(model, ending.signal);
     },
     /**
      * Marks an unload request of ours as pending, so that the end of the model is attributed to us. To be called before

@@ -1,7 +1,7 @@
 import { formatBytes } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { isRunning, STATUSES, type Status } from '../models/feed.ts';
-import type { Operation, Outcome, RouterResult, UnloadResult } from '../unload/report.ts';
+import type { Operation, OperationResult, Outcome, RouterResult } from '../unload/report.ts';
 import type { MemoryView } from './memory-view.ts';
 import type { RouterView } from './views.ts';
 
@@ -18,7 +18,7 @@ export function describeFailure(loadFailed: boolean, isOld: boolean): string {
 export const NOT_KNOWN = 'unknown';
 
 /** Results of models on the page and the command line. */
-export const RESULT_WORDS: Record<UnloadResult, string> = {
+export const RESULT_WORDS: Record<OperationResult, string> = {
   unloaded: 'unloaded',
   already_unloaded: 'not loaded',
   would_unload: 'would unload',
@@ -28,6 +28,10 @@ export const RESULT_WORDS: Record<UnloadResult, string> = {
   timeout: 'not gone',
   failed: 'failed',
   asked: 'asked',
+  loaded: 'loaded',
+  already_loaded: 'already loaded',
+  would_load: 'would load',
+  skipped: 'skipped',
 };
 
 /** The word before a model without a result. */

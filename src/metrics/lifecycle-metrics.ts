@@ -1,13 +1,6 @@
 import { FAULT_KINDS } from '../models/feed.ts';
 import { type Change, type Notice, type Transition, UNLOAD_REASONS } from '../models/router-state.ts';
-import {
-  CAUSES,
-  type Cause,
-  REPORTED_CAUSES,
-  type ReportedCause,
-  TASKS,
-  type Task,
-} from '../models/usage.ts';
+import { type Cause, REPORTED_CAUSES, type ReportedCause, TASKS, type Task } from '../models/usage.ts';
 import { CATALOG } from './catalog.ts';
 import { createMetricRegistry } from './registry.ts';
 
@@ -33,6 +26,9 @@ const FAMILIES = [
   CATALOG.poll_errors_total,
   CATALOG.usage_reports_total,
 ];
+
+/** Causes whose series start at 0 once a client has reported a request; those of our own loads start with the first. */
+const STARTED_CAUSES: readonly Cause[] = [...REPORTED_CAUSES, 'unknown'];
 
 /** Counts what happens to models and routers, and the reports of who uses them. */
 export function createLifecycleMetrics() {
@@ -67,8 +63,8 @@ export function createLifecycleMetrics() {
     /** A client announced a request. */
     reported(cause: ReportedCause, task?: Task): void {
       add(CATALOG.usage_reports_total, { cause, task: task ?? '' });
-      if (causes === CAUSES) return;
-      causes = CAUSES;
+      if (causes === STARTED_CAUSES) return;
+      causes = STARTED_CAUSES;
       for (const model of registry.models()) startReloads(model);
     },
     samples,

@@ -247,7 +247,7 @@ function leaveMemory(lifecycle: Lifecycle, moment: Moment): Step {
   if (isRequested || (isStarting(lifecycle) && exit === 'unknown')) {
     return end(lifecycle, { reason: 'unknown', at, killed });
   }
-  if (isStarting(lifecycle)) return failLoad(lifecycle);
+  if (isStarting(lifecycle)) return failLoad(lifecycle, observation.exitCode);
   if (exit === 'failed') return unload(lifecycle, { reason: 'crashed', from, at, killed });
   if (observation.via === 'listing') {
     return unload(lifecycle, { reason: listedReason(killed, observation), from, at, killed });
@@ -322,8 +322,8 @@ function unload(lifecycle: Lifecycle, { reason, from, at, killed }: Unload): Ste
   };
 }
 
-function failLoad(lifecycle: Lifecycle): Step {
-  return { lifecycle: { ...lifecycle, loadFailed: true }, changes: [{ kind: 'load_failed' }] };
+function failLoad(lifecycle: Lifecycle, exitCode: number | undefined): Step {
+  return { lifecycle: { ...lifecycle, loadFailed: true }, changes: [{ kind: 'load_failed', exitCode }] };
 }
 
 function dropOldRequest(lifecycle: Lifecycle, at: number): Lifecycle {

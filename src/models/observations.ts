@@ -246,7 +246,8 @@ function settle(store: Store, router: RouterState, id: string, evicted: boolean)
   publish(store, router, id, pending.at, changes);
 }
 
-function isFull({ props, models }: RouterState): boolean {
+/** Whether every place of `--models-max` is taken. */
+export function isFull({ props, models }: Pick<RouterState, 'props' | 'models'>): boolean {
   const places = props.modelsMax ?? 0;
   if (places <= 0) return false;
   let taken = 0;

@@ -141,7 +141,7 @@ export type Change =
       durationSeconds?: number | undefined;
       reload?: { reason: UnloadReason; afterSeconds: number } | undefined;
     }
-  | { kind: 'load_failed' }
+  | { kind: 'load_failed'; exitCode?: number | undefined }
   | { kind: 'unloaded'; reason: UnloadReason; from: Status; forced?: true | undefined }
   | { kind: 'slept' }
   | { kind: 'woke' }

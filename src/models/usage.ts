@@ -6,8 +6,13 @@ export const REPORTED_CAUSES = ['chat', 'task', 'api'] as const;
 
 export type ReportedCause = (typeof REPORTED_CAUSES)[number];
 
+/** Why the exporter itself loads a model: on a request, or again after a hold. */
+const ORDERED_CAUSES = ['load', 'restore'] as const;
+
+export type OrderedCause = (typeof ORDERED_CAUSES)[number];
+
 /** `unknown`: no report. */
-export const CAUSES = [...REPORTED_CAUSES, 'unknown'] as const;
+export const CAUSES = [...REPORTED_CAUSES, ...ORDERED_CAUSES, 'unknown'] as const;
 
 export type Cause = (typeof CAUSES)[number];
 
@@ -32,7 +37,7 @@ export interface UsageReport {
   readonly router?: string | undefined;
   /** Id or alias. */
   readonly model: string;
-  readonly cause: ReportedCause;
+  readonly cause: ReportedCause | OrderedCause;
 }
 
 /** A reported request, resolved to one model of one router. `at` is monotonic milliseconds. */

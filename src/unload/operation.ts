@@ -22,10 +22,15 @@ export interface RouterRequest {
   request: UnloadRequest;
 }
 
-/** The part of an operation on one router. */
-export interface RouterRun extends RouterRequest {
+/** Where results are reported. */
+export interface Reported {
   /** A part of the report. */
   result: RouterResult;
+  onProgress: OnProgress;
+}
+
+/** The part of an operation on one router. */
+export interface RouterRun extends RouterRequest, Reported {
   /** Patterns of the request that match no model here, once the models to unload are chosen. */
   unmatched: readonly string[];
   unmatchedKeep: readonly string[];
@@ -39,7 +44,6 @@ export interface RouterRun extends RouterRequest {
   ended: boolean;
   /** Aborted when busy models are no longer waited for; its reason says why. */
   stopWaiting: AbortController;
-  onProgress: OnProgress;
 }
 
 /** An operation that is running. Times are monotonic milliseconds. */
@@ -75,31 +79,46 @@ export function createOperation(
     request,
     startedAt,
     runs,
-    report: {
-      id: randomUUID(),
-      trigger: request.trigger,
-      caller: request.caller,
-      reason: request.reason,
-      when_busy: request.whenBusy,
-      outcome: null,
-      dry_run: request.dryRun,
-      started_at: new Date(clock.wall(startedAt)).toISOString(),
-      duration_seconds: 0,
-      routers: runs.map(({ result }) => result),
-      summary: summarize([]),
-      still_in_memory: [],
-      unmatched_keep: [],
-    },
+    report: { ...newReport('unload', request, runs, clock.wall(startedAt)), when_busy: request.whenBusy },
   };
 }
 
+/** The report of an operation that has just begun, at a wall time. */
+export function newReport(
+  action: Operation['action'],
+  { trigger, caller, reason, dryRun }: Pick<UnloadRequest, 'trigger' | 'caller' | 'reason' | 'dryRun'>,
+  runs: readonly Reported[],
+  startedAt: number,
+): Operation {
+  return {
+    id: randomUUID(),
+    action,
+    trigger,
+    caller,
+    reason,
+    outcome: null,
+    dry_run: dryRun,
+    started_at: new Date(startedAt).toISOString(),
+    duration_seconds: 0,
+    routers: runs.map(({ result }) => result),
+    summary: summarize([]),
+    still_in_memory: [],
+    unmatched_keep: [],
+  };
+}
+
+/** What the report of an operation is made of, at any moment. */
+export interface ReportSources extends Pick<RunningOperation, 'report' | 'startedAt'> {
+  runs: readonly Pick<RouterRun, 'control'>[];
+}
+
 /** Adds models whose result is not known yet. */
-export function addPending({ result }: RouterRun, models: readonly string[]): void {
+export function addPending({ result }: Pick<Reported, 'result'>, models: readonly string[]): void {
   for (const model of models) result.models.push({ model, result: null });
 }
 
 /** Reports a result, or what the operation is waiting for before it unloads a model. */
-export function settle({ result, onProgress }: RouterRun, entry: ModelResult | PendingModel): void {
+export function settle({ result, onProgress }: Reported, entry: ModelResult | PendingModel): void {
   const { router, models } = result;
   const place = models.findIndex((each) => each.model === entry.model && each.result === null);
   const isNews = models[place]?.result !== entry.result || models[place]?.detail !== entry.detail;
@@ -109,7 +128,7 @@ export function settle({ result, onProgress }: RouterRun, entry: ModelResult | P
 }
 
 /** A copy of the report that does not change any more. */
-export function reportOf({ report, startedAt, runs }: RunningOperation, now: number): Operation {
+export function reportOf({ report, startedAt, runs }: ReportSources, now: number): Operation {
   const current = { ...report, summary: summarize(report.routers) };
   if (report.outcome === null) {
     current.duration_seconds = secondsBetween(startedAt, now);
@@ -119,7 +138,7 @@ export function reportOf({ report, startedAt, runs }: RunningOperation, now: num
 }
 
 /** What is in memory now; nothing of a router that is down. */
-function inMemory({ control: { state } }: RouterRun): Operation['still_in_memory'] {
+function inMemory({ control: { state } }: Pick<RouterRun, 'control'>): Operation['still_in_memory'] {
   if (!state.up) return [];
   return [...state.models.values()].flatMap(({ id, lifecycle: { status } }) =>
     isRunning(status) ? [{ router: state.name, model: id, status }] : [],
@@ -128,9 +147,18 @@ function inMemory({ control: { state } }: RouterRun): Operation['still_in_memory
 
 /** Completes the report when all runs have ended. `routers` are the names of all routers that exist. */
 export function finishOperation(operation: RunningOperation, routers: readonly string[], now: number): void {
-  const { request, report, runs, startedAt } = operation;
   reportUnmatched(operation);
-  report.unmatched_keep = unmatchedKeep(runs);
+  operation.report.unmatched_keep = unmatchedKeep(operation.runs);
+  finishReport(operation, operation.request, routers, now);
+}
+
+/** Completes the report of any operation. */
+export function finishReport(
+  { report, startedAt, runs }: ReportSources,
+  request: Pick<UnloadRequest, 'routers' | 'dryRun'> & Partial<Pick<UnloadRequest, 'whenBusy'>>,
+  routers: readonly string[],
+  now: number,
+): void {
   report.still_in_memory = runs.flatMap(inMemory);
   for (const router of request.routers) {
     if (routers.includes(router)) continue;

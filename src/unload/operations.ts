@@ -15,7 +15,7 @@ import {
   reportOf,
   subsumes,
 } from './operation.ts';
-import { type Operation, operation, unloadedModels } from './report.ts';
+import { type Operation, operation, type Refusal, unloadedModels } from './report.ts';
 import { isAutomatic, type UnloadRequest } from './request.ts';
 import { type RunContext, runOnRouter } from './run.ts';
 
@@ -58,11 +58,20 @@ interface Running {
   work: Set<Promise<void>>;
 }
 
+/** An operation of another kind, which only takes its turn here. */
+interface Tracked {
+  started: Started;
+  interrupt: Interrupt;
+}
+
+/** Ends what an operation still does or waits for on these routers, or on all of its own. */
+type Interrupt = (routers: readonly string[] | undefined, why: string) => void;
+
 interface Registry extends OperationsParts {
   /** Per router; absent when nothing runs there. */
   queues: Map<string, Limit>;
   /** By id, in the order of their start. */
-  running: Map<string, Running>;
+  running: Map<string, Running | Tracked>;
   finished: Operation[];
   ended: Listeners<[Operation, UnloadRequest]>;
   begun: Listeners<[string, UnloadRequest]>;
@@ -72,7 +81,7 @@ interface Registry extends OperationsParts {
 
 export type Operations = ReturnType<typeof createOperations>;
 
-/** All unloads of the service. Operations on the same router run one after the other. */
+/** All operations of the service, and the unloads themselves. Operations on the same router run one after the other. */
 export function createOperations(parts: OperationsParts) {
   const registry: Registry = {
     ...parts,
@@ -99,7 +108,11 @@ export function createOperations(parts: OperationsParts) {
     /** Running operations and the last hundred finished ones, the newest first. */
     list,
     get: (id: string) => list().find((each) => each.id === id),
-    /** Called with each finished operation. */
+    /** Lists a running operation of another kind with the others, and keeps its report. */
+    track: (started: Started, interrupt: Interrupt) => track(registry, { started, interrupt }),
+    /** Runs work when no other operation acts on the router; a refusal when too many are queued there. */
+    inTurn: (router: string, work: () => Promise<void>) => inTurn(registry, router, work),
+    /** Called with each finished unload. */
     onEnd: (listener: (operation: Operation, request: UnloadRequest) => void) =>
       registry.ended.add((event) => listener(...event)),
     /** Called when an operation begins to act on a router; not for dry runs and refusals. */
@@ -123,7 +136,7 @@ function start(registry: Registry, request: UnloadRequest, onProgress?: OnProgre
     return { control, request: { ...request, selection: { ...selection, keep: kept } } };
   });
   if (!request.dryRun) {
-    const same = [...running.values()].find(({ operation }) => subsumes(operation, requested, clock.now()));
+    const same = unloads(registry).find(({ operation }) => subsumes(operation, requested, clock.now()));
     if (same) {
       join(registry, same);
       return { ...same.started, joined: true };
@@ -165,11 +178,30 @@ function begin(registry: Registry, run: RouterRun, work: Set<Promise<void>>): vo
 }
 
 /** Ends the wait for busy models on these routers, so that a forced request need not queue behind it. */
-function preempt({ running }: Registry, requested: readonly RouterRequest[]): void {
+function preempt(registry: Registry, requested: readonly RouterRequest[]): void {
   const routers = requested.map(({ control }) => control.state.name);
-  for (const run of [...running.values()].flatMap(({ operation }) => operation.runs)) {
-    if (routers.includes(run.result.router)) run.stopWaiting.abort('preempted by a forced request');
+  for (const run of unloads(registry).flatMap(({ operation }) => operation.runs)) {
+    if (routers.includes(run.result.router)) run.stopWaiting.abort(PREEMPTED);
   }
+  for (const each of registry.running.values()) if ('interrupt' in each) each.interrupt(routers, PREEMPTED);
+}
+
+const PREEMPTED = 'preempted by a forced request';
+
+function unloads({ running }: Registry): Running[] {
+  return [...running.values()].filter((each) => 'operation' in each);
+}
+
+function track(registry: Registry, { started, interrupt }: Tracked): void {
+  registry.running.set(started.id, { started, interrupt });
+  if (registry.stopping) interrupt(undefined, SHUTTING_DOWN);
+  void started.done.then((report) => keepFinished(registry, report));
+}
+
+function keepFinished({ running, finished }: Registry, report: Operation): void {
+  running.delete(report.id);
+  finished.unshift(report);
+  finished.splice(MAX_FINISHED);
 }
 
 const SHUTTING_DOWN = 'the exporter is shutting down';
@@ -183,7 +215,7 @@ async function runAll(
   operation: RunningOperation,
   work: Set<Promise<void>>,
 ): Promise<Operation> {
-  const { controls, guards, clock, running, finished, ended } = registry;
+  const { controls, guards, clock, ended } = registry;
   const { request, runs } = operation;
   // Guards judge now and not when the run leaves the queue: parts of one alert must not stop each other.
   for (const run of runs) {
@@ -198,40 +230,50 @@ async function runAll(
   const routers = controls().map(({ state }) => state.name);
   finishOperation(operation, routers, clock.now());
   const report = reportOf(operation, clock.now());
-  running.delete(report.id);
-  finished.unshift(report);
-  finished.splice(MAX_FINISHED);
+  keepFinished(registry, report);
   ended.notify([report, request]);
   return report;
 }
 
 async function runInQueue(registry: Registry, run: RouterRun): Promise<void> {
-  const { guards, queues, begun, clock, stopWatching, measure = async () => undefined } = registry;
+  const { guards, begun, clock, stopWatching, measure = async () => undefined } = registry;
   const { request, result } = run;
   const { router } = result;
   const context: RunContext = { clock, measure, stopWatching: stopWatching.signal };
   if (request.dryRun) return runOnRouter(run, context);
-  const queue = queues.get(router) ?? createLimit(1);
-  if (queue.size() > MAX_QUEUED) {
-    const detail = `${MAX_QUEUED} requests are already queued on this router`;
-    result.refused = { reason: 'in_progress', detail, retry_after_seconds: 30 };
-    return;
-  }
-  queues.set(router, queue);
-  await queue(async () => {
+  const refusal = await inTurn(registry, router, async () => {
     begun.notify([router, request]);
     const before = unloadedModels(result).length;
     await runOnRouter(run, context);
     const models = unloadedModels(result).slice(before);
     if (models.length > 0) guards?.recordUnload(router, request, models);
   });
+  if (refusal) result.refused = refusal;
+}
+
+async function inTurn(
+  { queues }: Registry,
+  router: string,
+  work: () => Promise<void>,
+): Promise<Refusal | undefined> {
+  const queue = queues.get(router) ?? createLimit(1);
+  if (queue.size() > MAX_QUEUED) {
+    const detail = `${MAX_QUEUED} requests are already queued on this router`;
+    return { reason: 'in_progress', detail, retry_after_seconds: 30 };
+  }
+  queues.set(router, queue);
+  await queue(work);
   if (queue.size() === 0) queues.delete(router);
+  return undefined;
 }
 
 async function stop(registry: Registry): Promise<void> {
   const { running, clock, stopWatching } = registry;
   registry.stopping = true;
-  for (const { operation } of running.values()) stopWaiting(operation);
+  for (const each of running.values()) {
+    if ('operation' in each) stopWaiting(each.operation);
+    else each.interrupt(undefined, SHUTTING_DOWN);
+  }
   const cancel = clock.after(STOP_TIMEOUT_MS, () => stopWatching.abort(SHUTTING_DOWN));
   await Promise.all([...running.values()].map(({ started }) => started.done));
   cancel();

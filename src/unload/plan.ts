@@ -71,12 +71,15 @@ export function memoryOf({ gpus }: Selection, memory: RouterMemory | undefined):
   return named.ok ? named.value : undefined;
 }
 
-/** Why nothing can be unloaded on a server: it lists models, and the status of none. */
-export function withoutStatuses({ url, models }: Pick<RouterState, 'url' | 'models'>): string | undefined {
+/** Why nothing can be unloaded or loaded on a server: it lists models, and the status of none. */
+export function withoutStatuses(
+  { url, models }: Pick<RouterState, 'url' | 'models'>,
+  what: 'unloaded' | 'loaded' = 'unloaded',
+): string | undefined {
   const statuses = [...models.values()].map(({ lifecycle }) => lifecycle.status);
   if (statuses.length === 0 || statuses.some((status) => status !== 'other')) return undefined;
   return (
-    `${url} lists models without telling which are loaded, so none can be unloaded: ` +
+    `${url} lists models without telling which are loaded, so none can be ${what}: ` +
     'it is not a llama-server in router mode (started without -m), or of an unknown build'
   );
 }

@@ -2,7 +2,10 @@ import { z } from 'zod';
 import { WHEN_BUSY } from '../config/when-busy.ts';
 import { caller, TRIGGERS, type UnloadRequest } from './request.ts';
 
-/** The result for one model. `asked`: the router acknowledged the order, and the end was not waited for. */
+/**
+ * The result for one model. `asked`: the router acknowledged the order, and the end was not waited for. `skipped`: not
+ * loaded, because the reason to load it was gone before its turn.
+ */
 export const RESULTS = [
   'unloaded',
   'already_unloaded',
@@ -13,9 +16,13 @@ export const RESULTS = [
   'timeout',
   'failed',
   'asked',
+  'loaded',
+  'already_loaded',
+  'would_load',
+  'skipped',
 ] as const;
 
-export type UnloadResult = (typeof RESULTS)[number];
+export type OperationResult = (typeof RESULTS)[number];
 
 const model = z.string().meta({ description: 'The id of a model.' });
 
@@ -23,12 +30,18 @@ const modelResult = z
   .object({
     model,
     result: z.enum(RESULTS),
-    seconds: z.number().exactOptional().meta({ description: 'From the order to the verified end.' }),
-    detail: z.string().exactOptional().meta({ description: 'Why it was kept, or what went wrong.' }),
+    seconds: z.number().exactOptional().meta({ description: 'From the order to its verified effect.' }),
+    detail: z
+      .string()
+      .exactOptional()
+      .meta({ description: 'Why it was kept or skipped, what else happened, or what went wrong.' }),
   })
   .meta({ id: 'ModelResult' });
 
 export type ModelResult = z.infer<typeof modelResult>;
+
+/** The result for a model that is known. */
+export type Settled = Omit<ModelResult, 'model'>;
 
 const pendingModel = z
   .object({
@@ -45,6 +58,7 @@ export const REFUSAL_REASONS = [
   'cooldown',
   'reload_loop',
   'in_progress',
+  'held',
   'unauthorized',
   'not_matched',
   'malformed',
@@ -58,7 +72,7 @@ export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
 const refusal = z
   .object({
-    reason: z.enum(['cooldown', 'reload_loop', 'in_progress'] satisfies RefusalReason[]),
+    reason: z.enum(['cooldown', 'reload_loop', 'in_progress', 'held'] satisfies RefusalReason[]),
     detail: z.string(),
     retry_after_seconds: z.number().exactOptional(),
   })
@@ -101,19 +115,26 @@ const summary = z
     kept: z.number(),
     busy: z.number(),
     failed: z.number(),
+    loaded: z.number().default(0),
+    already_loaded: z.number().default(0),
+    skipped: z.number().default(0),
   })
   .meta({ id: 'Summary', description: 'Number of models per result; forced unloads count as unloaded.' });
 
 export type Summary = z.infer<typeof summary>;
 
-/** An unload operation, as the API, the state file, the audit file and `--output json` show it. */
+/** What an operation does with models. */
+export const ACTIONS = ['unload', 'load'] as const;
+
+/** An operation, as the API, the state file, the audit file and `--output json` show it. */
 export const operation = z
   .object({
     id: z.uuid(),
+    action: z.enum(ACTIONS).default('unload'),
     trigger: z.enum(TRIGGERS),
     caller,
     reason: z.string(),
-    when_busy: z.enum(WHEN_BUSY),
+    when_busy: z.enum(WHEN_BUSY).exactOptional().meta({ description: 'Of an unload.' }),
     outcome: z.enum(OUTCOMES).nullable().meta({ description: 'Null while the operation is running.' }),
     dry_run: z.boolean(),
     started_at: z.iso.datetime(),
@@ -134,7 +155,7 @@ export type Operation = z.infer<typeof operation>;
 
 export function summarize(routers: readonly RouterResult[]): Summary {
   const results = routers.flatMap(({ models }) => models.map(({ result }) => result));
-  const count = (...wanted: UnloadResult[]) =>
+  const count = (...wanted: OperationResult[]) =>
     results.filter((result) => result !== null && wanted.includes(result)).length;
   return {
     unloaded: count('unloaded', 'forced', 'asked'),
@@ -142,6 +163,9 @@ export function summarize(routers: readonly RouterResult[]): Summary {
     kept: count('kept'),
     busy: count('busy'),
     failed: count('failed', 'timeout'),
+    loaded: count('loaded'),
+    already_loaded: count('already_loaded'),
+    skipped: count('skipped'),
   };
 }
 
@@ -170,13 +194,14 @@ export function needsMeasurement({ outcome, routers, summary }: Operation): bool
  */
 export function outcomeOf(
   routers: readonly RouterResult[],
-  { dryRun, whenBusy }: Pick<UnloadRequest, 'dryRun' | 'whenBusy'>,
+  { dryRun, whenBusy }: Pick<UnloadRequest, 'dryRun'> & Partial<Pick<UnloadRequest, 'whenBusy'>>,
 ): Outcome {
   if (dryRun) return 'dry_run';
-  const { unloaded, busy, failed } = summarize(routers);
+  const { unloaded, loaded, busy, failed } = summarize(routers);
+  const done = unloaded + loaded > 0;
   const missed = (whenBusy === 'skip' ? 0 : busy) + failed + routers.filter(({ fault }) => fault).length;
   const refused = routers.some((router) => router.refused);
-  if (missed > 0) return unloaded > 0 ? 'partial' : 'failed';
-  if (refused) return unloaded > 0 ? 'partial' : 'refused';
-  return unloaded > 0 ? 'success' : 'noop';
+  if (missed > 0) return done ? 'partial' : 'failed';
+  if (refused) return done ? 'partial' : 'refused';
+  return done ? 'success' : 'noop';
 }

@@ -4,8 +4,8 @@ import type { Config } from '../config/schema.ts';
 import { compareWhenBusy, type WhenBusy } from '../config/when-busy.ts';
 import { ONE_LINE } from '../lib/one-line.ts';
 
-/** What starts an unload. */
-export const TRIGGERS = ['alertmanager', 'api', 'cli', 'page', 'policy'] as const;
+/** What starts an operation: `policy` an unload, `restore` a load after a hold. */
+export const TRIGGERS = ['alertmanager', 'api', 'cli', 'page', 'policy', 'restore'] as const;
 
 export type Trigger = (typeof TRIGGERS)[number];
 

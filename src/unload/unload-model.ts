@@ -6,7 +6,7 @@ import { formatDuration } from '../lib/duration.ts';
 import { isRunning } from '../models/feed.ts';
 import { type RouterRun, settle } from './operation.ts';
 import { tooActive } from './plan.ts';
-import type { ModelResult } from './report.ts';
+import type { ModelResult, Settled } from './report.ts';
 import type { Selection } from './request.ts';
 
 /** One model that an operation unloads on a router. */
@@ -34,8 +34,6 @@ interface Busy {
   /** The model did not answer. */
   unanswered?: boolean;
 }
-
-type Settled = Omit<ModelResult, 'model'>;
 
 /** Unloads one model and waits until it is gone; a busy model first gets time to become idle. Never throws. */
 export async function unloadModel(modelRun: ModelRun): Promise<ModelResult> {

@@ -1,4 +1,5 @@
 import { createConfigSource } from '../../src/config/source.ts';
+import type { LoadRequest } from '../../src/load/request.ts';
 import { guardRules } from '../../src/unload/guards.ts';
 import type { Selection, UnloadRequest } from '../../src/unload/request.ts';
 
@@ -28,3 +29,17 @@ export function aRequest({
 
 /** The default configuration of guards. */
 export const GUARD_RULES = guardRules(createConfigSource({ env: {}, flags: {} }).current);
+
+/** A person's request to load these models, except for the given fields. */
+export function aLoadRequest(wish: Partial<LoadRequest> = {}): LoadRequest {
+  return {
+    trigger: 'api',
+    caller: { name: 'alice' },
+    reason: '',
+    routers: [],
+    models: [],
+    timeoutMs: 600_000,
+    dryRun: false,
+    ...wish,
+  };
+}

@@ -1,10 +1,10 @@
-import type { UnloadAnswer } from '../../src/backends/llama-server/client.ts';
+import type { LoadAnswer, UnloadAnswer } from '../../src/backends/llama-server/client.ts';
 import type { ProbeResult } from '../../src/engine/activity.ts';
 import type { RouterControl } from '../../src/fleet/fleet.ts';
 import { ok } from '../../src/lib/result.ts';
 import type { RouterAnswer, RouterEvent } from '../../src/models/feed.ts';
 import type { Store } from '../../src/models/store.ts';
-import { aListing, ended, listed } from './a-model.ts';
+import { aListing, begun, ended, listed, turned } from './a-model.ts';
 import { addRouter, type DrivenRouter } from './driven-router.ts';
 import type { SteppedClock } from './stepped-clock.ts';
 
@@ -21,13 +21,17 @@ export interface ScriptedControl extends RouterControl {
   doing: Map<string, ProbeResult>;
   /** The router's reaction to an unload order. */
   order(model: string): Promise<RouterAnswer<UnloadAnswer>>;
+  /** The models whose load was ordered, in order. */
+  loads: string[];
+  /** The router's reaction to a load order. */
+  orderLoad(model: string): Promise<RouterAnswer<LoadAnswer>>;
   /** The router sends these events after `ms`. */
   later(ms: number, ...events: RouterEvent[]): void;
 }
 
 /**
- * The control of a router without limit of models and with these loaded, which unloads each within 50 ms and announces
- * it; its listings change nothing. Tests replace its methods.
+ * The control of a router without limit of models and with these loaded, which unloads each within 50 ms and loads within 100 ms,
+ * and announces it; its listings change nothing. Tests replace its methods.
  */
 export function createScriptedControl(
   clock: SteppedClock,
@@ -43,6 +47,7 @@ export function createScriptedControl(
     entry,
     state: entry.state,
     ordered: [],
+    loads: [],
     asked: [],
     refreshes: 0,
     doing: new Map(),
@@ -63,6 +68,15 @@ export function createScriptedControl(
     },
     async order(model) {
       control.later(50, ended(model));
+      return ok('accepted');
+    },
+    async load(model) {
+      control.loads.push(model);
+      return control.orderLoad(model);
+    },
+    async orderLoad(model) {
+      control.later(10, begun(model));
+      control.later(100, turned(model, 'loaded'));
       return ok('accepted');
     },
     async refresh() {

@@ -70,6 +70,7 @@ describe('an operation', () => {
     const { operation, progress } = await operate();
     expect(operation).toEqual({
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      action: 'unload',
       trigger: 'api',
       caller: { name: 'alice' },
       reason: 'memory is needed',
@@ -82,7 +83,16 @@ describe('an operation', () => {
         { router: 'attic', models: [gone('qwen'), gone('bge')] },
         { router: 'cellar', models: [gone('llama')] },
       ],
-      summary: { unloaded: 3, already_unloaded: 0, kept: 0, busy: 0, failed: 0 },
+      summary: {
+        unloaded: 3,
+        already_unloaded: 0,
+        kept: 0,
+        busy: 0,
+        failed: 0,
+        loaded: 0,
+        already_loaded: 0,
+        skipped: 0,
+      },
       still_in_memory: [],
       unmatched_keep: [],
     });

@@ -1,15 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   needsMeasurement,
+  type OperationResult,
   outcomeOf,
   RESULTS,
   type RouterResult,
   summarize,
-  type UnloadResult,
 } from '../../src/unload/report.ts';
 import { anOperation } from '../support/an-operation.ts';
 
-const router = (...results: UnloadResult[]): RouterResult => ({
+const router = (...results: OperationResult[]): RouterResult => ({
   router: 'router',
   models: results.map((result, index) => ({ model: `m${index}`, result })),
 });
@@ -23,6 +23,9 @@ describe('the summary', () => {
   it('counts each result over all routers', () =>
     expect(summarize([router(...RESULTS), unreachable, router('unloaded')])).toEqual({
       unloaded: 4,
+      loaded: 1,
+      already_loaded: 1,
+      skipped: 1,
       already_unloaded: 1,
       kept: 1,
       busy: 1,

@@ -9,6 +9,12 @@ import { parseJson, parseListing, parseProps, parseSlots } from './schemas.ts';
 /** The router's answer to an unload order. `accepted` only acknowledges it; `unsupported`: the server has no such order. */
 export type UnloadAnswer = 'accepted' | 'not_running' | 'unknown_model' | 'unsupported';
 
+/**
+ * The router's answer to a load order. `accepted` only says that a process was started; `full`: every place of
+ * `--models-max` is taken by a model that is busy or loading; `unsupported`: the server has no such order.
+ */
+export type LoadAnswer = 'accepted' | 'already_running' | 'full' | 'unknown_model' | 'unsupported';
+
 /** Why a model answers nothing. */
 type NoAnswer = { kind: 'not_loaded' | 'disabled' };
 
@@ -50,6 +56,17 @@ export function createRouterClient(endpoint: Endpoint) {
       const { status, body } = answer.value;
       if (status === 200) return ok('accepted');
       if (errorMessage(body).includes('not running')) return ok('not_running');
+      if (isUnknownModel(answer.value)) return ok('unknown_model');
+      return isMissing(status) ? ok('unsupported') : unexpected(answer.value);
+    },
+    /** On a full router, the answer comes when another model has been evicted. */
+    async load(model: string, signal: AbortSignal): Promise<RouterAnswer<LoadAnswer>> {
+      const answer = await http.request('POST', '/models/load', { signal, json: { model } });
+      if (!answer.ok) return answer;
+      const { status, body } = answer.value;
+      if (status === 200) return ok('accepted');
+      if (errorMessage(body).includes('already running')) return ok('already_running');
+      if (errorMessage(body).includes('limit reached')) return ok('full');
       if (isUnknownModel(answer.value)) return ok('unknown_model');
       return isMissing(status) ? ok('unsupported') : unexpected(answer.value);
     },

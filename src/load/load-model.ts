@@ -1,0 +1,187 @@
+import type { LoadAnswer } from '../backends/llama-server/client.ts';
+import type { RouterControl } from '../fleet/fleet.ts';
+import { createAlarm } from '../lib/alarm.ts';
+import type { Clock } from '../lib/clock.ts';
+import { formatDuration } from '../lib/duration.ts';
+import { isFull } from '../models/observations.ts';
+import { modelNamed } from '../models/router-state.ts';
+import { type Reported, settle } from '../unload/operation.ts';
+import type { Refusal, Settled } from '../unload/report.ts';
+import { decideLoad, evictable, sparesBusyModels } from './plan.ts';
+import type { LoadRequest, LoadSteps } from './request.ts';
+import { type WatchedLoad, watchLoad } from './watch-load.ts';
+
+/** The part of a load on one router. */
+export interface LoadRun extends Reported {
+  control: RouterControl;
+  request: LoadRequest;
+  steps: LoadSteps;
+  /** Why the router is not loaded on now: a hold stands on it. */
+  held: () => Refusal | undefined;
+  clock: Clock;
+  /** Aborted when nothing more is ordered or waited for here; its reason says why. */
+  interrupt: AbortSignal;
+}
+
+/** Between two attempts on a full router. */
+const RETRY_MS = 1000;
+
+/** Why a model cannot be loaded at this moment. */
+interface Waiting {
+  waiting: string;
+}
+
+/** Loads one model and waits until it is loaded. Never throws. */
+export async function loadModel(run: LoadRun, model: string): Promise<Settled> {
+  const { clock, interrupt, request } = run;
+  const deadline = clock.now() + request.timeoutMs;
+  for (;;) {
+    if (interrupt.aborted) return { result: 'skipped', detail: String(interrupt.reason) };
+    const attempt = await tryToLoad(run, model, deadline);
+    if ('result' in attempt) return attempt;
+    if (clock.now() >= deadline) {
+      const waited = formatDuration(request.timeoutMs / 1000);
+      return { result: 'failed', detail: `${attempt.waiting}, still after ${waited}` };
+    }
+    settle(run, { model, result: null, detail: attempt.waiting });
+    await pause(Math.min(RETRY_MS, deadline - clock.now()), clock, interrupt);
+  }
+}
+
+async function tryToLoad(run: LoadRun, model: string, deadline: number): Promise<Settled | Waiting> {
+  const { control } = run;
+  const { state } = control;
+  if (!state.up) return { result: 'failed', detail: state.fault?.message ?? `${state.url} is down` };
+  const decision = decideLoad(state, model);
+  switch (decision.kind) {
+    case 'settled':
+      return decision.result;
+    case 'full':
+      return { waiting: decision.why };
+    case 'under_way': {
+      const { end } = watchLoad(run, model, deadline);
+      return resultOf(run, await end, undefined);
+    }
+    case 'load':
+      return orderLoad(run, model, deadline);
+  }
+}
+
+/** A load order that was sent at `sentAt`, in monotonic milliseconds. */
+interface LoadOrder {
+  sentAt: number;
+  answer: Awaited<ReturnType<RouterControl['load']>>;
+  watch: ReturnType<typeof watchLoad>;
+}
+
+async function orderLoad(run: LoadRun, model: string, deadline: number): Promise<Settled | Waiting> {
+  const { control, request, clock, steps } = run;
+  const router = control.state.name;
+  const order = await control.exclusive(async (): Promise<LoadOrder | Settled | Waiting> => {
+    const objection = await objectionTo(run);
+    if (objection) return objection;
+    const skipped = run.held()?.detail ?? steps.mayStart?.(model, router);
+    if (skipped !== undefined) return { result: 'skipped', detail: skipped };
+    // Before the order, because its event may arrive before its answer.
+    const watch = watchLoad(run, model, deadline);
+    const sentAt = clock.now();
+    const answer = await control.load(model, request.trigger === 'restore' ? 'restore' : 'load');
+    if (answer.ok && answer.value === 'accepted') steps.onOrdered?.(model, router);
+    return { sentAt, answer, watch };
+  });
+  if (!('watch' in order)) return order;
+  const { answer, watch, sentAt } = order;
+  const refused = answer.ok ? refusalOf(run, answer.value) : await unanswered(run, model, answer.fault);
+  if (refused) {
+    watch.stop();
+    return refused;
+  }
+  if (answer.ok) watch.accepted();
+  const isOurs = !answer.ok || answer.value === 'accepted';
+  return resultOf(run, await watch.end, isOurs ? sentAt : undefined);
+}
+
+/** Why nothing may be evicted now. Only builds that may interrupt a busy model need the probes. */
+async function objectionTo({ control }: LoadRun): Promise<Waiting | undefined> {
+  const { state, probe } = control;
+  if (!isFull(state) || sparesBusyModels(state)) return undefined;
+  for (const { id, lifecycle } of evictable(state)) {
+    if (lifecycle.status === 'sleeping') continue;
+    const activity = await probe(id);
+    const full = `the router is full (--models-max ${state.props.modelsMax}), and may evict ${id}`;
+    if (activity.kind === 'busy') return { waiting: `${full}, which is generating` };
+    if (activity.kind === 'unknown') return { waiting: `${full}, ${activity.why}` };
+  }
+  return undefined;
+}
+
+/** What an answer means that is no acceptance; undefined when the load is under way. */
+function refusalOf({ control: { state } }: LoadRun, answer: LoadAnswer): Settled | Waiting | undefined {
+  switch (answer) {
+    case 'accepted':
+    case 'already_running':
+      return undefined;
+    case 'full':
+      return { waiting: `the router is full (--models-max ${state.props.modelsMax ?? 'reached'})` };
+    case 'unknown_model':
+      return { result: 'failed', detail: 'the router no longer knows it' };
+    case 'unsupported': {
+      const remedy =
+        'only a llama-server in router mode loads models; a proxy in front of it must let this path pass';
+      return { result: 'failed', detail: `${state.url} does not know POST /models/load: ${remedy}` };
+    }
+  }
+}
+
+/** Without an answer, the order may have been carried out all the same: on a full router the answer waits for an eviction. */
+async function unanswered(
+  { control }: LoadRun,
+  model: string,
+  { kind, message }: { kind: string; message: string },
+): Promise<Settled | undefined> {
+  await control.refresh();
+  const isUnderWay = modelNamed(control.state.models, model)?.lifecycle.status !== 'unloaded';
+  return kind === 'timeout' || (control.state.up && isUnderWay)
+    ? undefined
+    : { result: 'failed', detail: message };
+}
+
+/** The result of a load that we ordered at `sentAt`, or that was under way already. */
+function resultOf(
+  run: LoadRun,
+  { how, evicted, exitCode }: WatchedLoad,
+  sentAt: number | undefined,
+): Settled {
+  const { control, request, interrupt, clock } = run;
+  const begun = sentAt === undefined ? 'it was loading already' : 'the router accepted the order';
+  switch (how) {
+    case 'loaded': {
+      if (sentAt === undefined) return { result: 'already_loaded', detail: 'it was loading already' };
+      const loaded: Settled = { result: 'loaded', seconds: Math.max(0, clock.now() - sentAt) / 1000 };
+      if (evicted.length > 0) loaded.detail = `the router evicted ${evicted.join(', ')} for it`;
+      return loaded;
+    }
+    case 'failed': {
+      const code = exitCode === undefined ? '' : ` with code ${exitCode}`;
+      const detail = `its process ended${code} while it was loading: the log of llama-server says why`;
+      return { result: 'failed', detail };
+    }
+    case 'unloaded':
+      return { result: 'failed', detail: `${begun}, but it was unloaded meanwhile` };
+    case 'unreachable':
+      return { result: 'failed', detail: `${begun}, but then: ${control.state.fault?.message}` };
+    case 'timeout': {
+      const limit = formatDuration(request.timeoutMs / 1000);
+      const why = interrupt.aborted ? String(interrupt.reason) : `it was still loading after ${limit}`;
+      return { result: 'timeout', detail: `${begun}, but ${why}` };
+    }
+  }
+}
+
+/** Resolves after `ms`, or when the signal aborts. */
+async function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  const alarm = createAlarm(clock);
+  signal.addEventListener('abort', alarm.ring);
+  await alarm.sleep(ms);
+  signal.removeEventListener('abort', alarm.ring);
+}

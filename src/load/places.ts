@@ -1,0 +1,46 @@
+import { nearest } from '../lib/nearest.ts';
+import { modelNamed, type RouterState } from '../models/router-state.ts';
+import type { LoadRequest } from './request.ts';
+
+type RouterStates = readonly Readonly<RouterState>[];
+
+/** Which models are loaded on which router, and those of which that is not clear. */
+export interface Places {
+  /** The requested names by router, in their order. */
+  byRouter: Map<string, string[]>;
+  /** Names that no router has. */
+  unknown: string[];
+  /** Names that several routers have, although the request names none. */
+  ambiguous: { model: string; routers: string[] }[];
+}
+
+/** Finds the routers that have the requested models. */
+export function placesOf(
+  routers: RouterStates,
+  { models, ...request }: Pick<LoadRequest, 'routers' | 'models'>,
+): Places {
+  const places: Places = { byRouter: new Map(), unknown: [], ambiguous: [] };
+  for (const model of new Set(models)) {
+    const having = inScope(routers, request).filter((router) => modelNamed(router.models, model));
+    const names = having.map(({ name }) => name);
+    if (names.length === 0) places.unknown.push(model);
+    else if (names.length > 1 && request.routers.length === 0)
+      places.ambiguous.push({ model, routers: names });
+    else for (const name of names) places.byRouter.set(name, [...(places.byRouter.get(name) ?? []), model]);
+  }
+  return places;
+}
+
+/** The routers that a request is about. */
+export function inScope(routers: RouterStates, request: Pick<LoadRequest, 'routers'>): RouterStates {
+  return routers.filter(({ name }) => request.routers.length === 0 || request.routers.includes(name));
+}
+
+/** `: did you mean 'qwen3-8b'?` where a model of these routers has a similar name. */
+export function hintOf(name: string, routers: RouterStates): string {
+  const known = routers.flatMap(({ models }) =>
+    [...models.values()].flatMap(({ id, aliases }) => [id, ...aliases]),
+  );
+  const meant = nearest(name, known);
+  return meant === undefined ? '' : `: did you mean '${meant}'?`;
+}
