@@ -12,6 +12,7 @@ import { collectUnloads } from './collectors/unloads.ts';
 import type { ConfigSource } from './config/source.ts';
 import { createActiveConfig } from './fleet/active-config.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
+import { type GateDecision, gateOf } from './hold/hold.ts';
 import { createHolds, holdsPart } from './hold/holds.ts';
 import { holdForOperations } from './hold/operation-holds.ts';
 import { createAccess } from './http/access.ts';
@@ -21,6 +22,7 @@ import { serveOn } from './http/server.ts';
 import { startIdleScheduler } from './idle/scheduler.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
+import { createLoads } from './load/loads.ts';
 import type { Memory } from './memory/memory.ts';
 import { watchMemory } from './memory/watch.ts';
 import { createLifecycleMetrics } from './metrics/lifecycle-metrics.ts';
@@ -30,6 +32,7 @@ import { lastUnloadsPart } from './models/store.ts';
 import { keepState } from './state/keep-state.ts';
 import { createGuards, guardRules, guardsPart } from './unload/guards.ts';
 import { createOperations, type Operations, operationsPart } from './unload/operations.ts';
+import type { Refusal } from './unload/report.ts';
 import { keepListOf } from './unload/request.ts';
 import { measureBy } from './unload/run.ts';
 
@@ -91,6 +94,12 @@ export function createService({
   const guards = createGuards(clock, () => guardRules(activeConfig.current()), activityLog.loop);
   const measure = measureBy(memory, activeConfig.current);
   const operations = createOperations({ controls: fleet.controls, keep, guards, clock, measure });
+  const loads = createLoads({
+    operations,
+    controls: fleet.controls,
+    held: (router) => heldBy(gateOf(holds.of(router), undefined, clock)),
+    clock,
+  });
   store.onTransition(guards.observe);
   store.onTransition(lifecycleMetrics.transition);
   store.onTransition(activityLog.transition);
@@ -129,6 +138,7 @@ export function createService({
   const parts: AppParts = {
     store,
     operations,
+    loads,
     holds,
     memory,
     activeConfig,
@@ -200,4 +210,10 @@ export function createService({
       },
     };
   }
+}
+
+/** Why a router is not loaded on, by its gate. */
+function heldBy(gate: GateDecision): Refusal | undefined {
+  if (gate.open) return undefined;
+  return { reason: 'held', detail: gate.why, retry_after_seconds: gate.retryAfterSeconds };
 }

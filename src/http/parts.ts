@@ -4,6 +4,7 @@ import type { ActiveConfig } from '../fleet/active-config.ts';
 import type { Holds } from '../hold/holds.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { Loads } from '../load/loads.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { LifecycleMetrics } from '../metrics/lifecycle-metrics.ts';
 import type { Store } from '../models/store.ts';
@@ -14,6 +15,7 @@ import type { Auth } from './auth/auth.ts';
 export interface AppParts {
   store: Store;
   operations: Operations;
+  loads: Loads;
   holds: Holds;
   memory: Pick<Memory, 'reading'>;
   activeConfig: Pick<ActiveConfig, 'current' | 'reload'>;

@@ -10,7 +10,7 @@ export interface LoadRequest {
   trigger: LoadTrigger;
   caller: Caller;
   reason: string;
-  /** Names of routers; empty: the one that has the model. */
+  /** Names of routers; empty: the router that has the model. */
   routers: readonly string[];
   /** Ids or aliases, in the order in which they are loaded. */
   models: readonly string[];

@@ -5,7 +5,7 @@ import type { LoadRun } from './load-model.ts';
 
 /** How a load ended, and which models the router evicted meanwhile. */
 export interface WatchedLoad {
-  /** `unloaded`: on somebody's order. `timeout`: its end was not waited for any longer. */
+  /** `unloaded`: on the order of a client. `timeout`: its end was not waited for any longer. */
   how: 'loaded' | 'failed' | 'unloaded' | 'unreachable' | 'timeout';
   exitCode?: number | undefined;
   evicted: readonly string[];

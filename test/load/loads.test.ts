@@ -107,13 +107,13 @@ it('models are loaded one after the other, and the caller may skip each directly
   const report = await load(
     { models: ['c', 'bee'], trigger: 'restore' },
     {
-      mayStart: (model) => (model === 'c' ? 'somebody has unloaded it since' : undefined),
+      mayStart: (model) => (model === 'c' ? 'a client has unloaded it since' : undefined),
       onOrdered: (model, router) => ordered.push(`${model} on ${router}`),
     },
   );
   expect(report).toMatchObject({ outcome: 'success', summary: { loaded: 1, skipped: 1 } });
   expect(resultsOf(report)).toEqual([
-    { model: 'c', result: 'skipped', detail: 'somebody has unloaded it since' },
+    { model: 'c', result: 'skipped', detail: 'a client has unloaded it since' },
     { model: 'b', result: 'loaded', seconds: 0.1 },
   ]);
   expect(control.loads).toEqual(['b']);
