@@ -39,9 +39,11 @@ const COPIED = [
 const SAMPLED = ['README.md', 'docs/unload.md'];
 
 /** Written by hand, with copies of parts of other files: see copies.mjs. */
-const COPYING = ['router_exporter_pipeline.py', 'unload_models_action.py'].map(
-  (name) => `integrations/openwebui/${name}`,
-);
+const COPYING = [
+  'openwebui/router_exporter_pipeline.py',
+  'openwebui/unload_models_action.py',
+  'comfyui/gpu_memory_nodes.py',
+].map((name) => `integrations/${name}`);
 
 /** Written by hand, except for the version after these words. */
 const VERSIONED = [

@@ -101,3 +101,43 @@ class Listener:
         detail = f"GPU memory of {router} is kept free until 14:05 UTC for training (requested by alice)."
         headers = {"X-Gate-Error": "{}", "Retry-After": "60"}
         return web.json_response({"detail": detail}, status=503, headers=headers, content_type="application/problem+json")
+
+
+class Lender:
+    """An exporter that frees memory for holds: at once, or when a test says so."""
+
+    def __init__(self, state: str = "active", why: str | None = None) -> None:
+        self.state = state
+        self.why = why
+        self.requests: list[tuple[str, str]] = []
+        self.tokens: list[str | None] = []
+        self.holds: dict[str, dict[str, Any]] = {}
+        self.standing: set[str] = set()
+
+    def asked(self, method: str) -> list[str]:
+        """The paths of the requests with this method."""
+        return [path for said, path in self.requests if said == method]
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        name = request.path.rsplit("/", 1)[-1]
+        self.requests.append((request.method, request.path))
+        self.tokens.append(request.headers.get("Authorization"))
+        if request.path == "/api/v1/operations/an-operation":
+            models = [{"model": "qwen3-8b", "result": None, "detail": "busy"}, {"model": "tiny", "result": "unloaded"}]
+            return web.json_response({"routers": [{"router": "gpu-box", "models": models}]})
+        if request.method == "POST" and request.path == "/api/v1/holds":
+            name = f"hold-{len(self.holds) + 1}"
+            self.holds[name] = await request.json()
+            self.standing.add(name)
+            return web.json_response(self._view(name), status=201)
+        if name not in self.holds:
+            return await problem(404, "No such hold.")(request)
+        if request.method == "PATCH" and name not in self.standing:
+            return await problem(409, "The hold has ended: place a new one.")(request)
+        if request.method == "DELETE":
+            self.standing.discard(name)
+        return web.json_response(self._view(name))
+
+    def _view(self, name: str) -> dict[str, Any]:
+        state = self.state if name in self.standing else "ended"
+        return {"id": name, "routers": ["gpu-box"], "state": state, "why": self.why, "operation": "an-operation"}
