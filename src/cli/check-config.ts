@@ -2,6 +2,7 @@ import { loadConfig } from '../config/load.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { loadWebConfig } from '../config/web-config.ts';
+import { modelGlobs } from '../doctor/patterns.ts';
 import { createDiscovery } from '../fleet/discovery/discovery.ts';
 import { systemClock } from '../lib/clock.ts';
 import { ok } from '../lib/result.ts';
@@ -46,16 +47,11 @@ async function countRouters(config: Config): Promise<number> {
 const NO_GLOB = /^\^|\$$|\.\*|\||^\s|\s$|,/;
 
 /** Patterns of models that most likely match nothing. Whether they do, doctor finds out. */
-function doubtfulPatterns({ routers, unload, policy }: Config): string[] {
-  const patterns = [
-    ...unload.keep.map((pattern) => ['unload.keep', pattern]),
-    ...routers.flatMap(({ name, keep }) => keep.map((pattern) => [`keep of ${name}`, pattern])),
-    ...policy.idle.flatMap(({ models }) => models.map((pattern) => ['policy.idle', pattern])),
-  ];
-  return patterns
-    .filter(([, pattern = '']) => NO_GLOB.test(pattern))
+function doubtfulPatterns(config: Config): string[] {
+  return modelGlobs(config)
+    .filter(({ glob }) => NO_GLOB.test(glob))
     .map(
-      ([option, pattern]) =>
-        `${option}: '${pattern}' may match no model: one name or pattern each, in which only * and ? are special`,
+      ({ option, glob }) =>
+        `${option}: '${glob}' may match no model: one name or pattern each, in which only * and ? are special`,
     );
 }

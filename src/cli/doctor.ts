@@ -1,9 +1,7 @@
 import { diagnoseRouter } from '../doctor/diagnose.ts';
-import { AUDIT_CAUSES, SOCKET_CAUSES, STATE_CAUSES } from '../doctor/exporter-causes.ts';
-import { examineAuditFile, examineSocketPath, examineStateFile } from '../doctor/files.ts';
-import { type Diagnosis, findCause } from '../doctor/finding.ts';
-import { examineMemory } from '../doctor/memory.ts';
-import { diagnoseMemory } from '../doctor/memory-causes.ts';
+import { diagnoseFiles } from '../doctor/files.ts';
+import type { Diagnosis } from '../doctor/finding.ts';
+import { diagnoseMemory, examineMemory } from '../doctor/memory.ts';
 import { diagnosePatterns } from '../doctor/patterns.ts';
 import { formatDiagnosis, formatSummary, hasFailed, viewDiagnosis } from '../doctor/report.ts';
 import { examineRouter, type RouterEvidence } from '../doctor/router-evidence.ts';
@@ -33,13 +31,7 @@ export const doctor: Command = {
       routers.push(show(diagnoseRouter(evidence, examined)));
       examined.push(evidence);
     }
-    const files = [
-      findCause('state', STATE_CAUSES, examineStateFile(config.state.file)),
-      findCause('audit', AUDIT_CAUSES, examineAuditFile(config.audit.file)),
-      ...config.web.listen_address.map(({ path }) =>
-        path === undefined ? undefined : findCause('socket', SOCKET_CAUSES, examineSocketPath(path)),
-      ),
-    ].filter((finding) => finding !== undefined);
+    const files = diagnoseFiles(config);
     const patterns = diagnosePatterns(config, examined);
     const memory = diagnoseMemory(await examineMemory(config, examined));
     const exporter = show({ name: 'exporter', findings: [...files, ...patterns, ...memory] });

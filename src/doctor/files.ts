@@ -1,5 +1,6 @@
-import { accessSync, constants, mkdtempSync, readFileSync, rmdirSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Config } from '../config/schema.ts';
 import { HOLDS } from '../hold/holds.ts';
 import { codeOf } from '../lib/error-code.ts';
 import { COUNTERS } from '../metrics/registry.ts';
@@ -7,95 +8,104 @@ import { LAST_UNLOADS } from '../models/store.ts';
 import { parseState } from '../state/state-file.ts';
 import { GUARDS } from '../unload/guards.ts';
 import { OPERATIONS } from '../unload/operations.ts';
+import { type CauseRow, type Finding, fail, findingsOf, fine, note, warn } from './finding.ts';
 
-/** Whether the service can use a file. `code` and `folder` say what is in the way. */
-export interface FileEvidence {
-  path: string;
-  /** `new`: it does not exist, but can be created. */
-  kind: 'unset' | 'new' | 'usable' | 'damaged' | 'unreadable' | 'unwritable';
-  code: string;
-  folder: string;
-  /** The user that runs doctor. */
-  uid: number | undefined;
+/** Findings about the files and sockets of the service, none of which is created or changed. */
+export function diagnoseFiles({ state, audit, web }: Config): Finding[] {
+  const sockets = web.listen_address.flatMap(({ path }) => path ?? []);
+  return [
+    ...findingsOf('state', fileCauses('state', state.file, 'counters and holds are lost at a restart')),
+    ...findingsOf('audit', fileCauses('audit', audit.file, 'operations are only in the log')),
+    ...sockets.flatMap((path) => findingsOf('socket', socketCauses(path))),
+  ];
+}
+
+/** `effect`: what it means when the file cannot be written. */
+function fileCauses(part: 'state' | 'audit', path: string, effect: string): CauseRow[] {
+  const folder = nearestFolder(path);
+  const code = path === '' ? undefined : obstacleOf(part, path, folder);
+  const exists = existsSync(path);
+  return [
+    note(`${part}_not_kept`, path === '', `${effect}: ${part}.file is not set`),
+    fail(
+      `${part}_unwritable`,
+      code !== undefined,
+      `${path} cannot be read or written (${code}): ${effect}`,
+      repair(code, folder, `${part}.file`),
+    ),
+    warn(
+      'state_damaged',
+      part === 'state' && exists && code === undefined && isDamaged(path),
+      `${path} is damaged, or of another version`,
+      'Restore a backup of it, if there is one. Otherwise the service renames it at its next start, and counters begin at 0.',
+    ),
+    fine(true, `${path} can be ${exists ? 'written' : 'created'}`),
+  ];
+}
+
+/** The audit file is appended to; the state file is read, and replaced by another in its folder. */
+function obstacleOf(part: 'state' | 'audit', path: string, folder: string): string | undefined {
+  if (!existsSync(path)) return refusalIn(folder);
+  if (statSync(path).isDirectory()) return 'EISDIR';
+  if (part === 'audit') return refusalOf(() => accessSync(path, constants.W_OK));
+  return refusalOf(() => accessSync(path, constants.R_OK)) ?? refusalIn(folder);
 }
 
 const STATE_PARTS = [COUNTERS, LAST_UNLOADS, HOLDS, OPERATIONS, GUARDS];
 
-/** Reads the state file as the service does, but leaves a damaged one in its place. */
-export function examineStateFile(path: string): FileEvidence {
-  if (path === '') return evidence(path, 'unset');
-  const obstacle = obstacleTo(path);
-  if (obstacle) return evidence(path, 'unwritable', obstacle);
-  if (typeAt(dirname(path)) !== 'folder') return evidence(path, 'new');
+function isDamaged(path: string): boolean {
+  return parseState(readFileSync(path, 'utf8'), STATE_PARTS) === undefined;
+}
+
+/** The service does not create the folder of a socket. */
+function socketCauses(path: string): CauseRow[] {
+  const folder = dirname(path);
+  const isOther = existsSync(path) && !statSync(path).isSocket();
+  const code = isOther ? 'ENOTSOCK' : refusalIn(folder);
+  return [
+    fail(
+      'socket_impossible',
+      code !== undefined,
+      `the service cannot listen on ${path} (${code})`,
+      repair(code, folder, 'web.listen_address'),
+    ),
+    fine(true, `the service can listen on ${path}; callers need a token to act`),
+  ];
+}
+
+/** The folder of a path, or the nearest above it that exists: the service creates missing ones. */
+function nearestFolder(path: string): string {
+  const folder = dirname(path);
+  return existsSync(folder) || folder === dirname(folder) ? folder : nearestFolder(folder);
+}
+
+/** The code of the error when a file is created in a folder; undefined when none. A trial finds a full disk too. */
+function refusalIn(folder: string): string | undefined {
+  return refusalOf(() => rmdirSync(mkdtempSync(join(folder, '.doctor-'))));
+}
+
+function refusalOf(attempt: () => void): string | undefined {
   try {
-    rmdirSync(mkdtempSync(`${path}.doctor-`)); // Fails when the disk is full.
-  } catch (error) {
-    return evidence(path, 'unwritable', { code: codeOf(error) });
-  }
-  try {
-    const state = parseState(readFileSync(path, 'utf8'), STATE_PARTS);
-    return evidence(path, state ? 'usable' : 'damaged');
-  } catch (error) {
-    const code = codeOf(error);
-    return code === 'ENOENT' ? evidence(path, 'new') : evidence(path, 'unreadable', { code });
-  }
-}
-
-/** Checks whether the audit file can be appended to, or created. An existing one needs no writable folder. */
-export function examineAuditFile(path: string): FileEvidence {
-  if (path === '') return evidence(path, 'unset');
-  const exists = typeAt(path) === 'file';
-  const code = exists ? refusalOf(path) : undefined;
-  const obstacle = exists ? code && { code } : obstacleTo(path);
-  return obstacle ? evidence(path, 'unwritable', obstacle) : evidence(path, exists ? 'usable' : 'new');
-}
-
-/** Checks whether the service can listen on a socket at this path, whose folder it does not create. */
-export function examineSocketPath(path: string): FileEvidence {
-  const type = typeAt(path);
-  if (type === 'folder' || (type === 'file' && !statSync(path).isSocket())) {
-    return evidence(path, 'unwritable', { code: 'ENOTSOCK' });
-  }
-  const folder = typeAt(dirname(path));
-  const code = folder === 'folder' ? refusalOf(dirname(path)) : folder === 'file' ? 'ENOTDIR' : folder;
-  return code === undefined ? evidence(path, 'new') : evidence(path, 'unwritable', { code });
-}
-
-function evidence(
-  path: string,
-  kind: FileEvidence['kind'],
-  { code = '', folder = dirname(path) }: { code?: string; folder?: string } = {},
-): FileEvidence {
-  return { path, kind, code, folder, uid: process.getuid?.() };
-}
-
-/** Why a file cannot be created or replaced at this path, and the folder at fault. */
-function obstacleTo(path: string): { code: string; folder: string } | undefined {
-  let folder = dirname(path);
-  if (typeAt(path) === 'folder') return { code: 'EISDIR', folder };
-  // The service creates missing folders.
-  while (['ENOENT', 'ENOTDIR'].includes(typeAt(folder)) && dirname(folder) !== folder)
-    folder = dirname(folder);
-  const type = typeAt(folder);
-  const code = type === 'folder' ? refusalOf(folder) : type === 'file' ? 'ENOTDIR' : type;
-  return code === undefined ? undefined : { code, folder };
-}
-
-/** The error code when this user may not write to the path. */
-function refusalOf(path: string): string | undefined {
-  try {
-    accessSync(path, typeAt(path) === 'folder' ? constants.W_OK | constants.X_OK : constants.W_OK);
+    attempt();
     return undefined;
   } catch (error) {
     return codeOf(error);
   }
 }
 
-/** `folder`, `file` for anything else, or an error code. */
-function typeAt(path: string): string {
-  try {
-    return statSync(path).isDirectory() ? 'folder' : 'file';
-  } catch (error) {
-    return codeOf(error);
-  }
+/** What to do about an error of a file in `folder`; `option` names the file in the configuration. */
+export function repair(code = '', folder: string, option: string): string {
+  const remedies: Record<string, string> = {
+    EISDIR: `It is a folder: set ${option} to the path of a file.`,
+    ENOTSOCK: `It exists and is not a socket: choose another path for ${option}.`,
+    ENOTDIR: `${folder} is a file, not a folder: correct ${option}.`,
+    ENOENT: `Create ${folder}. With systemd: RuntimeDirectory=llama-router-exporter, and ${option} in that folder.`,
+    ENOSPC: `Free space in ${folder}: none is left.`,
+    EROFS: `${folder} is read-only: mount a writable volume there, or change ${option}. With systemd: StateDirectory=llama-router-exporter, and ${option} in that folder.`,
+  };
+  const user = `the user of the service (user ID here: ${process.getuid?.()})`;
+  return (
+    remedies[code] ??
+    `Make ${folder} and the file in it writable for ${user}. To see the mode: ls -ld ${folder}`
+  );
 }

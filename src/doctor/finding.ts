@@ -20,36 +20,27 @@ export interface Diagnosis {
   findings: readonly Finding[];
 }
 
-/** A cause that doctor knows: how to recognize it, what it means, what to do. */
-export interface KnownCause<Facts> {
-  cause: string;
-  /** Default: `fail`. */
-  mark?: Mark;
-  when(facts: Facts): boolean;
-  says: string | ((facts: Facts) => string);
-  remedy?: readonly string[] | ((facts: Facts) => readonly string[]);
+/** A row in the table of a check: a cause with its evidence, what it means, and what to do. Absent without evidence. */
+export type CauseRow = Omit<Finding, 'check'> | undefined;
+
+const causeOf =
+  (mark: Mark) =>
+  (cause: string, evidence: boolean, says: string, ...remedy: string[]): CauseRow =>
+    evidence ? { mark, cause, says, remedy } : undefined;
+
+export const fail = causeOf('fail');
+export const warn = causeOf('warn');
+export const note = causeOf('note');
+export const fine = (evidence: boolean, says: string): CauseRow => causeOf('ok')('fine', evidence, says);
+
+/** The finding of the first row that applies; none where no row does. */
+export function findingsOf(check: string, causes: readonly CauseRow[]): Finding[] {
+  const found = causes.find((cause) => cause !== undefined);
+  return found ? [{ check, ...found }] : [];
 }
 
-/** The finding for the first cause in the table that the facts show. */
-export function findCause<Facts>(
-  check: string,
-  causes: readonly KnownCause<Facts>[],
-  facts: Facts,
-): Finding | undefined {
-  const found = causes.find(({ when }) => when(facts));
-  if (!found) return undefined;
-  const { cause, mark = 'fail', says, remedy = [] } = found;
-  return {
-    check,
-    mark,
-    cause,
-    says: typeof says === 'string' ? says : says(facts),
-    remedy: typeof remedy === 'function' ? remedy(facts) : remedy,
-  };
-}
-
-export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
+export function plural(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? '' : 's'}`;
 }
 
 /** The beginning of a foreign text. */

@@ -8,62 +8,59 @@ import { excerpt } from './finding.ts';
 export interface ExaminedListing extends Listing {
   /** The number of entries with a status. */
   withStatus: number;
-  unknownStatuses: readonly string[];
+  /** What is wrong with entries: malformed, or without a known status. */
+  faults: readonly string[];
   /** The command line of a model has `--metrics`. The environment may turn metrics on as well. */
   metricsInArgs: boolean;
   /** The command line of a model has `--no-slots`. */
   slotsOff: boolean;
   /** Models whose preset names neither a file nor a repository: a load of them never ends. */
   withoutFile: readonly string[];
-  /** `owned_by` of the first entry, in which other servers put their name. */
+  /** `owned_by: vllm` of the first entry: other servers put their name there. */
   ownedBy: string;
 }
 
-const entries = z.object({
-  data: z.array(
-    z
-      .object({
-        status: z
-          .preprocess(
-            (value) => (typeof value === 'string' ? { value } : value),
-            z.object({ value: z.string(), args: z.array(z.string()).catch([]) }),
-          )
-          .optional()
-          .catch(undefined),
-        id: z.string().catch(''),
-        source: z.string().catch(''),
-        owned_by: z.string().catch(''),
-      })
-      .catch({ id: '', source: '', owned_by: '' }),
+const text = z.string().catch('');
+const entry = z.object({
+  id: text,
+  source: text,
+  owned_by: text,
+  status: z.preprocess(
+    (status) => (typeof status === 'string' ? { value: status } : (status ?? {})),
+    z.object({ value: text, args: z.array(z.string()).catch([]) }).catch({ value: '', args: [] }),
   ),
 });
+
+/** Arguments that name what is loaded. */
+const MODEL_ARGUMENTS = /^(--model|-m|--model-url|-mu|--hf-repo|-hf|-hfr|--docker-repo|-dr)$/;
 
 /** The listing in a reply; undefined when it has none. */
 export function listingIn(reply: Reply | undefined): ExaminedListing | undefined {
   const body = jsonOf(reply);
   const listing = parseListing(body);
-  const raw = entries.safeParse(body).data?.data;
-  if (!listing || !raw) return undefined;
-  const statuses = raw.flatMap(({ status }) => status ?? []);
-  const known: readonly string[] = STATUSES;
-  const unknown = statuses.map(({ value }) => value).filter((value) => !known.includes(value));
+  if (!listing) return undefined;
+  const { data } = body as { data: unknown[] };
+  // Entries without an id are malformed already.
+  const entries = data.flatMap((each) => entry.safeParse(each).data ?? []).filter(({ id }) => id !== '');
+  const statuses = entries.map(({ status }) => status.value);
+  const args = entries.flatMap(({ status }) => status.args);
+  const presets = entries.filter(({ source, status }) => source === 'preset' && status.args.length > 0);
   return {
     ...listing,
-    withStatus: statuses.length,
-    unknownStatuses: [...new Set(unknown)],
-    metricsInArgs: statuses.some(({ args }) => args.includes('--metrics')),
-    slotsOff: statuses.some(({ args }) => args.includes('--no-slots')),
-    withoutFile: raw.filter(isPresetWithoutFile).map(({ id }) => id),
-    ownedBy: raw[0]?.owned_by ?? '',
+    withStatus: statuses.filter((status) => status !== '').length,
+    faults: [...listing.malformed, ...statuses.flatMap(statusFault)],
+    metricsInArgs: args.includes('--metrics'),
+    slotsOff: args.includes('--no-slots'),
+    withoutFile: presets
+      .filter(({ status }) => !status.args.some((argument) => MODEL_ARGUMENTS.test(argument)))
+      .map(({ id }) => id),
+    ownedBy: `owned_by: ${excerpt(entries[0]?.owned_by ?? '')}`,
   };
 }
 
-/** Arguments that name what is loaded. */
-const MODEL_ARGUMENTS = /^(--model|-m|--model-url|-mu|--hf-repo|-hf|-hfr|--docker-repo|-dr)$/;
-
-function isPresetWithoutFile({ source, status }: z.infer<typeof entries>['data'][number]): boolean {
-  if (source !== 'preset' || status === undefined || status.args.length === 0) return false;
-  return !status.args.some((argument) => MODEL_ARGUMENTS.test(argument));
+function statusFault(status: string): string[] {
+  if (status === '') return ['it has no status'];
+  return STATUSES.some((known) => known === status) ? [] : [`unknown status '${status}'`];
 }
 
 /** The properties of a router; undefined when the reply is not from a router. */
@@ -81,43 +78,22 @@ function jsonOf(reply: Reply | undefined): unknown {
  * to an unknown path.
  */
 export function isLlamaCpp({ server, body }: Said): boolean {
-  if (server === 'llama.cpp') return true;
-  const json = llamaAnswer.safeParse(parseJson(body)).data;
-  return json?.default_generation_settings !== undefined || json?.error?.message === 'File Not Found';
+  return server === 'llama.cpp' || /"default_generation_settings"|"File Not Found"/.test(body);
 }
 
-/** Whether the header `Server` is not that of llama-server. */
-export function isProxy(server: string): boolean {
-  return server !== '' && server !== 'llama.cpp';
+/** ` (nginx)`: the proxy that sent a reply; empty for llama-server and for servers without a name. */
+export function proxyOf(reply: Said | undefined): string {
+  const server = excerpt(reply?.server ?? '');
+  return server === '' || server === 'llama.cpp' ? '' : ` (${server})`;
 }
 
-const llamaAnswer = z.object({
-  default_generation_settings: z.unknown().optional(),
-  error: z.object({ message: z.unknown().optional() }).optional().catch(undefined),
-});
-
-const SERVERS: Record<string, string> = {
-  vllm: 'vLLM',
-  library: 'Ollama',
-  sglang: 'SGLang',
-  'llama-swap': 'llama-swap',
-  organization_owner: 'LM Studio',
-};
-
-/** ` (probably vLLM)`; empty for an unknown server. */
-export function likelyServer({ ownedBy }: ExaminedListing): string {
-  const server = SERVERS[ownedBy];
-  return server === undefined ? '' : ` (probably ${server})`;
-}
-
-/** What an unknown server answers: the title of a page, else the first words. */
-export function describeReply({ status, body, contentType, server, location }: Said): string {
-  const by = server ? ` (${excerpt(server)})` : '';
+/** What a server answers: the title of a page, else the first words. */
+export function describeReply(reply: Said | undefined): string {
+  const { status = 0, body = '', contentType = '', location = '' } = reply ?? {};
+  const by = proxyOf(reply);
   const title = /<title[^>]*>([^<]*)</i.exec(body)?.[1]?.trim();
   if (title) return `a web page titled '${excerpt(title)}'${by}`;
-  if (contentType.includes('html')) return `a web page${by}`;
-  if (location) return `a redirect to ${excerpt(location)}${by}`;
-  const text = excerpt(body);
-  if (text === '') return `${status}${by}`;
-  return `${status} and ${parseJson(body) === undefined ? 'text' : 'other JSON'}${by}: ${text}`;
+  if (contentType.includes('html')) return `${status} and a web page${by}`;
+  const words = excerpt(location === '' ? body : `redirect to ${location}`);
+  return `${status}${by}${words === '' ? '' : `: ${words}`}`;
 }

@@ -1,9 +1,5 @@
 import { type Diagnosis, type Finding, type Mark, plural } from './finding.ts';
 
-const SHOWN: Record<Mark, string> = { ok: 'ok', note: 'note', warn: 'warn', fail: 'FAIL' };
-const INDENT = ' '.repeat(8);
-const WHAT_TO_DO = 'what to do: ';
-
 /** A line for each check, and what to do below it. */
 export function formatDiagnosis({ name, url, findings }: Diagnosis): string {
   const isNamed = url === undefined || url.endsWith(`//${name}`) || url === `unix:${name}`;
@@ -12,20 +8,20 @@ export function formatDiagnosis({ name, url, findings }: Diagnosis): string {
 }
 
 function formatFinding({ mark, check, says, remedy }: Finding): string {
-  const line = `  ${SHOWN[mark].padEnd(4)}  ${check.padEnd(10)}  ${says}\n`;
-  const lead = (index: number) => (index === 0 ? WHAT_TO_DO : ' '.repeat(WHAT_TO_DO.length));
-  return line + remedy.map((step, index) => `${INDENT}${lead(index)}${step}\n`).join('');
+  const shown = mark === 'fail' ? 'FAIL' : mark;
+  const steps = remedy.map((step, index) => `${(index === 0 ? 'what to do:' : '').padStart(19)} ${step}\n`);
+  return `  ${shown.padEnd(4)}  ${check.padEnd(10)}  ${says}\n${steps.join('')}`;
 }
 
 /** The last line. */
 export function formatSummary(diagnoses: readonly Diagnosis[]): string {
-  const failures = countOf(diagnoses, 'fail');
-  const warnings = countOf(diagnoses, 'warn');
-  const found = [
-    failures > 0 ? plural(failures, 'failure') : '',
-    warnings > 0 ? plural(warnings, 'warning') : '',
-  ].filter((part) => part !== '');
-  return found.length === 0 ? 'No problems found.\n' : `${found.join(', ')}.\n`;
+  const findings = diagnoses.flatMap((diagnosis) => diagnosis.findings);
+  const counted = (mark: Mark, word: string) => {
+    const count = findings.filter((finding) => finding.mark === mark).length;
+    return count === 0 ? [] : [plural(count, word)];
+  };
+  const problems = [...counted('fail', 'failure'), ...counted('warn', 'warning')];
+  return problems.length === 0 ? 'No problems found.\n' : `${problems.join(', ')}.\n`;
 }
 
 /** A diagnosis as JSON. */
@@ -36,9 +32,5 @@ export function viewDiagnosis({ name, url, findings }: Diagnosis): Record<string
 
 /** Whether anything does not work. */
 export function hasFailed(diagnoses: readonly Diagnosis[]): boolean {
-  return countOf(diagnoses, 'fail') > 0;
-}
-
-function countOf(diagnoses: readonly Diagnosis[], mark: Mark): number {
-  return diagnoses.flatMap(({ findings }) => findings).filter((finding) => finding.mark === mark).length;
+  return diagnoses.some(({ findings }) => findings.some(({ mark }) => mark === 'fail'));
 }

@@ -1,209 +1,108 @@
 import { STATUSES } from '../models/feed.ts';
-import { excerpt, type KnownCause, plural } from './finding.ts';
-import { type ExaminedListing, isProxy } from './replies.ts';
-import type { RouterFacts } from './router-facts.ts';
+import { killsAtOnceIn } from '../models/observations.ts';
+import { type CauseRow, excerpt, fail, fine, note, plural, warn } from './finding.ts';
+import { type ExaminedListing, proxyOf } from './replies.ts';
+import { type RouterFacts, streamIn } from './router-facts.ts';
 
-interface ListingFacts extends RouterFacts {
-  listing: ExaminedListing;
+/** What the build of the router means: for the end of its models, and for the reading of their metrics. */
+export function buildCauses({ buildClass, props, idleTimers, readMode, listing }: RouterFacts): CauseRow[] {
+  const isListed = listing?.models.some(({ sleepIdleSeconds = 0 }) => sleepIdleSeconds > 0);
+  const withTimer = `${plural(idleTimers, 'model')} ${isListed ? 'with --sleep-idle-seconds' : 'whose arguments are not listed'}`;
+  const build =
+    buildClass === 'unknown'
+      ? `build ${props?.build ?? ''} has no known number, and may be older than b10524`
+      : 'this build is older than b10524';
+  const effect = `${build}: reading the metrics of a model restarts its idle timer`;
+  return [
+    warn(
+      'kills_at_once',
+      listing !== undefined && killsAtOnceIn(listing) === true,
+      'this build kills models instead of stopping them, so that every unload looks like a crash',
+      'Update llama.cpp, or set stop-timeout = 10 for every model in the file of --models-preset: the default is 0 by mistake.',
+      'Until then the reason of many unloads is unknown. Models that were never loaded are listed as failed (exit code 10).',
+    ),
+    fine(buildClass === 'reads_exempt', 'current: reading the metrics of a model does not keep it awake'),
+    warn(
+      'kept_awake',
+      idleTimers > 0 && readMode === 'on',
+      `${effect}, and engine.read: on reads ${withTimer} all the same`,
+      'They never fall asleep. Set engine.read: auto, or update llama.cpp to b10524 or later (August 2026).',
+    ),
+    warn(
+      'idle_timers',
+      idleTimers > 0 && readMode === 'auto',
+      `${effect}, so ${withTimer} ${idleTimers === 1 ? 'is' : 'are'} not read`,
+      'Update llama.cpp to b10524 or later (August 2026). Until then it is unknown whether these models are busy, and they have no llamacpp: metrics.',
+      'If this build is as new, or if the models may stay awake: engine.read: on',
+    ),
+    note(
+      'old_build',
+      props !== undefined && idleTimers === 0,
+      `${effect}; here no model has one (--sleep-idle-seconds)`,
+    ),
+  ];
 }
 
-const reportIt = ({ curl }: RouterFacts) => `Please report it with the output of: ${curl('/models')}`;
+/** Whether the event stream of the router works. */
+export function eventCauses({ events, timeoutSeconds }: RouterFacts): CauseRow[] {
+  const answer =
+    events?.kind === 'said'
+      ? `answers ${events.status}${proxyOf(events)}`
+      : `does not start within ${timeoutSeconds} s, or ends before`;
+  return [
+    fine(streamIn(events) === 'connected', 'the event stream is open: changes are seen at once'),
+    warn(
+      'no_event_stream',
+      events !== undefined,
+      `there is no event stream: /models/sse ${answer}`,
+      'Let a proxy in front of the router pass /models/sse, without buffering (nginx: proxy_buffering off).',
+      'Update llama.cpp to b9692 or later (June 2026). If it is as new, give it more HTTP workers: --threads-http 16.',
+      'Until then, models are polled, every half second while something happens. Not all counters are exact then: docs/metrics.md.',
+    ),
+  ];
+}
 
 /** The models that a router lists. */
-export const MODEL_CAUSES: readonly KnownCause<ListingFacts>[] = [
-  {
-    cause: 'no_models',
-    mark: 'warn',
-    when: ({ listing: { models, malformed } }) => models.length + malformed.length === 0,
-    says: 'the router has no models',
-    remedy: ['Add some: --models-dir DIR, --models-preset FILE, or a download into its cache.'],
-  },
-  {
-    cause: 'unknown_shape',
-    when: ({ listing: { models, withStatus } }) => models.length === 0 || withStatus === 0,
-    says: ({ listing: { models, malformed } }) => {
-      const why = models.length === 0 ? (malformed[0] ?? '') : 'they have no status';
-      return `the ${plural(models.length + malformed.length, 'model')} cannot be read: ${excerpt(why)}`;
-    },
-    remedy: (facts) => ['Update the exporter: the build of the router is unknown to it.', reportIt(facts)],
-  },
-  {
-    cause: 'malformed_models',
-    mark: 'warn',
-    when: ({ listing }) => listing.malformed.length > 0,
-    says: ({ listing: { models, malformed } }) => {
-      const all = plural(models.length + malformed.length, 'entry', 'entries');
-      return `${malformed.length} of ${all} cannot be read: ${excerpt(malformed[0] ?? '')}`;
-    },
-    remedy: (facts) => ['The other models are followed.', reportIt(facts)],
-  },
-  {
-    cause: 'unknown_status',
-    mark: 'warn',
-    when: ({ listing }) => listing.unknownStatuses.length > 0,
-    says: ({ listing }) => {
-      const statuses = excerpt(listing.unknownStatuses.map((status) => `'${status}'`).join(', '));
-      return `${counted(listing)}; unknown status ${statuses}`;
-    },
-    remedy: ['Such models are shown as `other` and never unloaded. Update the exporter.'],
-  },
-  {
-    cause: 'missing_status',
-    mark: 'warn',
-    when: ({ listing: { models, withStatus } }) => withStatus < models.length,
-    says: ({ listing }) =>
-      `${counted(listing)}; ${listing.models.length - listing.withStatus} without a status`,
-    remedy: (facts) => [
-      'Such models are shown as `other`: it is unknown whether they are loaded, and they are never unloaded.',
-      reportIt(facts),
-    ],
-  },
-  {
-    cause: 'preset_without_model',
-    mark: 'warn',
-    when: ({ listing }) => listing.withoutFile.length > 0,
-    says: ({ listing }) =>
-      `the preset of ${excerpt(listing.withoutFile.join(', '))} names no model: a load of it never ends`,
-    remedy: [
+export function modelCauses({ listing, curl }: RouterFacts): CauseRow[] {
+  if (!listing) return [];
+  const { models, malformed, faults, withStatus, withoutFile } = listing;
+  const all = models.length + malformed.length;
+  // Some builds mark models that never had a process.
+  const failed = models.filter((model) => model.failed && model.instance !== 0).map(({ id }) => id);
+  const unreadable = withStatus > 0 || all === 0 ? warn : fail;
+  return [
+    warn(
+      'no_models',
+      all === 0,
+      'the router has no models',
+      'Add some: --models-dir DIR, --models-preset FILE, or a download into its cache.',
+    ),
+    unreadable(
+      'unreadable_models',
+      faults.length > 0,
+      `${counted(models)}; ${faults.length} of ${all} cannot be read: ${excerpt(faults[0] ?? '')}`,
+      'Models without a known status are shown as `other` and never unloaded. Those without an ID are left out.',
+      `Update the exporter. If that does not help, report it with the output of: ${curl('/models')}`,
+    ),
+    warn(
+      'preset_without_model',
+      withoutFile.length > 0,
+      `the preset of ${excerpt(withoutFile.join(', '))} names no model: a load of it never ends`,
       'Add model = PATH or hf-repo = NAME to its section in the file of --models-preset, or remove the section.',
       'To end a load that is stuck: llama-router-exporter unload --when-busy force MODEL',
-    ],
-  },
-  {
-    cause: 'failed_before',
-    mark: 'note',
-    when: ({ listing }) => failedIn(listing).length > 0,
-    says: ({ listing }) => {
-      return `${counted(listing)}; ended with an error before: ${excerpt(failedIn(listing).join(', '))}`;
-    },
-    remedy: [
+    ),
+    note(
+      'failed_before',
+      failed.length > 0,
+      `${counted(models)}; ended with an error before: ${excerpt(failed.join(', '))}`,
       'Their last process failed to load, crashed, or was killed to unload it: the router marks all three alike. See its log.',
-    ],
-  },
-  { cause: 'fine', mark: 'ok', when: () => true, says: ({ listing }) => counted(listing) },
-];
-
-/** How many models may be in memory. */
-export const LIMIT_CAUSES: readonly KnownCause<RouterFacts>[] = [
-  {
-    cause: 'unlimited',
-    mark: 'note',
-    when: ({ props }) => props?.modelsMax === 0,
-    says: ({ props }) =>
-      `the number of models in memory is unlimited (--models-max 0)${onRequest(props)}: no model is ever evicted`,
-  },
-  {
-    cause: 'fine',
-    mark: 'ok',
-    when: ({ props }) => props?.modelsMax !== undefined,
-    says: ({ props }) =>
-      `at most ${plural(props?.modelsMax ?? 0, 'model')} in memory (--models-max)${onRequest(props)}`,
-  },
-];
-
-/** Whether loaded models have metrics of their own. No model is loaded to find out. */
-export const METRICS_CAUSES: readonly KnownCause<RouterFacts>[] = [
-  {
-    cause: 'fine',
-    mark: 'ok',
-    when: ({ metrics }) => metrics?.reply?.status === 200,
-    says: ({ metrics }) => `${metricsModel(metrics)} has metrics`,
-  },
-  {
-    cause: 'activity_hidden',
-    mark: 'warn',
-    when: ({ metrics, listing }) =>
-      listing?.slotsOff === true && (metrics ? hasNoMetrics(metrics) : !listing.metricsInArgs),
-    says: 'it cannot be seen whether a model is busy: llama-server runs with --no-slots and without --metrics',
-    remedy: [
-      'Restart llama-server with --metrics, or without --no-slots. Until then models are unloaded only by force (--when-busy force).',
-    ],
-  },
-  {
-    cause: 'metrics_off',
-    mark: 'warn',
-    when: ({ metrics }) => metrics?.reply?.status === 501,
-    says: ({ metrics }) => `${metricsModel(metrics)} has no metrics: llama-server runs without --metrics`,
-    remedy: ['Restart llama-server with --metrics. Until then there are no llamacpp: metrics.'],
-  },
-  {
-    cause: 'metrics_blocked',
-    mark: 'warn',
-    when: ({ metrics }) =>
-      [403, 404, 405].includes(metrics?.reply?.status ?? 0) && isProxy(metrics?.reply?.server ?? ''),
-    says: ({ metrics }) =>
-      `a proxy (${excerpt(metrics?.reply?.server ?? '')}) in front of the router does not pass /metrics (${metrics?.reply?.status})`,
-    remedy: ['Let /metrics and /slots pass: otherwise it is unknown whether models are busy.'],
-  },
-  {
-    cause: 'no_metrics_path',
-    mark: 'warn',
-    when: ({ metrics }) => metrics?.reply?.status === 404,
-    says: ({ metrics }) => `${metricsModel(metrics)} has no metrics: /metrics is not found (404)`,
-    remedy: [
-      'This build or server has none, or a proxy in front of it blocks them: let /metrics and /slots pass.',
-      'Until then there are no llamacpp: metrics, and whether a model is busy is asked from /slots before it is unloaded.',
-    ],
-  },
-  {
-    cause: 'model_key',
-    when: ({ metrics }) => metrics?.reply?.status === 401,
-    says: ({ metrics }) => `the router accepts the API key, but ${metricsModel(metrics)} rejects it`,
-    remedy: [
-      'Configure a key of --api-key-file: next to --api-key, models of builds before September 2026 accept only those. Or update llama.cpp.',
-      'Until then it is unknown whether models are busy, and they are unloaded only by force (--when-busy force).',
-    ],
-  },
-  {
-    cause: 'metrics_untold',
-    mark: 'note',
-    when: ({ metrics }) => metrics?.reply?.status === 400,
-    says: ({ metrics }) => `${metricsModel(metrics)} was unloaded before its metrics could be read`,
-    remedy: ['Run doctor again when a model is loaded.'],
-  },
-  {
-    cause: 'metrics_unanswered',
-    mark: 'warn',
-    when: ({ metrics }) => metrics !== undefined,
-    says: ({ metrics }) => {
-      const { reply } = metrics ?? {};
-      const answer = reply ? `answered ${reply.status} ${excerpt(reply.body)}` : 'did not answer';
-      return `${metricsModel(metrics)} ${answer} when its metrics were read`;
-    },
-    remedy: ['Try again: the model may be stopping or, on older builds, processing a long prompt.'],
-  },
-  {
-    cause: 'fine',
-    mark: 'ok',
-    when: ({ props, listing }) => props !== undefined && listing?.metricsInArgs === true,
-    says: (facts) => `models run with --metrics (${whyUnread(facts)})`,
-  },
-  {
-    cause: 'metrics_untold',
-    mark: 'note',
-    when: ({ props }) => props !== undefined,
-    says: (facts) => `unknown whether models have metrics: ${whyUnread(facts)}`,
-    remedy: (facts) => (hasLoaded(facts) ? [] : ['Run doctor again when a model is loaded.']),
-  },
-];
-
-export const IDENTITY_CAUSES: readonly KnownCause<RouterFacts>[] = [
-  {
-    cause: 'same_server',
-    mark: 'warn',
-    when: ({ twin }) => twin !== undefined,
-    says: ({ twin }) => `this is the same server as ${twin}: every model is counted twice`,
-    remedy: ['Remove one of the two from the configuration.'],
-  },
-];
-
-/** Models whose last process is marked as failed. Some builds mark models that never had one. */
-function failedIn({ models }: ExaminedListing): string[] {
-  return models.filter(({ failed, instance }) => failed && instance !== 0).map(({ id }) => id);
+    ),
+    fine(true, counted(models)),
+  ];
 }
 
 /** `3 models: 1 unloaded, 2 loaded`. */
-function counted({ models }: ExaminedListing): string {
+function counted(models: ExaminedListing['models']): string {
   const parts = STATUSES.flatMap((status) => {
     const count = models.filter((model) => model.status === status).length;
     return count === 0 ? [] : [`${count} ${status}`];
@@ -211,26 +110,47 @@ function counted({ models }: ExaminedListing): string {
   return `${plural(models.length, 'model')}: ${parts.join(', ')}`;
 }
 
-function onRequest(props: RouterFacts['props']): string {
-  return props?.autoload === false ? ', loaded only on request' : '';
-}
-
-/** Why the metrics of no model were read. */
-function whyUnread(facts: RouterFacts): string {
-  return hasLoaded(facts)
-    ? 'none is read now: that would restart its idle timer'
-    : 'none is loaded, and doctor loads none';
-}
-
-function hasLoaded({ listing }: RouterFacts): boolean {
-  return listing?.models.some(({ status }) => status === 'loaded') === true;
-}
-
-/** Not supported, or not there. */
-function hasNoMetrics({ reply }: NonNullable<RouterFacts['metrics']>): boolean {
-  return reply?.status === 501 || reply?.status === 404;
-}
-
-function metricsModel(metrics: RouterFacts['metrics']): string {
-  return excerpt(metrics?.model ?? '');
+/** Whether loaded models have metrics of their own. No model is loaded to find out. */
+export function metricsCauses({ metrics, listing, props }: RouterFacts): CauseRow[] {
+  const { model = '', reply } = metrics ?? {};
+  const { status = 0, body = '' } = reply ?? {};
+  const isBlind = listing?.slotsOff && (metrics ? [404, 501].includes(status) : !listing.metricsInArgs);
+  const hasLoaded = listing?.models.some((each) => each.status === 'loaded');
+  return [
+    fine(status === 200, `${model} has metrics`),
+    warn(
+      'activity_hidden',
+      isBlind === true,
+      'it cannot be seen whether a model is busy: llama-server runs with --no-slots and without --metrics',
+      'Restart llama-server with --metrics, or without --no-slots. Until then models are unloaded only by force (--when-busy force).',
+    ),
+    warn(
+      'no_metrics',
+      [403, 404, 405, 501].includes(status),
+      `${model} has no metrics: /metrics answers ${status}${proxyOf(reply)}`,
+      status === 501
+        ? 'Restart llama-server with --metrics.'
+        : 'This build or server has none, or a proxy in front of it blocks them: let /metrics and /slots pass.',
+      'Until then there are no llamacpp: metrics, and whether a model is busy is asked from /slots before it is unloaded.',
+    ),
+    fail(
+      'model_key',
+      status === 401,
+      `the router accepts the API key, but ${model} rejects it`,
+      'Configure a key of --api-key-file: next to --api-key, models of builds before September 2026 accept only those. Or update llama.cpp.',
+      'Until then it is unknown whether models are busy, and they are unloaded only by force (--when-busy force).',
+    ),
+    warn(
+      'metrics_unanswered',
+      metrics !== undefined,
+      `${model} ${reply ? `answered ${status} ${excerpt(body)}` : 'did not answer'} when its metrics were read`,
+      'Try again: the model may be stopping or, on older builds, processing a long prompt.',
+    ),
+    fine(props !== undefined && listing?.metricsInArgs === true, 'models run with --metrics'),
+    note(
+      'metrics_unread',
+      props !== undefined,
+      `no metrics of models were read: ${hasLoaded ? 'that would restart an idle timer' : 'none is loaded, and doctor loads none'}`,
+    ),
+  ];
 }

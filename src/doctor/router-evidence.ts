@@ -1,23 +1,16 @@
-import { statSync } from 'node:fs';
 import { classifyBuild } from '../backends/llama-server/build.ts';
 import { endpointOf } from '../backends/llama-server/endpoint.ts';
 import { createProbe, type Probe, type Reply } from '../backends/llama-server/probe.ts';
 import type { Config, RouterConfig } from '../config/schema.ts';
-import { serverAddress } from '../lib/address.ts';
-import type { ListedModel, Listing, RouterProps } from '../models/feed.ts';
+import type { Listing, RouterProps } from '../models/feed.ts';
 import { unreadReason } from '../models/router-state.ts';
 import { listingIn, propsIn } from './replies.ts';
 
+/** Who is asked, and how. */
+type Asked = Pick<RouterConfig, 'name' | 'url' | 'api_key' | 'username' | 'ca_file' | 'host_header'>;
+
 /** The answers of one router. Requests that were not sent are absent: each answer decides about the next. */
-export interface RouterEvidence {
-  name: string;
-  url: string;
-  hasKey: boolean;
-  hasUser: boolean;
-  caFile?: string | undefined;
-  hostHeader?: string | undefined;
-  /** Whether the path in the URL is a socket; undefined without one, or when it cannot be seen. */
-  isSocket?: boolean | undefined;
+export interface RouterEvidence extends Asked {
   timeoutSeconds: number;
   /** `engine.read` */
   readMode: Config['engine']['read'];
@@ -27,9 +20,8 @@ export interface RouterEvidence {
   models?: Reply | undefined;
   /** `/props` with `localhost` as `Host`, requested only when the first request is refused. */
   asLocalhost?: Reply | undefined;
-  /** `/v1/models` and `/`, requested only when `/models` is not a listing. */
+  /** `/v1/models`, requested only when `/models` is not a listing. */
   openai?: Reply | undefined;
-  front?: Reply | undefined;
   /** Of a loaded model. */
   metrics?: { model: string; reply: Reply } | undefined;
   events?: Reply | undefined;
@@ -40,77 +32,46 @@ export async function examineRouter(
   router: RouterConfig,
   { follow, engine }: Pick<Config, 'follow' | 'engine'>,
 ): Promise<RouterEvidence> {
-  const timeoutSeconds = follow.request_timeout;
-  const { name, url, api_key, username, ca_file: caFile, host_header: hostHeader } = router;
-  const timeoutMs = timeoutSeconds * 1000;
+  const timeoutMs = follow.request_timeout * 1000;
   const probe = createProbe(endpointOf(router, timeoutMs, timeoutMs));
   try {
     const answers = await ask(probe);
-    const given = { name, url, hasKey: api_key !== undefined, hasUser: username !== undefined };
-    const reach = {
-      caFile,
-      hostHeader,
-      isSocket: isSocket(url),
-      timeoutSeconds,
-      readMode: engine.read,
-      peer: probe.peer(),
-    };
-    return { ...given, ...reach, ...answers };
+    const { request_timeout: timeoutSeconds } = follow;
+    return { ...router, timeoutSeconds, readMode: engine.read, peer: probe.peer(), ...answers };
   } finally {
     await probe.close();
   }
 }
 
-function isSocket(url: string): boolean | undefined {
-  const { socketPath } = serverAddress(url);
-  try {
-    return socketPath === undefined ? undefined : statSync(socketPath).isSocket();
-  } catch {
-    return undefined;
-  }
-}
+type Answers = Omit<RouterEvidence, keyof Asked | 'timeoutSeconds' | 'readMode' | 'peer'>;
 
 /** Refusals that may be about the header `Host`. */
 const MAY_BE_HOST = [400, 403, 421];
 
-type Answers = Pick<
-  RouterEvidence,
-  'props' | 'models' | 'asLocalhost' | 'openai' | 'front' | 'metrics' | 'events'
->;
-
-/** A loaded model whose metrics can be read without restarting its idle timer. */
-function readableIn({ models }: Listing, { build }: RouterProps): ListedModel | undefined {
-  const router = {
-    buildClass: classifyBuild(build, 'connecting'),
-    engineMetrics: 'unknown',
-    readMode: 'auto',
-  } as const;
-  return models.find((model) => model.status === 'loaded' && unreadReason(router, model) === undefined);
-}
-
 async function ask(probe: Probe): Promise<Answers> {
   const { signal } = new AbortController();
-  const get = (path: string) => probe.ask(path, signal);
+  const get = (path: string, host?: string) => probe.ask(path, signal, host);
   const props = await get('/props');
   if (props.kind === 'silence') return { props };
-  const isRefused = MAY_BE_HOST.includes(props.status);
-  const asLocalhost = isRefused ? await probe.ask('/props', signal, 'localhost') : undefined;
+  const asLocalhost = MAY_BE_HOST.includes(props.status) ? await get('/props', 'localhost') : undefined;
   const models = await get('/models');
   const listing = listingIn(models);
   if (!listing) {
     if (models.kind === 'silence' || models.status === 401) return { props, models, asLocalhost };
-    return { props, models, asLocalhost, openai: await get('/v1/models'), front: await get('/') };
+    return { props, models, asLocalhost, openai: await get('/v1/models') };
   }
   const properties = propsIn(props);
+  // Other servers may load a model for a request, in spite of autoload=false.
+  const model = properties && readableIn(listing, properties);
   if (listing.withStatus === 0 && !properties) return { props, models };
-  // Other servers may load a model for this request, in spite of autoload=false.
-  const loaded = properties && readableIn(listing, properties)?.id;
-  const metrics =
-    loaded === undefined
-      ? undefined
-      : {
-          model: loaded,
-          reply: await get(`/metrics?model=${encodeURIComponent(loaded)}&autoload=false`),
-        };
+  const metricsPath = `/metrics?model=${encodeURIComponent(model ?? '')}&autoload=false`;
+  const metrics = model === undefined ? undefined : { model, reply: await get(metricsPath) };
   return { props, models, metrics, events: await get('/models/sse') };
+}
+
+/** A loaded model whose metrics can be read without restarting its idle timer. */
+function readableIn({ models }: Listing, { build }: RouterProps): string | undefined {
+  const buildClass = classifyBuild(build, 'connecting');
+  const router = { buildClass, engineMetrics: 'unknown', readMode: 'auto' } as const;
+  return models.find((model) => model.status === 'loaded' && unreadReason(router, model) === undefined)?.id;
 }

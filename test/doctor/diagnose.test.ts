@@ -2,9 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import type { SilenceReason } from '../../src/backends/llama-server/fault.ts';
 import type { Reply } from '../../src/backends/llama-server/probe.ts';
 import { diagnoseRouter } from '../../src/doctor/diagnose.ts';
-import { STATE_CAUSES } from '../../src/doctor/exporter-causes.ts';
-import { findCause } from '../../src/doctor/finding.ts';
+import { repair } from '../../src/doctor/files.ts';
 import type { RouterEvidence } from '../../src/doctor/router-evidence.ts';
+import { Secret } from '../../src/lib/secret.ts';
 
 const said = (status: number, body: unknown, more: Partial<Reply> = {}): Reply => ({
   ...{
@@ -29,8 +29,6 @@ const evidence = (given: Partial<RouterEvidence> = {}): RouterEvidence => ({
   ...{
     name: 'gpu1',
     url: 'http://gpu1:8080',
-    hasKey: false,
-    hasUser: false,
     timeoutSeconds: 5,
     readMode: 'auto',
     peer: '10.0.0.1:8080',
@@ -50,7 +48,7 @@ const found = (given: Partial<RouterEvidence>) =>
 const notFound = said(404, { error: { message: 'File Not Found' } });
 const elsewhere = (status: number, body: unknown, more: Partial<Reply> = {}) =>
   said(status, body, { server: '', ...more });
-const untold = 'metrics note metrics_untold';
+const untold = 'metrics note metrics_unread';
 
 describe('diagnoseRouter finds the cause of a router', () => {
   it.each<[string, Partial<RouterEvidence>, string[]]>([
@@ -78,14 +76,18 @@ describe('diagnoseRouter finds the cause of a router', () => {
       },
       ['models warn preset_without_model', untold],
     ],
-    ['whose model was unloaded meanwhile', { metrics: { model: 'm0', reply: said(400, '') } }, [untold]],
+    [
+      'whose model was unloaded meanwhile',
+      { metrics: { model: 'm0', reply: said(400, '') } },
+      ['metrics warn metrics_unanswered'],
+    ],
     ['without event stream', { events: notFound }, ['events warn no_event_stream', untold]],
     [
       'with a stream that a proxy buffers',
       { events: silent('no_answer') },
-      ['events warn event_stream_silent', untold],
+      ['events warn no_event_stream', untold],
     ],
-    ['with a broken stream', { events: said(500, '') }, ['events warn event_stream_error', untold]],
+    ['with a broken stream', { events: said(500, '') }, ['events warn no_event_stream', untold]],
     ['with a stream that requires a key', { events: said(401, '') }, ['key fail key_missing']],
     [
       'behind a proxy with passwords',
@@ -94,22 +96,26 @@ describe('diagnoseRouter finds the cause of a router', () => {
     ],
     [
       'behind a proxy that rejects the password',
-      { hasUser: true, props: elsewhere(401, '', { authenticate: 'Basic realm="x"' }) },
+      { username: 'alice', props: elsewhere(401, '', { authenticate: 'Basic realm="x"' }) },
       ['key fail proxy_password'],
     ],
     [
       'behind a proxy with another login',
       { props: elsewhere(401, '', { authenticate: 'Negotiate' }) },
-      ['key fail proxy_login'],
+      ['key fail proxy_refuses'],
     ],
     [
       'behind a proxy that passes on its own credentials',
-      { hasUser: true, hasKey: true, props: said(401, { error: { message: 'Invalid API Key' } }) },
-      ['key fail key_hidden'],
+      {
+        username: 'alice',
+        api_key: new Secret('k'),
+        props: said(401, { error: { message: 'Invalid API Key' } }),
+      },
+      ['key fail key_wrong'],
     ],
     [
       'whose model rejects its key',
-      { hasKey: true, models: listing('loaded'), metrics: { model: 'm0', reply: said(401, '') } },
+      { api_key: new Secret('k'), models: listing('loaded'), metrics: { model: 'm0', reply: said(401, '') } },
       ['metrics fail model_key'],
     ],
     [
@@ -120,7 +126,7 @@ describe('diagnoseRouter finds the cause of a router', () => {
     [
       'behind a proxy that does not pass its metrics',
       { models: listing('loaded'), metrics: { model: 'm0', reply: elsewhere(404, '', { server: 'nginx' }) } },
-      ['metrics warn metrics_blocked'],
+      ['metrics warn no_metrics'],
     ],
     ['with a prefix', { props: notFound, models: notFound }, ['router fail api_prefix']],
     [
@@ -152,44 +158,44 @@ describe('diagnoseRouter finds the cause of a router', () => {
     [
       'behind a proxy that forbids the event stream',
       { events: elsewhere(403, '', { server: 'nginx' }) },
-      ['events warn event_stream_blocked', untold],
+      ['events warn no_event_stream', untold],
     ],
     [
       'behind a proxy that passes only some paths',
       { events: elsewhere(404, '', { server: 'nginx' }) },
-      ['events warn event_stream_blocked', untold],
+      ['events warn no_event_stream', untold],
     ],
     [
       'that says that it refuses the Host',
       { props: said(403, 'Invalid Host header') },
-      ['host fail host_refused'],
+      ['connection fail host_refused'],
     ],
     [
       'that answers 400 except for localhost',
       { props: said(400, ''), asLocalhost: said(200, { role: 'router' }) },
-      ['host fail host_refused'],
+      ['connection fail host_refused'],
     ],
     [
       'that forbids another Host as well',
       { props: elsewhere(403, ''), asLocalhost: elsewhere(403, '') },
-      ['key fail forbidden'],
+      ['key fail proxy_refuses'],
     ],
-    ['behind a proxy that forbids access', { props: elsewhere(403, '') }, ['key fail forbidden']],
+    ['behind a proxy that forbids access', { props: elsewhere(403, '') }, ['key fail proxy_refuses']],
     [
       'with unknown statuses',
       { models: listing('loaded', 'warming', 'warming') },
-      ['models warn unknown_status', untold],
+      ['models warn unreadable_models', untold],
     ],
-    ['with no statuses', { models: listing(undefined, 7) }, ['models fail unknown_shape', untold]],
+    ['with no statuses', { models: listing(undefined, 7) }, ['models fail unreadable_models']],
     [
       'with a malformed model',
       { models: said(200, { data: [{ id: 'a', status: 'loaded' }, {}] }) },
-      ['models warn malformed_models', untold],
+      ['models warn unreadable_models', untold],
     ],
     [
       'with malformed models only',
       { models: said(200, { data: [{}, 1, null] }) },
-      ['models fail unknown_shape', untold],
+      ['models fail unreadable_models'],
     ],
     ['without models', { models: listing() }, ['models warn no_models', untold]],
     [
@@ -219,7 +225,7 @@ describe('diagnoseRouter finds the cause of a router', () => {
         models: elsewhere(200, { error: 'Unexpected endpoint' }),
         openai: listing(undefined),
       },
-      ['router fail openai_only'],
+      ['router fail other_server'],
     ],
     [
       'that is an HTTPS server',
@@ -227,7 +233,7 @@ describe('diagnoseRouter finds the cause of a router', () => {
         props: elsewhere(400, ''),
         models: elsewhere(400, 'Client sent an HTTP request to an HTTPS server.'),
       },
-      ['router fail https_expected'],
+      ['connection fail https_expected'],
     ],
     [
       'that answers 500',
@@ -239,21 +245,16 @@ describe('diagnoseRouter finds the cause of a router', () => {
   });
 });
 
-describe('the limit of models in memory', () => {
-  const limitOf = (props: object) =>
-    diagnoseRouter(evidence({ props: said(200, { role: 'router', ...props }) }))
-      .findings.filter(({ check }) => check === 'limit')
-      .map(({ says }) => says);
-
-  it('is shown with --no-models-autoload', () => {
-    expect(limitOf({ max_instances: 1, models_autoload: false })).toEqual([
-      'at most 1 model in memory (--models-max), loaded only on request',
-    ]);
-  });
-
-  it('is absent when the router does not report it', () => {
-    expect(limitOf({})).toEqual([]);
-  });
+it.each([
+  [{}, 'llama.cpp in router mode'],
+  [{ max_instances: 0 }, 'llama.cpp in router mode, any number of models in memory (--models-max)'],
+  [
+    { max_instances: 1, models_autoload: false },
+    'llama.cpp in router mode, at most 1 model in memory (--models-max), loaded only on request',
+  ],
+])('a router with the properties %j is described', (props, says) => {
+  const { findings } = diagnoseRouter(evidence({ props: said(200, { role: 'router', ...props }) }));
+  expect(findings.find(({ check }) => check === 'router')?.says).toBe(says);
 });
 
 describe('two routers are the same server', () => {
@@ -281,10 +282,10 @@ describe('two routers are the same server', () => {
 });
 
 it.each<[SilenceReason, string, string, string]>([
-  ['unknown_host', '', 'the host name gpu1 does not exist', 'getent hosts gpu1'],
-  ['no_name_server', '', 'no name server answers, so gpu1 cannot be resolved', '/etc/resolv.conf'],
-  ['no_route', 'EHOSTUNREACH', 'no route to gpu1:8080 (EHOSTUNREACH)', 'machine is up'],
-  ['no_connection', '', 'gpu1:8080 does not respond: no connection within 5 s', 'no firewall drops'],
+  ['unknown_host', '', 'the host name gpu1 cannot be resolved', 'getent hosts gpu1'],
+  ['no_name_server', '', 'the host name gpu1 cannot be resolved', '/etc/resolv.conf'],
+  ['no_route', 'EHOSTUNREACH', 'no connection to gpu1:8080: EHOSTUNREACH', 'machine is up'],
+  ['no_connection', '', 'no connection to gpu1:8080: no response within 5 s', 'no firewall or sandbox'],
   ['refused', '', 'gpu1:8080 refuses connections: no program listens there', '--host 0.0.0.0'],
   ['certificate', 'CERT_HAS_EXPIRED', 'is not trusted (CERT_HAS_EXPIRED)', 'renew it'],
   ['certificate', 'CERT_NOT_YET_VALID', 'is not trusted (CERT_NOT_YET_VALID)', 'clocks'],
@@ -305,22 +306,21 @@ it.each<[SilenceReason, string, string, string]>([
   expect(finding?.remedy.join('\n')).toContain(remedy);
 });
 
-it.each<[SilenceReason, boolean | undefined, string, string]>([
-  ['no_socket', undefined, 'the socket /run/llama.sock does not exist', '--host /run/llama.sock'],
-  ['no_permission', true, 'may not connect to /run/llama.sock (CODE)', 'namei -l /run/llama.sock'],
-  ['refused', true, 'no program listens on the socket /run/llama.sock', '--host /run/llama.sock'],
-  ['refused', false, '/run/llama.sock is not a socket', 'Correct the address'],
-  ['no_answer', true, '/run/llama.sock accepts connections but does not answer within 5 s', 'hangs'],
-  ['other', true, 'fails: CODE', "curl -v --unix-socket '/run/llama.sock' http://localhost/llama/health"],
-])('a socket that fails with %s has a remedy', (why, isSocket, says, remedy) => {
-  const given = { url: 'unix:/run/llama.sock:/llama', isSocket, props: silent(why, 'CODE') };
+it.each<[SilenceReason, string, string]>([
+  ['no_socket', 'no program listens on the socket /run/llama.sock', '--host /run/llama.sock'],
+  ['refused', 'no program listens on the socket /run/llama.sock', 'first delete the socket that it left'],
+  ['no_permission', 'may not connect to /run/llama.sock', 'namei -l /run/llama.sock'],
+  ['no_answer', '/run/llama.sock accepts connections but does not answer within 5 s', 'hangs'],
+  ['other', 'fails: CODE', "curl -v --unix-socket '/run/llama.sock' http://localhost/llama/health"],
+])('a socket that fails with %s has a remedy', (why, says, remedy) => {
+  const given = { url: 'unix:/run/llama.sock:/llama', props: silent(why, 'CODE') };
   const [finding] = diagnoseRouter(evidence(given)).findings;
   expect(finding?.says).toContain(says);
   expect(finding?.remedy.join('\n')).toContain(remedy);
 });
 
 it('a certificate of another CA has the configured file in its remedy', () => {
-  const given = { caFile: '/etc/ca.pem', props: silent('certificate', 'SELF_SIGNED_CERT_IN_CHAIN') };
+  const given = { ca_file: '/etc/ca.pem', props: silent('certificate', 'SELF_SIGNED_CERT_IN_CHAIN') };
   const [finding] = diagnoseRouter(evidence(given)).findings;
   expect(finding?.remedy[0]).toBe(
     'Put its CA into /etc/ca.pem (ca_file): now the certificate is signed by another one.',
@@ -344,13 +344,10 @@ it('a refused connection to a URL without a port has the default port as a hint'
 });
 
 it.each([
-  ['EACCES', 'Make /var/lib writable for the user of the service (user ID here: 1000).'],
+  ['EACCES', 'Make /var/lib and the file in it writable for the user of the service'],
   ['EROFS', '/var/lib is read-only: mount a writable volume there, or change state.file.'],
   ['ENOSPC', 'Free space in /var/lib: none is left.'],
   ['ENOTDIR', '/var/lib is a file, not a folder: correct state.file.'],
 ])('a state file that cannot be written because of %s has a remedy', (code, remedy) => {
-  const file = { kind: 'unwritable', path: '/var/lib/s.json', folder: '/var/lib', code, uid: 1000 } as const;
-  const finding = findCause('state', STATE_CAUSES, file);
-  expect(finding).toMatchObject({ mark: 'fail', says: `/var/lib/s.json cannot be written (${code})` });
-  expect(finding?.remedy[0]).toBe(remedy);
+  expect(repair(code, '/var/lib', 'state.file')).toContain(remedy);
 });

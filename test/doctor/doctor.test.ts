@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Finding } from '../../src/doctor/finding.ts';
-import { diagnoseMemory } from '../../src/doctor/memory-causes.ts';
+import { diagnoseMemory } from '../../src/doctor/memory.ts';
 import { aReading } from '../support/a-reading.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
@@ -62,11 +62,10 @@ describe('a router without problems', () => {
     expect(await consult([url])).toEqual({
       text: `http://127.0.0.1:PORT
   ok    connection  127.0.0.1:PORT answers
-  ok    router      llama.cpp in router mode, build b11669-simulated
+  ok    router      llama.cpp in router mode, build b11669-simulated, at most 4 models in memory (--models-max)
   ok    build       current: reading the metrics of a model does not keep it awake
   ok    events      the event stream is open: changes are seen at once
   ok    models      2 models: 1 unloaded, 1 loaded
-  ok    limit       at most 4 models in memory (--models-max)
   ok    metrics     qwen has metrics
 
 exporter
@@ -122,8 +121,7 @@ it('--output json has a cause for each check', async () => {
     'build fine',
     'events fine',
     'models fine',
-    'limit fine',
-    'metrics metrics_off',
+    'metrics no_metrics',
   ]);
   expect(exporter).toMatchObject({
     name: 'exporter',
@@ -144,31 +142,16 @@ it('--output json has a cause for each check', async () => {
   expect([exit_code, code]).toEqual([0, 0]);
 });
 
-describe('a router without loaded models', () => {
-  it.each<[string, TestRouterOptions, string]>([
-    [
-      'has --metrics',
-      { metrics: true },
-      'ok models run with --metrics (none is loaded, and doctor loads none)',
-    ],
-    [
-      'has no model that could show metrics',
-      { metrics: false },
-      'note unknown whether models have metrics: none is loaded, and doctor loads none',
-    ],
-    [
-      'has no limit',
-      { modelsMax: 0 },
-      'note the number of models in memory is unlimited (--models-max 0): no model is ever evicted',
-    ],
-  ])('%s', async (_, options, line) => {
-    const { checks } = await checksOf((await aRouter(options)).url);
-    expect(checks.map(({ mark, says }) => `${mark} ${says}`)).toContain(line);
+it('a router without loaded models is not asked to load one for its metrics', async () => {
+  const { checks } = await checksOf((await aRouter({ metrics: false })).url);
+  expect(checks.at(-1)).toMatchObject({
+    mark: 'note',
+    says: 'no metrics of models were read: none is loaded, and doctor loads none',
   });
 });
 
 describe('one router under two addresses', () => {
-  const TWIN = `  warn  identity    this is the same server as 127.0.0.1:PORT: every model is counted twice
+  const TWIN = `  warn  connection  this is the same server as 127.0.0.1:PORT: every model is counted twice
         what to do: Remove one of the two from the configuration.`;
 
   it.each<[string, string | undefined]>([
@@ -184,7 +167,7 @@ describe('one router under two addresses', () => {
 
   it('is not confused with another router that has the same models', async () => {
     const [one, other] = [await aRouter(), await aRouter()];
-    expect((await consult([one.url, other.url])).text).not.toContain('identity');
+    expect((await consult([one.url, other.url])).text).not.toContain('same server');
   });
 });
 
@@ -195,8 +178,7 @@ describe('an API key', () => {
     expect(text).toMatch(`http://127.0.0.1:PORT
   ok    connection  127.0.0.1:PORT answers
   FAIL  key         the router requires an API key, and none is configured
-        what to do: Set LLAMA_API_KEY, or api_key_file: PATH under this router in the configuration file.
-                    The key is that of --api-key or --api-key-file of llama-server.
+        what to do: Set LLAMA_API_KEY, LLAMA_API_KEY_FILE, or api_key or api_key_file of this router.
 `);
     expect(text).toMatch(/\n1 failure\.\n$/);
     expect(code).toBe(3);
@@ -214,10 +196,9 @@ describe('an API key', () => {
     const denied = json(401, { error: { message: 'Invalid API Key' } });
     const models = json(200, { data: [{ id: 'qwen', status: { value: 'loaded' } }] });
     const { checks } = await checksOf(await servers.answering({ '/models': models, '*': denied }));
-    expect(checks.map(({ says }) => says).slice(1)).toEqual([
+    expect(checks.at(-1)?.says).toBe(
       'the router lists its models, but requires an API key, and none is configured',
-      '1 model: 1 loaded',
-    ]);
+    );
   });
 });
 
@@ -238,17 +219,17 @@ describe('a server that is not a router', () => {
         '/v1/models': listing('llamacpp'),
         '*': json(404, {}, llama),
       },
-      'no_router_build: this llama-server has no router mode: it does not know /models',
+      'single_model: this is a llama-server with a single model, not a router',
     ],
     [
       'has only /v1/models',
       { '/v1/models': listing('vllm') },
-      'openai_only: this is another OpenAI-compatible server (probably vLLM): it has /v1/models, but no /models',
+      'other_server: this is another OpenAI-compatible server (owned_by: vllm): it lists models without their status',
     ],
     [
       'lists models without status',
       { '/models': listing('llama-swap') },
-      'no_status: it lists models without their status (probably llama-swap)',
+      'other_server: this is another OpenAI-compatible server (owned_by: llama-swap): it lists models without their status',
     ],
     [
       'is a web page',
@@ -258,28 +239,32 @@ describe('a server that is not a router', () => {
     [
       'answers 404',
       { '*': [404, {}, '404 page not found\n'] },
-      'wrong_port: this is not llama-server: it answers 404 and text: 404 page not found',
+      'wrong_port: this is not llama-server: it answers 404: 404 page not found',
     ],
     [
       'answers other JSON',
       { '*': json(200, { status: 'success', data: {} }) },
-      'wrong_port: this is not llama-server: it answers 200 and other JSON: {"status":"success","data":{}}',
+      'wrong_port: this is not llama-server: it answers 200: {"status":"success","data":{}}',
     ],
     [
       'answers escape sequences',
       { '*': [200, {}, '\u001b[31mred'] },
-      'wrong_port: this is not llama-server: it answers 200 and text: [31mred',
+      'wrong_port: this is not llama-server: it answers 200: [31mred',
     ],
-    ['redirects', { '*': [302, { location: '/login' }, ''] }, 'redirect: it redirects to /login'],
+    [
+      'redirects',
+      { '*': [302, { location: '/login' }, ''] },
+      'wrong_port: this is not llama-server: it answers 302: redirect to /login',
+    ],
     [
       'is a proxy without a backend',
       { '*': [502, { server: 'nginx' }, 'Bad Gateway'] },
-      'proxy_error: a proxy (nginx) answers 502: it cannot reach llama-server',
+      'server_error: it answers 502 (nginx): Bad Gateway',
     ],
     [
       'is a router with an unknown listing',
       { '/props': json(200, { role: 'router' }), '/models': json(200, { models: [] }) },
-      'unknown_shape: this is a router, but its /models is not a list of models: 200 {"models":[]}',
+      'unknown_shape: this is a router, but its /models is not a list of models: 200: {"models":[]}',
     ],
   ])('%s', async (_, answers, finding) => {
     expect(await findings(await servers.answering(answers))).toEqual([`fail router ${finding}`, 3]);
@@ -290,8 +275,8 @@ describe('a server that is not a router', () => {
     expect(await findings(await servers.answering({ '/models': models }))).toEqual([
       'warn router no_role: it lists models like a router, but its /props does not identify it as one',
       'warn build idle_timers: this build is older than b10524: reading the metrics of a model restarts its idle timer, so 2 models whose arguments are not listed are not read',
-      'warn events no_event_stream: this build has no event stream (/models/sse)',
-      'warn models malformed_models: 1 of 3 entries cannot be read: data[2]: Invalid input: expected object, received number',
+      'warn events no_event_stream: there is no event stream: /models/sse answers 404',
+      'warn models unreadable_models: 2 models: 1 loaded, 1 other; 2 of 3 cannot be read: data[2]: Invalid input: expected object, received number',
       0,
     ]);
   });
@@ -348,7 +333,7 @@ describe('a router that cannot be reached', () => {
   it('is a socket that does not exist, or answers', async () => {
     const socket = join(scratchFolder(), 'llama.sock');
     expect(await findings(socket)).toEqual([
-      `fail connection no_socket: the socket ${socket} does not exist`,
+      `fail connection no_socket: no program listens on the socket ${socket}`,
       3,
     ]);
     await servers.open(
@@ -372,16 +357,11 @@ describe('a router that cannot be reached', () => {
       }),
     );
     const { checks } = await checksOf(port);
-    expect(checks.slice(1)).toEqual([
-      {
-        check: 'host',
-        mark: 'fail',
+    expect(checks).toEqual([
+      expect.objectContaining({
         cause: 'host_refused',
         says: 'it does not accept requests for 127.0.0.1:PORT: it answers 403',
-        remedy: [
-          'Set host_header: localhost under this router, or LLAMA_SERVER_HOST_HEADER=localhost: that is accepted.',
-        ],
-      },
+      }),
     ]);
     expect(await findings(port, { env: { LLAMA_SERVER_HOST_HEADER: 'localhost' } })).not.toContain(3);
   });
@@ -445,10 +425,10 @@ describe('files of the exporter', () => {
     [
       'state',
       JSON.stringify({ version: 1, savedAt: 1, counters: [], lastUnloads: [] }),
-      'ok FOLDER/file can be read and written, exit 0',
+      'ok FOLDER/file can be written, exit 0',
     ],
     ['state', '{"version":1,"savedA', 'warn FOLDER/file is damaged, or of another version, exit 0'],
-    ['audit', '{}\n', 'ok FOLDER/file can be appended to, exit 0'],
+    ['audit', '{}\n', 'ok FOLDER/file can be written, exit 0'],
   ])('that exist are not changed: %s with %j', async (option, content, finding) => {
     writeFileSync(path, content);
     expect(await given(option, path)).toBe(finding);
@@ -460,13 +440,11 @@ describe('files of the exporter', () => {
     'are not possible below a file, or in place of a folder: %s',
     async (option) => {
       writeFileSync(path, '');
-      expect(await given(option, join(path, 'deep', 'file'))).toBe(
-        'fail FOLDER/file/deep/file cannot be written (ENOTDIR), exit 1',
+      expect(await given(option, join(path, 'deep', 'file'))).toMatch(
+        /^fail FOLDER\/file\/deep\/file cannot be read or written \(ENOTDIR\): .*, exit 1$/,
       );
       mkdirSync(join(folder, 'taken'));
-      expect(await given(option, join(folder, 'taken'))).toBe(
-        'fail FOLDER/taken cannot be written (EISDIR), exit 1',
-      );
+      expect(await given(option, join(folder, 'taken'))).toMatch(/^fail FOLDER\/taken .* \(EISDIR\)/);
     },
   );
 });

@@ -169,7 +169,7 @@ describe('behind a real nginx', () => {
 
   test('a user and a password that it passes on are taken for the API key', async () => {
     const url = await proxied(`location / { ${PASSWORD} proxy_pass ROUTER/; }`);
-    expect(await wrongWith(url, user)).toEqual(['key key_hidden']);
+    expect(await wrongWith(url, user)).toEqual(['key key_wrong']);
   });
 
   test.each([
@@ -177,7 +177,7 @@ describe('behind a real nginx', () => {
     [
       'the listing, but not the event stream',
       'location = /models { proxy_pass ROUTER/models; } location = /props { proxy_pass ROUTER/props; }',
-      ['events event_stream_blocked'],
+      ['events no_event_stream'],
     ],
     ['another base path', 'location / { proxy_pass ROUTER/other/; }', ['router api_prefix']],
   ])('it passes %s', async (_, locations, causes) => {
