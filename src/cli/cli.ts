@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { processEnvironment } from '../config/environment.ts';
-import { parseArgsOptions } from '../config/flags.ts';
+import { type Flags, parseArgsOptions } from '../config/flags.ts';
 import { ConfigError } from '../config/problem.ts';
 import { createConfigSource } from '../config/source.ts';
 import { nearest } from '../lib/nearest.ts';
@@ -16,6 +16,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   list: async () => (await import('./list.ts')).list,
   unload: async () => (await import('./unload.ts')).unloadCommand,
   'unload-all': async () => (await import('./unload.ts')).unloadAllCommand,
+  hold: async () => (await import('./hold.ts')).holdCommand,
+  release: async () => (await import('./release.ts')).releaseCommand,
+  run: async () => (await import('./run.ts')).runCommand,
   doctor: async () => (await import('./doctor.ts')).doctor,
   simulate: async () => (await import('./simulate.ts')).simulate,
   demo: async () => (await import('./demo.ts')).demo,
@@ -34,29 +37,53 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
     terminal.out(`llama-router-exporter ${version} (Node ${process.versions.node})\n`);
     return EXIT.done;
   }
+  let command: Command | undefined;
   try {
     const named = first !== '' && !first.startsWith('-');
-    const command = await commandNamed(!named ? 'serve' : first === 'help' ? (others[0] ?? '') : first);
-    const rest = named ? others : args;
+    command = await commandNamed(!named ? 'serve' : first === 'help' ? (others[0] ?? '') : first);
+    const [rest, program] = command.runsProgram ? splitProgram(command, others) : [named ? others : args, []];
     if (first === 'help' || rest.includes('--help') || rest.includes('-h')) {
       terminal.out(helpOf(command));
       return EXIT.done;
     }
     const { values, positionals } = parse(command, rest);
-    const sources = { env: processEnvironment(), flags: values };
-    const configSource = () => createConfigSource(sources);
-    return await command.run({ flags: values, words: positionals, configSource, terminal });
+    const env = processEnvironment();
+    const forConfig = withoutFlagsOf(command, values);
+    const configSource = (more: Flags = {}) => createConfigSource({ env, flags: { ...forConfig, ...more } });
+    return await command.run({ flags: values, words: [...positionals, ...program], configSource, terminal });
   } catch (error) {
     if (error instanceof ConfigError || error instanceof UsageError) {
       terminal.err(`llama-router-exporter: ${error.message}\n`);
-      return EXIT.usage;
+      return command?.runsProgram ? EXIT.notRun : EXIT.usage;
     }
     if (error instanceof UnreachableError) {
       terminal.err(`${error.message}\n`);
-      return EXIT.unreachable;
+      return command?.runsProgram ? EXIT.notRun : EXIT.unreachable;
     }
     throw error;
   }
+}
+
+/** The flags of the configuration: a command may have a flag of its own with the name of one. */
+function withoutFlagsOf(command: Command, flags: Flags): Flags {
+  const own = command.flags.map(({ name }) => name);
+  return Object.fromEntries(Object.entries(flags).filter(([name]) => !own.includes(name)));
+}
+
+/** The flags of a command that runs a program, and that program with its arguments, with or without `--` before it. */
+function splitProgram(command: Command, args: readonly string[]): [flags: string[], program: string[]] {
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: parseOptions(command),
+    allowPositionals: true,
+    allowNegative: true,
+    strict: false,
+    tokens: true,
+  });
+  const first = tokens.find(({ kind }) => kind !== 'option');
+  if (first === undefined) return [[...args], []];
+  const { kind, index } = first;
+  return [args.slice(0, index), args.slice(kind === 'option-terminator' ? index + 1 : index)];
 }
 
 function commandNamed(name: string): Promise<Command> {
@@ -68,12 +95,16 @@ function commandNamed(name: string): Promise<Command> {
   );
 }
 
-function parse(command: Command, args: readonly string[]) {
+function parseOptions(command: Command) {
   const own = command.flags.map(({ name, value, repeatable }) => [
     name,
     { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: repeatable === true },
   ]);
-  const options = { ...(command.configured ? parseArgsOptions() : {}), ...Object.fromEntries(own) };
+  return { ...(command.configured ? parseArgsOptions() : {}), ...Object.fromEntries(own) };
+}
+
+function parse(command: Command, args: readonly string[]) {
+  const options = parseOptions(command);
   try {
     const settings = {
       args: [...args],

@@ -1,3 +1,4 @@
+import type { Flags } from '../config/flags.ts';
 import type { ConfigSource } from '../config/source.ts';
 import { UsageError } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
@@ -15,11 +16,14 @@ export interface CommandFlag {
 
 /** The arguments of a command, and what it works with. */
 export interface Call {
-  flags: Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+  flags: Flags;
   /** Arguments that are not flags. */
   words: readonly string[];
-  /** Loads the configuration from file, environment and flags; throws a ConfigError. */
-  configSource(): ConfigSource;
+  /**
+   * Loads the configuration from file, environment and flags, except those of the command; `more` flags of the
+   * configuration can be added. Throws a ConfigError.
+   */
+  configSource(more?: Flags): ConfigSource;
   terminal: Terminal;
 }
 
@@ -30,6 +34,11 @@ export interface Command {
   /** Arguments after the name, for the help: `MODEL…`; absent: none are allowed. */
   words?: string;
   flags: readonly CommandFlag[];
+  /**
+   * It runs another program: everything from the first word on is that program and its arguments, and when it cannot
+   * run it, the exit code is `EXIT.notRun`.
+   */
+  runsProgram?: boolean;
   /** Whether it takes the flags of the configuration. */
   configured: boolean;
   /** Resolves to the exit code. */

@@ -7,6 +7,10 @@ export const EXIT = {
   usage: 2,
   /** A router or the exporter cannot be reached, or is something else. */
   unreachable: 3,
+  /** `run` has not run its command: memory was not freed. The next two are those of shells. */
+  notRun: 125,
+  notExecutable: 126,
+  notFound: 127,
 } as const;
 
 /** The command line is invalid, or an exporter rejects the request. */

@@ -23,7 +23,9 @@ export function helpOf(command: Command): string {
     flag: `--${negated ? 'no-' : ''}${name}${value === undefined ? '' : ` ${value}`}`,
     text: `${description}${repeatable ? ' Repeatable.' : ''}`,
   }));
-  const configured = (command.configured ? optionFlags() : []).map((option) => ({
+  const taken = command.flags.map(({ name }) => name);
+  const options = command.configured ? optionFlags().filter(({ flag }) => !taken.includes(flag)) : [];
+  const configured = options.map((option) => ({
     flag: `--${option.flag} VALUE`,
     text: `${option.description}${option.default === '' ? '' : ` Default: ${option.default}.`}`,
   }));
@@ -31,7 +33,8 @@ export function helpOf(command: Command): string {
     ['Flags', own],
     ['Configuration', configured],
   ] as const;
-  return `Usage: llama-router-exporter ${command.name}${command.words ? ` ${command.words}` : ''} [FLAGS]
+  const words = command.words ? ` ${command.words}` : '';
+  return `Usage: llama-router-exporter ${command.name}${command.runsProgram ? ` [FLAGS]${words}` : `${words} [FLAGS]`}
 ${command.summary}
 ${sections
   .filter(([, flags]) => flags.length > 0)

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { parseJson } from '../backends/llama-server/schemas.ts';
+import { EXPORTER_VARIABLE, processEnvironment } from '../config/environment.ts';
 import { memoryView } from '../http/memory-view.ts';
 import { problem } from '../http/problem.ts';
 import type { UnloadBody } from '../http/routes/unload.ts';
@@ -29,12 +30,19 @@ export const EXPORTER_FLAG: CommandFlag = {
 
 /** The exporter named by `--exporter`; undefined without the flag. */
 export function remoteExporterOf(call: Call): RemoteExporter | undefined {
-  const url = textFlag(call, 'exporter')?.replace(/\/+$/, '');
-  if (url === undefined) return undefined;
-  return {
-    url,
-    token: call.configSource().current.auth.tokens.find(({ name }) => name === 'default')?.token,
-  };
+  const url = textFlag(call, 'exporter');
+  return url === undefined ? undefined : remoteExporter(call, url);
+}
+
+/** The exporter named by `--exporter` or a variable; the one on this machine without both. */
+export function exporterOf(call: Call): RemoteExporter {
+  const flag = textFlag(call, 'exporter') ?? processEnvironment()[EXPORTER_VARIABLE];
+  return remoteExporter(call, flag || 'http://localhost:10180');
+}
+
+function remoteExporter(call: Call, url: string): RemoteExporter {
+  const { tokens } = call.configSource().current.auth;
+  return { url: url.replace(/\/+$/, ''), token: tokens.find(({ name }) => name === 'default')?.token };
 }
 
 const POLL_MS = 300;
@@ -84,14 +92,29 @@ export async function unloadThrough(
   }
 }
 
-async function request<T>(
+export async function request<T>(
   exporter: RemoteExporter,
   method: string,
   path: string,
   schema: z.ZodType<T>,
   body?: object,
 ): Promise<T> {
-  const { status, text } = await send(exporter, method, path, body);
+  return answerOf(exporter, path, schema, await send(exporter, method, path, body));
+}
+
+/** What an exporter has answered. */
+interface RemoteAnswer {
+  status: number;
+  text: string;
+}
+
+/** The value in an answer; throws as `request`. */
+export function answerOf<T>(
+  exporter: RemoteExporter,
+  path: string,
+  schema: z.ZodType<T>,
+  { status, text }: RemoteAnswer,
+): T {
   const json = parseJson(text);
   // A failed operation answers 502 or 503 with its report.
   const parsed = schema.safeParse(json);
@@ -106,7 +129,13 @@ async function request<T>(
   throw new UsageError(`the exporter rejects the request: ${oneLine(detail, 1000)}${hint}`);
 }
 
-async function send({ url, token }: RemoteExporter, method: string, path: string, body?: object) {
+/** Throws an UnreachableError. */
+export async function send(
+  { url, token }: RemoteExporter,
+  method: string,
+  path: string,
+  body?: object,
+): Promise<RemoteAnswer> {
   const headers: Record<string, string> = { Accept: 'application/json', 'X-Trigger': 'cli' };
   if (body) headers['Content-Type'] = 'application/json';
   if (token) headers.Authorization = `Bearer ${token.reveal()}`;

@@ -168,7 +168,8 @@ function explain(operation: Operation, aim: UnloadAim, body: UnloadBody, termina
   reportUnreachable(faults, terminal);
 }
 
-async function unloadDirectly(
+/** Unloads at the routers themselves. */
+export async function unloadDirectly(
   body: UnloadBody,
   call: Call,
   progress: (several: boolean) => OnProgress,
@@ -205,7 +206,7 @@ function bodyOf(call: Call, models: readonly string[]): UnloadBody {
   };
 }
 
-function reasonFlag(call: Call): string {
+export function reasonFlag(call: Call): string {
   const reason = reasonText.safeParse(textFlag(call, 'reason') ?? '');
   if (reason.success) return reason.data;
   throw new UsageError(
@@ -213,7 +214,8 @@ function reasonFlag(call: Call): string {
   );
 }
 
-function durationFlag(call: Call, name: string): number | undefined {
+/** In seconds. */
+export function durationFlag(call: Call, name: string): number | undefined {
   const text = textFlag(call, name);
   if (text === undefined) return undefined;
   const seconds = parseDuration(text);

@@ -4,6 +4,9 @@ import { CONFIG_FILE_VARIABLE, type Option, VARIABLE_PREFIX, variableOf } from '
 import type { ConfigProblem } from './problem.ts';
 import { didYouMean } from './values.ts';
 
+/** The URL of a running exporter, for commands and integrations that ask one. */
+export const EXPORTER_VARIABLE = `${VARIABLE_PREFIX}URL`;
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export function processEnvironment(): Environment {
@@ -45,7 +48,11 @@ export function accessLayer(env: Environment, options: readonly Option[]): Layer
 
 /** A problem for every unknown variable with the exporter's prefix. */
 export function unknownVariables(env: Environment, options: readonly Option[]): ConfigProblem[] {
-  const known = [CONFIG_FILE_VARIABLE, ...options.flatMap((option) => variableOf(option) ?? [])];
+  const known = [
+    CONFIG_FILE_VARIABLE,
+    EXPORTER_VARIABLE,
+    ...options.flatMap((option) => variableOf(option) ?? []),
+  ];
   return Object.entries(env)
     .filter(([name]) => name.startsWith(VARIABLE_PREFIX) && !known.includes(name))
     .filter(([name, value]) => !isServiceLink(name, value))

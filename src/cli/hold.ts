@@ -1,0 +1,129 @@
+import { describeEnd } from '../hold/hold.ts';
+import { systemClock } from '../lib/clock.ts';
+import { type Call, type Command, choiceFlag, textFlag } from './command.ts';
+import { EXIT, UsageError } from './exit-codes.ts';
+import { sayWaiting } from './freed-memory.ts';
+import { HOLD_FLAGS, HOLDER_FLAG, holdBodyOf, holderOf } from './hold-flags.ts';
+import { exporterOf } from './remote-exporter.ts';
+import { type HoldBody, type RemoteHold, type RemoteHolds, remoteHolds } from './remote-holds.ts';
+import { catchSignals } from './signals.ts';
+import { formatJson, printable } from './text.ts';
+import { durationFlag } from './unload.ts';
+import { signalExit } from './wrapped-program.ts';
+
+/** Between two reads of the operation that frees memory. */
+const PROGRESS_SECONDS = 0.5;
+
+const OUTPUTS = ['text', 'json', 'id'] as const;
+
+type Output = (typeof OUTPUTS)[number];
+
+export const holdCommand: Command = {
+  name: 'hold',
+  summary: 'Free GPU memory and keep it free for a time.',
+  flags: [
+    {
+      name: 'for',
+      value: 'DURATION',
+      description: 'How long the memory is kept free. This or --until is needed.',
+    },
+    { name: 'until', value: 'TIME', description: 'Until when, such as 2026-08-14T14:05:00Z.' },
+    ...HOLD_FLAGS,
+    { name: 'enforce', description: 'Unload idle models that are loaded during the hold.' },
+    HOLDER_FLAG,
+    {
+      name: 'router',
+      value: 'NAME',
+      description: 'Only on this router, by its name in the exporter.',
+      repeatable: true,
+    },
+    {
+      name: 'wait',
+      value: 'DURATION',
+      description:
+        'Longest wait until the memory is free; the hold stays afterwards. Default: as long as it takes.',
+    },
+    { name: 'output', value: OUTPUTS.join('|'), description: 'Output format. Default: text.' },
+  ],
+  configured: true,
+  async run(call) {
+    const output = choiceFlag(call, 'output', OUTPUTS) ?? 'text';
+    const waitSeconds = waitOf(call);
+    const body = bodyOf(call);
+    const api = remoteHolds(exporterOf(call));
+    const say = (line: string) => call.terminal.err(`${line}\n`);
+    const signals = catchSignals();
+    try {
+      const placed = await api.place(body);
+      const ready = untilReady(api, placed, waitSeconds, say);
+      const outcome = await Promise.race([ready, signals.first]);
+      if (typeof outcome !== 'string') return report(call, outcome, output, waitSeconds === 0);
+      await api.release(placed.id);
+      say(`${outcome}: the hold is released`);
+      return signalExit(outcome);
+    } finally {
+      signals.release();
+    }
+  },
+};
+
+/** Prints a hold that was waited for; resolves to the exit code. */
+function report(call: Call, hold: RemoteHold, output: Output, atOnce: boolean): number {
+  call.terminal.out(formatHold(hold, output));
+  const say = (line: string) => call.terminal.err(`${line}\n`);
+  if (hold.state === 'active') return EXIT.done;
+  if (hold.state === 'failed')
+    say(`memory could not be freed: ${printable(hold.why ?? 'the reason is unknown')}`);
+  if (hold.state === 'ended') say('the hold was released');
+  if (hold.state === 'preparing' && !atOnce) say('memory is not free yet; the exporter continues');
+  return hold.state === 'preparing' && atOnce ? EXIT.done : EXIT.notDone;
+}
+
+function formatHold(hold: RemoteHold, output: Output): string {
+  if (output === 'json') return formatJson(hold);
+  const { id, routers, holder, reason, until, state } = printable(hold);
+  if (output === 'id') return `${id}\n`;
+  const end = describeEnd({ until: Date.parse(until) }, systemClock.wall());
+  const purpose = reason === '' ? '' : ` for ${reason}`;
+  return `${id}  ${state}  ${routers.join(', ')} until ${end}${purpose} (requested by ${holder})\n`;
+}
+
+async function untilReady(
+  api: RemoteHolds,
+  placed: RemoteHold,
+  waitSeconds: number,
+  say: (line: string) => void,
+): Promise<RemoteHold> {
+  const deadline = systemClock.now() + waitSeconds * 1000;
+  const sayProgress = sayWaiting(say);
+  let hold = placed;
+  for (;;) {
+    const left = (deadline - systemClock.now()) / 1000;
+    if (hold.state !== 'preparing' || left <= 0) return hold;
+    if (hold.operation) sayProgress(await api.operation(hold.operation));
+    hold = await api.get(hold.id, Math.min(left, PROGRESS_SECONDS));
+  }
+}
+
+function bodyOf(call: Call): HoldBody {
+  const [ttl, until] = [durationFlag(call, 'for'), textFlag(call, 'until')];
+  if ((ttl === undefined) === (until === undefined)) {
+    throw new UsageError('hold needs either --for DURATION or --until TIME');
+  }
+  const end = until === undefined ? undefined : new Date(until);
+  if (end && Number.isNaN(end.getTime())) {
+    throw new UsageError(`--until must be a time such as 2026-08-14T14:05:00Z, not '${until}'`);
+  }
+  return {
+    ...holdBodyOf(call),
+    ttl_seconds: ttl,
+    until: end?.toISOString(),
+    holder: holderOf(call),
+    enforce: call.flags.enforce === true ? true : undefined,
+  };
+}
+
+function waitOf(call: Call): number {
+  if (textFlag(call, 'wait') === '0') return 0;
+  return durationFlag(call, 'wait') ?? Number.POSITIVE_INFINITY;
+}

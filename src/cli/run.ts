@@ -1,0 +1,158 @@
+import { basename } from 'node:path';
+import { processEnvironment } from '../config/environment.ts';
+import { systemClock } from '../lib/clock.ts';
+import { formatDuration } from '../lib/duration.ts';
+import { oneLine } from '../lib/one-line.ts';
+import type { Operation } from '../unload/report.ts';
+import { REASON_LENGTH } from '../unload/request.ts';
+import type { Call, Command } from './command.ts';
+import { EXIT, UnreachableError, UsageError } from './exit-codes.ts';
+import { describeFreed, sayWaiting } from './freed-memory.ts';
+import { defaultHolder, HOLD_FLAGS, holdBodyOf } from './hold-flags.ts';
+import { type KeptHold, keepHold } from './kept-hold.ts';
+import { exporterOf } from './remote-exporter.ts';
+import { type HoldBody, remoteHolds } from './remote-holds.ts';
+import { catchSignals, type Signals } from './signals.ts';
+import { printable } from './text.ts';
+import { durationFlag, unloadDirectly } from './unload.ts';
+import { exitCodeOf, formatResult } from './unload-output.ts';
+import { runToEnd, signalExit, startFailure } from './wrapped-program.ts';
+
+// The terminal may be closed while the command runs.
+process.stderr.on('error', () => {});
+
+/** A killed `run` holds memory for this long at most. */
+const TTL_MS = 60_000;
+
+export const runCommand: Command = {
+  name: 'run',
+  summary: 'Free GPU memory, run a command, and keep the memory free until it ends.',
+  words: '-- COMMAND [ARGUMENT…]',
+  runsProgram: true,
+  flags: [
+    ...HOLD_FLAGS,
+    { name: 'for', value: 'DURATION', description: 'Longest time for which the memory is kept free.' },
+    {
+      name: 'router',
+      value: 'NAME',
+      description: 'Only on this router, by its name in the exporter; with --direct, the URL of a router.',
+      repeatable: true,
+    },
+    {
+      name: 'direct',
+      description: 'Without an exporter: unload all models at the routers. Clients may load models again.',
+    },
+  ],
+  configured: true,
+  async run(call) {
+    const [program] = call.words;
+    if (program === undefined || program === '') throw new UsageError('run needs a command: run -- COMMAND');
+    const say = (line: string) => call.terminal.err(`llama-router-exporter: ${printable(line)}\n`);
+    const failure = startFailure(program, processEnvironment().PATH);
+    if (failure !== undefined) {
+      say(`${program} ${failure === EXIT.notFound ? 'is not found' : 'cannot be executed'}`);
+      return failure;
+    }
+    const memory =
+      call.flags.direct === true ? await freeDirectly(call, say) : freeThroughExporter(call, say);
+    const signals = catchSignals();
+    try {
+      return await runWhenReady(call.words, memory, signals, say);
+    } finally {
+      await memory.release();
+      signals.release();
+      call.terminal.leave?.();
+    }
+  },
+};
+
+async function runWhenReady(
+  words: readonly string[],
+  memory: KeptHold,
+  signals: Signals,
+  say: (line: string) => void,
+): Promise<number> {
+  const notRun = `${words[0]} was not run`;
+  try {
+    const ready = memory.ready.then((why) => ({ why, signal: undefined }));
+    const interrupted = signals.first.then((signal) => ({ why: undefined, signal }));
+    const { why, signal } = await Promise.race([ready, interrupted]);
+    if (signal !== undefined) {
+      say(`${signal}: ${notRun}`);
+      return signalExit(signal);
+    }
+    if (why !== undefined) {
+      say(`memory could not be freed: ${why}. ${notRun}`);
+      return EXIT.notRun;
+    }
+  } catch (error) {
+    if (!(error instanceof UnreachableError) && !(error instanceof UsageError)) throw error;
+    const remedy =
+      error instanceof UnreachableError
+        ? '. Start the exporter there, name another one with --exporter, or only unload with --direct'
+        : '';
+    say(`${error.message}${remedy}. ${notRun}`);
+    return EXIT.notRun;
+  }
+  return runToEnd(words, signals);
+}
+
+function freeThroughExporter(call: Call, say: (line: string) => void): KeptHold {
+  const api = remoteHolds(exporterOf(call));
+  const startedAt = systemClock.now();
+  const seconds = durationFlag(call, 'for');
+  let operation: Operation | undefined;
+  const sayProgress = sayWaiting(say);
+  const { ready, release } = keepHold(api, bodyOf(call), {
+    ttlMs: TTL_MS,
+    longestMs: seconds === undefined ? undefined : seconds * 1000,
+    clock: systemClock,
+    say,
+    onProgress(current) {
+      operation = current;
+      sayProgress(current);
+    },
+  });
+  return {
+    release,
+    ready: ready.then(async (why) => {
+      const took = formatDuration((systemClock.now() - startedAt) / 1000);
+      if (why === undefined)
+        say(`memory free after ${took}: ${describeFreed(await api.memory(), operation)}`);
+      return why;
+    }),
+  };
+}
+
+function bodyOf(call: Call): HoldBody {
+  const body = holdBodyOf(call);
+  const name = oneLine(basename(call.words[0] ?? ''), REASON_LENGTH);
+  return {
+    ...body,
+    holder: defaultHolder(),
+    reason: body.reason || name,
+    unload: body.unload ?? (body.need_bytes === undefined ? 'all' : 'enough'),
+  };
+}
+
+const EXPORTER_ONLY = ['need', 'unload', 'restore', 'for', 'exporter'];
+
+/** Unloads all models; there is no hold to release. A signal ends the program at once until then. */
+async function freeDirectly(call: Call, say: (line: string) => void): Promise<KeptHold> {
+  const exporterOnly = EXPORTER_ONLY.find((flag) => call.flags[flag] !== undefined);
+  if (exporterOnly) throw new UsageError(`--${exporterOnly} needs an exporter: leave it or --direct out`);
+  const { routers, when_busy, reason } = holdBodyOf(call);
+  const configSource = () => call.configSource({ router: routers && [...routers] });
+  const onProgress = () => (router: string, entry: Parameters<typeof formatResult>[0]) => {
+    if (entry.result !== null || entry.detail !== undefined) say(formatResult(entry, router).trimEnd());
+  };
+  const body = { models: [], when_busy, reason };
+  const { operation, missed } = await unloadDirectly(body, { ...call, configSource }, onProgress);
+  const isFree = exitCodeOf(operation, { named: false, partial: false }, missed) === EXIT.done;
+  if (isFree) say('memory is free. Without an exporter, nothing keeps clients from loading models again');
+  const faults = operation.routers.flatMap(({ router, fault }) =>
+    fault ? [`${router}: ${fault.message}`] : [],
+  );
+  const why = faults.length > 0 ? faults.join('; ') : 'not all models were unloaded';
+  return { ready: Promise.resolve(isFree ? undefined : why), release: async () => {} };
+}
