@@ -4,7 +4,7 @@ author: llama-router-exporter
 version: 0.1.0
 required_open_webui_version: 0.6.0
 license: MIT
-description: During a hold, answers a chat with who holds the GPU memory, why and until when, instead of loading a model.
+description: During a hold, a chat waits, or is answered with who holds the GPU memory, why and until when.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import fnmatch
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -117,8 +117,8 @@ class Exporter:
             # Continues if this chat stops waiting for it.
             await asyncio.shield(self._read())
         served = tuple(it for it in self._catalogue.get(model, ()) if matches(it.router, routers))
-        async with self._session() as session:
-            refusals = [await self._gate(session, it) for it in served]
+        async with self.session() as session:
+            refusals = [await self.gate(session, it) for it in served]
         # It is unknown which of several routers Open WebUI uses, so one that is not held is enough.
         return Lookup(served, refusals[0] if all(refusals) and refusals else None)
 
@@ -133,15 +133,17 @@ class Exporter:
     async def _read_catalogue(self) -> None:
         async with (
             asyncio.timeout(CATALOGUE_WITHIN_SECONDS),
-            self._session() as session,
+            self.session() as session,
             session.get(f"{self.url}/api/v1/models") as answer,
         ):
             answer.raise_for_status()
             self._catalogue = catalogue_of((await answer.json())["models"])
             self._catalogue_at = time.monotonic()
 
-    async def _gate(self, session: aiohttp.ClientSession, served: Served) -> str | None:
-        async with session.get(f"{self.url}/api/v1/gate", params=served._asdict()) as answer:
+    async def gate(self, session: aiohttp.ClientSession, served: Served, wait: float = 0) -> str | None:
+        """The gate's message; None when it is open. It waits until it opens, at most `wait` seconds."""
+        params = {**served._asdict(), **({"wait": f"{wait:.3f}"} if wait else {})}
+        async with session.get(f"{self.url}/api/v1/gate", params=params) as answer:
             # A proxy may also answer 503; only the gate sends this header.
             if answer.status == 503 and "X-Gate-Error" in answer.headers:
                 return str((await answer.json(content_type=None))["detail"])
@@ -152,7 +154,7 @@ class Exporter:
         try:
             async with (
                 asyncio.timeout(REPORT_WITHIN_SECONDS),
-                self._session() as session,
+                self.session() as session,
                 session.post(f"{self.url}/api/v1/usage", json={"reports": [said]}) as answer,
             ):
                 answer.raise_for_status()
@@ -161,7 +163,8 @@ class Exporter:
             self._reports_from = time.monotonic() + REPORTS_PAUSED_SECONDS
             self._warn(f"did not accept a report ({type(error).__name__} {error}); next report in a minute")
 
-    def _session(self) -> aiohttp.ClientSession:
+    def session(self) -> aiohttp.ClientSession:
+        """A session with the token."""
         return aiohttp.ClientSession(headers=self.headers)
 
     def _warn(self, what: str) -> None:
@@ -230,6 +233,17 @@ def from_environment(name: str, otherwise: str = "") -> str:
 URL = from_environment("LLAMA_ROUTER_EXPORTER_URL", "http://localhost:10180")
 TOKEN = from_environment("LLAMA_ROUTER_EXPORTER_TOKEN")
 
+WAIT_STEP_SECONDS = 20.0
+"""How long one request waits at the gate. Then the message is refreshed: the end of a hold may have changed."""
+
+RETRY_SECONDS = 1.0
+"""Time between two requests at least, if the exporter does not wait or does not answer."""
+
+SILENT_SECONDS = 10.0
+"""How long the exporter may be silent while a chat waits, as during a restart. After that, the chat continues."""
+
+Emit = Callable[[dict[str, Any]], Awaitable[Any]]
+
 
 class Filter:
     """Asks the exporter's gate before a chat. Without an answer, the chat continues."""
@@ -257,6 +271,11 @@ class Filter:
         )
         connection_prefix: str = Field(default="", description="Prefix ID of the connection to the router, if any.")
         administrators_pass: bool = Field(default=False, description="Administrators can use models during a hold.")
+        wait_seconds: float = Field(
+            default=0,
+            ge=0,
+            description="How long a chat waits for the end of a hold and shows why, before it is refused. 0: refuse at once.",
+        )
         report_usage: bool = Field(
             default=True,
             description="Report to the exporter what models are used for, so that its metrics show why one was loaded again. "
@@ -273,6 +292,7 @@ class Filter:
         __user__: dict[str, Any] | None = None,
         __metadata__: dict[str, Any] | None = None,
         __model__: dict[str, Any] | None = None,
+        __event_emitter__: Emit | None = None,
     ) -> dict[str, Any]:
         """Returns the chat unchanged, or raises a message that Open WebUI shows instead of an answer."""
         # Open WebUI replaces them for every chat, also while this one waits.
@@ -286,7 +306,9 @@ class Filter:
         lookup = await exporter.look_up(model, valves.routers)
         administrator = (__user__ or {}).get("role") == "admin"
         if lookup.refusal is not None and not (administrator and valves.administrators_pass):
-            raise Exception(f"{lookup.refusal} Please try again after that.")
+            lookup = await wait_until_open(exporter, lookup, valves.wait_seconds, __event_emitter__)
+            if lookup.refusal is not None:
+                raise Exception(f"{lookup.refusal} Please try again after that.")
         if valves.report_usage:
             exporter.report(lookup, *cause_of(metadata))
         return body
@@ -297,3 +319,55 @@ class Filter:
         if known is None or (known.url, known.token) != (url.rstrip("/"), token):
             known = self._exporter = Exporter(url, token)
         return known
+
+
+async def wait_until_open(exporter: Exporter, lookup: Lookup, seconds: float, emit: Emit | None) -> Lookup:
+    """Waits at the gate, at most so long, and shows why. It ends when the user stops the chat."""
+    began = answered = time.monotonic()
+    shown = ""
+    try:
+        while lookup.refusal is not None and (left := began + seconds - time.monotonic()) > 0:
+            if (text := waiting_for(lookup.refusal)) != shown:
+                shown = text
+                await show(emit, shown, done=False)
+            asked = time.monotonic()
+            try:
+                lookup = Lookup(lookup.served, await at_the_gates(exporter, lookup.served, min(left, WAIT_STEP_SECONDS)))
+                answered = time.monotonic()
+            except Exception as error:
+                if time.monotonic() - answered > SILENT_SECONDS:
+                    log.warning("The exporter at %s does not answer (%r); a waiting chat continues", exporter.url, error)
+                    lookup = Lookup(lookup.served)
+            if lookup.refusal is not None:
+                await asyncio.sleep(min(left, max(0, asked + RETRY_SECONDS - time.monotonic())))
+        if shown:
+            shown = f"Waited {time.monotonic() - began:.0f} s for the GPU"
+        return lookup
+    finally:
+        if shown:
+            await show(emit, shown, done=True)
+
+
+async def at_the_gates(exporter: Exporter, served: tuple[Served, ...], seconds: float) -> str | None:
+    """Waits until one of the gates opens, at most so long, and returns the message if none has."""
+    async with exporter.session() as session, asyncio.timeout(seconds + 5):
+        asking = [asyncio.create_task(exporter.gate(session, it, seconds)) for it in served]
+        try:
+            done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+            refusals = [it.result() for it in done]
+        finally:
+            for it in asking:
+                it.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+    return None if None in refusals else refusals[0]
+
+
+def waiting_for(refusal: str) -> str:
+    """The text of the status line: `Waiting for the GPU: kept free until 14:05 UTC for training (requested by alice)`."""
+    return f"Waiting for the GPU: {refusal.split(' is ', 1)[-1].rstrip('.')}"
+
+
+async def show(emit: Emit | None, text: str, *, done: bool) -> None:
+    """Sets the status line above the answer."""
+    if emit:
+        await emit({"type": "status", "data": {"description": text, "done": done}})

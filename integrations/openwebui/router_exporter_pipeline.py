@@ -117,8 +117,8 @@ class Exporter:
             # Continues if this chat stops waiting for it.
             await asyncio.shield(self._read())
         served = tuple(it for it in self._catalogue.get(model, ()) if matches(it.router, routers))
-        async with self._session() as session:
-            refusals = [await self._gate(session, it) for it in served]
+        async with self.session() as session:
+            refusals = [await self.gate(session, it) for it in served]
         # It is unknown which of several routers Open WebUI uses, so one that is not held is enough.
         return Lookup(served, refusals[0] if all(refusals) and refusals else None)
 
@@ -133,15 +133,17 @@ class Exporter:
     async def _read_catalogue(self) -> None:
         async with (
             asyncio.timeout(CATALOGUE_WITHIN_SECONDS),
-            self._session() as session,
+            self.session() as session,
             session.get(f"{self.url}/api/v1/models") as answer,
         ):
             answer.raise_for_status()
             self._catalogue = catalogue_of((await answer.json())["models"])
             self._catalogue_at = time.monotonic()
 
-    async def _gate(self, session: aiohttp.ClientSession, served: Served) -> str | None:
-        async with session.get(f"{self.url}/api/v1/gate", params=served._asdict()) as answer:
+    async def gate(self, session: aiohttp.ClientSession, served: Served, wait: float = 0) -> str | None:
+        """The gate's message; None when it is open. It waits until it opens, at most `wait` seconds."""
+        params = {**served._asdict(), **({"wait": f"{wait:.3f}"} if wait else {})}
+        async with session.get(f"{self.url}/api/v1/gate", params=params) as answer:
             # A proxy may also answer 503; only the gate sends this header.
             if answer.status == 503 and "X-Gate-Error" in answer.headers:
                 return str((await answer.json(content_type=None))["detail"])
@@ -152,7 +154,7 @@ class Exporter:
         try:
             async with (
                 asyncio.timeout(REPORT_WITHIN_SECONDS),
-                self._session() as session,
+                self.session() as session,
                 session.post(f"{self.url}/api/v1/usage", json={"reports": [said]}) as answer,
             ):
                 answer.raise_for_status()
@@ -161,7 +163,8 @@ class Exporter:
             self._reports_from = time.monotonic() + REPORTS_PAUSED_SECONDS
             self._warn(f"did not accept a report ({type(error).__name__} {error}); next report in a minute")
 
-    def _session(self) -> aiohttp.ClientSession:
+    def session(self) -> aiohttp.ClientSession:
+        """A session with the token."""
         return aiohttp.ClientSession(headers=self.headers)
 
     def _warn(self, what: str) -> None:

@@ -1,6 +1,7 @@
 """Faulty exporters, and one that records requests."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -76,6 +77,9 @@ class Listener:
 
     def __init__(self, held: tuple[str, ...] = (), usage_status: int = 202) -> None:
         self.held = held
+        self.until = "14:05"
+        self.can_wait = True
+        self.waiting = 0
         self.usage_status = usage_status
         self.reports: list[dict[str, Any]] = []
         self.tokens: list[str | None] = []
@@ -87,6 +91,7 @@ class Listener:
             case "/api/v1/models":
                 return web.json_response({"models": MODELS})
             case "/api/v1/gate":
+                await self._wait(request)
                 return self._gate(request.query["router"])
             case "/api/v1/usage":
                 self.tokens.append(request.headers.get("Authorization"))
@@ -95,10 +100,19 @@ class Listener:
             case _:
                 return web.Response(status=404)
 
+    async def _wait(self, request: web.Request) -> None:
+        until = time.monotonic() + float(request.query.get("wait", 0))
+        self.waiting += 1
+        try:
+            while self.can_wait and request.query["router"] in self.held and time.monotonic() < until:
+                await asyncio.sleep(0.005)
+        finally:
+            self.waiting -= 1
+
     def _gate(self, router: str) -> web.StreamResponse:
         if router not in self.held:
             return web.Response(status=204)
-        detail = f"GPU memory of {router} is kept free until 14:05 UTC for training (requested by alice)."
+        detail = f"GPU memory of {router} is kept free until {self.until} UTC for training (requested by alice)."
         headers = {"X-Gate-Error": "{}", "Retry-After": "60"}
         return web.json_response({"detail": detail}, status=503, headers=headers, content_type="application/problem+json")
 

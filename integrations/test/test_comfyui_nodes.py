@@ -138,11 +138,11 @@ class TestInterface:
     def test_input_and_output_connect_with_every_type(self, nodes: Any) -> None:
         """ComfyUI's rule: types match unless `received != wanted`."""
         for node in nodes.NODE_CLASS_MAPPINGS.values():
-            for ours in (node.INPUT_TYPES()["required"]["anything"][0], node.RETURN_TYPES[0]):
-                for theirs in ("IMAGE", "LATENT", "MODEL,CLIP", "*"):
-                    assert not theirs != ours  # noqa: SIM202
-                    assert not ours != theirs  # noqa: SIM202
-                assert json.dumps(ours) == '"*"'
+            for anything in (node.INPUT_TYPES()["required"]["anything"][0], node.RETURN_TYPES[0]):
+                for other in ("IMAGE", "LATENT", "MODEL,CLIP", "*"):
+                    assert not other != anything  # noqa: SIM202
+                    assert not anything != other  # noqa: SIM202
+                assert json.dumps(anything) == '"*"'
 
     def test_runs_each_time(self, nodes: Any) -> None:
         changed = nodes.FreeGpuMemory.IS_CHANGED(anything=[1], need_gib=[0.0])

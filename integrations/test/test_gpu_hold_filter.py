@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,21 @@ ADMIN = {**USER, "role": "admin"}
 
 
 def a_filter(url: str, **valves: Any) -> Any:
-    made = load("gpu_hold_filter.py").Filter()
+    """A filter that waits longer for an answer, because the machine may be busy."""
+    return made_of({"ANSWER_WITHIN_SECONDS": 5, **HURRY}, url, **valves)
+
+
+def as_shipped(url: str, **valves: Any) -> Any:
+    return made_of({}, url, **valves)
+
+
+HURRY = {"WAIT_STEP_SECONDS": 0.1, "RETRY_SECONDS": 0.02, "SILENT_SECONDS": 0.2}
+
+
+def made_of(constants: dict[str, float], url: str, **valves: Any) -> Any:
+    module = load("gpu_hold_filter.py")
+    vars(module).update(constants)
+    made = module.Filter()
     made.valves = made.Valves(exporter_url=url, **valves)
     return made
 
@@ -119,20 +134,20 @@ FAULTS = [hangs, drips, talks_html, talks_nonsense, problem(401, "No token."), p
 async def test_fails_open_within_300_ms_with_a_faulty_exporter(fault: Answer) -> None:
     async with serving(fault) as url:
         began = time.monotonic()
-        assert await why_not(a_filter(url, exporter_token=TOKEN), SLOW) is None
+        assert await why_not(as_shipped(url, exporter_token=TOKEN), SLOW) is None
         assert time.monotonic() - began < 0.3
 
 
 async def test_fails_open_at_once_when_the_exporter_is_down(no_exporter: str) -> None:
     began = time.monotonic()
-    assert await why_not(a_filter(no_exporter), SLOW) is None
+    assert await why_not(as_shipped(no_exporter), SLOW) is None
     assert time.monotonic() - began < 0.3
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "http://", "http://no-such-host.invalid:10180", "http://192.0.2.1:10180"])
 async def test_fails_open_when_the_address_is_wrong(url: str) -> None:
     began = time.monotonic()
-    assert await why_not(a_filter(url), SLOW) is None
+    assert await why_not(as_shipped(url), SLOW) is None
     assert time.monotonic() - began < 0.3
 
 
@@ -149,7 +164,7 @@ async def test_a_hanging_exporter_does_not_block_the_event_loop() -> None:
 
     async with serving(hangs) as url:
         beating = asyncio.create_task(heart())
-        made = a_filter(url)
+        made = as_shipped(url)
         await asyncio.gather(*(why_not(made, f"model-{number}") for number in range(50)))
         beating.cancel()
     assert longest < 0.15
@@ -167,7 +182,7 @@ async def test_asks_about_a_model_once_a_second_and_for_the_list_once_a_minute()
 
 async def test_does_not_ask_a_hanging_exporter_again_at_once() -> None:
     async with serving(hangs) as url:
-        made = a_filter(url)
+        made = as_shipped(url)
         await why_not(made, SLOW)
         began = time.monotonic()
         for _ in range(20):
@@ -184,7 +199,7 @@ async def test_a_slow_list_is_used_by_the_next_chat() -> None:
         return await listener(request)
 
     async with serving(slow_to_list) as url:
-        made = a_filter(url)
+        made = as_shipped(url)
         began = time.monotonic()
         together = await asyncio.gather(*(why_not(made, model) for model in ("qwen3-8b", "default", "both")))
         assert time.monotonic() - began < 0.3
@@ -192,6 +207,120 @@ async def test_a_slow_list_is_used_by_the_next_chat() -> None:
         await asyncio.sleep(1)
         assert await why_not(made, "qwen3-8b") is not None
     assert listener.asked.count("/api/v1/models") == 1
+
+
+class TestWaiting:
+    """With the valve wait_seconds."""
+
+    class Screen:
+        """Status events of a chat."""
+
+        def __init__(self) -> None:
+            self.lines: list[tuple[str, bool]] = []
+
+        async def __call__(self, event: dict[str, Any]) -> None:
+            assert event["type"] == "status"
+            self.lines.append((event["data"]["description"], event["data"]["done"]))
+
+    @pytest.fixture
+    def screen(self) -> Screen:
+        return self.Screen()
+
+    WAITING = "Waiting for the GPU: kept free until 14:05 UTC for training (requested by alice)"
+
+    async def test_waits_and_continues_when_the_gate_opens(self, screen: Screen) -> None:
+        listener = Listener(held=("gpu-box",))
+        async with serving(listener) as url:
+            chat = asyncio.create_task(why_not(a_filter(url, wait_seconds=60), "qwen3-8b", __event_emitter__=screen))
+            await until(lambda: listener.asked.count("/api/v1/gate") >= 4)
+            assert screen.lines == [(self.WAITING, False)]
+            listener.held = ()
+            assert await chat is None
+        assert screen.lines[1:] == [("Waited 0 s for the GPU", True)]
+
+    async def test_one_request_waits_for_long(self, screen: Screen) -> None:
+        listener = Listener(held=("gpu-box",))
+        async with serving(listener) as url:
+            chat = asyncio.create_task(why_not(as_shipped(url, wait_seconds=60), "qwen3-8b", __event_emitter__=screen))
+            await until(lambda: listener.asked.count("/api/v1/gate") == 2)
+            await asyncio.sleep(0.3)
+            listener.held = ()
+            assert await chat is None
+        assert listener.asked == ["/api/v1/models", "/api/v1/gate", "/api/v1/gate"]
+
+    async def test_refuses_with_the_message_when_the_time_is_over(self, screen: Screen) -> None:
+        async with serving(Listener(held=("gpu-box",))) as url:
+            said = await why_not(a_filter(url, wait_seconds=0.3), "qwen3-8b", __event_emitter__=screen)
+        assert said is not None
+        assert said.startswith("GPU memory of gpu-box is kept free until 14:05 UTC")
+        assert screen.lines == [(self.WAITING, False), ("Waited 0 s for the GPU", True)]
+
+    async def test_shows_the_new_end_of_a_renewed_hold(self, screen: Screen) -> None:
+        listener = Listener(held=("gpu-box",))
+        async with serving(listener) as url:
+            chat = asyncio.create_task(why_not(a_filter(url, wait_seconds=60), "qwen3-8b", __event_emitter__=screen))
+            await until(lambda: len(screen.lines) == 1)
+            listener.until = "15:00"
+            await until(lambda: len(screen.lines) == 2)
+            listener.held = ()
+            await chat
+        assert screen.lines[1] == (self.WAITING.replace("14:05", "15:00"), False)
+
+    async def test_stopping_the_chat_ends_the_request(self, screen: Screen) -> None:
+        listener = Listener(held=("gpu-box",))
+        async with serving(listener) as url:
+            chat = asyncio.create_task(why_not(as_shipped(url, wait_seconds=60), "qwen3-8b", __event_emitter__=screen))
+            await until(lambda: listener.waiting == 1 and len(screen.lines) == 1)
+            chat.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await chat
+            await until(lambda: listener.waiting == 0)
+        assert screen.lines == [(self.WAITING, False), (self.WAITING, True)]
+
+    async def test_does_not_spin_if_the_exporter_does_not_wait(self, screen: Screen) -> None:
+        """As an older one, and one with too many waiting requests."""
+        listener = Listener(held=("gpu-box",))
+        listener.can_wait = False
+        async with serving(listener) as url:
+            assert await why_not(a_filter(url, wait_seconds=0.2), "qwen3-8b", __event_emitter__=screen) is not None
+        assert 3 <= listener.asked.count("/api/v1/gate") <= 12
+
+    async def test_one_open_router_of_several_is_enough(self, screen: Screen) -> None:
+        listener = Listener(held=("gpu-box", "attic"))
+        async with serving(listener) as url:
+            chat = asyncio.create_task(why_not(as_shipped(url, wait_seconds=60), "both", __event_emitter__=screen))
+            await until(lambda: listener.waiting == 2)
+            listener.held = ("gpu-box",)
+            assert await chat is None
+            await until(lambda: listener.waiting == 0)
+
+    @pytest.mark.parametrize(("silence", "passes"), [(0.05, False), (3600, True)])
+    async def test_a_restart_of_the_exporter_is_waited_for_and_a_silent_one_is_not(self, silence: float, passes: bool) -> None:
+        listener = Listener(held=("gpu-box",))
+        silent_until = float("inf")
+
+        async def restarting(request: Any) -> Any:
+            nonlocal silent_until
+            if "wait" in request.query:
+                silent_until = min(silent_until, time.monotonic() + silence)
+                if time.monotonic() < silent_until:
+                    request.transport.close()
+            return await listener(request)
+
+        async with serving(restarting) as url:
+            said = await why_not(a_filter(url, wait_seconds=0.6), "qwen3-8b")
+        assert (said is None) == passes
+
+    async def test_refuses_at_once_without_the_valve(self, screen: Screen) -> None:
+        async with serving(Listener(held=("gpu-box",))) as url:
+            assert await why_not(a_filter(url), "qwen3-8b", __event_emitter__=screen) is not None
+        assert screen.lines == []
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():
+            await asyncio.sleep(0.005)
 
 
 async def test_new_valves_apply_to_the_next_chat(exporter: Running, no_exporter: str) -> None:
