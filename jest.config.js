@@ -3,6 +3,8 @@ export default {
   testEnvironment: 'node',
   // The default leaves one core idle, which is half of a small machine.
   maxWorkers: '100%',
+  // Each test takes a moment. Five seconds, the default, can pass on a busy machine.
+  testTimeout: 30_000,
   roots: ['<rootDir>/test'],
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/e2e/', '<rootDir>/test/gpu/'],
   testMatch: ['**/*.test.ts'],

@@ -50,6 +50,13 @@ export function createEngine(clock: Clock, slots: number) {
         startNext();
       }),
     freeze,
+    /** Ends the requests that run, as if their last token had come now. */
+    finishRunning(): void {
+      for (const request of [...running]) {
+        request.cancel();
+        finish(request, (clock.now() - request.startedAt) / 1000);
+      }
+    },
     kill() {
       freeze();
       const dying = [...running, ...waiting.splice(0)];
@@ -85,10 +92,11 @@ export function createEngine(clock: Clock, slots: number) {
     running.add(request);
   }
 
-  function finish(request: EngineRequest): void {
-    count(request, Number.POSITIVE_INFINITY);
-    total.predictedTokens += request.generation.tokens;
-    total.predictedSeconds += request.generation.seconds;
+  function finish(request: EngineRequest, elapsedSeconds = Number.POSITIVE_INFINITY): void {
+    const { promptSeconds, seconds } = request.generation;
+    count(request, elapsedSeconds);
+    total.predictedTokens += request.decoded;
+    total.predictedSeconds += Math.max(0, Math.min(seconds, elapsedSeconds - promptSeconds));
     running.delete(request);
     startNext();
     request.settle('done');

@@ -87,9 +87,8 @@ const send = (service: Service, method: string, path: string, body?: unknown) =>
     body: body === undefined ? null : JSON.stringify(body),
   });
 const ready = (service: Service) =>
-  until('readiness', async () => (await fetch(url(service, '/-/ready'))).ok, { timeoutMs: 3000, everyMs: 5 });
-const soon = <T>(what: string, ask: () => T | Promise<T>) =>
-  until(what, ask, { timeoutMs: 3000, everyMs: 5 });
+  until('readiness', async () => (await fetch(url(service, '/-/ready'))).ok, { everyMs: 5 });
+const soon = <T>(what: string, ask: () => T | Promise<T>) => until(what, ask, { everyMs: 5 });
 
 describe('the service', () => {
   it('counts loads and unloads from its start', async () => {
@@ -344,7 +343,7 @@ describe('stopping', () => {
     );
     const at = performance.now();
     await service.stop();
-    expect(performance.now() - at).toBeLessThan(1000);
+    expect(performance.now() - at).toBeLessThan(2500); // After three seconds it cuts connections.
     await soon('the stream to end', () => over);
     await soon('our streams to end', () => router.stream.listeners === 0);
     await expect(fetch(url(service, '/-/healthy'))).rejects.toThrow();
@@ -421,8 +420,11 @@ describe('a hold', () => {
     expect([await active(second), await gate(second)]).toEqual([1, 503]);
     expect((await hold(second, 'DELETE')).status).toBe(200);
     expect([await active(second), await gate(second)]).toEqual([0, 204]);
-    const soonOver = new Date(Date.now() + 150).toISOString();
-    expect((await hold(second, 'PUT', { until: soonOver })).status).toBe(200);
+    // On a busy machine a request with a time so soon may arrive too late.
+    await soon('a hold', async () => {
+      const soonOver = new Date(Date.now() + 150).toISOString();
+      return (await hold(second, 'PUT', { until: soonOver })).status === 200;
+    });
     await soon('its end', async () => (await active(second)) === 0 && (await gate(second)) === 204);
     const logged = lines
       .filter((line) => line.includes('msg="hold '))

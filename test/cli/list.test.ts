@@ -56,7 +56,7 @@ it('shows the same as the page, in the same words', async () => {
   await router.load('broken');
   await router.load('chat');
   await router.load('coder');
-  void router.request('coder', { seconds: 5 });
+  void router.request('coder', { seconds: 3600 });
   await until('the page to show a busy and an idle model', async () => {
     const { models } = await page();
     return models.some((cells) => cells.includes('busy')) && models.some((cells) => cells.includes('idle'));

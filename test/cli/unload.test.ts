@@ -38,11 +38,15 @@ afterEach(() => {
   process.env = environment;
 });
 
-/** Starts a request that keeps the model busy. */
+/** Starts a request that keeps the model busy until `finish`. */
 async function busy(model: string) {
-  const request = router.request(model, { seconds: 0.3 });
+  const request = router.request(model, { seconds: 3600 });
   await until(`${model} to be busy`, () => router.model(model).engine.isBusy());
-  return { request };
+  const finish = async () => {
+    router.model(model).engine.finishRunning();
+    expect(await request).toBe('done');
+  };
+  return { finish };
 }
 
 /** Runs the program; durations are replaced by `…`. */
@@ -84,9 +88,11 @@ describe('unload through an exporter', () => {
   });
 
   it('waits for busy models by default', async () => {
-    const { request } = await busy('chat');
-    const { code, out } = await run('unload', 'chat');
-    expect(await request).toBe('done');
+    const { finish } = await busy('chat');
+    const running = run('unload', 'chat');
+    await until('the unload to wait', () => exporter.service.operations.list()[0]?.outcome === null);
+    await finish();
+    const { code, out } = await running;
     expect([code, out]).toEqual([
       0,
       `unloaded      chat on ${host()}  (…)\nStill in memory: coder (loaded).\n`,
@@ -94,17 +100,17 @@ describe('unload through an exporter', () => {
   });
 
   it('exits with 1 when a busy model was left loaded', async () => {
-    const { request } = await busy('chat');
+    const { finish } = await busy('chat');
     const { code, out } = await run('unload', 'chat', '--when-busy', 'skip');
     expect([code, out]).toEqual([1, expect.stringMatching(`^busy          chat on ${host()}  \\(`)]);
-    await request;
+    await finish();
   });
 
   it('returns at once with --no-wait', async () => {
-    const { request } = await busy('chat');
+    const { finish } = await busy('chat');
     const { code, out } = await run('unload', 'chat', '--no-wait');
     expect([code, out]).toEqual([0, expect.stringMatching(/^In progress: operation [0-9a-f-]{36}\.\n$/)]);
-    await request;
+    await finish();
     await exporter.untilValue('llama_router_model_status', { model: 'chat', status: 'loaded' }, 0);
   });
 

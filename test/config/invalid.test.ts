@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problem.ts';
+import { cpuMs } from '../support/cpu-time.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
 
 const INVALID = join(import.meta.dirname, '..', 'fixtures', 'config', 'invalid');
@@ -58,9 +59,7 @@ it('reads many keys, and many slashes in a URL, in linear time', () => {
   const keys = Array.from({ length: 15_000 }, (_, i) => `      k${i}: v\n`).join('');
   const url = `http://a${'/'.repeat(100_000)}x`;
   const file = write(`routers:\n  - url: ${url}\n    labels:\n${keys}`);
-  const startedAt = performance.now();
-  expect(messageOf(file)).toBe('nothing is wrong');
-  expect(performance.now() - startedAt).toBeLessThan(5000);
+  expect(cpuMs(() => expect(messageOf(file)).toBe('nothing is wrong'))).toBeLessThan(5000);
 });
 
 it('reports the first 100 of many problems', () => {

@@ -65,7 +65,7 @@ const STORIES: Record<string, { steps: PostedAlert[][]; recorded: string[] }> = 
 const configOf = (url: string) => `
 route:
   receiver: none
-  group_wait: 500ms
+  group_wait: 2s
   group_interval: 1s
   group_by: [alertname]
   routes:

@@ -5,7 +5,7 @@ import type { Operation } from '../../src/unload/report.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { playLivingCard } from '../support/fake-nvidia-smi.ts';
 import { freePort } from '../support/free-port.ts';
-import { empty, generate, load, runningOn, tokensFor } from '../support/orders.ts';
+import { type BusyModel, empty, keepBusy, load, runningOn } from '../support/orders.ts';
 import {
   type Monitor,
   type PairVersion,
@@ -14,7 +14,7 @@ import {
   startAlertmanager,
   startPrometheus,
 } from '../support/prometheus.ts';
-import { type Completion, complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { allRules, rulesFolder, yamlFiles } from '../support/rule-files.ts';
 import { makeRunFolder } from '../support/run-folder.ts';
 import { type Substitution, substitute } from '../support/substitute.ts';
@@ -34,9 +34,6 @@ const CARD = {
 };
 const FULL_BYTES = (1000 + 5000 + 3 * 6000) * MEBIBYTE;
 const LEFT_BYTES = (1000 + 5000) * MEBIBYTE;
-
-/** Several times as long as it takes until the idle ones are gone. */
-const BUSY_SECONDS = 15;
 
 /** Enough for all servers to start on a busy machine. */
 const PATIENTLY = { timeoutMs: 40_000, everyMs: 100 };
@@ -59,7 +56,6 @@ const shipped = (path: string) => readFileSync(new URL(`../../${path}`, import.m
 
 let router: RealRouter;
 let folder: string;
-let busyTokens: number;
 
 beforeAll(async () => {
   folder = makeRunFolder('chain');
@@ -77,7 +73,6 @@ beforeAll(async () => {
   );
   writeFileSync(join(folder, 'config.yml'), `auth:\n  tokens:\n${tokens.join('\n')}\n`);
   router = await startRealRouter({ models: [BUSY, ...IDLE], modelsMax: 0 });
-  busyTokens = await tokensFor(router, BUSY, BUSY_SECONDS, { sample: 200 });
 });
 afterAll(async () => {
   await router?.stop();
@@ -119,7 +114,7 @@ describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%
   let exporter: RunningExporter;
   let alertmanager: Monitor;
   let prometheus: Prometheus;
-  let inFlight: Promise<Completion>;
+  let generation: BusyModel;
 
   beforeAll(async () => {
     await empty(router);
@@ -143,6 +138,8 @@ describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%
   const count = async (promql: string) => (await prometheus.query(promql)).length;
   const used = async () => (await prometheus.query('llama_router_gpu_memory_used_bytes'))[0]?.value;
   const firing = (alert: string) => prometheus.query(`ALERTS{alertname="${alert}",alertstate="firing"}`);
+  const hasFired = (alert: string) =>
+    prometheus.query(`last_over_time(ALERTS{alertname="${alert}",alertstate="firing"}[10m])`);
 
   /** The alerts of this name in Alertmanager, with their receivers. */
   async function received(alert: string): Promise<{ receivers: string[] }[]> {
@@ -176,17 +173,17 @@ describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%
     const answer = await fetch(`${exporter.url}/api/v1/unload`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${TOKENS.operator}` },
-      body: JSON.stringify({ models: [model] }),
+      body: JSON.stringify({ models: [model], wait: 60 }),
     });
     expect(await answer.json()).toMatchObject({ outcome: 'success', summary: { unloaded: 1 } });
   }
 
   it('fires when idle models hold a part of it, and notifies the exporter and the people', async () => {
-    ({ answer: inFlight } = await generate(router, BUSY, busyTokens));
+    generation = await keepBusy(router, BUSY);
     await load(router, ...IDLE);
     // Side by side: it does not last.
     const [alert, told] = await Promise.all([
-      seen('Prometheus', () => firing('LlamaRouterMemoryHeldByIdleModels')),
+      seen('Prometheus', () => hasFired('LlamaRouterMemoryHeldByIdleModels')),
       seen('Alertmanager', () => received('LlamaRouterMemoryHeldByIdleModels')),
     ]);
     expect(alert?.metric).toMatchObject({ router: hostOf(router), host: '127.0.0.1', action: 'unload' });
@@ -268,8 +265,8 @@ describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%
     expect(told?.receivers).toEqual(['people']);
   });
 
-  it('completes the answer of the busy model, and fires no other alert', async () => {
-    expect(await inFlight).toMatchObject({ status: 200, tokens: busyTokens });
+  it('leaves the busy model to its client to the end, and fires no other alert', async () => {
+    expect(await generation.finish()).toBe(true);
     const alerts = await prometheus.query('count by (alertname) (ALERTS{alertname=~"LlamaRouter.+"})');
     expect(alerts.map(({ metric }) => metric.alertname)).toEqual(['LlamaRouterReloadLoop']);
     expect((await operations()).map(({ trigger }) => trigger)).toEqual(['api', 'api', 'alertmanager']);

@@ -94,10 +94,13 @@ async function live(): Promise<void> {
   await main.load('chat');
   // A model is not read in the first seconds after its load.
   await value('llamacpp:requests_deferred', { model: 'chat' }, 0);
-  const answers = [1, 2, 3].map(() => main.request('chat', { tokens: 500, promptTokens: 400 }));
+  const answers = [1, 2, 3].map(() => main.request('chat', { tokens: 100_000, promptTokens: 400 }));
   await value('llama_router_model_busy', { model: 'chat' }, 1);
   await value('llamacpp:requests_deferred', { model: 'chat' }, 2);
-  await Promise.all(answers);
+  for (const answer of answers) {
+    main.model('chat').engine.finishRunning();
+    await answer;
+  }
   await main.request('code', { tokens: 100 });
   await main.request('draw', { tokens: 100 });
   await value('llama_router_model_unloads_total', { model: 'chat', reason: 'evicted' }, 1);
@@ -106,7 +109,7 @@ async function live(): Promise<void> {
   await value('llama_router_model_load_failures_total', { model: 'chat' }, 1);
 
   // A crash in the middle of an answer, and a load after it; a nap and a wake.
-  const broken = main.request('draw', { seconds: 10 });
+  const broken = main.request('draw', { seconds: 3600 });
   await value('llama_router_model_busy', { model: 'draw' }, 1);
   main.crash('draw');
   await broken;
@@ -135,19 +138,23 @@ async function live(): Promise<void> {
 
   // A look at it while one router is down and the other is held, with a busy model and an idle one.
   await attic.stop();
-  await post('/api/v1/hold', { routers: [router], seconds: 60 }, TOKEN, 'PUT');
+  await post('/api/v1/hold', { routers: [router], seconds: 600 }, TOKEN, 'PUT');
   await main.load('code');
-  const long = main.request('draw', { seconds: 10 });
+  // As a client that reads /slots: it does not fall asleep before the look.
+  const awake = setInterval(() => main.model('code').wake(), 1000);
+  const long = main.request('draw', { tokens: 100_000 });
   await seen('llama_router_up == 0');
   await seen('llama_router_model_busy{model="draw"} == 1');
   await seen('llama_router_model_busy{model="code"} == 0');
   await seen('ALERTS{alertname="LlamaRouterUnloadRefused",alertstate="firing"}');
   glanceAt = Date.now() / 1000;
+  clearInterval(awake);
+  main.model('draw').engine.finishRunning();
   await long;
 
   // It is back; and the hold is enforced.
   await attic.start();
-  await post('/api/v1/hold', { routers: [router], seconds: 60, enforce: true }, TOKEN, 'PUT');
+  await post('/api/v1/hold', { routers: [router], seconds: 600, enforce: true }, TOKEN, 'PUT');
   // Long enough ago for a step of a graph, one second each, to have met it.
   await seen('llama_router_up offset 2s == 1 and min_over_time(llama_router_up[1m]) == 0');
   await seen('increase(llama_router_hold_enforced_unloads_total[1m] offset 2s) > 0');

@@ -25,7 +25,7 @@ afterAll(async () => {
 
 /** The values of the exporter after a reading on demand, in bytes; undefined if it publishes none. */
 async function told(model: string): Promise<number | undefined> {
-  await exporter.service.memory.fresh(3000);
+  await exporter.service.memory.fresh(30_000);
   return exporter.value('llama_router_model_resident_memory_bytes', { model });
 }
 

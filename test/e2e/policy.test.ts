@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { keepBusy } from '../support/orders.ts';
 import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
 import { until } from '../support/until.ts';
@@ -34,8 +35,10 @@ async function start(config: string): Promise<void> {
 const nameOf = ({ port }: RealRouter) => `127.0.0.1:${port}`;
 const isNow = (model: string, status: string) =>
   exporter.untilValue('llama_router_model_status', { model, status }, 1);
-const requested = (model: string) =>
+const unloads = (model: string) =>
   exporter.value('llama_router_model_unloads_total', { model, reason: 'requested' });
+const isUnloaded = (model: string) =>
+  exporter.untilValue('llama_router_model_unloads_total', { model, reason: 'requested' }, 1);
 const hold = async (seconds: number) => {
   const answer = await fetch(`${exporter.url}/api/v1/hold`, {
     method: 'PUT',
@@ -54,15 +57,18 @@ policy:
   await complete(sleeper, 'tiny-s', { tokens: 1 });
   await complete(router, 'tiny-b', { tokens: 1 });
   await complete(router, 'tiny-a', { tokens: 1 });
-  await isNow('tiny-a', 'unloaded');
-  await isNow('tiny-s', 'unloaded');
-  expect([await requested('tiny-a'), await requested('tiny-s'), await requested('tiny-b')]).toEqual([
-    1, 1, 0,
-  ]);
+  await isUnloaded('tiny-a');
+  await isUnloaded('tiny-s');
+  expect(await unloads('tiny-b')).toBe(0);
   expect(sleeper.childPid('tiny-s')).toBeUndefined();
   await isNow('tiny-b', 'loaded');
-  const audit = readFileSync(join(folder, 'audit.jsonl'), 'utf8').trim().split('\n');
-  expect(audit.map((line) => JSON.parse(line))).toContainEqual(
+  const audited = () =>
+    readFileSync(join(folder, 'audit.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+  await until('the audit', () => audited().some(({ routers }) => routers?.[0]?.router === nameOf(router)));
+  expect(audited()).toContainEqual(
     expect.objectContaining({
       kind: 'operation',
       trigger: 'policy',
@@ -81,17 +87,12 @@ policy:
 it('unloads models loaded during an enforced hold, but never while they generate', async () => {
   await start('policy: { interval: 1s, hold_grace: 1s }');
   await hold(600);
-  await isNow('tiny-b', 'unloaded'); // It was there and idle.
-  const generating = complete(router, 'mid', { tokens: 300 });
-  await until(
-    'mid to be busy',
-    async () => (await exporter.value('llama_router_model_busy', { model: 'mid' })) === 1,
-  );
+  await isUnloaded('tiny-b'); // It was there and idle.
+  const generation = await keepBusy(router, 'mid');
+  await exporter.untilValue('llama_router_model_busy', { model: 'mid' }, 1);
   await complete(router, 'tiny-a', { tokens: 1 });
-  await isNow('tiny-a', 'unloaded');
-  expect(await generating).toMatchObject({ status: 200, tokens: 300 });
-  await isNow('mid', 'unloaded');
-  expect(await exporter.value('llama_router_hold_enforced_unloads_total', { router: nameOf(router) })).toBe(
-    3,
-  );
+  await isUnloaded('tiny-a');
+  expect(await generation.finish()).toBe(true);
+  await isUnloaded('mid');
+  await exporter.untilValue('llama_router_hold_enforced_unloads_total', { router: nameOf(router) }, 3);
 });

@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { aRequest } from '../support/a-request.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
-import { load, order, statusesOf } from '../support/orders.ts';
-import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
+import { generate, load, order, statusesOf } from '../support/orders.ts';
+import { type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { until } from '../support/until.ts';
 import { withoutEventStream } from '../support/without-event-stream.ts';
+
+/** Reads would keep models awake on builds that do not exempt them. */
+const FLAGS = { 'engine.interval': '1h' };
 
 /** A real router as of a build without an event stream: 404 for `/models/sse`. */
 let router: RealRouter;
@@ -14,13 +17,11 @@ let exporter: RunningExporter;
 let killed: string | undefined;
 
 beforeAll(async () => {
-  router = await startRealRouter({ modelsMax: 2, sleepIdleSeconds: 3 });
+  router = await startRealRouter({ modelsMax: 2 });
   const { data } = (await (await fetch(`${router.url}/models`)).json()) as { data: { status: object }[] };
   killed = data.some(({ status }) => 'failed' in status) ? 'unknown' : undefined;
   old = await withoutEventStream(router);
-  // Reads would keep models awake on builds that do not exempt them.
-  const flags = { 'engine.interval': '1h' };
-  exporter = await startExporter([old.url], flags);
+  exporter = await startExporter([old.url], FLAGS);
 });
 
 afterAll(async () => {
@@ -117,14 +118,19 @@ it('our own unload is requested, and verified', async () => {
 });
 
 it('sleep and wake are no loads', async () => {
-  for (const [model, status] of Object.entries(await statusesOf(router))) {
-    if (status !== 'unloaded') await order(router, 'unload', model);
+  const napper = await startRealRouter({ models: ['tiny-a'], sleepIdleSeconds: 3 });
+  const proxy = await withoutEventStream(napper);
+  const follower = await startExporter([proxy.url], FLAGS);
+  try {
+    await load(napper, 'tiny-a');
+    await follower.untilValue('llama_router_model_sleeps_total', { model: 'tiny-a' }, 1);
+    // Busy from then on: it does not fall asleep again before a poll.
+    await generate(napper, 'tiny-a', 10_000_000);
+    await follower.untilValue('llama_router_model_wakes_total', { model: 'tiny-a' }, 1);
+    expect(await follower.value('llama_router_model_loads_total', { model: 'tiny-a' })).toBe(1);
+  } finally {
+    await follower.stop();
+    proxy.stop();
+    await napper.stop();
   }
-  const sleeps = { model: 'tiny-a' };
-  const before = await exporter.value('llama_router_model_loads_total', sleeps);
-  await load(router, 'tiny-a');
-  await exporter.untilValue('llama_router_model_sleeps_total', sleeps, 1);
-  await complete(router, 'tiny-a', { tokens: 2 });
-  await exporter.untilValue('llama_router_model_wakes_total', sleeps, 1);
-  expect(await exporter.value('llama_router_model_loads_total', sleeps)).toBe((before ?? 0) + 1);
 });

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { Operation } from '../../src/unload/report.ts';
 import { buildUnderTest } from '../support/build-under-test.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
-import { empty, generate, load, order, runningOn, statusesOf } from '../support/orders.ts';
+import { empty, generate, keepBusy, load, order, runningOn, statusesOf } from '../support/orders.ts';
 import { isAlive } from '../support/process-table.ts';
 import {
   complete,
@@ -24,6 +24,9 @@ const killed = (model: string) => ({
 });
 const unloaded = buildUnderTest.killsAtOnce ? killed : endedLoad;
 
+/** Far more than what is done at once takes on a busy machine, and less than the router's stop timeout of ten seconds. */
+const AT_ONCE_SECONDS = 8;
+
 interface Answer {
   readonly status: number;
   readonly operation: Operation;
@@ -41,17 +44,17 @@ async function unloadAll(exporter: RunningExporter, body: object = {}): Promise<
   return { status: answer.status, operation, seconds: (performance.now() - startedAt) / 1000 };
 }
 
+/** The operation as it is now. */
+async function current(exporter: RunningExporter, { id }: Operation): Promise<Operation> {
+  return (await (await fetch(`${exporter.url}/api/v1/operations/${id}`)).json()) as Operation;
+}
+
 /** The operation after its end. */
-function ended(exporter: RunningExporter, { id }: Operation): Promise<Operation> {
-  return until(
-    'the operation to end',
-    async () => {
-      const answer = await fetch(`${exporter.url}/api/v1/operations/${id}`);
-      const operation = (await answer.json()) as Operation;
-      return operation.outcome !== null && operation;
-    },
-    { timeoutMs: 40_000 },
-  );
+function ended(exporter: RunningExporter, started: Operation): Promise<Operation> {
+  return until('the operation to end', async () => {
+    const operation = await current(exporter, started);
+    return operation.outcome !== null && operation;
+  });
 }
 
 const modelsOf = ({ routers }: Operation) => routers.flatMap(({ models }) => models);
@@ -112,7 +115,7 @@ describe('unloading everything', () => {
 
   it('skips a generating model on request, and unloads the idle ones', async () => {
     await load(router, 'tiny-a');
-    const { answer } = await generate(router, 'mid', 150);
+    const generation = await keepBusy(router, 'mid');
     const { status, operation } = await unloadAll(exporter, { when_busy: 'skip' });
     expect(status).toBe(200);
     expect(operation.outcome).toBe('success');
@@ -120,17 +123,17 @@ describe('unloading everything', () => {
       { model: 'mid', result: 'busy', detail: 'it is generating' },
       unloaded('tiny-a'),
     ]);
-    expect(await answer).toMatchObject({ status: 200, tokens: 150 });
+    expect(await generation.finish()).toBe(true);
     expect(await runningOn(router)).toEqual(['mid']);
   });
 
   it('waits for a generating model, and unloads it when it is idle', async () => {
-    const { answer } = await generate(router, 'mid', 250);
-    const { status, operation, seconds } = await unloadAll(exporter, { when_busy: 'wait', wait: 0.5 });
+    const generation = await keepBusy(router, 'mid');
+    const { status, operation } = await unloadAll(exporter, { when_busy: 'wait', wait: 0.5 });
     expect(status).toBe(202);
-    expect(seconds).toBeLessThan(3);
     expect(modelsOf(operation)).toEqual([{ model: 'mid', result: null, detail: 'it is generating' }]);
-    expect(await answer).toMatchObject({ status: 200, tokens: 250 });
+    expect(await complete(router, 'mid', { tokens: 20 })).toMatchObject({ status: 200, tokens: 20 });
+    expect(await generation.finish()).toBe(true);
     expect(modelsOf(await ended(exporter, operation))).toEqual([unloaded('mid')]);
     expect(await runningOn(router)).toEqual([]);
   });
@@ -143,13 +146,13 @@ describe('unloading everything', () => {
       model: 'mid',
       reason: 'requested',
     });
-    const { status, operation, seconds } = await unloadAll(exporter, { when_busy: 'force' });
+    const wait = buildUnderTest.killsAtOnce ? 60 : 0.5;
+    const { status, operation } = await unloadAll(exporter, { when_busy: 'force', wait });
     expect(status).toBe(buildUnderTest.killsAtOnce ? 200 : 202);
-    expect(seconds).toBeLessThan(3);
     const result = modelsOf(await ended(exporter, operation));
     expect(result).toEqual([killed('mid')]);
     const took = (result[0] as { seconds: number }).seconds;
-    const [least, most] = buildUnderTest.killsAtOnce ? [0, 2] : [9.5, 12];
+    const [least, most] = buildUnderTest.killsAtOnce ? [0, AT_ONCE_SECONDS] : [9.5, 20];
     expect(took).toBeGreaterThan(least);
     expect(took).toBeLessThan(most);
     expect(await answer).toMatchObject({ status: 500, body: expect.stringContaining('proxy error') });
@@ -184,27 +187,36 @@ describe('unloading everything', () => {
 
   /** Stops its process while it loads, on any machine; call the returned function to resume it. */
   async function stoppedWhileLoading(model: string): Promise<() => void> {
-    await order(router, 'load', model);
-    const pid = await until('its process', () => router.childPid(model), { everyMs: 1 });
-    process.kill(pid, 'SIGSTOP');
+    const pid = await until(`${model} to be stopped while it loads`, () => stoppedInTime(model));
     await statusIs(exporter, 'loading', model);
     expect(await statusesOf(router)).toMatchObject({ [model]: 'loading' });
     // It may have been killed meanwhile, which is what stops it for good.
     return () => void (isAlive(pid) && process.kill(pid, 'SIGCONT'));
   }
+
+  /** A busy machine may be too slow for that; then it is unloaded. */
+  async function stoppedInTime(model: string): Promise<number | undefined> {
+    await order(router, 'load', model);
+    const pid = await until('its process', () => router.childPid(model), { everyMs: 1 });
+    process.kill(pid, 'SIGSTOP');
+    if ((await statusesOf(router))[model] === 'loading') return pid;
+    process.kill(pid, 'SIGCONT');
+    await empty(router);
+    return undefined;
+  }
 });
 
 describe('a llama-server without --metrics', () => {
   it('detects busy models by their slots', async () => {
-    const { router, exporter } = await aPair({ models: ['tiny-a', 'tiny-b'], metrics: false });
+    const { router, exporter } = await aPair({ models: ['tiny-a', 'mid'], metrics: false });
     await load(router, 'tiny-a');
-    const { answer } = await generate(router, 'tiny-b', 10_000);
+    const generation = await keepBusy(router, 'mid');
     const { operation } = await unloadAll(exporter, { when_busy: 'skip' });
     expect(modelsOf(operation)).toEqual([
+      { model: 'mid', result: 'busy', detail: 'it is generating' },
       unloaded('tiny-a'),
-      { model: 'tiny-b', result: 'busy', detail: 'it is generating' },
     ]);
-    expect(await answer).toMatchObject({ status: 200, tokens: 10_000 });
+    expect(await generation.finish()).toBe(true);
   });
 
   it('unloads only by force without slots, and explains why', async () => {
@@ -257,15 +269,15 @@ it('unloads what was loaded a moment ago on a build without event stream, ten ti
 
 it('says what a waiting client has loaded in place of the unloaded model', async () => {
   const { router, exporter } = await aPair({ models: ['mid', 'tiny-b'], modelsMax: 1 });
-  const { answer } = await generate(router, 'mid', 150);
+  const generation = await keepBusy(router, 'mid');
   const waiting = complete(router, 'tiny-b', { tokens: 1 });
-  const { operation } = await unloadAll(exporter);
+  const { operation } = await unloadAll(exporter, { wait: 0.5 });
+  const lasted = await generation.finish();
   const end = operation.outcome === null ? await ended(exporter, operation) : operation;
   const left = end.still_in_memory.map(({ model }) => model);
   // A router that kills the generating model to make room may not have started the other one when the operation ends.
   expect(buildUnderTest.evictsBusy ? [...left, 'tiny-b'].slice(0, 1) : left).toEqual(['tiny-b']);
-  const generated = buildUnderTest.evictsBusy ? 500 : 200;
-  expect([(await answer).status, (await waiting).status]).toEqual([generated, 200]);
+  expect([lasted, (await waiting).status]).toEqual([!buildUnderTest.evictsBusy, 200]);
 });
 
 it('ends a load that is stuck by force, at once', async () => {
@@ -278,7 +290,7 @@ it('ends a load that is stuck by force, at once', async () => {
   expect(modelsOf(operation)).toEqual([{ model: 'stuck', result: 'busy', detail }]);
   const forced = await unloadAll(exporter, { when_busy: 'force' });
   expect(modelsOf(forced.operation)).toEqual([endedLoad('stuck')]);
-  expect(forced.seconds).toBeLessThan(1);
+  expect(forced.seconds).toBeLessThan(AT_ONCE_SECONDS);
 });
 
 it('fails at once on a llama-server with a single model, which lists no status', async () => {
@@ -286,7 +298,7 @@ it('fails at once on a llama-server with a single model, which lists no status',
   const { status, operation, seconds } = await unloadAll(exporter);
   expect([status, operation.outcome]).toEqual([502, 'failed']);
   expect(operation.routers[0]?.fault).toMatchObject({ kind: 'no_statuses' });
-  expect(seconds).toBeLessThan(1);
+  expect(seconds).toBeLessThan(AT_ONCE_SECONDS);
 });
 
 describe('next to a router that hangs', () => {
@@ -295,17 +307,22 @@ describe('next to a router that hangs', () => {
     ends.push(hanging.stop);
     const live = await startRealRouter({ models: FOUR });
     ends.push(live.stop);
-    const exporter = await startExporter([live.url, hanging.url], { 'follow.request-timeout': '1s' });
+    const exporter = await startExporter([live.url, hanging.url], { 'follow.request-timeout': '5s' });
     ends.push(exporter.stop);
     await load(hanging, 'tiny-a');
     await load(live, ...FOUR);
     await statusIs(exporter, 'loaded', ...FOUR);
     process.kill(hanging.pid, 'SIGSTOP');
     try {
-      const { operation } = await unloadAll(exporter, { when_busy: whenBusy, wait: 0.5 });
-      expect(operation.routers[0]?.models).toEqual(FOUR.map(unloaded));
+      const { operation } = await unloadAll(exporter, { when_busy: whenBusy, wait: false });
+      const [here, there] = await until('the reachable models to be unloaded', async () => {
+        const { routers, outcome } = await current(exporter, operation);
+        expect(outcome).toBeNull();
+        return routers[0]?.models.length === 4 && routers[0].models.every(({ result }) => result) && routers;
+      });
+      expect(here?.models).toEqual(FOUR.map(unloaded));
       expect(await runningOn(live)).toEqual([]);
-      expect(operation.routers[1]?.models).toEqual([]);
+      expect(there).toMatchObject({ models: [] });
       const end = await ended(exporter, operation);
       expect(end.outcome).toBe('partial');
       expect(end.routers[1]).toMatchObject({ models: [], fault: { kind: 'timeout' } });

@@ -95,7 +95,7 @@ it('answers a scrape at once while one model hangs', async () => {
   await exporter.untilValue('llama_router_model_engine_metrics_success', { model: 'b' }, 1);
   const startedAt = performance.now();
   await exporter.scrape();
-  expect(performance.now() - startedAt).toBeLessThan(500);
+  expect(performance.now() - startedAt).toBeLessThan(2500); // A read times out after three seconds.
   expect(await exporter.value('llamacpp:requests_processing', { model: 'a' })).toBeUndefined();
 });
 

@@ -79,9 +79,8 @@ async function listen(method = 'GET', localAddress = '127.0.0.1') {
         .split('\n\n')
         .filter((event) => event.startsWith('data: '))
         .map((event) => JSON.parse(event.slice('data: '.length))),
-    heard: (count: number) =>
-      until(`${count} events`, () => ears.events().length >= count, { timeoutMs: 2000, everyMs: 2 }),
-    ended: () => until('the end', () => over, { timeoutMs: 2000, everyMs: 2 }),
+    heard: (count: number) => until(`${count} events`, () => ears.events().length >= count, { everyMs: 2 }),
+    ended: () => until('the end', () => over, { everyMs: 2 }),
     hangUp: () => response.destroy(),
   };
   return ears;
@@ -159,7 +158,6 @@ describe('the event stream', () => {
     jest.advanceTimersByTime(45_000);
     await until('three beats', () => ears.text === `${GREETING}:\n\n:\n\n:\n\n`, {
       everyMs: 2,
-      timeoutMs: 2000,
     });
     ears.hangUp();
     await until('it to be forgotten', () => listening() === 0, { everyMs: 2 });

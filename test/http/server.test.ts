@@ -19,6 +19,7 @@ it('closes when its last request ends, even with keep-alive connections', async 
       finish = () => response.end('done');
     },
     { host: '127.0.0.1', port: 0 },
+    { graceMs: 3_600_000 },
   );
   const agent = new Agent({ keepAlive: true });
   const answered = new Promise<number | undefined>((resolve, reject) => {
@@ -27,12 +28,10 @@ it('closes when its last request ends, even with keep-alive connections', async 
     }).on('error', reject);
   });
   const answer = await until('the request', () => finish, { everyMs: 1 });
-  const startedAt = performance.now();
   const closed = server.close();
   answer();
   expect(await answered).toBe(200);
   await closed;
-  expect(performance.now() - startedAt).toBeLessThan(1500);
   agent.destroy();
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { matchesGlob } from '../../src/lib/glob.ts';
+import { cpuMs } from '../support/cpu-time.ts';
 
 describe('a pattern', () => {
   it.each([
@@ -51,7 +52,6 @@ it('matches like the equivalent regular expression', () => {
 });
 
 it('takes no exponential time', () => {
-  const startedAt = performance.now();
-  expect(matchesGlob(`${'*a'.repeat(100)}b`, 'a'.repeat(5000))).toBe(false);
-  expect(performance.now() - startedAt).toBeLessThan(1000);
+  const match = () => expect(matchesGlob(`${'*a'.repeat(100)}b`, 'a'.repeat(5000))).toBe(false);
+  expect(cpuMs(match)).toBeLessThan(1000);
 });

@@ -7,6 +7,7 @@ import {
   parseMatcher,
   splitMatchers,
 } from '../../src/lib/matcher.ts';
+import { cpuMs } from '../support/cpu-time.ts';
 import { MATCHER_CASES } from '../support/matcher-cases.ts';
 
 const parsed = (text: string): Matcher => {
@@ -65,9 +66,8 @@ describe('matching', () => {
   });
 
   it('takes linear time with a pattern that makes a backtracking engine exponential', () => {
-    const startedAt = performance.now();
-    expect(matchesLabels(parsed('a=~"(a+)+b"'), { a: 'a'.repeat(10_000) })).toBe(false);
-    expect(performance.now() - startedAt).toBeLessThan(1000);
+    const labels = { a: 'a'.repeat(10_000) };
+    expect(cpuMs(() => expect(matchesLabels(parsed('a=~"(a+)+b"'), labels)).toBe(false))).toBeLessThan(1000);
   });
 });
 
@@ -108,10 +108,11 @@ it.each([
   ['escapes without an end', `a="${'\\"'.repeat(50_000)}`],
   ['backslashes', `a=${'\\'.repeat(100_000)},`],
 ])('parsing takes linear time: %s', (_, text) => {
-  const startedAt = performance.now();
-  expect(parseMatcher(text).ok).toBe(false);
-  splitMatchers(text);
-  expect(performance.now() - startedAt).toBeLessThan(1000);
+  const parse = () => {
+    expect(parseMatcher(text).ok).toBe(false);
+    splitMatchers(text);
+  };
+  expect(cpuMs(parse)).toBeLessThan(1000);
 });
 
 it('parsing never throws', () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { render } from '../../src/metrics/exposition.ts';
 import { parseExposition } from '../../src/metrics/parse.ts';
+import { cpuMs } from '../support/cpu-time.ts';
 
 const recorded = (name: string) =>
   readFileSync(new URL(`../fixtures/router/${name}`, import.meta.url), 'utf8');
@@ -86,9 +87,10 @@ describe('parseExposition', () => {
 
   it('takes linear time for hostile text', () => {
     const hostile = `a{${'b="1",'.repeat(20_000)}`;
-    const startedAt = performance.now();
-    parseExposition(hostile);
-    parseExposition(`a{${'\\"'.repeat(100_000)}} 1`);
-    expect(performance.now() - startedAt).toBeLessThan(2000);
+    const parse = () => {
+      parseExposition(hostile);
+      parseExposition(`a{${'\\"'.repeat(100_000)}} 1`);
+    };
+    expect(cpuMs(parse)).toBeLessThan(2000);
   });
 });

@@ -38,6 +38,8 @@ export async function startExporter(
     flags: {
       ...(routers.length > 0 && { router: [...routers] }),
       'web.listen-address': '127.0.0.1:0',
+      // What takes a moment takes longer than the 2.5 s of the default on a busy machine.
+      'unload.answer-within': '6s',
       ...flags,
     },
   });

@@ -52,22 +52,38 @@ export async function generate(
 ): Promise<{ answer: ReturnType<typeof complete> }> {
   const answer = complete(router, model, { tokens });
   answer.catch(() => {});
-  await until(`${model} to generate`, async () => {
-    const slots = await fetch(`${router.url}/slots?model=${model}&autoload=false`, { headers: oneAnswer });
-    return (await slots.text()).includes('"is_processing":true');
-  });
+  await generates(router, model);
   return { answer };
 }
 
-/** The number of tokens that keep a model busy for about `seconds` on this machine, measured with `sample` tokens. */
-export async function tokensFor(
-  router: RealRouter,
-  model: string,
-  seconds: number,
-  { sample }: { sample: number },
-): Promise<number> {
-  await complete(router, model, { tokens: 1 });
-  const startedAt = performance.now();
-  await complete(router, model, { tokens: sample });
-  return Math.round((sample * seconds * 1000) / (performance.now() - startedAt));
+/** A generation that lasts until the test ends it. */
+export interface BusyModel {
+  /** Ends the generation. Resolves to false if it had ended before, because its model was killed. */
+  finish(): Promise<boolean>;
+}
+
+/**
+ * Keeps a model generating, and resolves when it does. Its client takes a stream: the model stops when this client leaves, but
+ * would not notice that another one does.
+ */
+export async function keepBusy(router: RealRouter, model: string): Promise<BusyModel> {
+  const client = new AbortController();
+  const lasted = complete(router, model, { tokens: 10_000_000, stream: true, signal: client.signal }).then(
+    () => false,
+    () => client.signal.aborted,
+  );
+  await generates(router, model);
+  return {
+    finish() {
+      client.abort();
+      return lasted;
+    },
+  };
+}
+
+function generates(router: RealRouter, model: string): Promise<boolean> {
+  return until(`${model} to generate`, async () => {
+    const slots = await fetch(`${router.url}/slots?model=${model}&autoload=false`, { headers: oneAnswer });
+    return (await slots.text()).includes('"is_processing":true');
+  });
 }

@@ -161,6 +161,13 @@ export interface Completion {
   readonly tokens: number | undefined;
 }
 
+interface CompletionOptions {
+  readonly tokens: number;
+  readonly prompt?: string;
+  readonly stream?: boolean;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Has `model` generate exactly `tokens` tokens (or fail), loading it if need be. On one thread, a tiny model
  * makes some 5,000 a second and mid some 200: ten million keep a tiny one busy for as long as a test may want.
@@ -168,13 +175,20 @@ export interface Completion {
 export async function complete(
   router: Pick<RealRouter, 'url' | 'apiKey'>,
   model: string,
-  { tokens, prompt = 'a', signal }: { tokens: number; prompt?: string; signal?: AbortSignal },
+  { tokens, prompt = 'a', stream = false, signal }: CompletionOptions,
 ): Promise<Completion> {
   const answer = await fetch(`${router.url}/completion`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', ...oneAnswer, ...authorization(router.apiKey) },
-    body: JSON.stringify({ model, prompt, n_predict: tokens, ignore_eos: true, logit_bias: asciiOnly }),
-    ...(signal && { signal }),
+    body: JSON.stringify({
+      model,
+      prompt,
+      n_predict: tokens,
+      ignore_eos: true,
+      logit_bias: asciiOnly,
+      stream,
+    }),
+    signal: signal ?? null,
   });
   const body = parsed(await answer.text());
   return { status: answer.status, body, tokens: (body as { tokens_predicted?: number }).tokens_predicted };

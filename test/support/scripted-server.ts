@@ -55,7 +55,7 @@ async function started(server: Server): Promise<ScriptedServer> {
       return accepted;
     },
     async emptied() {
-      await until('the last connection to close', () => sockets.size === 0, { timeoutMs: 2000, everyMs: 2 });
+      await until('the last connection to close', () => sockets.size === 0, { everyMs: 2 });
     },
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

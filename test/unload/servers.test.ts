@@ -47,6 +47,15 @@ async function loadAll({ router }: Setup, models: readonly string[] = FOUR): Pro
   await until('the loads', () => models.every((model) => router.model(model).status === 'loaded'));
 }
 
+/** Keeps the model busy until `finish`. */
+function keepBusy({ router }: Setup, model: string) {
+  const request = router.request(model, { seconds: 3600 });
+  return async () => {
+    router.model(model).engine.finishRunning();
+    expect(await request).toBe('done');
+  };
+}
+
 const running = ({ router }: Setup) => router.models.filter((model) => model.isRunning());
 
 async function unloadAll(
@@ -98,13 +107,16 @@ describe('an unload-all right after a load', () => {
   it('says what clients have loaded in place of an unloaded model', async () => {
     const server = await aServer({}, { modelsMax: 1 });
     await loadAll(server, ['a']);
-    const busy = server.router.request('a', { seconds: 0.4 });
+    const finish = keepBusy(server, 'a');
     const queued = server.router.request('b');
     const exporter = await anExporter(server);
-    const { operation } = await unloadAll(exporter);
+    const unloading = unloadAll(exporter);
+    await until('the unload to wait', () => exporter.service.operations.list().length > 0);
+    await finish();
+    const { operation } = await unloading;
     expect(operation.summary).toMatchObject({ kept: 0, busy: 0, failed: 0 });
     expect(operation.still_in_memory).toMatchObject([{ model: 'b' }]);
-    await Promise.all([busy, queued]);
+    await queued;
   });
 });
 
@@ -159,26 +171,34 @@ describe('a server that cannot be unloaded is an error at once', () => {
 });
 
 describe('the terminal', () => {
+  /** Unloads everything on a router with a busy model, whose request ends when the program waits for it. */
+  async function unloadWhileBusy(server: Setup) {
+    const finish = keepBusy(server, 'a');
+    const program = runProgram('unload-all', '--router', server.router.url);
+    const reads = () => server.requests.filter((request) => request === 'GET /metrics');
+    await until('the second look at the busy model', () => reads().length === 2);
+    await finish();
+    return program;
+  }
+
   it('says what is waited for, and how not to wait', async () => {
     const server = await aServer();
     await loadAll(server, ['a']);
-    const busy = server.router.request('a', { seconds: 0.5 });
-    const { code, err } = await runProgram('unload-all', '--router', server.router.url);
+    const { code, err } = await unloadWhileBusy(server);
     expect(err).toMatch(/^waiting for +a +\(it is generating\)\n.*--when-busy force/);
     expect(code).toBe(0);
-    await busy;
   });
 
   it('exits with 1 when a client has loaded a model meanwhile, and suggests a hold', async () => {
     const server = await aServer({}, { modelsMax: 1 });
     await loadAll(server, ['a']);
-    const busy = server.router.request('a', { seconds: 0.5 });
+    const waiting = unloadWhileBusy(server);
     const queued = server.router.request('b', { seconds: 1 });
-    const { code, out, err } = await runProgram('unload-all', '--router', server.router.url);
+    const { code, out, err } = await waiting;
     expect(out).toMatch(/^Still in memory: b \(\w+\)\.$/m);
     expect(err).toContain('b was loaded by a client meanwhile. To keep memory free: --hold 30m');
     expect(code).toBe(1);
-    await Promise.all([busy, queued]);
+    await queued;
   });
 
   it('says which keep pattern matches nothing', async () => {

@@ -466,7 +466,7 @@ describe('an abort', () => {
     const at = performance.now();
     abort.abort();
     expect((await answer).ok).toBe(false);
-    expect(performance.now() - at).toBeLessThan(2000); // Its own timeout is a minute.
+    expect(performance.now() - at).toBeLessThan(20_000); // Its own timeout is a minute.
     await client.close();
     await server.emptied();
   });
@@ -502,7 +502,7 @@ describe('an abort', () => {
       };
       const at = performance.now();
       await calls[call]();
-      expect(performance.now() - at).toBeLessThan(2000);
+      expect(performance.now() - at).toBeLessThan(20_000);
     },
   );
 
