@@ -7,5 +7,6 @@ export default {
   testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
   globalSetup: '<rootDir>/test/e2e/global-setup.mjs',
   maxWorkers: 1,
-  testTimeout: 120_000,
+  // For what hangs; a busy machine takes many times as long as an idle one.
+  testTimeout: 300_000,
 };

@@ -36,7 +36,7 @@ const FULL_BYTES = (1000 + 5000 + 3 * 6000) * MEBIBYTE;
 const LEFT_BYTES = (1000 + 5000) * MEBIBYTE;
 
 /** Enough for all servers to start on a busy machine. */
-const PATIENTLY = { timeoutMs: 40_000, everyMs: 100 };
+const PATIENTLY = { timeoutMs: 120_000, everyMs: 100 };
 
 /** Shorter times than the shipped ones: 1 s instead of 5 s, 3 s instead of 10 min. */
 const FASTER: Readonly<Record<string, readonly Substitution[]>> = {

@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { freePort } from '../support/free-port.ts';
-import { load as loadOn, runningOn } from '../support/orders.ts';
+import { load as loadOn, runningOn, untilItHears } from '../support/orders.ts';
 import { type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { until } from '../support/until.ts';
 
@@ -106,7 +106,7 @@ it('lists the models with their status', async () => {
 });
 
 describe('serve', () => {
-  it('listens, reloads on SIGHUP, and ends within five seconds on SIGTERM with an open event stream', async () => {
+  it('listens, reloads on SIGHUP, and ends on SIGTERM with an open event stream, before Docker kills it after ten seconds', async () => {
     const port = await freePort();
     const serve = start('serve', '--web.listen-address', `127.0.0.1:${port}`);
     const url = `http://127.0.0.1:${port}`;
@@ -118,10 +118,10 @@ describe('serve', () => {
     expect(stream.ok).toBe(true);
     serve.child.kill('SIGHUP');
     await until('the reload', () => serve.err().includes('configuration reloaded'));
-    const unloadRequestedAt = Date.now();
+    const askedToEndAt = performance.now();
     serve.child.kill('SIGTERM');
     expect(await serve.ended).toBe(0);
-    expect(Date.now() - unloadRequestedAt).toBeLessThan(5000);
+    expect(performance.now() - askedToEndAt).toBeLessThan(10_000);
     expect(await stream.text()).toContain('transitions');
   });
 
@@ -162,6 +162,5 @@ async function run(...args: string[]): Promise<{ code: number | null; out: strin
 async function load(model: string): Promise<void> {
   if ((await runningOn(router)).includes(model)) return;
   await loadOn(router, model);
-  // b11669 loses an unload within a millisecond of the load, and kills the process 10 s later.
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await untilItHears();
 }

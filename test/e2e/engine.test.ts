@@ -79,7 +79,7 @@ describe('soak: models that are asleep, unloaded, idle and generating', () => {
       expect(wakefulAsked.length).toBeLessThanOrEqual(seconds / INTERVAL_SECONDS + 2);
       expect(await exporter.value('llama_router_model_wakes_total', { model: 'tiny-asleep' })).toBe(0);
     },
-    (SOAK_SECONDS + 60) * 1000,
+    (SOAK_SECONDS + 300) * 1000,
   );
 
   it('reports which models are busy', async () => {

@@ -13,7 +13,7 @@ import { until } from '../support/until.ts';
 /** What an installation contains: the checkout without development files. */
 const SHIPPED = ['docker-compose.yml', 'deploy', 'prometheus', 'alertmanager', 'grafana'];
 
-const PATIENTLY = { timeoutMs: 60_000, everyMs: 250 };
+const PATIENTLY = { timeoutMs: 120_000, everyMs: 250 };
 
 let folder: string;
 let image: Image;
@@ -38,7 +38,7 @@ beforeAll(async () => {
     start(compose(shipped('prepared')), 'stack'),
     start(compose(shipped('untouched'), '--profile', 'demo'), 'demo'),
   ]);
-}, 400_000);
+}, 600_000);
 afterAll(async () => {
   await Promise.all([stack?.stop(), demo?.stop()]);
   rmSync(folder, { recursive: true, force: true });
@@ -212,7 +212,7 @@ describe('the demo, without preparation', () => {
     await until(
       'GPU memory of a model',
       () => query(demo, 'llama_router_model_gpu_memory_used_bytes > 1e8').length > 0,
-      { ...PATIENTLY, timeoutMs: 100_000 },
+      { ...PATIENTLY, timeoutMs: 200_000 },
     );
     await untilAllAreUp(demo);
     expect(query(demo, 'llama_router_up')).toEqual([1]);

@@ -3,7 +3,7 @@ import type { Operation } from '../../src/unload/report.ts';
 import { aRequest } from '../support/a-request.ts';
 import { buildUnderTest } from '../support/build-under-test.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
-import { generate, order as orderOn, statusesOf } from '../support/orders.ts';
+import { generate, order as orderOn, statusesOf, untilItHears } from '../support/orders.ts';
 import { complete, oneAnswer, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
@@ -233,7 +233,7 @@ it(`counts 200 fast cycles ${COUNTED}`, async () => {
   );
   await new Promise((resolve) => setTimeout(resolve, 400));
   expect(await totals('tiny-new')).toEqual({ loads: 200, unloads: 200, reloads: 199 });
-}, 400_000);
+}, 600_000);
 
 async function totals(model: string): Promise<{ loads: number; unloads: number; reloads: number }> {
   const all = Object.entries(await counted()).map(([series, value]) => ({
@@ -299,14 +299,8 @@ function unload(model: string): Promise<Operation> {
   ).done;
 }
 
-/**
- * A process that is ordered to exit within 2 ms of becoming ready misses the order (5 of 60 in the same millisecond, on
- * b11669). It is killed after 10 s and ends like a crash, so an unload waits.
- */
-const READY_MS = 20;
-
 async function order(what: 'load' | 'unload', model: string): Promise<void> {
-  if (what === 'unload') await new Promise((resolve) => setTimeout(resolve, READY_MS));
+  if (what === 'unload') await untilItHears();
   await orderOn(router, what, model);
 }
 

@@ -187,7 +187,7 @@ it('finds a router of another user, without access to its open files, by the por
         sysfs: '/nowhere',
         nvidiaSmi: '',
         maxOthers: 5,
-        timeoutMs: 5000,
+        timeoutMs: 30_000,
         routers: () => [given],
       };
       return asNobody(() => createMachine(machine, systemClock)(new AbortController().signal));

@@ -49,7 +49,10 @@ function configured(pids: LivingCard['pids']): string {
   return file;
 }
 
-/** What an exporter publishes that shares the router's PID namespace: a sidecar. */
+const hasShare = (text: string) => text.includes('llama_router_model_gpu_memory_used_bytes{');
+const warningsIn = (log: string) => log.match(/msg="memory source has a warning".*pid: host/g)?.length ?? 0;
+
+/** What an exporter publishes that shares the router's PID namespace, a sidecar, some readings after it has shares or a warning. */
 async function sidecar(pids: LivingCard['pids']) {
   const port = await freePort();
   const flags = ['--config.file', configured(pids), '--web.listen-address', `127.0.0.1:${port}`];
@@ -57,11 +60,12 @@ async function sidecar(pids: LivingCard['pids']) {
   const exporter = await startRooted(command, join(folder, `${pids}.log`));
   const scrape = async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   try {
-    const text = await until('four readings', async () => {
-      const found = await scrape().catch(() => '');
-      await new Promise((resolve) => setTimeout(resolve, 800));
-      return found.includes('llama_router_gpu_memory_used_bytes{') && scrape();
-    });
+    await until(
+      'a share or a warning',
+      async () => hasShare(await scrape().catch(() => '')) || warningsIn(exporter.log()) > 0,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    const text = await scrape();
     const bytes = (name: string) => {
       const found = valueIn(text, `llama_router_${name}`, {});
       return found === undefined ? undefined : found / MEBIBYTE;
@@ -71,7 +75,7 @@ async function sidecar(pids: LivingCard['pids']) {
       unattributed: bytes('gpu_memory_unowned_bytes'),
       model: bytes('model_gpu_memory_used_bytes'),
       router: bytes('process_gpu_memory_used_bytes'),
-      warnings: exporter.log().match(/msg="memory source has a warning".*pid: host/g)?.length ?? 0,
+      warnings: warningsIn(exporter.log()),
     };
   } finally {
     await exporter.end('SIGTERM');

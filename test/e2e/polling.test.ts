@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { aRequest } from '../support/a-request.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
-import { generate, load, order, statusesOf } from '../support/orders.ts';
+import { generate, load, order, statusesOf, untilItHears } from '../support/orders.ts';
 import { type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { until } from '../support/until.ts';
 import { withoutEventStream } from '../support/without-event-stream.ts';
@@ -70,7 +70,7 @@ it('a load and an unload by another client are counted', async () => {
 
 it('a load that ends between two polls is counted', async () => {
   await load(router, 'tiny-a');
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await untilItHears();
   await order(router, 'unload', 'tiny-a');
   await isUnloaded('tiny-a');
   // A load that ends like a failed one is counted as such, unless a poll showed it loaded.

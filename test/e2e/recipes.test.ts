@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/load.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
-import { order, statusesOf } from '../support/orders.ts';
+import { order, statusesOf, untilItHears } from '../support/orders.ts';
 import { type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { runRooted } from '../support/rooted-process.ts';
 import { makeRunFolder } from '../support/run-folder.ts';
@@ -79,8 +79,7 @@ async function load(...models: string[]): Promise<void> {
     await order(router, 'load', model);
     await exporter.untilValue('llama_router_model_status', { model, status: 'loaded' }, 1);
   }
-  // An unload in the millisecond after that is lost (b11669), and the process is killed 10 s later.
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await untilItHears();
 }
 
 async function holds(): Promise<{ reason: string }[]> {

@@ -10,7 +10,7 @@ import { until } from '../support/until.ts';
 const SLEEP_SECONDS = Number(process.env.SLEEP_SECONDS ?? 3);
 /** How long a sleeping model is watched. */
 const WATCH_SECONDS = Number(process.env.WATCH_SECONDS ?? 6);
-const LONG = (SLEEP_SECONDS * 4 + WATCH_SECONDS + 30) * 1000;
+const LONG = (SLEEP_SECONDS * 4 + WATCH_SECONDS + 120) * 1000;
 
 const isAsleep = async (router: RealRouter) => (await statusesOf(router))['tiny-a'] === 'sleeping';
 

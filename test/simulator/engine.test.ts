@@ -39,6 +39,23 @@ it('counts the prompt when it is processed, decodes as they happen, and predicte
   });
 });
 
+it('ends a running request early with the tokens it has, and serves the next', async () => {
+  const { clock, engine } = anEngine(1);
+  const [first, second] = [engine.generate(aGeneration()), engine.generate(aGeneration())];
+  await clock.advance(3 * 1000);
+  engine.finishRunning();
+  expect(await first).toBe('done');
+  expect(engine.read()).toMatchObject({
+    predictedTokens: 20,
+    predictedSeconds: 2,
+    processing: 1,
+    deferred: 0,
+  });
+  await clock.advance(11 * 1000);
+  expect(await second).toBe('done');
+  expect(engine.read()).toMatchObject({ predictedTokens: 120, predictedSeconds: 12 });
+});
+
 it('serves one request per slot and queues the others', async () => {
   const { clock, engine } = anEngine(2);
   const ends: number[] = [];

@@ -19,7 +19,7 @@ afterEach(async () => {
 });
 
 function aClient(url: string, given: { requestTimeoutMs?: number; apiKey?: Secret } = {}): RouterClient {
-  const client = createRouterClient({ url, requestTimeoutMs: 2000, modelTimeoutMs: 2000, ...given });
+  const client = createRouterClient({ url, requestTimeoutMs: 20_000, modelTimeoutMs: 20_000, ...given });
   ends.push(client.close);
   return client;
 }
@@ -39,7 +39,7 @@ const answering = (status: number, body = '', type = 'application/json') =>
 
 const never = new AbortController().signal;
 
-async function faultOfListing(url: string, requestTimeoutMs = 2000) {
+async function faultOfListing(url: string, requestTimeoutMs = 20_000) {
   const answer = await aClient(url, { requestTimeoutMs }).list(never);
   if (answer.ok) throw new Error('a fault was expected');
   return answer.fault;
@@ -234,7 +234,7 @@ describe('after a fault', () => {
     const router = createTestRouter({ models: [{ id: 'a' }] });
     await router.listen();
     ends.push(router.stop);
-    const client = aClient(router.url, { requestTimeoutMs: 60 });
+    const client = aClient(router.url, { requestTimeoutMs: 700 });
     for (const kind of ['hang', 'reset', 'garbage', 'empty'] as const) {
       router.faults.next({ on: '/models', kind });
       expect((await client.list(never)).ok).toBe(false);
