@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Operation } from '../../src/unload/report.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
-import { playLivingCard } from '../support/fake-nvidia-smi.ts';
+import { LIVING_CARD_TIMEOUT, playLivingCard } from '../support/fake-nvidia-smi.ts';
 import { freePort } from '../support/free-port.ts';
 import { type BusyModel, empty, keepBusy, load, runningOn } from '../support/orders.ts';
 import {
@@ -122,6 +122,7 @@ describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%
       'config.file': join(folder, 'config.yml'),
       'memory.nvidia-smi': playLivingCard(CARD),
       'memory.interval': '1s',
+      'memory.timeout': LIVING_CARD_TIMEOUT,
       'engine.interval': '1s',
     });
     alertmanager = await anAlertmanager(version, exporter);

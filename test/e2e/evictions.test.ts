@@ -46,7 +46,7 @@ it('counts an eviction that had to be forced as an eviction, and as forced', asy
   expect(exporter.log()).toContain('msg="model killed: it did not stop in time"');
 });
 
-/** The requests that models got; undefined if a busy machine left one alone for so long that it may be read. */
+/** The requests that models got; undefined if a busy machine left one alone long enough to be read. */
 async function alternate(): Promise<string[] | undefined> {
   const before = router.log().length;
   let longestMs = 0;

@@ -5,13 +5,12 @@ import { createMachine } from '../../src/memory/machine.ts';
 import type { RouterProcessHint } from '../../src/memory/parents.ts';
 import { asNobody } from '../support/as-nobody.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
-import { playLivingCard } from '../support/fake-nvidia-smi.ts';
+import { LIVING_CARD_TIMEOUT, playLivingCard } from '../support/fake-nvidia-smi.ts';
 import { order } from '../support/orders.ts';
 import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
-const INTERVAL_MS = 1000;
 const MEBIBYTE = 1024 * 1024;
 const UUID = 'GPU-00000000-0000-0000-0000-00000000fa4e';
 const BASE_MIB = 500;
@@ -33,7 +32,8 @@ describe('the memory of models of two routers on one machine', () => {
     one = await startRealRouter({ models: [TINY_A, MID] });
     other = await startRealRouter({ models: [TINY_A, TINY_B] });
     exporter = await startExporter([one.url, other.url], {
-      'memory.interval': `${INTERVAL_MS}ms`,
+      'memory.interval': '1s',
+      'memory.timeout': LIVING_CARD_TIMEOUT,
       'memory.nvidia-smi': playLivingCard({
         baseMiB: BASE_MIB,
         perModelMiB: { [MID]: MIB_OF_MID, [TINY_A]: MIB_OF_TINY, [TINY_B]: MIB_OF_TINY },

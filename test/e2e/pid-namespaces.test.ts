@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startExporter, valueIn } from '../support/exporter.ts';
-import { type LivingCard, playLivingCard } from '../support/fake-nvidia-smi.ts';
+import { LIVING_CARD_TIMEOUT, type LivingCard, playLivingCard } from '../support/fake-nvidia-smi.ts';
 import { freePort } from '../support/free-port.ts';
 import { complete, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { type RootedProcess, runRooted, startRooted } from '../support/rooted-process.ts';
@@ -44,7 +44,7 @@ function configured(pids: LivingCard['pids']): string {
   const nvidiaSmi = playLivingCard({ ...CARD, ...(pids && { pids }) });
   writeFileSync(
     file,
-    `routers: [{url: "${router.url}"}]\nmemory: {interval: 200ms, nvidia_smi: "${nvidiaSmi}"}\n`,
+    `routers: [{url: "${router.url}"}]\nmemory: {interval: 200ms, timeout: ${LIVING_CARD_TIMEOUT}, nvidia_smi: "${nvidiaSmi}"}\n`,
   );
   return file;
 }

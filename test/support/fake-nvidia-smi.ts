@@ -42,6 +42,9 @@ case "$*" in
 esac`);
 }
 
+/** The timeout of readings with this card: on a busy machine, a program of Node takes seconds to start. */
+export const LIVING_CARD_TIMEOUT = '30s';
+
 /** An executable that plays this card; its path. */
 export function playLivingCard(card: LivingCard): string {
   // No process draws on it. exec, so that killing it kills the player.
