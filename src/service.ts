@@ -106,7 +106,8 @@ export function createService({
   fleet.onNotice(lifecycleMetrics.notice);
   fleet.onReadingChange(activityLog.reading);
   activeConfig.discovery.onChange(activityLog.discovery);
-  operations.onEnd(activityLog.operation);
+  operations.onEnd(activityLog.unload);
+  loads.onEnd(activityLog.load);
   holds.onChange(activityLog.hold);
   holdForOperations(operations, holds, store, () => activeConfig.current().hold, clock);
 

@@ -5,12 +5,13 @@ import { callerBlock } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createLimiter } from '../lib/limiter.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { LoadRequest } from '../load/request.ts';
 import type { Transition } from '../models/router-state.ts';
 import type { Loop } from '../unload/guards.ts';
 import type { Started } from '../unload/operations.ts';
 import type { Operation, RefusalReason } from '../unload/report.ts';
 import type { Caller, UnloadRequest } from '../unload/request.ts';
-import { createAuditFile, operationEntry } from './audit.ts';
+import { auditedLoad, auditedUnload, createAuditFile, operationEntry } from './audit.ts';
 import { logDiscovery, logHold, logLoop, logOperation, logReading, logTransition } from './log-lines.ts';
 import type { OperationMetrics } from './operation-metrics.ts';
 
@@ -61,11 +62,17 @@ export function createActivityLog(auditFile: string, metrics: OperationMetrics, 
       audit?.append({ time: time(), kind: 'hold', ...holdDetail(change, clock) });
     },
     loop: (loop: Loop): void => logLoop(log, loop, clock),
-    /** A finished operation. */
-    operation(operation: Operation, request: UnloadRequest): void {
-      metrics.operation(operation, request);
+    /** A finished unload. */
+    unload(operation: Operation, request: UnloadRequest): void {
+      metrics.unload(operation, request);
       logOperation(log, operation);
-      audit?.append(operationEntry(operation, request, time()));
+      audit?.append(operationEntry(operation, auditedUnload(request), time()));
+    },
+    /** A finished load. */
+    load(operation: Operation, request: LoadRequest): void {
+      metrics.load(operation);
+      logOperation(log, operation);
+      audit?.append(operationEntry(operation, auditedLoad(request), time()));
     },
     /** A request that was already covered by a running operation. */
     joined({ id }: Started, { trigger, caller, reason }: UnloadRequest): void {

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { type Clock, within } from '../lib/clock.ts';
 import { codeOf } from '../lib/error-code.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { LoadRequest } from '../load/request.ts';
 import type { Operation } from '../unload/report.ts';
 import type { Caller, UnloadRequest } from '../unload/request.ts';
 
@@ -78,16 +79,22 @@ function appendTo(path: string) {
   };
 }
 
-export function operationEntry(operation: Operation, request: UnloadRequest, time: string) {
+type AuditedRequest = ReturnType<typeof auditedUnload> | ReturnType<typeof auditedLoad>;
+
+export function operationEntry(operation: Operation, request: AuditedRequest, time: string) {
   const { id, action, trigger, caller, reason, outcome, dry_run, duration_seconds, ...result } = operation;
   const { routers, still_in_memory, unmatched_keep } = result;
   const head = { time, kind: 'operation' as const, operation: id, action, trigger, caller, reason };
-  const asked = { outcome, dry_run, duration_seconds, request: auditedRequest(request) };
+  const asked = { outcome, dry_run, duration_seconds, request };
   return { ...head, ...asked, routers, still_in_memory, unmatched_keep };
 }
 
-/** The request in the fields of the API. */
-function auditedRequest({ routers, selection, whenBusy, holdMs }: UnloadRequest) {
+/** The request in the fields of the API, as the next one. */
+export function auditedLoad({ routers, models, timeoutMs, hold }: LoadRequest) {
+  return { routers, models, timeout_seconds: timeoutMs / 1000, hold };
+}
+
+export function auditedUnload({ routers, selection, whenBusy, holdMs }: UnloadRequest) {
   const { models, keep, idleForMs, gpus, target } = selection;
   return {
     routers,

@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Change, Transition } from '../models/router-state.ts';
 import type { Loop } from '../unload/guards.ts';
-import type { Operation } from '../unload/report.ts';
+import type { Operation, Summary } from '../unload/report.ts';
 
 export function logTransition(log: Logger, transition: Transition): void {
   const { router } = transition;
@@ -119,9 +119,9 @@ export function logLoop(log: Logger, loop: Loop, clock: Clock): void {
 
 /** One line for the operation, and one for each router or model that needs an explanation. */
 export function logOperation(log: Logger, operation: Operation): void {
-  const { id, trigger, caller, reason, outcome, duration_seconds, routers, summary } = operation;
+  const { id, action, trigger, caller, reason, outcome, duration_seconds, routers } = operation;
   const level = outcome === 'failed' || outcome === 'partial' ? 'warn' : 'info';
-  log[level]('unload finished', {
+  log[level](`${action} finished`, {
     operation: id,
     trigger,
     caller: caller.name,
@@ -129,16 +129,23 @@ export function logOperation(log: Logger, operation: Operation): void {
     outcome: outcome ?? undefined,
     reason: reason || undefined,
     seconds: duration_seconds,
-    ...summary,
+    ...countsOf(operation),
   });
   for (const { router, fault, refused, models } of routers) {
-    if (fault) log.warn('unload failed', { operation: id, router, error: fault.message });
+    if (fault) log.warn(`${action} failed`, { operation: id, router, error: fault.message });
     if (refused) {
-      log.info('unload refused', { operation: id, router, refused: refused.reason, why: refused.detail });
+      log.info(`${action} refused`, { operation: id, router, refused: refused.reason, why: refused.detail });
     }
     for (const { model, result, detail } of models) {
       if (detail === undefined) continue;
-      log.info('unload result', { operation: id, router, model, result: String(result), detail });
+      log.info(`${action} result`, { operation: id, router, model, result: String(result), detail });
     }
   }
+}
+
+/** The counts that an operation of this kind may have. */
+function countsOf({ action, summary }: Operation): Partial<Summary> {
+  const { unloaded, already_unloaded, kept, busy, failed, loaded, already_loaded, skipped } = summary;
+  if (action === 'load') return { loaded, already_loaded, skipped, failed };
+  return { unloaded, already_unloaded, kept, busy, failed };
 }

@@ -1,3 +1,4 @@
+import { LOAD_TRIGGERS } from '../load/request.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createMetricRegistry } from '../metrics/registry.ts';
 import type { Transition } from '../models/router-state.ts';
@@ -7,6 +8,7 @@ import { TRIGGERS, type UnloadRequest } from '../unload/request.ts';
 /** In the order of the scrape. */
 const FAMILIES = [
   CATALOG.unload_operations_total,
+  CATALOG.load_operations_total,
   CATALOG.unload_refusals_total,
   CATALOG.unload_duration_seconds,
   CATALOG.unload_freed_bytes_total,
@@ -27,6 +29,9 @@ export function createOperationMetrics() {
   for (const trigger of UNLOAD_TRIGGERS) {
     for (const outcome of OUTCOMES) add(CATALOG.unload_operations_total, { trigger, outcome }, 0);
   }
+  for (const trigger of LOAD_TRIGGERS) {
+    for (const outcome of OUTCOMES) add(CATALOG.load_operations_total, { trigger, outcome }, 0);
+  }
   for (const reason of UNLOAD_REFUSALS) add(CATALOG.unload_refusals_total, { reason }, 0);
 
   return {
@@ -40,7 +45,7 @@ export function createOperationMetrics() {
       add(CATALOG.unload_freed_bytes_total, { router }, 0);
       add(CATALOG.hold_enforced_unloads_total, { router }, 0);
     },
-    operation(operation: Operation, { enforcesHold }: Pick<UnloadRequest, 'enforcesHold'>): void {
+    unload(operation: Operation, { enforcesHold }: Pick<UnloadRequest, 'enforcesHold'>): void {
       const { trigger, outcome, routers } = operation;
       if (outcome !== null) add(CATALOG.unload_operations_total, { trigger, outcome });
       for (const { router, models, memory, refused } of routers) {
@@ -52,6 +57,9 @@ export function createOperationMetrics() {
           if (enforcesHold) add(CATALOG.hold_enforced_unloads_total, { router });
         }
       }
+    },
+    load({ trigger, outcome }: Operation): void {
+      if (outcome !== null) add(CATALOG.load_operations_total, { trigger, outcome });
     },
     refusal: (reason: RefusalReason): void => add(CATALOG.unload_refusals_total, { reason }),
     samples,

@@ -150,6 +150,13 @@ const sections = z.strictObject({
     loop_pause_min: duration('10m', '1s', 'Pause of automatic unloads after a first loop; then it doubles.'),
     loop_pause_max: duration('6h', '1s', 'Longest such pause.'),
   }),
+  load: section('How models are loaded on request.', {
+    timeout: duration(
+      '10m',
+      '1s',
+      'How long a model may take until it is loaded, when the request does not say.',
+    ),
+  }),
   hold: section('Holds, which keep the memory of a router free.', {
     max: duration('24h', '1s', 'Longest duration of a hold.'),
     enforce: toggle(false, 'Unload idle models that are loaded during a hold, when the hold does not say.'),

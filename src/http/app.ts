@@ -6,6 +6,7 @@ import { alertmanagerRoute } from './routes/alertmanager.ts';
 import { eventsRoute } from './routes/events.ts';
 import { gateRoute } from './routes/gate.ts';
 import { holdsRoute, placeHoldRoute, releaseHoldRoute } from './routes/hold.ts';
+import { loadRoute } from './routes/load.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { pageRoute, scriptRoute, styleRoute } from './routes/page.ts';
 import { healthyRoute, openapiRoute, readyRoute, reloadRoute } from './routes/service.ts';
@@ -45,6 +46,7 @@ export function routesOf(parts: AppParts): Route[] {
     { ...write('DELETE', '/api/v1/hold', releaseHoldRoute(parts)), body: 'none' },
     read('/api/v1/gate', gateRoute(parts)),
     write('POST', '/api/v1/usage', usageRoute(parts)),
+    write('POST', '/api/v1/load', loadRoute(parts)),
     write('POST', '/api/v1/unload', unloadRoute(parts, unloadBody)),
     write('POST', '/api/v1/unload-all', unloadAll),
     write('POST', '/unload-all', unloadAll),

@@ -37,13 +37,18 @@ export const RESULT_WORDS: Record<OperationResult, string> = {
 /** The word before a model without a result. */
 export const PENDING_WORD = 'waiting for';
 
-const OUTCOME_WORDS: Record<Outcome, string> = {
+const OUTCOME_WORDS: Record<Exclude<Outcome, 'noop'>, string> = {
   success: 'done',
   partial: 'partly done',
   failed: 'failed',
-  noop: 'nothing was loaded',
   refused: 'refused',
   dry_run: 'dry run',
+};
+
+/** Of an operation that found nothing to do. */
+const NOOP_WORDS: Record<Operation['action'], string> = {
+  unload: 'nothing was loaded',
+  load: 'loaded already',
 };
 
 /** What the page and the CLI show of a router next to its name. */
@@ -152,10 +157,15 @@ export function describeOperation(operation: Operation, now: number) {
   return {
     when: ago(Date.parse(started_at), now),
     askedBy: caller.name === trigger ? trigger : `${caller.name} (${trigger})`,
-    outcome: outcome === null ? 'in progress' : OUTCOME_WORDS[outcome],
+    outcome: outcomeIn(operation),
     models: resultsOf(operation).join('; '),
     note: [reason, took, ...routers.flatMap(notesOn)].filter((note) => note !== '').join('; '),
   };
+}
+
+function outcomeIn({ outcome, action }: Operation): string {
+  if (outcome === null) return 'in progress';
+  return outcome === 'noop' ? NOOP_WORDS[action] : OUTCOME_WORDS[outcome];
 }
 
 /** `unloaded qwen3-8b, gemma-3-27b` for each result. */

@@ -132,6 +132,7 @@ export const CATALOG = {
   ...families('counter', ['trigger', 'outcome'], {
     unload_operations_total:
       'Number of finished unload operations by trigger and outcome, dry runs included.',
+    load_operations_total: 'Number of finished load operations by trigger and outcome, dry runs included.',
   }),
   ...families('counter', ['reason'], {
     unload_refusals_total:

@@ -34,7 +34,7 @@ it('logs and audits operations, joined requests, holds, reloads and refusals', a
     routers: [{ router: 'box', models: [], fault: { kind: 'unreachable', message: 'gone' } }],
     outcome: 'failed',
   });
-  activityLog.operation(operation, aRequest());
+  activityLog.unload(operation, aRequest());
   activityLog.joined(
     { id: 'op-1', joined: true, report: () => operation, done: Promise.resolve(operation) },
     aRequest({ caller, trigger: 'cli' }),

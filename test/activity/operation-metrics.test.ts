@@ -24,7 +24,7 @@ it('series start at 0, so that the first increase is seen', () => {
 
 it('an operation counts its outcome, durations, freed memory and refusals', () => {
   const { operationMetrics, value } = theMetrics();
-  operationMetrics.operation(
+  operationMetrics.unload(
     anOperation({
       routers: [
         {
@@ -56,13 +56,13 @@ it('an operation counts its outcome, durations, freed memory and refusals', () =
 it('unloads that enforce a hold are counted separately', () => {
   const { operationMetrics, value } = theMetrics();
   const models = [{ model: 'a', result: 'unloaded' as const, seconds: 1 }];
-  operationMetrics.operation(anOperation({ routers: [{ router: 'box', models }] }), { enforcesHold: true });
+  operationMetrics.unload(anOperation({ routers: [{ router: 'box', models }] }), { enforcesHold: true });
   expect(value('hold_enforced_unloads_total', { router: 'box' })).toBe(1);
 });
 
 it('counters continue in the next process', () => {
   const { operationMetrics } = theMetrics();
-  operationMetrics.operation(anOperation(), {});
+  operationMetrics.unload(anOperation(), {});
   operationMetrics.refusal('cooldown');
   const next = theMetrics();
   next.operationMetrics.restore(operationMetrics.snapshot());
@@ -82,7 +82,7 @@ it('counters of removed routers are kept for the last thousand', () => {
     if (i > 0) change(`r${i - 1}`, 'removed');
     change(`r${i}`, 'added');
     const memory = { before_bytes: 2, after_bytes: 1, freed_bytes: 1 };
-    operationMetrics.operation(anOperation({ routers: [{ router: `r${i}`, memory, models: [] }] }), {});
+    operationMetrics.unload(anOperation({ routers: [{ router: `r${i}`, memory, models: [] }] }), {});
   }
   const left = freed();
   expect(left).toHaveLength(1001);

@@ -76,6 +76,7 @@ describe('the page', () => {
       'broken',
       'unloaded listed as failed since before monitoring began',
       'unknown',
+      'Load',
     ]);
   });
 
@@ -90,7 +91,7 @@ describe('the page', () => {
     );
   });
 
-  it('offers to unload what is in memory, where the router answers', async () => {
+  it('offers to unload what is in memory and to load the rest, where the router answers', async () => {
     const { text } = await thePage();
     const acts = [
       ...text.matchAll(/data-act="([^"]*)"(?: data-router="([^"]*)")?(?: data-model="([^"]*)")?/g),
@@ -101,6 +102,8 @@ describe('the page', () => {
       'unload gpu-box llama-70b',
       'unload gpu-box qwen3-8b',
       'unload gpu-box tiny',
+      'load gpu-box broken',
+      expect.stringContaining('load gpu-box &#60;img src=x'),
       'unload-all attic',
       'unload attic solo',
     ]);

@@ -5,6 +5,7 @@ import { memoryView } from '../memory-view.ts';
 import { problem } from '../problem.ts';
 import { alertReport } from '../routes/alertmanager.ts';
 import { holdBody } from '../routes/hold.ts';
+import { loadBody } from '../routes/load.ts';
 import { unloadAllBody, unloadBody } from '../routes/unload.ts';
 import { usageAnswer, usageBody } from '../routes/usage.ts';
 import { holdView, modelView, routerView } from '../views.ts';
@@ -19,7 +20,7 @@ export function openapi(version: string, telemetryPaths: readonly string[] = ['/
       version,
       license: { name: 'MIT', identifier: 'MIT' },
       description:
-        'State of llama.cpp routers and their models, and verified unloads. JSON is snake_case, times are ISO 8601, ' +
+        'State of llama.cpp routers and their models, and verified unloads and loads. JSON is snake_case, times are ISO 8601, ' +
         'null means unknown, errors are problem details (RFC 9457).',
     },
     servers: [{ url: '/' }],
@@ -52,6 +53,7 @@ const SCHEMAS = z.object({
   alertReport,
   unloadBody,
   unloadAllBody,
+  loadBody,
   holdBody,
   usageBody,
   usageAnswer,

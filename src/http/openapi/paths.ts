@@ -190,6 +190,25 @@ function unload(operationId: string, summary: string, body: string) {
   };
 }
 
+const LOAD = {
+  ...write('load', 'load', 'Load the named models.', ref('LoadRequest'), {
+    '200': reported('Finished: see the report.'),
+    '202': reported('In progress.'),
+    '404': problemOf('No router or model has this name. Nothing was loaded.'),
+    '502': reported('No model could be loaded: see the report.'),
+    '503': {
+      description:
+        'The memory of the router is held, too many other requests wait for it, or too many passwords are being checked.',
+      headers: { ...RETRY_AFTER, ...LOCATION },
+      content: { ...json(ref('Operation')).content, ...problemOf('').content },
+    },
+  }),
+  description:
+    'Loads the models of a router one after the other. A model counts as loaded when the router has confirmed it. A ' +
+    'full router evicts a model for it, which the report names; a busy model is never evicted. Operations continue ' +
+    'when the client disconnects.',
+};
+
 /** Read loosely: malformed alerts are left out, and the answer says so. */
 const NOTIFICATION = {
   type: 'object',
@@ -224,6 +243,7 @@ function notification(operationId: string) {
 const released = { description: 'The released holds.', ...listOf('released', 'Hold') };
 
 const WRITES = {
+  '/api/v1/load': { post: LOAD },
   '/api/v1/unload': { post: unload('unload', 'Unload the named models.', 'UnloadRequest') },
   '/api/v1/unload-all': {
     post: unload('unloadAll', 'Unload all models in memory, or those that match.', 'UnloadAllRequest'),

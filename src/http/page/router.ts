@@ -2,7 +2,7 @@ import { describeEnd, type Hold, onWall } from '../../hold/hold.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/duration.ts';
-import { isRunning } from '../../models/feed.ts';
+import { isRunning, type Status } from '../../models/feed.ts';
 import type { ModelState, RouterState } from '../../models/router-state.ts';
 import type { MemoryView } from '../memory-view.ts';
 import { viewRouter } from '../views.ts';
@@ -165,10 +165,15 @@ function columnsOf(
     {
       label: 'Unload',
       act: true,
-      cell: ({ id, lifecycle }) =>
-        up && isRunning(lifecycle.status) ? button('unload', 'Unload', `Unload ${id}`, name, id) : '',
+      cell: ({ id, lifecycle }) => (up ? actButton(name, id, lifecycle.status) : ''),
     },
   ];
+}
+
+/** To unload a model in memory, or to load another one. */
+function actButton(router: string, id: string, status: Status): Html | string {
+  if (isRunning(status)) return button('unload', 'Unload', `Unload ${id}`, router, id);
+  return status === 'unloaded' ? button('load', 'Load', `Load ${id}`, router, id) : '';
 }
 
 function statusCell({ lifecycle: { status, loading, loadFailed, since } }: ModelState): Html {

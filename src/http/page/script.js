@@ -154,8 +154,10 @@ document.addEventListener('click', ({ target }) => {
   const button = target.closest?.('button[data-act]');
   if (!button) return;
   const { act, router, model } = button.dataset;
-  open(act === 'release' ? release(router) : unload(router, model));
+  open(ACTIONS[act](router, model));
 });
+
+const ACTIONS = { release, load, unload, 'unload-all': unload };
 
 function unload(router, model) {
   const path = model === undefined ? '/api/v1/unload-all' : '/api/v1/unload';
@@ -194,6 +196,27 @@ function unload(router, model) {
   };
 }
 
+function load(router, model) {
+  const body = { routers: [router], models: [model] };
+  return {
+    title: `Load ${model} on ${router}?`,
+    async preview(action) {
+      const plan = await call('POST', '/api/v1/load', { ...body, dry_run: true });
+      if (action !== current) return;
+      list(plan);
+      const can = !problemsOf(plan) && modelsOf(plan).some(({ result }) => result === 'would_load');
+      tell(can ? '' : 'Nothing would be loaded.', problemsOf(plan));
+      offer(can ? 'Load' : '');
+    },
+    async run(action) {
+      const started = await call('POST', '/api/v1/load', { ...body, wait: false });
+      $('ask-title').textContent = `Load ${model}`;
+      $('ask-close').textContent = 'Close';
+      await watch(started, action);
+    },
+  };
+}
+
 async function watch(started, action) {
   let operation = started;
   while (operation.outcome === null && action === current) {
@@ -218,13 +241,14 @@ function problemsOf({ routers }) {
     .join(' ');
 }
 
-function endOf({ outcome, summary: { unloaded, busy, failed, kept } }) {
-  if (outcome === 'noop') return 'Nothing was unloaded.';
+function endOf({ action, outcome, summary: { unloaded, busy, failed, kept, loaded } }) {
+  if (outcome === 'noop') return `Nothing was ${action}ed.`;
   const counts = [
+    [loaded, 'loaded'],
     [unloaded, 'unloaded'],
     [kept, 'kept'],
     [busy, 'still busy'],
-    [failed, 'not unloaded'],
+    [failed, `not ${action}ed`],
   ];
   const parts = counts.filter(([count]) => count > 0).map(([count, word]) => `${count} ${word}`);
   return parts.length === 0 ? '' : `Finished: ${parts.join(', ')}.`;
@@ -252,7 +276,7 @@ function open(action) {
   $('ask-models').replaceChildren();
   dialog.querySelector('form').reset();
   for (const id of ['ask-busy', 'ask-hold', 'ask-token']) $(id).hidden = true;
-  tell('Checking what would be unloaded…');
+  tell('Checking…');
   dialog.showModal();
   step('preview');
 }

@@ -5,7 +5,6 @@ import { within } from '../../lib/clock.ts';
 import { nearest } from '../../lib/nearest.ts';
 import type { Store } from '../../models/store.ts';
 import type { Started } from '../../unload/operations.ts';
-import { needsMeasurement, type Outcome } from '../../unload/report.ts';
 import {
   defaultTerms,
   reasonText,
@@ -17,11 +16,7 @@ import { demandScope, permitOf } from '../auth/permit.ts';
 import { namedRouter, names, parsed } from '../input.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
-
-const DAY = 86_400;
-
-const seconds = (most: number, description: string) =>
-  z.number().min(0).max(most).optional().meta({ description });
+import { DAY, seconds, sendOperation, triggerOf, waitField, waitSeconds } from './operation-answer.ts';
 
 const common = {
   routers: names('Names of routers; all when absent or empty.').optional(),
@@ -34,14 +29,7 @@ const common = {
     DAY,
     'How long a model may take to unload after the request. Default: unload.timeout.',
   ),
-  wait: z
-    .union([z.boolean(), z.number().min(0).max(300)])
-    .optional()
-    .meta({
-      description:
-        'When to answer: true (default) when the operation has finished, after unload.answer_within at the latest; ' +
-        'false at once; a number after this many seconds at the latest. The operation continues after the answer.',
-    }),
+  wait: waitField,
   dry_run: z.boolean().optional().meta({ description: 'Report what would be unloaded; unload nothing.' }),
   reason: reasonText.optional().meta({ description: 'The reason, for the report, the page and the audit.' }),
   hold_seconds: seconds(30 * DAY, 'Hold the memory of these routers for this time after the unload.'),
@@ -143,9 +131,7 @@ export function unloadRoute(parts: AppParts, schema: z.ZodType<UnloadBody>) {
     demandScope(response, { routers: wanted.routers, dryRun: wanted.dryRun });
     await demandModels(parts, wanted);
     const started = startOrJoin(parts, wanted);
-    const { wait = true } = body;
-    const seconds = wait === true ? config.unload.answer_within : Number(wait);
-    await within(seconds * 1000, started.done, clock);
+    await within(waitSeconds(body.wait, config.unload.answer_within) * 1000, started.done, clock);
     sendOperation(response, started);
   };
 }
@@ -155,31 +141,6 @@ export function startOrJoin({ operations, activityLog }: AppParts, request: Unlo
   const started = operations.start(request);
   if (started.joined) activityLog.joined(started, request);
   return started;
-}
-
-/** The page and the command line name themselves. Guards treat all three alike, so a wrong name gains nothing. */
-function triggerOf(request: Request): 'api' | 'cli' | 'page' {
-  const said = request.get('x-trigger');
-  return said === 'cli' || said === 'page' ? said : 'api';
-}
-
-const ERROR_STATUS: Partial<Record<Outcome, number>> = { failed: 502, refused: 503 };
-
-/** 202 while the operation runs; then its outcome as a status that `curl --fail` understands. */
-function sendOperation(response: Response, { report }: Started): void {
-  const operation = report();
-  const { id, outcome, routers } = operation;
-  response.location(`/api/v1/operations/${id}`);
-  if (needsMeasurement(operation)) {
-    const detail = `Nothing was unloaded. ${routers.map(({ router, fault }) => `${router}: ${fault?.message}`).join('; ')}.`;
-    const isUnknown = routers.some(({ fault }) => fault?.kind === 'unknown_gpu');
-    throw new ProblemError(409, isUnknown ? 'Unknown GPU' : 'GPU memory not measured', detail);
-  }
-  if (outcome === 'refused') {
-    const waits = routers.map(({ refused }) => refused?.retry_after_seconds ?? 0);
-    response.set('Retry-After', String(Math.max(1, ...waits)));
-  }
-  response.status(outcome === null ? 202 : (ERROR_STATUS[outcome] ?? 200)).json(operation);
 }
 
 /**
