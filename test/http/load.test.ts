@@ -106,7 +106,7 @@ describe('POST /api/v1/load', () => {
     expect(down).toMatchObject({ status: 502, body: { routers: [{ fault: { kind: 'unreachable' } }] } });
   });
 
-  it('answers 202 when it is told not to wait, and goes on', async () => {
+  it('answers 202 without a wait, and goes on', async () => {
     const { load, http, clock, cellar } = aService();
     cellar.orderLoad = async (model) => {
       cellar.later(10, begun(model));
