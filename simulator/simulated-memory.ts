@@ -63,9 +63,9 @@ export function createSimulatedMemory(
           ...CARD,
           usedBytes: Math.min(CARD.totalBytes, ownedBytes + unownedBytes),
           unownedBytes,
-          others: othersOf(unownedBytes),
         },
       ],
+      others: othersOf(unownedBytes),
       cards: [{ ...CARD, collector: 'simulator' }],
       routers: [{ router, residentBytes: ROUTER_BYTES, gpus: [] }],
       foreignPids: false,
@@ -104,8 +104,8 @@ function loadedBytes({ sizeBytes, contextTokens }: DescribedModel): number {
 
 /** The processes behind the other bytes. */
 function othersOf(bytes: number): OtherProcess[] {
-  const desktop = { pid: 2210, name: 'gnome-shell', bytes: DESKTOP_BYTES };
-  const images = { pid: 4711, name: 'comfyui', bytes: IMAGES_BYTES };
+  const desktop = { uuid: CARD.uuid, pid: 2210, name: 'gnome-shell', bytes: DESKTOP_BYTES };
+  const images = { uuid: CARD.uuid, pid: 4711, name: 'comfyui', bytes: IMAGES_BYTES };
   return bytes > DESKTOP_BYTES ? [images, desktop] : [desktop];
 }
 

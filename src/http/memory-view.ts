@@ -61,7 +61,7 @@ export const memoryView = z
 export type MemoryView = z.infer<typeof memoryView>;
 
 export function viewMemory(reading: MemoryReading | undefined, clock: Clock): MemoryView {
-  const { gpus = [], cards = [], models = [], routers = [], reports = [] } = reading ?? {};
+  const { gpus = [], others = [], cards = [], models = [], routers = [], reports = [] } = reading ?? {};
   const holderOf = (shares: readonly GpuShare[], residentBytes: number | undefined) => {
     return {
       resident_bytes: residentBytes ?? null,
@@ -79,7 +79,9 @@ export function viewMemory(reading: MemoryReading | undefined, clock: Clock): Me
       integrated: card.integrated === true,
       ...amountsOf(card),
       pools: card.pools.map((each) => ({ pool: each.pool, ...amountsOf(each) })),
-      other_processes: card.others.map(({ pid, name, bytes }) => ({ pid, name, bytes })),
+      other_processes: others
+        .filter(({ uuid }) => uuid === card.uuid)
+        .map(({ pid, name, bytes }) => ({ pid, name, bytes })),
     })),
     lost_gpus: cards.flatMap(({ gpu, uuid, name, lost }) =>
       lost === undefined ? [] : [{ gpu, gpu_uuid: uuid, name, reason: lost }],

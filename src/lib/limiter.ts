@@ -1,3 +1,5 @@
+import { keepLatest } from './keep-latest.ts';
+
 interface LimiterOptions {
   /** Events that a window allows. */
   most: number;
@@ -15,11 +17,7 @@ export function createLimiter({ most, spanMs, keys, now }: LimiterOptions) {
     count(key: string): void {
       const window = current(key) ?? { from: now(), count: 0 };
       window.count += 1;
-      // Moves the key to the end of the Map: the first key is the least recently counted.
-      windows.delete(key);
-      windows.set(key, window);
-      const [oldest] = windows.keys();
-      if (windows.size > keys && oldest !== undefined) windows.delete(oldest);
+      keepLatest(windows, key, window, keys);
     },
     /** How long the key must wait, in milliseconds; 0 when it need not. */
     waitMs(key: string): number {

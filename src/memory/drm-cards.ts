@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { failed, ok, type Result } from '../lib/result.ts';
+import { withIdentities } from './cards.ts';
 import type { DrmAllocation } from './drm-fdinfo.ts';
 import { isAbsence, listFolder, readBinary, readText } from './procfs.ts';
 import type { Allocation, GpuPool } from './reading.ts';
@@ -98,16 +99,6 @@ function cardSource(
       return cards.ok ? ok(withIdentities((await Promise.all(cards.value.map(poolsOf))).flat())) : cards;
     },
   };
-}
-
-/** A uuid that several cards report, or one of zeros, does not identify them: their address does. */
-function withIdentities(pools: readonly DrmPool[]): DrmPool[] {
-  return pools.map((pool) => {
-    const isShared = pools.some(
-      ({ uuid, pciAddress }) => uuid === pool.uuid && pciAddress !== pool.pciAddress,
-    );
-    return isShared || /^[0x]+$/.test(pool.uuid) ? { ...pool, uuid: pool.pciAddress } : pool;
-  });
 }
 
 /** The cards of one vendor; none on a machine without DRM. */

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { mapLimited } from '../lib/concurrency.ts';
 import { ok } from '../lib/result.ts';
-import { isAbsence, listFolder, readHead } from './procfs.ts';
-import type { Pool } from './reading.ts';
+import { CONCURRENCY, isAbsence, listFolder, readHead } from './procfs.ts';
+import { type Pool, sumOf } from './reading.ts';
 import type { Notes, Source } from './source.ts';
 
 /** One client of a card (an open file) and its memory. */
@@ -20,9 +20,6 @@ export interface DrmAllocation {
   pool: Pool;
   bytes: number | undefined;
 }
-
-/** Files read at the same time. */
-const CONCURRENCY = 8;
 
 /** More than any fdinfo file has. */
 const MAX_BYTES = 8192;
@@ -98,7 +95,7 @@ export function parseFdinfo(text: string): DrmClient | undefined {
     const names = ['resident', 'memory', 'total'].map((kind) => `drm-${kind}-${region}`);
     const sizes = [...names, `${region} mem`].map((key) => parseSize(keys.get(key)));
     const size = sizes.find((each) => each !== undefined);
-    if (pool) pools[pool] = pool in pools ? sum(pools[pool], size) : size;
+    if (pool) pools[pool] = pool in pools ? sumOf([pools[pool], size]) : size;
   }
   return { pciAddress, id, pools };
 }
@@ -106,10 +103,6 @@ export function parseFdinfo(text: string): DrmClient | undefined {
 function regionOf(key: string): string[] {
   const [, now, before] = /^(?:drm-(?:resident|memory|total)-([a-z]+\d*)|(vram|gtt) mem)$/.exec(key) ?? [];
   return [now ?? before ?? []].flat();
-}
-
-function sum(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined || other === undefined ? undefined : one + other;
 }
 
 /** `vram` (amdgpu), `vram0` (xe), `local0` (i915); system memory is `gtt`, `system`, `system0`. */

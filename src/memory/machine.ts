@@ -7,14 +7,21 @@ import { createDrmClients } from './drm-clients.ts';
 import { createDrmFdinfo } from './drm-fdinfo.ts';
 import { withoutForeignPids } from './foreign-pids.ts';
 import { createHost, ownHost } from './host.ts';
-import { createNvidiaSmi, nvidiaMemory } from './nvidia-smi.ts';
-import { withLargest } from './other-processes.ts';
+import { createNvidiaSmi } from './nvidia-smi.ts';
+import { namedProcesses } from './other-processes.ts';
 import { attribute } from './owners.ts';
 import { findParents, type Parents, type RouterProcessHint } from './parents.ts';
-import { createProcesses } from './processes.ts';
+import { createProcesses, type ProcessTable } from './processes.ts';
 import { linkTarget } from './procfs.ts';
-import type { GpuPool, LostCard, MemoryReading, SourceReport } from './reading.ts';
-import { type Notes, readSource, type Source } from './source.ts';
+import {
+  type GpuPool,
+  isSame,
+  type LostCard,
+  type MemoryReading,
+  type ProcessId,
+  type SourceReport,
+} from './reading.ts';
+import { type Notes, readSource, type Source, type SourceResult } from './source.ts';
 
 export interface MachineOptions {
   procfs: string;
@@ -37,27 +44,36 @@ export function createMachine(
   options: MachineOptions,
   clock: Clock,
 ): (ending: AbortSignal) => Promise<MemoryReading> {
-  const { procfs, maxOthers } = options;
-  const readSources = createSources(options, clock);
+  const { procfs, maxOthers, timeoutMs } = options;
+  const processes = createProcesses(procfs);
+  const host = createHost(procfs);
+  const readCards = createCardSources(options, clock);
   const cpu = createCpuAccount();
   const cards = createCards();
   let parents: Parents = new Map();
 
   return async (ending) => {
-    const found = await readSources(ending, parents);
-    const { before, after, nvidia, drm, system } = found;
+    const read: ReadSource = (source, question) => readSource(source, question, { timeoutMs, clock, ending });
+    const table = await read(processes, undefined);
+    const { models } = table.facts;
+    const [{ nvidia, drm }, system] = await Promise.all([
+      readCards(read, table.facts, parents),
+      read(host, undefined),
+    ]);
     const routers = options.routers();
     const isOwnHost = ownHost();
-    const { models, parents: candidates } = after.facts;
     const formerParents = parents;
-    const seesProcesses = !before.report.fault && !after.report.fault;
-    if (seesProcesses) parents = findParents(routers, candidates, models, isOwnHost, parents);
-    const usage = await found.readUsage([...models, ...parents.values()]);
+    const found = findParents(routers, table.facts.parents, models, isOwnHost, parents);
+    const now = await read(processes.now, [...models, ...found.values()]);
+    const seesProcesses = !table.report.fault && !now.report.fault;
+    if (seesProcesses) parents = stillRunning(found, now.facts.usages);
     const isConfined = await isContainer(procfs);
+    const started = new Set([...now.facts.pids].filter((pid) => !table.facts.pids.has(pid)));
+    const pids = new Set([...table.facts.pids, ...started]);
     const listed = withoutForeignPids({
       ...nvidia,
       isConfined,
-      pids: new Set([...before.facts.pids, ...after.facts.pids]),
+      pids,
       processes: models,
       models: routers.flatMap((router) => router.models),
     });
@@ -68,10 +84,9 @@ export function createMachine(
       models,
       isConfined,
       isOwnHost,
-      seesProcesses: seesProcesses && !usage.report.fault,
-      before: before.facts.models,
-      parentsBefore: before.facts.parents,
-      usages: usage.facts,
+      seesProcesses,
+      started,
+      usages: now.facts.usages,
       pools: [...listed.pools, ...drm.pools],
       allocations: [...listed.allocations, ...drm.allocations],
       host: system.facts,
@@ -84,11 +99,11 @@ export function createMachine(
       reports: [
         ...observed.map(({ report }) => report),
         drm.report,
-        combined(before.report, after.report, usage.report),
+        combined(table.report, now.report),
         system.report,
       ],
       cards: observed.flatMap((each) => each.cards),
-      gpus: await withLargest(attribution.gpus, maxOthers, procfs),
+      others: await namedProcesses(attribution.others, maxOthers, procfs),
       models: attribution.models.map(({ processes: own, ...model }) => ({
         ...model,
         cpuSeconds: cpu.add(model.router, model.model, own),
@@ -107,6 +122,11 @@ export function createMachine(
   }
 }
 
+type ReadSource = <Facts, Question>(
+  source: Source<Facts, Question>,
+  question: Question,
+) => Promise<SourceResult<Facts>>;
+
 /** What a source found of its cards. */
 interface FoundCards {
   report: SourceReport;
@@ -115,55 +135,48 @@ interface FoundCards {
   notes?: Notes;
 }
 
-/** Returns a function that reads all sources: processes, then all others in parallel, then processes again. */
-function createSources({ procfs, sysfs, nvidiaSmi, maxOthers, timeoutMs }: MachineOptions, clock: Clock) {
+/** Returns a function that reads all cards, and the allocations on them. */
+function createCardSources({ procfs, sysfs, nvidiaSmi, maxOthers }: MachineOptions, clock: Clock) {
   const smi = nvidiaSmi === '' ? undefined : createNvidiaSmi({ program: nvidiaSmi, procfs }, clock);
   const amdgpu = createAmdgpu(sysfs);
   const intel = createIntel(sysfs);
   const drmClients = createDrmClients(procfs);
   const drmFdinfo = createDrmFdinfo(procfs);
-  const processes = createProcesses(procfs);
-  const host = createHost(procfs);
 
-  return async (ending: AbortSignal, parents: Parents) => {
-    const read = <Facts, Question>(source: Source<Facts, Question>, question: Question) =>
-      readSource(source, question, { timeoutMs, clock, ending });
-    const before = await read(processes, [...parents.values()]);
-    const [nvidia, system, drm] = await Promise.all([readNvidia(), read(host, undefined), readDrm()]);
-    const after = await read(processes, [...parents.values()]);
-    const readUsage = (question: Parameters<typeof processes.usage.read>[0]) =>
-      read(processes.usage, question);
-    return { before, after, nvidia, system, drm, readUsage };
-
-    async function readNvidia() {
-      if (smi === undefined) return { pools: [], allocations: [], cards: [] };
-      const { facts, report } = await read(smi, undefined);
-      const memory = nvidiaMemory(facts);
-      return { ...memory, cards: [{ report, pools: memory.pools, lost: facts.lost, notes: facts.notes }] };
-    }
-
-    /** fdinfo is read only if there is a card. */
-    async function readDrm() {
-      const [amd, other] = await Promise.all([read(amdgpu, undefined), read(intel, undefined)]);
-      const found = [...amd.facts, ...other.facts];
-      const own = [...before.facts.models, ...parents.values()].map(({ pid }) => pid);
-      const clients = found.length > 0 && maxOthers > 0 ? await drmClients(before.facts.pids) : [];
-      // The parent of a model may turn out to be a router, or may be a process of another user.
-      const others = [...clients, ...before.facts.parents.map(({ pid }) => pid)];
-      const fdinfo = await read(drmFdinfo, found.length > 0 ? { own, others } : NO_PROCESSES);
-      const { allocations, notes } = fdinfo.facts;
-      const report = { ...fdinfo.report, fault: fdinfo.report.fault ?? notes.fault };
-      return {
-        pools: found.map((pool) => ({ ...pool, hasAllocations: report.fault === undefined })),
-        allocations: onKnownCards(allocations, found),
-        cards: [amd, other].map((each): FoundCards => ({ report: each.report, pools: each.facts })),
-        report,
-      };
-    }
+  return async (read: ReadSource, table: ProcessTable, parents: Parents) => {
+    const [nvidia, drm] = await Promise.all([readNvidia(read), readDrm(read, table, parents)]);
+    return { nvidia, drm };
   };
+
+  async function readNvidia(read: ReadSource) {
+    if (smi === undefined) return { pools: [], allocations: [], cards: [] };
+    const { facts, report } = await read(smi, undefined);
+    return { pools: facts.pools, allocations: facts.allocations, cards: [{ report, ...facts }] };
+  }
+
+  /** fdinfo is read only if there is a card. */
+  async function readDrm(read: ReadSource, table: ProcessTable, parents: Parents) {
+    const [amd, other] = await Promise.all([read(amdgpu, undefined), read(intel, undefined)]);
+    const found = [...amd.facts, ...other.facts];
+    const own = [...table.models, ...parents.values()].map(({ pid }) => pid);
+    const clients = found.length > 0 && maxOthers > 0 ? await drmClients(table) : [];
+    // The parent of a model may turn out to be a router, or may be a process of another user.
+    const others = [...clients, ...table.parents.map(({ pid }) => pid)];
+    const fdinfo = await read(drmFdinfo, found.length > 0 ? { own, others } : { own: [], others: [] });
+    const { allocations, notes } = fdinfo.facts;
+    const report = { ...fdinfo.report, fault: fdinfo.report.fault ?? notes.fault };
+    return {
+      pools: found.map((pool) => ({ ...pool, hasAllocations: report.fault === undefined })),
+      allocations: onKnownCards(allocations, found),
+      cards: [amd, other].map((each): FoundCards => ({ report: each.report, pools: each.facts })),
+      report,
+    };
+  }
 }
 
-const NO_PROCESSES = { own: [], others: [] };
+function stillRunning(parents: Parents, usages: readonly ProcessId[]): Parents {
+  return new Map([...parents].filter(([, parent]) => usages.some((usage) => isSame(usage, parent))));
+}
 
 /** Whether the exporter's process table is that of a container, which hides other containers' processes. */
 async function isContainer(procfs: string): Promise<boolean> {
@@ -171,11 +184,7 @@ async function isContainer(procfs: string): Promise<boolean> {
   return namespace !== undefined && namespace !== HOST_PID_NAMESPACE;
 }
 
-/** One report for several readings of the same source. */
-function combined(...reports: readonly [SourceReport, ...SourceReport[]]): SourceReport {
-  return {
-    collector: reports[0].collector,
-    seconds: reports.reduce((sum, { seconds }) => sum + seconds, 0),
-    fault: reports.find(({ fault }) => fault !== undefined)?.fault,
-  };
+/** One report for two readings of the same source. */
+function combined(first: SourceReport, second: SourceReport): SourceReport {
+  return { ...first, seconds: first.seconds + second.seconds, fault: first.fault ?? second.fault };
 }

@@ -1,3 +1,4 @@
+import { withIdentities } from './cards.ts';
 import type { Allocation, GpuPool } from './reading.ts';
 
 /** The name is last but one, because it may contain a comma; old programs may not print the address behind it. */
@@ -91,7 +92,7 @@ function parseDevice([gpu = '', uuid = '', mig, total, used, ...rest]: string[])
   const unified = !divided && isUnsupported(total) && isUnsupported(used);
   return {
     gpu,
-    uuid,
+    uuid: isUuid(uuid) ? uuid : '',
     printedUuid: uuid,
     name: name.join(', '),
     pciAddress,
@@ -105,17 +106,6 @@ function parseDevice([gpu = '', uuid = '', mig, total, used, ...rest]: string[])
 
 /** What the driver prints in place of a value when a card does not work. */
 const ERRORS = /^\[(GPU is lost|Unknown Error|GPU requires reset|.*reset required.*)\]$/i;
-
-/** A uuid that several cards report, such as one of zeros, does not identify them. */
-function withIdentities(devices: readonly NvidiaDevice[]): NvidiaDevice[] {
-  return devices.map((device) => {
-    const { uuid, pciAddress, gpu } = device;
-    const isUnique = devices.filter((each) => each.uuid === uuid).length === 1;
-    return isUuid(uuid) && isUnique && /[1-9a-f]/i.test(uuid.replace(/^[A-Z]+-/, ''))
-      ? device
-      : { ...device, uuid: pciAddress ?? gpu };
-  });
-}
 
 function parseLines<Value>(csv: string, parse: (cells: string[]) => Value | undefined): ParsedLines<Value> {
   const values: Value[] = [];

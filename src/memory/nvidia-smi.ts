@@ -18,9 +18,8 @@ import { type ProgramEnd, runProgram } from './run-program.ts';
 import type { Notes, Source } from './source.ts';
 
 export interface NvidiaFacts {
-  devices: readonly NvidiaDevice[];
-  /** Undefined if they could not be read. */
-  processes: readonly NvidiaProcess[] | undefined;
+  pools: readonly MeasuredPool[];
+  allocations: readonly Allocation[];
   /** Cards that the driver knows and cannot reach. */
   lost: readonly LostCard[];
   notes: Notes;
@@ -35,7 +34,7 @@ const WSL_PROGRAM = '/usr/lib/wsl/lib/nvidia-smi';
 /** A missing program is looked for again after this time. */
 const ABSENT_MS = 60_000;
 
-const NOTHING: NvidiaFacts = { devices: [], processes: [], lost: [], notes: {} };
+const NOTHING: NvidiaFacts = { pools: [], allocations: [], lost: [], notes: {} };
 
 interface Options {
   program: string;
@@ -147,15 +146,18 @@ function factsOf(
     const [, gpu, uuid] = /^(\d+), (GPU-[0-9a-f-]+),/i.exec(line) ?? [];
     return uuid === undefined ? [] : [{ gpu, uuid, reason: `unexpected output: ${line}` }];
   });
+  const memory = nvidiaMemory(
+    cards.values.filter(({ error }) => error === undefined),
+    hasProcesses ? [...apps.values, ...parseGraphics(graphics.stdout)] : undefined,
+    apps.malformed,
+  );
+  const warnings = [...warningsOf(devices, cards.malformed), ...warningsOf(processes, apps.malformed)];
   return ok({
-    devices: cards.values.filter(({ error }) => error === undefined),
-    processes: hasProcesses ? [...apps.values, ...parseGraphics(graphics.stdout)] : undefined,
+    ...memory,
     lost: [...unreachable, ...broken, ...malformed],
     notes: {
       fault: hasProcesses ? undefined : `processes are unknown: ${faultOf(processes, apps.malformed)}`,
-      warnings: [
-        ...new Set([...warningsOf(devices, cards.malformed), ...warningsOf(processes, apps.malformed)]),
-      ],
+      warnings: [...new Set(warnings)],
       malformed: [...cards.malformed, ...apps.malformed],
     },
   });
@@ -168,10 +170,14 @@ function warningsOf(end: ProgramEnd, malformed: readonly string[]): string[] {
 }
 
 /**
- * Pools and allocations. A card that shares system memory has the pool `host`. A card on which a process is unknown has
- * no `hasAllocations`.
+ * Pools and allocations. A card that shares system memory has the pool `host`. `hasAllocations` is false for a card on
+ * which a process is unknown; the processes are undefined if they could not be read.
  */
-export function nvidiaMemory({ devices, processes, notes }: NvidiaFacts) {
+export function nvidiaMemory(
+  devices: readonly NvidiaDevice[],
+  processes: readonly NvidiaProcess[] | undefined,
+  malformed: readonly string[],
+): Pick<NvidiaFacts, 'pools' | 'allocations'> {
   const known = (processes ?? []).map((process) => ({ ...process, device: deviceOf(process, devices) }));
   // The uuid of a MIG instance does not tell on which of the divided cards it is.
   const hasInstances = known.some(({ device }) => device === undefined);
@@ -181,7 +187,7 @@ export function nvidiaMemory({ devices, processes, notes }: NvidiaFacts) {
         (on === undefined && (uuid === printedUuid || !/^[A-Z]+-/.test(uuid))) ||
         (on?.uuid === device.uuid && pid === undefined),
     );
-    const isMalformed = notes.malformed?.some((line) => line.includes(printedUuid)) === true;
+    const isMalformed = malformed.some((line) => line.includes(printedUuid));
     const hasAllocations =
       processes !== undefined && !isUnknown && !isMalformed && !(divided && hasInstances);
     return { ...device, pool: unified ? 'host' : 'vram', integrated: unified, hasAllocations };

@@ -1,3 +1,4 @@
+import { groupBy } from '../lib/group-by.ts';
 import type { HostMemory, IsOwnHost } from './host.ts';
 import {
   childrenOf,
@@ -9,14 +10,16 @@ import {
 import {
   type Allocation,
   type GpuMemory,
+  type GpuShare,
+  isMainPool,
   isSame,
   type MeasuredPool,
   type ModelMemory,
   type ModelProcess,
   type OtherProcess,
-  type ProcessId,
   type ProcessUsage,
   type RouterProcessMemory,
+  sumOf,
 } from './reading.ts';
 
 /** Everything that one measurement found. */
@@ -27,13 +30,12 @@ export interface Measurement {
   formerParents: Parents;
   /** Whether the process table was readable. */
   seesProcesses: boolean;
-  /** The model processes before the drivers were read, and after. */
-  before: readonly ModelProcess[];
+  /** The model processes before the drivers were read. */
   models: readonly ModelProcess[];
-  /** The possible routers before the drivers were read. */
-  parentsBefore: readonly ProcessId[];
-  /** Of models and routers. */
+  /** Of models and routers that were still the same processes after the drivers were read. */
   usages: readonly ProcessUsage[];
+  /** Processes that started while the drivers were read. */
+  started: ReadonlySet<number>;
   pools: readonly MeasuredPool[];
   allocations: readonly Allocation[];
   host?: HostMemory | undefined;
@@ -44,27 +46,19 @@ export interface Measurement {
 
 /** Which memory belongs to which model, to the routers, and to other processes. */
 export interface Attribution {
-  gpus: readonly AttributedPool[];
+  gpus: readonly GpuMemory[];
+  /** All other processes, the largest first. */
+  others: readonly Unnamed[];
   models: readonly AttributedModel[];
   routers: readonly RouterProcessMemory[];
   here: readonly string[];
   hidden: readonly string[];
 }
 
-/** `others` are all other processes, the largest first, still without names. */
-export interface AttributedPool extends Omit<GpuMemory, 'others'> {
-  others: readonly Omit<OtherProcess, 'name'>[];
-}
+export type Unnamed = Omit<OtherProcess, 'name'>;
 
 export interface AttributedModel extends Omit<ModelMemory, 'cpuSeconds'> {
   processes: readonly ProcessUsage[];
-}
-
-/** A process of a router, and the model it runs; no model if the router does not list it. */
-interface OwnedProcess {
-  usage: ProcessUsage;
-  router: string;
-  model: string | undefined;
 }
 
 /**
@@ -72,26 +66,21 @@ interface OwnedProcess {
  * before and after the driver was read; otherwise it may be another's.
  */
 export function attribute(measurement: Measurement): Attribution {
-  const { routers, parents, before, pools, host, isOwnHost } = measurement;
+  const { routers, parents, pools, allocations, usages, started, isOwnHost } = measurement;
   const hidden = hiddenRouters(measurement);
-  const owned = ownedProcesses(measurement);
-  const present = owned.filter(({ usage }) => before.some((each) => isSame(each, usage)));
-  const stableModels = new Set(present.map(({ usage }) => usage.pid));
-  const stableRouters = new Set(unchangedRouters(measurement).map(({ pid }) => pid));
-  const stable = new Set([...stableModels, ...stableRouters]);
-  const pids = routerPids(measurement);
-  const heldBy = (holders: ReadonlySet<number>) =>
-    measurement.allocations.filter(({ pid }) => holders.has(pid));
+  const own = ownProcesses(measurement);
   const seesAll = measurement.seesProcesses && hidden.length === 0 && !mayHideMore(measurement);
+  const others = allocations.filter(({ pid }) => !own.has(pid) && !started.has(pid));
   return {
-    gpus: pools.map((pool) => gpuMemory(pool, measurement.allocations, { pids, stable, host, seesAll })),
-    models: sumByModel(owned, heldBy(stableModels)),
+    gpus: pools.map((pool) => gpuMemory(pool, measurement, own, seesAll)),
+    // Without the routers' processes, theirs would be among the others.
+    others: seesAll ? otherProcesses(others, pools.filter(isMainPool)) : [],
+    models: modelMemory(measurement),
     routers: routers.flatMap(({ name, url }) => {
       const process = parents.get(url);
-      if (!process || !stableRouters.has(process.pid)) return [];
-      const { residentBytes } = measurement.usages.find((each) => isSame(each, process)) ?? {};
-      const gpus = sumByPool(heldBy(new Set([process.pid])));
-      return [{ router: name, residentBytes, gpus }];
+      const usage = process && usages.find((each) => isSame(each, process));
+      if (!usage) return [];
+      return [{ router: name, residentBytes: usage.residentBytes, gpus: sharesOf([usage], allocations) }];
     }),
     here: routers
       .filter((router) => parents.has(router.url) || isLocal(router, isOwnHost))
@@ -101,26 +90,24 @@ export function attribute(measurement: Measurement): Attribution {
 }
 
 /** The pids of all routers and models that ran at some time during the measurement. */
-function routerPids({ parents, formerParents, before, models }: Measurement): Set<number> {
+function ownProcesses({ parents, formerParents, models }: Measurement): Set<number> {
   const routers = [...parents.values(), ...formerParents.values()];
-  const children = routers.flatMap((parent) => childrenOf(parent, [...before, ...models]));
+  const children = routers.flatMap((parent) => childrenOf(parent, models));
   return new Set([...routers, ...children].map(({ pid }) => pid));
 }
 
-/** The processes of routers that ran before the drivers were read, and after. */
-function unchangedRouters({ parents, parentsBefore, usages }: Measurement): ProcessId[] {
-  return [...parents.values()].filter((parent) =>
-    [parentsBefore, usages].every((processes) => processes.some((each) => isSame(each, parent))),
-  );
-}
-
-function ownedProcesses({ routers, parents, models, usages }: Measurement): OwnedProcess[] {
+/** The models that the routers list and that have a process, or two while the old one ends. */
+function modelMemory({ routers, parents, models, usages, allocations }: Measurement): AttributedModel[] {
   return routers.flatMap((router) => {
     const parent = parents.get(router.url);
     const children = parent ? childrenOf(parent, models) : [];
-    return children.flatMap((child) => {
-      const usage = usages.find((each) => isSame(each, child));
-      return usage ? [{ usage, router: router.name, model: modelOf(child, router.models) }] : [];
+    return [...groupBy(children, (child) => modelOf(child, router.models))].flatMap(([model, own]) => {
+      const processes = usages.filter((usage) => own.some((child) => isSame(child, usage)));
+      if (model === undefined || processes.length === 0) return [];
+      const residentBytes = sumOf(processes.map((usage) => usage.residentBytes));
+      return [
+        { router: router.name, model, processes, residentBytes, gpus: sharesOf(processes, allocations) },
+      ];
     });
   });
 }
@@ -157,73 +144,46 @@ function invisibleRouters({ routers, parents }: Measurement): RouterProcessHint[
  */
 function gpuMemory(
   { hasAllocations, ...pool }: MeasuredPool,
-  allocations: readonly Allocation[],
-  { pids, stable, host, seesAll }: Seen,
-): AttributedPool {
+  { allocations, usages, started, host }: Measurement,
+  ownProcesses: ReadonlySet<number>,
+  seesAll: boolean,
+): GpuMemory {
   const hostUsed = host && Math.max(0, host.totalBytes - host.availableBytes);
   const ofHost = { totalBytes: host?.totalBytes, usedBytes: hostUsed };
   const { totalBytes, usedBytes } = pool.pool === 'host' ? ofHost : pool;
   const all = allocations.filter((each) => each.uuid === pool.uuid && each.pool === pool.pool);
-  const own = all.filter(({ pid }) => pids.has(pid));
-  const ownedBytes = own.reduce((sum: number | undefined, { bytes }) => add(sum, bytes), 0);
-  const isComplete = seesAll && hasAllocations && own.every(({ pid }) => stable.has(pid));
-  const isKnown = isComplete && usedBytes !== undefined && ownedBytes !== undefined;
-  return {
-    ...pool,
-    totalBytes,
-    usedBytes,
-    unownedBytes: isKnown ? Math.max(0, usedBytes - ownedBytes) : undefined,
-    // Without the routers' processes, theirs would be among the others.
-    others: seesAll ? sumByProcess(all.filter(({ pid }) => !pids.has(pid))) : [],
-  };
+  const own = all.filter(({ pid }) => ownProcesses.has(pid));
+  const ownedBytes = sumOf([0, ...own.map(({ bytes }) => bytes)]);
+  const isStable =
+    own.every(({ pid }) => usages.some((usage) => usage.pid === pid)) &&
+    !all.some(({ pid }) => started.has(pid));
+  const isKnown =
+    seesAll && hasAllocations && isStable && usedBytes !== undefined && ownedBytes !== undefined;
+  const unownedBytes = isKnown ? Math.max(0, usedBytes - ownedBytes) : undefined;
+  return { ...pool, totalBytes, usedBytes, unownedBytes };
 }
 
-/** Which processes belong to routers, and what else a pool needs to be attributed. */
-interface Seen {
-  pids: ReadonlySet<number>;
-  stable: ReadonlySet<number>;
-  host: HostMemory | undefined;
-  seesAll: boolean;
+/** The allocations in these pools by card and process. A process with several counts once. */
+function otherProcesses(allocations: readonly Allocation[], pools: readonly MeasuredPool[]): Unnamed[] {
+  const listed = allocations.filter(({ uuid, pool }) =>
+    pools.some((each) => each.uuid === uuid && each.pool === pool),
+  );
+  return [...groupBy(listed, ({ uuid, pid }) => `${uuid} ${pid}`).values()]
+    .flatMap(([first, ...more]) => {
+      if (first === undefined) return [];
+      const bytes = more.reduce((sum, each) => sum + (each.bytes ?? 0), first.bytes ?? 0);
+      return { uuid: first.uuid, pid: first.pid, bytes };
+    })
+    .filter(({ bytes }) => bytes > 0)
+    .sort((a, b) => b.bytes - a.bytes || a.pid - b.pid);
 }
 
-/** The largest first. A process with several allocations counts once. */
-function sumByProcess(allocations: readonly Allocation[]): Omit<OtherProcess, 'name'>[] {
-  const sums = new Map<number, number>();
-  for (const { pid, bytes = 0 } of allocations) sums.set(pid, (sums.get(pid) ?? 0) + bytes);
-  const processes = [...sums].map(([pid, bytes]) => ({ pid, bytes }));
-  return processes.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes || a.pid - b.pid);
-}
-
-function sumByModel(owned: readonly OwnedProcess[], allocations: readonly Allocation[]): AttributedModel[] {
-  const models = new Map<string, AttributedModel>();
-  for (const { usage, router, model } of owned) {
-    if (model === undefined) continue;
-    const key = JSON.stringify([router, model]);
-    const before = models.get(key);
-    const processes = [...(before?.processes ?? []), usage];
-    const own = allocations.filter(({ pid }) => processes.some((each) => each.pid === pid));
-    models.set(key, {
-      router,
-      model,
-      residentBytes: before ? add(before.residentBytes, usage.residentBytes) : usage.residentBytes,
-      processes,
-      gpus: sumByPool(own),
-    });
-  }
-  return [...models.values()];
-}
-
-function sumByPool(allocations: readonly Allocation[]): ModelMemory['gpus'] {
-  const sums = new Map<string, Omit<Allocation, 'pid'>>();
-  for (const { uuid, pool, bytes } of allocations) {
-    const key = `${uuid} ${pool}`;
-    const before = sums.get(key);
-    sums.set(key, { uuid, pool, bytes: before ? add(before.bytes, bytes) : bytes });
-  }
-  return [...sums.values()].flatMap(({ bytes, ...of }) => (bytes === undefined ? [] : [{ ...of, bytes }]));
-}
-
-/** Undefined if one of the two is unknown. */
-function add(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined || other === undefined ? undefined : one + other;
+/** What these processes hold in each pool; without a pool in which an amount is unknown. */
+function sharesOf(processes: readonly ProcessUsage[], allocations: readonly Allocation[]): GpuShare[] {
+  const own = allocations.filter(({ pid }) => processes.some((process) => process.pid === pid));
+  return [...groupBy(own, ({ uuid, pool }) => `${uuid} ${pool}`).values()].flatMap((all) => {
+    const bytes = sumOf(all.map((each) => each.bytes));
+    const [first] = all;
+    return first && bytes !== undefined ? [{ uuid: first.uuid, pool: first.pool, bytes }] : [];
+  });
 }

@@ -30,7 +30,7 @@ export type Parents = ReadonlyMap<string, ProcessId>;
 /**
  * Finds the process of each router among the parents of model processes. Pure. In this order:
  * 1. it listens at the router's URL on this machine;
- * 2. it is the process that was found before;
+ * 2. it is the process that was found before, if that still runs: the caller checks that;
  * 3. its children are exactly the router's running models, by id and port. This finds routers in containers, whose
  *    network differs, and routers whose open files are not readable.
  * If several processes match, none does.
@@ -47,7 +47,7 @@ export function findParents(
     if (router.local === 'no') continue;
     const parent =
       only(candidates.filter((candidate) => listensFor(router, candidate, isOwnHost))) ??
-      candidates.find((candidate) => isSame(candidate, before.get(router.url))) ??
+      before.get(router.url) ??
       only(candidates.filter((candidate) => isParentOf(router, childrenOf(candidate, models))));
     if (parent) found.set(router.url, { pid: parent.pid, startTicks: parent.startTicks });
   }

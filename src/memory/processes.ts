@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { mapLimited } from '../lib/concurrency.ts';
-import { failed, ok } from '../lib/result.ts';
-import { createListening } from './listening.ts';
+import { failed, ok, type Result } from '../lib/result.ts';
+import { withListening } from './listening.ts';
 import {
+  CONCURRENCY,
   isAbsence,
   listFolder,
   parseModelArguments,
@@ -21,23 +22,26 @@ export interface ProcessTable {
   parents: readonly ParentProcess[];
   /** All processes. */
   pids: ReadonlySet<number>;
+  /** Those that were inspected for this table: new ones at once, others now and then. */
+  inspected: readonly number[];
 }
 
-/** The current table; `parents` includes the given processes that still run. */
-export interface Processes extends Source<ProcessTable, readonly ProcessId[]> {
-  /** The usage of those that are still the same process. */
-  usage: Source<readonly ProcessUsage[], readonly ProcessId[]>;
+/** Those of the given processes that are still the same, and the pids of all. */
+export interface ProcessesNow {
+  usages: readonly ProcessUsage[];
+  pids: ReadonlySet<number>;
 }
 
-/** Files read at the same time: each occupies one of Node's few threads. */
-const CONCURRENCY = 8;
+/** A source of the process table. `now` is read after the drivers: what they listed counts for these processes. */
+export interface Processes extends Source<ProcessTable> {
+  now: Source<ProcessesNow, readonly ProcessId[]>;
+}
 
 /**
- * A forked process first shows its parent's command line, so a process that is not a model is inspected a second time,
- * two tables later (one reading takes two tables).
+ * A forked process first shows its parent's command line, so a process that is not a model is inspected a second time
+ * for the next table.
  */
 const INSPECTIONS = 2;
-const TABLES_BETWEEN = 2;
 
 /** Each process is inspected again within this number of tables: its pid may have been reused. */
 const TABLES_FOR_ALL = 60;
@@ -51,8 +55,6 @@ const SHORT_CMDLINE_BYTES = 2048;
 interface KnownProcess {
   stat: Stat;
   inspections: number;
-  /** The table of the last inspection. */
-  inspectedIn: number;
   model: { alias: string; port: number } | undefined;
   /** It may be a router that runs no model. */
   isServer: boolean;
@@ -64,23 +66,18 @@ interface KnownProcess {
  */
 export function createProcesses(procfs: string): Processes {
   const known = new Map<number, KnownProcess>();
-  const listening = createListening(procfs);
   let tables = 0;
 
   return {
     name: 'processes',
-    nothing: { models: [], parents: [], pids: new Set() },
-    async read(routers) {
-      const names = await listFolder(procfs);
-      if (!names.ok) {
-        if (isAbsence(names.fault)) return ok({ models: [], parents: [], pids: new Set() });
-        return failed(`cannot read ${procfs}: ${names.fault}. Set --path.procfs to the machine's /proc`);
-      }
-      const pids = names.value.filter((name) => /^\d+$/.test(name)).map(Number);
-      const listed = new Set(pids);
-      for (const pid of known.keys()) if (!listed.has(pid)) known.delete(pid);
+    nothing: { models: [], parents: [], pids: new Set(), inspected: [] },
+    async read() {
+      const pids = await listPids();
+      if (!pids.ok) return pids;
+      for (const pid of known.keys()) if (!pids.value.has(pid)) known.delete(pid);
       tables += 1;
-      await mapLimited(CONCURRENCY, pids.filter(isDue), inspect);
+      const inspected = [...pids.value].filter(isDue);
+      await mapLimited(CONCURRENCY, inspected, inspect);
       const models = await modelProcesses();
       const servers = [...known].flatMap(([pid, { stat, isServer }]) => {
         return isServer ? [{ pid, startTicks: stat.startTicks }] : [];
@@ -88,27 +85,37 @@ export function createProcesses(procfs: string): Processes {
       const parents = new Map(
         [...servers, ...models.map(({ parent }) => parent)].map((each) => [each.pid, each]),
       );
-      for (const router of routers) {
-        const stat = await readStat(router.pid);
-        if (stat?.startTicks === router.startTicks) parents.set(router.pid, router);
-      }
-      return ok({ models, parents: await listening.describe([...parents.values()]), pids: listed });
+      return ok({
+        models,
+        parents: await withListening([...parents.values()], procfs),
+        pids: pids.value,
+        inspected,
+      });
     },
-    usage: {
+    now: {
       name: 'processes',
-      nothing: [],
-      async read(models) {
-        const usages = await mapLimited(CONCURRENCY, models, readUsage);
-        return ok(usages.flatMap((usage) => usage ?? []));
+      nothing: { usages: [], pids: new Set() },
+      async read(processes) {
+        const pids = await listPids();
+        if (!pids.ok) return pids;
+        const usages = await mapLimited(CONCURRENCY, processes, readUsage);
+        return ok({ usages: usages.flatMap((usage) => usage ?? []), pids: pids.value });
       },
     },
   };
 
+  /** None on a machine without /proc. */
+  async function listPids(): Promise<Result<Set<number>, string>> {
+    const names = await listFolder(procfs);
+    if (names.ok) return ok(new Set(names.value.filter((name) => /^\d+$/.test(name)).map(Number)));
+    if (isAbsence(names.fault)) return ok(new Set());
+    return failed(`cannot read ${procfs}: ${names.fault}. Set --path.procfs to the machine's /proc`);
+  }
+
   function isDue(pid: number): boolean {
     const process = known.get(pid);
     if (process === undefined || process.model !== undefined || process.isServer) return true;
-    const isYoung = process.inspections < INSPECTIONS && tables - process.inspectedIn >= TABLES_BETWEEN;
-    return isYoung || pid % TABLES_FOR_ALL === tables % TABLES_FOR_ALL;
+    return process.inspections < INSPECTIONS || pid % TABLES_FOR_ALL === tables % TABLES_FOR_ALL;
   }
 
   async function inspect(pid: number): Promise<void> {
@@ -120,14 +127,13 @@ export function createProcesses(procfs: string): Processes {
     const before = known.get(pid);
     const isSame = before?.stat.startTicks === stat.startTicks;
     if (isSame && (before.model || before.inspections >= INSPECTIONS)) {
-      known.set(pid, { ...before, stat, inspectedIn: tables });
+      known.set(pid, { ...before, stat });
       return;
     }
-    const inspections = isSame ? before.inspections + 1 : 1;
     const args = await readArguments(pid);
     const model = parseModelArguments(args);
     const isServer = model === undefined && /^(?:[^\0]*\/)?llama-server\0/.test(args);
-    known.set(pid, { stat, inspections, inspectedIn: tables, model, isServer });
+    known.set(pid, { stat, inspections: isSame ? before.inspections + 1 : 1, model, isServer });
   }
 
   async function modelProcesses(): Promise<ModelProcess[]> {

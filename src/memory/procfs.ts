@@ -1,7 +1,12 @@
 import { close, open, read } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { mapLimited } from '../lib/concurrency.ts';
 import { codeOf } from '../lib/error-code.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
+
+/** Files read at the same time: each occupies one of Node's few threads. */
+export const CONCURRENCY = 8;
 
 /** Fields of /proc/PID/stat. */
 export interface Stat {
@@ -42,27 +47,23 @@ export function parseModelArguments(cmdline: string): { alias: string; port: num
   return Number.isInteger(port) && port > 0 && port < 65_536 ? { alias, port } : undefined;
 }
 
-/** Ports of listening sockets by inode, from /proc/net/tcp or tcp6. */
-export function parseListeners(table: string): Map<string, number> {
-  const listeners = new Map<string, number>();
-  for (const line of table.split('\n')) {
+/** Inode and port of each listening socket, from /proc/net/tcp or tcp6. */
+export function parseListeners(table: string): [inode: string, port: number][] {
+  return table.split('\n').flatMap((line) => {
     const [, local = '', , state, , , , , , inode] = line.trim().split(/\s+/);
     const port = Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16);
-    if (state === LISTENING && inode && Number.isInteger(port)) listeners.set(inode, port);
-  }
-  return listeners;
+    return state === LISTENING && inode && Number.isInteger(port) ? [[inode, port]] : [];
+  });
 }
 
 const LISTENING = '0A';
 
-/** Paths of listening Unix sockets by inode, from /proc/net/unix. */
-export function parseUnixListeners(table: string): Map<string, string> {
-  const listeners = new Map<string, string>();
-  for (const line of table.split('\n')) {
+/** Inode and path of each listening Unix socket, from /proc/net/unix. */
+export function parseUnixListeners(table: string): [inode: string, path: string][] {
+  return table.split('\n').flatMap((line) => {
     const [, flags = '', inode, path] = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (\/.*)$/.exec(line) ?? [];
-    if (inode && path && Number.parseInt(flags, 16) & ACCEPTS) listeners.set(inode, path);
-  }
-  return listeners;
+    return inode && path && Number.parseInt(flags, 16) & ACCEPTS ? [[inode, path]] : [];
+  });
 }
 
 /** The kernel's flag of a Unix socket that listens. */
@@ -109,6 +110,14 @@ export function readHead(path: string, bytes: number): Promise<string | undefine
 export async function linkTarget(path: string): Promise<string | undefined> {
   const target = await coded(readlink(path));
   return target.ok ? target.value : undefined;
+}
+
+/** The targets of all links in a folder, or the code of the error. */
+export async function linkTargets(folder: string): Promise<Result<string[], string>> {
+  const names = await listFolder(folder);
+  if (!names.ok) return names;
+  const targets = await mapLimited(CONCURRENCY, names.value, (name) => linkTarget(join(folder, name)));
+  return ok(targets.flatMap((target) => target ?? []));
 }
 
 /** The error means that the process, device or folder does not exist, which is not a fault. */

@@ -62,12 +62,12 @@ export interface ParentProcess extends ProcessId {
 export interface GpuMemory extends GpuPool {
   /** Used memory that is not attributed to a router or its models; absent if a share of theirs is unknown. */
   unownedBytes?: number | undefined;
-  /** The largest other processes in it, the largest first. */
-  others?: readonly OtherProcess[] | undefined;
 }
 
-/** A process that is neither a router nor a model. */
+/** A process that is neither a router nor a model, and its memory on one card. */
 export interface OtherProcess {
+  /** Of the card. */
+  uuid: string;
   pid: number;
   /** The command's name, cut to 15 characters by the kernel. */
   name: string;
@@ -132,6 +132,8 @@ export interface MemoryReading {
   at: number;
   reports: readonly SourceReport[];
   gpus: readonly GpuMemory[];
+  /** The largest other processes of each card, the largest first. */
+  others: readonly OtherProcess[];
   cards: readonly Card[];
   models: readonly ModelMemory[];
   routers: readonly RouterProcessMemory[];
@@ -160,8 +162,13 @@ export function sharesByCard(shares: readonly GpuShare[], pools: readonly GpuPoo
 
 /** What a process uses of all GPUs; undefined if nothing is known. */
 export function gpuBytes(shares: readonly GpuShare[], pools: readonly GpuPool[]): number | undefined {
-  const amounts = [...sharesByCard(shares, pools).values()];
-  return amounts.length === 0 ? undefined : amounts.reduce((sum, bytes) => sum + bytes, 0);
+  return sumOf([...sharesByCard(shares, pools).values()]);
+}
+
+/** Undefined without values, and if one of them is unknown. */
+export function sumOf(values: readonly (number | undefined)[]): number | undefined {
+  if (values.length === 0 || values.includes(undefined)) return undefined;
+  return values.reduce((sum: number, value) => sum + (value ?? 0), 0);
 }
 
 export function isSame(one: ProcessId, other: ProcessId | undefined): boolean {

@@ -1,6 +1,6 @@
 import { failed, ok, type Result } from '../lib/result.ts';
-import { type CardMemory, cardMemory, sumOf } from './card-memory.ts';
-import { gpuBytes, type MemoryReading, sharesByCard } from './reading.ts';
+import { type CardMemory, cardMemory } from './card-memory.ts';
+import { gpuBytes, type MemoryReading, sharesByCard, sumOf } from './reading.ts';
 
 /** The GPUs of one router. */
 export interface RouterMemory {

@@ -35,19 +35,17 @@ export async function readSource<Facts, Question>(
   { timeoutMs, clock, ending }: { timeoutMs: number; clock: Clock; ending: AbortSignal },
 ): Promise<SourceResult<Facts>> {
   const timeout = new AbortController();
+  const signal = AbortSignal.any([timeout.signal, ending]);
   const startedAt = clock.now();
+  const cancel = clock.after(timeoutMs, () => timeout.abort());
   const late = new Promise<Result<Facts, string>>((resolve) => {
-    timeout.signal.addEventListener('abort', () => {
+    const giveUp = () =>
       resolve(failed(`no response within ${timeoutMs / 1000} s${source.timeoutHint ?? ''}`));
-    });
+    if (signal.aborted) giveUp();
+    signal.addEventListener('abort', giveUp);
   });
-  const abort = () => timeout.abort();
-  const cancel = clock.after(timeoutMs, abort);
-  ending.addEventListener('abort', abort);
-  if (ending.aborted) abort();
-  const result = await Promise.race([source.read(question, timeout.signal), late]);
+  const result = await Promise.race([source.read(question, signal), late]);
   cancel();
-  ending.removeEventListener('abort', abort);
   return {
     facts: result.ok ? result.value : source.nothing,
     report: {

@@ -150,11 +150,11 @@ describe('the page', () => {
         {
           ...{ gpu: '0', uuid: 'GPU-1', name: 'RTX', pool: 'vram' },
           ...{ totalBytes: 10 * GB, usedBytes: 7 * GB, unownedBytes: 6 * GB },
-          others: [{ pid: 646, name: 'python3', bytes: 5 * GB }],
         },
         { ...apu, pool: 'vram', totalBytes: 8 * GB, usedBytes: 8 * GB },
         { ...apu, pool: 'gtt', totalBytes: 120 * GB, usedBytes: 24 * GB },
       ],
+      others: [{ uuid: 'GPU-1', pid: 646, name: 'python3', bytes: 5 * GB }],
       routers: [
         {
           ...{ router: 'gpu-box', residentBytes: GB / 4 },

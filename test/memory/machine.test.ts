@@ -40,10 +40,10 @@ function runModels(more: Partial<MadeProcess> = {}): void {
   machine.run({ pid: 4150, startTicks: 30, args: modelArgs('gemma', 40_002), ...child });
 }
 
-function start(nvidiaSmi: string, timeoutMs: number, sysfs = machine.sysfs): Memory {
+function start(nvidiaSmi: string, timeoutMs: number, sysfs = machine.sysfs, router = BOX): Memory {
   const { procfs } = machine;
   const measure = createMachine(
-    { procfs, sysfs, nvidiaSmi, maxOthers: 2, timeoutMs, routers: () => [BOX] },
+    { procfs, sysfs, nvidiaSmi, maxOthers: 2, timeoutMs, routers: () => [router] },
     systemClock,
   );
   return startMemory({ measure, intervalMs: 60_000, timeoutMs }, systemClock);
@@ -70,6 +70,7 @@ describe('a machine', () => {
     const { at: _, reports, ...found } = await read(playRecording('no-devices'));
     expect(found).toEqual({
       gpus: [],
+      others: [],
       models: [
         { router: 'box', model: 'qwen', ...used, gpus: [] },
         { router: 'box', model: 'gemma', ...used, gpus: [] },
@@ -128,18 +129,14 @@ describe('a machine', () => {
     machine.run({ pid: 858, parent: 816, args: modelArgs('gemma', 40_002) });
     machine.run({ pid: 646, comm: 'python3' });
     machine.run({ pid: 650, comm: 'a name\nwith (lines)' });
-    const { gpus, routers, models } = await read(playRecording('h200'));
+    const { gpus, routers, models, others } = await read(playRecording('h200'));
     const uuid = 'GPU-46a18be3-62a9-aaa7-d3f2-f48ef3f4adee';
     expect(routers).toMatchObject([{ router: 'box', gpus: [{ uuid, pool: 'vram', bytes: 7 * MIB }] }]);
     expect(models.map(({ gpus }) => gpus.map(({ bytes }) => bytes / MIB))).toEqual([[434], [434]]);
-    expect(gpus).toMatchObject([
-      {
-        unownedBytes: (3711 - 2 * 434 - 7) * MIB,
-        others: [
-          { pid: 646, name: 'python3', bytes: 1634 * MIB },
-          { pid: 650, name: 'a name\nwith (lines)', bytes: 1122 * MIB },
-        ],
-      },
+    expect(gpus).toMatchObject([{ unownedBytes: (3711 - 2 * 434 - 7) * MIB }]);
+    expect(others).toEqual([
+      { uuid, pid: 646, name: 'python3', bytes: 1634 * MIB },
+      { uuid, pid: 650, name: 'a name\nwith (lines)', bytes: 1122 * MIB },
     ]);
   });
 
@@ -227,8 +224,8 @@ describe('a machine', () => {
     runModels();
     machine.run({ pid: 77, comm: 'comfyui', fdinfo: ['amdgpu'], devices: ['/dev/dri/renderD128'] });
     machine.run({ pid: 78, comm: 'editor', fdinfo: ['amdgpu'] });
-    const { gpus } = await read('', { sysfs: aMachine({ sysfs: 'two-radeons' }).sysfs });
-    expect(gpus[0]?.others).toEqual([{ pid: 77, name: 'comfyui', bytes: 18_432 * MIB }]);
+    const { others } = await read('', { sysfs: aMachine({ sysfs: 'two-radeons' }).sysfs });
+    expect(others).toEqual([{ uuid: '7f3a1c9b20e4d615', pid: 77, name: 'comfyui', bytes: 18_432 * MIB }]);
   });
 
   it('with a divided card: a model on two instances', async () => {
@@ -246,7 +243,7 @@ describe('a machine', () => {
     const { gpus, models } = await read(playRecording('mig-instances'));
     const uuid = 'GPU-66666666-7777-8888-9999-aaaaaaaaaaaa';
     expect(gpus).toEqual([
-      { gpu: '0', uuid, name: 'NVIDIA A100-SXM4-40GB', pool: 'vram', integrated: false, others: [] },
+      { gpu: '0', uuid, name: 'NVIDIA A100-SXM4-40GB', pool: 'vram', integrated: false },
     ]);
     expect(models[0]?.gpus).toEqual([
       { uuid: 'MIG-b60fa3b1-24b6-5b8e-9a5c-1c2d3e4f5a6b', pool: 'vram', bytes: 14_353 * MIB },
@@ -255,14 +252,14 @@ describe('a machine', () => {
 
   it('with a GPU that shares system memory: the pool is system memory', async () => {
     runModels();
-    const { gpus, models } = await read(playRecording('gb10'));
+    const { gpus, models, others } = await read(playRecording('gb10'));
     expect(gpus).toEqual([
       {
         ...{ gpu: '0', uuid: 'GPU-2dee1e25-b3b5-007e-2b55-79f2d0f2ebe5', name: 'NVIDIA GB10', pool: 'host' },
         ...{ totalBytes: 65_536_000 * 1024, usedBytes: 32_768_000 * 1024, unownedBytes: 0, integrated: true },
-        others: [{ pid: 2210, name: '', bytes: 43 * MIB }],
       },
     ]);
+    expect(others).toMatchObject([{ pid: 2210, name: '', bytes: 43 * MIB }]);
     expect(models.map(({ gpus }) => gpus.map(({ pool, bytes }) => [pool, bytes / MIB]))).toEqual([
       [['host', 61_440]],
       [],
@@ -322,6 +319,15 @@ describe('a machine', () => {
     const { gpus, models, here, hidden } = await read(playRecording('two-cards'));
     expect([models, here, hidden]).toEqual([[], ['box'], ['box']]);
     for (const gpu of gpus) expect(gpu.unownedBytes).toBeUndefined();
+  });
+
+  it('forgets the process of a router in another container when it has ended', async () => {
+    runModels();
+    const models = BOX.models.map((each, index) => ({ ...each, port: 40_001 + index }));
+    memory = start('', 5000, machine.sysfs, { ...BOX, url: 'http://llama:8080', models });
+    expect((await memory.fresh(10_000))?.here).toEqual(['box']);
+    for (const pid of [4100, 4101, 4150]) machine.end(pid);
+    expect((await memory.fresh(10_000))?.here).toEqual([]);
   });
 
   it('stops at once, even while a source hangs', async () => {

@@ -17,8 +17,9 @@ const CARD: MeasuredPool = {
   ...{ totalBytes: 24 * GIB, usedBytes: 20 * GIB, hasAllocations: true },
 };
 const { hasAllocations: _, ...card } = CARD;
-const PUBLISHED = { ...card, others: [] };
+const PUBLISHED = { ...card, unownedBytes: undefined };
 const ROUTER = { pid: 1, startTicks: 1 };
+const ROUTER_USAGE = { ...ROUTER, residentBytes: GIB, cpuSeconds: 9 };
 
 function aRouter({
   name = 'box',
@@ -45,17 +46,16 @@ const allocates = (pid: number, gib: number | undefined, uuid = 'GPU-0'): Alloca
   return { pid, uuid, pool: 'vram', bytes: gib === undefined ? undefined : gib * GIB };
 };
 
-/** One router, found as process 1; by default all processes exist before and after. */
+/** One router, found as process 1; by default all processes are the same before and after. */
 function measurement({ models = [], ...more }: Partial<Measurement> = {}): Measurement {
   return {
     routers: [aRouter()],
-    parents: new Map([['http://localhost:8080', { pid: 1, startTicks: 1 }]]),
+    parents: new Map([['http://localhost:8080', ROUTER]]),
     formerParents: new Map(),
     seesProcesses: true,
-    before: models,
     models,
-    parentsBefore: [ROUTER],
-    usages: [...models.map(aUsage), { ...ROUTER, residentBytes: GIB, cpuSeconds: 9 }],
+    started: new Set(),
+    usages: [...models.map(aUsage), ROUTER_USAGE],
     pools: [CARD],
     allocations: [],
     isConfined: false,
@@ -82,7 +82,8 @@ describe('memory attribution', () => {
   it('divides a card among the models and the unattributed rest', () => {
     const allocations = [allocates(7, 5), allocates(8, 9), allocates(99, 3)];
     expect(attribute(measurement({ models: [qwen, gemma], allocations }))).toEqual({
-      gpus: [{ ...PUBLISHED, unownedBytes: 6 * GIB, others: [{ pid: 99, bytes: 3 * GIB }] }],
+      gpus: [{ ...PUBLISHED, unownedBytes: 6 * GIB }],
+      others: [{ uuid: 'GPU-0', pid: 99, bytes: 3 * GIB }],
       models: [owned(qwen, { gpus: share(5) }), owned(gemma, { gpus: share(9) })],
       routers: [{ router: 'box', residentBytes: GIB, gpus: [] }],
       here: ['box'],
@@ -95,18 +96,18 @@ describe('memory attribution', () => {
       measurement({ models: [qwen], allocations: [allocates(7, 5), allocates(1, 0.5)] }),
     );
     expect(read.routers).toEqual([{ router: 'box', residentBytes: GIB, gpus: share(0.5) }]);
-    expect(read.gpus).toMatchObject([{ unownedBytes: 14.5 * GIB, others: [] }]);
+    expect(read).toMatchObject({ gpus: [{ unownedBytes: 14.5 * GIB }], others: [] });
     expect(read.models).toEqual([owned(qwen, { gpus: share(5) })]);
   });
 
   it('lists other processes, the largest first, each once', () => {
     const allocations = [allocates(90, 1), allocates(91, 2), allocates(90, 3), allocates(92, undefined)];
     const all = [...allocations, allocates(93, 9, 'GPU-1'), allocates(7, 5)];
-    expect(attribute(measurement({ models: [qwen], allocations: all })).gpus[0]?.others).toEqual([
-      { pid: 90, bytes: 4 * GIB },
-      { pid: 91, bytes: 2 * GIB },
+    expect(attribute(measurement({ models: [qwen], allocations: all })).others).toEqual([
+      { uuid: 'GPU-0', pid: 90, bytes: 4 * GIB },
+      { uuid: 'GPU-0', pid: 91, bytes: 2 * GIB },
     ]);
-    expect(attribute(measurement({ seesProcesses: false, allocations: all })).gpus[0]?.others).toEqual([]);
+    expect(attribute(measurement({ seesProcesses: false, allocations: all })).others).toEqual([]);
   });
 
   it('has the resident memory of models without a GPU', () => {
@@ -184,30 +185,25 @@ describe('unattributed memory', () => {
     ['is unknown without the process table', unattributed({ seesProcesses: false }), undefined],
     [
       'is unknown while a model ends',
-      unattributed({ before: [qwen], models: [], allocations: [allocates(7, 5)] }),
+      unattributed({ models: [qwen], usages: [], allocations: [allocates(7, 5)] }),
       undefined,
     ],
     [
       'is unknown while a router ends',
       unattributed({
-        ...{ before: [qwen], models: [], allocations: [allocates(7, 5)], parents: new Map() },
+        ...{ models: [qwen], usages: [], allocations: [allocates(7, 5)], parents: new Map() },
         formerParents: new Map([['http://localhost:8080', { pid: 1, startTicks: 1 }]]),
       }),
       undefined,
     ],
     [
-      'is unknown while a router starts',
-      unattributed({ parentsBefore: [], allocations: [allocates(1, 1)] }),
+      'is unknown while a router or a model starts',
+      unattributed({ started: new Set([7]), allocations: [allocates(7, 1)] }),
       undefined,
     ],
     [
       'is unknown if the allocation of a router is',
       unattributed({ allocations: [allocates(1, undefined)] }),
-      undefined,
-    ],
-    [
-      'is unknown while a model starts',
-      unattributed({ before: [], models: [qwen], usages: [aUsage(qwen)], allocations: [allocates(7, 5)] }),
       undefined,
     ],
     ['is unknown if the models of a local router are not visible', unfound({}), undefined],
@@ -238,7 +234,7 @@ describe('unattributed memory', () => {
       { totalBytes: 120 * GIB, usedBytes: 70 * GIB, unownedBytes: 10 * GIB },
     ]);
     expect(attribute(measurement({ pools: [pool] })).gpus).toEqual([
-      { gpu: '0', uuid: 'GPU-0', name: 'GB10', pool: 'host', others: [] },
+      { gpu: '0', uuid: 'GPU-0', name: 'GB10', pool: 'host' },
     ]);
   });
 });
@@ -250,13 +246,12 @@ describe('a reused pid', () => {
     const earlier = aProcess(7, 'gemma', { startTicks: 70 });
     const read = attribute(
       measurement({
-        before: [earlier],
-        models: [now],
-        usages: [aUsage(now)],
+        models: [earlier],
+        usages: [ROUTER_USAGE],
         allocations: [allocates(7, 5)],
       }),
     );
-    expect(read.models).toEqual([owned(now, {})]);
+    expect(read.models).toEqual([]);
     expect(read.gpus).toEqual([PUBLISHED]);
   });
 
@@ -339,11 +334,6 @@ describe('the process of a router', () => {
       3,
     ],
     [
-      'is not a later process with its pid',
-      find(inContainer, [aParent(3)], [], [[inContainer.url, { pid: 3, startTicks: 2 }]]),
-      undefined,
-    ],
-    [
       'is the process that listens now rather than the former one',
       find(
         aRouter(),
@@ -376,18 +366,17 @@ describe('any measurement', () => {
     bytes: fc.option(fc.nat(), { nil: undefined }),
   });
   const given = fc.record({
-    before: processes,
     models: processes,
     used: fc.nat(),
     allocations: fc.array(holding, { maxLength: 8 }),
     parent: fc.record({ pid, startTicks: ticks }),
-    parentsBefore: fc.array(fc.record({ pid, startTicks: ticks }), { maxLength: 3 }),
+    started: fc.uniqueArray(pid, { maxLength: 2 }),
     measured: fc.array(fc.record({ pid, startTicks: ticks }), { maxLength: 6 }),
   });
 
   it('attributes only to processes that stay the same, and shares and rest add up', () => {
     fc.assert(
-      fc.property(given, ({ before, models, used, allocations, parent, parentsBefore, measured }) => {
+      fc.property(given, ({ models, used, allocations, parent, started, measured }) => {
         const usages = measured.map((id): ProcessUsage => ({ ...id, cpuSeconds: 1 }));
         const all: Allocation[] = allocations.map(({ bytes, ...held }) => ({
           ...held,
@@ -397,7 +386,7 @@ describe('any measurement', () => {
         const pools = [{ ...CARD, usedBytes: used }];
         const parents = new Map([['http://localhost:8080', parent]]);
         const read = attribute(
-          measurement({ before, models, parentsBefore, usages, allocations: all, pools, parents }),
+          measurement({ models, started: new Set(started), usages, allocations: all, pools, parents }),
         );
 
         const same = (one: { pid: number; startTicks: number }, other: { pid: number; startTicks: number }) =>
@@ -407,9 +396,7 @@ describe('any measurement', () => {
         );
         for (const model of read.models) {
           for (const each of model.processes) expect(ours.some((one) => same(one, each))).toBe(true);
-          const sure = ours.filter(
-            (one) => one.alias === model.model && before.some((each) => same(each, one)),
-          );
+          const sure = ours.filter((one) => one.alias === model.model);
           for (const gpu of model.gpus) {
             const own = all.filter(
               (each) => each.uuid === gpu.uuid && sure.some((one) => one.pid === each.pid),

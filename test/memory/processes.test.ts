@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { createProcesses, type Processes } from '../../src/memory/processes.ts';
-import type { ProcessId } from '../../src/memory/reading.ts';
 import { aMachine, type Machine, modelArgs } from '../support/machine.ts';
 
 const MIB = 1024 * 1024;
@@ -18,8 +17,8 @@ beforeEach(() => {
   machine.listen({ 8080: 31 });
 });
 
-async function table(routers: readonly ProcessId[] = []) {
-  const read = await processes.read(routers, never);
+async function table() {
+  const read = await processes.read(undefined, never);
   if (!read.ok) throw new Error(read.fault);
   return read.value;
 }
@@ -31,7 +30,7 @@ describe('the process table', () => {
   it('has models, their parents, and the ports of the parents', async () => {
     machine.run(qwen);
     machine.run({ pid: 900, comm: 'bash', args: ['bash'] });
-    expect(await table()).toEqual({
+    expect(await table()).toMatchObject({
       models: [asModel],
       parents: [{ ...ROUTER, listens: [8080] }],
       pids: new Set([1, 400, 401, 900]),
@@ -52,9 +51,9 @@ describe('the process table', () => {
   });
 
   it('is empty without /proc', async () => {
-    expect(await createProcesses('/nowhere/proc').read([], never)).toEqual({
+    expect(await createProcesses('/nowhere/proc').read(undefined, never)).toEqual({
       ok: true,
-      value: { models: [], parents: [], pids: new Set() },
+      value: { models: [], parents: [], pids: new Set(), inspected: [] },
     });
   });
 
@@ -70,7 +69,6 @@ describe('the process table', () => {
     machine.run({ ...qwen, args: ['llama-server', '--port', '8080'] });
     expect((await table()).models).toEqual([]);
     machine.run(qwen);
-    await table(); // The second table of the same reading.
     expect((await table()).models).toEqual([asModel]);
   });
 
@@ -94,12 +92,14 @@ describe('the process table', () => {
     expect((await table()).models).toEqual([]);
   });
 
-  it('has a router without models: by its command, and a requested one while it is the same process', async () => {
+  it('has a router without models, by its command', async () => {
     expect((await table()).parents).toEqual([{ ...ROUTER, listens: [8080] }]);
-    machine.run({ pid: 400, startTicks: 50, args: ['/opt/run-llama.sh'], sockets: [31] });
-    processes = createProcesses(machine.procfs);
-    expect((await table([ROUTER])).parents).toEqual([{ ...ROUTER, listens: [8080] }]);
-    expect((await table([{ ...ROUTER, startTicks: 49 }])).parents).toEqual([]);
+  });
+
+  it('inspects processes that are neither models nor routers now and then', async () => {
+    expect((await table()).inspected).toEqual([1, 400]);
+    expect((await table()).inspected).toEqual([1, 400]);
+    expect((await table()).inspected).toEqual([400]);
   });
 
   it('finds a model with the reused pid of a known process within 60 tables', async () => {
@@ -123,9 +123,12 @@ describe('process usage', () => {
     machine.run({ ...qwen, residentBytes: 600 * MIB, cpuTicks: 250 });
     const gone = { ...asModel, pid: 402 };
     const other = { ...asModel, startTicks: 59 };
-    expect(await processes.usage.read([asModel, gone, other], never)).toEqual({
+    expect(await processes.now.read([asModel, gone, other], never)).toEqual({
       ok: true,
-      value: [{ pid: 401, startTicks: 60, residentBytes: 600 * MIB, cpuSeconds: 2.5 }],
+      value: {
+        usages: [{ pid: 401, startTicks: 60, residentBytes: 600 * MIB, cpuSeconds: 2.5 }],
+        pids: new Set([1, 400, 401]),
+      },
     });
   });
 });

@@ -44,7 +44,7 @@ const ask = (source: Source<unknown, never>, question: unknown = undefined) =>
 /** nvidia-smi on a machine without other cards. */
 const anNvidiaSmi = (program: string, more: { procfs?: string; wslProgram?: string } = {}) =>
   createNvidiaSmi({ program, procfs: '/nowhere', ...more }, systemClock);
-const NO_CARDS = { devices: [], processes: [], lost: [], notes: {} };
+const NO_CARDS = { pools: [], allocations: [], lost: [], notes: {} };
 
 interface Case {
   create(root: string): Source<unknown, never>;
@@ -109,8 +109,7 @@ describe.each<[string, Case]>([
     'processes',
     {
       create: createProcesses,
-      question: [],
-      nothing: { models: [], parents: [], pids: new Set() },
+      nothing: { models: [], parents: [], pids: new Set(), inspected: [] },
       spoiled: () => closed('.'),
       fault: /^cannot read .*: EACCES\. Set --path.procfs to the machine's \/proc$/,
     },
@@ -182,23 +181,23 @@ describe('nvidia-smi', () => {
   const [ONE, TWO] = ['GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10', 'GPU-a1b2c3d4-0e1f-4a2b-9c3d-4e5f60718293'];
 
   it('reads several cards and the processes on them', async () => {
-    const healthy = { unified: false, divided: false };
+    const healthy = { pool: 'vram', integrated: false, hasAllocations: true } as const;
     expect(await facts('two-cards')).toEqual({
-      devices: [
+      pools: [
         {
-          ...{ gpu: '0', uuid: ONE, printedUuid: ONE, name: 'NVIDIA GeForce RTX 3090', ...healthy },
+          ...{ gpu: '0', uuid: ONE, name: 'NVIDIA GeForce RTX 3090', ...healthy },
           ...{ totalBytes: 24_576 * MIB, usedBytes: 21_050 * MIB },
         },
         {
-          ...{ gpu: '1', uuid: TWO, printedUuid: TWO, name: 'NVIDIA RTX A6000', ...healthy },
+          ...{ gpu: '1', uuid: TWO, name: 'NVIDIA RTX A6000', ...healthy },
           ...{ totalBytes: 49_140 * MIB, usedBytes: 8211 * MIB },
         },
       ],
-      processes: [
-        { uuid: ONE, pid: 4101, bytes: 18_022 * MIB },
-        { uuid: ONE, pid: 2210, bytes: 2318 * MIB },
-        { uuid: TWO, pid: 4101, bytes: 5120 * MIB },
-        { uuid: TWO, pid: 4150, bytes: 2600 * MIB },
+      allocations: [
+        { uuid: ONE, pid: 4101, pool: 'vram', bytes: 18_022 * MIB },
+        { uuid: ONE, pid: 2210, pool: 'vram', bytes: 2318 * MIB },
+        { uuid: TWO, pid: 4101, pool: 'vram', bytes: 5120 * MIB },
+        { uuid: TWO, pid: 4150, pool: 'vram', bytes: 2600 * MIB },
       ],
       lost: [],
       notes: { warnings: [], malformed: [] },
@@ -206,22 +205,19 @@ describe('nvidia-smi', () => {
   });
 
   it('reads an H200, with the graphics process of a router built with Vulkan', async () => {
-    const { devices, processes } = await facts('h200');
+    const { pools, allocations } = await facts('h200');
     const uuid = 'GPU-46a18be3-62a9-aaa7-d3f2-f48ef3f4adee';
     // Reserved memory is not part of used memory.
-    expect(devices).toMatchObject([
+    expect(pools).toMatchObject([
       { uuid, pciAddress: '0000:00:06.0', totalBytes: 143_771 * MIB, usedBytes: 3711 * MIB },
     ]);
-    expect(processes?.map(({ pid, bytes = 0 }) => [pid, bytes / MIB])).toEqual([
-      [650, 1122],
-      [646, 1634],
-      [852, 434],
-      [858, 434],
-      [816, 7],
+    expect(allocations.map((each) => [each.uuid, each.pid, (each.bytes ?? 0) / MIB])).toEqual([
+      [uuid, 650, 1122],
+      [uuid, 646, 1634],
+      [uuid, 852, 434],
+      [uuid, 858, 434],
+      [uuid, 816, 7],
     ]);
-    expect(nvidiaMemory(await facts('h200')).allocations.map((each) => each.uuid)).toEqual(
-      Array.from({ length: 5 }, () => uuid),
-    );
   });
 
   it.each([
@@ -248,34 +244,32 @@ describe('nvidia-smi', () => {
   });
 
   it('uses good values with warnings and an exit code', async () => {
-    const { devices, processes, notes } = await facts('inforom');
+    const { pools, allocations, notes } = await facts('inforom');
     const warning = 'WARNING: infoROM is corrupted at gpu 0000:0B:00.0';
-    expect(devices.map(({ usedBytes = 0 }) => usedBytes / MIB)).toEqual([21_050, 8211]);
-    expect(processes).toHaveLength(2);
-    expect(notes).toEqual({ warnings: [`exited with 14: ${warning}`], malformed: [warning, warning] });
-    expect(nvidiaMemory(await facts('inforom')).pools.map((pool) => pool.hasAllocations)).toEqual([
-      true,
-      true,
+    expect(pools.map(({ usedBytes = 0, hasAllocations }) => [usedBytes / MIB, hasAllocations])).toEqual([
+      [21_050, true],
+      [8211, true],
     ]);
+    expect(allocations).toHaveLength(2);
+    expect(notes).toEqual({ warnings: [`exited with 14: ${warning}`], malformed: [warning, warning] });
   });
 
   it('ignores what is on the standard error output of a run that succeeds', async () => {
-    const { devices, notes } = await facts('preload');
-    expect([devices.length, notes]).toEqual([1, { warnings: [], malformed: [] }]);
+    const { pools, notes } = await facts('preload');
+    expect([pools.length, notes]).toEqual([1, { warnings: [], malformed: [] }]);
   });
 
   it('accepts the uuid and the missing processes of Jetson', async () => {
-    const { devices, notes } = await facts('jetson');
-    expect(devices).toMatchObject([{ uuid: 'bbbe9f37-7028-556a-930b-54e5f3b67a82', unified: true }]);
-    expect(notes).toEqual({ warnings: [], malformed: [] });
-    expect(nvidiaMemory(await facts('jetson'))).toMatchObject({
-      pools: [{ pool: 'host', integrated: true, hasAllocations: false }],
+    const uuid = 'bbbe9f37-7028-556a-930b-54e5f3b67a82';
+    expect(await facts('jetson')).toMatchObject({
+      pools: [{ uuid, pool: 'host', integrated: true, hasAllocations: false }],
       allocations: [],
+      notes: { warnings: [], malformed: [] },
     });
   });
 
   it('tells cards with a uuid of zeros apart by their addresses', async () => {
-    const { pools, allocations } = nvidiaMemory(await facts('zero-uuids'));
+    const { pools, allocations } = await facts('zero-uuids');
     expect(pools.map(({ uuid, hasAllocations }) => [uuid, hasAllocations])).toEqual([
       ['0000:0a:00.0', true],
       ['0000:0b:00.0', true],
@@ -287,25 +281,23 @@ describe('nvidia-smi', () => {
   });
 
   it('a malformed line costs one card: the others stay', async () => {
-    const { devices, lost, notes } = await facts('one-malformed');
-    expect(devices.map(({ uuid }) => uuid)).toEqual([ONE]);
+    const { pools, lost, notes } = await facts('one-malformed');
+    expect(pools).toMatchObject([{ uuid: ONE, hasAllocations: true }]);
     expect(lost).toMatchObject([
       { gpu: '1', uuid: TWO, reason: expect.stringMatching(/^unexpected output: 1, /) },
     ]);
     expect(notes.malformed).toHaveLength(2);
-    expect(nvidiaMemory(await facts('one-malformed')).pools).toMatchObject([{ hasAllocations: true }]);
   });
 
   it('a malformed process makes the allocations of its card unknown', () => {
     const { values } = parseDevices(`0, ${ONE}, [N/A], 9, 9, A\n1, ${TWO}, [N/A], 9, 9, B\n`);
-    const notes = { malformed: [`${TWO}, x, 2600`] };
-    const { pools } = nvidiaMemory({ devices: values, processes: [], lost: [], notes });
+    const { pools } = nvidiaMemory(values, [], [`${TWO}, x, 2600`]);
     expect(pools.map(({ hasAllocations }) => hasAllocations)).toEqual([true, false]);
   });
 
   it('a lost card is named, and the others are read', async () => {
-    const { devices, lost } = await facts('one-lost');
-    expect(devices.map(({ uuid }) => uuid)).toEqual([ONE]);
+    const { pools, lost } = await facts('one-lost');
+    expect(pools.map(({ uuid }) => uuid)).toEqual([ONE]);
     expect(lost).toMatchObject([{ gpu: '1', uuid: TWO, name: 'NVIDIA RTX A6000', reason: 'GPU is lost' }]);
   });
 
@@ -314,13 +306,13 @@ describe('nvidia-smi', () => {
     for (const address of ['0000:0a:00.0', '0000:0b:00.0']) {
       mkdirSync(join(procfs, 'driver/nvidia/gpus', address), { recursive: true });
     }
-    const { devices, processes, lost } = await facts('lost', { procfs });
-    expect(devices.map(({ uuid }) => uuid)).toEqual([TWO]);
-    expect(processes).toHaveLength(1);
+    const { pools, allocations, lost } = await facts('lost', { procfs });
+    expect(pools.map(({ uuid }) => uuid)).toEqual([TWO]);
+    expect(allocations).toHaveLength(1);
     const reason = 'GPU is lost. Reboot the system to recover this GPU';
     expect(lost).toEqual([{ pciAddress: '0000:0a:00.0', reason }]);
     expect(await facts('lost')).toMatchObject({
-      devices: [],
+      pools: [],
       lost: [{ pciAddress: '0000:0a:00.0', reason }],
     });
   });
@@ -333,7 +325,7 @@ describe('nvidia-smi', () => {
     try {
       expect(await usual.read(undefined, never)).toEqual({ ok: true, value: NO_CARDS });
       expect(await inWsl.read(undefined, never)).toMatchObject({
-        value: { devices: [{ uuid: ONE }, { uuid: TWO }] },
+        value: { pools: [{ uuid: ONE }, { uuid: TWO }] },
       });
     } finally {
       process.env.PATH = path;

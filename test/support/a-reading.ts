@@ -4,7 +4,7 @@ import type { MemoryReading } from '../../src/memory/reading.ts';
 export function aReading(more: Partial<MemoryReading> = {}): MemoryReading {
   const at = 5_000_000;
   return {
-    ...{ at, reports: [], gpus: [], cards: [], models: [], routers: [], foreignPids: false },
+    ...{ at, reports: [], gpus: [], others: [], cards: [], models: [], routers: [], foreignPids: false },
     ...{ here: [], hidden: [], ...more },
   };
 }
