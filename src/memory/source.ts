@@ -35,17 +35,19 @@ export async function readSource<Facts, Question>(
   { timeoutMs, clock, ending }: { timeoutMs: number; clock: Clock; ending: AbortSignal },
 ): Promise<SourceResult<Facts>> {
   const timeout = new AbortController();
-  const signal = AbortSignal.any([timeout.signal, ending]);
   const startedAt = clock.now();
-  const cancel = clock.after(timeoutMs, () => timeout.abort());
   const late = new Promise<Result<Facts, string>>((resolve) => {
-    const giveUp = () =>
+    timeout.signal.addEventListener('abort', () => {
       resolve(failed(`no response within ${timeoutMs / 1000} s${source.timeoutHint ?? ''}`));
-    if (signal.aborted) giveUp();
-    signal.addEventListener('abort', giveUp);
+    });
   });
-  const result = await Promise.race([source.read(question, signal), late]);
+  const abort = () => timeout.abort();
+  const cancel = clock.after(timeoutMs, abort);
+  ending.addEventListener('abort', abort);
+  if (ending.aborted) abort();
+  const result = await Promise.race([source.read(question, timeout.signal), late]);
   cancel();
+  ending.removeEventListener('abort', abort);
   return {
     facts: result.ok ? result.value : source.nothing,
     report: {
