@@ -1,5 +1,4 @@
 import { classifyBuild } from '../backends/llama-server/build.ts';
-import { endpointOf } from '../backends/llama-server/endpoint.ts';
 import { createProbe, type Probe, type Reply } from '../backends/llama-server/probe.ts';
 import type { Config, RouterConfig } from '../config/schema.ts';
 import type { Listing, RouterProps } from '../models/feed.ts';
@@ -33,7 +32,7 @@ export async function examineRouter(
   { follow, engine }: Pick<Config, 'follow' | 'engine'>,
 ): Promise<RouterEvidence> {
   const timeoutMs = follow.request_timeout * 1000;
-  const probe = createProbe(endpointOf(router, timeoutMs, timeoutMs));
+  const probe = createProbe({ ...router, requestTimeoutMs: timeoutMs, modelTimeoutMs: timeoutMs });
   try {
     const answers = await ask(probe);
     const { request_timeout: timeoutSeconds } = follow;

@@ -5,7 +5,6 @@ import {
   type RouterClient,
   type UnloadAnswer,
 } from '../backends/llama-server/client.ts';
-import { endpointOf } from '../backends/llama-server/endpoint.ts';
 import type { Config, RouterConfig } from '../config/schema.ts';
 import { type ProbeResult, probeActivity } from '../engine/activity.ts';
 import { type EngineReader, type ReadingChange, startEngineReader } from '../engine/reader.ts';
@@ -85,9 +84,11 @@ export function createFleet(clock: Clock, { readEngine }: { readEngine: boolean 
 
   function follow(router: RouterConfig, config: Config): void {
     const { name, url } = router;
-    const client = createRouterClient(
-      endpointOf(router, config.follow.request_timeout * 1000, config.engine.timeout * 1000),
-    );
+    const client = createRouterClient({
+      ...router,
+      requestTimeoutMs: config.follow.request_timeout * 1000,
+      modelTimeoutMs: config.engine.timeout * 1000,
+    });
     const state = store.router(name) ?? store.add(name, url);
     state.readMode = config.engine.read;
     const pace = {
@@ -169,6 +170,10 @@ function controlOf(store: Store, { state, client, tracker, reader, ending }: Fol
   };
 }
 
-function settingsOf(router: RouterConfig, config: Config): string {
-  return revealingJson([endpointOf(router, 0, 0), config.follow, config.engine]);
+function settingsOf(
+  { url, api_key, username, password, ca_file, host_header }: RouterConfig,
+  config: Config,
+) {
+  const access = [url, api_key, username, password, ca_file, host_header];
+  return revealingJson([access, config.follow, config.engine]);
 }

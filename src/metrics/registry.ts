@@ -27,14 +27,7 @@ interface Entry extends Subject {
   series: Map<Family, Map<string, readonly Row[]>>;
 }
 
-/** Hidden entries, the oldest first, and the number of them that is kept. */
-interface Hidden {
-  entries: Set<Entry>;
-  limit: number;
-}
-
-const ROUTERS_KEPT = 1000;
-const MODELS_KEPT = 2000;
+const HIDDEN_KEPT = 3000;
 
 /**
  * Counters and histograms, and which of them are in the scrape.
@@ -44,18 +37,17 @@ const MODELS_KEPT = 2000;
  */
 export function createMetricRegistry(families: readonly Family[]) {
   const entries = new Map<string, Entry>();
-  const hiddenRouters: Hidden = { entries: new Set(), limit: ROUTERS_KEPT };
-  const hiddenModels: Hidden = { entries: new Set(), limit: MODELS_KEPT };
+  /** The oldest first. */
+  const hidden = new Set<Entry>();
+  let mostHidden = HIDDEN_KEPT;
   const unchanged = new Map<Family, Samples>();
 
   return {
     add,
     /** The router or model is present: its series are in the scrape from now on. */
     show({ router, model }: Subject): void {
-      const hidden = hiddenOf(model);
-      hidden.entries.delete(entryOf(router, model));
-      const shown = entries.size - hiddenRouters.entries.size - hiddenModels.entries.size;
-      hidden.limit = Math.max(hidden.limit, shown);
+      hidden.delete(entryOf(router, model));
+      mostHidden = Math.max(mostHidden, entries.size - hidden.size);
       unchanged.clear();
     },
     /** It is gone, with all its models if it is a router. Its series are kept and continue when it comes back. */
@@ -64,7 +56,7 @@ export function createMetricRegistry(families: readonly Family[]) {
         model === undefined
           ? [...entries.values()].filter((entry) => entry.router === router)
           : [entryOf(router, model)];
-      for (const entry of gone) if (isShown(entry)) hideEntry(entry);
+      for (const entry of gone) if (!hidden.has(entry)) hideEntry(entry);
       unchanged.clear();
     },
     /** All series of a family that belong to this router or model. */
@@ -74,7 +66,8 @@ export function createMetricRegistry(families: readonly Family[]) {
     models: () =>
       [...entries.values()].flatMap((entry) => {
         const { router, model } = entry;
-        return router !== undefined && model !== undefined && isShown(entry) ? [{ router, model }] : [];
+        const isShown = router !== undefined && model !== undefined && !hidden.has(entry);
+        return isShown ? [{ router, model }] : [];
       }),
     /** The same object for a family until one of its series changes: its text is then not written again. */
     samples: () => families.map(samplesOf),
@@ -125,37 +118,25 @@ export function createMetricRegistry(families: readonly Family[]) {
     if (known) return known;
     const entry: Entry = { router, model, key, series: new Map() };
     entries.set(key, entry);
-    if (router !== undefined) hiddenOf(model).entries.add(entry);
+    if (router !== undefined) hidden.add(entry);
     return entry;
   }
 
   function hideEntry(entry: Entry): void {
-    const hidden = hiddenOf(entry.model);
-    hidden.entries.add(entry);
-    const [oldest] = hidden.entries;
-    if (hidden.entries.size <= hidden.limit || oldest === undefined) return;
-    hidden.entries.delete(oldest);
+    hidden.add(entry);
+    const [oldest] = hidden;
+    if (hidden.size <= mostHidden || oldest === undefined) return;
+    hidden.delete(oldest);
     entries.delete(oldest.key);
   }
 
   function samplesOf(family: Family): Samples {
     const known = unchanged.get(family);
     if (known) return known;
-    const rows: Row[] = [];
-    for (const entry of entries.values()) {
-      if (isShown(entry)) for (const series of seriesOf(family, entry)) rows.push(...series);
-    }
-    const samples = { family, rows };
+    const shown = [...entries.values()].filter((entry) => !hidden.has(entry));
+    const samples = { family, rows: shown.flatMap((entry) => seriesOf(family, entry).flat()) };
     unchanged.set(family, samples);
     return samples;
-  }
-
-  function isShown(entry: Entry): boolean {
-    return !hiddenOf(entry.model).entries.has(entry);
-  }
-
-  function hiddenOf(model: string | undefined): Hidden {
-    return model === undefined ? hiddenRouters : hiddenModels;
   }
 }
 

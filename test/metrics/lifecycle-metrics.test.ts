@@ -146,7 +146,7 @@ describe('a vanished model', () => {
     expect(seriesValue('model_loads_total', { router: 'r', model: 'm' })).toBe(2);
   });
 
-  it('starts at 0 again after 2,000 others have vanished', () => {
+  it('starts at 0 again after 3,000 others have vanished', () => {
     addRouter();
     for (const model of ['first', 'second']) {
       appear(model);
@@ -157,7 +157,7 @@ describe('a vanished model', () => {
       });
       vanish(model);
     }
-    for (let i = 0; i < 1999; i += 1) {
+    for (let i = 0; i < 2999; i += 1) {
       appear(`other-${i}`);
       vanish(`other-${i}`);
     }
@@ -192,8 +192,8 @@ describe('a removed router', () => {
     expect(textOf()).toBe(before);
   });
 
-  it('is forgotten after 1,000 others have been removed', () => {
-    for (let i = 0; i <= 1001; i += 1) {
+  it('is forgotten, with its models, after 3,000 others have been removed', () => {
+    for (let i = 0; i <= 1501; i += 1) {
       addRouter(`r${i}`);
       appear('m', `r${i}`);
       tell(`r${i}`, 'm', { kind: 'loaded', reload: { reason: 'external', afterSeconds: 1 } });
@@ -215,15 +215,15 @@ describe('a removed router', () => {
 
   it('continues with all its models, even more than the limit, if all were lost at once', () => {
     addRouter();
-    for (let i = 0; i < 3000; i += 1) {
+    for (let i = 0; i < 4000; i += 1) {
       appear(`m${i}`);
       tell('r', `m${i}`, { kind: 'loaded' });
     }
     removeRouter();
     addRouter();
-    for (let i = 0; i < 3000; i += 1) appear(`m${i}`);
+    for (let i = 0; i < 4000; i += 1) appear(`m${i}`);
     const loads = lifecycleMetrics.snapshot().filter(({ name }) => name.endsWith('model_loads_total'));
-    expect(loads).toHaveLength(3000);
+    expect(loads).toHaveLength(4000);
   });
 });
 
@@ -298,8 +298,8 @@ describe('the snapshot', () => {
     ]);
   });
 
-  it('does not keep more than 2,000 vanished models, restored ones included', () => {
-    const loads = Array.from({ length: 3000 }, (_, i) => ({
+  it('does not keep more than 3,000 vanished models, restored ones included', () => {
+    const loads = Array.from({ length: 4000 }, (_, i) => ({
       name: 'llama_router_model_loads_total',
       labels: { router: 'r', model: `m${i}` },
       value: 1,
@@ -308,9 +308,9 @@ describe('the snapshot', () => {
     addRouter();
     for (let i = 0; i < 1500; i += 1) appear(`m${i}`);
     appear('new');
-    expect(lifecycleMetrics.snapshot()).toHaveLength(3000);
+    expect(lifecycleMetrics.snapshot()).toHaveLength(4000);
     for (let i = 0; i < 600; i += 1) vanish(`m${i}`);
-    // 1,500 restored models never appeared and 600 vanished: the oldest 100 of these 2,100 are forgotten.
-    expect(lifecycleMetrics.snapshot()).toHaveLength(2900);
+    // 2,500 restored models never appeared and 600 vanished: the oldest 100 of these 3,100 are forgotten.
+    expect(lifecycleMetrics.snapshot()).toHaveLength(3900);
   });
 });

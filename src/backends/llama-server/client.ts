@@ -105,7 +105,7 @@ export function createRouterClient(endpoint: Endpoint) {
     if (errorMessage(body).includes('not loaded') || isUnknownModel(answer.value)) {
       return ok({ kind: 'not_loaded' });
     }
-    if (status === 401 && endpoint.apiKey) return failed(keyRejectedByModel(answer.value));
+    if (status === 401 && endpoint.api_key) return failed(keyRejectedByModel(answer.value));
     return isMissing(status) ? ok({ kind: 'disabled' }) : unexpected(answer.value);
   }
 }

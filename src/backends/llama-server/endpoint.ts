@@ -2,55 +2,37 @@ import { buildConnector } from 'undici';
 import { readCertificates } from '../../config/pem.ts';
 import type { RouterConfig } from '../../config/schema.ts';
 import { serverAddress } from '../../lib/address.ts';
-import type { Secret } from '../../lib/secret.ts';
 
-/** How one router is reached, and how long to wait for it. */
-export interface Endpoint {
-  /** `http://host:port`, `https://…` or `unix:/path`, with or without a base path. */
+/** How one router is reached, as configured, and how long to wait for it. */
+export interface Endpoint extends Access {
   url: string;
-  apiKey?: Secret | undefined;
-  /** For Basic authentication, with its password. */
-  username?: string | undefined;
-  password?: Secret | undefined;
-  /** Certificates to trust for https instead of the public ones. */
-  caFile?: string | undefined;
-  /** Replaces the header `Host`. */
-  hostHeader?: string | undefined;
   /** For a whole answer, from connecting to the last byte. */
   requestTimeoutMs: number;
   /** The same for requests that the router passes on to a model. */
   modelTimeoutMs: number;
 }
 
-/** The endpoint of a configured router. */
-export function endpointOf(
-  { url, api_key, username, password, ca_file, host_header }: RouterConfig,
-  requestTimeoutMs: number,
-  modelTimeoutMs: number,
-): Endpoint {
-  const access = { apiKey: api_key, username, password, caFile: ca_file, hostHeader: host_header };
-  return { url, ...access, requestTimeoutMs, modelTimeoutMs };
-}
+type Access = Partial<Pick<RouterConfig, 'api_key' | 'username' | 'password' | 'ca_file' | 'host_header'>>;
 
 /**
  * The headers of every request. Basic authentication takes `Authorization`, so the API key goes into `X-Api-Key`, which
  * llama-server reads if the proxy removes `Authorization`.
  */
-export function headersOf({ apiKey, username, password, hostHeader }: Endpoint): Record<string, string> {
+export function headersOf({ api_key, username, password, host_header }: Endpoint): Record<string, string> {
   const headers: Record<string, string> = {};
   // The router compares bytes, and headers are Latin-1.
-  const key = apiKey && Buffer.from(apiKey.reveal(), 'utf8').toString('latin1');
+  const key = api_key && Buffer.from(api_key.reveal(), 'utf8').toString('latin1');
   if (username !== undefined) {
     const user = Buffer.from(`${username}:${password?.reveal() ?? ''}`, 'utf8').toString('base64');
     headers.authorization = `Basic ${user}`;
     if (key) headers['x-api-key'] = key;
   } else if (key) headers.authorization = `Bearer ${key}`;
-  if (hostHeader !== undefined) headers.host = hostHeader;
+  if (host_header !== undefined) headers.host = host_header;
   return headers;
 }
 
 /** Opens the connections to a router. A changed CA file applies to the next one. */
-export function connectorOf({ url, caFile, requestTimeoutMs }: Endpoint): buildConnector.connector {
+export function connectorOf({ url, ca_file, requestTimeoutMs }: Endpoint): buildConnector.connector {
   const { socketPath, origin } = serverAddress(url);
   const options: buildConnector.BuildOptions = {
     timeout: requestTimeoutMs,
@@ -59,10 +41,10 @@ export function connectorOf({ url, caFile, requestTimeoutMs }: Endpoint): buildC
     socketPath: socketPath ?? null,
   };
   const plain = buildConnector(options);
-  if (caFile === undefined || !origin.startsWith('https:')) return plain;
+  if (ca_file === undefined || !origin.startsWith('https:')) return plain;
   let trusted: { ca: string; connect: buildConnector.connector } | undefined;
   return (target, done) => {
-    const certificates = readCertificates(caFile);
+    const certificates = readCertificates(ca_file);
     // While the file is replaced, the certificates before it stay in use.
     if (!certificates.ok && !trusted) return done(new Error(`ca_file ${certificates.fault}`), null);
     if (certificates.ok && certificates.value !== trusted?.ca) {

@@ -1,18 +1,32 @@
 import { isNativeError } from 'node:util/types';
 import type { FaultKind, RouterFault } from '../../models/feed.ts';
+import type { RouterResponse } from './http.ts';
+
+const REASONS = {
+  ECONNREFUSED: 'refused',
+  ENOENT: 'no_socket',
+  ENOTDIR: 'no_socket',
+  EACCES: 'no_permission',
+  EPERM: 'no_permission',
+  ENOTFOUND: 'unknown_host',
+  EAI_AGAIN: 'no_name_server',
+  EHOSTUNREACH: 'no_route',
+  ENETUNREACH: 'no_route',
+  EHOSTDOWN: 'no_route',
+  ENETDOWN: 'no_route',
+  ETIMEDOUT: 'no_connection',
+  UND_ERR_CONNECT_TIMEOUT: 'no_connection',
+  UND_ERR_HEADERS_TIMEOUT: 'no_answer',
+  UND_ERR_BODY_TIMEOUT: 'no_answer',
+  ECONNRESET: 'closed',
+  EPIPE: 'closed',
+  UND_ERR_SOCKET: 'closed',
+  EPROTO: 'not_http',
+} as const;
 
 /** Why there was no HTTP answer, as far as the remedy differs. */
 export type SilenceReason =
-  | 'refused'
-  | 'no_socket'
-  | 'no_permission'
-  | 'unknown_host'
-  | 'no_name_server'
-  | 'no_route'
-  | 'no_connection'
-  | 'no_answer'
-  | 'closed'
-  | 'not_http'
+  | (typeof REASONS)[keyof typeof REASONS]
   | 'speaks_tls'
   | 'speaks_http'
   | 'certificate'
@@ -35,14 +49,14 @@ const FAULTS: Partial<Record<SilenceReason, readonly [kind: FaultKind, text: str
 
 interface Circumstances {
   timedOutAfterMs?: number | undefined;
-  caFile?: string | undefined;
+  ca_file?: string | undefined;
 }
 
 /** Turns an error of undici into a fault with a message for the operator. */
 export function faultOf(
   error: unknown,
   url: string,
-  { timedOutAfterMs, caFile }: Circumstances = {},
+  { timedOutAfterMs, ca_file }: Circumstances = {},
 ): RouterFault {
   if (timedOutAfterMs !== undefined) {
     return { kind: 'timeout', message: `${url} did not answer within ${timedOutAfterMs / 1000} s` };
@@ -52,7 +66,7 @@ export function faultOf(
     return { kind: 'unreachable', message: `${url} does not speak TLS: is it http:// instead of https://?` };
   }
   if (why === 'certificate') {
-    return { kind: 'unreachable', message: `${url}: ${certificateFault(detail, message, caFile)}` };
+    return { kind: 'unreachable', message: `${url}: ${certificateFault(detail, message, ca_file)}` };
   }
   const [kind, text] = FAULTS[why] ?? ['unreachable', `: ${message}`];
   return { kind, message: `${url}${text}` };
@@ -64,44 +78,28 @@ function certificateFault(code: string, message: string, caFile: string | undefi
   return `${ca} (${message})`;
 }
 
-/** What a response with an unexpected status says. */
-interface UnexpectedResponse {
-  status: number;
-  url: string;
-  server: string;
-  authenticate: string;
-  body: string;
+/** The fault of an answer with an unexpected status. */
+export function faultOfResponse(response: RouterResponse): RouterFault {
+  const [kind, text] = describe(response);
+  return { kind, message: `${response.url} answers ${response.status}${text}` };
 }
 
-/** The fault of an answer with an unexpected status. */
-export function faultOfResponse({
-  status,
-  url,
-  server,
-  authenticate,
-  body,
-}: UnexpectedResponse): RouterFault {
-  const answers = `${url} answers ${status}`;
+function describe({ status, server, authenticate, body }: RouterResponse): [kind: FaultKind, text: string] {
   if (refusesHost(status, body)) {
-    return {
-      kind: 'bad_answer',
-      message: `${answers}: it does not accept this Host header: set host_header`,
-    };
+    return ['bad_answer', ': it does not accept this Host header: set host_header'];
   }
   if (status === 401 && /^basic\b/i.test(authenticate)) {
-    const message = `${answers}: it requires a user and a password (username, password_file), or others`;
-    return { kind: 'unauthorized', message };
+    return ['unauthorized', ': it requires a user and a password (username, password_file), or others'];
   }
   if (status === 401 || status === 403) {
-    const message = `${answers}: it requires an API key (api_key), or another one`;
-    return { kind: 'unauthorized', message };
+    return ['unauthorized', ': it requires an API key (api_key), or another one'];
   }
   if (status === 404 || status === 405) {
     const prefix = server === 'llama.cpp' ? '. If it runs with --api-prefix, put that into the URL' : '';
-    return { kind: 'not_a_router', message: `${answers}: not a llama-server in router mode${prefix}` };
+    return ['not_a_router', `: not a llama-server in router mode${prefix}`];
   }
   const excerpt = body.replace(/\s+/g, ' ').trim().slice(0, 120);
-  return { kind: 'bad_answer', message: `${answers}${excerpt && `: ${excerpt}`}` };
+  return ['bad_answer', excerpt && `: ${excerpt}`];
 }
 
 /** Whether a server refuses the `Host` header, as a guard against DNS rebinding does. */
@@ -123,34 +121,12 @@ export function silenceOf(
   return { why: reasonOf(code), detail: code || message, message };
 }
 
-const REASONS: Record<string, SilenceReason> = {
-  ECONNREFUSED: 'refused',
-  ENOENT: 'no_socket',
-  ENOTDIR: 'no_socket',
-  EACCES: 'no_permission',
-  EPERM: 'no_permission',
-  ENOTFOUND: 'unknown_host',
-  EAI_AGAIN: 'no_name_server',
-  EHOSTUNREACH: 'no_route',
-  ENETUNREACH: 'no_route',
-  EHOSTDOWN: 'no_route',
-  ENETDOWN: 'no_route',
-  ETIMEDOUT: 'no_connection',
-  UND_ERR_CONNECT_TIMEOUT: 'no_connection',
-  UND_ERR_HEADERS_TIMEOUT: 'no_answer',
-  UND_ERR_BODY_TIMEOUT: 'no_answer',
-  ECONNRESET: 'closed',
-  EPIPE: 'closed',
-  UND_ERR_SOCKET: 'closed',
-  EPROTO: 'not_http',
-};
-
 function reasonOf(code: string): SilenceReason {
   // An alert comes from the server: it speaks TLS. One about a certificate means that of the client.
   if (/_ALERT_/.test(code)) return /CERT|UNKNOWN_CA/.test(code) ? 'client_certificate' : 'other';
   if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)/.test(code)) return 'certificate';
   if (code.startsWith('ERR_SSL_')) return 'not_http';
-  return (Object.hasOwn(REASONS, code) && REASONS[code]) || 'other';
+  return Object.hasOwn(REASONS, code) ? REASONS[code as keyof typeof REASONS] : 'other';
 }
 
 /** As Node and undici throw it: `data` is what came instead of HTTP. */

@@ -7,15 +7,20 @@ import type { RouterAnswer } from '../../models/feed.ts';
 import { connectorOf, type Endpoint, headersOf } from './endpoint.ts';
 import { faultOf } from './fault.ts';
 
-export interface RouterResponse {
+/** What comes before the body of an answer. */
+export interface Head {
   status: number;
   contentType: string;
-  /** The headers `Server` and `WWW-Authenticate`; empty when absent. */
+  /** The headers `Server`, `Location` and `WWW-Authenticate`; empty when absent. */
   server: string;
+  location: string;
   authenticate: string;
-  body: string;
-  /** The requested URL, for messages. */
+}
+
+/** `url` is the requested one, for messages. */
+export interface RouterResponse extends Head {
   url: string;
+  body: string;
 }
 
 export interface RouterStream extends Omit<RouterResponse, 'body'> {
@@ -130,17 +135,25 @@ export function createRouterHttp(endpoint: Endpoint) {
     const url = urlOfPath(address, options.path);
     try {
       const request = connection.request({ ...options, path, signal: deadline.signal });
-      const { statusCode: status, headers, body } = await deadline.orAbort(request);
-      const header = (name: string) => String(headers[name] ?? '');
-      const contentType = header('content-type');
-      const [server, authenticate] = [header('server'), header('www-authenticate')];
-      return await read({ status, contentType, server, authenticate, url }, body);
+      const response = await deadline.orAbort(request);
+      return await read({ ...headOf(response), url }, response.body);
     } catch (error) {
       return failed(faultOf(error, url, { ...endpoint, timedOutAfterMs: deadline.passed() }));
     } finally {
       deadline.stop();
     }
   }
+}
+
+export function headOf({ statusCode, headers }: Dispatcher.ResponseData): Head {
+  const header = (name: string) => String(headers[name] ?? '');
+  return {
+    status: statusCode,
+    contentType: header('content-type'),
+    server: header('server'),
+    location: header('location'),
+    authenticate: header('www-authenticate'),
+  };
 }
 
 /** Reads a body up to `maxBytes`; leaving the loop closes the connection. */

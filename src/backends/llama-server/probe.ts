@@ -1,22 +1,16 @@
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { Client, request } from 'undici';
+import { Client, type Dispatcher, request } from 'undici';
 import { serverAddress } from '../../lib/address.ts';
 import { connectorOf, type Endpoint, headersOf } from './endpoint.ts';
 import { type SilenceReason, silenceOf } from './fault.ts';
-import { MAX_BYTES, readBody } from './http.ts';
+import { type Head, headOf, MAX_BYTES, readBody } from './http.ts';
 
 /** The answer to a path, uninterpreted: for the diagnosis of what answers there. */
 export type Reply = Said | { kind: 'silence'; why: SilenceReason; detail: string };
 
-export interface Said {
+export interface Said extends Head {
   kind: 'said';
-  status: number;
-  contentType: string;
-  /** The headers `Server`, `Location` and `WWW-Authenticate`; empty when absent. */
-  server: string;
-  location: string;
-  authenticate: string;
   /** Cut off after 32 MiB; empty for an event stream. */
   body: string;
 }
@@ -79,24 +73,13 @@ export function createProbe(endpoint: Endpoint) {
   };
 }
 
-async function readReply({
-  statusCode,
-  headers,
-  body,
-}: Awaited<ReturnType<Client['request']>>): Promise<Said> {
-  const header = (name: string) => String(headers[name] ?? '');
-  const contentType = header('content-type');
-  const isStream = contentType.includes('text/event-stream');
-  if (isStream) body.on('error', () => {}).destroy(); // Our own abort is no error.
-  return {
-    kind: 'said',
-    status: statusCode,
-    contentType,
-    server: header('server'),
-    location: header('location'),
-    authenticate: header('www-authenticate'),
-    body: isStream ? '' : (await readBody(body, MAX_BYTES)).text,
-  };
+async function readReply(response: Dispatcher.ResponseData): Promise<Said> {
+  const head = headOf(response);
+  if (!head.contentType.includes('text/event-stream')) {
+    return { kind: 'said', ...head, body: (await readBody(response.body, MAX_BYTES)).text };
+  }
+  response.body.on('error', () => {}).destroy(); // Our own abort is no error.
+  return { kind: 'said', ...head, body: '' };
 }
 
 function addressOf({ remoteAddress = '', remotePort }: Socket): string {

@@ -18,7 +18,7 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-function aClient(url: string, given: { requestTimeoutMs?: number; apiKey?: Secret } = {}): RouterClient {
+function aClient(url: string, given: { requestTimeoutMs?: number; api_key?: Secret } = {}): RouterClient {
   const client = createRouterClient({ url, requestTimeoutMs: 20_000, modelTimeoutMs: 20_000, ...given });
   ends.push(client.close);
   return client;
@@ -267,7 +267,7 @@ describe('the request', () => {
       requests.push({ line: `${request.method} ${request.url}`, headers: request.headers, body });
       response.end('{"success":true}');
     });
-    await ask(aClient(url(server.url), apiKey && { apiKey }));
+    await ask(aClient(url(server.url), apiKey && { api_key: apiKey }));
     return requests[0];
   }
 
@@ -350,7 +350,7 @@ describe('the request', () => {
     const urls = [hostile.url, `http://127.0.0.1:${await freePort()}`];
     for (const key of ['s3cret', 's3cret-ü-模']) {
       for (const url of urls) {
-        const client = aClient(url, { apiKey: new Secret(key) });
+        const client = aClient(url, { api_key: new Secret(key) });
         const answers = await Promise.all([
           client.list(never),
           client.props(never),

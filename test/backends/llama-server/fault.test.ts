@@ -3,7 +3,7 @@ import { faultOf, faultOfResponse } from '../../../src/backends/llama-server/fau
 
 const URL = 'http://router:8080/models';
 const response = (status: number, body = '', more: { server?: string; authenticate?: string } = {}) => {
-  return { status, url: URL, server: '', authenticate: '', body, ...more };
+  return { status, url: URL, server: '', location: '', contentType: '', authenticate: '', body, ...more };
 };
 const coded = (code: string, message = code) => Object.assign(new Error(message), { code });
 

@@ -9,8 +9,8 @@ it('sends the API key as UTF-8 bytes', async () => {
     sent = request.headers.authorization ?? '';
     response.end('{}');
   });
-  const apiKey = new Secret('schlüssel-模');
-  const probe = createProbe({ url: server.url, apiKey, requestTimeoutMs: 1000, modelTimeoutMs: 1000 });
+  const api_key = new Secret('schlüssel-模');
+  const probe = createProbe({ url: server.url, api_key, requestTimeoutMs: 1000, modelTimeoutMs: 1000 });
   expect((await probe.ask('/props', new AbortController().signal)).kind).toBe('said');
   expect(Buffer.from(sent, 'latin1').toString('utf8')).toBe('Bearer schlüssel-模');
   await probe.close();

@@ -5,7 +5,6 @@ import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createRouterClient } from '../../../src/backends/llama-server/client.ts';
-import { endpointOf } from '../../../src/backends/llama-server/endpoint.ts';
 import { createProbe } from '../../../src/backends/llama-server/probe.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import { asNobody } from '../../support/as-nobody.ts';
@@ -26,7 +25,7 @@ afterEach(async () => {
 function endpoint(url: string, env: Record<string, string> = {}) {
   const [router] = loadConfig({ env, flags: { router: [url] } }).routers;
   if (router === undefined) throw new Error('a router was expected');
-  return endpointOf(router, 2000, 2000);
+  return { ...router, requestTimeoutMs: 2000, modelTimeoutMs: 2000 };
 }
 
 /** What a listing of the router is answered, as `ok` or the message of its fault. */
