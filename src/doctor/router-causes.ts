@@ -1,5 +1,5 @@
+import { killsAtOnceIn } from '../models/eviction.ts';
 import { STATUSES } from '../models/feed.ts';
-import { killsAtOnceIn } from '../models/observations.ts';
 import { type CauseRow, excerpt, fail, fine, note, plural, warn } from './finding.ts';
 import { type ExaminedListing, proxyOf } from './replies.ts';
 import { type RouterFacts, streamIn } from './router-facts.ts';

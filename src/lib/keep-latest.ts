@@ -1,4 +1,4 @@
-/** Sets a value as the latest of a map that keeps at most `most` keys; the one that was not set for longest goes. */
+/** Sets a value as the latest of a map that keeps at most `most` keys; drops the key that was set longest ago. */
 export function keepLatest<Key, Value>(map: Map<Key, Value>, key: Key, value: Value, most: number): void {
   map.delete(key);
   map.set(key, value);

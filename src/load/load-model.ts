@@ -3,7 +3,7 @@ import type { RouterControl } from '../fleet/fleet.ts';
 import { createAlarm } from '../lib/alarm.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
-import { isFull } from '../models/observations.ts';
+import { isFull } from '../models/eviction.ts';
 import { modelNamed } from '../models/router-state.ts';
 import { type Reported, settle } from '../unload/operation.ts';
 import type { Refusal, Settled } from '../unload/report.ts';

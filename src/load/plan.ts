@@ -1,4 +1,4 @@
-import { isFull } from '../models/observations.ts';
+import { isFull } from '../models/eviction.ts';
 import { idleSince, type ModelState, modelNamed, type RouterState } from '../models/router-state.ts';
 import type { ModelResult, Settled } from '../unload/report.ts';
 import { hintOf } from './places.ts';

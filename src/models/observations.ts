@@ -1,15 +1,9 @@
+import { evictionIn, isFull, killsAtOnceIn } from './eviction.ts';
 import { isRunning, type Listing, type RouterEvent, type RouterFault } from './feed.ts';
-import {
-  advance,
-  cancelUnloadRequest,
-  type Eviction,
-  type Observation,
-  requestUnload,
-  settleReason,
-  vanish,
-} from './lifecycle.ts';
+import { advance, cancelUnloadRequest, requestUnload, settleReason, vanish } from './lifecycle.ts';
 import type { Activity, Change, ModelState, RouterState, StreamState } from './router-state.ts';
 import type { Store } from './store.ts';
+import type { Observation } from './unload-reason.ts';
 import { causeOfReload, forgetRequests } from './usage.ts';
 
 /**
@@ -147,15 +141,6 @@ function markUp(store: Store, router: RouterState, listing: Listing, at: number)
   if (!wasUp) store.publish({ router: router.name, at, kind: 'router', change: 'up' });
 }
 
-/**
- * Builds with a stop timeout of 0 by mistake have the intended 10 as exit code of models that were never started, which tells
- * them from others; undefined where no such model is listed.
- */
-export function killsAtOnceIn({ models }: Listing): boolean | undefined {
-  const neverStarted = models.find(({ instance, status }) => instance === 0 && status === 'unloaded');
-  return neverStarted && (neverStarted.failed ? neverStarted.exitCode === 10 : false);
-}
-
 /** Advances one model by an observation and publishes the changes. */
 function observe(
   store: Store,
@@ -214,13 +199,9 @@ function remove(store: Store, router: RouterState, model: ModelState, at: number
 function publish(store: Store, router: RouterState, model: string, at: number, changes: Change[]): void {
   for (const change of changes) {
     const transition = { router: router.name, at, kind: 'model', model, change } as const;
-    if (change.kind === 'loaded' && change.reload) {
-      const { durationSeconds, reload } = change;
-      const cause = causeOfReload(store.requests, transition, reload.afterSeconds, durationSeconds);
-      store.publish({ ...transition, cause });
-    } else {
-      store.publish(transition);
-    }
+    const { durationSeconds, reload } = change.kind === 'loaded' ? change : {};
+    const cause = reload && causeOfReload(store.requests, transition, reload.afterSeconds, durationSeconds);
+    store.publish({ ...transition, cause });
     if (change.kind === 'loaded') forgetRequests(store.requests, transition);
   }
 }
@@ -244,41 +225,6 @@ function settle(store: Store, router: RouterState, id: string, evicted: boolean)
   const { lifecycle, changes } = settleReason(model.lifecycle, evicted);
   replace(store, router, { ...model, lifecycle });
   publish(store, router, id, pending.at, changes);
-}
-
-/** Whether every place of `--models-max` is taken. */
-export function isFull({ props, models }: Pick<RouterState, 'props' | 'models'>): boolean {
-  const places = props.modelsMax ?? 0;
-  if (places <= 0) return false;
-  let taken = 0;
-  for (const { lifecycle } of models.values()) if (isRunning(lifecycle.known)) taken += 1;
-  return taken >= places;
-}
-
-/**
- * What a listing tells about evictions since the last one. They need as many models as the router has places, and one more
- * that starts: with fewer different models, nothing was evicted.
- */
-function evictionIn(router: RouterState, listing: Listing, newer: ReadonlySet<string>): Eviction {
-  const { modelsMax } = router.props;
-  if (modelsMax === 0) return 'impossible';
-  const listed = new Map(listing.models.map((model) => [model.id, model]));
-  const counts = { before: 0, all: 0, left: 0, cameAndLeft: 0 };
-  for (const id of new Set([...router.models.keys(), ...listed.keys()])) {
-    const before = router.models.get(id)?.lifecycle;
-    const now = newer.has(id) ? before : listed.get(id);
-    const [wasRunning, isNow] = [isRunning(before?.known), isRunning(now?.status)];
-    const isOther = !!now?.instance && before?.instance !== undefined && now.instance !== before.instance;
-    if (wasRunning) counts.before += 1;
-    if (wasRunning || isNow || isOther) counts.all += 1;
-    if (wasRunning && (isOther || !isNow)) counts.left += 1;
-    if (isOther && !isNow) counts.cameAndLeft += 1;
-  }
-  const tooMany = counts.all - (modelsMax ?? counts.before); // It has that many places at least.
-  if (tooMany <= 0) return 'impossible';
-  // The first that starts needs the place of an earlier one, the others perhaps of one that came and left.
-  const hadToLeave = Math.max(1, tooMany - counts.cameAndLeft);
-  return modelsMax !== undefined && counts.left <= hadToLeave ? 'likely' : 'possible';
 }
 
 /** Whether the event stream announces such a change: it reports neither new nor removed models, nor downloads. */

@@ -3,8 +3,8 @@ import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
 import type { StatePart } from '../state/keep-state.ts';
 import { savedTime } from '../state/state-file.ts';
-import type { LifecycleRules } from './lifecycle.ts';
 import { type Lifecycle, type RouterState, type Transition, UNLOAD_REASONS } from './router-state.ts';
+import type { LifecycleRules } from './status-change.ts';
 import type { ReportedRequest } from './usage.ts';
 
 /** The last unload of a model. `at` is wall time in the state file, else monotonic; milliseconds. */

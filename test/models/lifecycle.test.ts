@@ -3,13 +3,13 @@ import type { Status } from '../../src/models/feed.ts';
 import {
   advance,
   cancelUnloadRequest,
-  type Observation,
   requestUnload,
   type Step,
   settleReason,
   vanish,
 } from '../../src/models/lifecycle.ts';
 import type { Lifecycle } from '../../src/models/router-state.ts';
+import type { Observation } from '../../src/models/unload-reason.ts';
 import { aLife, inWords } from '../support/a-model.ts';
 
 const RULES = { reloadWindowMs: 600_000 };

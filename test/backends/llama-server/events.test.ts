@@ -250,7 +250,8 @@ describe('the text of a stream', () => {
     const response: RouterStream = {
       status: 200,
       contentType: 'text/event-stream',
-      server: 'llama.cpp', location: '',
+      server: 'llama.cpp',
+      location: '',
       authenticate: '',
       url: 'http://router/models/sse',
       chunks: (async function* () {

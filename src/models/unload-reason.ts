@@ -1,0 +1,48 @@
+import type { Eviction } from './eviction.ts';
+import type { ListedModel, Status, StatusEvent } from './feed.ts';
+import type { UnloadReason } from './router-state.ts';
+
+/** One observation of a model: an event of the stream, or its row in a listing. */
+export type Observation = { status: Status } & (
+  | ({
+      via: 'event';
+      /** All `--models-max` places were taken, so an unload may be an eviction. */
+      full?: boolean;
+    } & Partial<Pick<StatusEvent, 'begins' | 'exitCode' | 'progress'>>)
+  | ({
+      via: 'listing';
+      /** Whether models that were unloaded since the last listing were evicted. Default: impossible. */
+      eviction?: Eviction;
+      /** The router kills every process that it unloads. */
+      killsAtOnce?: boolean;
+    } & Partial<Pick<ListedModel, 'failed' | 'exitCode' | 'instance' | 'hasLoaded'>>)
+);
+
+/**
+ * How the process exited. Code 1 is that of a process that a signal killed, the router's or another's; with any other, it
+ * failed by itself. A listing shows only bad exits; without one, a known port shows that the exit was clean. Port 0 is that
+ * of a model that the router never started: its exit was not listed, even if some builds list a code.
+ */
+export function exitOf(observation: Observation): 'clean' | 'killed' | 'failed' | 'unknown' {
+  const { exitCode } = observation;
+  if (observation.via === 'listing' && (!observation.failed || observation.instance === 0)) {
+    return observation.instance ? 'clean' : 'unknown';
+  }
+  if (observation.via === 'event' && !exitCode) return exitCode === 0 ? 'clean' : 'unknown';
+  return exitCode === undefined || exitCode === 1 ? 'killed' : 'failed';
+}
+
+/** The reason of an observed end that was neither requested nor an eviction. */
+export function reasonOf(killed: boolean): UnloadReason {
+  return killed ? 'crashed' : 'external';
+}
+
+/** The reason of an unload between two listings. A process that the router killed exits like one that crashed. */
+export function listedReason(
+  killed: boolean,
+  { eviction = 'impossible', killsAtOnce }: Observation & { via: 'listing' },
+): UnloadReason {
+  if (killed && killsAtOnce) return eviction === 'likely' ? 'evicted' : 'unknown';
+  if (killed) return eviction === 'impossible' ? 'crashed' : 'unknown';
+  return ({ impossible: 'external', possible: 'unknown', likely: 'evicted' } as const)[eviction];
+}
