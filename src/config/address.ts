@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import { posix } from 'node:path';
 import { serverAddress, withoutSlashes } from '../lib/address.ts';
 import { failed, ok } from '../lib/result.ts';
-import { type Parsed, parseText } from './values.ts';
+import { type Parsed, parseList, parseText } from './values.ts';
 
 /** Where to listen: without a host on all interfaces, port 0 is any free port; or a Unix socket. */
 export type ListenAddress =
@@ -18,35 +18,28 @@ export function formatListenAddress(address: ListenAddress, port?: number): stri
 
 /** The addresses of a list, or of a text with commas: at least one, each once. */
 export function parseListenAddresses(value: unknown): Parsed<readonly ListenAddress[]> {
-  const parts: unknown[] = typeof value === 'string' ? value.split(',') : [value].flat();
-  if (parts.length === 0) return failed("is empty: write it like ':10180'");
-  const addresses = new Map<string, ListenAddress>();
-  for (const part of parts) {
-    const parsed = parseListenAddress(typeof part === 'string' ? part.trim() : part);
-    if (!parsed.ok) return parsed;
-    const text = formatListenAddress(parsed.value);
-    if (addresses.has(text)) return failed(`has '${text}' twice: remove one`);
-    addresses.set(text, parsed.value);
-  }
-  return ok(Object.freeze([...addresses.values()]));
+  const list = parseList(typeof value === 'number' ? String(value) : value, parseListenAddress);
+  if (!list.ok) return list;
+  const written = list.value.map((address) => formatListenAddress(address));
+  const duplicate = written.find((text, index) => written.indexOf(text) < index);
+  if (duplicate !== undefined) return failed(`has '${duplicate}' twice: remove one`);
+  return written.length > 0 ? list : failed("is empty: write it like ':10180'");
 }
 
 /**
  * The address of `host:port`, `[::1]:port`, `:port` or `unix:/path`. The message does not repeat it: a URL may hold a
  * password.
  */
-function parseListenAddress(value: unknown): Parsed<ListenAddress> {
-  const text = parseText(typeof value === 'number' ? String(value) : value);
-  if (!text.ok) return text;
-  if (isSocket(text.value)) {
-    const socket = parseSocket(text.value);
+function parseListenAddress(text: string): Parsed<ListenAddress> {
+  if (isSocket(text)) {
+    const socket = parseSocket(text);
     if (!socket.ok) return socket;
     const { socketPath = '', prefix } = serverAddress(socket.value);
     return prefix === ''
       ? ok(Object.freeze({ path: socketPath }))
-      : failed(`'${text.value}' has a base path, which a socket to listen on cannot have`);
+      : failed(`'${text}' has a base path, which a socket to listen on cannot have`);
   }
-  const [, ipv6, name = '', digits] = /^(?:\[(.*)\]|([\w.-]*)):(\d{1,5})$/.exec(text.value) ?? [];
+  const [, ipv6, name = '', digits] = /^(?:\[(.*)\]|([\w.-]*)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   const host = ipv6 ?? name;
   if (digits === undefined || port > 65_535 || (ipv6 !== undefined && !isIPv6(ipv6))) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ok } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
 import { type Kind, options } from './options.ts';
 import {
@@ -6,13 +7,12 @@ import {
   parseChoice,
   parseCount,
   parseLabels,
+  parseList,
   parseSeconds,
   parseText,
-  parseTexts,
   parseToggle,
   parseVisibleText,
   UNUSABLE,
-  type ValidTexts,
 } from './values.ts';
 
 type Parser<T> = (value: unknown) => Parsed<T>;
@@ -76,8 +76,8 @@ export const count = (
 ) => option(String(fallback), `whole number, at least ${min}`, description, (v) => parseCount(v, min, max));
 
 /** A list in the file, separated by commas in a variable, a repeated flag. */
-export const texts = (description: string, fallback = '', ...valid: ValidTexts) =>
-  option(fallback, 'list of texts', description, (v) => parseTexts(v, ...valid), { kind: 'texts' });
+export const texts = (description: string, fallback = '', parse: (text: string) => Parsed<string> = ok) =>
+  option(fallback, 'list of texts', description, (v) => parseList(v, parse), { kind: 'texts' });
 
 export const labels = (description: string) =>
   option('', 'mapping', description, parseLabels, { kind: 'labels' });
@@ -133,17 +133,17 @@ function checkUnique(
 ): void {
   const first = new Map<string, number>();
   for (const [index, element] of elements.entries()) {
-    const pairs = keys.map((key) => ({ key, value: comparable(element, key) }));
-    const known = pairs.filter(({ value }) => value !== undefined);
-    const duplicate = known.find(({ key, value }) => first.has(`${key} ${value}`));
-    if (duplicate === undefined) {
-      for (const { key, value } of known) first.set(`${key} ${value}`, index);
-      continue;
+    for (const key of keys) {
+      const value = comparable(element, key);
+      if (value === undefined) continue;
+      const same = first.get(`${key} ${value}`);
+      first.set(`${key} ${value}`, same ?? index);
+      if (same === undefined) continue;
+      const named = key === 'name' ? `'${value}' ` : '';
+      const message = `${named}is the same as ${place}[${same}].${key}: each must be different`;
+      ctx.addIssue({ code: 'custom', path: [index, key], message });
+      break;
     }
-    const { key, value } = duplicate;
-    const same = `${place}[${first.get(`${key} ${value}`)}].${key}`;
-    const message = `${key === 'name' ? `'${value}' ` : ''}is the same as ${same}: each must be different`;
-    ctx.addIssue({ code: 'custom', path: [index, key], message });
   }
 }
 

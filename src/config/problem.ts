@@ -41,15 +41,10 @@ export function problemsOf(
   const single = issues.flatMap((issue): z.core.$ZodIssue[] =>
     issue.code === 'unrecognized_keys' ? issue.keys.map((key) => ({ ...issue, keys: [key] })) : [issue],
   );
-  const problems = single.slice(0, MOST_ISSUES).map((issue): ConfigProblem => {
+  return single.slice(0, MOST_ISSUES).map((issue) => {
     const { place, message } = explain(issue, nodes);
     return { ...locate(place, layers), message };
   });
-  if (single.length > MOST_ISSUES) {
-    const message = `${single.length} options are wrong; these are the first ${MOST_ISSUES}`;
-    problems.push({ source: '', key: '', message });
-  }
-  return problems;
 }
 
 /** The source of a place, or of the innermost mapping around it; the last layer wins. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { failed, ok } from '../lib/result.ts';
 import { accessOptions, checkAccess, isMapping, OWN_ACCESS } from './access.ts';
 import { nameOfUrl, parseRouterUrl } from './address.ts';
 import {
@@ -13,7 +14,7 @@ import {
   requiredText,
   texts,
 } from './fields.ts';
-import { parseTexts, parseVisibleText } from './values.ts';
+import { parseList, parseVisibleText } from './values.ts';
 
 /** The router that is followed when none is configured. */
 export const DEFAULT_ROUTERS: readonly { url: string }[] = [{ url: 'http://localhost:8080' }];
@@ -66,16 +67,13 @@ const group = z
       '',
       'list of paths',
       "Files with routers in Prometheus' `file_sd` format, JSON or YAML; the last part of a path may contain `*`.",
-      (value) => parseTexts(value),
+      (value) => parseList(value, ok),
       { kind: 'paths' },
     ),
     dns: texts('Fully qualified names to look up; their records are routers.'),
     dns_type: choice('SRV', ['SRV', 'A', 'AAAA'], 'Type of the DNS records.'),
-    dns_servers: texts(
-      'Name servers to ask, as `address:port`; empty: those of this machine.',
-      '',
-      (text) => SERVER.test(text),
-      SERVER_FORMAT,
+    dns_servers: texts('Name servers to ask, as `address:port`; empty: those of this machine.', '', (text) =>
+      SERVER.test(text) ? ok(text) : failed(`'${text}' is not ${SERVER_FORMAT}`),
     ),
     port: count(8080, 'Port of routers found without one, such as by A and AAAA records.', {
       min: 1,

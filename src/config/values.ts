@@ -84,18 +84,23 @@ export function parseCount(value: unknown, min: number, max: number): Parsed<num
   return ok(count);
 }
 
-/** Which texts a list may hold, and what a message says is expected. */
-export type ValidTexts = [isValid?: (text: string) => boolean, expected?: string];
-
-/** A list of texts, as a YAML list or separated by commas; empty elements are dropped. */
-export function parseTexts(value: unknown, ...[isValid, expected]: ValidTexts): Parsed<readonly string[]> {
-  const parts = typeof value === 'string' ? value.split(',') : value;
+/** A list of texts, as a YAML list or as a text with commas, each parsed; empty elements are dropped. */
+export function parseList<T>(
+  value: unknown,
+  parse: (text: string) => Parsed<T>,
+  split = (text: string) => text.split(','),
+): Parsed<readonly T[]> {
+  const parts = typeof value === 'string' ? split(value) : value;
   if (!Array.isArray(parts) || !parts.every((part) => typeof part === 'string')) {
     return failed('must be a list of texts');
   }
-  const texts = parts.map((part) => part.trim()).filter((part) => part !== '');
-  const wrong = isValid && texts.find((text) => !isValid(text));
-  return wrong === undefined ? ok(Object.freeze(texts)) : failed(`'${wrong}' is not ${expected}`);
+  const list: T[] = [];
+  for (const text of parts.map((part) => part.trim()).filter((part) => part !== '')) {
+    const parsed = parse(text);
+    if (!parsed.ok) return parsed;
+    list.push(parsed.value);
+  }
+  return ok(Object.freeze(list));
 }
 
 /** Prometheus labels with text values. */
@@ -117,23 +122,18 @@ export function parseLabels(value: unknown): Parsed<Readonly<Record<string, stri
   return ok(Object.freeze({ ...(value as Record<string, string>) }));
 }
 
-/** Matchers, as a YAML list or separated by commas: at least one, because none would match everything. */
+/** At least one matcher, because none would match everything. */
 export function parseMatchers(value: unknown): Parsed<readonly Matcher[]> {
-  const list = typeof value === 'string' ? splitMatchers(value) : value;
-  if (!Array.isArray(list) || !list.every((each) => typeof each === 'string')) {
-    return failed('must be a list of texts');
-  }
-  if (list.length === 0) return failed('is empty and would match every alert: give at least one matcher');
-  const matchers: Matcher[] = [];
-  for (const text of list) {
-    const matcher = parseMatcher(text);
-    if (!matcher.ok) {
-      const example = `write it like 'action="unload"' or 'severity=~"critical|page"'`;
-      return failed(`'${text}' is not a matcher: ${matcher.fault}; ${example}`);
-    }
-    matchers.push(matcher.value);
-  }
-  return ok(Object.freeze(matchers));
+  const matchers = parseList(value, parseOneMatcher, splitMatchers);
+  if (!matchers.ok || matchers.value.length > 0) return matchers;
+  return failed('is empty and would match every alert: give at least one matcher');
+}
+
+function parseOneMatcher(text: string): Parsed<Matcher> {
+  const matcher = parseMatcher(text);
+  if (matcher.ok) return matcher;
+  const example = `write it like 'action="unload"' or 'severity=~"critical|page"'`;
+  return failed(`'${text}' is not a matcher: ${matcher.fault}; ${example}`);
 }
 
 /** Whether a text contains what neither a label nor a header can: a line break, a tab, a NUL. */

@@ -10,7 +10,9 @@ import { hasControlCharacter, type Parsed, parseChoice, parseHeaderValue } from 
 const VERSIONS = Object.keys(TLS_VERSIONS) as (keyof typeof TLS_VERSIONS)[];
 
 const choices = (description: string, known: readonly string[]) =>
-  texts(description, '', (text) => known.includes(text), `one of ${known.join(', ')}`);
+  texts(description, '', (text) =>
+    known.includes(text) ? ok(text) : failed(`'${text}' is not one of ${known.join(', ')}`),
+  );
 
 const header = (parse: (value: unknown) => Parsed<string> = parseHeaderValue) =>
   option('', 'text', 'Value of the header.', (value) => (value === '' ? ok('') : parse(value)));

@@ -21,21 +21,31 @@ interface TlsFault {
 
 /** The TLS of a section, or its faults. Reads the files that it names. */
 export function readTls(section: TlsSection): Result<WebTls, readonly TlsFault[]> {
+  const faults: TlsFault[] = [];
+  const read = (name: 'cert' | 'key' | 'client_ca', faultOf: (pem: string) => string | undefined) => {
+    const { [name]: direct, [`${name}_file` as const]: file } = section;
+    const text = file === '' ? ok(direct) : readText(file);
+    const key = file === '' ? name : `${name}_file`;
+    if (file !== '' && direct !== '') {
+      faults.push({ key: name, message: 'is given both directly and by a file: keep one of them' });
+    } else if (file !== '' || direct !== '') {
+      const message = text.ok ? faultOf(text.value) : text.fault;
+      if (message !== undefined) faults.push({ key, message: `${file} ${message}`.trim() });
+    } else if (name !== 'client_ca') {
+      faults.push({ message: `has no ${name}_file: TLS needs cert_file and key_file` });
+    }
+    return text.ok ? text.value : '';
+  };
   const [cert, key, ca] = [
-    readPem(section, 'cert', certificateFault),
-    readPem(section, 'key', keyFault),
-    readPem(section, 'client_ca', certificateFault),
+    read('cert', certificateFault),
+    read('key', keyFault),
+    read('client_ca', certificateFault),
   ];
-  const faults = [cert, key, ca].flatMap((pem) => (pem.ok ? [] : [pem.fault]));
   faults.push(...clientFaults(section));
-  for (const name of ['cert', 'key'] as const) {
-    if (section[name] !== '' || section[`${name}_file`] !== '') continue;
-    faults.push({ message: `has no ${name}_file: TLS needs cert_file and key_file` });
-  }
-  if (faults.length > 0 || !cert.ok || !key.ok || !ca.ok) return failed(faults);
-  const tls = tlsOf(section, cert.value, new Secret(key.value), ca.value);
-  const fault = contextFault(tls);
-  return fault === undefined ? ok(tls) : failed([fault]);
+  const tls = tlsOf(section, cert, new Secret(key), ca);
+  const fault = faults.length === 0 ? contextFault(tls) : undefined;
+  if (fault) faults.push(fault);
+  return faults.length === 0 ? ok(tls) : failed(faults);
 }
 
 /** The options of node:tls. */
@@ -43,40 +53,16 @@ export function secureContextOptions({ key, client: _, ...options }: WebTls) {
   return { ...options, key: key.reveal() };
 }
 
-/** The PEM at `name` or `name_file`; empty when neither is given. */
-function readPem(
-  section: TlsSection,
-  name: 'cert' | 'key' | 'client_ca',
-  faultOf: (pem: string) => string | undefined,
-): Result<string, TlsFault> {
-  const { [name]: direct, [`${name}_file` as const]: file } = section;
-  if (file === '') {
-    const message = direct === '' ? undefined : faultOf(direct);
-    return message === undefined ? ok(direct) : failed({ key: name, message });
-  }
-  if (direct !== '') {
-    return failed({ key: name, message: 'is given both directly and by a file: keep one of them' });
-  }
-  const text = readText(file);
-  const message = text.ok ? faultOf(text.value) : text.fault;
-  if (text.ok && message === undefined) return text;
-  return failed({ key: `${name}_file`, message: `${file} ${message}` });
-}
-
 /** The message never contains the key. */
 function keyFault(pem: string): string | undefined {
-  if (works(() => createPrivateKey(pem))) return undefined;
-  return /ENCRYPTED/.test(pem)
-    ? 'is encrypted: store the key without a passphrase'
-    : 'has no private key in PEM format';
-}
-
-function works(attempt: () => unknown): boolean {
   try {
-    attempt();
-    return true;
+    createPrivateKey(pem);
+    return undefined;
   } catch {
-    return false;
+    const isEncrypted = pem.includes('ENCRYPTED');
+    return isEncrypted
+      ? 'is encrypted: store the key without a passphrase'
+      : 'has no private key in PEM format';
   }
 }
 
@@ -94,23 +80,24 @@ function clientRuleOf({ client_auth_type: type, client_allowed_sans: names }: Tl
 }
 
 function clientFaults(section: TlsSection): TlsFault[] {
-  const { client_auth_type: type, client_ca, client_ca_file } = section;
-  const rule = clientRuleOf(section);
-  const hasAuthorities = client_ca !== '' || client_ca_file !== '';
-  const faults: TlsFault[] = [];
-  if (hasAuthorities && !rule.asked) {
-    const key = client_ca === '' ? 'client_ca_file' : 'client_ca';
-    faults.push({ key, message: 'has no effect without client_auth_type: RequireAndVerifyClientCert' });
-  }
-  if (!hasAuthorities && rule.verified) {
-    const message = `is ${type}, which needs a client_ca_file: otherwise every public authority could admit clients`;
-    faults.push({ key: 'client_auth_type', message });
-  }
-  if (rule.names !== undefined && !rule.required) {
-    const message = 'needs client_auth_type: RequireAndVerifyClientCert (or RequireAnyClientCert)';
-    faults.push({ key: 'client_allowed_sans', message });
-  }
-  return faults;
+  const { client_auth_type: type, client_ca } = section;
+  const { asked, required, verified, names } = clientRuleOf(section);
+  const caKey = client_ca === '' ? 'client_ca_file' : 'client_ca';
+  const hasAuthorities = section[caKey] !== '';
+  const faults: [when: boolean, key: string, message: string][] = [
+    [hasAuthorities && !asked, caKey, 'has no effect without client_auth_type: RequireAndVerifyClientCert'],
+    [
+      !hasAuthorities && verified,
+      'client_auth_type',
+      `is ${type}, which needs a client_ca_file: otherwise every public authority could admit clients`,
+    ],
+    [
+      names !== undefined && !required,
+      'client_allowed_sans',
+      'needs client_auth_type: RequireAndVerifyClientCert (or RequireAnyClientCert)',
+    ],
+  ];
+  return faults.flatMap(([when, key, message]) => (when ? [{ key, message }] : []));
 }
 
 function tlsOf(section: TlsSection, cert: string, key: Secret, ca: string) {

