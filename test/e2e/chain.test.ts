@@ -268,7 +268,8 @@ describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%
 
   it('leaves the busy model to its client to the end, and fires no other alert', async () => {
     expect(await generation.finish()).toBe(true);
-    const alerts = await prometheus.query('count by (alertname) (ALERTS{alertname=~"LlamaRouter.+"})');
+    const fired = 'ALERTS{alertname=~"LlamaRouter.+",alertstate="firing"}';
+    const alerts = await prometheus.query(`count by (alertname) (${fired})`);
     expect(alerts.map(({ metric }) => metric.alertname)).toEqual(['LlamaRouterReloadLoop']);
     expect((await operations()).map(({ trigger }) => trigger)).toEqual(['api', 'api', 'alertmanager']);
   });
