@@ -171,7 +171,7 @@ export async function startPipelines(exporter: string, token: string): Promise<P
   ];
   const server = await startRooted({ command: 'env', args }, join(folder, 'log'));
   const url = `http://127.0.0.1:${port}`;
-  await answering(url, server, 'the Pipelines server', 30_000);
+  await answering(url, server, 'the Pipelines server', 120_000);
   return {
     url,
     key,

@@ -8,7 +8,7 @@ export interface RawAnswer {
 }
 
 /** Sends text to a loopback port and resolves with what arrives until the server closes or `waitMs` is over. */
-export function sendRaw(port: number, text: string, waitMs = 3000): Promise<RawAnswer> {
+export function sendRaw(port: number, text: string, waitMs = 20_000): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(text));
     let received = '';
