@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   list: async () => (await import('./list.ts')).list,
   unload: async () => (await import('./unload.ts')).unloadCommand,
   'unload-all': async () => (await import('./unload.ts')).unloadAllCommand,
+  load: async () => (await import('./load.ts')).loadCommand,
   hold: async () => (await import('./hold.ts')).holdCommand,
   release: async () => (await import('./release.ts')).releaseCommand,
   run: async () => (await import('./run.ts')).runCommand,

@@ -4,6 +4,7 @@ import { parseJson } from '../backends/llama-server/schemas.ts';
 import { EXPORTER_VARIABLE, processEnvironment } from '../config/environment.ts';
 import { memoryView } from '../http/memory-view.ts';
 import { problem } from '../http/problem.ts';
+import type { LoadBody } from '../http/routes/load.ts';
 import type { UnloadBody } from '../http/routes/unload.ts';
 import { holdView, modelView, routerView } from '../http/views.ts';
 import { oneLine } from '../lib/one-line.ts';
@@ -68,15 +69,16 @@ export async function stateThrough(exporter: RemoteExporter): Promise<StateView>
   return { ...routers, ...models, memory, ...holds, ...operations };
 }
 
-/** Starts an unload and resolves with its report, when it has ended or with `watch: false` at once. */
-export async function unloadThrough(
+/** Starts an unload or a load and resolves with its report, when it has ended or with `watch: false` at once. */
+export async function operateThrough(
   exporter: RemoteExporter,
-  body: UnloadBody,
+  path: '/api/v1/unload-all' | '/api/v1/load',
+  body: UnloadBody | LoadBody,
   watch: boolean,
   progress: OnProgress,
 ): Promise<Operation> {
   const reported = new Set<string>();
-  let current = await request(exporter, 'POST', '/api/v1/unload-all', operation, { ...body, wait: false });
+  let current = await request(exporter, 'POST', path, operation, { ...body, wait: false });
   for (;;) {
     for (const { router, models } of current.routers) {
       for (const entry of models) {

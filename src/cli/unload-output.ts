@@ -55,7 +55,12 @@ const GONE: readonly string[] = ['unloaded', 'forced', 'already_unloaded'];
 
 export function exitCodeOf(operation: Operation, aim: UnloadAim, missed: boolean): number {
   const { routers, summary } = operation;
-  if (summary.failed > 0 || summary.busy > 0 || loadedMeanwhile(operation, aim).length > 0)
+  if (
+    summary.failed > 0 ||
+    summary.busy > 0 ||
+    summary.skipped > 0 ||
+    loadedMeanwhile(operation, aim).length > 0
+  )
     return EXIT.notDone;
   if (routers.some(({ refused }) => refused)) return EXIT.notDone;
   return missed || routers.some(({ fault }) => fault) ? EXIT.unreachable : EXIT.done;

@@ -9,7 +9,7 @@ import { defaultTerms, keepListOf, REASON_LENGTH, reasonText } from '../unload/r
 import { type Call, type Command, type CommandFlag, choiceFlag, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
 import { OUTPUT_FLAG, outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
-import { EXPORTER_FLAG, remoteExporterOf, unloadThrough } from './remote-exporter.ts';
+import { EXPORTER_FLAG, operateThrough, remoteExporterOf } from './remote-exporter.ts';
 import { showWaiting, type Terminal } from './terminal.ts';
 import { formatJson, printable } from './text.ts';
 import {
@@ -133,7 +133,10 @@ async function runUnload(call: Call, selected: readonly string[]): Promise<numbe
   };
   try {
     const { operation, missed } = exporter
-      ? { operation: await unloadThrough(exporter, body, waits, progress(true)), missed: false }
+      ? {
+          operation: await operateThrough(exporter, '/api/v1/unload-all', body, waits, progress(true)),
+          missed: false,
+        }
       : await unloadDirectly(body, call, progress);
     waiting.stop();
     terminal.out(output === 'json' ? formatJson(operation) : formatConclusion(operation));

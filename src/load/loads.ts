@@ -5,9 +5,15 @@ import { modelNamed } from '../models/router-state.ts';
 import { addPending, finishReport, newReport, reportOf, settle } from '../unload/operation.ts';
 import type { Operations, Started } from '../unload/operations.ts';
 import { withoutStatuses } from '../unload/plan.ts';
-import { NO_STATUSES, type Operation, type Refusal, type RouterResult } from '../unload/report.ts';
+import {
+  type ModelResult,
+  NO_STATUSES,
+  type Operation,
+  type Refusal,
+  type RouterResult,
+} from '../unload/report.ts';
 import { type LoadRun, loadModel } from './load-model.ts';
-import { inScope, placesOf } from './places.ts';
+import { describeAmbiguous, inScope, placesOf } from './places.ts';
 import { rehearseLoads } from './plan.ts';
 import type { LoadRequest, LoadSteps } from './request.ts';
 
@@ -90,17 +96,21 @@ function runsOf(
   interrupts: Map<string, AbortController>,
 ): PlacedRun[] {
   const states = controls().map(({ state }) => state);
-  const { byRouter, unknown } = placesOf(states, request);
+  const { byRouter, unknown, ambiguous } = placesOf(states, request);
   // A router that is down may have it: the run says that it is down.
   const scope = inScope(states, request);
   const isDown = scope.filter(({ up }) => !up);
   for (const { name } of isDown.length > 0 ? isDown : scope.slice(0, 1)) {
     if (unknown.length > 0) byRouter.set(name, [...(byRouter.get(name) ?? []), ...unknown]);
   }
+  const unclear = ambiguous.map((each): [string | undefined, ModelResult] => {
+    return [each.routers[0], { model: each.model, result: 'failed', detail: describeAmbiguous(each) }];
+  });
   return controls().flatMap((control): PlacedRun[] => {
     const router = control.state.name;
-    const models = byRouter.get(router);
-    if (models === undefined) return [];
+    const models = byRouter.get(router) ?? [];
+    const failed = unclear.flatMap(([first, result]) => (first === router ? [result] : []));
+    if (models.length + failed.length === 0) return [];
     const controller = new AbortController();
     interrupts.set(router, controller);
     return [
@@ -109,7 +119,7 @@ function runsOf(
         request,
         steps,
         models,
-        result: { router, models: [] },
+        result: { router, models: failed },
         onProgress: steps.onProgress ?? (() => {}),
         held: () => held(router, request),
         clock,

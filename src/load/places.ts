@@ -44,3 +44,23 @@ export function hintOf(name: string, routers: RouterStates): string {
   const meant = nearest(name, known);
   return meant === undefined ? '' : `: did you mean '${meant}'?`;
 }
+
+/** Why a request cannot be carried out as it is; undefined when it can. */
+export function objectionToPlaces(
+  routers: RouterStates,
+  request: Pick<LoadRequest, 'routers' | 'models'>,
+): { kind: 'ambiguous' | 'unknown'; detail: string } | undefined {
+  const { unknown, ambiguous } = placesOf(routers, request);
+  const [several] = ambiguous;
+  if (several) return { kind: 'ambiguous', detail: describeAmbiguous(several) };
+  const [name] = unknown;
+  const scope = inScope(routers, request);
+  // A router that is down may have it: the report says that it is down.
+  if (name === undefined || scope.some(({ up }) => !up)) return undefined;
+  const where = scope.map((router) => router.name).join(', ') || 'any router, because there is none';
+  return { kind: 'unknown', detail: `No model is named '${name}' on ${where}${hintOf(name, scope) || '.'}` };
+}
+
+export function describeAmbiguous({ model, routers }: Places['ambiguous'][number]): string {
+  return `${model} is a model of ${routers.join(' and ')}: name the router.`;
+}

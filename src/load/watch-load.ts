@@ -107,6 +107,8 @@ function endOf(change: Change): WatchedLoad['how'] | undefined {
     case 'load_failed':
       return 'failed';
     case 'unloaded':
+      // Of an earlier process, where the reason of its end was pending until now.
+      return change.from === 'loading' ? 'unloaded' : undefined;
     case 'vanished':
       return 'unloaded';
     default:

@@ -85,6 +85,14 @@ describe('a model', () => {
     ]);
   });
 
+  it('whose earlier unload on a full router is explained only now is loaded', async () => {
+    const { load, control, list, resultsOf } = aFleet({ modelsMax: 2 });
+    list(['a', 'loaded', { instance: 1 }], ['b', 'loaded', { instance: 2 }]);
+    control.entry.event(ended('b'));
+    const [result] = resultsOf(await load({ models: ['b'] }));
+    expect(result).toEqual({ model: 'b', result: 'loaded', seconds: 0.1 });
+  });
+
   it('reports how far its load is', async () => {
     const { start, finish, control, clock, resultsOf } = aFleet();
     control.orderLoad = async (model) => {

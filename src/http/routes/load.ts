@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { within } from '../../lib/clock.ts';
-import { hintOf, inScope, placesOf } from '../../load/places.ts';
+import { objectionToPlaces } from '../../load/places.ts';
 import type { LoadRequest } from '../../load/request.ts';
 import { reasonText } from '../../unload/request.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
@@ -30,22 +30,34 @@ export const loadBody = z
   })
   .meta({ id: 'LoadRequest', examples: [{ models: ['qwen'], wait: 60 }] });
 
+export type LoadBody = z.infer<typeof loadBody>;
+
+/** The request of a body; `timeout`, in seconds, applies where the body is silent. */
+export function loadRequestOf(
+  body: LoadBody,
+  timeout: number,
+  { trigger, caller }: Pick<LoadRequest, 'trigger' | 'caller'>,
+): LoadRequest {
+  return {
+    trigger,
+    caller,
+    reason: body.reason ?? '',
+    routers: body.routers ?? [],
+    models: body.models,
+    timeoutMs: (body.timeout_seconds ?? timeout) * 1000,
+    dryRun: body.dry_run ?? false,
+    hold: body.hold,
+  };
+}
+
 /** `POST /api/v1/load`: loads models and waits until they are loaded. */
 export function loadRoute(parts: AppParts) {
   const { store, loads, activeConfig, clock } = parts;
   return async (request: Request, response: Response) => {
     const body = parsed(loadBody, request.body, 'Bad load');
     const { load, unload } = activeConfig.current();
-    const wanted: LoadRequest = {
-      trigger: triggerOf(request),
-      caller: permitOf(response).caller,
-      reason: body.reason ?? '',
-      routers: body.routers ?? [],
-      models: body.models,
-      timeoutMs: (body.timeout_seconds ?? load.timeout) * 1000,
-      dryRun: body.dry_run ?? false,
-      hold: body.hold,
-    };
+    const { caller } = permitOf(response);
+    const wanted = loadRequestOf(body, load.timeout, { trigger: triggerOf(request), caller });
     for (const router of wanted.routers) namedRouter(store, router);
     demandScope(response, { routers: wanted.routers, dryRun: wanted.dryRun });
     await demandPlaces(parts, wanted);
@@ -60,18 +72,12 @@ export function loadRoute(parts: AppParts) {
  * new, so the routers are listed before.
  */
 async function demandPlaces({ operations, store }: AppParts, request: LoadRequest): Promise<void> {
-  if (placesOf(store.routers(), request).unknown.length > 0) await operations.refresh(request.routers);
-  const { unknown, ambiguous } = placesOf(store.routers(), request);
-  const scope = inScope(store.routers(), request);
-  const [first] = ambiguous;
-  if (first) {
-    const detail = `${first.model} is a model of ${first.routers.join(' and ')}: name one or more of them in routers. Nothing was loaded.`;
-    throw new ProblemError(400, 'Which router?', detail);
-  }
-  const [name] = unknown;
-  // A router that is down may have it: the report says that it is down.
-  if (name === undefined || scope.some(({ up }) => !up)) return;
-  const where = scope.map((router) => router.name).join(', ') || 'any router, because there is none';
-  const detail = `No model is named '${name}' on ${where}${hintOf(name, scope) || '.'} Nothing was loaded.`;
-  throw new ProblemError(404, 'No such model', detail);
+  if (objectionToPlaces(store.routers(), request)?.kind === 'unknown')
+    await operations.refresh(request.routers);
+  const objection = objectionToPlaces(store.routers(), request);
+  if (objection === undefined) return;
+  const { kind, detail } = objection;
+  const [status, title] =
+    kind === 'unknown' ? ([404, 'No such model'] as const) : ([400, 'Which router?'] as const);
+  throw new ProblemError(status, title, `${detail} Nothing was loaded.`);
 }

@@ -1,0 +1,143 @@
+import { type LoadBody, loadRequestOf } from '../http/routes/load.ts';
+import { systemClock } from '../lib/clock.ts';
+import { createLoads } from '../load/loads.ts';
+import { objectionToPlaces } from '../load/places.ts';
+import type { OnProgress } from '../unload/operation.ts';
+import { createOperations } from '../unload/operations.ts';
+import type { Operation } from '../unload/report.ts';
+import { type Call, type Command, textFlag, textFlags } from './command.ts';
+import { UsageError } from './exit-codes.ts';
+import { OUTPUT_FLAG, outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
+import { EXPORTER_FLAG, operateThrough, remoteExporterOf } from './remote-exporter.ts';
+import { showWaiting, type Terminal } from './terminal.ts';
+import { formatJson, printable } from './text.ts';
+import { durationFlag, reasonFlag } from './unload.ts';
+import { exitCodeOf, formatResult } from './unload-output.ts';
+
+export const loadCommand: Command = {
+  name: 'load',
+  summary: 'Load models and wait until each is loaded.',
+  words: 'MODEL…',
+  flags: [
+    {
+      name: 'on',
+      value: 'NAME',
+      description: 'Only on the router of this name: needed where several routers have the model.',
+      repeatable: true,
+    },
+    {
+      name: 'timeout',
+      value: 'DURATION',
+      description: 'Longest time for each model until it is loaded. Default: load.timeout, 10m.',
+    },
+    {
+      name: 'wait',
+      negated: true,
+      description: 'With --exporter: return as soon as it has accepted the request.',
+    },
+    { name: 'dry-run', description: 'Show what would be loaded, and what a full router would evict.' },
+    {
+      ...EXPORTER_FLAG,
+      description: `${EXPORTER_FLAG.description} Its holds apply, and the operation is in its log and audit file.`,
+    },
+    {
+      name: 'hold',
+      value: 'ID',
+      description: 'With --exporter: load for the holder of this hold, although it keeps the memory free.',
+    },
+    { name: 'reason', value: 'TEXT', description: 'Reason for the report and the audit file.' },
+    OUTPUT_FLAG,
+  ],
+  configured: true,
+  async run(call) {
+    if (call.words.length > 0) return runLoad(call);
+    throw new UsageError('load needs at least one MODEL: llama-router-exporter list shows them');
+  },
+};
+
+async function runLoad(call: Call): Promise<number> {
+  const { terminal } = call;
+  const output = outputOf(call);
+  const waits = call.flags.wait !== false;
+  const exporter = remoteExporterOf(call);
+  if (!exporter && (!waits || call.flags.hold !== undefined)) {
+    const flag = waits ? '--hold' : '--no-wait';
+    throw new UsageError(`${flag} needs --exporter: only a running exporter supports it`);
+  }
+  const body = bodyOf(call);
+  let doing = 'waiting for models to load';
+  const waiting = showWaiting(terminal, () => doing);
+  const progress: OnProgress = (router, entry) => {
+    const { model, result, detail } = printable(entry);
+    if (result === null && detail === undefined) return;
+    if (result === null && detail?.startsWith('loading')) {
+      doing = `${model}: ${detail}`;
+      return;
+    }
+    waiting.clear();
+    const line = formatResult(entry, exporter ? router : undefined);
+    if (result === null) terminal.err(line);
+    else if (output === 'text') terminal.out(line);
+  };
+  try {
+    const { operation, missed } = exporter
+      ? { operation: await operateThrough(exporter, '/api/v1/load', body, waits, progress), missed: false }
+      : await loadDirectly(body, call, progress);
+    waiting.stop();
+    terminal.out(output === 'json' ? formatJson(operation) : formatConclusion(operation));
+    explain(operation, terminal);
+    return exitCodeOf(operation, { named: true, partial: true }, missed);
+  } finally {
+    waiting.stop();
+  }
+}
+
+/** Loads at the routers themselves. */
+async function loadDirectly(
+  body: LoadBody,
+  call: Call,
+  onProgress: OnProgress,
+): Promise<{ operation: Operation; missed: boolean }> {
+  const { found, missed } = await withDiscovered(call.configSource().current, call.terminal);
+  const request = loadRequestOf(body, found.load.timeout, { trigger: 'cli', caller: { name: 'shell' } });
+  return withFleet(found, { readEngine: false }, async (fleet) => {
+    const objection = objectionToPlaces(fleet.store.routers(), request);
+    if (objection) throw new UsageError(`${objection.detail} Nothing was loaded.`);
+    const parts = { controls: fleet.controls, clock: systemClock };
+    const operations = createOperations({ ...parts, keep: () => [] });
+    const loads = createLoads({ ...parts, operations });
+    return { operation: await loads.start(request, { onProgress }).done, missed };
+  });
+}
+
+/** The last lines about a load. */
+function formatConclusion(operation: Operation): string {
+  const { outcome, id, dry_run, routers, still_in_memory, summary } = printable(operation);
+  if (outcome === null) return `In progress: operation ${id}.\n`;
+  if (routers.every(({ fault, refused }) => fault || refused)) return '';
+  if (dry_run) return 'Dry run: nothing was loaded.\n';
+  const loaded = summary.loaded === 0 ? 'Nothing was loaded' : `${summary.loaded} loaded`;
+  const names = still_in_memory.map(({ model, status }) => `${model} (${status})`);
+  return `${loaded}. In memory: ${names.join(', ') || 'no model'}.\n`;
+}
+
+/** Prints why something was not done. */
+function explain(operation: Operation, terminal: Terminal): void {
+  const { routers } = printable(operation);
+  for (const { router, refused } of routers) if (refused) terminal.err(`${router}: ${refused.detail}\n`);
+  const faults = routers.flatMap(({ router, fault }) => (fault ? [{ router, message: fault.message }] : []));
+  reportUnreachable(faults, terminal);
+}
+
+/** The flags that were given. For the rest, the configuration of the exporter or of this command applies. */
+function bodyOf(call: Call): LoadBody {
+  const routers = textFlags(call, 'on');
+  return {
+    models: [...call.words],
+    routers: routers.length > 0 ? routers : undefined,
+    timeout_seconds: durationFlag(call, 'timeout'),
+    dry_run: call.flags['dry-run'] === true,
+    reason: reasonFlag(call),
+    hold: textFlag(call, 'hold'),
+  };
+}
