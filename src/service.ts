@@ -203,7 +203,6 @@ export function createService({
         idleScheduler.stop();
         await activeConfig.stop();
         await Promise.all([server.close(), operations.stop().then(fleet.stop), memory.stop()]);
-        await access.auth.close();
         await state.stop();
         await activityLog.stop();
         holds.stop();

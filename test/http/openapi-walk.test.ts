@@ -44,7 +44,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await app.close();
-  await access.auth.close();
 });
 
 const sent = (path: string, method: string, body?: unknown): Sent => ({

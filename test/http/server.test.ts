@@ -126,6 +126,5 @@ describe('several addresses', () => {
     access.tokens.push(aToken('operator'));
     expect([(await act())[0], (await act(bearer('operator')))[0]]).toEqual([401, 200]);
     await server.close();
-    await access.auth.close();
   });
 });

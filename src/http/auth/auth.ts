@@ -36,7 +36,7 @@ export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
   const users = () => web?.().users ?? NO_USERS;
   const identities = createIdentities({ tokens, users, passwords, now });
   const bucket = createTokenBucket(now);
-  return { requireRead, requireWrite, close: passwords.close };
+  return { requireRead, requireWrite };
 
   /** Applies the web configuration file: headers, rate limit, users. `never429`: paths that get another status. */
   function requireRead(never429: readonly string[]): RequestHandler {

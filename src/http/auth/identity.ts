@@ -59,7 +59,7 @@ export function createIdentities({ tokens, users, passwords, now }: IdentityPart
     if (waitMs > 0) return later(429, 'too many wrong credentials from this address', waitMs / 1000);
     if (credentials.kind === 'basic') {
       const { user, password } = credentials;
-      // The thread that compares may have ended: access is denied, and the next comparison starts another.
+      // Without a thread, access is denied.
       const outcome = await passwords.check(users(), user, password).catch(() => 'broken' as const);
       if (outcome === 'right') return known(user, address);
       if (outcome === 'busy') return later(503, 'too many passwords are being checked', 1);

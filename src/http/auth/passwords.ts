@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import type { Secret } from '../../lib/secret.ts';
@@ -11,7 +12,7 @@ const MAX_PENDING = 4;
 const MAX_REMEMBERED = 100;
 
 /** Checks passwords; a right one is remembered as long as its hash stays the same. */
-export function createPasswords(comparer: Comparer) {
+export function createPasswords(compare: Compare) {
   /** Different in every process, so that remembered digests are useless outside of it. */
   const key = randomBytes(32);
   const right = new Set<string>();
@@ -30,7 +31,7 @@ export function createPasswords(comparer: Comparer) {
       const same = running.get(digest);
       if (same === undefined && running.size >= MAX_PENDING) return 'busy';
       // Scrapers with the same password share one comparison.
-      const comparison = same ?? comparer.compare(password, hash).finally(() => running.delete(digest));
+      const comparison = same ?? compare(password, hash).finally(() => running.delete(digest));
       running.set(digest, comparison);
       if (!(await comparison) || own === undefined) return 'wrong';
       right.add(digest);
@@ -38,55 +39,38 @@ export function createPasswords(comparer: Comparer) {
       if (right.size > MAX_REMEMBERED && oldest !== undefined) right.delete(oldest);
       return 'right';
     },
-    close: comparer.close,
   };
 }
 
 export type Passwords = ReturnType<typeof createPasswords>;
 
-/** Compares passwords with bcrypt hashes in its own thread: one comparison takes a tenth of a second of CPU. */
-export interface Comparer {
-  compare(password: string, hash: string): Promise<boolean>;
-  /** Ends the thread; running comparisons reject. */
-  close(): Promise<void>;
-}
+/** Whether a password has this bcrypt hash. */
+export type Compare = (password: string, hash: string) => Promise<boolean>;
 
-/** As text, because a file would have another name after the build. It answers in the order of the requests. */
+/** As text, because a file would have another name after the build. */
 const THREAD = `
   const { parentPort, workerData } = require('node:worker_threads');
-  const { compareSync } = require(workerData);
-  parentPort.on('message', ({ password, hash }) => parentPort.postMessage(compareSync(password, hash)));
+  const { compareSync } = require(workerData.bcrypt);
+  parentPort.postMessage(compareSync(workerData.password, workerData.hash));
 `;
 
-/** Starts the thread at the first comparison, and again when it has ended. It does not keep the process alive. */
-export function createComparer(): Comparer {
-  let thread: Worker | undefined;
-  const waiting: { resolve(same: boolean): void; reject(why: Error): void }[] = [];
-  return {
-    compare(password, hash) {
-      thread ??= start();
-      return new Promise((resolve, reject) => {
-        waiting.push({ resolve, reject });
-        thread?.postMessage({ password, hash });
-      });
-    },
-    async close() {
-      await thread?.terminate();
-    },
+/**
+ * Compares in a thread, one password after the other: one comparison takes a tenth of a second of CPU. The thread does not
+ * keep the process alive.
+ */
+export function createComparer(): Compare {
+  let last: Promise<unknown> = Promise.resolve();
+  return (password, hash) => {
+    const comparison = last.then(() => compareInThread(password, hash));
+    last = comparison.catch(() => {});
+    return comparison;
   };
+}
 
-  function start(): Worker {
-    const workerData = createRequire(import.meta.url).resolve('bcryptjs');
-    const worker = new Worker(THREAD, { eval: true, workerData });
-    worker.unref();
-    worker.on('message', (same: boolean) => waiting.shift()?.resolve(same));
-    worker.on('error', end);
-    worker.on('exit', () => end(new Error('the thread that compares passwords has ended')));
-    return worker;
-
-    function end(why: Error): void {
-      if (thread === worker) thread = undefined;
-      for (const { reject } of waiting.splice(0)) reject(why);
-    }
-  }
+async function compareInThread(password: string, hash: string): Promise<boolean> {
+  const bcrypt = createRequire(import.meta.url).resolve('bcryptjs');
+  const thread = new Worker(THREAD, { eval: true, workerData: { password, hash, bcrypt } });
+  thread.unref();
+  const [isSame] = await once(thread, 'message');
+  return isSame;
 }

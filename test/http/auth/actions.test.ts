@@ -81,7 +81,6 @@ async function aService(access: Access) {
     }),
     async close() {
       await app.close();
-      await access.auth.close();
     },
   };
 }

@@ -40,7 +40,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await server.close();
-  await access.auth.close();
 });
 
 const ask = (line: string, headers: Record<string, string> = {}, body = '') =>

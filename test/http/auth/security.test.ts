@@ -12,18 +12,15 @@ import { aBusyFleet } from '../../support/fleets.ts';
 
 let logged = '';
 let reloads = 0;
-const open: Access[] = [];
-afterEach(async () => {
+afterEach(() => {
   logged = '';
   reloads = 0;
-  for (const { auth } of open.splice(0)) await auth.close();
 });
 
 const log = aLog((line) => (logged += line));
 
 /** The whole service's routes. */
 function theApp(access: Access) {
-  open.push(access);
   return supertest(
     createApp(
       appParts(aBusyFleet(), {
@@ -40,7 +37,6 @@ function theApp(access: Access) {
 
 /** One route that acts, as those of operations are built; it answers with what it was given. */
 function anAct(access: Access, options = {}) {
-  open.push(access);
   const app = express();
   app.post('/act', access.auth.requireWrite(options), jsonBody(), (request, response) => {
     const { routers = [], dry_run: dryRun = false } = request.body;
