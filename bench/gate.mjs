@@ -55,10 +55,10 @@ export async function run(args) {
 
 /** @param {number} port */
 async function placeHold(port) {
-  const answer = await fetch(`http://127.0.0.1:${port}/api/v1/hold`, {
-    method: 'PUT',
+  const answer = await fetch(`http://127.0.0.1:${port}/api/v1/holds`, {
+    method: 'POST',
     headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ seconds: 3600, reason: 'training' }),
+    body: JSON.stringify({ ttl_seconds: 3600, reason: 'training' }),
   });
   if (!answer.ok) throw new Error(`the hold was not placed: ${answer.status} ${await answer.text()}`);
 }

@@ -12,9 +12,7 @@ import { collectUnloads } from './collectors/unloads.ts';
 import type { ConfigSource } from './config/source.ts';
 import { createActiveConfig } from './fleet/active-config.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
-import { type GateDecision, gateOf } from './hold/hold.ts';
-import { createHolds, holdsPart } from './hold/holds.ts';
-import { holdForOperations } from './hold/operation-holds.ts';
+import { createHolding } from './hold/holding.ts';
 import { createAccess } from './http/access.ts';
 import { createApp } from './http/app.ts';
 import type { AppParts } from './http/parts.ts';
@@ -22,17 +20,15 @@ import { serveOn } from './http/server.ts';
 import { startIdleScheduler } from './idle/scheduler.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
-import { createLoads } from './load/loads.ts';
 import type { Memory } from './memory/memory.ts';
 import { watchMemory } from './memory/watch.ts';
 import { createLifecycleMetrics } from './metrics/lifecycle-metrics.ts';
 import { startProcessMetrics } from './metrics/process.ts';
 import { countersPart } from './metrics/registry.ts';
 import { lastUnloadsPart } from './models/store.ts';
-import { keepState } from './state/keep-state.ts';
+import { type KeptState, keepState } from './state/keep-state.ts';
 import { createGuards, guardRules, guardsPart } from './unload/guards.ts';
 import { createOperations, type Operations, operationsPart } from './unload/operations.ts';
-import type { Refusal } from './unload/report.ts';
 import { keepListOf } from './unload/request.ts';
 import { measureBy } from './unload/run.ts';
 
@@ -85,7 +81,6 @@ export function createService({
   const { web, engine } = started;
   const activeConfig = createActiveConfig(config, fleet, clock, log);
   const { store } = fleet;
-  const holds = createHolds(clock);
   const memory = givenMemory ?? watchMemory(activeConfig.current, store, clock, log);
   const lifecycleMetrics = createLifecycleMetrics();
   const operationMetrics = createOperationMetrics();
@@ -94,12 +89,18 @@ export function createService({
   const guards = createGuards(clock, () => guardRules(activeConfig.current()), activityLog.loop);
   const measure = measureBy(memory, activeConfig.current);
   const operations = createOperations({ controls: fleet.controls, keep, guards, clock, measure });
-  const loads = createLoads({
+  let kept: KeptState | undefined;
+  const saveState = async () => kept?.save();
+  const holding = createHolding({
+    fleet,
     operations,
-    controls: fleet.controls,
-    held: (router) => heldBy(gateOf(holds.of(router), undefined, clock)),
+    memory,
+    measure,
+    config: activeConfig.current,
     clock,
+    save: saveState,
   });
+  const { holds, loads } = holding;
   store.onTransition(guards.observe);
   store.onTransition(lifecycleMetrics.transition);
   store.onTransition(activityLog.transition);
@@ -109,7 +110,6 @@ export function createService({
   operations.onEnd(activityLog.unload);
   loads.onEnd(activityLog.load);
   holds.onChange(activityLog.hold);
-  holdForOperations(operations, holds, store, () => activeConfig.current().hold, clock);
 
   let ready = false;
   const relayed = collectRelayed(fleet.engine, () => activeConfig.current().engine.max_series);
@@ -145,6 +145,7 @@ export function createService({
     activeConfig,
     activityLog,
     lifecycleMetrics,
+    saveState,
     auth: access.auth,
     scrapes,
     isReady: () => ready && !closing.signal.aborted,
@@ -170,17 +171,20 @@ export function createService({
       [
         countersPart([lifecycleMetrics, operationMetrics]),
         lastUnloadsPart(store),
-        holdsPart(holds),
+        ...holding.stateParts,
         operationsPart(operations),
         guardsPart(guards),
       ],
       clock,
       log,
     );
+    kept = state;
     access.warnWhenOpen();
+    holding.start();
     await activeConfig.start();
     fleet.ready().then(() => {
       ready = true;
+      holding.resume();
     });
     const idleScheduler = startIdleScheduler({
       store,
@@ -205,15 +209,9 @@ export function createService({
         await Promise.all([server.close(), operations.stop().then(fleet.stop), memory.stop()]);
         await state.stop();
         await activityLog.stop();
-        holds.stop();
+        holding.stop();
         processMetrics.stop();
       },
     };
   }
-}
-
-/** Why a router is not loaded on, by its gate. */
-function heldBy(gate: GateDecision): Refusal | undefined {
-  if (gate.open) return undefined;
-  return { reason: 'held', detail: gate.why, retry_after_seconds: gate.retryAfterSeconds };
 }

@@ -406,37 +406,40 @@ describe('the state file', () => {
 describe('a hold', () => {
   const active = (service: Service) => metric(service, 'hold_active', { router: 'box' });
   const gate = async (service: Service) => (await fetch(url(service, '/api/v1/gate'))).status;
-  const hold = (service: Service, method: 'PUT' | 'DELETE', body?: object) =>
-    send(service, method, '/api/v1/hold', body);
+  const hold = async (service: Service, body: object) => {
+    const answer = await send(service, 'POST', '/api/v1/holds', body);
+    return { status: answer.status, body: (await answer.json()) as { id: string; enforce: boolean } };
+  };
 
   it('survives a restart, and is logged when it is placed, released and expired', async () => {
     const { service: first } = await startOnRouter('state: { file: state.json }\nhold: { max: 2h }\n');
     expect([await active(first), await gate(first)]).toEqual([0, 204]);
-    expect((await hold(first, 'PUT', { seconds: 7200, reason: 'training' })).status).toBe(200);
+    const placed = await hold(first, { ttl_seconds: 7200, reason: 'training' });
+    expect(placed.status).toBe(201);
     expect([await active(first), await gate(first)]).toEqual([1, 503]);
     await first.stop();
     const second = await start();
     await ready(second);
     expect([await active(second), await gate(second)]).toEqual([1, 503]);
-    expect((await hold(second, 'DELETE')).status).toBe(200);
+    expect((await send(second, 'DELETE', `/api/v1/holds/${placed.body.id}`)).status).toBe(200);
     expect([await active(second), await gate(second)]).toEqual([0, 204]);
     // On a busy machine a request with a time so soon may arrive too late.
     await soon('a hold', async () => {
       const soonOver = new Date(Date.now() + 150).toISOString();
-      return (await hold(second, 'PUT', { until: soonOver })).status === 200;
+      return (await hold(second, { until: soonOver })).status === 201;
     });
     await soon('its end', async () => (await active(second)) === 0 && (await gate(second)) === 204);
     const logged = lines
       .filter((line) => line.includes('msg="hold '))
-      .map((line) => line.replace(/^.*? msg=/, ''));
+      .map((line) => line.replace(/^.*? msg=/, '').replace(/hold=\S+/, 'hold=ID'));
     const until = expect.stringMatching(
-      /^"hold placed" router=box until=\S+Z reason=\S+ by=loopback enforce=false\n$/,
+      /^"hold placed" hold=ID router=box holder=loopback until=\S+Z reason=\S+ unload=none restore=false enforce=false\n$/,
     );
     expect(logged).toEqual([
       until,
-      '"hold released" router=box by=loopback\n',
+      '"hold released" hold=ID router=box holder=loopback by=loopback\n',
       until,
-      '"hold expired" router=box\n',
+      '"hold expired" hold=ID router=box holder=loopback\n',
     ]);
   });
 
@@ -453,9 +456,11 @@ describe('a hold', () => {
     const { router, service } = await startOnRouter();
     configure({ box: router.url }, 'hold: { max: 1m, enforce: true }\n');
     await service.reload();
-    expect((await hold(service, 'PUT', { seconds: 61 })).status).toBe(400);
-    const answer = await hold(service, 'PUT', { seconds: 60 });
-    expect(await answer.json()).toMatchObject({ holds: [{ router: 'box', enforce: true }] });
+    expect((await hold(service, { ttl_seconds: 61 })).status).toBe(400);
+    expect((await hold(service, { ttl_seconds: 60 })).body).toMatchObject({
+      routers: ['box'],
+      enforce: true,
+    });
   });
 });
 

@@ -81,11 +81,16 @@ class Running(NamedTuple):
 
     async def hold(self, seconds: int = 600, reason: str = "training") -> None:
         """Places a hold."""
-        await self.call("PUT", "/api/v1/hold", {"seconds": seconds, "reason": reason})
+        await self.call("POST", "/api/v1/holds", {"ttl_seconds": seconds, "reason": reason})
+
+    async def release(self) -> None:
+        """Releases all holds."""
+        for hold in (await self.call("GET", "/api/v1/holds"))["holds"]:
+            await self.call("DELETE", f"/api/v1/holds/{hold['id']}")
 
     async def calm(self) -> None:
         """Releases holds and unloads all models."""
-        await self.call("DELETE", "/api/v1/hold")
+        await self.release()
         await self.call("POST", "/api/v1/unload-all", {"when_busy": "force", "wait": 30})
 
 

@@ -96,7 +96,7 @@ async def test_a_hold_that_ends_lets_chats_pass_again_within_a_second(exporter: 
     made = a_filter(exporter.url)
     await exporter.hold()
     assert await why_not(made, SLOW) is not None
-    await exporter.call("DELETE", "/api/v1/hold")
+    await exporter.release()
     await asyncio.sleep(1.05)
     assert await why_not(made, SLOW) is None
 

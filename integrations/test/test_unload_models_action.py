@@ -110,8 +110,8 @@ async def test_holds_the_memory_afterwards(exporter: Running) -> None:
     person = Person()
     await press(exporter.url, person, hold_minutes=30)
     assert "The memory is then held for 30 minutes." in person.questions[0]
-    (hold,) = (await exporter.call("GET", "/api/v1/hold"))["holds"]
-    assert hold["router"] == "gpu-box"
+    (hold,) = (await exporter.call("GET", "/api/v1/holds"))["holds"]
+    assert hold["routers"] == ["gpu-box"]
 
 
 async def test_reports_when_nothing_is_loaded(exporter: Running) -> None:

@@ -59,6 +59,12 @@ export function createActivityLog(auditFile: string, metrics: OperationMetrics, 
     reading: (change: ReadingChange): void => logReading(log, change),
     hold(change: HoldChange): void {
       logHold(log, change, clock);
+      const { kind, hold } = change;
+      if (kind === 'active' || kind === 'failed') {
+        metrics.holdPrepared(kind, (clock.now() - hold.since) / 1000);
+      }
+      // A heartbeat would fill the file.
+      if (change.kind === 'renewed') return;
       audit?.append({ time: time(), kind: 'hold', ...holdDetail(change, clock) });
     },
     loop: (loop: Loop): void => logLoop(log, loop, clock),
@@ -100,7 +106,7 @@ function holdDetail(change: HoldChange, clock: Clock): { caller: Caller; detail:
   const until = new Date(clock.wall(hold.until)).toISOString();
   const reason = hold.reason === '' ? '' : `: ${hold.reason}`;
   return {
-    caller: { name: kind === 'released' ? change.by : hold.by },
-    detail: `${kind} on ${hold.router} until ${until}${reason}`,
+    caller: kind === 'released' ? { name: change.by } : hold.by,
+    detail: `${kind} on ${hold.routers.join(', ')} until ${until} for ${hold.holder}${reason}`,
   };
 }

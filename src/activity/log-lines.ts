@@ -98,16 +98,30 @@ export function logReading(log: Logger, change: ReadingChange): void {
 }
 
 export function logHold(log: Logger, change: HoldChange, clock: Clock): void {
-  const { router, reason, by, enforce } = change.hold;
+  const { id: hold, routers, reason, holder, needBytes, unload, restore, enforce } = change.hold;
+  const until = new Date(clock.wall(change.hold.until)).toISOString();
+  const who = { hold, router: routers.join(','), holder };
   switch (change.kind) {
-    case 'placed': {
-      const until = new Date(clock.wall(change.hold.until)).toISOString();
-      return log.info('hold placed', { router, until, reason, by, enforce });
-    }
+    case 'placed':
+      return log.info('hold placed', {
+        ...who,
+        until,
+        reason,
+        need_bytes: needBytes,
+        unload,
+        restore,
+        enforce,
+      });
+    case 'renewed':
+      return log.debug('hold renewed', { ...who, until });
+    case 'active':
+      return log.info('memory of a hold is free', who);
+    case 'failed':
+      return log.warn('hold failed', { ...who, error: change.hold.why });
     case 'released':
-      return log.info('hold released', { router, by: change.by });
+      return log.info('hold released', { ...who, by: change.by });
     case 'expired':
-      return log.info('hold expired', { router });
+      return log.info('hold expired', who);
   }
 }
 

@@ -2,7 +2,13 @@ import { LOAD_TRIGGERS } from '../load/request.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createMetricRegistry } from '../metrics/registry.ts';
 import type { Transition } from '../models/router-state.ts';
-import { type Operation, OUTCOMES, REFUSAL_REASONS, type RefusalReason } from '../unload/report.ts';
+import {
+  type Operation,
+  type OperationResult,
+  OUTCOMES,
+  REFUSAL_REASONS,
+  type RefusalReason,
+} from '../unload/report.ts';
 import { TRIGGERS, type UnloadRequest } from '../unload/request.ts';
 
 /** In the order of the scrape. */
@@ -13,11 +19,21 @@ const FAMILIES = [
   CATALOG.unload_duration_seconds,
   CATALOG.unload_freed_bytes_total,
   CATALOG.hold_enforced_unloads_total,
+  CATALOG.hold_wait_seconds,
+  CATALOG.restored_models_total,
 ];
 
 const UNLOAD_TRIGGERS = TRIGGERS.filter((trigger) => trigger !== 'restore');
 /** An unload is not refused because of a hold. */
 const UNLOAD_REFUSALS = REFUSAL_REASONS.filter((reason) => reason !== 'held');
+
+/** How the load of a model after a hold ended. */
+const RESTORE_RESULTS = ['loaded', 'failed', 'skipped'] as const;
+
+function restored(result: OperationResult): (typeof RESTORE_RESULTS)[number] {
+  if (result === 'loaded') return result;
+  return result === 'skipped' || result === 'already_loaded' ? 'skipped' : 'failed';
+}
 
 export type OperationMetrics = ReturnType<typeof createOperationMetrics>;
 
@@ -44,6 +60,7 @@ export function createOperationMetrics() {
       registry.show({ router });
       add(CATALOG.unload_freed_bytes_total, { router }, 0);
       add(CATALOG.hold_enforced_unloads_total, { router }, 0);
+      for (const result of RESTORE_RESULTS) add(CATALOG.restored_models_total, { router, result }, 0);
     },
     unload(operation: Operation, { enforcesHold }: Pick<UnloadRequest, 'enforcesHold'>): void {
       const { trigger, outcome, routers } = operation;
@@ -58,8 +75,19 @@ export function createOperationMetrics() {
         }
       }
     },
-    load({ trigger, outcome }: Operation): void {
+    /** A finished load. */
+    load({ trigger, outcome, routers }: Operation): void {
       if (outcome !== null) add(CATALOG.load_operations_total, { trigger, outcome });
+      if (trigger !== 'restore') return;
+      for (const { router, models } of routers) {
+        for (const { result } of models) {
+          if (result !== null) add(CATALOG.restored_models_total, { router, result: restored(result) });
+        }
+      }
+    },
+    /** A hold whose preparation has ended. `seconds`: since it was placed. */
+    holdPrepared(state: 'active' | 'failed', seconds: number): void {
+      add(CATALOG.hold_wait_seconds, { state }, seconds);
     },
     refusal: (reason: RefusalReason): void => add(CATALOG.unload_refusals_total, { reason }),
     samples,

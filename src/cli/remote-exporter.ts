@@ -63,7 +63,7 @@ export async function stateThrough(exporter: RemoteExporter): Promise<StateView>
     request(exporter, 'GET', '/api/v1/routers', routersAnswer),
     request(exporter, 'GET', '/api/v1/models', modelsAnswer),
     request(exporter, 'GET', '/api/v1/memory', memoryView),
-    request(exporter, 'GET', '/api/v1/hold', holdsAnswer),
+    request(exporter, 'GET', '/api/v1/holds', holdsAnswer),
     request(exporter, 'GET', '/api/v1/operations', operationsAnswer),
   ]);
   return { ...routers, ...models, memory, ...holds, ...operations };

@@ -40,7 +40,7 @@ export function formatState(state: StateView, now: number): string {
       formatRouter(
         router,
         models.filter((model) => model.router === router.name),
-        holds.find((hold) => hold.router === router.name),
+        holds.filter((hold) => hold.routers.includes(router.name)),
         memory,
         now,
       ),
@@ -51,7 +51,7 @@ export function formatState(state: StateView, now: number): string {
 function formatRouter(
   router: RouterView,
   models: readonly ModelView[],
-  hold: HoldView | undefined,
+  holds: readonly HoldView[],
   memory: MemoryView | undefined,
   now: number,
 ): string {
@@ -75,11 +75,10 @@ function formatRouter(
     return cells;
   });
   if (own && measures.some(({ of }) => of(own) !== '')) rows.push(ownRow(own, showsSince, measures));
-  const holdLine =
-    hold === undefined
-      ? ''
-      : `GPU memory is ${describeHold({ ...hold, until: Date.parse(hold.until) }, now)}.\n`;
-  return `${router.name}  ${factsOf(router).join(', ')}\n${holdLine}${formatTable([head, ...rows])}\n`;
+  const holdLines = holds.map(
+    (hold) => `GPU memory is ${describeHold({ ...hold, until: Date.parse(hold.until) }, now)}.\n`,
+  );
+  return `${router.name}  ${factsOf(router).join(', ')}\n${holdLines.join('')}${formatTable([head, ...rows])}\n`;
 }
 
 /** The router's own process, below its models. */

@@ -187,7 +187,7 @@ export async function unloadDirectly(
       clock: systemClock,
     });
     const several = fleet.store.routers().length > 1;
-    return { operation: await operations.start(request, progress(several)).done, missed };
+    return { operation: await operations.start(request, { onProgress: progress(several) }).done, missed };
   });
 }
 

@@ -1,48 +1,58 @@
 import { z } from 'zod';
+import { WHEN_BUSY } from '../config/when-busy.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { ModelState } from '../models/router-state.ts';
 import { savedTime } from '../state/state-file.ts';
+import { caller, TRIGGERS } from '../unload/request.ts';
+
+/** Which models are unloaded for a hold: none, as many as it needs, or all. */
+export const HOLD_UNLOADS = ['none', 'enough', 'all'] as const;
+
+/** `preparing`: memory is being freed; `failed`: not enough could be freed. */
+export const HOLD_STATES = ['preparing', 'active', 'failed', 'ended'] as const;
+
+export type HoldState = (typeof HOLD_STATES)[number];
 
 /** A hold in the state file, with wall times. */
 export const savedHold = z.object({
-  router: z.string(),
-  /** When it began; extending a hold does not change it. */
-  since: savedTime,
-  until: savedTime,
+  id: z.uuid(),
+  /** At least one. */
+  routers: z.array(z.string()),
+  /** Whom or what the memory is for. */
+  holder: z.string(),
+  /** The caller who placed it. */
+  by: caller,
+  trigger: z.enum(TRIGGERS),
   /** What the memory is needed for; may be empty. */
   reason: z.string(),
-  /** The name of the caller who requested it. */
-  by: z.string(),
+  /** When it was placed; a renewal does not change it. */
+  since: savedTime,
+  until: savedTime,
+  state: z.enum(HOLD_STATES),
+  /** Of a failed hold: a sentence. */
+  why: z.string().optional(),
+  /** So much must be free on one GPU. */
+  needBytes: z.number().optional(),
+  unload: z.enum(HOLD_UNLOADS),
+  /** What the unload does with busy models. */
+  whenBusy: z.enum(WHEN_BUSY),
+  /** Whether the models that it unloaded are loaded again when the last hold on their router ends. */
+  restore: z.boolean(),
   /** Whether idle models that are loaded during the hold are unloaded again. */
   enforce: z.boolean(),
+  /** The operation that unloads for it. */
+  operation: z.string().optional(),
 });
 
-/** Keeps the GPU memory of a router free until a time. Times are monotonic milliseconds. */
-export type Hold = z.infer<typeof savedHold>;
+/** Keeps the GPU memory of routers free for one job, until a time. Times are monotonic milliseconds. */
+export type Hold = Readonly<z.infer<typeof savedHold>>;
 
-export type HoldRequest = Omit<Hold, 'since'>;
+/** A hold that has just been placed. */
+export type HoldRequest = Omit<Hold, 'id' | 'since' | 'state' | 'why' | 'operation'>;
 
-/** Compares times: a timer may be late. */
-export function isExpired(hold: Hold, now: number): boolean {
-  return hold.until <= now;
-}
-
-/**
- * The hold of a router after a request. No caller weakens a hold that another one relies on: an earlier end changes
- * nothing, and a later one keeps the enforcement. Only an `explicit` request (not the side effect of an unload) of
- * the caller who placed the hold may shorten it or end its enforcement.
- */
-export function placed(
-  current: Hold | undefined,
-  request: HoldRequest,
-  explicit: boolean,
-  now: number,
-): Hold {
-  if (current === undefined || isExpired(current, now)) return { ...request, since: now };
-  const { since } = current;
-  if (explicit && request.by === current.by) return { ...request, since };
-  if (request.until <= current.until) return current;
-  return { ...request, since, enforce: request.enforce || current.enforce };
+/** Whether a hold keeps memory free at this time. Compares times, because a timer may be late. */
+export function isStanding({ state, until }: Hold, now: number): boolean {
+  return (state === 'preparing' || state === 'active') && now < until;
 }
 
 /** The hold with wall times, for people and files. */
@@ -58,10 +68,13 @@ export function fromSaved(saved: Hold, clock: Clock): Hold {
   return { ...saved, since, until: Math.min(clock.fromWall(saved.until), longest) };
 }
 
+/** What a sentence about a hold needs. */
+type Described = Pick<Hold, 'until' | 'reason' | 'holder'>;
+
 /** `kept free until 14:05 UTC for training (requested by alice)`, of a hold with wall times. */
-export function describeHold(hold: Pick<Hold, 'until' | 'reason' | 'by'>, now: number): string {
+export function describeHold(hold: Described, now: number): string {
   const purpose = hold.reason === '' ? '' : ` for ${hold.reason}`;
-  return `kept free until ${describeEnd(hold, now)}${purpose} (requested by ${hold.by})`;
+  return `kept free until ${describeEnd(hold, now)}${purpose} (requested by ${hold.holder})`;
 }
 
 /** `14:05 UTC`, with the date unless that is today. Rounded up to a minute, so that a retry is never too early. */
@@ -71,20 +84,29 @@ export function describeEnd({ until }: Pick<Hold, 'until'>, now: number): string
   return `${isToday ? '' : `${day} `}${time.slice(0, 5)} UTC`;
 }
 
+/** Of several holds, the one that ends last. */
+export function lastToEnd(holds: readonly Hold[]): Hold | undefined {
+  return holds.toSorted((a, b) => b.until - a.until)[0];
+}
+
 /** Whether a client's request may go to a router now; if not, in how many whole seconds (at least 1), and why. */
 export type GateDecision = { open: true } | { open: false; retryAfterSeconds: number; why: string };
 
 /**
- * The gate of a router, for a request to this model if it is known. Only a loaded model passes during a hold:
- * waking a sleeping model takes memory, and what an unknown model needs is unknown.
+ * The gate of a router with these holds, for a request to this model if it is known. Only a loaded model passes during
+ * a hold: waking a sleeping model takes memory, and what an unknown model needs is unknown.
  */
-export function gateOf(hold: Hold | undefined, model: ModelState | undefined, clock: Clock): GateDecision {
-  const now = clock.now();
-  const isHeld = hold !== undefined && !isExpired(hold, now);
-  if (!isHeld || model?.lifecycle.status === 'loaded') return { open: true };
+export function gateOf(
+  router: string,
+  standing: readonly Hold[],
+  model: ModelState | undefined,
+  clock: Clock,
+): GateDecision {
+  const last = lastToEnd(standing);
+  if (last === undefined || model?.lifecycle.status === 'loaded') return { open: true };
   return {
     open: false,
-    retryAfterSeconds: Math.max(1, Math.ceil((hold.until - now) / 1000)),
-    why: `GPU memory of ${hold.router} is ${describeHold(onWall(hold, clock), clock.wall())}`,
+    retryAfterSeconds: Math.max(1, Math.ceil((last.until - clock.now()) / 1000)),
+    why: `GPU memory of ${router} is ${describeHold(onWall(last, clock), clock.wall())}`,
   };
 }

@@ -1,76 +1,126 @@
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
 import type { StatePart } from '../state/keep-state.ts';
-import { fromSaved, type Hold, type HoldRequest, isExpired, onWall, placed, savedHold } from './hold.ts';
+import { fromSaved, type Hold, type HoldRequest, isStanding, onWall, savedHold } from './hold.ts';
 
-/** Extending or shortening a hold is `placed` too. */
+/** What happened to a hold; `hold` is as it was then. */
 export type HoldChange =
-  | { kind: 'placed'; hold: Hold }
-  | { kind: 'released'; hold: Hold; by: string }
-  | { kind: 'expired'; hold: Hold };
+  | { kind: 'placed' | 'renewed' | 'active' | 'failed' | 'expired'; hold: Hold }
+  | { kind: 'released'; hold: Hold; by: string };
 
 export type Holds = ReturnType<typeof createHolds>;
 
-/** The holds of all routers, at most one each. Expired holds are never returned. */
+/** Holds that have ended and can still be looked up. */
+const MAX_ENDED = 100;
+
+/** The holds on all routers. */
 export function createHolds(clock: Clock) {
+  /** Standing holds, and those that have ended since the last look. */
   const holds = new Map<string, Hold>();
+  /** The oldest first. */
+  const ended = new Map<string, Hold>();
   const changes = createListeners<HoldChange>();
   let cancelTimer = () => {};
 
-  const all = () => [...holds.values()].filter((hold) => !isExpired(hold, clock.now()));
+  const standing = () => [...holds.values()].filter((hold) => isStanding(hold, clock.now()));
 
   return {
-    /** Returns the active hold, which may be an earlier one that lasts longer; see `placed` for `explicit`. */
-    place(request: HoldRequest, explicit: boolean): Hold {
-      removeExpired();
-      const current = holds.get(request.router);
-      const hold = placed(current, request, explicit, clock.now());
-      if (hold !== current) {
-        holds.set(hold.router, hold);
-        changes.notify({ kind: 'placed', hold });
-      }
-      removeExpired();
-      return hold;
-    },
-    /** Ends the hold of a router; undefined when there is none. */
-    release(router: string, by: string): Hold | undefined {
-      removeExpired();
-      const hold = holds.get(router);
-      if (hold === undefined) return undefined;
-      holds.delete(router);
-      changes.notify({ kind: 'released', hold, by });
+    /** Places a hold; it is `active` at once when nothing is to be freed or measured for it. */
+    place(request: HoldRequest): Hold {
+      const isReady = request.unload === 'none' && request.needBytes === undefined;
+      const hold: Hold = {
+        ...request,
+        id: randomUUID(),
+        since: clock.now(),
+        state: isReady ? 'active' : 'preparing',
+      };
+      holds.set(hold.id, hold);
+      changes.notify({ kind: 'placed', hold });
       removeExpired();
       return hold;
     },
-    of(router: string): Hold | undefined {
-      const hold = holds.get(router);
-      return hold && !isExpired(hold, clock.now()) ? hold : undefined;
+    /** Changes the end of a standing hold; undefined when it does not stand. */
+    renew(id: string, until: number): Hold | undefined {
+      const hold = change(id, { until });
+      if (hold) changes.notify({ kind: 'renewed', hold });
+      removeExpired();
+      return hold;
     },
-    all,
+    /** Notes which operation unloads for a hold. */
+    setOperation: (id: string, operation: string): Hold | undefined => change(id, { operation }),
+    /** Ends the preparation of a hold; `why` it failed, if it did. Nothing happens when it has ended meanwhile. */
+    finishPreparation(id: string, why: string | undefined): void {
+      if (holds.get(id)?.state !== 'preparing') return;
+      if (why !== undefined) return end(id, 'failed', (hold) => ({ kind: 'failed', hold }), why);
+      const hold = change(id, { state: 'active' });
+      if (hold) changes.notify({ kind: 'active', hold });
+    },
+    /** Ends a hold; undefined when it does not stand. */
+    release(id: string, by: string): Hold | undefined {
+      if (find(id) === undefined) return undefined;
+      end(id, 'ended', (hold) => ({ kind: 'released', hold, by }));
+      return ended.get(id);
+    },
+    /** The standing holds on this router, in the order in which they were placed. */
+    on: (router: string): Hold[] => standing().filter(({ routers }) => routers.includes(router)),
+    /** All standing holds, in the order in which they were placed. */
+    all: standing,
+    /** A standing hold, or one that ended lately. */
+    get(id: string): Hold | undefined {
+      removeExpired();
+      return holds.get(id) ?? ended.get(id);
+    },
     onChange: changes.add,
-    /** All holds with wall times. */
-    snapshot: () => all().map((hold) => onWall(hold, clock)),
-    /** Adds saved holds that have not expired, without reporting a change. */
+    /** All standing holds with wall times. */
+    snapshot: () => standing().map((hold) => onWall(hold, clock)),
+    /** Adds saved holds, without reporting a change: those that have expired meanwhile expire now. */
     restore(saved: readonly Hold[]): void {
-      const restored = saved.map((hold) => fromSaved(hold, clock));
-      for (const hold of restored) if (!isExpired(hold, clock.now())) holds.set(hold.router, hold);
-      removeExpired();
+      for (const each of saved) holds.set(each.id, fromSaved(each, clock));
     },
+    /** Reports the holds that expired while no process ran, and from now on each at its end. */
+    start: removeExpired,
     /** Cancels the timer. */
     stop: () => cancelTimer(),
   };
 
+  function find(id: string): Hold | undefined {
+    const hold = holds.get(id);
+    return hold && isStanding(hold, clock.now()) ? hold : undefined;
+  }
+
+  function change(id: string, fields: Partial<Hold>): Hold | undefined {
+    const hold = find(id);
+    if (hold === undefined) return undefined;
+    const changed = { ...hold, ...fields };
+    holds.set(id, changed);
+    return changed;
+  }
+
+  function end(
+    id: string,
+    state: 'failed' | 'ended',
+    changeOf: (hold: Hold) => HoldChange,
+    why?: string,
+  ): void {
+    const hold = holds.get(id);
+    if (hold === undefined) return;
+    holds.delete(id);
+    ended.set(id, { ...hold, state, why });
+    const [oldest] = ended.keys();
+    if (ended.size > MAX_ENDED && oldest !== undefined) ended.delete(oldest);
+    changes.notify(changeOf({ ...hold, state, why }));
+    removeExpired();
+  }
+
   /** Reports expired holds and sets the timer for the next end. */
   function removeExpired(): void {
-    const now = clock.now();
-    for (const hold of [...holds.values()]) {
-      if (!isExpired(hold, now)) continue;
-      holds.delete(hold.router);
-      changes.notify({ kind: 'expired', hold });
+    for (const { id, until } of [...holds.values()]) {
+      if (until <= clock.now()) end(id, 'ended', (hold) => ({ kind: 'expired', hold }));
     }
     cancelTimer();
-    const ends = [...holds.values()].map(({ until }) => until - now);
+    const ends = [...holds.values()].map(({ until }) => until - clock.now());
     cancelTimer = ends.length === 0 ? () => {} : clock.after(Math.min(...ends), removeExpired);
   }
 }

@@ -5,7 +5,7 @@ import { methodNotAllowed, notFound, problemHandler } from './problem.ts';
 import { alertmanagerRoute } from './routes/alertmanager.ts';
 import { eventsRoute } from './routes/events.ts';
 import { gateRoute } from './routes/gate.ts';
-import { holdsRoute, placeHoldRoute, releaseHoldRoute } from './routes/hold.ts';
+import { holdRoute, holdsRoute, placeHoldRoute, releaseHoldRoute, renewHoldRoute } from './routes/holds.ts';
 import { loadRoute } from './routes/load.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { pageRoute, scriptRoute, styleRoute } from './routes/page.ts';
@@ -13,10 +13,11 @@ import { healthyRoute, openapiRoute, readyRoute, reloadRoute } from './routes/se
 import { memoryRoute, modelsRoute, operationRoute, operationsRoute, routersRoute } from './routes/state.ts';
 import { unloadAllBody, unloadBody, unloadRoute } from './routes/unload.ts';
 import { usageRoute } from './routes/usage.ts';
+import { createWaitingRoom } from './waiting-room.ts';
 import { reportRefusals } from './webhook-refusals.ts';
 
 export interface Route {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   path: string;
   /** `alerts` is the webhook: write access whose refusals are reported and never 429, which Alertmanager does not send again. */
   permission: 'read' | 'write' | 'alerts';
@@ -29,6 +30,7 @@ export interface Route {
 export function routesOf(parts: AppParts): Route[] {
   const unloadAll = unloadRoute(parts, unloadAllBody);
   const alertmanager = alertmanagerRoute(parts);
+  const waiting = createWaitingRoom(parts);
   return [
     ...[...parts.scrapes].map(([path, scrape]) => read(path, metricsRoute(scrape))),
     read('/', pageRoute(parts)),
@@ -41,10 +43,12 @@ export function routesOf(parts: AppParts): Route[] {
     read('/api/v1/models', modelsRoute(parts)),
     read('/api/v1/memory', memoryRoute(parts)),
     read('/api/v1/events', eventsRoute(parts)),
-    read('/api/v1/hold', holdsRoute(parts)),
-    write('PUT', '/api/v1/hold', placeHoldRoute(parts)),
-    { ...write('DELETE', '/api/v1/hold', releaseHoldRoute(parts)), body: 'none' },
-    read('/api/v1/gate', gateRoute(parts)),
+    read('/api/v1/holds', holdsRoute(parts)),
+    write('POST', '/api/v1/holds', placeHoldRoute(parts, waiting)),
+    read('/api/v1/holds/:id', holdRoute(parts, waiting)),
+    write('PATCH', '/api/v1/holds/:id', renewHoldRoute(parts)),
+    { ...write('DELETE', '/api/v1/holds/:id', releaseHoldRoute(parts)), body: 'none' },
+    read('/api/v1/gate', gateRoute(parts, waiting)),
     write('POST', '/api/v1/usage', usageRoute(parts)),
     write('POST', '/api/v1/load', loadRoute(parts)),
     write('POST', '/api/v1/unload', unloadRoute(parts, unloadBody)),
@@ -96,7 +100,7 @@ export function createApp(parts: AppParts): Express {
   return app;
 }
 
-const METHODS = { GET: 'get', POST: 'post', PUT: 'put', DELETE: 'delete' } as const;
+const METHODS = { GET: 'get', POST: 'post', PUT: 'put', PATCH: 'patch', DELETE: 'delete' } as const;
 
 function handlersOf(
   { permission, body, handler }: Route,

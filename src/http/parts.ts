@@ -17,10 +17,12 @@ export interface AppParts {
   operations: Operations;
   loads: Loads;
   holds: Holds;
-  memory: Pick<Memory, 'reading'>;
+  memory: Pick<Memory, 'reading' | 'fresh' | 'ofRouter'>;
   activeConfig: Pick<ActiveConfig, 'current' | 'reload'>;
   activityLog: ActivityLog;
   lifecycleMetrics: Pick<LifecycleMetrics, 'reported'>;
+  /** Resolves when the state file is written, at once without one. */
+  saveState(): Promise<void>;
   auth: Auth;
   /** By telemetry path, the main one first. */
   scrapes: ReadonlyMap<string, Scrape>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { Hold } from '../hold/hold.ts';
+import { WHEN_BUSY } from '../config/when-busy.ts';
+import { HOLD_STATES, HOLD_UNLOADS, type Hold } from '../hold/hold.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FAULT_KINDS, isRunning, STATUSES, type Status } from '../models/feed.ts';
 import {
@@ -97,22 +98,51 @@ export type ModelView = z.infer<typeof modelView>;
 /** A hold as the API shows it. */
 export const holdView = z
   .object({
-    router: z.string(),
+    id: z.uuid(),
+    routers: z.array(z.string()).readonly(),
+    holder: z.string().meta({ description: 'Whom it is for.' }),
+    by: z.string().meta({ description: 'The caller that placed it.' }),
+    reason: z.string(),
     since: z.iso.datetime(),
     until: z.iso.datetime(),
-    reason: z.string(),
-    by: z.string().meta({ description: 'The caller that placed it.' }),
+    state: z.enum(HOLD_STATES).meta({
+      description:
+        'preparing: memory is being freed; active: it is free; failed: it could not be freed, and the gate is open again.',
+    }),
+    why: z.string().nullable().meta({ description: 'Why it failed.' }),
+    need_bytes: z.number().nullable(),
+    unload: z.enum(HOLD_UNLOADS),
+    when_busy: z.enum(WHEN_BUSY),
+    restore: z.boolean(),
     enforce: z.boolean().meta({
       description: 'Whether models loaded during the hold are unloaded when they are idle.',
     }),
+    operation: z.uuid().nullable().meta({ description: 'The operation that unloads for it.' }),
   })
   .meta({ id: 'Hold' });
 
 export type HoldView = z.infer<typeof holdView>;
 
-export function viewHold({ since, until, ...hold }: Hold, clock: Clock): HoldView {
+export function viewHold(hold: Hold, clock: Clock): HoldView {
   const isoTime = timesOf(clock);
-  return { ...hold, since: isoTime(since), until: isoTime(until) };
+  const { id, routers, holder, by, reason, state, unload, restore, enforce } = hold;
+  return {
+    id,
+    routers,
+    holder,
+    by: by.name,
+    reason,
+    since: isoTime(hold.since),
+    until: isoTime(hold.until),
+    state,
+    why: hold.why ?? null,
+    need_bytes: hold.needBytes ?? null,
+    unload,
+    when_busy: hold.whenBusy,
+    restore,
+    enforce,
+    operation: hold.operation ?? null,
+  };
 }
 
 export function viewRouter(router: RouterState, clock: Clock): RouterView {

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { describeEnd, onWall } from '../hold/hold.ts';
+import { describeEnd, lastToEnd, onWall } from '../hold/hold.ts';
 import type { Holds } from '../hold/holds.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
@@ -15,7 +15,7 @@ export type IdleRule = Config['policy']['idle'][number];
 
 interface IdleSchedulerParts {
   store: Pick<Store, 'routers'>;
-  holds: Pick<Holds, 'of'>;
+  holds: Pick<Holds, 'on'>;
   operations: Pick<Operations, 'start'>;
   /** The models of a router that are never unloaded. */
   keep(router: string): readonly string[];
@@ -66,8 +66,7 @@ export function startIdleScheduler(parts: IdleSchedulerParts): { stop(): void } 
 function idleUnloads(router: Readonly<RouterState>, parts: IdleSchedulerParts): IdleUnload[] {
   const { holds, keep, config, clock } = parts;
   const { idle, hold_grace } = config().policy;
-  const hold = holds.of(router.name);
-  const enforced = hold?.enforce ? hold : undefined;
+  const enforced = lastToEnd(holds.on(router.name).filter(({ enforce }) => enforce));
   const rules: readonly IdleRule[] = enforced ? [{ models: [], after: hold_grace }] : idle;
   return findCandidates(router, rules, keep(router.name), clock.now()).map(({ rule, models }) => ({
     reason: enforced

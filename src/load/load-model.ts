@@ -80,7 +80,7 @@ async function orderLoad(run: LoadRun, model: string, deadline: number): Promise
   const order = await control.exclusive(async (): Promise<LoadOrder | Settled | Waiting> => {
     const objection = await objectionTo(run);
     if (objection) return objection;
-    const skipped = run.held()?.detail ?? steps.mayStart?.(model, router);
+    const skipped = run.held()?.detail ?? (await steps.mayStart?.(model, router));
     if (skipped !== undefined) return { result: 'skipped', detail: skipped };
     // Before the order, because its event may arrive before its answer.
     const watch = watchLoad(run, model, deadline);

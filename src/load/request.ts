@@ -24,7 +24,7 @@ export interface LoadRequest {
 /** What the caller of a load decides and learns while it runs. */
 export interface LoadSteps {
   /** Called directly before the order of each model: why it is skipped, undefined to load it. */
-  mayStart?: (model: string, router: string) => string | undefined;
+  mayStart?: (model: string, router: string) => Promise<string | undefined>;
   /** The router has accepted the order. */
   onOrdered?: (model: string, router: string) => void;
   /** Ends the operation early: models without an order are skipped, with the reason of the signal. */

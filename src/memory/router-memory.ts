@@ -11,6 +11,14 @@ export interface RouterMemory {
   ofModel(model: string): number | undefined;
   /** The same on these GPUs alone, named by uuid, PCI address or index; or why that is unknown. */
   onGpus(names: readonly string[]): Result<RouterMemory, GpuFault>;
+  /** The same on each measured GPU of the machine alone. */
+  gpus(): readonly OneGpu[];
+}
+
+/** The memory of one GPU, by all processes. */
+export interface OneGpu extends Pick<RouterMemory, 'usedBytes' | 'totalBytes' | 'ofModel'> {
+  /** Its index. */
+  gpu: string;
 }
 
 export interface GpuFault {
@@ -44,18 +52,27 @@ export function createRouterMemory() {
         const usedBytes = sumOf(on.map((card) => card.usedBytes));
         const totalBytes = sumOf(on.map((card) => card.totalBytes));
         if (usedBytes === undefined || totalBytes === undefined) return undefined;
-        return { usedBytes, totalBytes, ofModel, onGpus };
+        return { usedBytes, totalBytes, ofModel, onGpus, gpus };
       }
 
       function onGpus(names: readonly string[]): Result<RouterMemory, GpuFault> {
         const named = cardsNamed(names, all);
         if (!named.ok) return named;
-        const memory = memoryOn(named.value, (id) => {
-          const shares = sharesOf(id);
-          const byCard = shares && sharesByCard(shares, reading.gpus);
-          return byCard && named.value.reduce((sum, { uuid }) => sum + (byCard.get(uuid) ?? 0), 0);
-        });
+        const memory = memoryOn(named.value, (id) => bytesOn(named.value, id));
         return memory ? ok(memory) : failed(unmeasured('the memory of', names.join(', ')));
+      }
+
+      function gpus(): OneGpu[] {
+        return all.flatMap((card) => {
+          const memory = memoryOn([card], (id) => bytesOn([card], id));
+          return memory ? [{ ...memory, gpu: card.gpu }] : [];
+        });
+      }
+
+      function bytesOn(on: readonly CardMemory[], id: string): number | undefined {
+        const shares = sharesOf(id);
+        const byCard = shares && sharesByCard(shares, reading.gpus);
+        return byCard && on.reduce((sum, { uuid }) => sum + (byCard.get(uuid) ?? 0), 0);
       }
 
       function sharesOf(id: string) {

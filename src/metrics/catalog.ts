@@ -12,6 +12,7 @@ const BUCKETS: Readonly<Record<string, readonly number[]>> = {
   model_load_duration_seconds: [0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600],
   model_reload_after_unload_seconds: [1, 5, 15, 30, 60, 120, 300, 600, 1800],
   poll_duration_seconds: [0.001, 0.005, 0.025, 0.1, 0.5, 1, 5],
+  hold_wait_seconds: [0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 900],
   unload_duration_seconds: [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 15, 30, 60],
 };
 
@@ -85,7 +86,8 @@ export const CATALOG = {
   ...families(router, {
     hold_active: 'Whether the router is held (1) or not (0): its GPU memory is kept free.',
     hold_until_timestamp_seconds:
-      'Time at which the hold of the router expires in seconds since epoch; absent without a hold.',
+      'Time at which the last hold on the router expires in seconds since epoch; absent without a hold.',
+    holds: 'Number of holds that stand on the router.',
   }),
   ...families(model, {
     model_busy: 'Whether the model is processing or queueing requests (1) or not (0); absent if unknown.',
@@ -115,6 +117,14 @@ export const CATALOG = {
     last_unload_timestamp_seconds: 'Time of the last model unloaded by this exporter in seconds since epoch.',
     hold_enforced_unloads_total:
       'Number of models that were loaded during an enforced hold and unloaded again.',
+  }),
+  ...families(['state'], {
+    hold_wait_seconds:
+      'Time between the request for a hold and its memory being free (active) or found not to become free (failed) in seconds.',
+  }),
+  ...families(['router', 'result'], {
+    restored_models_total:
+      'Number of models to be loaded again after the last hold on their router, by result: loaded, failed, skipped.',
   }),
   ...families(['router', 'trigger'], {
     unload_paused: 'Whether loop protection pauses automatic unloads (1) or not (0).',

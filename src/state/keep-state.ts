@@ -9,6 +9,14 @@ export interface StatePart<Saved = unknown> extends PartFormat<Saved> {
   restore(saved: Saved): void;
 }
 
+/** The state file in use. */
+export interface KeptState {
+  /** Resolves when everything up to now is written, or could not be written, which is logged. */
+  save(): Promise<void>;
+  /** Saves for the last time. */
+  stop(): Promise<void>;
+}
+
 /**
  * Restores every part from the state file, then saves all of them at each interval and at the end. Does nothing
  * without a file. Failures are logged and stop nothing. `interval` in seconds.
@@ -18,8 +26,8 @@ export function keepState(
   parts: readonly StatePart[],
   clock: Clock,
   log: Logger,
-): { stop(): Promise<void> } {
-  if (file === '') return { stop: async () => {} };
+): KeptState {
+  if (file === '') return { save: async () => {}, stop: async () => {} };
   const saved = readState(file, parts);
   if (!saved.ok) log.warn('state not restored', { error: saved.fault });
   else if (saved.value) {
@@ -30,24 +38,35 @@ export function keepState(
   }
 
   let stopped = false;
-  let writing = Promise.resolve();
+  let writing: Promise<void> | undefined;
+  let queued: Promise<void> | undefined;
   let cancel = clock.after(interval * 1000, tick);
   return {
+    save,
     async stop() {
       stopped = true;
       cancel();
-      await writing;
       await save();
     },
   };
 
   function tick(): void {
-    writing = save().then(() => {
+    save().then(() => {
       if (!stopped) cancel = clock.after(interval * 1000, tick);
     });
   }
 
-  async function save(): Promise<void> {
+  /** One write at a time. Callers during a write share the next one, which has what they changed. */
+  function save(): Promise<void> {
+    queued ??= (writing ?? Promise.resolve()).then(() => {
+      queued = undefined;
+      writing = write();
+      return writing;
+    });
+    return queued;
+  }
+
+  async function write(): Promise<void> {
     const snapshots = parts.map(async ({ name, snapshot }) => [name, await snapshot()] as const);
     const state = Object.fromEntries(await Promise.all(snapshots));
     const result = await writeState(file, { savedAt: clock.wall(), ...state });

@@ -16,6 +16,13 @@ import { includesRequest, isAutomatic, type UnloadRequest } from './request.ts';
 /** Called with each model's result as soon as it is known, and with what is waited for before that. */
 export type OnProgress = (router: string, entry: RouterResult['models'][number]) => void;
 
+/** What the one who starts an operation is told while it runs. */
+export interface Hooks {
+  onProgress?: OnProgress;
+  /** Called, and awaited, before each attempt to unload a model; the model may be busy. */
+  beforeOrder?: (control: RouterControl, model: string) => Promise<void>;
+}
+
 /** A request as it applies to one router: with the keep list that is configured for it. */
 export interface RouterRequest {
   control: RouterControl;
@@ -44,6 +51,9 @@ export interface RouterRun extends RouterRequest, Reported {
   ended: boolean;
   /** Aborted when busy models are no longer waited for; its reason says why. */
   stopWaiting: AbortController;
+  beforeOrder?: Hooks['beforeOrder'] | undefined;
+  /** Why nothing more is unloaded, once the operation is cancelled. */
+  cancelled?: string | undefined;
 }
 
 /** An operation that is running. Times are monotonic milliseconds. */
@@ -58,7 +68,7 @@ export function createOperation(
   request: UnloadRequest,
   routers: readonly RouterRequest[],
   clock: Clock,
-  onProgress: OnProgress = () => {},
+  hooks: Hooks = {},
 ): RunningOperation {
   const startedAt = clock.now();
   const runs = routers.map(
@@ -72,7 +82,8 @@ export function createOperation(
       wake: () => {},
       ended: false,
       stopWaiting: new AbortController(),
-      onProgress,
+      onProgress: hooks.onProgress ?? (() => {}),
+      beforeOrder: hooks.beforeOrder,
     }),
   );
   return {
@@ -203,8 +214,10 @@ export function subsumes(
   requested: readonly RouterRequest[],
   now: number,
 ): boolean {
-  if (running.request.dryRun || requested.length === 0) return false;
+  // The models that are unloaded for a hold come back after it.
+  if (running.request.dryRun || running.request.hold !== undefined || requested.length === 0) return false;
   return requested.every(({ control: { state }, request }) => {
+    if (request.hold !== undefined) return false;
     const run = running.runs.find(({ control }) => control.state.name === state.name);
     if (run === undefined || run.stopWaiting.signal.aborted) return false;
     if (!includesRequest(run.request, request, run.planned)) return false;

@@ -8,7 +8,7 @@ import type { Guards } from './guards.ts';
 import {
   createOperation,
   finishOperation,
-  type OnProgress,
+  type Hooks,
   type RouterRequest,
   type RouterRun,
   type RunningOperation,
@@ -104,7 +104,14 @@ export function createOperations(parts: OperationsParts) {
       await Promise.all(controlsOf(registry, routers).map(({ refresh }) => refresh()));
     },
     /** Starts an operation, or joins a running one that subsumes the request. Never throws. */
-    start: (request: UnloadRequest, onProgress?: OnProgress) => start(registry, request, onProgress),
+    start: (request: UnloadRequest, hooks?: Hooks) => start(registry, request, hooks),
+    /** Ends an operation: models whose unload is not ordered yet are kept. */
+    cancel(id: string, why: string): void {
+      for (const run of unloads(registry).find(({ started }) => started.id === id)?.operation.runs ?? []) {
+        run.cancelled = why;
+        run.stopWaiting.abort(why);
+      }
+    },
     /** Running operations and the last hundred finished ones, the newest first. */
     list,
     get: (id: string) => list().find((each) => each.id === id),
@@ -128,7 +135,7 @@ export function createOperations(parts: OperationsParts) {
   };
 }
 
-function start(registry: Registry, request: UnloadRequest, onProgress?: OnProgress): Started {
+function start(registry: Registry, request: UnloadRequest, hooks?: Hooks): Started {
   const { keep, clock, running } = registry;
   const { selection } = request;
   const requested = controlsOf(registry, request.routers).map((control) => {
@@ -143,7 +150,7 @@ function start(registry: Registry, request: UnloadRequest, onProgress?: OnProgre
     }
     if (request.whenBusy === 'force' && !isAutomatic(request.trigger)) preempt(registry, requested);
   }
-  const operation = createOperation(request, requested, clock, onProgress);
+  const operation = createOperation(request, requested, clock, hooks);
   if (registry.stopping) stopWaiting(operation);
   const { id } = operation.report;
   const report = () => reportOf(operation, clock.now());

@@ -31,8 +31,7 @@ export function planUnload(
   }
   const unmatched = withoutMatch(selection.models, models);
   if (selection.target === undefined) return { unload: unload.map(({ id }) => id), settled, unmatched };
-  const candidates = unload.map((model) => candidateOf(model, now, memory));
-  const enough = chooseEnough(candidates, neededBytes(selection.target, memory));
+  const enough = enoughFor(selection.target, unload, now, memory);
   const spared = unload.filter(({ id }) => !enough.includes(id));
   const detail = 'enough memory is freed without it';
   return {
@@ -56,10 +55,15 @@ export function unmeasurable(
     const named = memory.onGpus(gpus);
     return named.ok ? undefined : named.fault;
   }
-  const needs = target === undefined || 'freeBytes' in target ? undefined : 'until_ratio';
+  const needs =
+    target === undefined || 'freeBytes' in target
+      ? undefined
+      : 'untilRatio' in target
+        ? 'until_ratio'
+        : 'need_bytes';
   const what = gpus === undefined ? needs : 'a GPU as selection';
   if (what === undefined || memory) return undefined;
-  const way = gpus === undefined ? 'use free_bytes, or run' : 'run';
+  const way = needs === 'until_ratio' ? 'use free_bytes, or run' : 'run';
   const message = `the GPU memory of this router is not measured, which ${what} needs: ${way} the exporter on its host`;
   return { kind: 'unmeasured', message };
 }
@@ -129,13 +133,46 @@ export function tooActive(model: ModelState, { idleForMs }: Selection, now: numb
   return `it was active ${formatDuration(Math.max(0, Math.round((now - since) / 1000)))} ago`;
 }
 
-function neededBytes(target: Target, memory: RouterMemory | undefined): number {
-  if ('freeBytes' in target) return target.freeBytes;
-  return memory ? memory.usedBytes - target.untilRatio * memory.totalBytes : 0;
+/** The models that are enough for a target, in the order in which to unload them. */
+function enoughFor(
+  target: Target,
+  models: readonly ModelState[],
+  now: number,
+  memory: RouterMemory | undefined,
+): string[] {
+  const candidatesOn = (on: OfModel | undefined) => models.map((model) => candidateOf(model, now, on));
+  if ('freeBytes' in target) return chooseEnough(candidatesOn(memory), target.freeBytes);
+  if (memory === undefined) return [];
+  if ('untilRatio' in target) {
+    return chooseEnough(candidatesOn(memory), memory.usedBytes - target.untilRatio * memory.totalBytes);
+  }
+  const choices = memory.gpus().map((gpu): GpuChoice => {
+    const candidates = candidatesOn(gpu).filter(({ bytes }) => bytes === undefined || bytes > 0);
+    const needed = target.freeOnOneGpu - (gpu.totalBytes - gpu.usedBytes);
+    const models = chooseEnough(candidates, needed);
+    const chosen = candidates.filter(({ id }) => models.includes(id));
+    const missing = needed - chosen.reduce((sum, { bytes = 0 }) => sum + bytes, 0);
+    return { models, missing: Math.max(0, missing), busy: chosen.filter(mayBeBusy).length };
+  });
+  return choices.sort(bestGpuFirst)[0]?.models ?? [];
 }
 
+/** What must go to make room on one GPU. */
+interface GpuChoice {
+  models: string[];
+  /** What is still missing when they are gone, as far as known. */
+  missing: number;
+  busy: number;
+}
+
+function bestGpuFirst(a: GpuChoice, b: GpuChoice): number {
+  return a.missing - b.missing || a.busy - b.busy || a.models.length - b.models.length;
+}
+
+type OfModel = Pick<RouterMemory, 'ofModel'>;
+
 /** Where memory is not measured, a model counts with the size of its weights; a sleeping model has freed most of it. */
-function candidateOf(model: ModelState, now: number, memory: RouterMemory | undefined): Candidate {
+function candidateOf(model: ModelState, now: number, memory: OfModel | undefined): Candidate {
   const { id, lifecycle, facts, loadSeconds } = model;
   const estimated = lifecycle.status === 'sleeping' ? undefined : facts.sizeBytes;
   const since = idleSince(model);

@@ -42,8 +42,11 @@ export const reasonText = z
     pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]*$',
   });
 
-/** How much memory an unload frees: an amount in bytes, or down to a used share of GPU memory from 0 to 1. */
-export type Target = { freeBytes: number } | { untilRatio: number };
+/**
+ * How much memory an unload frees: an amount in bytes, down to a used share of GPU memory from 0 to 1, or until so many
+ * bytes are free on one GPU.
+ */
+export type Target = { freeBytes: number } | { untilRatio: number } | { freeOnOneGpu: number };
 
 /** Which models to unload. Patterns are globs on ids and aliases. */
 export interface Selection {
@@ -80,6 +83,8 @@ export interface UnloadRequest extends UnloadTerms {
   selection: Selection;
   /** Hold the routers' memory free for this long afterwards. */
   holdMs?: number | undefined;
+  /** The id of the hold that it prepares. */
+  hold?: string | undefined;
   /** The request enforces a hold, so the cooldown does not apply. */
   enforcesHold?: boolean | undefined;
 }
@@ -114,10 +119,13 @@ export function includesRequest(running: UnloadRequest, wanted: UnloadRequest, p
   const isByMemory = mine.target !== undefined || mine.gpus !== undefined;
   const hasMemory =
     !isByMemory || (!planned && isDeepStrictEqual([mine.target, mine.gpus], [other.target, other.gpus]));
+  // Nobody relies on the hold of another caller, who may release it.
+  const isSameCaller = running.caller.name === wanted.caller.name && running.trigger === wanted.trigger;
+  const hasHold = wanted.holdMs === undefined || (isSameCaller && (running.holdMs ?? 0) >= wanted.holdMs);
   return (
     compareWhenBusy(running.whenBusy, wanted.whenBusy) >= 0 &&
     running.verify >= wanted.verify &&
-    (running.holdMs ?? 0) >= (wanted.holdMs ?? 0) &&
+    hasHold &&
     hasMemory &&
     mine.keep.every((pattern) => other.keep.includes(pattern)) &&
     hasModels &&

@@ -61,6 +61,7 @@ async function tryToUnload(modelRun: ModelRun): Promise<Settled | Busy> {
   const { run, model, limit } = modelRun;
   const { control, request } = run;
   const { state } = control;
+  if (run.cancelled !== undefined) return { result: 'kept', detail: run.cancelled };
   if (!state.up) return routerDown(state);
   const lifecycle = state.models.get(model)?.lifecycle;
   if (!isRunning(lifecycle?.known)) return STOPPED_BY_ITSELF;
@@ -91,6 +92,7 @@ interface Order {
 async function orderUnload(modelRun: ModelRun): Promise<Settled | Busy> {
   const { run, model, clock } = modelRun;
   const { control, request } = run;
+  await run.beforeOrder?.(control, model);
   const wasLoading = control.state.models.get(model)?.lifecycle.status === 'loading';
   // Before the probe, so that the engine reader leaves the model alone from now on.
   const cancelPending = control.markUnloadPending(model);

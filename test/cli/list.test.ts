@@ -88,7 +88,7 @@ it('shows with --exporter also durations, holds and operations', async () => {
       body: JSON.stringify(body),
     });
   await send('POST', '/api/v1/unload', { models: ['chat'], reason: 'a test' });
-  await send('PUT', '/api/v1/hold', { seconds: 600, reason: 'training' });
+  await send('POST', '/api/v1/holds', { ttl_seconds: 600, reason: 'training' });
   const { code, out } = await list('--exporter', exporter.url);
   const lines = out.split('\n').map((line) => line.replace(/\d+m?s( ago)?|just now/g, 'T'));
   const [first, held, head, ...rest] = lines;
@@ -128,12 +128,12 @@ it('prints no control characters from reasons, model ids and faults', async () =
       gpus: [aGpu({ name: evil, other_processes: [{ pid: 7, name: evil, bytes: 9 }] })],
       lost_gpus: [{ gpu: '1', gpu_uuid: evil, name: evil, reason: evil }],
     },
-    hold: [{ router: up.name, since: time, until: time, reason: evil, by: evil, enforce: false }],
+    holds: [{ ...real.holds[0], routers: [up.name], since: time, until: time, reason: evil, holder: evil }],
     operations: [anOperation({ reason: evil })],
   };
   const server = createServer(({ url = '' }, response) => {
     const name = url.split('/').at(-1) ?? '';
-    const wrapped = { [name === 'hold' ? 'holds' : name]: answers[name] };
+    const wrapped = { [name]: answers[name] };
     response.end(JSON.stringify(name === 'memory' ? answers.memory : wrapped));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -9,6 +9,7 @@ import { createHolds } from '../../src/hold/holds.ts';
 import type { Format } from '../../src/metrics/exposition.ts';
 import { createLifecycleMetrics } from '../../src/metrics/lifecycle-metrics.ts';
 import { STATUSES } from '../../src/models/feed.ts';
+import { aHoldRequest } from '../support/a-hold.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { addRouter, driven } from '../support/driven-router.ts';
 import { parseExposition } from '../support/exposition.ts';
@@ -42,7 +43,7 @@ function aBusyScrape() {
   const observed = aBusyFleet((empty) => {
     const holds = createHolds(empty.clock);
     const until = empty.clock.now() + 3_600_000;
-    holds.place({ router: 'gpu-box', until, reason: 'training', by: 'alice', enforce: false }, true);
+    holds.place(aHoldRequest(until));
     scrape = scraping(empty, undefined, holds);
   });
   return { ...observed, scrape: (format?: Format) => scrape(format) };
@@ -93,6 +94,7 @@ describe('a router that is down', () => {
       'llama_router_event_stream_connected gauge',
       'llama_router_last_poll_timestamp_seconds gauge',
       'llama_router_hold_active gauge',
+      'llama_router_holds gauge',
     ]);
     expect(read.value('llama_router_up', { router: 'cellar' })).toBe(0);
     expect(read.value('llama_router_model_loads_total', { router: 'cellar', model: 'lost' })).toBe(0);
@@ -156,7 +158,7 @@ describe('a hold', () => {
     addRouter(store, 'gpu-box', 'http://gpu-box:8080');
     expect(await read()).toEqual([0, undefined]);
     const until = clock.now() + 600_500;
-    holds.place({ router: 'gpu-box', until, reason: '', by: 'alice', enforce: false }, true);
+    holds.place(aHoldRequest(until));
     expect(await read()).toEqual([1, clock.wall(until) / 1000]);
     clock.jump(600_500);
     expect(await read()).toEqual([0, undefined]);

@@ -138,7 +138,7 @@ async function live(): Promise<void> {
 
   // A look at it while one router is down and the other is held, with a busy model and an idle one.
   await attic.stop();
-  await post('/api/v1/hold', { routers: [router], seconds: 600 }, TOKEN, 'PUT');
+  await post('/api/v1/holds', { routers: [router], ttl_seconds: 600 });
   await main.load('code');
   // As a client that reads /slots: it does not fall asleep before the look.
   const awake = setInterval(() => main.model('code').wake(), 1000);
@@ -154,7 +154,7 @@ async function live(): Promise<void> {
 
   // It is back; and the hold is enforced.
   await attic.start();
-  await post('/api/v1/hold', { routers: [router], seconds: 600, enforce: true }, TOKEN, 'PUT');
+  await post('/api/v1/holds', { routers: [router], ttl_seconds: 600, enforce: true });
   // Long enough ago for a step of a graph, one second each, to have met it.
   await seen('llama_router_up offset 2s == 1 and min_over_time(llama_router_up[1m]) == 0');
   await seen('increase(llama_router_hold_enforced_unloads_total[1m] offset 2s) > 0');

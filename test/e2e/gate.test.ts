@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { freePort } from '../support/free-port.ts';
+import { releaseAll } from '../support/holds-of.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
 import { statusesOf } from '../support/orders.ts';
 import { childrenOf } from '../support/process-table.ts';
@@ -60,16 +61,16 @@ function patient(text: string): string {
 }
 
 async function hold(seconds = 600, url = exporter.url): Promise<void> {
-  const answer = await fetch(`${url}/api/v1/hold`, {
-    method: 'PUT',
+  const answer = await fetch(`${url}/api/v1/holds`, {
+    method: 'POST',
     headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ seconds, reason: 'a "training"' }),
+    body: JSON.stringify({ ttl_seconds: seconds, reason: 'a "training"' }),
   });
-  expect(answer.status).toBe(200);
+  expect(answer.status).toBe(201);
 }
 
 async function release(): Promise<void> {
-  expect((await fetch(`${exporter.url}/api/v1/hold`, { method: 'DELETE' })).status).toBe(200);
+  expect(await releaseAll(exporter.url)).toBe(1);
 }
 
 /** A request through nginx. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { startBrowser } from '../support/browser.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { releaseAll } from '../support/holds-of.ts';
 import {
   installOpenWebUi,
   type OpenWebUi,
@@ -58,8 +59,8 @@ afterAll(async () => {
 
 beforeEach(() => pipelines.setValves({ refuse_chats: false }));
 afterEach(async () => {
-  const { released } = (await toExporter('DELETE', '/api/v1/hold')) as { released: unknown[] };
-  if (released.length > 0) await sleep(REMEMBERED_MS);
+  const released = await releaseAll(exporter.url, { Authorization: `Bearer ${TOKEN}` });
+  if (released > 0) await sleep(REMEMBERED_MS);
   await toExporter('POST', '/api/v1/unload-all', { when_busy: 'force', wait: 60 });
 });
 
@@ -77,7 +78,7 @@ async function toExporter(method: string, path: string, body?: unknown) {
 
 /** Resolves when the filters have forgotten that nothing was held. */
 async function hold() {
-  await toExporter('PUT', '/api/v1/hold', { seconds: 600, reason: 'training' });
+  await toExporter('POST', '/api/v1/holds', { ttl_seconds: 600, reason: 'training' });
   await sleep(REMEMBERED_MS);
 }
 

@@ -40,12 +40,17 @@ const unloads = (model: string) =>
 const isUnloaded = (model: string) =>
   exporter.untilValue('llama_router_model_unloads_total', { model, reason: 'requested' }, 1);
 const hold = async (seconds: number) => {
-  const answer = await fetch(`${exporter.url}/api/v1/hold`, {
-    method: 'PUT',
+  const answer = await fetch(`${exporter.url}/api/v1/holds`, {
+    method: 'POST',
     headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ routers: [nameOf(router)], seconds, reason: 'a test', enforce: true }),
+    body: JSON.stringify({
+      routers: [nameOf(router)],
+      ttl_seconds: seconds,
+      reason: 'a test',
+      enforce: true,
+    }),
   });
-  expect(answer.status).toBe(200);
+  expect(answer.status).toBe(201);
 };
 
 it('unloads models that were idle or asleep for too long, and no others', async () => {

@@ -1,9 +1,11 @@
 import { expect, it } from '@jest/globals';
+import { lastToEnd } from '../../src/hold/hold.ts';
 import { createHolds } from '../../src/hold/holds.ts';
 import { holdForOperations } from '../../src/hold/operation-holds.ts';
 import { createStore } from '../../src/models/store.ts';
 import { createGuards } from '../../src/unload/guards.ts';
 import { createOperations } from '../../src/unload/operations.ts';
+import type { UnloadRequest } from '../../src/unload/request.ts';
 import { aRequest, GUARD_RULES } from '../support/a-request.ts';
 import { createScriptedControl } from '../support/scripted-control.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
@@ -22,7 +24,7 @@ function aRouter() {
   );
   const operations = createOperations({ controls: () => [control], keep: () => [], guards, clock });
   const holds = createHolds(clock);
-  holdForOperations(operations, holds, store, () => ({ max: 3600, enforce: false }), clock);
+  holdForOperations(operations, holds, () => ({ max: 3600, enforce: false }), clock);
   const changes: string[] = [];
   holds.onChange(({ kind }) => changes.push(kind));
   return {
@@ -31,8 +33,10 @@ function aRouter() {
     control,
     holds,
     changes,
-    heldFor: () => (holds.of('attic')?.until ?? clock.now()) - clock.now(),
-    unload: () => operations.start(aRequest({ holdMs: 10 * MINUTE })).done,
+    heldFor: () => (lastToEnd(holds.on('attic'))?.until ?? clock.now()) - clock.now(),
+    release: () => holds.all().map(({ id }) => holds.release(id, 'alice')),
+    unload: (wish: Partial<UnloadRequest> = {}) =>
+      operations.start(aRequest({ holdMs: 10 * MINUTE, ...wish })).done,
     generate: () => control.doing.set('qwen', { kind: 'busy' }),
     finishGenerating: () => control.doing.delete('qwen'),
   };
@@ -58,11 +62,11 @@ it('an operation of less than a second places its hold once', async () => {
 });
 
 it('a hold that was released during the operation is not placed again', async () => {
-  const { clock, unload, holds, heldFor, generate, finishGenerating } = aRouter();
+  const { clock, unload, release, heldFor, generate, finishGenerating } = aRouter();
   generate();
   const done = unload();
   await clock.advance(MINUTE);
-  holds.release('attic', 'alice');
+  release();
   finishGenerating();
   await clock.advance(1000);
   expect([(await done).outcome, heldFor()]).toEqual(['success', 0]);
@@ -71,15 +75,21 @@ it('a hold that was released during the operation is not placed again', async ()
   expect([(await again).outcome, heldFor()]).toEqual(['noop', 10 * MINUTE - 100]);
 });
 
-it('a release is forgotten when its router is removed', async () => {
-  const { clock, store, unload, holds, heldFor, generate, finishGenerating } = aRouter();
-  generate();
-  const done = unload();
-  await clock.advance(MINUTE);
-  holds.release('attic', 'alice');
-  store.remove('attic');
-  finishGenerating();
-  await clock.advance(1000);
-  await done;
-  expect(heldFor()).toBeGreaterThan(0);
+it('a later unload of the same caller renews the hold, and never shortens it', async () => {
+  const { clock, unload, holds, heldFor, changes } = aRouter();
+  for (const holdMs of [10 * MINUTE, 20 * MINUTE, MINUTE]) {
+    const done = unload({ holdMs });
+    await clock.advance(100);
+    await done;
+  }
+  expect([holds.all().length, heldFor()]).toEqual([1, 20 * MINUTE - 200]);
+  expect(changes).toEqual(['placed', 'renewed']);
+});
+
+it('the unload of another caller places a hold of its own', async () => {
+  const { clock, unload, holds } = aRouter();
+  const done = [unload(), unload({ caller: { name: 'bob' } })];
+  await clock.advance(100);
+  await Promise.all(done);
+  expect(holds.all().map(({ holder }) => holder)).toEqual(['alice', 'bob']);
 });

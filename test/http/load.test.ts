@@ -3,6 +3,7 @@ import supertest from 'supertest';
 import { createApp } from '../../src/http/app.ts';
 import { ok } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';
+import { aHoldRequest } from '../support/a-hold.ts';
 import { aLog } from '../support/a-log.ts';
 import { aListing, begun, listed } from '../support/a-model.ts';
 import { appParts } from '../support/app-parts.ts';
@@ -122,7 +123,7 @@ describe('POST /api/v1/load', () => {
   it('is refused while the router is held, and loads nothing', async () => {
     const { load, parts, clock, cellar, http } = aService();
     const until = clock.now() + 60_000;
-    parts.holds.place({ router: 'cellar', until, reason: 'training', by: 'alice', enforce: false }, true);
+    parts.holds.place(aHoldRequest(until, { routers: ['cellar'] }));
     const answer = await load({ models: ['llama'] });
     expect(answer).toMatchObject({
       status: 503,

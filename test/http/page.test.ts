@@ -4,10 +4,11 @@ import { createApp } from '../../src/http/app.ts';
 import { renderPage } from '../../src/http/page/page.ts';
 import { STYLE } from '../../src/http/page/style.ts';
 import type { Operation } from '../../src/unload/report.ts';
+import { aHoldRequest } from '../support/a-hold.ts';
 import { aListing, listed } from '../support/a-model.ts';
 import { aReading } from '../support/a-reading.ts';
 import { anOperation } from '../support/an-operation.ts';
-import { type AppOptions, appParts } from '../support/app-parts.ts';
+import { type AppOptions, appParts, NO_MEMORY } from '../support/app-parts.ts';
 import { cpuMs } from '../support/cpu-time.ts';
 import { addRouter, driven } from '../support/driven-router.ts';
 import { aBusyFleet, anEmptyFleet, HOSTILE_ID, type ObservedFleet } from '../support/fleets.ts';
@@ -126,7 +127,7 @@ describe('the page', () => {
         },
       ],
     });
-    const { text } = await thePage(undefined, { memory: { reading: () => reading } });
+    const { text } = await thePage(undefined, { memory: { ...NO_MEMORY, reading: () => reading } });
     const [, section = ''] = text.split('<h2>GPU memory</h2>');
     expect(textOf(section.split('</section>')[0] ?? '').trim()).toBe(
       'GPU 0 RTX 7.0 GiB of 10.0 GiB used, 70 % qwen3-8b: 5.0 GiB other processes: 2.0 GiB free: 3.0 GiB ' +
@@ -163,7 +164,7 @@ describe('the page', () => {
       ],
       cards: [{ collector: 'nvidia-smi', gpu: '2', uuid: 'GPU-2', name: 'A100', lost: 'GPU is lost' }],
     });
-    const { text } = await thePage(undefined, { memory: { reading: () => reading } });
+    const { text } = await thePage(undefined, { memory: { ...NO_MEMORY, reading: () => reading } });
     const [, section = ''] = text.split('<h2>GPU memory</h2>');
     const words = textOf(section.split('</section>')[0] ?? '').trim();
     expect(words).toMatch(/^GPU 2 A100 is lost: GPU is lost\./);
@@ -229,7 +230,7 @@ describe('the page', () => {
     const observed = aBusyFleet();
     const parts = appParts(observed);
     const until = observed.clock.now() + 3_600_000;
-    parts.holds.place({ router: 'attic', until, reason: 'training', by: 'alice', enforce: false }, true);
+    parts.holds.place(aHoldRequest(until, { routers: ['attic'] }));
     const { text } = await supertest(createApp(parts)).get('/');
     expect(textOf(text)).toContain(
       'GPU memory is kept free until 23:15 UTC for training (requested by alice). Release',
@@ -270,7 +271,7 @@ describe('the page', () => {
     const { text } = await thePage(observed, {
       version: evil,
       operations,
-      memory: { reading: () => memory },
+      memory: { ...NO_MEMORY, reading: () => memory },
     });
     expect(text).not.toContain('<script>');
     expect(text).not.toContain('<img');
@@ -348,7 +349,7 @@ describe('the page', () => {
       renderings += 1;
       return undefined;
     };
-    const app = supertest(createApp(appParts(observed, { memory: { reading } })));
+    const app = supertest(createApp(appParts(observed, { memory: { ...NO_MEMORY, reading } })));
     for (let i = 0; i < 20; i += 1) await app.get('/');
     expect(renderings).toBe(1);
     driven(observed.store, 'attic').listed(aListing(listed('solo', 'unloaded')));

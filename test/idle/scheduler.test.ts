@@ -11,6 +11,7 @@ import { startService } from '../../src/service.ts';
 import { createGuards } from '../../src/unload/guards.ts';
 import { createOperations } from '../../src/unload/operations.ts';
 import type { UnloadRequest } from '../../src/unload/request.ts';
+import { aHold } from '../support/a-hold.ts';
 import { aLog } from '../support/a-log.ts';
 import { begun, turned } from '../support/a-model.ts';
 import { GUARD_RULES } from '../support/a-request.ts';
@@ -42,7 +43,7 @@ function aRouter(idle: IdleRule[], hold?: Hold) {
   const start = clock.now();
   const scheduler = startIdleScheduler({
     store,
-    holds: { of: () => hold },
+    holds: { on: () => (hold ? [hold] : []) },
     operations: {
       start(request) {
         requests.push({ at: clock.now() - start, request });
@@ -74,14 +75,7 @@ function aRouter(idle: IdleRule[], hold?: Hold) {
   };
 }
 
-const aHold: Hold = {
-  router: 'box',
-  since: 0,
-  until: createSteppedClock().now() + 3_580_000,
-  reason: '',
-  by: 'me',
-  enforce: true,
-};
+const enforcedHold = aHold(createSteppedClock().now() + 3_580_000, { enforce: true });
 
 describe('the idle policy', () => {
   it('unloads idle models that are not on the keep list, once', async () => {
@@ -175,7 +169,7 @@ describe('the idle policy', () => {
 
 describe('an enforced hold', () => {
   it('unloads idle models again that are loaded during it, regardless of the cooldown', async () => {
-    const { clock, control, requests, scheduler, reload } = aRouter([], aHold);
+    const { clock, control, requests, scheduler, reload } = aRouter([], enforcedHold);
     await clock.advance(15_000);
     expect(control.ordered).toEqual(['a', 'b']);
     reload('a');
@@ -191,7 +185,7 @@ describe('an enforced hold', () => {
   });
 
   it('never unloads a busy model', async () => {
-    const { clock, control, scheduler } = aRouter([], aHold);
+    const { clock, control, scheduler } = aRouter([], enforcedHold);
     control.entry.activity('a', { busy: true, work: 1, watchedAt: 0, lastAt: clock.now() });
     control.doing.set('b', { kind: 'busy' });
     await clock.advance(10 * MINUTE);
@@ -201,7 +195,7 @@ describe('an enforced hold', () => {
 });
 
 it('a hold without enforcement unloads nothing', async () => {
-  const { clock, control, scheduler } = aRouter([], { ...aHold, enforce: false });
+  const { clock, control, scheduler } = aRouter([], { ...enforcedHold, enforce: false });
   await clock.advance(10 * MINUTE);
   scheduler.stop();
   expect(control.ordered).toEqual([]);

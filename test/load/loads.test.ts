@@ -115,7 +115,7 @@ it('models are loaded one after the other, and the caller may skip each directly
   const report = await load(
     { models: ['c', 'bee'], trigger: 'restore' },
     {
-      mayStart: (model) => (model === 'c' ? 'a client has unloaded it since' : undefined),
+      mayStart: async (model) => (model === 'c' ? 'a client has unloaded it since' : undefined),
       onOrdered: (model, router) => ordered.push(`${model} on ${router}`),
     },
   );

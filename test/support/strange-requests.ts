@@ -68,13 +68,23 @@ const unloadBody = aimed(fc.record({ models: names, ...common }, { requiredKeys:
 const unloadAllBody = aimed(fc.record({ models: names, ...common }, { requiredKeys: [] }));
 const holdBody = fc.record(
   {
-    seconds: fc.constantFrom(1, 60, 3600),
+    ttl_seconds: fc.constantFrom(1, 60, 3600),
     routers: fc.array(fc.constantFrom('attic', 'cellar'), { maxLength: 2 }),
     reason: text,
+    holder: text,
+    need_bytes: fc.constantFrom(1, 2 ** 40),
+    unload: fc.constantFrom('none', 'enough', 'all'),
+    when_busy: fc.constantFrom('skip', 'wait', 'force'),
+    restore: fc.boolean(),
     enforce: fc.boolean(),
+    wait: fc.constant(false),
   },
-  { requiredKeys: ['seconds'] },
+  { requiredKeys: ['ttl_seconds', 'wait'] },
 );
+const renewalBody = fc.record({ ttl_seconds: fc.constantFrom(1, 60, 3600) });
+
+/** The hold that stands before each request. */
+export const HOLD = '4f1f2f0e-5a53-4d8b-9a5e-0d2f6f1f7c11';
 
 const usageBody = fc.record({
   reports: fc.array(
@@ -242,7 +252,14 @@ const acting = (line: string, base: fc.Arbitrary<unknown>): fc.Arbitrary<Sent> =
     .map(([type, body, asked, chunked]) => ({ method, path: `${path}${asked}`, type, body, chunked }));
 };
 
-const READ = ['/api/v1/routers', '/api/v1/models', '/api/v1/hold', '/api/v1/gate', '/api/v1/operations'];
+const READ = [
+  '/api/v1/routers',
+  '/api/v1/models',
+  '/api/v1/holds',
+  `/api/v1/holds/${HOLD}`,
+  '/api/v1/gate',
+  '/api/v1/operations',
+];
 const SEGMENT = ['x', '%00', '%ff', '%E0%A4%A', '%2e%2e', '__proto__', 'a'.repeat(5000)];
 const reading: fc.Arbitrary<Sent> = fc.oneof(
   fc
@@ -267,8 +284,9 @@ export const strangeRequest: fc.Arbitrary<Sent> = fc.oneof(
   acting('POST /api/v1/alertmanager', notifications),
   acting('POST /webhook/alertmanager', notifications),
   acting('PUT /webhook/grafana', notifications),
-  acting('PUT /api/v1/hold', holdBody),
-  acting('DELETE /api/v1/hold', fc.constant({})),
+  acting('POST /api/v1/holds', holdBody),
+  acting(`PATCH /api/v1/holds/${HOLD}`, renewalBody),
+  acting(`DELETE /api/v1/holds/${HOLD}`, fc.constant({})),
   acting('POST /api/v1/usage', usageBody),
   acting('POST /-/reload', fc.constant({})),
   reading,

@@ -52,9 +52,9 @@ function aFleet(keep: Record<string, string[]> = {}) {
     start: (wish: Wish = {}) => operations.start(aRequest(wish)),
     async operate(wish: Wish = {}) {
       const progress: string[] = [];
-      const started = operations.start(aRequest(wish), (router, { model, result }) =>
-        progress.push(`${router} ${model} ${result}`),
-      );
+      const started = operations.start(aRequest(wish), {
+        onProgress: (router, { model, result }) => progress.push(`${router} ${model} ${result}`),
+      });
       return { operation: await finish(started), progress };
     },
   };

@@ -157,7 +157,8 @@ describe('with a target, the plan', () => {
     activity: { busy: false, work: 1, watchedAt: 0, lastAt: NOW - idleSeconds * 1000 },
   });
   const measured = (usedBytes: number): RouterMemory => {
-    const memory = { usedBytes, totalBytes: 24 * GIB, ofModel: () => 6 * GIB, onGpus: () => ok(memory) };
+    const gpu = { gpu: '0', usedBytes, totalBytes: 24 * GIB, ofModel: () => 6 * GIB };
+    const memory: RouterMemory = { ...gpu, onGpus: () => ok(memory), gpus: () => [gpu] };
     return memory;
   };
   const models = [idle('a', 100, 4 * GIB, 5), idle('b', 800, 2 * GIB, 1), idle('c', 10, 9 * GIB, 3)];

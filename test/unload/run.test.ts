@@ -23,8 +23,10 @@ function aRouter(...loaded: string[]) {
   function start(models: readonly string[], wish: Wish = {}) {
     const request = aRequest({ models, ...wish });
     const results: ModelResult[] = [];
-    const { runs, report } = createOperation(request, [{ control, request }], clock, (_, entry) => {
-      if (entry.result !== null) results.push(entry);
+    const { runs, report } = createOperation(request, [{ control, request }], clock, {
+      onProgress: (_, entry) => {
+        if (entry.result !== null) results.push(entry);
+      },
     });
     const [run] = runs;
     if (run === undefined) throw new Error('the operation has no run');

@@ -72,12 +72,12 @@ function reported(router, report) {
 
 function held(router, share) {
   return ({ ask }, seconds) =>
-    ask(
-      router,
-      '/api/v1/hold',
-      { routers: [router], seconds: Math.round(share * seconds), enforce: true, reason: 'training' },
-      { method: 'PUT' },
-    );
+    ask(router, '/api/v1/holds', {
+      routers: [router],
+      ttl_seconds: Math.round(share * seconds),
+      enforce: true,
+      reason: 'training',
+    });
 }
 
 function alert(router) {

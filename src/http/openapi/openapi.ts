@@ -4,7 +4,7 @@ import { operation } from '../../unload/report.ts';
 import { memoryView } from '../memory-view.ts';
 import { problem } from '../problem.ts';
 import { alertReport } from '../routes/alertmanager.ts';
-import { holdBody } from '../routes/hold.ts';
+import { holdBody, renewalBody } from '../routes/holds.ts';
 import { loadBody } from '../routes/load.ts';
 import { unloadAllBody, unloadBody } from '../routes/unload.ts';
 import { usageAnswer, usageBody } from '../routes/usage.ts';
@@ -55,6 +55,7 @@ const SCHEMAS = z.object({
   unloadAllBody,
   loadBody,
   holdBody,
+  renewalBody,
   usageBody,
   usageAnswer,
   problem,

@@ -1,4 +1,5 @@
 import { STATUSES } from '../../models/feed.ts';
+import { LONGEST_WAIT } from '../waiting-room.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -26,6 +27,12 @@ const query = (name: string, schema: Json, description: string): Json => {
   return { name, in: 'query', schema, description };
 };
 const ROUTER_NAME = query('router', { type: 'string', minLength: 1 }, 'The name of a router.');
+const WAIT = (end: string) =>
+  query(
+    'wait',
+    { type: 'number', minimum: 0, maximum: LONGEST_WAIT },
+    `Answer when ${end}, after so many seconds at the latest. Default: at once.`,
+  );
 const ID = { name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } };
 const RETRY_AFTER = {
   'Retry-After': { schema: { type: 'integer', minimum: 1 }, description: 'In seconds.' },
@@ -134,6 +141,7 @@ const READS = {
       parameters: [
         query('router', { type: 'string' }, 'The name of a router. May be left out when there is only one.'),
         query('model', { type: 'string' }, 'A loaded model passes during a hold: it needs no more memory.'),
+        WAIT('the request may pass'),
       ],
       responses: {
         '204': { description: 'Pass the request.' },
@@ -240,7 +248,8 @@ function notification(operationId: string) {
   return { ...rest, responses: answers };
 }
 
-const released = { description: 'The released holds.', ...listOf('released', 'Hold') };
+const aHold = (description: string) => ({ description, ...json(ref('Hold')) });
+const NO_HOLD = { '404': problemOf('No hold has this id.') };
 
 const WRITES = {
   '/api/v1/load': { post: LOAD },
@@ -264,21 +273,54 @@ const WRITES = {
       { '200': { description: 'Accepted and ignored reports.', ...json(ref('UsageAnswer')) } },
     ),
   },
-  '/api/v1/hold': {
-    ...read('hold', 'listHolds', 'List active holds.', listOf('holds', 'Hold'), {
+  '/api/v1/holds': {
+    ...read('hold', 'listHolds', 'List the holds that stand.', listOf('holds', 'Hold'), {
       parameters: [ROUTER_NAME],
       responses: NO_ROUTER,
     }),
-    put: write('hold', 'placeHold', 'Keep the memory of routers free for some time.', ref('HoldRequest'), {
-      '200': { description: 'The active holds of these routers.', ...listOf('holds', 'Hold') },
+    post: write('hold', 'placeHold', 'Free the memory of routers and keep it free.', ref('HoldRequest'), {
+      '201': {
+        ...aHold('The hold: active, or preparing when that takes longer than the answer may.'),
+        headers: { Location: { schema: { type: 'string' }, description: 'The URL of the hold.' } },
+      },
       ...NO_ROUTER,
+      '409': problemOf(
+        'need_bytes needs GPU memory that is not measured, or no GPU is so large. No hold was placed.',
+      ),
+      '502': aHold('The memory could not be freed: the hold has failed, and why.'),
     }),
-    delete: {
-      ...write('hold', 'releaseHold', 'Release the hold on a router, or all holds.', undefined, {
-        '200': released,
-        ...NO_ROUTER,
+  },
+  '/api/v1/holds/{id}': {
+    ...read(
+      'hold',
+      'getHold',
+      'A hold that stands, or one of the last hundred that ended.',
+      json(ref('Hold')),
+      {
+        parameters: [ID, WAIT('the hold is not preparing any more')],
+        responses: NO_HOLD,
+      },
+    ),
+    patch: {
+      ...write('hold', 'renewHold', 'Change the end of a hold.', ref('HoldRenewal'), {
+        '200': aHold('The hold.'),
+        ...NO_HOLD,
+        '409': problemOf('The hold does not stand any more.'),
       }),
-      parameters: [ROUTER_NAME],
+      parameters: [ID],
+    },
+    delete: {
+      ...write(
+        'hold',
+        'releaseHold',
+        'End a hold. Ends no other hold, and does nothing a second time.',
+        undefined,
+        {
+          '200': aHold('The hold.'),
+          ...NO_HOLD,
+        },
+      ),
+      parameters: [ID],
     },
   },
   '/-/reload': {

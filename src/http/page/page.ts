@@ -19,7 +19,7 @@ export function renderPage(parts: AppParts, only: string): string {
   const routers = only === '' ? all : all.filter(({ name }) => name === only);
   const memory = viewMemory(parts.memory.reading(), clock);
   const models = routers.reduce((sum, router) => sum + router.models.size, 0);
-  const sections = routers.map((router) => ({ router, hold: holds.of(router.name), memory, clock }));
+  const sections = routers.map((router) => ({ router, holds: holds.on(router.name), memory, clock }));
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -47,7 +47,7 @@ ${operationsSection(operations.list(), clock.wall())}
 <a href="/api/v1/models">Models (JSON)</a>
 <a href="/api/v1/memory">Memory (JSON)</a>
 <a href="/api/v1/operations">Operations (JSON)</a>
-<a href="/api/v1/hold">Holds (JSON)</a>
+<a href="/api/v1/holds">Holds (JSON)</a>
 <a href="/api/v1/events">Events (stream)</a>
 <a href="/-/ready">Readiness</a>
 </nav></footer>

@@ -1,4 +1,4 @@
-import { describeEnd, type Hold, onWall } from '../../hold/hold.ts';
+import { describeEnd, type Hold, lastToEnd, onWall } from '../../hold/hold.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/duration.ts';
@@ -23,7 +23,8 @@ import { keyOf } from './memory.ts';
 
 export interface RouterParts {
   router: RouterState;
-  hold: Hold | undefined;
+  /** The standing ones. */
+  holds: readonly Hold[];
   memory: MemoryView;
   clock: Clock;
 }
@@ -49,7 +50,10 @@ const OVERVIEW: readonly Column<RouterParts>[] = [
   { label: 'In memory', cell: ({ router }) => inMemory(router) },
   {
     label: 'Hold',
-    cell: ({ hold, clock }) => (hold ? `until ${describeEnd(onWall(hold, clock), clock.wall())}` : ''),
+    cell: ({ holds, clock }) => {
+      const last = lastToEnd(holds);
+      return last ? `until ${describeEnd(onWall(last, clock), clock.wall())}` : '';
+    },
   },
   { label: 'Unload all', act: true, cell: ({ router }) => unloadAllButton(router) },
 ];
@@ -67,8 +71,8 @@ export function runningIn({ models }: RouterState): ModelState[] {
   return [...models.values()].filter(({ lifecycle }) => isRunning(lifecycle.status));
 }
 
-/** One router: its state, its hold, and a table of its models. */
-export function routerSection({ router, hold, memory, clock }: RouterParts): Html {
+/** One router: its state, its holds, and a table of its models. */
+export function routerSection({ router, holds, memory, clock }: RouterParts): Html {
   const { name, url, fault, stream, models } = router;
   const held = new Map(
     memory.models.filter((each) => each.router === name).map((each) => [each.model, each]),
@@ -80,7 +84,7 @@ ${unloadAllButton(router)}</div>
 <p>${[url, ...factsOf(viewRouter(router, clock)), ...STREAM_WORDS[stream]].join(' · ')}</p>
 ${fault ? html`<p role="alert" class="fault">${fault.message}. The table shows the last known state.</p>` : ''}
 ${ownMemory(own)}
-${hold ? holdLine(onWall(hold, clock), clock.wall()) : ''}
+${holds.map((hold) => holdLine(onWall(hold, clock), clock.wall()))}
 ${models.size === 0 ? html`<p>No models are listed.</p>` : modelsTable(router, held, clock)}
 </section>
 `;
@@ -109,9 +113,13 @@ function unloadAllButton(router: RouterState): Html | string {
 }
 
 function holdLine(hold: Hold, now: number): Html {
-  const { router, until, reason, by, enforce } = hold;
+  const { id, until, reason, holder, state, restore, enforce } = hold;
   const end = html`<time datetime="${new Date(until).toISOString()}">${describeEnd(hold, now)}</time>`;
-  return html`<p class="hold">GPU memory is <strong>kept free</strong> until ${end}${reason && ` for ${reason}`} (requested by ${by}).${enforce ? ' Models loaded during the hold are unloaded when they are idle.' : ''} ${button('release', 'Release', `Release the hold on ${router}`, router)}</p>`;
+  const purpose = html`${reason && ` for ${reason}`} (requested by ${holder})`;
+  const after = restore ? ' Afterwards the models that it unloaded are loaded again.' : '';
+  const meanwhile = enforce ? ' Models loaded during the hold are unloaded when they are idle.' : '';
+  const free = state === 'preparing' ? 'being freed and kept free' : 'kept free';
+  return html`<p class="hold">GPU memory is <strong>${free}</strong> until ${end}${purpose}.${meanwhile}${after} <button type="button" class="act" data-act="release" data-hold="${id}" aria-label="Release the hold of ${holder}${reason && ` for ${reason}`}">Release</button></p>`;
 }
 
 /** Hidden where the script does not run. */

@@ -153,13 +153,13 @@ let current;
 document.addEventListener('click', ({ target }) => {
   const button = target.closest?.('button[data-act]');
   if (!button) return;
-  const { act, router, model } = button.dataset;
-  open(ACTIONS[act](router, model));
+  const { act } = button.dataset;
+  open(ACTIONS[act](button.dataset, button.ariaLabel));
 });
 
 const ACTIONS = { release, load, unload, 'unload-all': unload };
 
-function unload(router, model) {
+function unload({ router, model }) {
   const path = model === undefined ? '/api/v1/unload-all' : '/api/v1/unload';
   const what = model === undefined ? 'all models' : model;
   const body = {
@@ -196,7 +196,7 @@ function unload(router, model) {
   };
 }
 
-function load(router, model) {
+function load({ router, model }) {
   const body = { routers: [router], models: [model] };
   return {
     title: `Load ${model} on ${router}?`,
@@ -254,15 +254,15 @@ function endOf({ action, outcome, summary: { unloaded, busy, failed, kept, loade
   return parts.length === 0 ? '' : `Finished: ${parts.join(', ')}.`;
 }
 
-function release(router) {
+function release({ hold }, name) {
   return {
-    title: `Release the hold on ${router}?`,
+    title: `${name}?`,
     async preview() {
-      tell('Clients may load models again. No model is loaded or unloaded now.');
+      tell('Unless another hold stands, clients may load models again.');
       offer('Release');
     },
     async run() {
-      await call('DELETE', `/api/v1/hold?router=${encodeURIComponent(router)}`);
+      await call('DELETE', `/api/v1/holds/${hold}`);
       dialog.close();
       refreshSoon();
     },

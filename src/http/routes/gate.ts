@@ -5,21 +5,28 @@ import type { Store } from '../../models/store.ts';
 import { namedRouter, routerNames } from '../input.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
+import { type WaitingRoom, waitSeconds } from '../waiting-room.ts';
 
 /**
  * `GET /api/v1/gate`, optionally of one `router` and for one `model`: 204 when requests may pass, 503 while the
- * router is held. Reads only memory: a proxy asks it before every request.
+ * router is held; with `wait`, that many seconds later. Reads only memory: a proxy asks it before every request.
  */
-export function gateRoute({ store, holds, clock }: AppParts) {
-  return (request: Request, response: Response) => {
+export function gateRoute({ store, holds, clock }: AppParts, waiting: WaitingRoom) {
+  return async (request: Request, response: Response) => {
     const router = routerOf(store, namesIn(request.query.router));
     const [model] = namesIn(request.query.model);
-    // The models of a router that is down are unknown.
-    const known = model !== undefined && router.up ? modelNamed(router.models, model) : undefined;
-    const gate = gateOf(holds.of(router.name), known, clock);
+    const wait = waitSeconds(request.query.wait);
+    await waiting(wait, response, () => gateFor(router, model).open);
+    const gate = gateFor(router, model);
     if (gate.open) response.status(204).end();
     else throw refusal(response, gate);
   };
+
+  function gateFor({ name, up, models }: RouterState, model: string | undefined): GateDecision {
+    // The models of a router that is down are unknown.
+    const known = model !== undefined && up ? modelNamed(models, model) : undefined;
+    return gateOf(name, holds.on(name), known, clock);
+  }
 }
 
 /** Empty names are left out: the variable of a proxy may be empty. */

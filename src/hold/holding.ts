@@ -1,0 +1,68 @@
+import type { Config } from '../config/schema.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { Clock } from '../lib/clock.ts';
+import { createLoads } from '../load/loads.ts';
+import type { LoadRequest } from '../load/request.ts';
+import type { Memory } from '../memory/memory.ts';
+import type { StatePart } from '../state/keep-state.ts';
+import type { Operations } from '../unload/operations.ts';
+import type { Refusal } from '../unload/report.ts';
+import type { RunContext } from '../unload/run.ts';
+import { gateOf } from './hold.ts';
+import { createHolds, holdsPart } from './holds.ts';
+import { createLoans, loansPart } from './loans.ts';
+import { holdForOperations } from './operation-holds.ts';
+import { createPreparations } from './preparation.ts';
+import { createRestores } from './restores.ts';
+
+interface HoldingParts {
+  fleet: Pick<Fleet, 'store' | 'controls'>;
+  operations: Operations;
+  memory: Pick<Memory, 'ofRouter'>;
+  measure: RunContext['measure'];
+  config(): Config;
+  clock: Clock;
+  /** Resolves when the state file has everything of this moment. */
+  save(): Promise<void>;
+}
+
+/** Holds and loads: what keeps memory free, and what fills it again. */
+export function createHolding(parts: HoldingParts) {
+  const { fleet, operations, config, clock, save } = parts;
+  const { store } = fleet;
+  const holds = createHolds(clock);
+  const loans = createLoans(store);
+  const loads = createLoads({ operations, controls: fleet.controls, held, clock });
+  const preparations = createPreparations({ ...parts, holds, loans, store });
+  const restores = createRestores({
+    ...parts,
+    ...{ holds, loans, loads, preparations, store },
+    timeoutMs: () => config().load.timeout * 1000,
+  });
+  operations.onEnd(loans.observeOperation);
+  store.onTransition(loans.observe);
+  holdForOperations(operations, holds, () => config().hold, clock);
+  holds.onChange(save);
+  loans.onStruck(save);
+  return {
+    holds,
+    loads,
+    stateParts: [holdsPart(holds), loansPart(loans)] as readonly StatePart[],
+    /** Holds expire from now on. */
+    start: holds.start,
+    /** Once every router is listed: finishes what an earlier process began. */
+    resume(): void {
+      preparations.resume();
+      restores.start();
+    },
+    stop: holds.stop,
+  };
+
+  /** Why a router is not loaded on: a hold stands on it that is not the one of the request. */
+  function held(router: string, { hold }: LoadRequest): Refusal | undefined {
+    const others = holds.on(router).filter(({ id }) => id !== hold);
+    const gate = gateOf(router, others, undefined, clock);
+    if (gate.open) return undefined;
+    return { reason: 'held', detail: gate.why, retry_after_seconds: gate.retryAfterSeconds };
+  }
+}

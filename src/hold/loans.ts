@@ -1,0 +1,151 @@
+import { z } from 'zod';
+import { createListeners } from '../lib/listeners.ts';
+import { isRunning } from '../models/feed.ts';
+import {
+  idleSince,
+  type ModelState,
+  matchesModel,
+  type RouterState,
+  type Transition,
+} from '../models/router-state.ts';
+import type { Store } from '../models/store.ts';
+import type { StatePart } from '../state/keep-state.ts';
+import { savedTime } from '../state/state-file.ts';
+import type { Operation } from '../unload/report.ts';
+import type { UnloadRequest } from '../unload/request.ts';
+import type { Hold } from './hold.ts';
+
+/** A model that a hold unloaded and that is to be loaded again. Wall times in the state file, else monotonic. */
+const savedLoan = z.object({
+  router: z.string(),
+  model: z.string(),
+  hold: z.uuid(),
+  /** When it was last used, as far as observed; absent when it was in use. */
+  usedAt: savedTime.optional(),
+  /** See ListedModel.instance: another instance later means that somebody loaded it. */
+  instance: z.number().optional(),
+  /** The GPU memory that it held, where that is measured. */
+  bytes: z.number().optional(),
+});
+
+export type Loan = Readonly<z.infer<typeof savedLoan>>;
+
+export type Loans = ReturnType<typeof createLoans>;
+
+/**
+ * The models to load again when no hold stands on their router any more. A model that somebody loads or unloads
+ * meanwhile is struck off: its place is theirs to decide.
+ */
+export function createLoans(store: Store) {
+  const { clock } = store;
+  const loans = new Map<string, Loan>();
+  const struck = createListeners<void>();
+  return {
+    /** Adds a model just before its unload is ordered, so that nothing is lost when the process dies in between. */
+    add(loan: Loan): void {
+      loans.set(keyOf(loan), loan);
+    },
+    /** Strikes off models that the hold did not unload after all. */
+    notUnloaded(hold: Hold, router: string, models: readonly string[]): void {
+      strike((loan) => loan.hold === hold.id && loan.router === router && models.includes(loan.model));
+    },
+    /** Strikes off what somebody loads, and everything of a router that is gone. */
+    observe(transition: Transition): void {
+      const { router } = transition;
+      if (transition.kind === 'router' && transition.change === 'removed')
+        strike((loan) => loan.router === router);
+      if (transition.kind !== 'model' || !isLoad(transition.change)) return;
+      strike((loan) => loan.router === router && loan.model === transition.model);
+    },
+    /** Strikes off the models that somebody wants out of memory. */
+    observeOperation({ routers }: Operation, request: UnloadRequest): void {
+      const names = routers.flatMap(({ router, fault, refused }) => (fault || refused ? [] : [router]));
+      strike(({ router, model }) => {
+        const state = store.router(router)?.models.get(model);
+        return names.includes(router) && isWantedOut(state ?? { id: model, aliases: [] }, request);
+      });
+    },
+    /** The loans on a router, the most recently used model first. */
+    on: (router: string): Loan[] =>
+      [...loans.values()].filter((loan) => loan.router === router).sort(mostRecentFirst),
+    /** The routers with loans. */
+    routers: (): string[] => [...new Set([...loans.values()].map(({ router }) => router))],
+    strikeOff: (router: string, model: string): void =>
+      strike((loan) => loan.router === router && loan.model === model),
+    get: (router: string, model: string): Loan | undefined => loans.get(keyOf({ router, model })),
+    /** Called when loans were struck off. */
+    onStruck: struck.add,
+    snapshot: (): Loan[] => [...loans.values()].map((loan) => withTime(loan, clock.wall)),
+    restore(saved: readonly Loan[]): void {
+      const past = (at: number) => Math.min(clock.now(), clock.fromWall(at));
+      for (const loan of saved) loans.set(keyOf(loan), withTime(loan, past));
+    },
+  };
+
+  function strike(isStruck: (loan: Loan) => boolean): void {
+    const before = loans.size;
+    for (const [key, loan] of loans) if (isStruck(loan)) loans.delete(key);
+    if (loans.size < before) struck.notify();
+  }
+}
+
+/** A model as it is when a hold unloads it. */
+export function loanOf(router: RouterState, model: ModelState, hold: Hold, bytes: number | undefined): Loan {
+  const { id, lifecycle, activity, firstSeenAt } = model;
+  // Where it is unknown whether models are busy, the last load stands for the last use.
+  const usedAt = idleSince(model) ?? (activity ? undefined : (lifecycle.since ?? firstSeenAt));
+  return { router: router.name, model: id, hold: hold.id, usedAt, instance: lifecycle.instance, bytes };
+}
+
+/** Why a model is not loaded again; undefined when it is. `room`: how many models and bytes still fit, absent if unlimited or unknown. */
+export function objectionToRestore(
+  { instance, bytes }: Loan,
+  model: ModelState | undefined,
+  room: { models?: number | undefined; bytes?: number | undefined },
+): string | undefined {
+  if (model === undefined) return 'the router does not list it any more';
+  const { status, instance: current } = model.lifecycle;
+  if (isRunning(status)) return 'it was loaded meanwhile';
+  if (status === 'downloading') return 'it is downloading';
+  if (instance !== undefined && current !== undefined && instance !== current) {
+    return 'it was loaded and unloaded meanwhile';
+  }
+  if (room.models !== undefined && room.models < 1) return 'the router has no place for it (--models-max)';
+  if (bytes !== undefined && room.bytes !== undefined && room.bytes < bytes) {
+    return 'there is not enough free GPU memory for it';
+  }
+  return undefined;
+}
+
+function isLoad(change: Extract<Transition, { kind: 'model' }>['change']): boolean {
+  return change.kind === 'loaded' || (change.kind === 'status' && change.to === 'loading');
+}
+
+/** Whether a request is about this model, whatever memory it needs or how busy it is. */
+function isWantedOut(
+  model: Pick<ModelState, 'id' | 'aliases'>,
+  { selection, dryRun, hold }: UnloadRequest,
+): boolean {
+  const { models, keep, idleForMs, gpus, target } = selection;
+  if (dryRun || hold !== undefined || idleForMs !== undefined || gpus || target) return false;
+  return (models.length === 0 || matchesModel(models, model)) && !matchesModel(keep, model);
+}
+
+/** Models in use first, then by their last use. */
+function mostRecentFirst(a: Loan, b: Loan): number {
+  return (b.usedAt ?? Number.MAX_VALUE) - (a.usedAt ?? Number.MAX_VALUE);
+}
+
+function withTime(loan: Loan, convert: (at: number) => number): Loan {
+  return loan.usedAt === undefined ? loan : { ...loan, usedAt: convert(loan.usedAt) };
+}
+
+function keyOf({ router, model }: Pick<Loan, 'router' | 'model'>): string {
+  return JSON.stringify([router, model]);
+}
+
+export const LOANS = { name: 'loans', schema: z.array(savedLoan) };
+
+export function loansPart(loans: Loans): StatePart<Loan[]> {
+  return { ...LOANS, snapshot: loans.snapshot, restore: loans.restore };
+}

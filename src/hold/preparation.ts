@@ -1,0 +1,180 @@
+import type { Config } from '../config/schema.ts';
+import type { RouterControl } from '../fleet/fleet.ts';
+import { formatBytes } from '../lib/bytes.ts';
+import type { Memory } from '../memory/memory.ts';
+import type { RouterMemory } from '../memory/router-memory.ts';
+import { isRunning } from '../models/feed.ts';
+import type { Store } from '../models/store.ts';
+import type { Operations } from '../unload/operations.ts';
+import { type Operation, type RouterResult, unloadedModels } from '../unload/report.ts';
+import { defaultTerms, type Target } from '../unload/request.ts';
+import type { RunContext } from '../unload/run.ts';
+import type { Hold } from './hold.ts';
+import type { Holds } from './holds.ts';
+import { type Loans, loanOf } from './loans.ts';
+
+interface PreparationParts {
+  holds: Holds;
+  loans: Loans;
+  operations: Pick<Operations, 'start' | 'cancel'>;
+  store: Pick<Store, 'router'>;
+  memory: Pick<Memory, 'ofRouter'>;
+  measure: RunContext['measure'];
+  config(): Config;
+  /** Resolves when the state file has all holds and loans of this moment. */
+  save(): Promise<void>;
+}
+
+export type Preparations = ReturnType<typeof createPreparations>;
+
+/** Frees the memory that new holds need. A hold that ends meanwhile stops its operation. */
+export function createPreparations(parts: PreparationParts) {
+  const { holds, loans, operations, store } = parts;
+  const running = new Map<string, Promise<void>>();
+  holds.onChange(({ kind, hold }) => {
+    if (kind === 'placed' && hold.state === 'preparing') start(hold);
+    const { operation } = hold;
+    if ((kind === 'released' || kind === 'expired') && operation !== undefined) {
+      operations.cancel(operation, `the hold has ${kind === 'expired' ? 'expired' : 'been released'}`);
+    }
+  });
+  return {
+    /** Resolves when nothing is being unloaded for this hold any more. */
+    finished: (id: string): Promise<void> => running.get(id) ?? Promise.resolve(),
+    /** Prepares again the holds whose preparation an earlier process did not finish. */
+    resume(): void {
+      for (const hold of holds.all()) {
+        if (hold.state !== 'preparing' || running.has(hold.id)) continue;
+        for (const router of hold.routers) loans.notUnloaded(hold, router, inMemory(router));
+        start(hold);
+      }
+    },
+  };
+
+  function start(hold: Hold): void {
+    const preparation = freeMemory(parts, hold).then((why) => {
+      running.delete(hold.id);
+      holds.finishPreparation(hold.id, why);
+    });
+    running.set(hold.id, preparation);
+  }
+
+  function inMemory(router: string): string[] {
+    const models = [...(store.router(router)?.models.values() ?? [])];
+    return models.filter(({ lifecycle }) => isRunning(lifecycle.status)).map(({ id }) => id);
+  }
+}
+
+/** Why the memory that a hold needs is not free in the end; undefined when it is. */
+async function freeMemory(parts: PreparationParts, hold: Hold): Promise<string | undefined> {
+  const { needBytes, routers } = hold;
+  if (hold.unload === 'all') {
+    const report = await unload(parts, hold, routers);
+    return needBytes === undefined ? missed(report) : shortage(parts, hold, needBytes, report);
+  }
+  if (needBytes === undefined) return undefined;
+  if (hold.unload === 'none') return shortage(parts, hold, needBytes);
+  let why: string | undefined;
+  for (const router of routers) {
+    // Again while it helps: the memory of a model is known exactly only when it is gone.
+    for (;;) {
+      const report = await unload(parts, hold, [router], { freeOnOneGpu: needBytes });
+      why = await shortage(parts, hold, needBytes, report);
+      if (why === undefined) return undefined;
+      if (parts.holds.get(hold.id)?.state !== 'preparing') return why;
+      if (report.summary.unloaded === 0) break;
+    }
+  }
+  return why;
+}
+
+async function unload(
+  { operations, holds, loans, config, save, memory }: PreparationParts,
+  hold: Hold,
+  routers: readonly string[],
+  target?: Target,
+): Promise<Operation> {
+  const request = {
+    ...defaultTerms(config()),
+    trigger: hold.trigger,
+    caller: hold.by,
+    reason: hold.reason,
+    routers,
+    selection: { models: [], keep: [], target },
+    whenBusy: hold.whenBusy,
+    hold: hold.id,
+  };
+  const started = operations.start(request, hold.restore ? { beforeOrder: lend } : {});
+  if (holds.setOperation(hold.id, started.id) === undefined) {
+    operations.cancel(started.id, 'the hold has ended');
+  }
+  const report = await started.done;
+  for (const result of report.routers) loans.notUnloaded(hold, result.router, notUnloaded(result));
+  return report;
+
+  /** Before the order, so that the model is not forgotten if this process ends in between. */
+  async function lend({ state }: RouterControl, id: string): Promise<void> {
+    const model = state.models.get(id);
+    if (model === undefined || loans.get(state.name, id) !== undefined) return;
+    loans.add(loanOf(state, model, hold, memory.ofRouter(state.name)?.ofModel(id)));
+    await save();
+  }
+}
+
+/** Models whose unload was not ordered, or had no effect. One that only took too long was unloaded all the same. */
+function notUnloaded(result: RouterResult): string[] {
+  const unloaded = unloadedModels(result);
+  return result.models.flatMap(({ model, result: outcome }) =>
+    unloaded.includes(model) || outcome === 'timeout' ? [] : [model],
+  );
+}
+
+/** What an operation could not do, as a sentence without full stop; undefined when it did all. */
+function missed({ routers, outcome }: Operation): string | undefined {
+  if (outcome === 'success' || outcome === 'noop') return undefined;
+  return `not all models could be unloaded: ${routers.flatMap(leftOn).join('; ')}`;
+}
+
+/** What stayed on a router, and why. */
+function leftOn({ router, fault, refused, models }: RouterResult): string[] {
+  if (fault) return [`${router}: ${fault.message}`];
+  if (refused) return [`${router}: ${refused.detail}`];
+  return models.flatMap(({ model, result, detail }) =>
+    result === 'unloaded' || result === 'forced' || result === 'already_unloaded'
+      ? []
+      : [`${model}: ${detail ?? result}`],
+  );
+}
+
+/** Why less than `needBytes` is free on each GPU; undefined when it is free. `report`: what was unloaded before. */
+async function shortage(
+  { memory, measure }: PreparationParts,
+  { routers }: Hold,
+  needBytes: number,
+  report?: Operation,
+): Promise<string | undefined> {
+  let most: { gpu: string; bytes: number } | undefined;
+  for (const router of routers) {
+    // An operation that unloads something measures at its end.
+    const isMeasured = report?.routers.some((each) => each.router === router && each.memory !== undefined);
+    const last = isMeasured && (report?.summary.unloaded ?? 0) > 0 ? memory.ofRouter(router) : undefined;
+    const free = mostFree(last ?? (await measure(router, 'patiently')));
+    if (free && free.bytes >= needBytes) return undefined;
+    if (free && free.bytes > (most?.bytes ?? -1)) most = free;
+  }
+  const needed = `${formatBytes(needBytes)} are needed on one GPU`;
+  if (most === undefined) {
+    return `${needed}, and its memory could not be measured: llama-router-exporter doctor says why`;
+  }
+  const left = report?.routers.flatMap(leftOn) ?? [];
+  const why = left.length === 0 ? '' : ` (${left.join('; ')})`;
+  return `${needed}, and at most ${formatBytes(most.bytes)} are free, on GPU ${most.gpu}${why}`;
+}
+
+/** The GPU with the most free memory. */
+export function mostFree(memory: RouterMemory | undefined): { gpu: string; bytes: number } | undefined {
+  const gpus = memory
+    ?.gpus()
+    .map(({ gpu, totalBytes, usedBytes }) => ({ gpu, bytes: totalBytes - usedBytes }));
+  return gpus?.sort((a, b) => b.bytes - a.bytes)[0];
+}
