@@ -84,7 +84,7 @@ export function describeEnd({ until }: Pick<Hold, 'until'>, now: number): string
   return `${isToday ? '' : `${day} `}${time.slice(0, 5)} UTC`;
 }
 
-/** Of several holds, the one that ends last. */
+/** The hold that ends last. */
 export function lastToEnd(holds: readonly Hold[]): Hold | undefined {
   return holds.toSorted((a, b) => b.until - a.until)[0];
 }

@@ -22,7 +22,7 @@ const savedLoan = z.object({
   hold: z.uuid(),
   /** When it was last used, as far as observed; absent when it was in use. */
   usedAt: savedTime.optional(),
-  /** See ListedModel.instance: another instance later means that somebody loaded it. */
+  /** See ListedModel.instance: another instance later means that a client loaded it. */
   instance: z.number().optional(),
   /** The GPU memory that it held, where that is measured. */
   bytes: z.number().optional(),
@@ -33,8 +33,8 @@ export type Loan = Readonly<z.infer<typeof savedLoan>>;
 export type Loans = ReturnType<typeof createLoans>;
 
 /**
- * The models to load again when no hold stands on their router any more. A model that somebody loads or unloads
- * meanwhile is struck off: its place is theirs to decide.
+ * The models to load again when no hold stands on their router any more. A model that a client or an operator
+ * loads or unloads meanwhile is struck off: it is theirs to decide.
  */
 export function createLoans(store: Store) {
   const { clock } = store;
@@ -49,7 +49,7 @@ export function createLoans(store: Store) {
     notUnloaded(hold: Hold, router: string, models: readonly string[]): void {
       strike((loan) => loan.hold === hold.id && loan.router === router && models.includes(loan.model));
     },
-    /** Strikes off what somebody loads, and everything of a router that is gone. */
+    /** Strikes off what is loaded, and everything of a router that is gone. */
     observe(transition: Transition): void {
       const { router } = transition;
       if (transition.kind === 'router' && transition.change === 'removed')
@@ -57,7 +57,7 @@ export function createLoans(store: Store) {
       if (transition.kind !== 'model' || !isLoad(transition.change)) return;
       strike((loan) => loan.router === router && loan.model === transition.model);
     },
-    /** Strikes off the models that somebody wants out of memory. */
+    /** Strikes off the models that an operation of another origin wants out of memory. */
     observeOperation({ routers }: Operation, request: UnloadRequest): void {
       const names = routers.flatMap(({ router, fault, refused }) => (fault || refused ? [] : [router]));
       strike(({ router, model }) => {
@@ -121,7 +121,7 @@ function isLoad(change: Extract<Transition, { kind: 'model' }>['change']): boole
   return change.kind === 'loaded' || (change.kind === 'status' && change.to === 'loading');
 }
 
-/** Whether a request is about this model, whatever memory it needs or how busy it is. */
+/** Whether a request is about this model, without a condition on its memory or use. */
 function isWantedOut(
   model: Pick<ModelState, 'id' | 'aliases'>,
   { selection, dryRun, hold }: UnloadRequest,

@@ -85,7 +85,7 @@ async function restore(
 
   async function mayStart(model: string): Promise<string | undefined> {
     const loan = loans.get(router, model);
-    if (loan === undefined) return 'somebody has loaded or unloaded it meanwhile';
+    if (loan === undefined) return 'it was loaded or unloaded meanwhile';
     const state = store.router(router);
     const room = state ? roomOn(state, await measure(router, 'briefly')) : {};
     const objection = objectionToRestore(loan, state?.models.get(model), room);

@@ -16,7 +16,7 @@ import { includesRequest, isAutomatic, type UnloadRequest } from './request.ts';
 /** Called with each model's result as soon as it is known, and with what is waited for before that. */
 export type OnProgress = (router: string, entry: RouterResult['models'][number]) => void;
 
-/** What the one who starts an operation is told while it runs. */
+/** Calls to the starter of an operation while it runs. */
 export interface Hooks {
   onProgress?: OnProgress;
   /** Called, and awaited, before each attempt to unload a model; the model may be busy. */

@@ -43,8 +43,8 @@ export const reasonText = z
   });
 
 /**
- * How much memory an unload frees: an amount in bytes, down to a used share of GPU memory from 0 to 1, or until so many
- * bytes are free on one GPU.
+ * How much memory an unload frees: an amount in bytes, down to a used share of GPU memory from 0 to 1, or until an amount in
+ * bytes is free on one GPU.
  */
 export type Target = { freeBytes: number } | { untilRatio: number } | { freeOnOneGpu: number };
 
@@ -119,7 +119,7 @@ export function includesRequest(running: UnloadRequest, wanted: UnloadRequest, p
   const isByMemory = mine.target !== undefined || mine.gpus !== undefined;
   const hasMemory =
     !isByMemory || (!planned && isDeepStrictEqual([mine.target, mine.gpus], [other.target, other.gpus]));
-  // Nobody relies on the hold of another caller, who may release it.
+  // The hold of another caller is not enough: that caller may release it.
   const isSameCaller = running.caller.name === wanted.caller.name && running.trigger === wanted.trigger;
   const hasHold = wanted.holdMs === undefined || (isSameCaller && (running.holdMs ?? 0) >= wanted.holdMs);
   return (

@@ -40,7 +40,7 @@ describe('a hold', () => {
     expect(clock.pending()).toBe(0);
   });
 
-  it('stands beside others on the same router: the end of one ends no other', () => {
+  it('stands next to others on the same router: the end of one ends no other', () => {
     const { holds, request } = createRecordedHolds();
     const mine = holds.place(request('gpu-box', 5));
     const yours = holds.place(request('gpu-box', 9, { routers: ['gpu-box', 'attic'], holder: 'bob' }));

@@ -31,7 +31,7 @@ const WAIT = (end: string) =>
   query(
     'wait',
     { type: 'number', minimum: 0, maximum: LONGEST_WAIT },
-    `Answer when ${end}, after so many seconds at the latest. Default: at once.`,
+    `Seconds after which to answer at the latest, if not earlier because ${end}. Default: 0.`,
   );
 const ID = { name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } };
 const RETRY_AFTER = {
