@@ -17,9 +17,6 @@ export type EngineReadings = ReturnType<Engine['read']>;
 
 interface EngineRequest {
   readonly generation: Generation;
-  startedAt: number;
-  promptCounted: boolean;
-  decoded: number;
   cancel(): void;
   settle(end: 'done' | 'killed'): void;
 }
@@ -46,15 +43,15 @@ export function createEngine(clock: Clock, slots: number) {
     /** Resolves when the answer is complete or the process is killed. */
     generate: (generation: Generation) =>
       new Promise<'done' | 'killed'>((settle) => {
-        waiting.push({ generation, startedAt: 0, promptCounted: false, decoded: 0, cancel() {}, settle });
+        waiting.push({ generation, cancel() {}, settle });
         startNext();
       }),
     freeze,
-    /** Ends the requests that run, as if their last token had come now. */
+    /** Ends the requests that run, as if all of their time had passed. */
     finishRunning(): void {
       for (const request of [...running]) {
         request.cancel();
-        finish(request, (clock.now() - request.startedAt) / 1000);
+        finish(request);
       }
     },
     kill() {
@@ -65,7 +62,6 @@ export function createEngine(clock: Clock, slots: number) {
     },
     /** Counters since the start of the process, and tokens a second since the last read, as llama-server has them. */
     read() {
-      countAll();
       const before = lastRead;
       lastRead = { ...total };
       const rate = (amount: keyof typeof total, seconds: keyof typeof total) => {
@@ -87,45 +83,27 @@ export function createEngine(clock: Clock, slots: number) {
     const request = waiting.shift();
     if (!request) return;
     const { promptSeconds, seconds } = request.generation;
-    request.startedAt = clock.now();
     request.cancel = clock.after((promptSeconds + seconds) * 1000, () => finish(request));
     running.add(request);
   }
 
-  function finish(request: EngineRequest, elapsedSeconds = Number.POSITIVE_INFINITY): void {
-    const { promptSeconds, seconds } = request.generation;
-    count(request, elapsedSeconds);
-    total.predictedTokens += request.decoded;
-    total.predictedSeconds += Math.max(0, Math.min(seconds, elapsedSeconds - promptSeconds));
+  /** Counts all of a request at its end; llama-server counts its prompt and its decodes as they happen. */
+  function finish(request: EngineRequest): void {
+    const { promptTokens, promptSeconds, tokens, seconds } = request.generation;
+    total.promptTokens += promptTokens;
+    total.promptSeconds += promptSeconds;
+    total.predictedTokens += tokens;
+    total.predictedSeconds += seconds;
+    total.decodedTokens += tokens;
+    total.decodes += tokens / running.size;
+    total.longestSequence = Math.max(total.longestSequence, promptTokens + tokens - 1);
     running.delete(request);
     startNext();
     request.settle('done');
   }
 
-  /** llama-server counts a prompt when it is processed, decodes as they happen, predicted tokens at the end. */
-  function count(request: EngineRequest, elapsedSeconds: number): void {
-    const { promptTokens, promptSeconds, tokens, seconds } = request.generation;
-    if (elapsedSeconds < promptSeconds) return;
-    if (!request.promptCounted) {
-      request.promptCounted = true;
-      total.promptTokens += promptTokens;
-      total.promptSeconds += promptSeconds;
-    }
-    const through = seconds === 0 ? 1 : Math.min(1, (elapsedSeconds - promptSeconds) / seconds);
-    const fresh = Math.floor(tokens * through) - request.decoded;
-    request.decoded += fresh;
-    total.decodedTokens += fresh;
-    total.decodes += fresh / running.size;
-    total.longestSequence = Math.max(total.longestSequence, promptTokens + request.decoded - 1);
-  }
-
-  function countAll(): void {
-    for (const request of running) count(request, (clock.now() - request.startedAt) / 1000);
-  }
-
   /** A process told to exit stops decoding; its requests end when it is gone. */
   function freeze(): void {
-    countAll();
     frozen = true;
     for (const { cancel } of running) cancel();
   }

@@ -6,14 +6,13 @@ import { faultOfResponse } from './fault.ts';
 import { createRouterHttp, type RouterResponse } from './http.ts';
 import { parseJson, parseListing, parseProps, parseSlots } from './schemas.ts';
 
-/** The router's answer to an unload order. `accepted` only acknowledges it; `unsupported`: the server has no such order. */
-export type UnloadAnswer = 'accepted' | 'not_running' | 'unknown_model' | 'unsupported';
+/** The router's answer to an order. `accepted` only acknowledges it; `unsupported`: the server has no such order. */
+type OrderAnswer = 'accepted' | 'unknown_model' | 'unsupported';
 
-/**
- * The router's answer to a load order. `accepted` only says that a process was started; `full`: every place of
- * `--models-max` is taken by a model that is busy or loading; `unsupported`: the server has no such order.
- */
-export type LoadAnswer = 'accepted' | 'already_running' | 'full' | 'unknown_model' | 'unsupported';
+export type UnloadAnswer = OrderAnswer | 'not_running';
+
+/** `full`: every place of `--models-max` is taken by a model that is busy or loading. */
+export type LoadAnswer = OrderAnswer | 'already_running' | 'full';
 
 /** Why a model answers nothing. */
 type NoAnswer = { kind: 'not_loaded' | 'disabled' };
@@ -50,26 +49,14 @@ export function createRouterClient(endpoint: Endpoint) {
     },
     follow: (signal: AbortSignal, opened: () => void, event: (event: RouterEvent) => void) =>
       followEvents(http, signal, opened, event),
-    async unload(model: string, signal: AbortSignal): Promise<RouterAnswer<UnloadAnswer>> {
-      const answer = await http.request('POST', '/models/unload', { signal, json: { model } });
-      if (!answer.ok) return answer;
-      const { status, body } = answer.value;
-      if (status === 200) return ok('accepted');
-      if (errorMessage(body).includes('not running')) return ok('not_running');
-      if (isUnknownModel(answer.value)) return ok('unknown_model');
-      return isMissing(status) ? ok('unsupported') : unexpected(answer.value);
-    },
+    unload: (model: string, signal: AbortSignal) =>
+      order<UnloadAnswer>('/models/unload', model, signal, { 'not running': 'not_running' }),
     /** On a full router, the answer comes when another model has been evicted. */
-    async load(model: string, signal: AbortSignal): Promise<RouterAnswer<LoadAnswer>> {
-      const answer = await http.request('POST', '/models/load', { signal, json: { model } });
-      if (!answer.ok) return answer;
-      const { status, body } = answer.value;
-      if (status === 200) return ok('accepted');
-      if (errorMessage(body).includes('already running')) return ok('already_running');
-      if (errorMessage(body).includes('limit reached')) return ok('full');
-      if (isUnknownModel(answer.value)) return ok('unknown_model');
-      return isMissing(status) ? ok('unsupported') : unexpected(answer.value);
-    },
+    load: (model: string, signal: AbortSignal) =>
+      order<LoadAnswer>('/models/load', model, signal, {
+        'already running': 'already_running',
+        'limit reached': 'full',
+      }),
     /** Runs one piece of work at a time: orders to a router go one after the other (see http.ts). */
     exclusive: http.exclusive,
     /** Never loads the model. */
@@ -88,6 +75,23 @@ export function createRouterClient(endpoint: Endpoint) {
   async function get(path: string, signal: AbortSignal): Promise<RouterAnswer<RouterResponse>> {
     const answer = await http.request('GET', path, { signal });
     return answer.ok && answer.value.status !== 200 ? unexpected(answer.value) : answer;
+  }
+
+  /** `refusals` are the answers to an order by the words of the router's error. */
+  async function order<Answer>(
+    path: string,
+    model: string,
+    signal: AbortSignal,
+    refusals: Readonly<Record<string, Answer>>,
+  ): Promise<RouterAnswer<Answer | OrderAnswer>> {
+    const answer = await http.request('POST', path, { signal, json: { model } });
+    if (!answer.ok) return answer;
+    const { status, body } = answer.value;
+    if (status === 200) return ok('accepted');
+    const refusal = Object.entries(refusals).find(([words]) => errorMessage(body).includes(words));
+    if (refusal) return ok(refusal[1]);
+    if (isUnknownModel(answer.value)) return ok('unknown_model');
+    return isMissing(status) ? ok('unsupported') : unexpected(answer.value);
   }
 
   /** A read that the router passes on to the model if it is loaded. */

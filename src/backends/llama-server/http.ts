@@ -91,7 +91,7 @@ export function createRouterHttp(endpoint: Endpoint) {
           : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(json) };
       const options = { method, path, ...content, reset: isPassedOn };
       const timeoutMs = isPassedOn ? modelTimeoutMs : requestTimeoutMs;
-      return send(pool, options, startDeadline(signal, timeoutMs), async (head, chunks) => {
+      return send(pool, options, { signal, timeoutMs }, async (head, chunks) => {
         const { text: body, cutOff } = await readBody(chunks, maxBytes);
         if (!cutOff) return ok({ ...head, body });
         return failed({ kind: 'bad_answer', message: `${head.url} answers more than ${maxBytes} bytes` });
@@ -108,8 +108,8 @@ export function createRouterHttp(endpoint: Endpoint) {
       };
       signal.addEventListener('abort', close);
       const options = { method: 'GET', path, headers: { ...headers, accept: 'text/event-stream' } } as const;
-      const deadline = startDeadline(signal, requestTimeoutMs);
-      const stream = await send(connection, options, deadline, (head, chunks) => {
+      const limits = { signal, timeoutMs: requestTimeoutMs };
+      const stream = await send(connection, options, limits, (head, chunks) => {
         chunks.on('error', () => {}); // The reader of the chunks gets it too.
         return ok({ ...head, chunks, close });
       });
@@ -121,11 +121,11 @@ export function createRouterHttp(endpoint: Endpoint) {
     },
   };
 
-  /** Sends a request and reads its answer with `read`, before the deadline. */
+  /** Sends a request and reads its answer with `read`, both within `timeoutMs`. */
   async function send<T>(
     connection: Dispatcher,
     options: Dispatcher.RequestOptions,
-    deadline: ReturnType<typeof startDeadline>,
+    { signal, timeoutMs }: { signal: AbortSignal; timeoutMs: number },
     read: (
       head: Omit<RouterResponse, 'body'>,
       chunks: Readable,
@@ -133,14 +133,25 @@ export function createRouterHttp(endpoint: Endpoint) {
   ): Promise<RouterAnswer<T>> {
     const path = `${prefix}${options.path}`;
     const url = urlOfPath(address, options.path);
+    const ending = new AbortController();
+    const end = () => ending.abort();
+    const ended = new Promise<never>((_, reject) => {
+      ending.signal.addEventListener('abort', () => reject(ending.signal.reason));
+    });
+    const timer = setTimeout(end, timeoutMs);
+    signal.addEventListener('abort', end);
+    if (signal.aborted) end();
     try {
-      const request = connection.request({ ...options, path, signal: deadline.signal });
-      const response = await deadline.orAbort(request);
+      const request = connection.request({ ...options, path, signal: ending.signal });
+      // undici reacts to the signal only once the request has a connection.
+      const response = await Promise.race([request, ended]);
       return await read({ ...headOf(response), url }, response.body);
     } catch (error) {
-      return failed(faultOf(error, url, { ...endpoint, timedOutAfterMs: deadline.passed() }));
+      const timedOutAfterMs = ending.signal.aborted && !signal.aborted ? timeoutMs : undefined;
+      return failed(faultOf(error, url, { ...endpoint, timedOutAfterMs }));
     } finally {
-      deadline.stop();
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
     }
   }
 }
@@ -169,34 +180,4 @@ export async function readBody(
     if (bytes > maxBytes) break;
   }
   return { text: Buffer.concat(chunks).toString('utf8'), cutOff: bytes > maxBytes };
-}
-
-/** A signal that aborts with the given one or after `ms`; `passed` tells that it was the time. */
-function startDeadline(signal: AbortSignal, ms: number) {
-  const controller = new AbortController();
-  let passed = false;
-  const abort = () => controller.abort();
-  const timer = setTimeout(() => {
-    passed = true;
-    abort();
-  }, ms);
-  if (signal.aborted) abort();
-  signal.addEventListener('abort', abort, { once: true });
-  return {
-    signal: controller.signal,
-    passed: () => (passed ? ms : undefined),
-    stop() {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
-    },
-    /** undici reacts to an abort only once the request has a connection; this rejects at once. */
-    orAbort<T>(request: Promise<T>): Promise<T> {
-      return new Promise((resolve, reject) => {
-        const giveUp = () => reject(controller.signal.reason);
-        if (controller.signal.aborted) giveUp();
-        controller.signal.addEventListener('abort', giveUp, { once: true });
-        request.then(resolve, reject);
-      });
-    },
-  };
 }
