@@ -220,7 +220,7 @@ describe('while nothing is held', () => {
   });
 
   it('a stream arrives chunk by chunk', async () => {
-    // 100 tokens are 23 kB, which a proxy that buffers would send in few pieces. A busy machine may join pieces, too.
+    // 100 tokens are 17 kB, which come in few pieces if they are collected on the way. A busy machine may join pieces, too.
     await until('a stream in many pieces', async () => (await piecesOfStream()) > 30);
   });
 
