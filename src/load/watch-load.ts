@@ -38,6 +38,7 @@ export function watchLoad(run: LoadRun, model: string, deadline: number) {
   const cancelTimeout = clock.after(Math.max(0, deadline - clock.now()), stop);
   interrupt.addEventListener('abort', stop);
   if (interrupt.aborted) stop();
+  else report();
   return {
     end,
     stop,

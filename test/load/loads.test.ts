@@ -105,7 +105,7 @@ describe('a model', () => {
     await clock.advance(1000);
     expect(resultsOf(started.report())).toEqual([{ model: 'b', result: null, detail: 'loading: 42%' }]);
     await finish(started);
-    expect(seen).toEqual(['loading: 42%', undefined]);
+    expect(seen).toEqual(['loading', 'loading: 42%', undefined]);
   });
 });
 
