@@ -10,13 +10,11 @@ import { GUARDS } from '../unload/guards.ts';
 import { OPERATIONS } from '../unload/operations.ts';
 import { type CauseRow, type Finding, fail, findingsOf, fine, note, warn } from './finding.ts';
 
-/** Findings about the files and sockets of the service, none of which is created or changed. */
-export function diagnoseFiles({ state, audit, web }: Config): Finding[] {
-  const sockets = web.listen_address.flatMap(({ path }) => path ?? []);
+/** Findings about the files of the service, none of which is created or changed. */
+export function diagnoseFiles({ state, audit }: Config): Finding[] {
   return [
     ...findingsOf('state', fileCauses('state', state.file, 'counters and holds are lost at a restart')),
     ...findingsOf('audit', fileCauses('audit', audit.file, 'operations are only in the log')),
-    ...sockets.flatMap((path) => findingsOf('socket', socketCauses(path))),
   ];
 }
 
@@ -57,22 +55,6 @@ function isDamaged(path: string): boolean {
   return parseState(readFileSync(path, 'utf8'), STATE_PARTS) === undefined;
 }
 
-/** The service does not create the folder of a socket. */
-function socketCauses(path: string): CauseRow[] {
-  const folder = dirname(path);
-  const isOther = existsSync(path) && !statSync(path).isSocket();
-  const code = isOther ? 'ENOTSOCK' : refusalIn(folder);
-  return [
-    fail(
-      'socket_impossible',
-      code !== undefined,
-      `the service cannot listen on ${path} (${code})`,
-      repair(code, folder, 'web.listen_address'),
-    ),
-    fine(true, `the service can listen on ${path}; callers need a token to act`),
-  ];
-}
-
 /** The folder of a path, or the nearest above it that exists: the service creates missing ones. */
 function nearestFolder(path: string): string {
   const folder = dirname(path);
@@ -97,9 +79,7 @@ function refusalOf(attempt: () => void): string | undefined {
 export function repair(code = '', folder: string, option: string): string {
   const remedies: Record<string, string> = {
     EISDIR: `It is a folder: set ${option} to the path of a file.`,
-    ENOTSOCK: `It exists and is not a socket: choose another path for ${option}.`,
     ENOTDIR: `${folder} is a file, not a folder: correct ${option}.`,
-    ENOENT: `Create ${folder}. With systemd: RuntimeDirectory=llama-router-exporter, and ${option} in that folder.`,
     ENOSPC: `Free space in ${folder}: none is left.`,
     EROFS: `${folder} is read-only: mount a writable volume there, or change ${option}. With systemd: StateDirectory=llama-router-exporter, and ${option} in that folder.`,
   };

@@ -23,17 +23,13 @@ export function buildCauses({ buildClass, props, idleTimers, readMode, listing }
     ),
     fine(buildClass === 'reads_exempt', 'current: reading the metrics of a model does not keep it awake'),
     warn(
-      'kept_awake',
-      idleTimers > 0 && readMode === 'on',
-      `${effect}, and engine.read: on reads ${withTimer} all the same`,
-      'They never fall asleep. Set engine.read: auto, or update llama.cpp to b10524 or later (August 2026).',
-    ),
-    warn(
       'idle_timers',
-      idleTimers > 0 && readMode === 'auto',
-      `${effect}, so ${withTimer} ${idleTimers === 1 ? 'is' : 'are'} not read`,
-      'Update llama.cpp to b10524 or later (August 2026). Until then it is unknown whether these models are busy, and they have no llamacpp: metrics.',
-      'If this build is as new, or if the models may stay awake: engine.read: on',
+      idleTimers > 0 && readMode !== 'off',
+      `${effect}, so ${withTimer} ${readMode === 'on' ? 'never fall asleep (engine.read: on)' : `${idleTimers === 1 ? 'is' : 'are'} not read`}`,
+      'Update llama.cpp to b10524 or later (August 2026).',
+      readMode === 'on'
+        ? 'Or let them fall asleep, unread: engine.read: auto'
+        : 'Until then it is unknown whether these models are busy, and they have no llamacpp: metrics. If they may stay awake, or if this build is as new: engine.read: on',
     ),
     note(
       'old_build',

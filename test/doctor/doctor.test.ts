@@ -386,25 +386,6 @@ describe('files of the exporter', () => {
     path = join(folder, 'file');
   });
 
-  it('a socket to listen on needs a folder, and no other file in its place', async () => {
-    const finding = async (socket: string) => {
-      const { checks, code } = await exporterChecks({ 'web.listen-address': `unix:${socket}` });
-      const [found] = checks.filter(({ check }) => check === 'socket');
-      return `${found?.mark} ${found?.says.replaceAll(folder, 'FOLDER')}, exit ${code}`;
-    };
-    expect(await finding(path)).toBe(
-      'ok the service can listen on FOLDER/file; callers need a token to act, exit 0',
-    );
-    expect(await finding(join(path, 'x'))).toBe(
-      'fail the service cannot listen on FOLDER/file/x (ENOENT), exit 1',
-    );
-    writeFileSync(path, '');
-    expect(await finding(path)).toBe('fail the service cannot listen on FOLDER/file (ENOTSOCK), exit 1');
-    expect(await finding(join(path, 'x'))).toBe(
-      'fail the service cannot listen on FOLDER/file/x (ENOTDIR), exit 1',
-    );
-  });
-
   /** The finding about this option and the exit code. */
   async function given(option: 'state' | 'audit', file: string) {
     const { checks, code } = await exporterChecks({ [`${option}.file`]: file });

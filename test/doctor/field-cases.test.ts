@@ -116,8 +116,8 @@ it.each<[string, Case, string[], RegExp]>([
       }),
       given: { flags: { 'engine.read': 'on' } },
     },
-    ['warn build kept_awake'],
-    /They never fall asleep. Set engine.read: auto/,
+    ['warn build idle_timers'],
+    /never fall asleep.*engine.read: auto/s,
   ],
   [
     'the same build without idle timers',
