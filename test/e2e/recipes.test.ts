@@ -8,6 +8,7 @@ import { order, statusesOf, untilItHears } from '../support/orders.ts';
 import { type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { runRooted } from '../support/rooted-process.ts';
 import { makeRunFolder } from '../support/run-folder.ts';
+import { substitute } from '../support/substitute.ts';
 import { until } from '../support/until.ts';
 import { yamlBlocks } from '../support/yaml-blocks.ts';
 
@@ -15,7 +16,6 @@ const CHECKOUT = join(import.meta.dirname, '..', '..');
 const RECIPES = join(CHECKOUT, 'deploy', 'recipes');
 const UNITS = join(CHECKOUT, 'deploy', 'systemd');
 const UNIT_NAMES = readdirSync(UNITS).filter((name) => /\.(service|timer)$/.test(name));
-const WITH_FREE_GPU = join(RECIPES, 'with-free-gpu.sh');
 const BEFORE_SUSPEND = join(RECIPES, 'llama-unload-before-suspend');
 const PAGE = readFileSync(join(CHECKOUT, 'docs', 'recipes.md'), 'utf8');
 const TOKEN = 'the-token-of-the-recipes';
@@ -82,73 +82,95 @@ async function load(...models: string[]): Promise<void> {
   await untilItHears();
 }
 
-async function holds(): Promise<{ reason: string }[]> {
-  return ((await (await fetch(`${exporter.url}/api/v1/hold`)).json()) as { holds: { reason: string }[] })
+async function holds(): Promise<{ holder: string }[]> {
+  return ((await (await fetch(`${exporter.url}/api/v1/holds`)).json()) as { holds: { holder: string }[] })
     .holds;
 }
 
-async function changeHold(method: 'PUT' | 'DELETE', body?: object): Promise<void> {
-  const answer = await fetch(`${exporter.url}/api/v1/hold`, {
-    method,
-    headers: { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' },
-    ...(body && { body: JSON.stringify(body) }),
-  });
-  expect(answer.status).toBe(200);
-}
+/** The environment of a program on a machine with this exporter and this router. */
+const inService = () => ({ LLAMA_ROUTER_EXPORTER_URL: exporter.url, LLAMA_SERVER_URL: router.url });
 
 const NONE_LOADED = { 'tiny-a': 'unloaded', 'tiny-b': 'unloaded', 'embed-small': 'unloaded' };
 
-describe('with-free-gpu.sh', () => {
-  const withFreeGpu = (...command: string[]) => run(WITH_FREE_GPU, ['-e', exporter.url, ...command]);
+describe('while a job runs', () => {
   beforeEach(() => load('tiny-a', 'tiny-b'));
-  afterEach(() => changeHold('DELETE'));
+  afterEach(() => run('llama-router-exporter', ['release', '--all', '--exporter', exporter.url]));
 
-  it('frees the memory, holds it while the command runs, and releases it', async () => {
-    const { code, out } = await withFreeGpu('-t', '5m', 'curl', '-s', `${exporter.url}/api/v1/hold`);
-    const during = JSON.parse(out).holds;
-    expect(during).toMatchObject([
-      { by: 'default', reason: expect.stringMatching(/^curl \(with-free-gpu\.sh \d+ on .+\)$/) },
-    ]);
-    expect(Date.parse(during[0].until) - Date.parse(during[0].since)).toBeLessThan(310_000);
-    expect([code, await holds(), await statusesOf(router)]).toEqual([0, [], NONE_LOADED]);
+  const lines = [...PAGE.matchAll(/llama-router-exporter (run [^\n]*)/g)]
+    .map(([, args = '']) => args)
+    // Only where memory is measured.
+    .filter((args) => !args.includes('--need'));
+
+  it('shows command lines', () => expect(lines.length).toBeGreaterThan(4));
+
+  it.each(lines)('llama-router-exporter %s', async (shown) => {
+    const [flags = '', command = ''] = shown.split(' -- ');
+    expect(command).not.toBe('');
+    const line = here(`llama-router-exporter ${flags} -- sh -c 'exit 3'`);
+    const { code, err } = await run('sh', ['-c', line], inService());
+    expect([code, err]).toEqual([3, expect.stringMatching(/memory (is free|free after)/)]);
+    expect([await holds(), await statusesOf(router)]).toEqual([[], NONE_LOADED]);
   });
 
-  it.each([
-    ['fails', ['sh', '-c', 'exit 7'], 7],
-    ['is not there', ['no-such-command'], 127],
-    ['is killed', ['sh', '-c', 'kill -KILL $$'], 137],
-  ])('releases it also when the command %s, and passes on the exit code', async (_, command, code) => {
-    expect(await withFreeGpu('--', ...command)).toMatchObject({ code });
+  it('hooks of GameMode hold and release, and fit into its lines', async () => {
+    const shown = shownFile('[custom]').split('\n');
+    const hook = (name: string) => {
+      const line = shown.find((each) => each.startsWith(`${name}=`)) ?? '';
+      expect(line.length).toBeLessThan(200);
+      return run(
+        '/bin/sh',
+        ['-c', line.slice(name.length + 1).replaceAll(INSTALLED, 'llama-router-exporter')],
+        inService(),
+      );
+    };
+    expect(await hook('start')).toMatchObject({ code: 0, err: '' });
+    expect(await holds()).toMatchObject([
+      { holder: 'gamemode', reason: 'a game', restore: true, state: 'active' },
+    ]);
+    expect(await statusesOf(router)).toEqual(NONE_LOADED);
+    expect(await hook('end')).toMatchObject({ code: 0, err: '' });
     expect(await holds()).toEqual([]);
   });
 
-  it('leaves a longer hold of another client as it is', async () => {
-    await changeHold('PUT', { seconds: 86_000, reason: 'mine' });
-    expect(await withFreeGpu('true')).toMatchObject({ code: 0 });
-    expect(await holds()).toMatchObject([{ reason: 'mine' }]);
+  it('the drop-in of a service holds before it starts and releases when it has stopped', async () => {
+    const command = (key: string) =>
+      (new RegExp(`^${key}=-?(.*)$`, 'm').exec(shownFile('free-gpu.conf'))?.[1] ?? '')
+        .replaceAll('%n', 'train.service')
+        .replaceAll(INSTALLED, 'llama-router-exporter');
+    expect(await run('sh', ['-c', command('ExecStartPre')], inService())).toMatchObject({ code: 0, err: '' });
+    expect(await holds()).toMatchObject([{ holder: 'train.service', state: 'active' }]);
+    expect(await run('sh', ['-c', command('ExecStopPost')], inService())).toMatchObject({ code: 0, err: '' });
+    expect(await holds()).toEqual([]);
   });
 
-  it.each([
-    ['the router has another name', ['-r', 'attic', 'touch', 'ran'], 'No router is named attic'],
-    ['there is no command', [], 'which command?'],
-    ['a flag is misspelt', ['-x', 'touch', 'ran'], 'there is no -x'],
-  ])('does not run the command when %s', async (_, args, words) => {
-    const { code, err } = await withFreeGpu(...args);
-    expect([code, err]).toEqual([125, expect.stringContaining(words)]);
-    expect([readdirSync(folder).includes('ran'), await holds()]).toEqual([false, []]);
-  });
-
-  it('reports a missing exporter and a missing token', async () => {
-    const gone = await run(WITH_FREE_GPU, ['-e', 'http://127.0.0.1:9', 'true']);
-    expect([gone.code, gone.err]).toEqual([125, expect.stringContaining("'true' was not run")]);
-    const mute = await run(WITH_FREE_GPU, ['-e', exporter.url, 'true'], {
-      LLAMA_ROUTER_EXPORTER_TOKEN_FILE: '',
+  it('the prolog of Slurm holds for each job with GPUs, and the epilog releases its own hold', async () => {
+    const call = (name: string, job: Record<string, string>) => {
+      const file = join(folder, name);
+      const text = readFileSync(join(RECIPES, name), 'utf8');
+      const path = [{ of: 'PATH=/usr/local/bin:', by: `PATH=${join(folder, 'bin')}:` }];
+      writeFileSync(file, substitute(text, path), { mode: 0o755 });
+      return run(file, [], { ...inService(), PATH: '', ...job });
+    };
+    await call('slurm-prolog.sh', { SLURM_JOB_ID: '40' });
+    expect(await holds()).toEqual([]);
+    for (const id of ['41', '42']) {
+      const job = { SLURM_JOB_ID: id, SLURM_JOB_GPUS: '0' };
+      expect(await call('slurm-prolog.sh', job)).toMatchObject({ code: 0, err: '' });
+    }
+    expect((await holds()).map(({ holder }) => holder)).toEqual(['slurm-41', 'slurm-42']);
+    expect(await statusesOf(router)).toEqual(NONE_LOADED);
+    await call('slurm-epilog.sh', { SLURM_JOB_ID: '41', SLURM_JOB_GPUS: '0' });
+    expect((await holds()).map(({ holder }) => holder)).toEqual(['slurm-42']);
+    const down = { SLURM_JOB_ID: '43', SLURM_JOB_GPUS: '0', LLAMA_ROUTER_EXPORTER_URL: 'http://127.0.0.1:9' };
+    expect(await call('slurm-prolog.sh', down)).toMatchObject({
+      code: 0,
+      err: expect.stringContaining('GPU memory is not free for job 43'),
     });
-    expect([mute.code, mute.err]).toEqual([125, expect.stringContaining('LLAMA_ROUTER_EXPORTER_TOKEN_FILE')]);
   });
 
   it('never puts the token on a command line', async () => {
-    const running = withFreeGpu('sh', '-c', 'ps -eo args; sleep 0.2');
+    const flags = ['run', '--exporter', exporter.url, '--'];
+    const running = run('llama-router-exporter', [...flags, 'sh', '-c', 'ps -eo args; sleep 0.2']);
     let seen = '';
     let over = false;
     void running.then(() => {
@@ -158,10 +180,16 @@ describe('with-free-gpu.sh', () => {
       seen += spawnSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).stdout;
       return over;
     });
-    expect(`${(await running).out}${seen}`).toContain('with-free-gpu.sh');
+    expect(`${(await running).out}${seen}`).toContain('main.js run');
     expect(`${(await running).out}${seen}`).not.toContain(TOKEN);
   });
 });
+
+/** The block of the page that contains this. */
+function shownFile(words: string): string {
+  const blocks = [...PAGE.matchAll(/^```ini\n([\s\S]*?)^```/gm)].map(([, block = '']) => block);
+  return blocks.find((block) => block.includes(words)) ?? '';
+}
 
 it('the suspend hook unloads before the machine sleeps, and only then', async () => {
   await load('tiny-a', 'tiny-b');
@@ -180,7 +208,7 @@ function here(text: string): string {
   return text
     .replaceAll(/http:\/\/(?:localhost|gpu-box):10180/g, exporter.url)
     .replaceAll('http://localhost:8080', router.url)
-    .replaceAll('--on gpu-box', `--on 127.0.0.1:${router.port}`)
+    .replaceAll(/--(on|router) gpu-box/g, `--$1 127.0.0.1:${router.port}`)
     .replaceAll('qwen3-8b', 'tiny-a');
 }
 
@@ -251,18 +279,23 @@ describe('shipped files', () => {
     expect(runRooted({ command: 'shellcheck', args: scripts })).toEqual({ code: 0, output: '' });
   });
 
-  it('units pass systemd-analyze verify, and so does the drop-in of the page', () => {
+  it('units pass systemd-analyze verify, and so do the drop-in and the service of the page', () => {
     const units = join(folder, 'units');
-    const dropIn = /^```ini\n([\s\S]*?)^```/m.exec(PAGE)?.[1] ?? '';
     const program = join(folder, 'bin', 'llama-router-exporter');
     mkdirSync(join(units, 'train.service.d'), { recursive: true });
     writeFileSync(join(units, 'train.service'), '[Service]\nType=oneshot\nExecStart=/bin/true\n');
-    writeFileSync(join(units, 'train.service.d', 'free-gpu.conf'), dropIn.replaceAll(INSTALLED, program));
+    const dropIn = shownFile('free-gpu.conf').replaceAll(INSTALLED, program);
+    writeFileSync(join(units, 'train.service.d', 'free-gpu.conf'), dropIn);
+    // A service that wraps its command.
+    const own = shownFile('KillMode=')
+      .replaceAll(INSTALLED, program)
+      .replace('/usr/bin/python3', '/bin/true');
+    writeFileSync(join(units, 'job.service'), own);
     for (const name of UNIT_NAMES) {
       const text = readFileSync(join(UNITS, name), 'utf8');
       writeFileSync(join(units, name), text.replaceAll(INSTALLED, program));
     }
-    const names = ['train.service', ...UNIT_NAMES].map((name) => join(units, name));
+    const names = ['train.service', 'job.service', ...UNIT_NAMES].map((name) => join(units, name));
     const verify = { command: 'systemd-analyze', args: ['verify', ...names] };
     expect(runRooted(verify)).toEqual({ code: 0, output: '' });
   });
