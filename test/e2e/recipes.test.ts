@@ -75,8 +75,8 @@ async function run(command: string, args: readonly string[], env: Record<string,
 
 async function load(...models: string[]): Promise<void> {
   for (const model of models) {
-    if ((await statusesOf(router))[model] === 'loaded') continue;
-    await order(router, 'load', model);
+    // A hold that has ended may be loading it again.
+    if ((await statusesOf(router))[model] === 'unloaded') await order(router, 'load', model).catch(() => {});
     await exporter.untilValue('llama_router_model_status', { model, status: 'loaded' }, 1);
   }
   await untilItHears();
@@ -106,10 +106,17 @@ describe('while a job runs', () => {
   it.each(lines)('llama-router-exporter %s', async (shown) => {
     const [flags = '', command = ''] = shown.split(' -- ');
     expect(command).not.toBe('');
-    const line = here(`llama-router-exporter ${flags} -- sh -c 'exit 3'`);
-    const { code, err } = await run('sh', ['-c', line], inService());
+    const line = here(`llama-router-exporter ${flags} -- sh -c 'curl -s "$LLAMA_SERVER_URL/models"; exit 3'`);
+    const { code, out, err } = await run('sh', ['-c', line], inService());
     expect([code, err]).toEqual([3, expect.stringMatching(/memory (is free|free after)/)]);
-    expect([await holds(), await statusesOf(router)]).toEqual([[], NONE_LOADED]);
+    expect(out).not.toMatch(/"value":"(loaded|loading|sleeping)"/);
+    expect(out.match(/"value":"unloaded"/g)).toHaveLength(3);
+    expect(await holds()).toEqual([]);
+    if (!flags.includes('--restore')) return expect(await statusesOf(router)).toEqual(NONE_LOADED);
+    await until('the models to be back', async () => {
+      const statuses = await statusesOf(router);
+      return statuses['tiny-a'] === 'loaded' && statuses['tiny-b'] === 'loaded';
+    });
   });
 
   it('hooks of GameMode hold and release, and fit into its lines', async () => {

@@ -41,6 +41,7 @@ afterAll(async () => {
 
 interface StandingHold {
   id: string;
+  since: string;
   state: string;
   reason: string;
   holder: string;
@@ -111,14 +112,13 @@ describe('run with two models loaded, one busy', () => {
     // Some seconds: longer than a program takes to start on a busy machine.
     const tokens = 30_000;
     const { answer } = await generate(router, ONE, tokens);
-    const startedAt = performance.now();
-    const timeline: string[] = [];
-    const note = (what: string) =>
-      timeline.push(`${((performance.now() - startedAt) / 1000).toFixed(1)} s  ${what}`);
+    const noted: [at: number, what: string][] = [];
+    const note = (what: string) => void noted.push([Date.now(), what]);
     void answer.then(({ status }) => note(`the client of the busy model has its answer (${status})`));
     const run = start('run', '--need', '200M', '--restore', '--reason', 'training', '--', 'sleep', '5');
     await run.untilSaid(`waiting for ${ONE} to finish`);
     note('run waits for the busy model');
+    const since = Date.parse((await holds())[0]?.since ?? '');
     await until('the idle model to be gone', async () => !(await runningOn(router)).includes(OTHER));
     note('the idle model is unloaded');
     await run.untilSaid('memory free after');
@@ -143,7 +143,11 @@ describe('run with two models loaded, one busy', () => {
     expect(err).toMatch(/memory free after [\d.]+m?s: 250\.0 MiB on GPU 0\n/);
     await until('both models to be back', async () => (await runningOn(router)).length === 2);
     note('both models are loaded again');
-    process.stderr.write(`${timeline.join('\n')}\n`);
+    // For docs/hold.md: seconds since run has asked.
+    const timeline = noted.map(
+      ([at, what]) => `${((at - since) / 1000).toFixed(2).padStart(6)} s  ${what}\n`,
+    );
+    process.stderr.write(timeline.join(''));
   }, 120_000);
 });
 
