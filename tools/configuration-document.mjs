@@ -130,7 +130,9 @@ no flags, because every user of a machine can see the arguments of its programs.
 responses.
 
 \`LLAMA_ROUTER_EXPORTER_TOKEN\` (or \`LLAMA_ROUTER_EXPORTER_TOKEN_FILE\`) is a single token with the name \`default\`; it
-replaces the tokens of the file. For permissions of tokens see [security.md](security.md).`;
+replaces the tokens of the file. For permissions of tokens see [security.md](security.md).
+
+\`LLAMA_ROUTER_EXPORTER_URL\` is the exporter that \`hold\`, \`release\`, \`run\` and the integrations ask; the service ignores it.`;
 
 export async function configurationDocument() {
   const [names, { CONFIG_NODES }] = await Promise.all([built('options'), built('schema')]);

@@ -1,11 +1,12 @@
 import { hostname, userInfo } from 'node:os';
 import { WHEN_BUSY } from '../config/when-busy.ts';
+import { HOLD_UNLOADS } from '../hold/hold.ts';
 import { parseBytes } from '../lib/bytes.ts';
 import { oneLine } from '../lib/one-line.ts';
 import { REASON_LENGTH } from '../unload/request.ts';
 import { type Call, type CommandFlag, choiceFlag, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
-import { HOLD_UNLOADS, type HoldBody } from './remote-holds.ts';
+import type { HoldBody } from './remote-holds.ts';
 import { reasonFlag } from './unload.ts';
 
 export const EXPORTER_TO_ASK: CommandFlag = {

@@ -1,11 +1,12 @@
 import { describeEnd } from '../hold/hold.ts';
+import type { HoldView } from '../http/views.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Call, type Command, choiceFlag, textFlag } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import { sayWaiting } from './freed-memory.ts';
 import { HOLD_FLAGS, HOLDER_FLAG, holdBodyOf, holderOf } from './hold-flags.ts';
 import { exporterOf } from './remote-exporter.ts';
-import { type HoldBody, type RemoteHold, type RemoteHolds, remoteHolds } from './remote-holds.ts';
+import { type HoldBody, type RemoteHolds, remoteHolds } from './remote-holds.ts';
 import { catchSignals } from './signals.ts';
 import { formatJson, printable } from './text.ts';
 import { durationFlag } from './unload.ts';
@@ -68,7 +69,7 @@ export const holdCommand: Command = {
 };
 
 /** Prints a hold that was waited for; resolves to the exit code. */
-function report(call: Call, hold: RemoteHold, output: Output, atOnce: boolean): number {
+function report(call: Call, hold: HoldView, output: Output, atOnce: boolean): number {
   call.terminal.out(formatHold(hold, output));
   const say = (line: string) => call.terminal.err(`${line}\n`);
   if (hold.state === 'active') return EXIT.done;
@@ -79,7 +80,7 @@ function report(call: Call, hold: RemoteHold, output: Output, atOnce: boolean): 
   return hold.state === 'preparing' && atOnce ? EXIT.done : EXIT.notDone;
 }
 
-function formatHold(hold: RemoteHold, output: Output): string {
+function formatHold(hold: HoldView, output: Output): string {
   if (output === 'json') return formatJson(hold);
   const { id, routers, holder, reason, until, state } = printable(hold);
   if (output === 'id') return `${id}\n`;
@@ -90,10 +91,10 @@ function formatHold(hold: RemoteHold, output: Output): string {
 
 async function untilReady(
   api: RemoteHolds,
-  placed: RemoteHold,
+  placed: HoldView,
   waitSeconds: number,
   say: (line: string) => void,
-): Promise<RemoteHold> {
+): Promise<HoldView> {
   const deadline = systemClock.now() + waitSeconds * 1000;
   const sayProgress = sayWaiting(say);
   let hold = placed;

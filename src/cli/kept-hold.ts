@@ -1,7 +1,8 @@
+import type { HoldView } from '../http/views.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { Operation } from '../unload/report.ts';
-import type { HoldBody, RemoteHold, RemoteHolds } from './remote-holds.ts';
+import type { HoldBody, RemoteHolds } from './remote-holds.ts';
 
 /** How a hold is kept. */
 export interface KeptHoldTerms {
@@ -42,7 +43,7 @@ export function keepHold(api: RemoteHolds, body: HoldBody, terms: KeptHoldTerms)
   let placed = place(body);
   return { ready: prepare(), release };
 
-  async function place(wanted: HoldBody): Promise<RemoteHold> {
+  async function place(wanted: HoldBody): Promise<HoldView> {
     const now = clock.now();
     const grantMs = Math.min(ttlMs, endsAt - now);
     const hold = await api.place({ ...wanted, ttl_seconds: grantMs / 1000 });

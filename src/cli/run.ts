@@ -56,13 +56,15 @@ export const runCommand: Command = {
     const memory =
       call.flags.direct === true ? await freeDirectly(call, say) : freeThroughExporter(call, say);
     const signals = catchSignals();
+    let code: number;
     try {
-      return await runWhenReady(call.words, memory, signals, say);
+      code = await runWhenReady(call.words, memory, signals, say);
     } finally {
       await memory.release();
       signals.release();
-      call.terminal.leave?.();
     }
+    call.terminal.leave?.();
+    return code;
   },
 };
 

@@ -33,13 +33,13 @@ const CLEAR_LINE = '\r\u001B[K';
 /** Shows on an interactive terminal, every second, how long the command has been waiting. */
 export function showWaiting(
   terminal: Terminal,
-  text: string | (() => string) = 'waiting for models to unload',
+  text = () => 'waiting for models to unload',
 ): { clear(): void; stop(): void } {
   if (!terminal.isInteractive) return { clear: () => {}, stop: () => {} };
   const startedAt = performance.now();
   const timer = setInterval(() => {
     const seconds = Math.round((performance.now() - startedAt) / 1000);
-    terminal.err(`${CLEAR_LINE}${typeof text === 'string' ? text : text()}… ${formatDuration(seconds)}`);
+    terminal.err(`${CLEAR_LINE}${text()}… ${formatDuration(seconds)}`);
   }, 1000);
   const clear = () => terminal.err(CLEAR_LINE);
   return {

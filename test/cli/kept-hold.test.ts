@@ -1,20 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 import { UnreachableError } from '../../src/cli/exit-codes.ts';
 import { type KeptHoldTerms, keepHold } from '../../src/cli/kept-hold.ts';
-import type { HoldBody, RemoteHold, RemoteHolds } from '../../src/cli/remote-holds.ts';
+import type { HoldBody, RemoteHolds } from '../../src/cli/remote-holds.ts';
+import type { HoldView } from '../../src/http/views.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
 const BODY: HoldBody = { reason: 'training', need_bytes: 5, unload: 'enough', restore: true };
 
 /** A hold that is kept for a ttl of 60 s, and an exporter of which a test says how it answers. */
-function keeping(more: { state?: RemoteHold['state']; longestMs?: number } = {}) {
+function keeping(more: { state?: HoldView['state']; longestMs?: number } = {}) {
   const clock = createSteppedClock();
   const asked: string[] = [];
   const said: string[] = [];
   const placed: HoldBody[] = [];
   const answers = {
-    state: more.state ?? ('active' as RemoteHold['state']),
+    state: more.state ?? ('active' as HoldView['state']),
     renewal: 'renewed' as Awaited<ReturnType<RemoteHolds['renew']>>,
     isDown: false,
   };
@@ -22,15 +23,22 @@ function keeping(more: { state?: RemoteHold['state']; longestMs?: number } = {})
     if (answers.isDown) throw new UnreachableError('the exporter cannot be reached');
     asked.push(what);
   };
-  const view = (id: string): RemoteHold => ({
+  const view = (id: string): HoldView => ({
     id,
     routers: ['gpu-box'],
     holder: 'alice',
     reason: '',
     until: '2026-08-14T14:05:00Z',
     state: answers.state,
-    why: answers.state === 'failed' ? 'tiny-a is busy' : undefined,
+    why: answers.state === 'failed' ? 'tiny-a is busy' : null,
     operation: 'op',
+    by: 'alice',
+    since: '2026-08-14T14:00:00Z',
+    need_bytes: 5,
+    unload: 'enough',
+    when_busy: 'wait',
+    restore: true,
+    enforce: false,
   });
   const api: RemoteHolds = {
     async place(body) {
