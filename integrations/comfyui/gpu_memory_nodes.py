@@ -92,7 +92,10 @@ class Exporter:
         # A hold that failed at once has an error status.
         if isinstance(said, dict) and (status < 400 or "state" in said):
             return said
-        raise problem_of(status, str(said.get("detail") or "") if isinstance(said, dict) else "", self.url)
+        detail = str(said.get("detail") or "") if isinstance(said, dict) else ""
+        if detail and method != "POST" and status in (404, 409):
+            raise NotStanding(detail)
+        raise problem_of(status, detail, self.url)
 
 
 def problem_of(status: int, detail: str, url: str) -> Problem:
@@ -109,7 +112,7 @@ def problem_of(status: int, detail: str, url: str) -> Problem:
             "The exporter received too many wrong tokens. Correct LLAMA_ROUTER_EXPORTER_TOKEN and try again in a minute."
         )
     if detail and status in (404, 409):
-        return NotStanding(detail)
+        return Problem(detail)
     if detail:
         return Problem(f"The exporter rejected the request. {detail}")
     return Problem(

@@ -4,7 +4,7 @@ author: llama-router-exporter
 version: 0.1.0
 required_open_webui_version: 0.6.0
 license: MIT
-description: A button for administrators that unloads models of llama.cpp routers and waits until they are gone.
+description: A button for administrators that unloads models of llama.cpp routers, waits until they are gone, and can hold the memory.
 icon_url: data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCAyNCAyNCIgZmlsbD0ibm9uZSIgc3Ryb2tlPSIjODA4MDgwIiBzdHJva2Utd2lkdGg9IjIiIHN0cm9rZS1saW5lY2FwPSJyb3VuZCIgc3Ryb2tlLWxpbmVqb2luPSJyb3VuZCI+PHBhdGggZD0iTTEyIDQgNSAxM2gxNHpNNSAxOWgxNCIvPjwvc3ZnPg==
 """
 
@@ -12,7 +12,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import aiohttp
@@ -28,6 +29,9 @@ ANSWER_WITHIN_SECONDS = 10
 LOOK_EVERY_SECONDS = 0.5
 GIVE_UP_AFTER_SECONDS = 900
 """How long the button shows progress. The operation continues afterwards."""
+
+REASON = "Open WebUI: button"
+"""The reason of what the button does, by which it finds its holds."""
 
 
 # Copied from gpu_hold_filter.py: environment
@@ -107,7 +111,9 @@ class Action:
             description="Busy models: wait until they are idle, skip them, or force the unload, which interrupts answers.",
         )
         hold_minutes: float = Field(
-            default=0, ge=0, description="Hold the memory for this time afterwards. 0: no hold. Needs the hold filter."
+            default=0,
+            ge=0,
+            description="Hold the memory for this time; the button then offers to end it. 0: no hold. Needs the hold filter.",
         )
 
     def __init__(self) -> None:
@@ -128,10 +134,37 @@ class Action:
             await screen.notify("warning", "Only administrators can unload models.")
             return
         try:
-            await unload_all(Exporter(valves.exporter_url or URL, valves.exporter_token or TOKEN), valves, screen)
+            exporter = Exporter(valves.exporter_url or URL, valves.exporter_token or TOKEN)
+            if not await end_holds(exporter, screen):
+                await unload_all(exporter, valves, screen)
         except Problem as problem:
             await screen.status(str(problem), done=True)
             await screen.notify("error", str(problem))
+
+
+async def end_holds(exporter: "Exporter", screen: Screen) -> bool:
+    """Offers to end the holds that the button placed. Whether the user has ended them."""
+    holds = await holds_of_the_button(exporter)
+    message = f"Memory is {held(holds)}. Confirm to end the hold, or cancel to unload models again."
+    if not holds or not await screen.confirmed("End the hold?", message):
+        return False
+    for hold in holds:
+        await exporter.delete(f"/api/v1/holds/{hold['id']}")
+    await screen.status("The hold has ended. Models are loaded again when they are used.", done=True)
+    await screen.notify("success", "The hold has ended.")
+    return True
+
+
+async def holds_of_the_button(exporter: "Exporter") -> list[dict[str, Any]]:
+    """The holds that the button placed and that have not ended."""
+    holds = (await exporter.get("/api/v1/holds", "holds"))["holds"]
+    return [hold for hold in holds if hold["reason"] == REASON]
+
+
+def held(holds: Iterable[Mapping[str, Any]]) -> str:
+    """Which routers are held until when: `held on gpu-box until 14:05 UTC`."""
+    ends = [f"on {', '.join(hold['routers'])} until {datetime.fromisoformat(hold['until']):%H:%M} UTC" for hold in holds]
+    return f"held {', '.join(ends)}"
 
 
 async def unload_all(exporter: "Exporter", valves: Action.Valves, screen: Screen) -> None:
@@ -149,12 +182,14 @@ async def unload_all(exporter: "Exporter", valves: Action.Valves, screen: Screen
         return
     hold = {"hold_seconds": round(valves.hold_minutes * 60)} if valves.hold_minutes else {}
     operation = await exporter.post("/api/v1/unload-all", {**wanted, **hold, "wait": False})
-    await finish(screen, await watch(exporter, operation, screen))
+    operation = await watch(exporter, operation, screen)
+    holds = await holds_of_the_button(exporter) if hold else []
+    await finish(screen, operation, f" Memory is {held(holds)}; press the button again to end the hold." if holds else "")
 
 
 def request_of(valves: Action.Valves) -> dict[str, Any]:
     """The request, without the user's name."""
-    request = {"when_busy": valves.when_busy, "reason": "Open WebUI: button"}
+    request = {"when_busy": valves.when_busy, "reason": REASON}
     return {**request, "routers": names_in(valves.routers), "keep": names_in(valves.keep)}
 
 
@@ -171,9 +206,9 @@ async def watch(exporter: "Exporter", operation: dict[str, Any], screen: Screen)
     return operation
 
 
-async def finish(screen: Screen, operation: dict[str, Any]) -> None:
+async def finish(screen: Screen, operation: dict[str, Any], hold: str) -> None:
     """Shows the result."""
-    text = outcome_of(operation)
+    text = outcome_of(operation) + hold
     good = operation["outcome"] in ("success", "noop")
     await screen.status(text, done=True)
     # Open WebUI does not refresh its marks of loaded models.
@@ -266,15 +301,19 @@ class Exporter:
         # An empty header would count as a wrong token.
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
 
-    async def get(self, path: str) -> dict[str, Any]:
-        """Reads an operation."""
-        return await self._ask("GET", path, None)
+    async def get(self, path: str, field: str = "summary") -> dict[str, Any]:
+        """Reads an operation, or something else that has this field."""
+        return await self._ask("GET", path, None, field)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Starts an operation."""
-        return await self._ask("POST", path, body)
+        return await self._ask("POST", path, body, "summary")
 
-    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+    async def delete(self, path: str) -> None:
+        """Ends a hold."""
+        await self._ask("DELETE", path, None, "state")
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, field: str) -> dict[str, Any]:
         limit = aiohttp.ClientTimeout(total=ANSWER_WITHIN_SECONDS)
         try:
             async with (
@@ -288,7 +327,7 @@ class Exporter:
             raise Problem(f"The exporter at {self.url} does not answer. Is it running?") from error
         except (aiohttp.ClientError, ValueError) as error:
             raise Problem(f"The server at {self.url} is not the exporter. Check exporter_url.") from error
-        if isinstance(said, dict) and "summary" in said and "routers" in said:
+        if isinstance(said, dict) and field in said:
             return said
         raise Problem(words_for(status, said if isinstance(said, dict) else {}, self.url))
 

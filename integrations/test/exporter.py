@@ -83,9 +83,13 @@ class Running(NamedTuple):
         """Places a hold."""
         await self.call("POST", "/api/v1/holds", {"ttl_seconds": seconds, "reason": reason})
 
+    async def holds(self) -> list[dict[str, Any]]:
+        """The holds that have not ended."""
+        return list((await self.call("GET", "/api/v1/holds"))["holds"])
+
     async def release(self) -> None:
-        """Releases all holds."""
-        for hold in (await self.call("GET", "/api/v1/holds"))["holds"]:
+        """Ends all holds."""
+        for hold in await self.holds():
             await self.call("DELETE", f"/api/v1/holds/{hold['id']}")
 
     async def calm(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from doubles import Answer, Lender, hangs, problem, serving, talks_html, talks_nonsense
+from exporter import QUICK, SLOW, TOKEN, Running
 from loading import HERE
 
 NODES = HERE.parent / "comfyui" / "gpu_memory_nodes.py"
@@ -301,6 +302,47 @@ async def test_works_without_comfyuis_server(nodes: Any, lender: Lender, url: st
     await until(lambda: len(lender.asked("PATCH")) >= 2)
     await give_back(nodes, hold)
     assert lender.standing == set()
+
+
+class TestWithTheExporter:
+    @pytest.fixture(autouse=True)
+    def _environment(self, exporter: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LLAMA_ROUTER_EXPORTER_URL", exporter.url)
+        monkeypatch.setenv("LLAMA_ROUTER_EXPORTER_TOKEN", TOKEN)
+
+    async def test_the_memory_is_free_until_it_is_given_back(self, nodes: Any, exporter: Running) -> None:
+        await exporter.load(QUICK)
+        _, hold = await free(nodes)
+        assert await exporter.status(QUICK) == "unloaded"
+        (standing,) = await exporter.holds()
+        assert (standing["id"], standing["state"]) == (hold, "active")
+        assert (standing["holder"], standing["reason"]) == ("ComfyUI", "a ComfyUI workflow")
+        await give_back(nodes, hold)
+        assert await exporter.holds() == []
+        # It was loaded before.
+        await exporter.until(QUICK, "loaded")
+
+    async def test_waits_for_a_busy_model(self, nodes: Any, exporter: Running, comfyui: FakeComfyUi) -> None:
+        await exporter.load(SLOW)
+        answering = await exporter.generate(SLOW, tokens=140)
+        await free(nodes)
+        assert answering.done()
+        assert f"Waiting for GPU memory: unloading {SLOW} …" in [text for text, _ in comfyui.shown]
+
+    async def test_renews(self, nodes: Any, exporter: Running) -> None:
+        await free(nodes)
+        (before,) = await exporter.holds()
+        await asyncio.sleep(0.1)
+        (after,) = await exporter.holds()
+        assert after["until"] > before["until"]
+
+    async def test_says_that_memory_is_not_measured(self, nodes: Any, exporter: Running) -> None:
+        with pytest.raises(nodes.Problem, match=r"is not measured here.*"):
+            await free(nodes, need_gib=1.0)
+
+    async def test_says_which_routers_there_are(self, nodes: Any, exporter: Running) -> None:
+        with pytest.raises(nodes.Problem, match="gpu-box"):
+            await free(nodes, routers="attic")
 
 
 class TestErrors:

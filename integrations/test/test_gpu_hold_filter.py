@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles import Answer, Listener, drips, hangs, problem, serving, talks_html, talks_nonsense
+from doubles import SOON_SECONDS, Answer, Listener, drips, hangs, problem, serving, talks_html, talks_nonsense
 from exporter import QUICK, SLOW, TOKEN, Running
 from loading import load
 
@@ -131,24 +131,24 @@ FAULTS = [hangs, drips, talks_html, talks_nonsense, problem(401, "No token."), p
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_fails_open_within_300_ms_with_a_faulty_exporter(fault: Answer) -> None:
+async def test_fails_open_soon_with_a_faulty_exporter(fault: Answer) -> None:
     async with serving(fault) as url:
         began = time.monotonic()
         assert await why_not(as_shipped(url, exporter_token=TOKEN), SLOW) is None
-        assert time.monotonic() - began < 0.3
+        assert time.monotonic() - began < SOON_SECONDS
 
 
-async def test_fails_open_at_once_when_the_exporter_is_down(no_exporter: str) -> None:
+async def test_fails_open_when_the_exporter_is_down(no_exporter: str) -> None:
     began = time.monotonic()
     assert await why_not(as_shipped(no_exporter), SLOW) is None
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < SOON_SECONDS
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "http://", "http://no-such-host.invalid:10180", "http://192.0.2.1:10180"])
 async def test_fails_open_when_the_address_is_wrong(url: str) -> None:
     began = time.monotonic()
     assert await why_not(as_shipped(url), SLOW) is None
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < SOON_SECONDS
 
 
 async def test_a_hanging_exporter_does_not_block_the_event_loop() -> None:
@@ -167,7 +167,7 @@ async def test_a_hanging_exporter_does_not_block_the_event_loop() -> None:
         made = as_shipped(url)
         await asyncio.gather(*(why_not(made, f"model-{number}") for number in range(50)))
         beating.cancel()
-    assert longest < 0.15
+    assert longest < SOON_SECONDS
 
 
 async def test_asks_about_a_model_once_a_second_and_for_the_list_once_a_minute() -> None:
@@ -187,24 +187,23 @@ async def test_does_not_ask_a_hanging_exporter_again_at_once() -> None:
         began = time.monotonic()
         for _ in range(20):
             assert await why_not(made, SLOW) is None
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < SOON_SECONDS
 
 
 async def test_a_slow_list_is_used_by_the_next_chat() -> None:
     listener = Listener(held=("gpu-box",))
+    listed = asyncio.Event()
 
     async def slow_to_list(request: Any) -> Any:
         if request.path == "/api/v1/models":
-            await asyncio.sleep(0.5)
+            await listed.wait()
         return await listener(request)
 
     async with serving(slow_to_list) as url:
-        made = as_shipped(url)
-        began = time.monotonic()
-        together = await asyncio.gather(*(why_not(made, model) for model in ("qwen3-8b", "default", "both")))
-        assert time.monotonic() - began < 0.3
-        assert together == [None, None, None]
-        await asyncio.sleep(1)
+        made = made_of({"REMEMBERED_SECONDS": 0, "CATALOGUE_WITHIN_SECONDS": 60}, url)
+        assert await asyncio.gather(*(why_not(made, model) for model in ("qwen3-8b", "default", "both"))) == [None] * 3
+        listed.set()
+        await until(lambda: "qwen3-8b" in made._exporter._catalogue)
         assert await why_not(made, "qwen3-8b") is not None
     assert listener.asked.count("/api/v1/models") == 1
 
@@ -237,6 +236,16 @@ class TestWaiting:
             listener.held = ()
             assert await chat is None
         assert screen.lines[1:] == [("Waited 0 s for the GPU", True)]
+
+    async def test_continues_when_the_hold_is_released(self, exporter: Running, screen: Screen) -> None:
+        await exporter.hold(reason="training")
+        chat = asyncio.create_task(why_not(as_shipped(exporter.url, wait_seconds=60), SLOW, __event_emitter__=screen))
+        await until(lambda: len(screen.lines) == 1)
+        await exporter.release()
+        began = time.monotonic()
+        assert await chat is None
+        assert time.monotonic() - began < SOON_SECONDS
+        assert screen.lines[0][0].startswith("Waiting for the GPU: kept free until ")
 
     async def test_one_request_waits_for_long(self, screen: Screen) -> None:
         listener = Listener(held=("gpu-box",))
@@ -389,7 +398,7 @@ class TestReports:
             began = time.monotonic()
             for _ in range(50):
                 assert await why_not(made, "qwen3-8b") is None
-            assert time.monotonic() - began < 0.3
+            assert time.monotonic() - began < SOON_SECONDS
             assert len(made._exporter._reports) == 20
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from doubles import Listener, hangs, serving
+from doubles import SOON_SECONDS, Listener, hangs, serving
 from exporter import QUICK, SLOW, TOKEN, Running, free_port
 from loading import HERE
 from test_router_exporter_pipeline import ADMIN, USER, a_chat, a_task
@@ -56,9 +56,11 @@ class Pipelines:
 
 
 @asynccontextmanager
-async def pipelines(folder: Path, url: str) -> AsyncIterator[Pipelines]:
+async def pipelines(folder: Path, url: str, within: float = 5) -> AsyncIterator[Pipelines]:
     """Starts the server with the filter and its environment."""
-    (folder / f"{NAME}.py").write_text((HERE / f"{NAME}.py").read_text())
+    text = (HERE / f"{NAME}.py").read_text()
+    # The machine may be busy.
+    (folder / f"{NAME}.py").write_text(text.replace("\nANSWER_WITHIN_SECONDS = 0.2\n", f"\nANSWER_WITHIN_SECONDS = {within}\n"))
     port = free_port()
     environment = {
         **os.environ,
@@ -139,20 +141,19 @@ async def test_passes_everything_when_the_exporter_is_down(no_exporter: str, tmp
         assert await server.inlet(a_chat(SLOW)) == (200, a_chat(SLOW))
 
 
-async def test_a_hanging_exporter_costs_300_ms_and_does_not_block(tmp_path: Path) -> None:
-    async with serving(hangs) as url, pipelines(tmp_path, url) as server:
+async def test_a_hanging_exporter_does_not_block(tmp_path: Path) -> None:
+    async with serving(hangs) as url, pipelines(tmp_path, url, within=0.2) as server:
         await server.inlet(a_chat("warm-up"))
-        held_up = [asyncio.create_task(server.inlet(a_chat(f"model-{number}"))) for number in range(10)]
+        held_up = [asyncio.create_task(server.inlet(a_chat(f"model-{number}"))) for number in range(30)]
         await asyncio.sleep(0.02)
         began = time.monotonic()
         await server.call("GET", "/")
-        assert time.monotonic() - began < 0.15
+        assert time.monotonic() - began < SOON_SECONDS
         for status, _ in await asyncio.gather(*held_up):
             assert status == 200
         began = time.monotonic()
         assert (await server.inlet(a_chat(SLOW)))[0] == 200
-        # The filter's limit of 200 ms plus the server's own time.
-        assert time.monotonic() - began < 0.3
+        assert time.monotonic() - began < SOON_SECONDS
 
 
 async def test_reports_before_the_request_goes_on(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from doubles import Listener, hangs, problem, serving, talks_html
+from doubles import SOON_SECONDS, Listener, hangs, problem, serving, talks_html
 from exporter import QUICK, SLOW, TOKEN, Running
 from loading import load
 
@@ -14,12 +14,15 @@ ADMIN = {**USER, "role": "admin"}
 
 @pytest.fixture
 def a_pipeline(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def make(url: str, token: str = TOKEN, command: str | None = None, **valves: Any) -> Any:
+    def make(url: str, token: str = TOKEN, command: str | None = None, within: float = 5, **valves: Any) -> Any:
         monkeypatch.setenv("LLAMA_ROUTER_EXPORTER_URL", url)
         monkeypatch.setenv("LLAMA_ROUTER_EXPORTER_TOKEN", token)
         if command is not None:
             monkeypatch.setenv("LLAMA_ROUTER_EXPORTER_COMMAND", command)
-        made = load("router_exporter_pipeline.py").Pipeline()
+        module = load("router_exporter_pipeline.py")
+        # The machine may be busy.
+        module.ANSWER_WITHIN_SECONDS = within
+        made = module.Pipeline()
         made.valves = made.Valves(**valves)
         return made
 
@@ -169,12 +172,12 @@ async def test_the_command_reports_errors(a_pipeline: Any, no_exporter: str) -> 
         assert "does not answer" in (await why_not(a_pipeline(url), a_chat(SLOW, "/unload-all"), ADMIN) or "")
 
 
-async def test_fails_open_within_300_ms(a_pipeline: Any, no_exporter: str) -> None:
+async def test_fails_open_soon(a_pipeline: Any, no_exporter: str) -> None:
     async with serving(hangs) as url:
-        for pipeline in (a_pipeline(url), a_pipeline(no_exporter)):
+        for pipeline in (a_pipeline(url, within=0.2), a_pipeline(no_exporter, within=0.2)):
             began = time.monotonic()
             assert await why_not(pipeline, a_chat(SLOW)) is None
-            assert time.monotonic() - began < 0.3
+            assert time.monotonic() - began < SOON_SECONDS
 
 
 async def test_returns_answers_unchanged(exporter: Running, a_pipeline: Any) -> None:

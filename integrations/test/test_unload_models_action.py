@@ -110,8 +110,29 @@ async def test_holds_the_memory_afterwards(exporter: Running) -> None:
     person = Person()
     await press(exporter.url, person, hold_minutes=30)
     assert "The memory is then held for 30 minutes." in person.questions[0]
-    (hold,) = (await exporter.call("GET", "/api/v1/holds"))["holds"]
+    (hold,) = await exporter.holds()
     assert hold["routers"] == ["gpu-box"]
+    until = hold["until"][11:16]
+    text = f"1 model unloaded. Memory is held on gpu-box until {until} UTC; press the button again to end the hold."
+    assert person.statuses()[-1] == (text, True)
+
+
+async def test_offers_to_end_its_own_hold(exporter: Running) -> None:
+    await exporter.hold(reason="training")
+    await press(exporter.url, Person(), hold_minutes=30)
+    person = Person()
+    await press(exporter.url, person)
+    assert person.questions[0].startswith("Memory is held on gpu-box until ")
+    assert person.notes() == [("success", "The hold has ended.")]
+    assert [hold["reason"] for hold in await exporter.holds()] == ["training"]
+
+
+async def test_unloads_again_if_the_hold_is_to_stay(exporter: Running) -> None:
+    await press(exporter.url, Person(), hold_minutes=30)
+    person = Person(answer=False)
+    await press(exporter.url, person)
+    assert person.notes() == [("info", "There is nothing to unload.")]
+    assert len(await exporter.holds()) == 1
 
 
 async def test_reports_when_nothing_is_loaded(exporter: Running) -> None:

@@ -59,8 +59,7 @@ afterAll(async () => {
 
 beforeEach(() => pipelines.setValves({ refuse_chats: false }));
 afterEach(async () => {
-  const released = await releaseAll(exporter.url, { Authorization: `Bearer ${TOKEN}` });
-  if (released > 0) await sleep(REMEMBERED_MS);
+  if ((await release()) > 0) await sleep(REMEMBERED_MS);
   await toExporter('POST', '/api/v1/unload-all', { when_busy: 'force', wait: 60 });
 });
 
@@ -81,6 +80,8 @@ async function hold() {
   await toExporter('POST', '/api/v1/holds', { ttl_seconds: 600, reason: 'training' });
   await sleep(REMEMBERED_MS);
 }
+
+const release = () => releaseAll(exporter.url, { Authorization: `Bearer ${TOKEN}` });
 
 /** Loads a model and unloads it, longer ago than what the exporter grants a report that overtakes an unload. */
 async function wasUnloaded(model: string) {
@@ -106,6 +107,10 @@ const complete = (model: string, content = 'hello', token?: string) =>
 
 /** As a browser does: a new chat, of which the tab hears how it ends. */
 async function startChat(model: string, content: string, tasks: Record<string, boolean> = {}) {
+  return (await beginChat(model, content, tasks)).ended();
+}
+
+async function beginChat(model: string, content: string, tasks: Record<string, boolean> = {}) {
   const [id, question] = [randomUUID(), randomUUID()];
   const before = tab.events.length;
   const { body } = await webui.ask('POST', '/api/chat/completions', {
@@ -120,11 +125,14 @@ async function startChat(model: string, content: string, tasks: Record<string, b
     background_tasks: tasks,
   });
   expect(body).toMatchObject({ status: true });
-  const since = () => tab.events.slice(before);
-  await until('the chat to end', () =>
-    since().some(({ type, data }) => type === 'chat:active' && data.active === false),
-  );
-  return since();
+  const events = () => tab.events.slice(before);
+  const ended = async () => {
+    await until('the chat to end', () =>
+      events().some(({ type, data }) => type === 'chat:active' && data.active === false),
+    );
+    return events();
+  };
+  return { tasks: body.task_ids as string[], events, ended };
 }
 
 const errorIn = (events: Tab['events']) =>
@@ -173,6 +181,55 @@ describe('a chat', () => {
   });
 });
 
+describe('a chat that may wait', () => {
+  const setWait = (seconds: number) =>
+    webui.ask('POST', '/api/v1/functions/id/gpu_hold_filter/valves/update', {
+      exporter_url: exporter.url,
+      wait_seconds: seconds,
+    });
+  const statusIn = (events: Tab['events']) => events.filter(({ type }) => type === 'status').at(-1)?.data;
+  const waiting = async () => {
+    await hold();
+    const chat = await beginChat('tiny-a', 'hello');
+    await until('the chat to wait', () => statusIn(chat.events()));
+    expect(statusIn(chat.events())).toEqual({
+      description: expect.stringMatching(
+        /^Waiting for the GPU: kept free until \d\d:\d\d UTC for training \(requested by default\)$/,
+      ),
+      done: false,
+    });
+    return chat;
+  };
+  beforeEach(() => setWait(60));
+  afterEach(() => setWait(0));
+
+  it('shows why, and continues when the hold ends', async () => {
+    const chat = await waiting();
+    await release();
+    const events = await chat.ended();
+    expect(errorIn(events)).toBeUndefined();
+    expect(statusIn(events)).toEqual({
+      description: expect.stringMatching(/^Waited \d+ s for the GPU$/),
+      done: true,
+    });
+    await isNow('tiny-a', 'loaded');
+  });
+
+  it('can be stopped', async () => {
+    const { tasks, events, ended } = await waiting();
+    for (const task of tasks) await webui.ask('POST', `/api/tasks/stop/${task}`);
+    await ended();
+    expect(statusIn(events())?.done).toBe(true);
+    await isNow('tiny-a', 'unloaded');
+  });
+
+  it('is refused when the time is over', async () => {
+    await setWait(2);
+    const chat = await waiting();
+    expect(errorIn(await chat.ended())).toContain('is kept free until');
+  });
+});
+
 describe('a background task', () => {
   const title = (model: string) =>
     webui.ask('POST', '/api/v1/tasks/title/completions', {
@@ -205,9 +262,8 @@ describe('a background task', () => {
   it('would load it without the Pipelines filter: functions do not see tasks', async () => {
     await pipelines.setValves({ refuse_chats: false, models: 'none-of-them' });
     await hold();
-    expect(errorIn(await startChat('tiny-b', 'hello', { title_generation: true }))).toContain(
-      'is kept free until',
-    );
+    // The chat itself is refused, unless the title was first to load the model.
+    await startChat('tiny-b', 'hello', { title_generation: true });
     await isNow('tiny-b', 'loaded');
   });
 });
