@@ -49,6 +49,12 @@ async function current(exporter: RunningExporter, { id }: Operation): Promise<Op
   return (await (await fetch(`${exporter.url}/api/v1/operations/${id}`)).json()) as Operation;
 }
 
+/** Resolves when the operation waits for mid, and for nothing else, because of `detail`. */
+async function waitsFor(exporter: RunningExporter, operation: Operation, detail: string): Promise<void> {
+  const wanted = JSON.stringify([{ model: 'mid', result: null, detail }]);
+  await until(wanted, async () => JSON.stringify(modelsOf(await current(exporter, operation))) === wanted);
+}
+
 /** The operation after its end. */
 function ended(exporter: RunningExporter, started: Operation): Promise<Operation> {
   return until('the operation to end', async () => {
@@ -131,7 +137,7 @@ describe('unloading everything', () => {
     const generation = await keepBusy(router, 'mid');
     const { status, operation } = await unloadAll(exporter, { when_busy: 'wait', wait: 0.5 });
     expect(status).toBe(202);
-    expect(modelsOf(operation)).toEqual([{ model: 'mid', result: null, detail: 'it is generating' }]);
+    await waitsFor(exporter, operation, 'it is generating');
     expect(await complete(router, 'mid', { tokens: 20 })).toMatchObject({ status: 200, tokens: 20 });
     expect(await generation.finish()).toBe(true);
     expect(modelsOf(await ended(exporter, operation))).toEqual([unloaded('mid')]);
@@ -168,7 +174,7 @@ describe('unloading everything', () => {
     const resume = await stoppedWhileLoading('mid');
     const { status, operation } = await unloadAll(exporter, { wait: 0.3 });
     expect(status).toBe(202);
-    expect(modelsOf(operation)).toEqual([{ model: 'mid', result: null, detail: 'it is still loading' }]);
+    await waitsFor(exporter, operation, 'it is still loading');
     resume();
     expect(modelsOf(await ended(exporter, operation))).toEqual([unloaded('mid')]);
     expect(await runningOn(router)).toEqual([]);
