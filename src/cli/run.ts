@@ -84,7 +84,7 @@ async function runWhenReady(
       return signalExit(signal);
     }
     if (why !== undefined) {
-      say(`memory could not be freed: ${why}. ${notRun}`);
+      say(`memory could not be freed: ${why.replace(/\.$/, '')}. ${notRun}`);
       return EXIT.notRun;
     }
   } catch (error) {
@@ -93,7 +93,7 @@ async function runWhenReady(
       error instanceof UnreachableError
         ? '. Start the exporter there, name another one with --exporter, or only unload with --direct'
         : '';
-    say(`${error.message}${remedy}. ${notRun}`);
+    say(`${error.message.replace(/\.$/, '')}${remedy}. ${notRun}`);
     return EXIT.notRun;
   }
   return runToEnd(words, signals);

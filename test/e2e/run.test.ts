@@ -112,17 +112,16 @@ describe('run with two models loaded, one busy', () => {
     // Some seconds: longer than a program takes to start on a busy machine.
     const tokens = 30_000;
     const { answer } = await generate(router, ONE, tokens);
-    const noted: [at: number, what: string][] = [];
-    const note = (what: string) => void noted.push([Date.now(), what]);
+    const { note, timeline, stop } = takeNotes();
     void answer.then(({ status }) => note(`the client of the busy model has its answer (${status})`));
     const run = start('run', '--need', '200M', '--restore', '--reason', 'training', '--', 'sleep', '5');
     await run.untilSaid(`waiting for ${ONE} to finish`);
-    note('run waits for the busy model');
+    note(`run prints that it waits for ${ONE}`);
     const since = Date.parse((await holds())[0]?.since ?? '');
     await until('the idle model to be gone', async () => !(await runningOn(router)).includes(OTHER));
-    note('the idle model is unloaded');
+    expect(await runningOn(router)).toEqual([ONE]);
     await run.untilSaid('memory free after');
-    note('memory is measured free, the command starts');
+    note('memory is measured free: run starts the command');
     expect((await answer).tokens).toBe(tokens);
     expect(await runningOn(router)).toEqual([]);
     expect(await exporter.value('llama_router_gpu_memory_used_bytes')).toBe(50 * 1024 * 1024);
@@ -132,24 +131,38 @@ describe('run with two models loaded, one busy', () => {
       body: JSON.stringify({ model: ONE, messages: [{ role: 'user', content: 'a' }], max_tokens: 3 }),
     });
     const { error } = (await refused.json()) as { error: { message: string } };
-    note(`another client asks: ${refused.status} ${error.message}`);
+    note(`a client asks for ${ONE}: ${refused.status} ${error.message}`);
     expect([refused.status, error.message]).toEqual([
       503,
       expect.stringMatching(/kept free until .* for training \(requested by .+@.+\)\.$/),
     ]);
+    const waiting = fetch(`${exporter.url}/api/v1/gate?wait=60`);
+    void waiting.then(({ status }) => note(`a client that waits at the gate may pass (${status})`));
     const { code, err } = await run.ended;
     note(`the command has ended, and run with exit code ${code}`);
     expect([code, await holds()]).toEqual([0, []]);
     expect(err).toMatch(/memory free after [\d.]+m?s: 250\.0 MiB on GPU 0\n/);
+    expect((await waiting).status).toBe(204);
     await until('both models to be back', async () => (await runningOn(router)).length === 2);
-    note('both models are loaded again');
-    // For docs/hold.md: seconds since run has asked.
-    const timeline = noted.map(
-      ([at, what]) => `${((at - since) / 1000).toFixed(2).padStart(6)} s  ${what}\n`,
-    );
-    process.stderr.write(timeline.join(''));
+    await exporter.untilValue('llama_router_model_status', { model: OTHER, status: 'loaded' }, 1);
+    stop();
+    // docs/hold.md shows it.
+    process.stderr.write(timeline(since));
   }, 120_000);
 });
+
+/** Notes what happens, and when: also each change of a model's status that the exporter sees. */
+function takeNotes() {
+  const noted: [at: number, what: string][] = [];
+  const note = (what: string) => void noted.push([Date.now(), what]);
+  const stop = exporter.service.fleet.store.onTransition((transition) => {
+    if (transition.kind !== 'model' || transition.change.kind !== 'status') return;
+    note(`${transition.model} is ${transition.change.to}`);
+  });
+  const timeline = (since: number) =>
+    noted.map(([at, what]) => `${((at - since) / 1000).toFixed(2).padStart(6)} s  ${what}\n`).join('');
+  return { note, timeline, stop };
+}
 
 describe('run', () => {
   afterEach(noHold);
