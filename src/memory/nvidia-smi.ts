@@ -31,9 +31,6 @@ const USUAL_PROGRAM = 'nvidia-smi';
 /** Where Windows provides it in WSL; often not in the PATH of a service. */
 const WSL_PROGRAM = '/usr/lib/wsl/lib/nvidia-smi';
 
-/** A missing program is looked for again after this time. */
-const ABSENT_MS = 60_000;
-
 const NOTHING: NvidiaFacts = { pools: [], allocations: [], lost: [], notes: {} };
 
 interface Options {
@@ -56,7 +53,6 @@ export function createNvidiaSmi(
   clock: Clock,
 ): Source<NvidiaFacts> {
   const programs = program === USUAL_PROGRAM ? [program, wslProgram] : [program];
-  let absentAt: number | undefined;
   let runningSince: number | undefined;
 
   return {
@@ -66,7 +62,6 @@ export function createNvidiaSmi(
       '; nvidia-smi was killed. If it is just slow, enable persistence mode (nvidia-smi -pm 1) or raise memory.timeout; ' +
       'if it never ends, the driver hangs: check `dmesg | grep -i nvrm`',
     async read(_, signal) {
-      if (absentAt !== undefined && clock.now() - absentAt < ABSENT_MS) return ok(NOTHING);
       // Not even SIGKILL has ended the previous one.
       if (runningSince !== undefined) {
         const seconds = Math.round((clock.now() - runningSince) / 1000);
@@ -77,10 +72,8 @@ export function createNvidiaSmi(
       runningSince = clock.now();
       const result = await readCards(signal);
       runningSince = undefined;
-      absentAt = result === undefined ? clock.now() : undefined;
       if (result) return result;
       if (program === USUAL_PROGRAM) return ok(NOTHING);
-      absentAt = undefined;
       return failed(`cannot start ${program}: no such program. Correct memory.nvidia_smi`);
     },
   };
@@ -101,9 +94,8 @@ export function createNvidiaSmi(
 
   async function otherCards(lost: readonly LostCard[]): Promise<string[]> {
     const folders = await listFolder(join(procfs, 'driver/nvidia/gpus'));
-    return folders.ok
-      ? folders.value.filter((each) => !lost.some(({ pciAddress }) => pciAddress === each))
-      : [];
+    const addresses = folders.ok ? folders.value : [];
+    return addresses.filter((each) => !lost.some(({ pciAddress }) => pciAddress === each));
   }
 }
 

@@ -1,4 +1,5 @@
 import { perObject } from '../lib/per-object.ts';
+import { hasSameItems } from '../lib/same-items.ts';
 
 /** A metric as the catalogue declares it: the texts of `# HELP` and `# TYPE`, and its labels. */
 export interface Family<Label extends string = string> {
@@ -45,24 +46,16 @@ export function createSampleCache(): SampleCache {
   const previous = new Map<Family, Samples>();
   return (family, items, measure) => {
     const before = previous.get(family) ?? { family, rows: [] };
-    /** Copied at the first difference. */
-    let rows: Row[] | undefined;
-    let count = 0;
+    const rows: Row[] = [];
     for (const item of items) {
       const value = measure(item);
       if (value === undefined) continue;
       const { labels } = item;
-      const known = before.rows[count];
-      if (known && Object.is(known.value, value) && equalLabels(known.labels, labels)) {
-        rows?.push(known);
-      } else {
-        rows ??= before.rows.slice(0, count);
-        rows.push({ labels, value });
-      }
-      count += 1;
+      const known = before.rows[rows.length];
+      const isKnown = known && Object.is(known.value, value) && equalLabels(known.labels, labels);
+      rows.push(isKnown ? known : { labels, value });
     }
-    const isUnchanged = rows === undefined && count === before.rows.length;
-    const samples = isUnchanged ? before : { family, rows: rows ?? before.rows.slice(0, count) };
+    const samples = hasSameItems(before.rows, rows) ? before : { family, rows };
     previous.set(family, samples);
     return samples;
   };
@@ -131,13 +124,10 @@ function write({ family, rows }: Samples, format: Format): string {
  * OpenMetrics names a counter without the suffix `_total` of its samples. It has no counters without that suffix:
  * those are of unknown type.
  */
-function openmetricsTitle({ name, type }: Samples['family']): { title: string; type: string } {
-  if (type === 'counter') {
-    return name.endsWith('_total')
-      ? { title: name.slice(0, -'_total'.length), type }
-      : { title: name, type: 'unknown' };
-  }
-  return { title: name, type: type === 'untyped' ? 'unknown' : type };
+function openmetricsTitle({ name, type }: Family): { title: string; type: string } {
+  const title = name.replace(/_total$/, '');
+  if (type === 'counter' && title !== name) return { title, type };
+  return { title: name, type: type === 'untyped' || type === 'counter' ? 'unknown' : type };
 }
 
 /** The same in both formats. Joined, because V8 would keep the parts of a concatenation in memory. */
