@@ -134,9 +134,11 @@ function isOtherProcess(lifecycle: Lifecycle, observation: Observation): boolean
 function endUnobserved(draft: Draft, moment: Moment): void {
   const { lifecycle } = draft;
   const { status } = moment.observation;
-  end(draft, { reason: 'unknown', at: moment.at, killed: false });
-  if (!isRunning(status) && status !== 'other') {
-    // The other process ended as well: a whole load was not observed.
+  const hasEnded = !isRunning(status) && status !== 'other';
+  // If both ended, a pending request was one for the other process rather than for a load.
+  if (!hasEnded || !isStarting(lifecycle)) end(draft, { reason: 'unknown', at: moment.at, killed: false });
+  if (hasEnded) {
+    // A whole load was not observed.
     lifecycle.known = 'loading';
     lifecycle.loading = { kind: 'load' };
     leaveMemory(draft, moment);

@@ -437,6 +437,11 @@ describe('observed by listings alone', () => {
       ['requested while loading'],
     ],
     [
+      'a load and an unload on request after a load whose end was not observed: one unload',
+      [lists('loading', { instance: 1 }), 'request', lists('unloaded', { instance: 2 })],
+      ['loading → unloaded', 'loaded', 'requested while loaded'],
+    ],
+    [
       'a restarted router',
       [lists('loaded', { instance: 1 }), lists('unloaded', { instance: 0 })],
       ['loaded → unloaded', 'external while loaded'],
