@@ -1,7 +1,8 @@
 import { classifyBuild } from '../backends/llama-server/build.ts';
+import type { RouterClient } from '../backends/llama-server/client.ts';
 import { type Alarm, createAlarm } from '../lib/alarm.ts';
 import { createBackoff } from '../lib/backoff.ts';
-import type { RouterEvent, RouterFeed } from '../models/feed.ts';
+import type { RouterEvent } from '../models/feed.ts';
 import { applyEvent, applyListing, confirms, markDown, setStream } from '../models/observations.ts';
 import type { Notice, RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
@@ -17,6 +18,9 @@ interface TrackerPace {
   reconnectMinMs: number;
   reconnectMaxMs: number;
 }
+
+/** What a backend reports about one router. */
+export type RouterFeed = Pick<RouterClient, 'list' | 'props' | 'follow'>;
 
 interface TrackerParts {
   feed: RouterFeed;

@@ -10,17 +10,6 @@ export function isRunning(status: Status | undefined): status is 'loading' | 'lo
   return status === 'loading' || status === 'loaded' || status === 'sleeping';
 }
 
-/** What a backend reports about one router. No call throws; every call ends soon after its signal aborts. */
-export interface RouterFeed {
-  list(signal: AbortSignal): Promise<RouterAnswer<Listing>>;
-  props(signal: AbortSignal): Promise<RouterAnswer<RouterProps>>;
-  /**
-   * Follows the event stream: calls `opened` once it is connected, then `event` for each event in order. Resolves
-   * when the stream has ended.
-   */
-  follow(signal: AbortSignal, opened: () => void, event: (event: RouterEvent) => void): Promise<StreamEnd>;
-}
-
 export type RouterAnswer<Value> = Result<Value, RouterFault>;
 
 /** Why a request to a router failed. `message` is for an operator: the URL, and what came back. */

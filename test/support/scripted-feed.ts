@@ -1,10 +1,10 @@
+import type { RouterFeed } from '../../src/fleet/tracker.ts';
 import { failed, ok } from '../../src/lib/result.ts';
 import type {
   Listing,
   RouterAnswer,
   RouterEvent,
   RouterFault,
-  RouterFeed,
   RouterProps,
   StreamEnd,
 } from '../../src/models/feed.ts';

@@ -28,7 +28,7 @@ const MAX_BYTES = 4 * 1024 * 1024;
 
 export type RouterClient = ReturnType<typeof createRouterClient>;
 
-/** A llama.cpp router as typed calls. No call throws; each ends within its timeout. */
+/** A llama.cpp router as typed calls. No call throws; each ends within its timeout, and soon after its signal aborts. */
 export function createRouterClient(endpoint: Endpoint) {
   const http = createRouterHttp(endpoint);
   return {
@@ -47,6 +47,7 @@ export function createRouterClient(endpoint: Endpoint) {
       const message = `${answer.value.url} does not say "role":"router": ${what}`;
       return failed({ kind: 'not_a_router', message });
     },
+    /** Calls `opened` once the event stream is connected, then `event` for each event; resolves when it has ended. */
     follow: (signal: AbortSignal, opened: () => void, event: (event: RouterEvent) => void) =>
       followEvents(http, signal, opened, event),
     unload: (model: string, signal: AbortSignal) =>
