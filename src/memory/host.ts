@@ -1,7 +1,7 @@
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { failed, ok } from '../lib/result.ts';
-import { isAbsence, readText } from './procfs.ts';
+import { isAbsence, parseKibibytes, readText } from './procfs.ts';
 import type { Source } from './source.ts';
 
 /** System memory. `availableBytes` is what programs could allocate without swapping. */
@@ -28,15 +28,10 @@ export function createHost(procfs: string): Source<HostMemory | undefined> {
 
 /** Total and available bytes from /proc/meminfo; undefined unless it has both. */
 export function parseMeminfo(text: string): HostMemory | undefined {
-  const bytes = (key: string) => {
-    const kibibytes = new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1];
-    return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
-  };
-  const totalBytes = bytes('MemTotal');
-  const availableBytes = bytes('MemAvailable');
-  return totalBytes === undefined || availableBytes === undefined
-    ? undefined
-    : { totalBytes, availableBytes };
+  const totalBytes = parseKibibytes(text, 'MemTotal');
+  const availableBytes = parseKibibytes(text, 'MemAvailable');
+  if (totalBytes === undefined || availableBytes === undefined) return undefined;
+  return { totalBytes, availableBytes };
 }
 
 /** Whether a host name or address is this machine's. */

@@ -116,9 +116,7 @@ export function createMachine(
     const { collector } = report;
     const known = report.fault ? [] : cards.observe({ collector, pools, lost });
     const faults = [report.fault, faultOfLost(known), notes.fault].filter((fault) => fault !== undefined);
-    const fault = faults.length === 0 ? undefined : faults.join('; ');
-    const { warnings, malformed } = notes;
-    return { cards: known, report: { ...report, fault, warnings, malformed: malformed?.length } };
+    return { cards: known, report: { ...report, ...notes, fault: faults.join('; ') || undefined } };
   }
 }
 

@@ -150,7 +150,7 @@ function factsOf(
     notes: {
       fault: hasProcesses ? undefined : `processes are unknown: ${faultOf(processes, apps.malformed)}`,
       warnings: [...new Set(warnings)],
-      malformed: [...cards.malformed, ...apps.malformed],
+      malformed: cards.malformed.length + apps.malformed.length,
     },
   });
 }

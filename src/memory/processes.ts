@@ -6,10 +6,11 @@ import {
   CONCURRENCY,
   isAbsence,
   listFolder,
+  parseKibibytes,
   parseModelArguments,
-  parseResident,
   parseStat,
   readHead,
+  readText,
   type Stat,
 } from './procfs.ts';
 import type { ModelProcess, ParentProcess, ProcessId, ProcessUsage } from './reading.ts';
@@ -48,9 +49,6 @@ const TABLES_FOR_ALL = 60;
 
 const STAT_BYTES = 1024;
 const STATUS_BYTES = 4096;
-/** Longer than the arguments of any model. */
-const CMDLINE_BYTES = 65_536;
-const SHORT_CMDLINE_BYTES = 2048;
 
 interface KnownProcess {
   stat: Stat;
@@ -130,7 +128,8 @@ export function createProcesses(procfs: string): Processes {
       known.set(pid, { ...before, stat });
       return;
     }
-    const args = await readArguments(pid);
+    const cmdline = await readText(join(procfs, String(pid), 'cmdline'));
+    const args = cmdline.ok ? cmdline.value : '';
     const model = parseModelArguments(args);
     const isServer = model === undefined && /^(?:[^\0]*\/)?llama-server\0/.test(args);
     known.set(pid, { stat, inspections: isSame ? before.inspections + 1 : 1, model, isServer });
@@ -155,15 +154,12 @@ export function createProcesses(procfs: string): Processes {
     // Read last: if it is the same process now, it was the same one before.
     const stat = await readStat(pid);
     if (stat?.startTicks !== startTicks) return undefined;
-    return { pid, startTicks, cpuSeconds: stat.cpuSeconds, residentBytes: parseResident(status ?? '') };
-  }
-
-  /** Nearly all command lines are short: large buffers only where needed. */
-  async function readArguments(pid: number): Promise<string> {
-    const path = join(procfs, String(pid), 'cmdline');
-    const short = (await readHead(path, SHORT_CMDLINE_BYTES)) ?? '';
-    if (Buffer.byteLength(short) < SHORT_CMDLINE_BYTES) return short;
-    return (await readHead(path, CMDLINE_BYTES)) ?? '';
+    return {
+      pid,
+      startTicks,
+      cpuSeconds: stat.cpuSeconds,
+      residentBytes: parseKibibytes(status ?? '', 'VmRSS'),
+    };
   }
 
   /** Undefined if the process has ended, zombies included. */

@@ -32,9 +32,9 @@ export function parseStat(text: string): Stat | undefined {
   return { state, parentPid, startTicks, cpuSeconds: (userTicks + systemTicks) / TICKS_PER_SECOND };
 }
 
-/** Resident bytes from /proc/PID/status; undefined for kernel threads, which have none. */
-export function parseResident(status: string): number | undefined {
-  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+/** Bytes of a line such as `VmRSS: 1024 kB` in /proc/PID/status or /proc/meminfo; undefined if it has none. */
+export function parseKibibytes(text: string, key: string): number | undefined {
+  const kibibytes = new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1];
   return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
 }
 

@@ -2,15 +2,8 @@ import type { Clock } from '../lib/clock.ts';
 import { failed, type Result } from '../lib/result.ts';
 import type { SourceReport } from './reading.ts';
 
-/** What a reading says besides its facts. */
-export interface Notes {
-  /** What failed while the rest was read. */
-  fault?: string | undefined;
-  /** What the source said besides its values. */
-  warnings?: readonly string[] | undefined;
-  /** Lines that were not understood. */
-  malformed?: readonly string[] | undefined;
-}
+/** What a reading says besides its facts. `fault` is what failed while the rest was read. */
+export type Notes = Pick<SourceReport, 'fault' | 'warnings' | 'malformed'>;
 
 /** Reads facts of one kind. Never throws. Hardware that is missing is `ok` with `nothing`. */
 export interface Source<Facts, Question = void> {

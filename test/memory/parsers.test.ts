@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { parseFdinfo } from '../../src/memory/drm-fdinfo.ts';
 import { parseMeminfo } from '../../src/memory/host.ts';
 import { parseAddress, parseDevices, parseGraphics, parseProcesses } from '../../src/memory/nvidia-csv.ts';
-import { parseListeners, parseModelArguments, parseResident, parseStat } from '../../src/memory/procfs.ts';
+import { parseKibibytes, parseListeners, parseModelArguments, parseStat } from '../../src/memory/procfs.ts';
 
 const MIB = 1024 * 1024;
 
@@ -47,8 +47,8 @@ describe('the command line of a process', () => {
 });
 
 it('parses resident and system memory; a kernel thread has none', () => {
-  expect(parseResident('Name:\tx\nVmPeak:\t  9 kB\nVmRSS:\t  614400 kB\n')).toBe(600 * MIB);
-  expect(parseResident('Name:\tkthreadd\nThreads:\t1\n')).toBeUndefined();
+  expect(parseKibibytes('Name:\tx\nVmPeak:\t  9 kB\nVmRSS:\t  614400 kB\n', 'VmRSS')).toBe(600 * MIB);
+  expect(parseKibibytes('Name:\tkthreadd\nThreads:\t1\n', 'VmRSS')).toBeUndefined();
   const meminfo = 'MemTotal:       125494784 kB\nMemFree:  99 kB\nMemAvailable:    65536 kB\nBuffers: 1 kB\n';
   expect(parseMeminfo(meminfo)).toEqual({ totalBytes: 125_494_784 * 1024, availableBytes: 64 * MIB });
   expect(parseMeminfo('MemTotal: 125494784 kB\n')).toBeUndefined();
@@ -239,7 +239,7 @@ it('no text makes a parser throw', () => {
   );
   const parsers = [
     parseStat,
-    parseResident,
+    (text: string) => parseKibibytes(text, 'VmRSS'),
     parseModelArguments,
     parseListeners,
     parseMeminfo,
