@@ -3,13 +3,13 @@ import { type CauseRow, excerpt, fail, fine, warn } from './finding.ts';
 import type { RouterFacts } from './router-facts.ts';
 
 const CORRECT_IT = '--router URL, LLAMA_SERVER_URL, or routers[].url in the configuration file';
-const OTHER_PROGRAM = 'run `ss -ltnp` on its machine. The default of llama-server is 8080.';
 
 /** Whether the router answers in HTTP, and to requests with this `Host`. */
 export function connectionCauses(facts: RouterFacts): CauseRow[] {
   const { silence, host, hostname, scheme, timeoutSeconds, curl, hostRefusal, twin } = facts;
   const detail = excerpt(silence?.detail ?? '');
   const isSocket = facts.socketPath !== undefined;
+  const spoken = silence?.why === 'speaks_http' ? 'http' : 'https';
   const is = (...reasons: SilenceReason[]) => silence !== undefined && reasons.includes(silence.why);
   return [
     fail(
@@ -59,20 +59,20 @@ export function connectionCauses(facts: RouterFacts): CauseRow[] {
       'With many clients it needs more HTTP workers: --threads-http 16.',
     ),
     fail(
-      'connection_closed',
-      is('closed'),
-      `${host} closes the connection without an answer`,
-      'llama-server does so while it starts or stops: try again.',
-      `Otherwise another program has the port: ${OTHER_PROGRAM}`,
+      'not_http',
+      is('closed', 'not_http'),
+      is('closed')
+        ? `${host} closes the connection without an answer`
+        : `${host} answers, but not in ${scheme.toUpperCase()}: ${detail}`,
+      'llama-server closes connections while it starts or stops: try again.',
+      'Otherwise another program has the port: run `ss -ltnp` on its machine. The default of llama-server is 8080.',
     ),
     fail(
-      'not_http',
-      is('not_http'),
-      `${host} answers, but not in ${scheme.toUpperCase()}: ${detail}`,
-      `Another program has the port: ${OTHER_PROGRAM}`,
+      'wrong_scheme',
+      is('speaks_tls', 'speaks_http') || facts.replies.some(wantsHttps),
+      `${host} expects ${spoken.toUpperCase()}, but the URL says ${scheme}`,
+      `Change the URL to ${facts.url.replace(/^https?:/, `${spoken}:`)}`,
     ),
-    otherScheme(facts, 'https', is('speaks_tls') || facts.replies.some(wantsHttps)),
-    otherScheme(facts, 'http', is('speaks_http')),
     fail(
       'certificate',
       is('certificate'),
@@ -115,15 +115,6 @@ export function portHint({ hasPort, scheme }: RouterFacts): string[] {
 /** Servers that expect TLS answer a plain request with 400 and these words. */
 function wantsHttps({ body }: { body: string }): boolean {
   return /HTTP request (was sent )?to (an )?HTTPS (port|server)/.test(body);
-}
-
-function otherScheme({ host, url, scheme }: RouterFacts, spoken: string, evidence: boolean): CauseRow {
-  return fail(
-    `${spoken}_expected`,
-    evidence,
-    `${host} expects ${spoken.toUpperCase()}, but the URL says ${scheme}`,
-    `Change the URL to ${url.replace(/^https?:/, `${spoken}:`)}`,
-  );
 }
 
 function certificateRemedy({ ca_file, host }: RouterFacts, code: string): string[] {

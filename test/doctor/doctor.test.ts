@@ -306,7 +306,7 @@ describe('a router that cannot be reached', () => {
     [
       'closes the connection',
       () => servers.odd((socket) => socket.destroy()),
-      'connection_closed: 127.0.0.1:PORT closes the connection without an answer',
+      'not_http: 127.0.0.1:PORT closes the connection without an answer',
     ],
     [
       'speaks SSH',
@@ -316,7 +316,7 @@ describe('a router that cannot be reached', () => {
     [
       'speaks HTTPS',
       () => servers.open(createTlsServer({})),
-      'https_expected: 127.0.0.1:PORT expects HTTPS, but the URL says http',
+      'wrong_scheme: 127.0.0.1:PORT expects HTTPS, but the URL says http',
     ],
   ])('%s', async (_, listen, finding) => {
     expect(await findings(await listen())).toEqual([`fail connection ${finding}`, 3]);
@@ -371,7 +371,7 @@ describe('a router that cannot be reached', () => {
     const { checks } = await checksOf(url.replace('http:', 'https:'));
     expect(checks).toEqual([
       expect.objectContaining({
-        cause: 'http_expected',
+        cause: 'wrong_scheme',
         remedy: ['Change the URL to http://127.0.0.1:PORT'],
       }),
     ]);
