@@ -9,14 +9,11 @@ import {
   describeProcesses,
   describeStatus,
   factsOf,
-  type HeldMemory,
   inOrder,
   lastOf,
-  measuresOf,
   NOT_KNOWN,
   spanSince,
 } from '../http/words.ts';
-import { formatBytes } from '../lib/bytes.ts';
 import type { Operation } from '../unload/report.ts';
 import { formatTable, printable } from './text.ts';
 
@@ -57,33 +54,27 @@ function formatRouter(
 ): string {
   const isOwn = (each: { router: string }) => each.router === router.name;
   const own = memory?.routers.find(isOwn);
-  const held = memory?.models.filter(isOwn) ?? [];
-  const byModel = new Map(held.map((each) => [each.model, each]));
-  const measures = measuresOf([...held, ...(own ? [own] : [])]);
+  const byModel = new Map(memory?.models.filter(isOwn).map((held) => [held.model, held]));
   // Without an exporter, no change of status was seen yet.
-  const showsSince = models.some(({ since }) => since !== null);
-  const head = ['STATUS', 'MODEL'];
-  if (showsSince) head.push('FOR');
-  head.push('ACTIVITY', ...measures.map(({ label }) => label.toUpperCase()), 'SIZE', 'CONTEXT', 'NOTE');
-  const rows = inOrder(models, ({ status }) => status).map((model) => {
-    const cells = [describeStatus(model.status, model.load_progress), model.id];
-    if (showsSince) cells.push(model.since === null ? NOT_KNOWN : spanSince(Date.parse(model.since), now));
-    cells.push(activityOf(model, now), ...measures.map(({ of }) => of(byModel.get(model.id))));
-    cells.push(model.size_bytes === null ? '' : formatBytes(model.size_bytes));
-    cells.push(model.context_tokens === null ? '' : String(model.context_tokens));
-    cells.push(describeFailure(model.load_failed, model.since === null));
-    return cells;
-  });
-  if (own && measures.some(({ of }) => of(own) !== '')) rows.push(ownRow(own, showsSince, measures));
+  const noSince = models.some(({ since }) => since !== null) ? NOT_KNOWN : '';
+  const head = ['STATUS', 'MODEL', 'FOR', 'ACTIVITY', 'GPU MEMORY', 'RESIDENT', 'SIZE', 'CONTEXT', 'NOTE'];
+  const rows = inOrder(models, ({ status }) => status).map((model) => [
+    describeStatus(model.status, model.load_progress),
+    model.id,
+    model.since === null ? noSince : spanSince(Date.parse(model.since), now),
+    activityOf(model, now),
+    bytesOrNothing(byModel.get(model.id)?.gpu_bytes),
+    bytesOrNothing(byModel.get(model.id)?.resident_bytes),
+    bytesOrNothing(model.size_bytes),
+    String(model.context_tokens ?? ''),
+    describeFailure(model.load_failed, model.since === null),
+  ]);
+  const ownMemory = [bytesOrNothing(own?.gpu_bytes), bytesOrNothing(own?.resident_bytes)];
+  if (ownMemory.join('') !== '') rows.push(['-', '(router)', '', '', ...ownMemory, '', '', '']);
   const holdLines = holds.map(
     (hold) => `GPU memory is ${describeHold({ ...hold, until: Date.parse(hold.until) }, now)}.\n`,
   );
-  return `${router.name}  ${factsOf(router).join(', ')}\n${holdLines.join('')}${formatTable([head, ...rows])}\n`;
-}
-
-/** The router's own process, below its models. */
-function ownRow(own: HeldMemory, showsSince: boolean, measures: ReturnType<typeof measuresOf>): string[] {
-  return ['-', '(router)', ...(showsSince ? [''] : []), '', ...measures.map(({ of }) => of(own)), '', '', ''];
+  return `${router.name}  ${factsOf(router).join(', ')}\n${holdLines.join('')}${formatTable(head, rows)}\n`;
 }
 
 function formatGpus({ gpus, models, routers, lost_gpus }: MemoryView): string {
@@ -106,7 +97,7 @@ function formatGpus({ gpus, models, routers, lost_gpus }: MemoryView): string {
   const head = ['GPU', 'NAME', 'USED', 'TOTAL', 'MODELS', 'ROUTERS', 'OTHERS', 'LARGEST OTHER PROCESSES'];
   const lost = lost_gpus.map(({ gpu, name, reason }) => `GPU ${gpu} ${name} is lost: ${reason}\n`);
   if (rows.length === 0) return lost.join('');
-  return `GPU memory\n${formatTable([head, ...rows])}${lost.join('')}\n`;
+  return `GPU memory\n${formatTable(head, rows)}${lost.join('')}\n`;
 }
 
 function activityOf({ status, busy, last_activity }: ModelView, now: number): string {
@@ -120,5 +111,5 @@ function formatOperations(operations: readonly Operation[], now: number): string
     return [when, askedBy, outcome, models, note];
   });
   const head = ['WHEN', 'ASKED BY', 'OUTCOME', 'MODELS', 'NOTE'];
-  return rows.length === 0 ? '' : `Last operations\n${formatTable([head, ...rows])}`;
+  return rows.length === 0 ? '' : `Last operations\n${formatTable(head, rows)}`;
 }

@@ -23,11 +23,12 @@ export function formatJson(value: unknown): string {
   return `${json}\n`;
 }
 
-/** Columns aligned with spaces, two apart; no space at the end of a line. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => (row[column] ?? '').length)),
-  );
-  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
+/** The columns below their heads, aligned with spaces, two apart. Columns without a value are left out. */
+export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return '';
+  const used = head.flatMap((_, column) => (rows.some((row) => row[column]) ? column : []));
+  const cells = [head, ...rows].map((row) => used.map((column) => row[column] ?? ''));
+  const widths = used.map((_, at) => Math.max(...cells.map((row) => row[at]?.length ?? 0)));
+  const lines = cells.map((row) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '));
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
