@@ -35,6 +35,11 @@ export function meanings(of: Readonly<Record<string, Meaning>>): ValueMapping {
   return { type: MappingType.ValueToText, options };
 }
 
+/** One text and colour for all values from `from`. */
+export function rangeFrom(from: number, meaning: Meaning): ValueMapping {
+  return { type: MappingType.RangeToText, options: { from, to: null, result: { ...meaning, index: from } } };
+}
+
 export const STATUS_CODES = meanings(
   Object.fromEntries(STATUSES.map(({ status, color }, code) => [code, { text: status, color }])),
 );

@@ -119,7 +119,8 @@ export const model = dashboard({
     }),
     graph({
       title: 'Failures',
-      description: 'Failed loads, and processes that exited with an error.',
+      description:
+        'Failed loads, processes that exited with an error, and processes that did not stop in time and were killed.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',
@@ -129,8 +130,9 @@ export const model = dashboard({
           expr: `${events(CATALOG.model_unloads_total, ONE, { reason: 'crashed' })} > 0`,
           legend: '{{model}} crashed',
         },
+        { expr: `${events(CATALOG.model_forced_stops_total, ONE)} > 0`, legend: '{{model}} killed' },
       ],
-      colors: { '/load failed$/': 'orange', '/crashed$/': 'red' },
+      colors: { '/load failed$/': 'orange', '/crashed$/': 'red', '/killed$/': 'purple' },
       empty: 'No failures.',
     }),
     graph({

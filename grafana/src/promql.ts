@@ -49,6 +49,11 @@ export function events<Label extends string>(
   return `round(${sum(by, `increase(${series(family, matchers)}[$__rate_interval])`)})`;
 }
 
+/** Number of observations of a histogram in each step of a graph. */
+export function observations<Label extends string>(family: Family<Label>, by: By<NoInfer<Label>>): string {
+  return `round(${sum(by, `increase(${series(family, {}, '_count')}[$__rate_interval])`)})`;
+}
+
 /** Number of events in the selected time range. */
 export function inRange<Label extends string>(
   family: Family<Label>,

@@ -1,6 +1,7 @@
 import { CATALOG } from '../../src/metrics/catalog.ts';
+import { CAUSES } from '../../src/models/usage.ts';
 import { STATUSES } from './colors.ts';
-import { max, ofCards, series, sum, withCard } from './promql.ts';
+import { events, max, ofCards, series, sum, withCard } from './promql.ts';
 
 /** The status of each model as a number: see STATUS_CODES. */
 export const statusCode = sum(
@@ -41,6 +42,20 @@ export const heldByIdleModels = sum(
   [],
   `${sum(['instance', 'router', 'model'], series(CATALOG.model_gpu_memory_used_bytes))} * (1 - ${max(['instance', 'router', 'model'], series(CATALOG.model_busy))})`,
 );
+
+const reloadsByClients = `increase(${series(CATALOG.model_reloads_after_unload_total, {
+  unload_reason: 'requested',
+  cause: CAUSES.filter((cause) => cause !== 'restore').join('|'),
+})}[$__rate_interval])`;
+
+const wasHeld = `on (instance, router) max_over_time(${series(CATALOG.hold_active)}[$__rate_interval]) == 1`;
+
+/** Loads in each step of a graph, of models that the exporter unloaded before, by their relation to holds. */
+export const loadsAroundHolds = [
+  { expr: `round(${sum([], `${reloadsByClients} and ${wasHeld}`)})`, legend: 'during a hold' },
+  { expr: events(CATALOG.restored_models_total, [], { result: 'loaded' }), legend: 'restored after a hold' },
+  { expr: `round(${sum([], `${reloadsByClients} unless ${wasHeld}`)})`, legend: 'otherwise' },
+];
 
 function as(holder: string, expr: string): string {
   return `label_replace(${expr}, "holder", "${holder}", "", "")`;

@@ -40,15 +40,16 @@ export type OperationMetrics = ReturnType<typeof createOperationMetrics>;
 /** Counters of operations and refused requests. */
 export function createOperationMetrics() {
   const registry = createMetricRegistry(FAMILIES);
-  const { add, samples, snapshot, restore } = registry;
+  const { add, create, samples, snapshot, restore } = registry;
   // A series that starts at 0 lets increase() see its first increment.
   for (const trigger of UNLOAD_TRIGGERS) {
-    for (const outcome of OUTCOMES) add(CATALOG.unload_operations_total, { trigger, outcome }, 0);
+    for (const outcome of OUTCOMES) create(CATALOG.unload_operations_total, { trigger, outcome });
   }
   for (const trigger of LOAD_TRIGGERS) {
-    for (const outcome of OUTCOMES) add(CATALOG.load_operations_total, { trigger, outcome }, 0);
+    for (const outcome of OUTCOMES) create(CATALOG.load_operations_total, { trigger, outcome });
   }
-  for (const reason of UNLOAD_REFUSALS) add(CATALOG.unload_refusals_total, { reason }, 0);
+  for (const state of ['active', 'failed']) create(CATALOG.hold_wait_seconds, { state });
+  for (const reason of UNLOAD_REFUSALS) create(CATALOG.unload_refusals_total, { reason });
 
   return {
     /** The series of a router appear when it is added and disappear when it is removed. */
@@ -58,9 +59,9 @@ export function createOperationMetrics() {
       if (change === 'removed') registry.hide({ router });
       if (change !== 'added') return;
       registry.show({ router });
-      add(CATALOG.unload_freed_bytes_total, { router }, 0);
-      add(CATALOG.hold_enforced_unloads_total, { router }, 0);
-      for (const result of RESTORE_RESULTS) add(CATALOG.restored_models_total, { router, result }, 0);
+      create(CATALOG.unload_freed_bytes_total, { router });
+      create(CATALOG.hold_enforced_unloads_total, { router });
+      for (const result of RESTORE_RESULTS) create(CATALOG.restored_models_total, { router, result });
     },
     unload(operation: Operation, { enforcesHold }: Pick<UnloadRequest, 'enforcesHold'>): void {
       const { trigger, outcome, routers } = operation;

@@ -33,12 +33,12 @@ const STARTED_CAUSES: readonly Cause[] = [...REPORTED_CAUSES, 'unknown'];
 /** Counts what happens to models and routers, and the reports of who uses them. */
 export function createLifecycleMetrics() {
   const registry = createMetricRegistry(FAMILIES);
-  const { add, samples, snapshot, restore } = registry;
+  const { add, create, samples, snapshot, restore } = registry;
   /** Until a client reports its requests, reloads have this cause only: fewer series. */
   let causes: readonly Cause[] = ['unknown'];
   for (const cause of REPORTED_CAUSES)
-    if (cause !== 'task') add(CATALOG.usage_reports_total, { cause, task: '' }, 0);
-  for (const task of [...TASKS, 'other']) add(CATALOG.usage_reports_total, { cause: 'task', task }, 0);
+    if (cause !== 'task') create(CATALOG.usage_reports_total, { cause, task: '' });
+  for (const task of [...TASKS, 'other']) create(CATALOG.usage_reports_total, { cause: 'task', task });
 
   return {
     transition(transition: Transition): void {
@@ -116,8 +116,8 @@ export function createLifecycleMetrics() {
 
   function startRouter(router: string): void {
     registry.show({ router });
-    add(CATALOG.event_stream_reconnects_total, { router }, 0);
-    for (const fault of FAULT_KINDS) add(CATALOG.poll_errors_total, { router, fault }, 0);
+    create(CATALOG.event_stream_reconnects_total, { router });
+    for (const fault of FAULT_KINDS) create(CATALOG.poll_errors_total, { router, fault });
   }
 
   function startModel(labels: { router: string; model: string }): void {
@@ -129,16 +129,16 @@ export function createLifecycleMetrics() {
       CATALOG.model_sleeps_total,
       CATALOG.model_wakes_total,
     ]) {
-      add(family, labels, 0);
+      create(family, labels);
     }
-    for (const reason of UNLOAD_REASONS) add(CATALOG.model_unloads_total, { ...labels, reason }, 0);
+    for (const reason of UNLOAD_REASONS) create(CATALOG.model_unloads_total, { ...labels, reason });
     startReloads(labels);
   }
 
   function startReloads(labels: { router: string; model: string }): void {
     for (const unload_reason of UNLOAD_REASONS) {
       for (const cause of causes)
-        add(CATALOG.model_reloads_after_unload_total, { ...labels, unload_reason, cause }, 0);
+        create(CATALOG.model_reloads_after_unload_total, { ...labels, unload_reason, cause });
     }
   }
 }

@@ -44,6 +44,7 @@ export function createMetricRegistry(families: readonly Family[]) {
 
   return {
     add,
+    create,
     /** The router or model is present: its series are in the scrape from now on. */
     show({ router, model }: Subject): void {
       hidden.delete(entryOf(router, model));
@@ -92,21 +93,29 @@ export function createMetricRegistry(families: readonly Family[]) {
     },
   };
 
-  /**
-   * Adds `by` to a counter, or observes `by` in a histogram. Adding 0 to a counter creates its series, so that
-   * `increase()` sees the first event.
-   */
-  function add<Label extends string>(family: Family<Label>, given: Labels<Label>, by = 1): void {
-    const labels: Labels = given;
+  /** Adds `by` to a counter, or observes `by` in a histogram. */
+  function add<Label extends string>(family: Family<Label>, labels: Labels<Label>, by = 1): void {
+    update(family, labels, (rows) =>
+      family.type === 'histogram' ? observed(family, labels, rows, by) : counted(labels, rows, by),
+    );
+  }
+
+  /** Creates the series of a counter or histogram at 0, so that `increase()` sees the first event. */
+  function create<Label extends string>(family: Family<Label>, labels: Labels<Label>): void {
+    update(family, labels, (rows) => {
+      if (rows) return rows;
+      return family.type === 'histogram' ? observed(family, labels, rows) : counted(labels, rows, 0);
+    });
+  }
+
+  function update(family: Family, labels: Labels, change: (rows?: readonly Row[]) => readonly Row[]): void {
     const { series } = entryOf(labels.router, labels.model);
     const own = series.get(family) ?? new Map<string, readonly Row[]>();
     const key = JSON.stringify(family.labels.map((label) => labels[label]));
     const rows = own.get(key);
-    if (by === 0 && rows && family.type === 'counter') return;
-    own.set(
-      key,
-      family.type === 'histogram' ? observed(family, labels, by, rows) : counted(labels, by, rows),
-    );
+    const changed = change(rows);
+    if (changed === rows) return;
+    own.set(key, changed);
     series.set(family, own);
     unchanged.delete(family);
   }
@@ -148,21 +157,21 @@ function keyOf(router: string | undefined, model: string | undefined): string {
   return JSON.stringify([router, model]);
 }
 
-function counted(labels: Labels, by: number, [before]: readonly Row[] = []): Row[] {
+function counted(labels: Labels, [before]: readonly Row[] = [], by: number): Row[] {
   return [{ labels, value: (before?.value ?? 0) + by }];
 }
 
-/** Rows that stay as they were are the same objects. */
-function observed(family: Family, labels: Labels, value: number, before: readonly Row[] = []): Row[] {
+/** Without a value, nothing is observed yet. Rows that stay as they were are the same objects. */
+function observed(family: Family, labels: Labels, before: readonly Row[] = [], value?: number): Row[] {
   const bounds = [...(family.buckets ?? []), Number.POSITIVE_INFINITY];
   const steps = [
     ...bounds.map((bound) => ({
       suffix: '_bucket',
       labels: { le: bound === Number.POSITIVE_INFINITY ? '+Inf' : String(bound), ...labels },
-      by: value <= bound ? 1 : 0,
+      by: value !== undefined && value <= bound ? 1 : 0,
     })),
-    { suffix: '_sum', labels, by: value },
-    { suffix: '_count', labels, by: 1 },
+    { suffix: '_sum', labels, by: value ?? 0 },
+    { suffix: '_count', labels, by: value === undefined ? 0 : 1 },
   ];
   return steps.map(({ suffix, labels, by }, i) => {
     const row = before[i];

@@ -18,7 +18,7 @@ const GB = 1_000_000_000;
 
 /** Drawn, and 0 from end to end: no guard trips here, and the simulator reads its memory in no time. */
 const ALWAYS_ZERO = [
-  'operations.json: 11. Loop protection, A',
+  'operations.json: 12. Loop protection, A',
   'exporter.json: 12. Memory reading duration, A',
 ];
 
@@ -42,6 +42,7 @@ beforeAll(async () => {
     modelsMax: 2,
     slotsPerModel: 1,
     sleepIdleSeconds: 6,
+    stopTimeoutSeconds: 1,
   });
   attic = createTestRouter({ models: [{ id: 'embed', loadSeconds: 0.2 }] });
   const [{ url }, { url: other }] = await Promise.all([main.listen(), attic.listen()]);
@@ -129,16 +130,33 @@ async function live(): Promise<void> {
     1,
   );
   await post('/api/v1/unload', { routers: [router], models: ['chat'] });
+
+  // A model that does not stop in time; a hold that cannot get its memory; one whose models are loaded again.
+  const endless = main.request('draw', { seconds: 3600 });
+  await value('llama_router_model_busy', { model: 'draw' }, 1);
+  await post('/api/v1/unload', { routers: [router], models: ['draw'], when_busy: 'force' });
+  await endless;
+  await value('llama_router_model_forced_stops_total', { model: 'draw' }, 1);
+  await main.load('draw');
+  const held = { routers: [router], ttl_seconds: 600 };
+  await value('llama_router_model_status', { model: 'draw', status: 'loaded' }, 1);
+  await post('/api/v1/holds', { ...held, need_bytes: 102 * GB, unload: 'none', wait: 60 }, { status: 502 });
+  const placed = await post('/api/v1/holds', { ...held, unload: 'all', restore: true }, { status: 201 });
+  await seen('llama_router_holds == 1');
+  await post(`/api/v1/holds/${placed.id}`, undefined, { method: 'DELETE' });
+  await value('llama_router_restored_models_total', { result: 'loaded' }, 1);
+  await main.request('draw', { tokens: 10 });
   await post('/api/v1/unload-all', { routers: [router], dry_run: true });
   await post('/api/v1/alertmanager', notification(router));
   await main.load('draw');
   await post('/api/v1/alertmanager', notification(router));
   await post('/api/v1/alertmanager', notification('missing'));
-  for (const _ of [1, 2, 3]) await post('/api/v1/unload-all', {}, 'token-of-a-stranger');
+  for (const _ of [1, 2, 3])
+    await post('/api/v1/unload-all', {}, { token: 'token-of-a-stranger', status: 401 });
 
   // A look at it while one router is down and the other is held, with a busy model and an idle one.
   await attic.stop();
-  await post('/api/v1/holds', { routers: [router], ttl_seconds: 600 });
+  await post('/api/v1/holds', held, { status: 201 });
   await main.load('code');
   // As a client that reads /slots: it does not fall asleep before the look.
   const awake = setInterval(() => main.model('code').wake(), 1000);
@@ -154,7 +172,7 @@ async function live(): Promise<void> {
 
   // It is back; and the hold is enforced.
   await attic.start();
-  await post('/api/v1/holds', { routers: [router], ttl_seconds: 600, enforce: true });
+  await post('/api/v1/holds', { ...held, enforce: true }, { status: 201 });
   // Long enough ago for a step of a graph, one second each, to have met it.
   await seen('llama_router_up offset 2s == 1 and min_over_time(llama_router_up[1m]) == 0');
   await seen('increase(llama_router_hold_enforced_unloads_total[1m] offset 2s) > 0');
@@ -167,14 +185,15 @@ async function seen(promql: string): Promise<void> {
   }
 }
 
-async function post(path: string, body: unknown, token = TOKEN, method = 'POST'): Promise<void> {
+async function post(path: string, body: unknown, { token = TOKEN, method = 'POST', status = 200 } = {}) {
   const answer = await fetch(exporter.url + path, {
     method,
     headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
     body: JSON.stringify(body),
   });
-  await answer.arrayBuffer();
-  expect(answer.status).toBe(token === TOKEN ? 200 : 401);
+  const value = (await answer.json()) as { id?: string };
+  expect([path, answer.status, value]).toEqual([path, status, expect.anything()]);
+  return value;
 }
 
 function notification(router: string) {
