@@ -232,14 +232,18 @@ describe('signals', () => {
     expect(await run.ended).toMatchObject({ code: 3, out: 'ready\nINT\nTERM\nHUP\nUSR1\nUSR2\nQUIT\n' });
   });
 
-  it('while memory is being freed end run, and release the hold', async () => {
+  it.each<[string[], NodeJS.Signals, number, string]>([
+    [['run', '--', 'echo', 'ran'], 'SIGTERM', 143, 'SIGTERM: echo was not run'],
+    [['run', '--', 'echo', 'ran'], 'SIGINT', 130, 'SIGINT: echo was not run'],
+    [['hold', '--for', '5m', '--unload', 'all'], 'SIGINT', 130, 'SIGINT: the hold is released'],
+  ])('while memory is being freed end %j and its hold: %s', async (args, signal, expected, words) => {
     await loadBoth();
     const busy = await keepBusy(router, ONE);
-    const run = start('run', '--', 'echo', 'ran');
+    const run = start(...args);
     await run.untilSaid(`waiting for ${ONE}`);
-    run.child.kill('SIGTERM');
+    run.child.kill(signal);
     const { code, out, err } = await run.ended;
-    expect([code, out, err]).toEqual([143, '', expect.stringContaining('SIGTERM: echo was not run')]);
+    expect([code, out, err]).toEqual([expected, '', expect.stringContaining(words)]);
     expect([await holds(), await runningOn(router)]).toEqual([[], [ONE]]);
     expect(await busy.finish()).toBe(true);
   });
