@@ -1,5 +1,4 @@
 import { perObject } from '../lib/per-object.ts';
-import { hasSameItems } from '../lib/same-items.ts';
 
 /** A metric as the catalogue declares it: the texts of `# HELP` and `# TYPE`, and its labels. */
 export interface Family<Label extends string = string> {
@@ -47,15 +46,17 @@ export function createSampleCache(): SampleCache {
   return (family, items, measure) => {
     const before = previous.get(family) ?? { family, rows: [] };
     const rows: Row[] = [];
+    let isUnchanged = true;
     for (const item of items) {
       const value = measure(item);
       if (value === undefined) continue;
       const { labels } = item;
       const known = before.rows[rows.length];
-      const isKnown = known && Object.is(known.value, value) && equalLabels(known.labels, labels);
-      rows.push(isKnown ? known : { labels, value });
+      const isSame = known && Object.is(known.value, value) && equalLabels(known.labels, labels);
+      isUnchanged &&= isSame === true;
+      rows.push(isSame ? known : { labels, value });
     }
-    const samples = hasSameItems(before.rows, rows) ? before : { family, rows };
+    const samples = isUnchanged && rows.length === before.rows.length ? before : { family, rows };
     previous.set(family, samples);
     return samples;
   };
