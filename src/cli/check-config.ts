@@ -3,11 +3,10 @@ import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { loadWebConfig } from '../config/web-config.ts';
 import { modelGlobs } from '../doctor/patterns.ts';
-import { createDiscovery } from '../fleet/discovery/discovery.ts';
-import { systemClock } from '../lib/clock.ts';
 import { ok } from '../lib/result.ts';
 import type { Command } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
+import { discoverOnce } from './one-off.ts';
 import { printable } from './text.ts';
 
 export const checkConfig: Command = {
@@ -30,17 +29,11 @@ export const checkConfig: Command = {
 
 /** Reads the discovery files, but asks no name server. Throws a ConfigError. */
 async function countRouters(config: Config): Promise<number> {
-  const noNames = { addresses: async () => ok([]), stop() {} };
-  const discovery = createDiscovery(config, systemClock, () => noNames);
-  await discovery.follow(config);
-  const groups = printable(discovery.groups());
-  discovery.stop();
-  const problems = groups.flatMap(({ group, faults, ignored }) => {
-    const messages = [...faults, ...ignored.map(({ target, why }) => `${target} is ignored: ${why}`)];
-    return messages.map((message) => ({ source: '', key: `discovery of ${group}`, message }));
-  });
-  if (problems.length > 0) throw new ConfigError(problems);
-  return discovery.current.routers.length;
+  const { found, problems } = await discoverOnce(config, { addresses: async () => ok([]), stop() {} });
+  if (problems.length === 0) return found.routers.length;
+  throw new ConfigError(
+    problems.map(({ group, message }) => ({ source: '', key: `discovery of ${group}`, message })),
+  );
 }
 
 /** What regular expressions and lists in one text look like: as patterns of models they match nothing. */

@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { createDiscovery } from '../fleet/discovery/discovery.ts';
+import type { NameResolver } from '../fleet/discovery/sources.ts';
 import { createFleet, type Fleet } from '../fleet/fleet.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Call, type CommandFlag, choiceFlag } from './command.ts';
@@ -16,28 +17,30 @@ export function outputOf(call: Call): 'text' | 'json' {
   return choiceFlag(call, 'output', ['text', 'json']) ?? 'text';
 }
 
-/**
- * The configuration with the routers that discovery finds now. `missed`: discovery failed in part, which has been
- * reported, so there may be more routers.
- */
+/** The configuration with the routers that discovery finds now, and what was wrong, by group. */
+export async function discoverOnce(config: Config, resolver?: NameResolver) {
+  const discovery = createDiscovery(config, systemClock, resolver && (() => resolver));
+  await discovery.follow(config);
+  const groups = printable(discovery.groups());
+  discovery.stop();
+  const problems = config.discovery.flatMap(({ name }) => {
+    const state = groups.find(({ group }) => group === name);
+    const faults = state?.faults ?? ['no answer in time'];
+    const ignored = state?.ignored.map(({ target, why }) => `${target} is ignored: ${why}`) ?? [];
+    const problem = (isFault: boolean) => (message: string) => ({ group: name, message, isFault });
+    return [...faults.map(problem(true)), ...ignored.map(problem(false))];
+  });
+  return { found: discovery.current, problems };
+}
+
+/** The same with its problems printed. `missed`: discovery failed in part, so there may be more routers. */
 export async function withDiscovered(
   config: Config,
   terminal: Terminal,
 ): Promise<{ found: Config; missed: boolean }> {
-  const discovery = createDiscovery(config, systemClock);
-  await discovery.follow(config);
-  const groups = printable(discovery.groups());
-  discovery.stop();
-  const report = (group: string, message: string) => terminal.err(`discovery of ${group}: ${message}\n`);
-  let missed = false;
-  for (const { name } of config.discovery) {
-    const state = groups.find(({ group }) => group === name);
-    const faults = state?.faults ?? ['no answer in time'];
-    if (faults.length > 0) missed = true;
-    for (const fault of faults) report(name, fault);
-    for (const { target, why } of state?.ignored ?? []) report(name, `${target} is ignored: ${why}`);
-  }
-  return { found: discovery.current, missed };
+  const { found, problems } = await discoverOnce(config);
+  for (const { group, message } of problems) terminal.err(`discovery of ${group}: ${message}\n`);
+  return { found, missed: problems.some(({ isFault }) => isFault) };
 }
 
 /** Follows the configured routers while `work` runs, with events, as the service does. */
