@@ -26,20 +26,24 @@ interface HoldingParts {
   save(): Promise<void>;
 }
 
+/** The orders of an earlier process have taken effect by then: llama-server kills a model 10 s after its unload was ordered. */
+const EARLIER_ORDERS_MS = 15_000;
+
 /** Holds and loads: what keeps memory free, and what fills it again. */
 export function createHolding(parts: HoldingParts) {
   const { fleet, operations, config, clock, save } = parts;
   const { store } = fleet;
+  let cancelSettling = () => {};
   const holds = createHolds(clock);
   const loans = createLoans(store);
   const loads = createLoads({ operations, controls: fleet.controls, held, clock });
-  const preparations = createPreparations({ ...parts, holds, loans, store });
+  const preparations = createPreparations({ ...parts, holds, loans });
   const restores = createRestores({
     ...parts,
     ...{ holds, loans, loads, preparations, store },
     timeoutMs: () => config().load.timeout * 1000,
   });
-  operations.onEnd(loans.observeOperation);
+  operations.onBegin(loans.observeUnload);
   store.onTransition(loans.observe);
   holdForOperations(operations, holds, () => config().hold, clock);
   holds.onChange(save);
@@ -53,9 +57,15 @@ export function createHolding(parts: HoldingParts) {
     /** Once every router is listed: finishes what an earlier process began. */
     resume(): void {
       preparations.resume();
-      restores.start();
+      cancelSettling = clock.after(EARLIER_ORDERS_MS, () => {
+        loans.settle();
+        restores.start();
+      });
     },
-    stop: holds.stop,
+    stop(): void {
+      cancelSettling();
+      holds.stop();
+    },
   };
 
   /** Why a router is not loaded on: a hold stands on it that is not the one of the request. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { createListeners } from '../lib/listeners.ts';
 import { isRunning } from '../models/feed.ts';
 import {
+  type Change,
   idleSince,
   type ModelState,
   matchesModel,
@@ -11,7 +12,6 @@ import {
 import type { Store } from '../models/store.ts';
 import type { StatePart } from '../state/keep-state.ts';
 import { savedTime } from '../state/state-file.ts';
-import type { Operation } from '../unload/report.ts';
 import type { UnloadRequest } from '../unload/request.ts';
 import type { Hold } from './hold.ts';
 
@@ -39,15 +39,13 @@ export type Loans = ReturnType<typeof createLoans>;
 export function createLoans(store: Store) {
   const { clock } = store;
   const loans = new Map<string, Loan>();
+  /** Those of an earlier process, by key: whether their unload was ordered is not known yet. */
+  const unsettled = new Set<string>();
   const struck = createListeners<void>();
   return {
     /** Adds a model just before its unload is ordered, so that nothing is lost when the process dies in between. */
     add(loan: Loan): void {
       loans.set(keyOf(loan), loan);
-    },
-    /** Strikes off models that the hold did not unload after all. */
-    notUnloaded(hold: Hold, router: string, models: readonly string[]): void {
-      strike((loan) => loan.hold === hold.id && loan.router === router && models.includes(loan.model));
     },
     /** Strikes off what is loaded, and everything of a router that is gone. */
     observe(transition: Transition): void {
@@ -57,12 +55,12 @@ export function createLoans(store: Store) {
       if (transition.kind !== 'model' || !isLoad(transition.change)) return;
       strike((loan) => loan.router === router && loan.model === transition.model);
     },
-    /** Strikes off the models that an operation of another origin wants out of memory. */
-    observeOperation({ routers }: Operation, request: UnloadRequest): void {
-      const names = routers.flatMap(({ router, fault, refused }) => (fault || refused ? [] : [router]));
-      strike(({ router, model }) => {
-        const state = store.router(router)?.models.get(model);
-        return names.includes(router) && isWantedOut(state ?? { id: model, aliases: [] }, request);
+    /** Strikes off the models that an unload of another origin, which begins on a router, wants out of memory. */
+    observeUnload(router: string, request: UnloadRequest): void {
+      strike((loan) => {
+        if (loan.router !== router) return false;
+        const model = store.router(router)?.models.get(loan.model);
+        return isWantedOut(model ?? { id: loan.model, aliases: [] }, request);
       });
     },
     /** The loans on a router, the most recently used model first. */
@@ -78,13 +76,28 @@ export function createLoans(store: Store) {
     snapshot: (): Loan[] => [...loans.values()].map((loan) => withTime(loan, clock.wall)),
     restore(saved: readonly Loan[]): void {
       const past = (at: number) => Math.min(clock.now(), clock.fromWall(at));
-      for (const loan of saved) loans.set(keyOf(loan), withTime(loan, past));
+      for (const loan of saved) {
+        loans.set(keyOf(loan), withTime(loan, past));
+        unsettled.add(keyOf(loan));
+      }
+    },
+    /** Strikes off models of an earlier process that are still in memory: it did not order their unload. */
+    settle(): void {
+      strike((loan) => {
+        const model = store.router(loan.router)?.models.get(loan.model);
+        return unsettled.has(keyOf(loan)) && isRunning(model?.lifecycle.status);
+      });
+      unsettled.clear();
     },
   };
 
   function strike(isStruck: (loan: Loan) => boolean): void {
     const before = loans.size;
-    for (const [key, loan] of loans) if (isStruck(loan)) loans.delete(key);
+    for (const [key, loan] of loans) {
+      if (!isStruck(loan)) continue;
+      loans.delete(key);
+      unsettled.delete(key);
+    }
     if (loans.size < before) struck.notify();
   }
 }
@@ -117,17 +130,16 @@ export function objectionToRestore(
   return undefined;
 }
 
-function isLoad(change: Extract<Transition, { kind: 'model' }>['change']): boolean {
-  return change.kind === 'loaded' || (change.kind === 'status' && change.to === 'loading');
+/** Whether a process was started for a model. The end of the process that is being unloaded may still arrive. */
+function isLoad(change: Change): boolean {
+  if (change.kind !== 'status' || !isRunning(change.to)) return false;
+  return !isRunning(change.from) || (change.from === 'loaded' && change.to === 'loading');
 }
 
 /** Whether a request is about this model, without a condition on its memory or use. */
-function isWantedOut(
-  model: Pick<ModelState, 'id' | 'aliases'>,
-  { selection, dryRun, hold }: UnloadRequest,
-): boolean {
+function isWantedOut(model: Pick<ModelState, 'id' | 'aliases'>, { selection, hold }: UnloadRequest): boolean {
   const { models, keep, idleForMs, gpus, target } = selection;
-  if (dryRun || hold !== undefined || idleForMs !== undefined || gpus || target) return false;
+  if (hold !== undefined || idleForMs !== undefined || gpus || target) return false;
   return (models.length === 0 || matchesModel(models, model)) && !matchesModel(keep, model);
 }
 

@@ -3,8 +3,6 @@ import type { RouterControl } from '../fleet/fleet.ts';
 import { formatBytes } from '../lib/bytes.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { RouterMemory } from '../memory/router-memory.ts';
-import { isRunning } from '../models/feed.ts';
-import type { Store } from '../models/store.ts';
 import type { Operations } from '../unload/operations.ts';
 import { type Operation, type RouterResult, unloadedModels } from '../unload/report.ts';
 import { defaultTerms, type Target } from '../unload/request.ts';
@@ -17,7 +15,6 @@ interface PreparationParts {
   holds: Holds;
   loans: Loans;
   operations: Pick<Operations, 'start' | 'cancel'>;
-  store: Pick<Store, 'router'>;
   memory: Pick<Memory, 'ofRouter'>;
   measure: RunContext['measure'];
   config(): Config;
@@ -29,7 +26,7 @@ export type Preparations = ReturnType<typeof createPreparations>;
 
 /** Frees the memory that new holds need. A hold that ends meanwhile stops its operation. */
 export function createPreparations(parts: PreparationParts) {
-  const { holds, loans, operations, store } = parts;
+  const { holds, operations } = parts;
   const running = new Map<string, Promise<void>>();
   holds.onChange(({ kind, hold }) => {
     if (kind === 'placed' && hold.state === 'preparing') start(hold);
@@ -44,9 +41,7 @@ export function createPreparations(parts: PreparationParts) {
     /** Prepares again the holds whose preparation an earlier process did not finish. */
     resume(): void {
       for (const hold of holds.all()) {
-        if (hold.state !== 'preparing' || running.has(hold.id)) continue;
-        for (const router of hold.routers) loans.notUnloaded(hold, router, inMemory(router));
-        start(hold);
+        if (hold.state === 'preparing' && !running.has(hold.id)) start(hold);
       }
     },
   };
@@ -57,11 +52,6 @@ export function createPreparations(parts: PreparationParts) {
       holds.finishPreparation(hold.id, why);
     });
     running.set(hold.id, preparation);
-  }
-
-  function inMemory(router: string): string[] {
-    const models = [...(store.router(router)?.models.values() ?? [])];
-    return models.filter(({ lifecycle }) => isRunning(lifecycle.status)).map(({ id }) => id);
   }
 }
 
@@ -108,14 +98,21 @@ async function unload(
   if (holds.setOperation(hold.id, started.id) === undefined) {
     operations.cancel(started.id, 'the hold has ended');
   }
+  /** By router and model. */
+  const lent = new Set<string>();
   const report = await started.done;
-  for (const result of report.routers) loans.notUnloaded(hold, result.router, notUnloaded(result));
+  for (const result of report.routers) {
+    for (const model of notUnloaded(result)) {
+      if (lent.has(JSON.stringify([result.router, model]))) loans.strikeOff(result.router, model);
+    }
+  }
   return report;
 
   /** Before the order, so that the model is not forgotten if this process ends in between. */
   async function lend({ state }: RouterControl, id: string): Promise<void> {
     const model = state.models.get(id);
     if (model === undefined || loans.get(state.name, id) !== undefined) return;
+    lent.add(JSON.stringify([state.name, id]));
     loans.add(loanOf(state, model, hold, memory.ofRouter(state.name)?.ofModel(id)));
     await save();
   }
