@@ -11,7 +11,7 @@ export const HOLD_UNLOADS = ['none', 'enough', 'all'] as const;
 /** `preparing`: memory is being freed; `failed`: not enough could be freed. */
 export const HOLD_STATES = ['preparing', 'active', 'failed', 'ended'] as const;
 
-export type HoldState = (typeof HOLD_STATES)[number];
+type HoldState = (typeof HOLD_STATES)[number];
 
 /** A hold in the state file, with wall times. */
 export const savedHold = z.object({

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { UNLOAD_REASONS } from '../../src/models/router-state.ts';
 import { buildUnderTest } from '../support/build-under-test.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { suspend } from '../support/process-table.ts';
 import { oneAnswer, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { until } from '../support/until.ts';
 
@@ -34,7 +35,7 @@ it('counts an eviction that had to be forced as an eviction, and as forced', asy
   await exporter.untilValue('llama_router_model_status', { model: 'tiny-a', status: 'loaded' }, 1);
   const before = await ends();
   // A stopped process misses the order to exit, and is killed.
-  process.kill(router.childPid('tiny-a') ?? Number.NaN, 'SIGSTOP');
+  await suspend(router.childPid('tiny-a') ?? Number.NaN);
   await tokenize('tiny-b');
   await exporter.untilValue('llama_router_model_status', { model: 'tiny-a', status: 'unloaded' }, 1);
   await until('the unload to be counted', async () => (await ends()).all === before.all + 1);

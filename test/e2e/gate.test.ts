@@ -7,7 +7,7 @@ import { freePort } from '../support/free-port.ts';
 import { releaseAll } from '../support/holds-of.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
 import { statusesOf } from '../support/orders.ts';
-import { childrenOf } from '../support/process-table.ts';
+import { childrenOf, suspend } from '../support/process-table.ts';
 import { complete, oneAnswer, type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { type RootedProcess, startRooted } from '../support/rooted-process.ts';
 import { makeRunFolder } from '../support/run-folder.ts';
@@ -305,7 +305,7 @@ describe('when the exporter', () => {
 
   it('hangs during a hold, the gate fails open, and closes again when the exporter is back', async () => {
     await isClosed();
-    process.kill(program.pid, 'SIGSTOP');
+    await suspend(program.pid);
     const { status, ms } = await completion();
     process.kill(program.pid, 'SIGCONT');
     expect(status).toBe(200);

@@ -3,7 +3,7 @@ import type { Operation } from '../../src/unload/report.ts';
 import { buildUnderTest } from '../support/build-under-test.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { empty, generate, keepBusy, load, order, runningOn, statusesOf } from '../support/orders.ts';
-import { isAlive } from '../support/process-table.ts';
+import { isAlive, suspend } from '../support/process-table.ts';
 import {
   complete,
   type RealRouter,
@@ -204,7 +204,7 @@ describe('unloading everything', () => {
   async function stoppedInTime(model: string): Promise<number | undefined> {
     await order(router, 'load', model);
     const pid = await until('its process', () => router.childPid(model), { everyMs: 1 });
-    process.kill(pid, 'SIGSTOP');
+    await suspend(pid);
     if ((await statusesOf(router))[model] === 'loading') return pid;
     process.kill(pid, 'SIGCONT');
     await empty(router);
@@ -318,7 +318,7 @@ describe('next to a router that hangs', () => {
     await load(hanging, 'tiny-a');
     await load(live, ...FOUR);
     await statusIs(exporter, 'loaded', ...FOUR);
-    process.kill(hanging.pid, 'SIGSTOP');
+    await suspend(hanging.pid);
     try {
       const { operation } = await unloadAll(exporter, { when_busy: whenBusy, wait: false });
       const [here, there] = await until('the reachable models to be unloaded', async () => {

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { until } from './until.ts';
 
 /** A process as /proc shows it. */
 export interface ProcessEntry {
@@ -21,6 +22,16 @@ export function childrenOf(parent: number): ProcessEntry[] {
 export function isAlive(pid: number): boolean {
   const { state } = statOf(String(pid));
   return state !== undefined && state !== 'Z' && state !== 'X';
+}
+
+/** Stops a process. Resolves when each of its threads has stopped: on a busy machine one may still answer a request. */
+export async function suspend(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  await until(
+    `process ${pid} to stop`,
+    () => readdirSync(`/proc/${pid}/task`).every((thread) => statOf(`${pid}/task/${thread}`).state === 'T'),
+    { everyMs: 1 },
+  );
 }
 
 function statOf(pid: string): { state: string | undefined; ppid: number } {
