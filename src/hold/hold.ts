@@ -11,8 +11,6 @@ export const HOLD_UNLOADS = ['none', 'enough', 'all'] as const;
 /** `preparing`: memory is being freed; `failed`: not enough could be freed. */
 export const HOLD_STATES = ['preparing', 'active', 'failed', 'ended'] as const;
 
-type HoldState = (typeof HOLD_STATES)[number];
-
 /** A hold in the state file, with wall times. */
 export const savedHold = z.object({
   id: z.uuid(),

@@ -1,5 +1,5 @@
 import { formatDuration } from '../lib/duration.ts';
-import type { GpuFault, RouterMemory } from '../memory/router-memory.ts';
+import type { GpuFault, OneGpu, RouterMemory } from '../memory/router-memory.ts';
 import { isRunning, type Status } from '../models/feed.ts';
 import { idleSince, type ModelState, matchesModel, type RouterState } from '../models/router-state.ts';
 import type { ModelResult } from './report.ts';
@@ -33,7 +33,9 @@ export function planUnload(
   if (selection.target === undefined) return { unload: unload.map(({ id }) => id), settled, unmatched };
   const enough = enoughFor(selection.target, unload, now, memory);
   const spared = unload.filter(({ id }) => !enough.includes(id));
-  const detail = 'enough memory is freed without it';
+  const isInVain =
+    enough.length === 0 && 'freeOnOneGpu' in selection.target && !isFree(selection.target, memory);
+  const detail = isInVain ? 'its memory would not be enough' : 'enough memory is freed without it';
   return {
     unload: enough,
     settled: [...settled, ...spared.map(({ id }): ModelResult => ({ model: id, result: 'kept', detail }))],
@@ -146,27 +148,34 @@ function enoughFor(
   if ('untilRatio' in target) {
     return chooseEnough(candidatesOn(memory), memory.usedBytes - target.untilRatio * memory.totalBytes);
   }
-  const choices = memory.gpus().map((gpu): GpuChoice => {
-    const candidates = candidatesOn(gpu).filter(({ bytes }) => bytes === undefined || bytes > 0);
-    const needed = target.freeOnOneGpu - (gpu.totalBytes - gpu.usedBytes);
-    const models = chooseEnough(candidates, needed);
-    const chosen = candidates.filter(({ id }) => models.includes(id));
-    const missing = needed - chosen.reduce((sum, { bytes = 0 }) => sum + bytes, 0);
-    return { models, missing: Math.max(0, missing), busy: chosen.filter(mayBeBusy).length };
-  });
-  return choices.sort(bestGpuFirst)[0]?.models ?? [];
+  const choices = memory.gpus().map((gpu) => chooseOn(gpu, candidatesOn(gpu), target.freeOnOneGpu));
+  return choices.filter(({ isEnough }) => isEnough).sort(bestGpuFirst)[0]?.models ?? [];
+}
+
+/** Whether nothing needs to go. */
+function isFree({ freeOnOneGpu }: { freeOnOneGpu: number }, memory: RouterMemory | undefined): boolean {
+  return (memory?.gpus() ?? []).some(({ totalBytes, usedBytes }) => totalBytes - usedBytes >= freeOnOneGpu);
 }
 
 /** What must go to make room on one GPU. */
 interface GpuChoice {
   models: string[];
-  /** What is still missing when they are gone, as far as known. */
-  missing: number;
+  /** Whether so much is free then, as far as known. */
+  isEnough: boolean;
   busy: number;
 }
 
+function chooseOn(gpu: OneGpu, candidates: readonly Candidate[], bytes: number): GpuChoice {
+  const here = candidates.filter((candidate) => candidate.bytes === undefined || candidate.bytes > 0);
+  const needed = bytes - (gpu.totalBytes - gpu.usedBytes);
+  const models = chooseEnough(here, needed);
+  const chosen = here.filter(({ id }) => models.includes(id));
+  const freed = chosen.reduce((sum, candidate) => sum + (candidate.bytes ?? Number.POSITIVE_INFINITY), 0);
+  return { models, isEnough: freed >= needed, busy: chosen.filter(mayBeBusy).length };
+}
+
 function bestGpuFirst(a: GpuChoice, b: GpuChoice): number {
-  return a.missing - b.missing || a.busy - b.busy || a.models.length - b.models.length;
+  return a.busy - b.busy || a.models.length - b.models.length;
 }
 
 type OfModel = Pick<RouterMemory, 'ofModel'>;
