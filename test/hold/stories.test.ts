@@ -112,7 +112,7 @@ function startStory() {
       return;
     }
     if (exporter.holds.on(router.name).length > 0) faults.push(`${id} was loaded into a hold`);
-    if (!owed.delete(id)) faults.push(`${id} was loaded, but is owed to nobody`);
+    if (!owed.delete(id)) faults.push(`${id} was loaded, but is not owed`);
   }
 
   async function act(step: Step): Promise<void> {

@@ -41,7 +41,7 @@ export function createWorldRouter(clock: SteppedClock, name: string, ids: readon
         ),
       );
     },
-    /** Nobody watches. */
+    /** No exporter watches. */
     leave: () => {
       watcher = undefined;
     },
