@@ -74,7 +74,7 @@ describe('a hold that needs memory on one GPU', () => {
     ['is active without an unload when it is free', 40, {}, [], { state: 'active' }],
     ['unloads as few models as needed', 90, {}, ['c'], { state: 'active' }],
     [
-      'unloads nothing when that would be in vain',
+      'unloads nothing when that would not be enough',
       95,
       {},
       [],
