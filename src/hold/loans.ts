@@ -120,7 +120,8 @@ export function objectionToRestore(
   const { status, instance: current } = model.lifecycle;
   if (isRunning(status)) return 'it was loaded meanwhile';
   if (status === 'downloading') return 'it is downloading';
-  if (instance !== undefined && current !== undefined && instance !== current) {
+  // 0: the router was restarted, and has not started it since.
+  if (instance !== undefined && current && instance !== current) {
     return 'it was loaded and unloaded meanwhile';
   }
   if (room.models !== undefined && room.models < 1) return 'the router has no place for it (--models-max)';

@@ -1,10 +1,10 @@
 import type { Loads } from '../load/loads.ts';
+import type { LoadRequest } from '../load/request.ts';
 import type { RouterMemory } from '../memory/router-memory.ts';
 import { isRunning } from '../models/feed.ts';
 import type { RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 import type { RunContext } from '../unload/run.ts';
-import type { Hold } from './hold.ts';
 import type { Holds } from './holds.ts';
 import { type Loans, objectionToRestore } from './loans.ts';
 import type { Preparations } from './preparation.ts';
@@ -14,21 +14,24 @@ interface RestoreParts {
   loans: Loans;
   loads: Pick<Loads, 'start'>;
   preparations: Pick<Preparations, 'finished'>;
-  store: Pick<Store, 'router'>;
+  store: Pick<Store, 'router' | 'onTransition'>;
   measure: RunContext['measure'];
   /** The longest time that one model may take to load. */
   timeoutMs(): number;
 }
 
-/** Who has models loaded again when an earlier process placed the hold. */
-const UNKNOWN_HOLDER: Pick<Hold, 'by' | 'holder'> = { by: { name: 'hold' }, holder: 'an earlier hold' };
+/** On whose behalf models are loaded again, and why. */
+type Occasion = Pick<LoadRequest, 'caller' | 'reason'>;
+
+/** The end of a hold that was not observed, or after which the router was down. */
+const EARLIER_END: Occasion = { caller: { name: 'hold' }, reason: 'a hold has ended' };
 
 /**
  * Loads the models that holds unloaded again, one after the other, as soon as no hold stands on their router. A new hold
  * ends that; what is not ordered by then waits for its end.
  */
 export function createRestores(parts: RestoreParts) {
-  const { holds, loans, preparations } = parts;
+  const { holds, loans, preparations, store } = parts;
   /** By router: ends the restore that runs there. */
   const running = new Map<string, AbortController>();
   let started = false;
@@ -38,26 +41,31 @@ export function createRestores(parts: RestoreParts) {
     if (kind !== 'released' && kind !== 'expired' && kind !== 'failed') return;
     // What is being unloaded for the hold is decided by then.
     void preparations.finished(hold.id).then(() => {
-      for (const router of hold.routers) begin(router, hold);
+      const occasion = { caller: hold.by, reason: `the hold of ${hold.holder} has ended` };
+      for (const router of hold.routers) begin(router, occasion);
     });
+  });
+  // It was down at the end of the hold.
+  store.onTransition((transition) => {
+    if (transition.kind === 'router' && transition.change === 'up') begin(transition.router, EARLIER_END);
   });
   return {
     /** From now on, models are loaded again; begins with what an earlier process left. */
     start(): void {
       started = true;
-      for (const router of loans.routers()) begin(router, UNKNOWN_HOLDER);
+      for (const router of loans.routers()) begin(router, EARLIER_END);
     },
   };
 
-  function begin(router: string, hold: Pick<Hold, 'by' | 'holder'>): void {
+  function begin(router: string, occasion: Occasion): void {
     if (!started || running.has(router) || holds.on(router).length > 0 || loans.on(router).length === 0)
       return;
     const ending = new AbortController();
     running.set(router, ending);
-    void restore(parts, router, hold, ending.signal).then(() => {
+    void restore(parts, router, occasion, ending.signal).then(() => {
       running.delete(router);
       // A hold may have come and gone meanwhile.
-      if (ending.signal.aborted) begin(router, hold);
+      if (ending.signal.aborted) begin(router, occasion);
     });
   }
 }
@@ -65,14 +73,13 @@ export function createRestores(parts: RestoreParts) {
 async function restore(
   { loads, loans, store, measure, timeoutMs }: RestoreParts,
   router: string,
-  { by, holder }: Pick<Hold, 'by' | 'holder'>,
+  occasion: Occasion,
   signal: AbortSignal,
 ): Promise<void> {
   const models = loans.on(router).map(({ model }) => model);
   const request = {
     trigger: 'restore',
-    caller: by,
-    reason: `the hold of ${holder} has ended`,
+    ...occasion,
     routers: [router],
     models,
     timeoutMs: timeoutMs(),

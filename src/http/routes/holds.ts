@@ -145,8 +145,8 @@ export function holdRoute({ holds, clock }: AppParts, waiting: WaitingRoom) {
 }
 
 /** `PATCH /api/v1/holds/:id`: changes its end. */
-export function renewHoldRoute({ holds, activeConfig, clock }: AppParts) {
-  return (request: Request, response: Response) => {
+export function renewHoldRoute({ holds, activeConfig, clock, saveState }: AppParts) {
+  return async (request: Request, response: Response) => {
     const hold = namedHold(request, holds);
     demandOwnership(response, hold);
     const until = endOf(
@@ -159,6 +159,7 @@ export function renewHoldRoute({ holds, activeConfig, clock }: AppParts) {
       const detail = `The hold has ${hold.state === 'failed' ? 'failed' : 'ended'}: place a new one.`;
       throw new ProblemError(409, 'Hold not standing', detail);
     }
+    await saveState();
     response.json(viewHold(renewed, clock));
   };
 }
