@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Operation } from '../../src/unload/report.ts';
+import { buildUnderTest } from '../support/build-under-test.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { keepBusy, load as loadByHand, statusesOf } from '../support/orders.ts';
 import { type RealRouter, type RealRouterOptions, startRealRouter } from '../support/real-router.ts';
@@ -64,13 +65,18 @@ describe('a load', () => {
 
   it('that fails has its reason, and the other models are loaded', async () => {
     const { exporter } = await aPair();
-    const { status, report } = await load(exporter, ['broken', 'tiny-a']);
+    const { status, report } = await load(exporter, ['broken', 'tiny-a'], { timeout_seconds: 10 });
     expect([status, report.outcome]).toEqual([200, 'partial']);
     const [broken, tiny] = modelsOf(report);
-    expect(broken).toMatchObject({ model: 'broken', result: 'failed' });
-    expect(broken?.detail).toMatch(/^its process ended( with code 1)? while it was loading: the log/);
+    // The process of a model that fails sometimes never ends on b9093 and stays `loading`.
+    const mayHang = !buildUnderTest.eventStream && broken?.result === 'timeout';
+    const reason = mayHang
+      ? /still loading after 10s$/
+      : /^its process ended( with code 1)? while it was loading: the log/;
+    expect(broken).toMatchObject({ model: 'broken', result: mayHang ? 'timeout' : 'failed' });
+    expect(broken?.detail).toMatch(reason);
     expect(tiny).toMatchObject({ result: 'loaded' });
-    const alone = await load(exporter, ['broken']);
+    const alone = await load(exporter, ['broken'], { timeout_seconds: 10 });
     expect([alone.status, alone.report.outcome]).toEqual([502, 'failed']);
   });
 
