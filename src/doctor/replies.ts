@@ -23,6 +23,7 @@ export interface ExaminedListing extends Listing {
 const text = z.string().catch('');
 const entry = z.object({
   id: text,
+  name: text,
   source: text,
   owned_by: text,
   status: z.preprocess(
@@ -40,8 +41,10 @@ export function listingIn(reply: Reply | undefined): ExaminedListing | undefined
   const listing = parseListing(body);
   if (!listing) return undefined;
   const { data } = body as { data: unknown[] };
-  // Entries without an id are malformed already.
-  const entries = data.flatMap((each) => entry.safeParse(each).data ?? []).filter(({ id }) => id !== '');
+  // Entries without an id and a name are malformed already.
+  const entries = data
+    .flatMap((each) => entry.safeParse(each).data ?? [])
+    .filter(({ id, name }) => id !== '' || name !== '');
   const statuses = entries.map(({ status }) => status.value);
   const args = entries.flatMap(({ status }) => status.args);
   const presets = entries.filter(({ source, status }) => source === 'preset' && status.args.length > 0);

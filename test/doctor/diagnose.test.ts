@@ -182,6 +182,11 @@ describe('diagnoseRouter finds the cause of a router', () => {
     ],
     ['with no statuses', { models: listing(undefined, 7) }, ['models fail unreadable_models']],
     [
+      'with no statuses, and names in place of ids',
+      { models: said(200, { data: [{ name: 'a' }] }) },
+      ['models fail unreadable_models'],
+    ],
+    [
       'with a malformed model',
       { models: said(200, { data: [{ id: 'a', status: 'loaded' }, {}] }) },
       ['models warn unreadable_models', untold],
