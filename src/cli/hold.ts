@@ -6,14 +6,11 @@ import { EXIT, UsageError } from './exit-codes.ts';
 import { sayWaiting } from './freed-memory.ts';
 import { HOLD_FLAGS, HOLDER_FLAG, holdBodyOf, holderOf } from './hold-flags.ts';
 import { exporterOf } from './remote-exporter.ts';
-import { type HoldBody, type RemoteHolds, remoteHolds } from './remote-holds.ts';
+import { type HoldBody, remoteHolds, untilPrepared } from './remote-holds.ts';
 import { catchSignals } from './signals.ts';
 import { formatJson, printable } from './text.ts';
 import { durationFlag } from './unload.ts';
 import { signalExit } from './wrapped-program.ts';
-
-/** Between two reads of the operation that frees memory. */
-const PROGRESS_SECONDS = 0.5;
 
 const OUTPUTS = ['text', 'json', 'id'] as const;
 
@@ -56,7 +53,7 @@ export const holdCommand: Command = {
     const signals = catchSignals();
     try {
       const placed = await api.place(body);
-      const ready = untilReady(api, placed, waitSeconds, say);
+      const ready = untilPrepared(api, placed, waitSeconds, sayWaiting(say), systemClock);
       const outcome = await Promise.race([ready, signals.first]);
       if (typeof outcome !== 'string') return report(call, outcome, output, waitSeconds === 0);
       await api.release(placed.id);
@@ -87,23 +84,6 @@ function formatHold(hold: HoldView, output: Output): string {
   const end = describeEnd({ until: Date.parse(until) }, systemClock.wall());
   const purpose = reason === '' ? '' : ` for ${reason}`;
   return `${id}  ${state}  ${routers.join(', ')} until ${end}${purpose} (requested by ${holder})\n`;
-}
-
-async function untilReady(
-  api: RemoteHolds,
-  placed: HoldView,
-  waitSeconds: number,
-  say: (line: string) => void,
-): Promise<HoldView> {
-  const deadline = systemClock.now() + waitSeconds * 1000;
-  const sayProgress = sayWaiting(say);
-  let hold = placed;
-  for (;;) {
-    const left = (deadline - systemClock.now()) / 1000;
-    if (hold.state !== 'preparing' || left <= 0) return hold;
-    if (hold.operation) sayProgress(await api.operation(hold.operation));
-    hold = await api.get(hold.id, Math.min(left, PROGRESS_SECONDS));
-  }
 }
 
 function bodyOf(call: Call): HoldBody {

@@ -2,7 +2,7 @@ import type { HoldView } from '../http/views.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { Operation } from '../unload/report.ts';
-import type { HoldBody, RemoteHolds } from './remote-holds.ts';
+import { type HoldBody, type RemoteHolds, untilPrepared } from './remote-holds.ts';
 
 /** How a hold is kept. */
 export interface KeptHoldTerms {
@@ -24,9 +24,6 @@ export interface KeptHold {
   /** Ends the hold. Never rejects. */
   release(): Promise<void>;
 }
-
-/** Between two reads of the operation that frees memory. */
-const PROGRESS_SECONDS = 0.5;
 
 /** Renewals per ttl: the exporter may miss two of them. */
 const RENEWALS = 3;
@@ -52,16 +49,12 @@ export function keepHold(api: RemoteHolds, body: HoldBody, terms: KeptHoldTerms)
   }
 
   async function prepare(): Promise<string | undefined> {
-    let hold = await placed;
+    const hold = await placed;
     renewLater();
-    while (hold.state === 'preparing') {
-      if (hold.operation) terms.onProgress(await api.operation(hold.operation));
-      hold = await api.get(hold.id, PROGRESS_SECONDS);
-    }
-    isReady = hold.state === 'active';
+    const { state, why } = await untilPrepared(api, hold, Number.POSITIVE_INFINITY, terms.onProgress, clock);
+    isReady = state === 'active';
     if (!isReady) cancelTimer();
-    if (hold.operation) terms.onProgress(await api.operation(hold.operation));
-    if (hold.state === 'failed') return hold.why ?? 'the exporter does not say why';
+    if (state === 'failed') return why ?? 'the exporter does not say why';
     return isReady ? undefined : 'the hold was released';
   }
 

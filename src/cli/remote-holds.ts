@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type MemoryView, memoryView } from '../http/memory-view.ts';
 import type { holdBody } from '../http/routes/holds.ts';
 import { type HoldView, holdView } from '../http/views.ts';
+import type { Clock } from '../lib/clock.ts';
 import { type Operation, operation } from '../unload/report.ts';
 import { answerOf, type RemoteExporter, request, send } from './remote-exporter.ts';
 
@@ -46,4 +47,28 @@ export function remoteHolds(exporter: RemoteExporter): RemoteHolds {
     operation: (id) => request(exporter, 'GET', `/api/v1/operations/${encodeURIComponent(id)}`, operation),
     memory: () => request(exporter, 'GET', '/api/v1/memory', memoryView),
   };
+}
+
+/** Between two reads of the operation that frees memory. */
+const PROGRESS_SECONDS = 0.5;
+
+/**
+ * Resolves to a placed hold when its memory is free or cannot be freed, and after this time at the latest. Until then,
+ * `onProgress` receives the operation that frees memory.
+ */
+export async function untilPrepared(
+  api: RemoteHolds,
+  placed: HoldView,
+  waitSeconds: number,
+  onProgress: (operation: Operation) => void,
+  clock: Clock,
+): Promise<HoldView> {
+  const deadline = clock.now() + waitSeconds * 1000;
+  let hold = placed;
+  for (;;) {
+    if (hold.operation) onProgress(await api.operation(hold.operation));
+    const left = (deadline - clock.now()) / 1000;
+    if (hold.state !== 'preparing' || left <= 0) return hold;
+    hold = await api.get(hold.id, Math.min(left, PROGRESS_SECONDS));
+  }
 }
