@@ -47,7 +47,7 @@ export function createMachine(
   const { procfs, maxOthers, timeoutMs } = options;
   const processes = createProcesses(procfs);
   const host = createHost(procfs);
-  const readCards = createCardSources(options, clock);
+  const cardSources = createCardSources(options, clock);
   const cpu = createCpuAccount();
   const cards = createCards();
   let parents: Parents = new Map();
@@ -56,8 +56,9 @@ export function createMachine(
     const read: ReadSource = (source, question) => readSource(source, question, { timeoutMs, clock, ending });
     const table = await read(processes, undefined);
     const { models } = table.facts;
-    const [{ nvidia, drm }, system] = await Promise.all([
-      readCards(read, table.facts, parents),
+    const [nvidia, drm, system] = await Promise.all([
+      cardSources.readNvidia(read),
+      cardSources.readDrm(read, table.facts, parents),
       read(host, undefined),
     ]);
     const routers = options.routers();
@@ -133,7 +134,7 @@ interface FoundCards {
   notes?: Notes;
 }
 
-/** Returns a function that reads all cards, and the allocations on them. */
+/** The sources of cards, and of the allocations on them. */
 function createCardSources({ procfs, sysfs, nvidiaSmi, maxOthers }: MachineOptions, clock: Clock) {
   const smi = nvidiaSmi === '' ? undefined : createNvidiaSmi({ program: nvidiaSmi, procfs }, clock);
   const amdgpu = createAmdgpu(sysfs);
@@ -141,10 +142,7 @@ function createCardSources({ procfs, sysfs, nvidiaSmi, maxOthers }: MachineOptio
   const drmClients = createDrmClients(procfs);
   const drmFdinfo = createDrmFdinfo(procfs);
 
-  return async (read: ReadSource, table: ProcessTable, parents: Parents) => {
-    const [nvidia, drm] = await Promise.all([readNvidia(read), readDrm(read, table, parents)]);
-    return { nvidia, drm };
-  };
+  return { readNvidia, readDrm };
 
   async function readNvidia(read: ReadSource) {
     if (smi === undefined) return { pools: [], allocations: [], cards: [] };
