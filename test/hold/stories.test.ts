@@ -96,6 +96,7 @@ function startStory() {
   function start(): Exporter {
     const started = startExporterOn({ clock, routers, disk, onOrder });
     started.operations.onBegin((router, { hold, selection: { models } }) => {
+      if (!started.isAlive()) return;
       isLoan.set(router, hold !== undefined && started.holds.get(hold)?.restore === true);
       if (hold !== undefined) return;
       for (const id of routerNamed(router).models.keys()) {

@@ -78,6 +78,7 @@ export interface Exporter extends ReturnType<typeof createHolding> {
   operations: ReturnType<typeof createOperations>;
   /** The finished restores. */
   restores: Operation[];
+  isAlive(): boolean;
   /** Ends it as SIGKILL does: it orders nothing any more, and what it has not saved is lost. */
   kill(): void;
 }
@@ -139,6 +140,7 @@ export function startExporterOn({ clock, routers, disk, onOrder }: World): Expor
     ...holding,
     operations,
     restores,
+    isAlive: () => alive,
     kill() {
       alive = false;
       holding.stop();
