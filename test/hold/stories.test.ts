@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import type { UnloadRequest } from '../../src/unload/request.ts';
 import { aHoldRequest } from '../support/a-hold.ts';
 import { aRequest } from '../support/a-request.ts';
 import {
@@ -10,8 +11,8 @@ import {
 } from '../support/restore-world.ts';
 import { createSteppedClock, settled } from '../support/stepped-clock.ts';
 
-/** `STORIES=10000 npx jest test/hold/stories` tells more of them. */
-const STORIES = Number(process.env.STORIES ?? 300);
+/** `STORIES=10000` in the environment for more of them. */
+const STORIES = Number(process.env.STORIES ?? 1000);
 
 const MINUTE = 60_000;
 const BOXES = { 'gpu-box': ['a', 'b', 'c'], attic: ['d'] };
@@ -94,16 +95,15 @@ function startStory() {
   };
 
   function start(): Exporter {
-    const started = startExporterOn({ clock, routers, disk, onOrder });
-    started.operations.onBegin((router, { hold, selection: { models } }) => {
-      if (!started.isAlive()) return;
-      isLoan.set(router, hold !== undefined && started.holds.get(hold)?.restore === true);
-      if (hold !== undefined) return;
-      for (const id of routerNamed(router).models.keys()) {
-        if (models.length === 0 || models.includes(id)) owed.delete(id);
-      }
-    });
-    return started;
+    return startExporterOn({ clock, routers, disk, onBegin, onOrder });
+  }
+
+  function onBegin(router: string, { hold, selection: { models } }: UnloadRequest, restores: boolean): void {
+    isLoan.set(router, restores);
+    if (hold !== undefined) return;
+    for (const id of routerNamed(router).models.keys()) {
+      if (models.length === 0 || models.includes(id)) owed.delete(id);
+    }
   }
 
   function onOrder(kind: 'load' | 'unload', router: WorldRouter, id: string): void {

@@ -6,6 +6,7 @@ import type { RouterEvent } from '../../src/models/feed.ts';
 import { createStore } from '../../src/models/store.ts';
 import { createOperations } from '../../src/unload/operations.ts';
 import type { Operation } from '../../src/unload/report.ts';
+import type { UnloadRequest } from '../../src/unload/request.ts';
 import { aListing, begun, ended, listed, turned } from './a-model.ts';
 import { addRouter, type DrivenRouter, driven } from './driven-router.ts';
 import type { SteppedClock } from './stepped-clock.ts';
@@ -78,7 +79,6 @@ export interface Exporter extends ReturnType<typeof createHolding> {
   operations: ReturnType<typeof createOperations>;
   /** The finished restores. */
   restores: Operation[];
-  isAlive(): boolean;
   /** Ends it as SIGKILL does: it orders nothing any more, and what it has not saved is lost. */
   kill(): void;
 }
@@ -88,12 +88,14 @@ interface World {
   routers: readonly WorldRouter[];
   /** The state file. */
   disk: Map<string, unknown>;
+  /** Called when an unload begins on a router; `restores`: for a hold whose models come back. */
+  onBegin(router: string, request: UnloadRequest, restores: boolean): void;
   /** Called with each order that reaches a router. */
   onOrder(kind: 'load' | 'unload', router: WorldRouter, model: string): void;
 }
 
 /** The exporter's holds and operations on routers of the world, with what an earlier one saved. */
-export function startExporterOn({ clock, routers, disk, onOrder }: World): Exporter {
+export function startExporterOn({ clock, routers, disk, onBegin, onOrder }: World): Exporter {
   let alive = true;
   const store = createStore(clock, { reloadWindowMs: 0 });
   const never = new Promise<never>(() => {});
@@ -129,6 +131,9 @@ export function startExporterOn({ clock, routers, disk, onOrder }: World): Expor
       for (const { name, snapshot } of holding.stateParts) disk.set(name, structuredClone(snapshot()));
     },
   });
+  operations.onBegin((router, request) => {
+    if (alive) onBegin(router, request, holding.holds.get(request.hold ?? '')?.restore === true);
+  });
   holding.loads.onEnd((report) => restores.push(report));
   for (const part of holding.stateParts) {
     if (disk.has(part.name)) part.restore(structuredClone(disk.get(part.name)));
@@ -140,7 +145,6 @@ export function startExporterOn({ clock, routers, disk, onOrder }: World): Expor
     ...holding,
     operations,
     restores,
-    isAlive: () => alive,
     kill() {
       alive = false;
       holding.stop();
