@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { freePort } from '../support/free-port.ts';
 import { releaseAll } from '../support/holds-of.ts';
@@ -12,6 +12,7 @@ import { complete, oneAnswer, type RealRouter, startRealRouter } from '../suppor
 import { type RootedProcess, startRooted } from '../support/rooted-process.ts';
 import { makeRunFolder } from '../support/run-folder.ts';
 import { substitute } from '../support/substitute.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
 const CHECKOUT = join(import.meta.dirname, '..', '..');
@@ -266,6 +267,76 @@ describe('while nothing is held', () => {
   });
 });
 
+describe('with requests that wait at the gate', () => {
+  /** Between nginx and the exporter. */
+  let link: TcpProxy;
+  let own: Nginx;
+
+  beforeEach(async () => {
+    link = await startTcpProxy(exporter.service.port);
+    await unloadAll();
+    await hold();
+  });
+  afterEach(async () => {
+    await own.stop();
+    await link.close();
+    await releaseAll(exporter.url);
+  });
+
+  /** Starts a completion through an nginx whose requests wait at the gate that long; resolves when it waits. */
+  async function completing(seconds: number) {
+    const port = await freePort();
+    const text = substitute(patient(shippedFor({ exporter: link.port, front: port })), [
+      { of: '503              = @closed;                  # (4)', by: '503 = /llama-gate/wait; #' },
+      { of: 'wait=60;', by: `wait=${seconds};` },
+      // A connection for each request, so that they can be counted.
+      { of: 'keepalive 4;', by: '' },
+    ]);
+    own = await startNginx(text, port);
+    expect(own.check).toEqual({ code: 0, output: '' });
+    const client = new AbortController();
+    const answer = fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', ...oneAnswer },
+      body: JSON.stringify(chat('tiny-a')),
+      signal: client.signal,
+    });
+    answer.catch(() => {});
+    // The second request to the gate waits.
+    await until('it to wait', () => link.connections().total === 2, { everyMs: 10 });
+    return { client, answer };
+  }
+
+  it('a completion is answered once the hold is released', async () => {
+    const { answer } = await completing(60);
+    expect(childrenOf(router.pid)).toEqual([]);
+    await release();
+    expect((await answer).status).toBe(200);
+  });
+
+  it('a completion is refused when the hold lasts longer', async () => {
+    const { answer } = await completing(1);
+    const { status, headers } = await answer;
+    expect(status).toBe(503);
+    expect(Number(headers.get('retry-after'))).toBeGreaterThan(500);
+    expect(childrenOf(router.pid)).toEqual([]);
+  });
+
+  it('a client that hangs up ends its wait', async () => {
+    const { client, answer } = await completing(60);
+    client.abort();
+    await expect(answer).rejects.toThrow('aborted');
+    await until('the end of its wait', () => link.connections().open === 0);
+    await release();
+    expect(childrenOf(router.pid)).toEqual([]);
+  });
+
+  async function unloadAll(): Promise<void> {
+    const answer = await fetch(`${exporter.url}/api/v1/unload-all`, { method: 'POST' });
+    expect(await answer.json()).toMatchObject({ still_in_memory: [] });
+  }
+});
+
 describe('when the exporter', () => {
   let folder: string;
   let program: RootedProcess;
@@ -327,7 +398,7 @@ it('explains how to name the router when the gate cannot tell', async () => {
   const two = await startExporter([router.url, `http://127.0.0.1:${await freePort()}`]);
   const port = await freePort();
   const text = patient(shippedFor({ exporter: two.service.port, front: port }));
-  const naming = (name: string) => text.replace('/gate?model=', `/gate?router=${name}&model=`);
+  const naming = (name: string) => text.replaceAll('/gate?model=', `/gate?router=${name}&model=`);
   const through = async (config: string) => {
     const other = await startNginx(config, port);
     try {
@@ -339,7 +410,7 @@ it('explains how to name the router when the gate cannot tell', async () => {
   const mend = (status: number) => ({
     code: 500,
     type: 'server_error',
-    message: `The gate of llama-router-exporter answered ${status}: ask the administrator to fix location /llama-gate in llama-gate.conf (400: add ?router=NAME, 404: no router has that name)`,
+    message: `The gate of llama-router-exporter answered ${status}: ask the administrator to fix location /llama-gate/ in llama-gate.conf (400: add ?router=NAME, 404: no router has that name)`,
   });
   try {
     expect(await through(text)).toMatchObject({ status: 500, body: { error: mend(400) } });

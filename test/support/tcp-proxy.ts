@@ -9,13 +9,17 @@ export interface TcpProxy {
   mend(): void;
   /** Connections stay open, but nothing comes through any more from the server: a half-open link. */
   freeze(): void;
+  /** How many connections there were so far, and how many of them are open. */
+  connections(): { total: number; open: number };
   close(): Promise<void>;
 }
 
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<[Socket, Socket]>();
   let isCut = false;
+  let total = 0;
   const server = createServer((client) => {
+    total += 1;
     if (isCut) {
       client.destroy();
       return;
@@ -49,6 +53,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     freeze() {
       for (const [client, upstream] of pairs) upstream.unpipe(client).resume();
     },
+    connections: () => ({ total, open: pairs.size }),
     async close() {
       cutAll();
       await new Promise((resolve) => server.close(resolve));
