@@ -29,6 +29,7 @@ const ACTS: Act[] = [
   { route: 'POST /api/v1/unload', body: { models: ['qwen'] } },
   { route: 'POST /api/v1/unload-all', body: {} },
   { route: 'POST /unload-all', body: {} },
+  { route: 'POST /api/v1/load', body: { models: ['qwen'], hold: HOLD } },
   ...['/api/v1/alertmanager', '/webhook/alertmanager', '/webhook/grafana'].flatMap((path) =>
     ['POST', 'PUT'].map((method) => ({
       route: `${method} ${path}`,
