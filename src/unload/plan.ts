@@ -170,7 +170,8 @@ function chooseOn(gpu: OneGpu, candidates: readonly Candidate[], bytes: number):
   const needed = bytes - (gpu.totalBytes - gpu.usedBytes);
   const models = chooseEnough(here, needed);
   const chosen = here.filter(({ id }) => models.includes(id));
-  const freed = chosen.reduce((sum, candidate) => sum + (candidate.bytes ?? Number.POSITIVE_INFINITY), 0);
+  // What a model holds that was loaded after the last reading is not known: its weights are the least.
+  const freed = chosen.reduce((sum, { id }) => sum + (gpu.ofModel(id) ?? Number.POSITIVE_INFINITY), 0);
   return { models, isEnough: freed >= needed, busy: chosen.filter(mayBeBusy).length };
 }
 

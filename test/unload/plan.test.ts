@@ -181,3 +181,15 @@ describe('with a target, the plan', () => {
     expect(planUnload(models, { ...ALL, target: { untilRatio: 0.5 } }, NOW, memory).unload).toEqual([]);
   });
 });
+
+it('a model that was loaded after the last reading may hold more than its weights', () => {
+  const gpu = { gpu: '0', totalBytes: 300, usedBytes: 250 };
+  const memory = (bytes: number | undefined): RouterMemory => {
+    const own = { ...gpu, ofModel: () => bytes };
+    return { ...own, onGpus: () => ok(memory(bytes)), gpus: () => [own] };
+  };
+  const models = ['a', 'b'].map((id) => ({ ...aModel({ id, status: 'loaded' }), facts: { sizeBytes: 10 } }));
+  const planned = (bytes: number | undefined) =>
+    planUnload(models, { ...ALL, target: { freeOnOneGpu: 200 } }, NOW, memory(bytes)).unload;
+  expect([planned(undefined), planned(100), planned(60)]).toEqual([['a', 'b'], ['a', 'b'], []]);
+});
