@@ -66,13 +66,17 @@ async function freeMemory(parts: PreparationParts, hold: Hold): Promise<string |
   if (hold.unload === 'none') return shortage(parts, hold, needBytes);
   let why: string | undefined;
   for (const router of routers) {
-    // Again while it helps: the memory of a model is known exactly only when it is gone.
+    const unloaded = new Set<string>();
+    // Again while it helps: the memory of a model is known exactly only when it is gone. Not against a client that
+    // loads the same models again and again.
     for (;;) {
       const report = await unload(parts, hold, [router], { freeOnOneGpu: needBytes });
       why = await shortage(parts, hold, needBytes, report);
       if (why === undefined) return undefined;
       if (parts.holds.get(hold.id)?.state !== 'preparing') return why;
-      if (report.summary.unloaded === 0) break;
+      const gone = report.routers.flatMap(unloadedModels);
+      if (gone.length === 0 || gone.some((model) => unloaded.has(model))) break;
+      for (const model of gone) unloaded.add(model);
     }
   }
   return why;
@@ -143,6 +147,14 @@ function leftOn({ router, fault, refused, models }: RouterResult): string[] {
   );
 }
 
+/** What clients have loaded again. */
+function backIn({ routers, still_in_memory }: Operation): string[] {
+  const unloaded = routers.flatMap(unloadedModels);
+  return still_in_memory.flatMap(({ model }) =>
+    unloaded.includes(model) ? [`${model}: it was loaded again`] : [],
+  );
+}
+
 /** Why less than `needBytes` is free on each GPU; undefined when it is free. `report`: what was unloaded before. */
 async function shortage(
   { memory, measure }: PreparationParts,
@@ -163,7 +175,7 @@ async function shortage(
   if (most === undefined) {
     return `${needed}, and its memory could not be measured: llama-router-exporter doctor says why`;
   }
-  const left = report?.routers.flatMap(leftOn) ?? [];
+  const left = report ? [...report.routers.flatMap(leftOn), ...backIn(report)] : [];
   const why = left.length === 0 ? '' : ` (${left.join('; ')})`;
   return `${needed}, and at most ${formatBytes(most.bytes)} are free, on GPU ${most.gpu}${why}`;
 }
