@@ -166,12 +166,14 @@ function read(state: ReaderState, model: string): Promise<void> {
   const cancel = new AbortController();
   const reader: ModelReader = { ...models.get(model), model, triedAt: store.clock.now() };
   models.set(model, reader);
-  const done = metrics(model, AbortSignal.any([ending.signal, cancel.signal])).then((answer) => {
+  const abort = () => cancel.abort();
+  ending.signal.addEventListener('abort', abort);
+  if (ending.signal.aborted) abort();
+  const done = metrics(model, cancel.signal).then((answer) => {
+    ending.signal.removeEventListener('abort', abort);
     reader.request = undefined;
     // Otherwise the model was unloaded meanwhile, and perhaps loaded again by another process.
-    if (models.get(model) === reader && !ending.signal.aborted && !cancel.signal.aborted) {
-      applyAnswer(state, reader, answer);
-    }
+    if (models.get(model) === reader && !cancel.signal.aborted) applyAnswer(state, reader, answer);
   });
   reader.request = { done, cancel };
   return done;
