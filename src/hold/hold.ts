@@ -66,13 +66,14 @@ export function fromSaved(saved: Hold, clock: Clock): Hold {
   return { ...saved, since, until: Math.min(clock.fromWall(saved.until), longest) };
 }
 
-/** What a sentence about a hold needs. */
-type Described = Pick<Hold, 'until' | 'reason' | 'holder'>;
-
 /** `kept free until 14:05 UTC for training (requested by alice)`, of a hold with wall times. */
-export function describeHold(hold: Described, now: number): string {
-  const purpose = hold.reason === '' ? '' : ` for ${hold.reason}`;
-  return `kept free until ${describeEnd(hold, now)}${purpose} (requested by ${hold.holder})`;
+export function describeHold(hold: Pick<Hold, 'until' | 'reason' | 'holder'>, now: number): string {
+  return `kept free until ${describeEnd(hold, now)}${describePurpose(hold)}`;
+}
+
+/** ` for training (requested by alice)` */
+export function describePurpose({ reason, holder }: Pick<Hold, 'reason' | 'holder'>): string {
+  return `${reason === '' ? '' : ` for ${reason}`} (requested by ${holder})`;
 }
 
 /** `14:05 UTC`, with the date unless that is today. Rounded up to a minute, so that a retry is never too early. */

@@ -12,6 +12,12 @@ export type HoldChange =
 
 export type Holds = ReturnType<typeof createHolds>;
 
+/** A hold that has ended or failed, and when. */
+export interface EndedHold {
+  readonly hold: Hold;
+  readonly at: number;
+}
+
 /** Holds that have ended and can still be looked up. */
 const MAX_ENDED = 100;
 
@@ -19,8 +25,8 @@ const MAX_ENDED = 100;
 export function createHolds(clock: Clock) {
   /** Standing holds, and those that have ended since the last look. */
   const holds = new Map<string, Hold>();
-  /** The oldest first. */
-  const ended = new Map<string, Hold>();
+  /** With the time of their end; the oldest first. */
+  const ended = new Map<string, EndedHold>();
   const changes = createListeners<HoldChange>();
   let cancelTimer = () => {};
 
@@ -61,16 +67,19 @@ export function createHolds(clock: Clock) {
     release(id: string, by: string): Hold | undefined {
       if (find(id) === undefined) return undefined;
       end(id, 'ended', (hold) => ({ kind: 'released', hold, by }));
-      return ended.get(id);
+      return ended.get(id)?.hold;
     },
     /** The standing holds on this router, in the order in which they were placed. */
     on: (router: string): Hold[] => standing().filter(({ routers }) => routers.includes(router)),
     /** All standing holds, in the order in which they were placed. */
     all: standing,
+    /** The holds on this router that failed lately, the oldest first. */
+    failedOn: (router: string): EndedHold[] =>
+      [...ended.values()].filter(({ hold }) => hold.state === 'failed' && hold.routers.includes(router)),
     /** A standing hold, or one that ended lately. */
     get(id: string): Hold | undefined {
       removeExpired();
-      return holds.get(id) ?? ended.get(id);
+      return holds.get(id) ?? ended.get(id)?.hold;
     },
     onChange: changes.add,
     /** All standing holds with wall times. */
@@ -107,7 +116,7 @@ export function createHolds(clock: Clock) {
     const hold = holds.get(id);
     if (hold === undefined) return;
     holds.delete(id);
-    ended.set(id, { ...hold, state, why });
+    ended.set(id, { hold: { ...hold, state, why }, at: clock.now() });
     const [oldest] = ended.keys();
     if (ended.size > MAX_ENDED && oldest !== undefined) ended.delete(oldest);
     changes.notify(changeOf({ ...hold, state, why }));

@@ -47,7 +47,7 @@ const OUTCOME_WORDS: Record<Exclude<Outcome, 'noop'>, string> = {
 
 /** Of an operation that found nothing to do. */
 const NOOP_WORDS: Record<Operation['action'], string> = {
-  unload: 'nothing was loaded',
+  unload: 'nothing to unload',
   load: 'loaded already',
 };
 
@@ -183,7 +183,7 @@ function resultsOf({ routers }: Operation): string[] {
 
 function notesOn({ router, memory, fault, refused }: RouterResult): string[] {
   return [
-    ...(memory ? [`freed ${formatBytes(memory.freed_bytes)} on ${router}`] : []),
+    ...(memory && memory.freed_bytes > 0 ? [`freed ${formatBytes(memory.freed_bytes)} on ${router}`] : []),
     ...(fault ? [`${router}: ${fault.message}`] : []),
     ...(refused ? [`${router}: ${refused.detail}`] : []),
   ];

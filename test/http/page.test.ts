@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
+import { createHolds } from '../../src/hold/holds.ts';
 import { createApp } from '../../src/http/app.ts';
 import { renderPage } from '../../src/http/page/page.ts';
 import { STYLE } from '../../src/http/page/style.ts';
@@ -226,15 +227,39 @@ describe('the page', () => {
     ]);
   });
 
-  it('shows a hold, and offers to release it', async () => {
+  it('shows who holds a router until when, and offers to release each hold', async () => {
     const observed = aBusyFleet();
-    const parts = appParts(observed);
+    const holds = createHolds(observed.clock);
     const until = observed.clock.now() + 3_600_000;
-    parts.holds.place(aHoldRequest(until, { routers: ['attic'] }));
-    const { text } = await supertest(createApp(parts)).get('/');
-    expect(textOf(text)).toContain(
-      'GPU memory is kept free until 23:15 UTC for training (requested by alice). Release',
+    holds.place(aHoldRequest(until, { routers: ['attic'] }));
+    holds.place(aHoldRequest(until, { routers: ['attic', 'gpu-box'], reason: '', enforce: true }));
+    holds.place(
+      aHoldRequest(until, { routers: ['attic'], unload: 'enough', needBytes: 2 ** 34, restore: true }),
     );
+    const { text } = await supertest(createApp(appParts(observed, { holds }))).get('/?router=attic');
+    expect(textOf(text)).toContain(
+      'GPU memory is kept free until 23:15 UTC for training (requested by alice). Release ' +
+        'GPU memory is kept free until 23:15 UTC (requested by alice). It also holds gpu-box. ' +
+        'Models loaded during the hold are unloaded when they are idle. Release ' +
+        'GPU memory is being freed (16.0 GiB on one GPU), then kept free until 23:15 UTC for training ' +
+        '(requested by alice). Afterwards the models that it unloaded are loaded again. Release ',
+    );
+  });
+
+  it('shows for ten minutes why a hold failed', async () => {
+    const observed = aBusyFleet();
+    const holds = createHolds(observed.clock);
+    const { id } = holds.place(
+      aHoldRequest(observed.clock.now() + 3_600_000, { routers: ['attic'], unload: 'all' }),
+    );
+    holds.finishPreparation(id, 'not all models could be unloaded: qwen: it is generating');
+    const http = supertest(createApp(appParts(observed, { holds })));
+    const failure =
+      'A hold for training (requested by alice) failed 5m ago: not all models could be unloaded';
+    observed.clock.jump(300_000);
+    expect(textOf((await http.get('/')).text)).toContain(failure);
+    observed.clock.jump(300_000);
+    expect((await http.get('/')).text).not.toContain('A hold for training');
   });
 
   it('escapes all texts of routers', async () => {

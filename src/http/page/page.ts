@@ -19,7 +19,11 @@ export function renderPage(parts: AppParts, only: string): string {
   const routers = only === '' ? all : all.filter(({ name }) => name === only);
   const memory = viewMemory(parts.memory.reading(), clock);
   const models = routers.reduce((sum, router) => sum + router.models.size, 0);
-  const sections = routers.map((router) => ({ router, holds: holds.on(router.name), memory, clock }));
+  const sections = routers.map((router) => ({
+    ...{ router, memory, clock },
+    holds: holds.on(router.name),
+    failedHolds: holds.failedOn(router.name),
+  }));
   return html`<!doctype html>
 <html lang="en">
 <head>

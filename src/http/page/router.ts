@@ -1,4 +1,5 @@
-import { describeEnd, type Hold, lastToEnd, onWall } from '../../hold/hold.ts';
+import { describeEnd, describePurpose, type Hold, lastToEnd, onWall } from '../../hold/hold.ts';
+import type { EndedHold } from '../../hold/holds.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/duration.ts';
@@ -25,12 +26,15 @@ export interface RouterParts {
   router: RouterState;
   /** The standing ones. */
   holds: readonly Hold[];
+  failedHolds: readonly EndedHold[];
   memory: MemoryView;
   clock: Clock;
 }
 
 /** The rest is only in the API. */
 const MAX_ROWS = 500;
+/** A failed hold is shown for ten minutes. */
+const FAILED_SHOWN_MS = 600_000;
 /** Names of models in one row of the overview. */
 const MAX_NAMED = 3;
 
@@ -72,7 +76,7 @@ export function runningIn({ models }: RouterState): ModelState[] {
 }
 
 /** One router: its state, its holds, and a table of its models. */
-export function routerSection({ router, holds, memory, clock }: RouterParts): Html {
+export function routerSection({ router, holds, failedHolds, memory, clock }: RouterParts): Html {
   const { name, url, fault, stream, models } = router;
   const held = new Map(
     memory.models.filter((each) => each.router === name).map((each) => [each.model, each]),
@@ -84,7 +88,8 @@ ${unloadAllButton(router)}</div>
 <p>${[url, ...factsOf(viewRouter(router, clock)), ...STREAM_WORDS[stream]].join(' · ')}</p>
 ${fault ? html`<p role="alert" class="fault">${fault.message}. The table shows the last known state.</p>` : ''}
 ${ownMemory(own)}
-${holds.map((hold) => holdLine(onWall(hold, clock), clock.wall()))}
+${failedHolds.filter(({ at }) => clock.now() - at < FAILED_SHOWN_MS).map((failed) => failedHoldLine(failed, clock.now()))}
+${holds.map((hold) => holdLine(name, onWall(hold, clock), clock.wall()))}
 ${models.size === 0 ? html`<p>No models are listed.</p>` : modelsTable(router, held, clock)}
 </section>
 `;
@@ -112,14 +117,25 @@ function unloadAllButton(router: RouterState): Html | string {
   return button('unload-all', 'Unload all', `Unload all models of ${router.name}`, router.name);
 }
 
-function holdLine(hold: Hold, now: number): Html {
-  const { id, until, reason, holder, state, restore, enforce } = hold;
+function holdLine(router: string, hold: Hold, now: number): Html {
+  const { id, until, routers, holder, reason, state, needBytes, restore, enforce } = hold;
   const end = html`<time datetime="${new Date(until).toISOString()}">${describeEnd(hold, now)}</time>`;
-  const purpose = html`${reason && ` for ${reason}`} (requested by ${holder})`;
-  const after = restore ? ' Afterwards the models that it unloaded are loaded again.' : '';
-  const meanwhile = enforce ? ' Models loaded during the hold are unloaded when they are idle.' : '';
-  const free = state === 'preparing' ? 'being freed and kept free' : 'kept free';
-  return html`<p class="hold">GPU memory is <strong>${free}</strong> until ${end}${purpose}.${meanwhile}${after} <button type="button" class="act" data-act="release" data-hold="${id}" aria-label="Release the hold of ${holder}${reason && ` for ${reason}`}">Release</button></p>`;
+  const amount = needBytes === undefined ? '' : ` (${formatBytes(needBytes)} on one GPU)`;
+  const isFree = state !== 'preparing';
+  const what = isFree
+    ? html`<strong>kept free</strong>`
+    : html`<strong>being freed</strong>${amount}, then kept free`;
+  const others = routers.filter((each) => each !== router);
+  const notes = [
+    others.length === 0 ? '' : `It also holds ${others.join(', ')}.`,
+    enforce ? 'Models loaded during the hold are unloaded when they are idle.' : '',
+    restore ? 'Afterwards the models that it unloaded are loaded again.' : '',
+  ].filter((note) => note !== '');
+  return html`<p class="hold" data-key="${id}">GPU memory is ${what} until ${end}${describePurpose(hold)}. ${notes.join(' ')} <button type="button" class="act" data-act="release" data-hold="${id}" aria-label="Release the hold of ${holder}${reason && ` for ${reason}`}">Release</button></p>`;
+}
+
+function failedHoldLine({ hold, at }: EndedHold, now: number): Html {
+  return html`<p class="fault" data-key="${hold.id}">A hold${describePurpose(hold)} failed ${ago(at, now)}: ${hold.why ?? ''}.</p>`;
 }
 
 /** Hidden where the script does not run. */
