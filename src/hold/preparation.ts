@@ -182,8 +182,6 @@ async function shortage(
 
 /** The GPU with the most free memory. */
 export function mostFree(memory: RouterMemory | undefined): { gpu: string; bytes: number } | undefined {
-  const gpus = memory
-    ?.gpus()
-    .map(({ gpu, totalBytes, usedBytes }) => ({ gpu, bytes: totalBytes - usedBytes }));
+  const gpus = memory?.gpus().map(({ gpu, freeBytes }) => ({ gpu, bytes: freeBytes }));
   return gpus?.sort((a, b) => b.bytes - a.bytes)[0];
 }

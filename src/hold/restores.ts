@@ -111,6 +111,6 @@ function roomOn({ props: { modelsMax = 0 }, models }: RouterState, memory: Route
   const running = [...models.values()].filter(({ lifecycle }) => isRunning(lifecycle.status)).length;
   return {
     models: modelsMax === 0 ? undefined : modelsMax - running,
-    bytes: memory && memory.totalBytes - memory.usedBytes,
+    bytes: memory?.freeBytes,
   };
 }

@@ -18,7 +18,14 @@ export function cardMemory(pools: readonly GpuMemory[]): CardMemory[] {
       pools: all,
       totalBytes: sumOf(main.map(({ totalBytes }) => totalBytes)),
       usedBytes: sumOf(main.map(({ usedBytes }) => usedBytes)),
+      freeBytes: sumOf(main.map((each) => each.freeBytes ?? restOf(each))),
       unownedBytes: sumOf(main.map(({ unownedBytes }) => unownedBytes)),
     };
   });
+}
+
+function restOf({ totalBytes, usedBytes }: GpuMemory): number | undefined {
+  return totalBytes === undefined || usedBytes === undefined
+    ? undefined
+    : Math.max(0, totalBytes - usedBytes);
 }

@@ -3,7 +3,7 @@ import type { Allocation, GpuPool } from './reading.ts';
 
 /** The name is last but one, because it may contain a comma; old programs may not print the address behind it. */
 export const DEVICE_QUERY =
-  '--query-gpu=index,uuid,mig.mode.current,memory.total,memory.used,name,pci.bus_id';
+  '--query-gpu=index,uuid,mig.mode.current,memory.total,memory.used,memory.free,name,pci.bus_id';
 export const PROCESS_QUERY = '--query-compute-apps=gpu_uuid,pid,used_gpu_memory,gpu_bus_id';
 export const FORMAT = '--format=csv,noheader,nounits';
 
@@ -78,7 +78,9 @@ export function parseAddress(text: string | undefined): string | undefined {
   return domain === undefined ? undefined : `${domain}:${rest}`.toLowerCase();
 }
 
-function parseDevice([gpu = '', uuid = '', mig, total, used, ...rest]: string[]): NvidiaDevice | undefined {
+function parseDevice([gpu = '', uuid = '', mig, total, used, ...others]: string[]): NvidiaDevice | undefined {
+  const free = others.length > 1 ? parseMemory(others[0]) : 'invalid';
+  const rest = free === 'invalid' ? others : others.slice(1);
   const last = rest.at(-1);
   const pciAddress = parseAddress(last);
   const name = rest.length > 1 && (pciAddress || isBracketed(last)) ? rest.slice(0, -1) : rest;
@@ -98,6 +100,7 @@ function parseDevice([gpu = '', uuid = '', mig, total, used, ...rest]: string[])
     pciAddress,
     totalBytes,
     usedBytes,
+    freeBytes: free === 'invalid' ? undefined : free,
     unified,
     divided,
     error: error?.replace(/[[\]]/g, ''),

@@ -17,6 +17,8 @@ export interface GpuPool {
   integrated?: boolean | undefined;
   totalBytes?: number | undefined;
   usedBytes?: number | undefined;
+  /** Where the driver reserves a part, less than the unused rest; absent: that rest. */
+  freeBytes?: number | undefined;
 }
 
 /** A pool, and whether the driver reports the allocations of every process in it. */

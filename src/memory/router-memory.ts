@@ -7,6 +7,8 @@ export interface RouterMemory {
   /** Of all its GPUs, by all processes. */
   usedBytes: number;
   totalBytes: number;
+  /** What the driver can still give. */
+  freeBytes: number;
   /** GPU memory of this model; undefined if unknown. */
   ofModel(model: string): number | undefined;
   /** The same on these GPUs alone, named by uuid, PCI address or index; or why that is unknown. */
@@ -16,7 +18,7 @@ export interface RouterMemory {
 }
 
 /** The memory of one GPU, by all processes. */
-export interface OneGpu extends Pick<RouterMemory, 'usedBytes' | 'totalBytes' | 'ofModel'> {
+export interface OneGpu extends Pick<RouterMemory, 'totalBytes' | 'freeBytes' | 'ofModel'> {
   /** Its index. */
   gpu: string;
 }
@@ -51,8 +53,9 @@ export function createRouterMemory() {
       function memoryOn(on: CardMemory[], ofModel: RouterMemory['ofModel']): RouterMemory | undefined {
         const usedBytes = sumOf(on.map((card) => card.usedBytes));
         const totalBytes = sumOf(on.map((card) => card.totalBytes));
-        if (usedBytes === undefined || totalBytes === undefined) return undefined;
-        return { usedBytes, totalBytes, ofModel, onGpus, gpus };
+        const freeBytes = sumOf(on.map((card) => card.freeBytes));
+        if (usedBytes === undefined || totalBytes === undefined || freeBytes === undefined) return undefined;
+        return { usedBytes, totalBytes, freeBytes, ofModel, onGpus, gpus };
       }
 
       function onGpus(names: readonly string[]): Result<RouterMemory, GpuFault> {

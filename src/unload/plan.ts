@@ -154,7 +154,7 @@ function enoughFor(
 
 /** Whether nothing needs to go. */
 function isFree({ freeOnOneGpu }: { freeOnOneGpu: number }, memory: RouterMemory | undefined): boolean {
-  return (memory?.gpus() ?? []).some(({ totalBytes, usedBytes }) => totalBytes - usedBytes >= freeOnOneGpu);
+  return (memory?.gpus() ?? []).some(({ freeBytes }) => freeBytes >= freeOnOneGpu);
 }
 
 /** What must go to make room on one GPU. */
@@ -167,7 +167,7 @@ interface GpuChoice {
 
 function chooseOn(gpu: OneGpu, candidates: readonly Candidate[], bytes: number): GpuChoice {
   const here = candidates.filter((candidate) => candidate.bytes === undefined || candidate.bytes > 0);
-  const needed = bytes - (gpu.totalBytes - gpu.usedBytes);
+  const needed = bytes - gpu.freeBytes;
   const models = chooseEnough(here, needed);
   const chosen = here.filter(({ id }) => models.includes(id));
   // What a model holds that was loaded after the last reading is not known: its weights are the least.

@@ -94,6 +94,7 @@ describe('nvidia-smi, cards', () => {
 
   it.each([
     ['NVIDIA, the card, 00000000:0B:00.0', 'NVIDIA, the card'],
+    ['1, NVIDIA, the card, 00000000:0B:00.0', 'NVIDIA, the card'],
     ['NVIDIA, the card, [N/A]', 'NVIDIA, the card'],
     ['NVIDIA, the card', 'NVIDIA, the card'],
     ['[N/A]', '[N/A]'],

@@ -186,11 +186,11 @@ describe('nvidia-smi', () => {
       pools: [
         {
           ...{ gpu: '0', uuid: ONE, name: 'NVIDIA GeForce RTX 3090', ...healthy },
-          ...{ totalBytes: 24_576 * MIB, usedBytes: 21_050 * MIB },
+          ...{ totalBytes: 24_576 * MIB, usedBytes: 21_050 * MIB, freeBytes: 3200 * MIB },
         },
         {
           ...{ gpu: '1', uuid: TWO, name: 'NVIDIA RTX A6000', ...healthy },
-          ...{ totalBytes: 49_140 * MIB, usedBytes: 8211 * MIB },
+          ...{ totalBytes: 49_140 * MIB, usedBytes: 8211 * MIB, freeBytes: 40_440 * MIB },
         },
       ],
       allocations: [

@@ -157,7 +157,8 @@ describe('with a target, the plan', () => {
     activity: { busy: false, work: 1, watchedAt: 0, lastAt: NOW - idleSeconds * 1000 },
   });
   const measured = (usedBytes: number): RouterMemory => {
-    const gpu = { gpu: '0', usedBytes, totalBytes: 24 * GIB, ofModel: () => 6 * GIB };
+    const freeBytes = 24 * GIB - usedBytes;
+    const gpu = { gpu: '0', usedBytes, totalBytes: 24 * GIB, freeBytes, ofModel: () => 6 * GIB };
     const memory: RouterMemory = { ...gpu, onGpus: () => ok(memory), gpus: () => [gpu] };
     return memory;
   };
@@ -183,7 +184,7 @@ describe('with a target, the plan', () => {
 });
 
 it('a model that was loaded after the last reading may hold more than its weights', () => {
-  const gpu = { gpu: '0', totalBytes: 300, usedBytes: 250 };
+  const gpu = { gpu: '0', totalBytes: 300, usedBytes: 250, freeBytes: 50 };
   const memory = (bytes: number | undefined): RouterMemory => {
     const own = { ...gpu, ofModel: () => bytes };
     return { ...own, onGpus: () => ok(memory(bytes)), gpus: () => [own] };
