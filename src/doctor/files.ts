@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmdirSync
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { HOLDS } from '../hold/holds.ts';
+import { LOANS } from '../hold/loans.ts';
 import { codeOf } from '../lib/error-code.ts';
 import { COUNTERS } from '../metrics/registry.ts';
 import { LAST_UNLOADS } from '../models/store.ts';
@@ -49,7 +50,7 @@ function obstacleOf(part: 'state' | 'audit', path: string, folder: string): stri
   return refusalOf(() => accessSync(path, constants.R_OK)) ?? refusalIn(folder);
 }
 
-const STATE_PARTS = [COUNTERS, LAST_UNLOADS, HOLDS, OPERATIONS, GUARDS];
+const STATE_PARTS = [COUNTERS, LAST_UNLOADS, HOLDS, LOANS, OPERATIONS, GUARDS];
 
 function isDamaged(path: string): boolean {
   return parseState(readFileSync(path, 'utf8'), STATE_PARTS) === undefined;

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Finding } from '../../src/doctor/finding.ts';
 import { diagnoseMemory } from '../../src/doctor/memory.ts';
 import { aReading } from '../support/a-reading.ts';
+import { startExporter } from '../support/exporter.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
 import {
@@ -415,6 +416,17 @@ describe('files of the exporter', () => {
     expect(await given(option, path)).toBe(finding);
     expect(readdirSync(folder)).toEqual(['file']);
     expect(readFileSync(path, 'utf8')).toBe(content);
+  });
+
+  it('of the state show damage in every part that the service saves', async () => {
+    const exporter = await startExporter(['http://127.0.0.1:1'], { 'state.file': path });
+    await exporter.stop();
+    const { version, savedAt, ...parts } = JSON.parse(readFileSync(path, 'utf8'));
+    expect(Object.keys(parts)).toContain('loans');
+    for (const part of Object.keys(parts)) {
+      writeFileSync(path, JSON.stringify({ version, savedAt, ...parts, [part]: 'damaged' }));
+      expect([part, await given('state', path)]).toEqual([part, expect.stringContaining('is damaged')]);
+    }
   });
 
   it.each(['state', 'audit'] as const)(
