@@ -18,10 +18,11 @@ const ACTIONS = [
   [0.45, ({ ask }) => ask('gpu-box', '/api/v1/alertmanager', alert('gpu-box'))],
   [0.47, ({ ask }) => ask('gpu-box', '/api/v1/alertmanager', alert('gpu-box'))],
   [0.5, ({ ask }) => ask('gpu-box', '/api/v1/alertmanager', alert('attic'))],
-  [0.55, held('gpu-box', 0.16)],
-  [0.56, ({ ask }) => ask('gpu-box', '/api/v1/unload-all', { reason: 'training' })],
+  [0.55, held('gpu-box', 0.16, { reason: 'training', unload: 'all', restore: true })],
   [0.61, reported('gpu-box', { model: 'qwen3-8b', cause: 'chat' })],
   [0.62, ({ big }) => big.load('qwen3-8b')],
+  [0.66, held('attic', 0.05, { reason: 'a game', need_bytes: 25e9, unload: 'none' })],
+  [0.68, held('attic', 0.1, { reason: 'ComfyUI', need_bytes: 22e9, restore: true })],
   [0.74, ({ ask }) => ask('gpu-box', '/api/v1/unload', { models: ['*-8b'] }, { trigger: 'page' })],
   [0.78, failing('llama-3.3-70b')],
   [0.82, ({ ask }) => ask('attic', '/api/v1/unload-all', {})],
@@ -33,7 +34,7 @@ const ACTIONS = [
         await ask('attic', '/api/v1/unload-all', {}, { token: 'wrong' });
     },
   ],
-  [0.9, held('attic', 0.3)],
+  [0.9, held('attic', 0.3, { reason: 'training' })],
   [0.91, ({ big }) => big.load('llama-3.3-70b')],
   [0.93, ({ big }) => big.load('qwen3-8b')],
   [0.955, ({ big }) => big.load('gemma-3-27b')],
@@ -70,13 +71,13 @@ function reported(router, report) {
   return ({ ask }) => ask(router, '/api/v1/usage', { reports: [report] });
 }
 
-function held(router, share) {
+function held(router, share, terms) {
   return ({ ask }, seconds) =>
     ask(router, '/api/v1/holds', {
       routers: [router],
       ttl_seconds: Math.round(share * seconds),
       enforce: true,
-      reason: 'training',
+      ...terms,
     });
 }
 
