@@ -12,6 +12,7 @@ const MEASUREMENTS = {
   gate: 'response time of the gate',
   driver: 'scrape time while nvidia-smi hangs',
   unload: 'time until all idle models are gone, compared with a curl and jq loop',
+  hold: 'time until a hold is active, from the request, with idle models in memory',
   evictions: 'how many evicted models a real router must kill, without and with the exporter',
   scale: 'start, memory, CPU and scrape time with 10, 50 and 200 routers',
   churn: 'memory while thousands of models appear and vanish',

@@ -1,0 +1,188 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { quantile, table } from './support/figures.mjs';
+import { readFlags } from './support/flags.mjs';
+import { freePort } from './support/free-port.mjs';
+import { startExporter } from './support/processes.mjs';
+
+export const usage = `hold: time until a hold of all memory is active, with idle models of a real router in it, and until the router has the
+first unload order. In turn: without and with restore. The memory is measured free on a card that a script plays.
+  LLAMA_SERVER_URL   the router, on this machine; --models-max must allow as many
+  --models 4         how many models; they are unloaded
+  --match tiny       only models with this in their name, which no other router of this machine may have
+  --rounds 30        how often each way is measured`;
+
+const GIVE_UP_MS = 30_000;
+const MEBIBYTE = 1024 * 1024;
+const CARD = { uuid: 'GPU-00000000-0000-0000-0000-00000000fa4e', totalMiB: 24_576, modelMiB: 5000 };
+
+/** @param {readonly string[]} args */
+export async function run(args) {
+  const flags = readFlags(args, { models: 4, match: '', rounds: 30 });
+  const url = process.env.LLAMA_SERVER_URL?.replace(/\/$/, '');
+  if (!url) throw new Error('LLAMA_SERVER_URL must name a real router');
+  const named = (await listed(url)).map(({ id }) => id).filter((id) => id.includes(flags.match));
+  const models = named.slice(0, flags.models);
+  if (models.length < flags.models) throw new Error(`${url} has fewer than ${flags.models} models`);
+  const folder = mkdtempSync(join(tmpdir(), 'llama-router-exporter-bench-'));
+  const tap = await startTap(url);
+  const port = await freePort();
+  const exporter = await startExporter([
+    `--router=${tap.url}`,
+    `--web.listen-address=127.0.0.1:${port}`,
+    `--state.file=${join(folder, 'state.json')}`,
+    `--memory.nvidia-smi=${playCard(folder, models)}`,
+  ]);
+  const holds = `http://127.0.0.1:${port}/api/v1/holds`;
+  const terms = { ttl_seconds: 60, unload: 'all', need_bytes: CARD.totalMiB * MEBIBYTE, wait: 60 };
+  const ways = { 'without restore': false, 'with restore': true };
+  /** @type {Record<string, { active: number[], ordered: number[] }>} */
+  const times = Object.fromEntries(Object.keys(ways).map((way) => [way, { active: [], ordered: [] }]));
+  try {
+    while (!(await fetch(`http://127.0.0.1:${port}/-/ready`)).ok) await sleep(20);
+    // One round that is not counted.
+    for (let round = -1; round < flags.rounds; round += 1) {
+      for (const [way, restore] of Object.entries(ways)) {
+        await loadAll(url, models);
+        const ordered = tap.firstUnload();
+        const startedAt = performance.now();
+        const hold = await place(holds, { ...terms, restore });
+        const active = performance.now() - startedAt;
+        if (hold.state !== 'active') throw new Error(`the hold is ${hold.state}: ${hold.why}`);
+        await until(url, models, 'unloaded');
+        await release(holds, hold.id);
+        if (restore) await until(url, models, 'loaded');
+        if (round < 0) continue;
+        times[way]?.active.push(active);
+        times[way]?.ordered.push((await ordered) - startedAt);
+      }
+    }
+  } finally {
+    await exporter.stop();
+    tap.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+  console.log(
+    `\n${flags.models} idle models of a real router, ${flags.rounds} holds each, from the request:\n`,
+  );
+  console.log(
+    table(
+      ['', 'first order ms, p50', 'p99', 'active ms, p50', 'p99'],
+      Object.entries(times).map(([way, { active, ordered }]) => [
+        way,
+        ...[ordered, active]
+          .flatMap((each) => [quantile(each, 0.5), quantile(each, 0.99)])
+          .map((ms) => ms.toFixed(1)),
+      ]),
+    ),
+  );
+}
+
+/**
+ * A proxy in front of the router that says when it passes on an unload order.
+ * @param {string} url
+ */
+async function startTap(url) {
+  let heard = (/** @type {number} */ _at) => {};
+  const server = createServer((asked, answer) => {
+    if (asked.url === '/models/unload') heard(performance.now());
+    const { method, headers } = asked;
+    const passed = request(`${url}${asked.url}`, { method, headers }, (reply) => {
+      answer.writeHead(reply.statusCode ?? 502, reply.headers);
+      reply.pipe(answer);
+      // The event stream sends nothing at first.
+      answer.flushHeaders();
+    });
+    passed.on('error', () => answer.destroy());
+    answer.on('close', () => passed.destroy());
+    asked.pipe(passed);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  return {
+    url: `http://127.0.0.1:${port}`,
+    /** @returns {Promise<number>} when the next order arrives */
+    firstUnload: () =>
+      new Promise((resolve) => {
+        heard = resolve;
+      }),
+    stop() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+/**
+ * An nvidia-smi whose card is used by the living processes of these models; its path. A shell script: Node takes too long to
+ * start.
+ * @param {string} folder
+ * @param {readonly string[]} models
+ */
+function playCard(folder, models) {
+  const path = join(folder, 'nvidia-smi');
+  const names = models.map((model) => `-e '^${model}$'`).join(' ');
+  const script = `#!/bin/sh
+running() { grep -lzx -e --alias $(grep -lzx ${names} /proc/[0-9]*/cmdline 2>/dev/null) /dev/null 2>/dev/null; }
+case "$*" in
+  *--query-gpu=*)
+    used=0; for each in $(running); do used=$((used + ${CARD.modelMiB})); done
+    echo "0, ${CARD.uuid}, [N/A], ${CARD.totalMiB}, $used, Imaginary RTX 4090, 00000000:01:00.0" ;;
+  *--query-compute-apps=*)
+    for each in $(running); do pid=\${each#/proc/}; echo "${CARD.uuid}, \${pid%/cmdline}, ${CARD.modelMiB}, 00000000:01:00.0"; done ;;
+esac
+exit 0
+`;
+  writeFileSync(path, script, { mode: 0o755 });
+  return path;
+}
+
+/** @param {string} url @param {object} body */
+async function place(url, body) {
+  const headers = { 'content-type': 'application/json' };
+  const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+  const hold = /** @type {any} */ (await answer.json());
+  if (hold.id === undefined) throw new Error(`${url}: ${answer.status} ${JSON.stringify(hold)}`);
+  return /** @type {{ id: string, state: string, why: string | null }} */ (hold);
+}
+
+/** @param {string} url @param {string} id */
+async function release(url, id) {
+  await (await fetch(`${url}/${id}`, { method: 'DELETE' })).arrayBuffer();
+}
+
+/** @param {string} url */
+async function listed(url) {
+  const { data } = /** @type {any} */ (await (await fetch(`${url}/models`)).json());
+  return /** @type {{ id: string, status: { value: string } }[]} */ (data);
+}
+
+/** @param {string} url @param {readonly string[]} models */
+async function loadAll(url, models) {
+  const unloaded = (await listed(url)).filter(
+    ({ id, status }) => models.includes(id) && status.value === 'unloaded',
+  );
+  for (const { id: model } of unloaded) {
+    const answer = await fetch(`${url}/models/load`, { method: 'POST', body: JSON.stringify({ model }) });
+    if (!answer.ok) throw new Error(`${model} is not loaded: ${answer.status} ${await answer.text()}`);
+    await answer.arrayBuffer();
+  }
+  await until(url, models, 'loaded');
+  // A process that has just become ready may miss an order to exit.
+  await sleep(500);
+}
+
+/** @param {string} url @param {readonly string[]} models @param {string} status */
+async function until(url, models, status) {
+  const giveUpAt = performance.now() + GIVE_UP_MS;
+  for (;;) {
+    const all = await listed(url);
+    if (models.every((model) => all.find(({ id }) => id === model)?.status.value === status)) return;
+    if (performance.now() > giveUpAt) throw new Error(`the models are not ${status} after 30 s`);
+    await sleep(20);
+  }
+}
