@@ -294,8 +294,8 @@ describe('the page', () => {
     const reason = 'a <b>old</b> run';
     const { body } = await place(given, { routers: ['gpu-box'], ttl_seconds: 600, reason, enforce: true });
     const { text } = await given.http.get('/');
-    expect(text.replaceAll(body.id, 'ID').match(/<p class="hold">.*<\/p>/g)).toEqual([
-      '<p class="hold">GPU memory is <strong>kept free</strong> until <time datetime="2023-11-14T22:23:20.000Z">22:24 UTC</time> for a &#60;b&#62;old&#60;/b&#62; run (requested by loopback). Models loaded during the hold are unloaded when they are idle. <button type="button" class="act" data-act="release" data-hold="ID" aria-label="Release the hold of loopback for a &#60;b&#62;old&#60;/b&#62; run">Release</button></p>',
+    expect(text.replaceAll(body.id, 'ID').match(/<p class="hold"[^>]*>.*<\/p>/g)).toEqual([
+      '<p class="hold" data-key="ID">GPU memory is <strong>kept free</strong> until <time datetime="2023-11-14T22:23:20.000Z">22:24 UTC</time> for a &#60;b&#62;old&#60;/b&#62; run (requested by loopback). Models loaded during the hold are unloaded when they are idle. <button type="button" class="act" data-act="release" data-hold="ID" aria-label="Release the hold of loopback for a &#60;b&#62;old&#60;/b&#62; run">Release</button></p>',
     ]);
     await given.http.delete(`/api/v1/holds/${body.id}`);
     given.clock.jump(250);
