@@ -9,18 +9,21 @@ export interface Card {
   readonly driver: string;
   readonly totalBytes: number;
   readonly usedBytes: number;
+  /** Less than the unused rest: the driver reserves a part. */
+  readonly freeBytes: number;
 }
 
 /** The first card of this machine, asked now and apart from the exporter. */
 export function firstCard(): Card {
-  const [line = ''] = ask('--query-gpu=uuid,driver_version,memory.total,memory.used,name');
-  const [uuid = '', driver = '', total, used, ...name] = line.split(', ');
+  const [line = ''] = ask('--query-gpu=uuid,driver_version,memory.total,memory.used,memory.free,name');
+  const [uuid = '', driver = '', total, used, free, ...name] = line.split(', ');
   return {
     uuid,
     driver,
     name: name.join(', '),
     totalBytes: Number(total) * MEBIBYTE,
     usedBytes: Number(used) * MEBIBYTE,
+    freeBytes: Number(free) * MEBIBYTE,
   };
 }
 

@@ -284,7 +284,7 @@ async function release({ id }: HoldAnswer): Promise<void> {
   });
 }
 
-const freeBytes = () => firstCard().totalBytes - firstCard().usedBytes;
+const freeBytes = () => firstCard().freeBytes;
 
 test('a hold frees the least that it needs, is active once that is measured free, and puts the model back', async () => {
   await loadAll();
