@@ -57,16 +57,19 @@ export function createHolding(parts: HoldingParts) {
     /** Once every router is listed: finishes what an earlier process began. */
     resume(): void {
       preparations.resume();
-      cancelSettling = clock.after(EARLIER_ORDERS_MS, () => {
-        loans.settle();
-        restores.start();
-      });
+      if (loans.hasUnsettled()) cancelSettling = clock.after(EARLIER_ORDERS_MS, settle);
+      else settle();
     },
     stop(): void {
       cancelSettling();
       holds.stop();
     },
   };
+
+  function settle(): void {
+    loans.settle();
+    restores.start();
+  }
 
   /** Why a router is not loaded on: a hold stands on it that is not the one of the request. */
   function held(router: string, { hold }: LoadRequest): Refusal | undefined {

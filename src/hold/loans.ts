@@ -4,6 +4,7 @@ import { isRunning } from '../models/feed.ts';
 import {
   type Change,
   idleSince,
+  type Lifecycle,
   type ModelState,
   matchesModel,
   type RouterState,
@@ -81,15 +82,24 @@ export function createLoans(store: Store) {
         unsettled.add(keyOf(loan));
       }
     },
-    /** Strikes off models of an earlier process that are still in memory: it did not order their unload. */
+    /** Whether models of an earlier process may still end on its order. */
+    hasUnsettled: (): boolean =>
+      [...loans.values()].some((loan) => {
+        const current = processOf(loan);
+        return current && !isAnother(loan, current.instance);
+      }),
+    /** Strikes off models of an earlier process that are in memory: it did not order their unload, or a client loaded them. */
     settle(): void {
-      strike((loan) => {
-        const model = store.router(loan.router)?.models.get(loan.model);
-        return unsettled.has(keyOf(loan)) && isRunning(model?.lifecycle.status);
-      });
+      strike((loan) => processOf(loan) !== undefined);
       unsettled.clear();
     },
   };
+
+  /** The process of a model that an earlier process of this program has lent. */
+  function processOf(loan: Loan): Lifecycle | undefined {
+    const lifecycle = store.router(loan.router)?.models.get(loan.model)?.lifecycle;
+    return unsettled.has(keyOf(loan)) && isRunning(lifecycle?.status) ? lifecycle : undefined;
+  }
 
   function strike(isStruck: (loan: Loan) => boolean): void {
     const before = loans.size;
@@ -112,7 +122,7 @@ export function loanOf(router: RouterState, model: ModelState, hold: Hold, bytes
 
 /** Why a model is not loaded again; undefined when it is. `room`: how many models and bytes still fit, absent if unlimited or unknown. */
 export function objectionToRestore(
-  { instance, bytes }: Loan,
+  loan: Loan,
   model: ModelState | undefined,
   room: { models?: number | undefined; bytes?: number | undefined },
 ): string | undefined {
@@ -120,15 +130,17 @@ export function objectionToRestore(
   const { status, instance: current } = model.lifecycle;
   if (isRunning(status)) return 'it was loaded meanwhile';
   if (status === 'downloading') return 'it is downloading';
-  // 0: the router was restarted, and has not started it since.
-  if (instance !== undefined && current && instance !== current) {
-    return 'it was loaded and unloaded meanwhile';
-  }
+  if (isAnother(loan, current)) return 'it was loaded and unloaded meanwhile';
   if (room.models !== undefined && room.models < 1) return 'the router has no place for it (--models-max)';
-  if (bytes !== undefined && room.bytes !== undefined && room.bytes < bytes) {
+  if (loan.bytes !== undefined && room.bytes !== undefined && room.bytes < loan.bytes) {
     return 'there is not enough free GPU memory for it';
   }
   return undefined;
+}
+
+/** Whether a process is not the one that was lent. 0: the router was restarted, and has not started the model since. */
+function isAnother({ instance }: Loan, current: number | undefined): boolean {
+  return instance !== undefined && !!current && instance !== current;
 }
 
 /** Whether a process was started for a model. The end of the process that is being unloaded may still arrive. */
