@@ -26,7 +26,7 @@ interface HoldingParts {
   save(): Promise<void>;
 }
 
-/** The orders of an earlier process have taken effect by then: llama-server kills a model 10 s after its unload was ordered. */
+/** The orders of an earlier process have taken effect by then at the latest: llama-server kills a model 10 s after its unload was ordered. */
 const EARLIER_ORDERS_MS = 15_000;
 
 /** Holds and loads: what keeps memory free, and what fills it again. */
@@ -57,8 +57,13 @@ export function createHolding(parts: HoldingParts) {
     /** Once every router is listed: finishes what an earlier process began. */
     resume(): void {
       preparations.resume();
-      if (loans.hasUnsettled()) cancelSettling = clock.after(EARLIER_ORDERS_MS, settle);
-      else settle();
+      const cancelTimer = clock.after(EARLIER_ORDERS_MS, settle);
+      const stopObserving = store.onTransition(settleEarly);
+      cancelSettling = () => {
+        cancelTimer();
+        stopObserving();
+      };
+      settleEarly();
     },
     stop(): void {
       cancelSettling();
@@ -66,7 +71,12 @@ export function createHolding(parts: HoldingParts) {
     },
   };
 
+  function settleEarly(): void {
+    if (!loans.hasUnsettled()) settle();
+  }
+
   function settle(): void {
+    cancelSettling();
     loans.settle();
     restores.start();
   }
