@@ -6,6 +6,7 @@ import { HOLDS } from '../../src/hold/holds.ts';
 import { COUNTERS } from '../../src/metrics/registry.ts';
 import { LAST_UNLOADS } from '../../src/models/store.ts';
 import { readState, type SavedState, writeState } from '../../src/state/state-file.ts';
+import { aHold } from '../support/a-hold.ts';
 import { asNobody } from '../support/as-nobody.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
 
@@ -26,12 +27,7 @@ const aState = (given: Partial<SavedState> = {}): SavedState => ({
   savedAt: 1_700_000_000_000,
   counters: [{ name: 'loads_total', labels: { router: 'r', model: 'über "q"\n🦙' }, value: 3 }],
   lastUnloads: [{ router: 'r', model: 'm', at: 1_700_000_000_000, reason: 'evicted' }],
-  holds: [
-    {
-      ...{ router: 'r', since: 1_700_000_000_000, until: 1_700_000_600_000 },
-      ...{ reason: 'training', by: 'alice', enforce: false },
-    },
-  ],
+  holds: [aHold(1_700_000_600_000)],
   ...given,
 });
 const text = JSON.stringify(aState());
