@@ -41,7 +41,7 @@ async function aRouter(options: TestRouterOptions = {}): Promise<TestRouter> {
 }
 
 /** Writes the configuration: routers by name, and more options as YAML. */
-function configure(routers: Record<string, string>, more = '', requestTimeout = '1s'): void {
+function configure(routers: Record<string, string>, more = '', requestTimeout = '5s'): void {
   const list = Object.entries(routers).map(([name, url]) => `  - { name: ${name}, url: '${url}' }\n`);
   writeFileSync(
     file,

@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import type { RouterControl } from '../fleet/fleet.ts';
 import { formatBytes } from '../lib/bytes.ts';
+import { groupBy } from '../lib/group-by.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { RouterMemory } from '../memory/router-memory.ts';
 import type { Operations } from '../unload/operations.ts';
@@ -140,11 +141,11 @@ function missed({ routers, outcome }: Operation): string | undefined {
 function leftOn({ router, fault, refused, models }: RouterResult): string[] {
   if (fault) return [`${router}: ${fault.message}`];
   if (refused) return [`${router}: ${refused.detail}`];
-  return models.flatMap(({ model, result, detail }) =>
-    result === 'unloaded' || result === 'forced' || result === 'already_unloaded'
-      ? []
-      : [`${model}: ${detail ?? result}`],
+  const left = models.filter(
+    ({ result }) => result !== 'unloaded' && result !== 'forced' && result !== 'already_unloaded',
   );
+  const byWhy = groupBy(left, ({ result, detail }) => detail ?? String(result));
+  return [...byWhy].map(([why, each]) => `${each.map(({ model }) => model).join(', ')}: ${why}`);
 }
 
 /** What clients have loaded again. */

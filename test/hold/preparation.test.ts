@@ -82,7 +82,7 @@ describe('a hold that needs memory on one GPU', () => {
         state: 'failed',
         why:
           '95 B are needed on one GPU, and at most 40 B are free, on GPU 1 ' +
-          '(a: its memory would not be enough; b: its memory would not be enough; c: its memory would not be enough)',
+          '(a, b, c: its memory would not be enough)',
       },
     ],
     [
