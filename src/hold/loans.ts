@@ -47,6 +47,7 @@ export function createLoans(store: Store) {
     /** Adds a model just before its unload is ordered, so that nothing is lost when the process dies in between. */
     add(loan: Loan): void {
       loans.set(keyOf(loan), loan);
+      unsettled.delete(keyOf(loan));
     },
     /** Strikes off what is loaded, and everything of a router that is gone. */
     observe(transition: Transition): void {

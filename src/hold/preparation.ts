@@ -116,9 +116,12 @@ async function unload(
   /** Before the order, so that the model is not forgotten if this process ends in between. */
   async function lend({ state }: RouterControl, id: string): Promise<void> {
     const model = state.models.get(id);
-    if (model === undefined || loans.get(state.name, id) !== undefined) return;
-    lent.add(JSON.stringify([state.name, id]));
+    if (model === undefined) return;
+    const isLent = loans.get(state.name, id) !== undefined;
+    // Also at each further attempt: when a busy model was last used is known at its end.
     loans.add(loanOf(state, model, hold, memory.ofRouter(state.name)?.ofModel(id)));
+    if (isLent) return;
+    lent.add(JSON.stringify([state.name, id]));
     await save();
   }
 }
