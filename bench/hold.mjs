@@ -131,7 +131,7 @@ running() { grep -lzx -e --alias $(grep -lzx ${names} /proc/[0-9]*/cmdline 2>/de
 case "$*" in
   *--query-gpu=*)
     used=0; for each in $(running); do used=$((used + ${CARD.modelMiB})); done
-    echo "0, ${CARD.uuid}, [N/A], ${CARD.totalMiB}, $used, Imaginary RTX 4090, 00000000:01:00.0" ;;
+    echo "0, ${CARD.uuid}, [N/A], ${CARD.totalMiB}, $used, $((${CARD.totalMiB} - used)), Imaginary RTX 4090, 00000000:01:00.0" ;;
   *--query-compute-apps=*)
     for each in $(running); do pid=\${each#/proc/}; echo "${CARD.uuid}, \${pid%/cmdline}, ${CARD.modelMiB}, 00000000:01:00.0"; done ;;
 esac
