@@ -139,7 +139,7 @@ export function objectionToRestore(
   return undefined;
 }
 
-/** Whether a process is not the one that was lent. 0: the router was restarted, and has not started the model since. */
+/** Whether a process is another than was lent. 0: the router was restarted, and has not started the model since. */
 function isAnother({ instance }: Loan, current: number | undefined): boolean {
   return instance !== undefined && !!current && instance !== current;
 }
