@@ -63,7 +63,11 @@ const environment = (): NodeJS.ProcessEnv => ({
 
 /** Starts the program. */
 function start(...args: string[]) {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  return startProgram(process.execPath, MAIN, ...args);
+}
+
+function startProgram(program: string, ...args: string[]) {
+  const child = spawn(program, args, {
     env: environment(),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -269,20 +273,34 @@ describe('signals', () => {
   });
 
   it('SIGTSTP and SIGCONT stop and continue the command', async () => {
-    const run = start('run', '--unload', 'none', '--', 'sh', '-c', 'echo $$; exec sleep 30');
-    await until('the command', () => run.out().includes('\n'));
-    const states = () => [run.child.pid, Number(run.out())].map(stateOf).join('');
-    run.child.kill('SIGTSTP');
+    // As a job of a shell: the kernel does not stop a process that no shell of its session could continue.
+    const command = ['run', '--unload', 'none', '--', 'sh', '-c', 'echo $$; exec sleep 60'];
+    const job = startProgram(
+      'bash',
+      '-c',
+      'set -m; "$@" & echo $!; wait -f $!',
+      'bash',
+      process.execPath,
+      MAIN,
+      ...command,
+    );
+    const pids = await until('the command', () => {
+      const lines = job.out().split('\n');
+      return lines.length === 3 && lines.slice(0, 2).map(Number);
+    });
+    const [run = Number.NaN] = pids;
+    const states = () => pids.map(stateOf).join('');
+    process.kill(run, 'SIGTSTP');
     await until('both to be stopped', () => states() === 'TT');
-    run.child.kill('SIGCONT');
+    process.kill(run, 'SIGCONT');
     await until('both to continue', () => states() === 'SS');
-    run.child.kill('SIGTERM');
-    expect(await run.ended).toMatchObject({ code: 143 });
+    process.kill(run, 'SIGTERM');
+    expect(await job.ended).toMatchObject({ code: 143 });
   });
 });
 
 /** `S`: it sleeps; `T`: it is stopped. */
-function stateOf(pid: number | undefined): string | undefined {
+function stateOf(pid: number): string | undefined {
   return /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
 }
 
