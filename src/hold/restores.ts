@@ -76,12 +76,12 @@ async function restore(
   occasion: Occasion,
   signal: AbortSignal,
 ): Promise<void> {
-  const models = loans.on(router).map(({ model }) => model);
+  const owed = new Map(loans.on(router).map((loan) => [loan.model, loan]));
   const request = {
     trigger: 'restore',
     ...occasion,
     routers: [router],
-    models,
+    models: [...owed.keys()],
     timeoutMs: timeoutMs(),
     dryRun: false,
   } as const;
@@ -92,7 +92,7 @@ async function restore(
 
   async function mayStart(model: string): Promise<string | undefined> {
     const loan = loans.get(router, model);
-    if (loan === undefined) return 'it was loaded or unloaded meanwhile';
+    if (loan === undefined || loan !== owed.get(model)) return 'it was loaded or unloaded meanwhile';
     const state = store.router(router);
     const room = state ? roomOn(state, await measure(router, 'briefly')) : {};
     const objection = objectionToRestore(loan, state?.models.get(model), room);
@@ -100,9 +100,9 @@ async function restore(
     return objection;
   }
 
-  /** It is tried once. */
+  /** It is tried once. A hold that stands by now may have unloaded it again: that is another loan. */
   function strikeOff(model: string): void {
-    loans.strikeOff(router, model);
+    if (loans.get(router, model) === owed.get(model)) loans.strikeOff(router, model);
   }
 }
 
