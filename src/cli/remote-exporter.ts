@@ -54,7 +54,7 @@ const routersAnswer = z.object({ routers: z.array(routerView) });
 const modelsAnswer = z.object({
   models: z.array(modelView.extend({ status: z.enum(STATUSES).catch('other') })),
 });
-const holdsAnswer = z.object({ holds: z.array(holdView) });
+export const holdsAnswer = z.object({ holds: z.array(holdView) });
 const operationsAnswer = z.object({ operations: z.array(operation) });
 
 /** Throws an UnreachableError, or a UsageError when the exporter rejects the request; so do the functions below. */

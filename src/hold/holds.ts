@@ -76,6 +76,8 @@ export function createHolds(clock: Clock) {
     /** The holds on this router that failed lately, the oldest first. */
     failedOn: (router: string): EndedHold[] =>
       [...ended.values()].filter(({ hold }) => hold.state === 'failed' && hold.routers.includes(router)),
+    /** The hold with this id, if it stands. */
+    find,
     /** A standing hold, or one that ended lately. */
     get(id: string): Hold | undefined {
       removeExpired();

@@ -2,7 +2,6 @@ import type { Config } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Operations } from '../unload/operations.ts';
 import type { UnloadRequest } from '../unload/request.ts';
-import { isStanding } from './hold.ts';
 import type { Holds } from './holds.ts';
 
 /** After a shorter operation, the hold from its begin is left as it is. */
@@ -21,14 +20,10 @@ export function holdForOperations(
 ): void {
   /** The id of the hold by router and caller. */
   const placed = new Map<string, string>();
-  const standing = (id = '') => {
-    const hold = holds.get(id);
-    return hold && isStanding(hold, clock.now()) ? hold : undefined;
-  };
 
   operations.onBegin((router, request) => {
     if (request.holdMs === undefined) return;
-    for (const [key, id] of placed) if (!standing(id)) placed.delete(key);
+    for (const [key, id] of placed) if (!holds.find(id)) placed.delete(key);
     const { caller: by, trigger, reason, whenBusy } = request;
     const { max, enforce } = config();
     const key = keyOf(router, request);
@@ -47,7 +42,7 @@ export function holdForOperations(
   });
 
   function prolong(key: string, until: number): void {
-    const hold = standing(placed.get(key));
+    const hold = holds.find(placed.get(key) ?? '');
     if (hold && hold.until < until) holds.renew(hold.id, until);
   }
 }

@@ -48,7 +48,7 @@ export function createWaitingRoom({
 }
 
 /** The seconds of `?wait=`; throws a 400 for anything but a number from 0 to `LONGEST_WAIT`. */
-export function waitSeconds(value: unknown): number {
+export function waitInQuery(value: unknown): number {
   // The variable of a proxy may be empty.
   if (value === undefined || value === '') return 0;
   const seconds = typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;

@@ -28,3 +28,11 @@ export function createAlarm(clock: Clock) {
     },
   };
 }
+
+/** Resolves after `ms`, or when the signal aborts. */
+export async function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  const alarm = createAlarm(clock);
+  signal.addEventListener('abort', alarm.ring);
+  await alarm.sleep(ms);
+  signal.removeEventListener('abort', alarm.ring);
+}

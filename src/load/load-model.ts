@@ -1,6 +1,6 @@
 import type { LoadAnswer } from '../backends/llama-server/client.ts';
 import type { RouterControl } from '../fleet/fleet.ts';
-import { createAlarm } from '../lib/alarm.ts';
+import { pause } from '../lib/alarm.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { isFull } from '../models/eviction.ts';
@@ -176,12 +176,4 @@ function resultOf(
       return { result: 'timeout', detail: `${begun}, but ${why}` };
     }
   }
-}
-
-/** Resolves after `ms`, or when the signal aborts. */
-async function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  const alarm = createAlarm(clock);
-  signal.addEventListener('abort', alarm.ring);
-  await alarm.sleep(ms);
-  signal.removeEventListener('abort', alarm.ring);
 }

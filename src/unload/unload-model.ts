@@ -1,5 +1,5 @@
 import type { RouterControl } from '../fleet/fleet.ts';
-import { createAlarm } from '../lib/alarm.ts';
+import { pause } from '../lib/alarm.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Limit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
@@ -212,12 +212,4 @@ function watchForEnd({ run, model, clock, stopWatching }: ModelRun) {
     stopWatching.removeEventListener('abort', stop);
     resolve(how);
   }
-}
-
-/** Resolves after `ms`, or when the signal aborts. */
-async function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  const alarm = createAlarm(clock);
-  signal.addEventListener('abort', alarm.ring);
-  await alarm.sleep(ms);
-  signal.removeEventListener('abort', alarm.ring);
 }

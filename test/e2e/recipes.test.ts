@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/load.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { holdsOf } from '../support/holds-of.ts';
 import { order, statusesOf, untilItHears } from '../support/orders.ts';
 import { type RealRouter, startRealRouter } from '../support/real-router.ts';
 import { runRooted } from '../support/rooted-process.ts';
@@ -82,10 +83,7 @@ async function load(...models: string[]): Promise<void> {
   await untilItHears();
 }
 
-async function holds(): Promise<{ holder: string }[]> {
-  return ((await (await fetch(`${exporter.url}/api/v1/holds`)).json()) as { holds: { holder: string }[] })
-    .holds;
-}
+const holds = () => holdsOf(exporter.url);
 
 /** The environment of a program on a machine with this exporter and this router. */
 const inService = () => ({ LLAMA_ROUTER_EXPORTER_URL: exporter.url, LLAMA_SERVER_URL: router.url });

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { playLivingCard } from '../support/fake-nvidia-smi.ts';
 import { freePort } from '../support/free-port.ts';
+import { holdsOf } from '../support/holds-of.ts';
 import { startInTerminal } from '../support/in-terminal.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
 import { generate, keepBusy, load, runningOn } from '../support/orders.ts';
@@ -39,18 +40,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-interface StandingHold {
-  id: string;
-  since: string;
-  state: string;
-  reason: string;
-  holder: string;
-}
-
-async function holds(): Promise<StandingHold[]> {
-  const answer = await fetch(`${exporter.url}/api/v1/holds`);
-  return ((await answer.json()) as { holds: StandingHold[] }).holds;
-}
+const holds = () => holdsOf(exporter.url);
 
 const noHold = () => until('the hold to end', async () => (await holds()).length === 0);
 
@@ -315,8 +305,7 @@ describe('in a terminal', () => {
     await session.untilShown(/ready/);
     session.type('\u0003');
     await session.untilShown(/caught/);
-    const { id } = (await holds())[0] as StandingHold;
-    expect(id).toBeDefined();
+    expect((await holds())[0]?.id).toBeDefined();
     session.type('\u001c');
     expect(await session.ended).toBe(131);
     expect(session.shown().match(/caught/g)).toHaveLength(1);

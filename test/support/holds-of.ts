@@ -1,7 +1,9 @@
+import type { HoldView } from '../../src/http/views.ts';
+
 /** The holds that stand, from the API of a running exporter. */
-export async function holdsOf(url: string): Promise<{ id: string; reason: string; by: string }[]> {
+export async function holdsOf(url: string): Promise<HoldView[]> {
   const answer = await fetch(`${url}/api/v1/holds`);
-  return ((await answer.json()) as { holds: { id: string; reason: string; by: string }[] }).holds;
+  return ((await answer.json()) as { holds: HoldView[] }).holds;
 }
 
 /** Releases every hold; `headers` may have a token. Answers how many there were. */

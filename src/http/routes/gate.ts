@@ -5,7 +5,7 @@ import type { Store } from '../../models/store.ts';
 import { namedRouter, routerNames } from '../input.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
-import { type WaitingRoom, waitSeconds } from '../waiting-room.ts';
+import { type WaitingRoom, waitInQuery } from '../waiting-room.ts';
 
 /**
  * `GET /api/v1/gate`, optionally of one `router` and for one `model`: 204 when requests may pass, 503 while the
@@ -15,7 +15,7 @@ export function gateRoute({ store, holds, clock }: AppParts, waiting: WaitingRoo
   return async (request: Request, response: Response) => {
     const router = routerOf(store, namesIn(request.query.router));
     const [model] = namesIn(request.query.model);
-    const wait = waitSeconds(request.query.wait);
+    const wait = waitInQuery(request.query.wait);
     await waiting(wait, response, () => gateFor(router, model).open);
     const gate = gateFor(router, model);
     if (gate.open) response.status(204).end();

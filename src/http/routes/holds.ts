@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { WHEN_BUSY } from '../../config/when-busy.ts';
-import { HOLD_UNLOADS, type Hold, isStanding } from '../../hold/hold.ts';
+import { HOLD_UNLOADS, type Hold } from '../../hold/hold.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/duration.ts';
@@ -12,8 +12,8 @@ import { namedRouter, names, parsed } from '../input.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
 import { viewHold } from '../views.ts';
-import { LONGEST_WAIT, type WaitingRoom, waitSeconds } from '../waiting-room.ts';
-import { triggerOf } from './operation-answer.ts';
+import { LONGEST_WAIT, type WaitingRoom, waitInQuery } from '../waiting-room.ts';
+import { triggerOf, waitSeconds } from './operation-answer.ts';
 
 const end = {
   ttl_seconds: z
@@ -126,7 +126,7 @@ export function placeHoldRoute(parts: AppParts, waiting: WaitingRoom) {
       enforce,
     });
     await saveState();
-    const seconds = body.wait === true ? defaults.answer_within : Number(body.wait);
+    const seconds = waitSeconds(body.wait, defaults.answer_within);
     await waiting(seconds, response, () => holds.get(id)?.state !== 'preparing');
     const hold = holds.get(id) as Hold;
     response.location(`/api/v1/holds/${id}`);
@@ -137,7 +137,7 @@ export function placeHoldRoute(parts: AppParts, waiting: WaitingRoom) {
 /** `GET /api/v1/holds/:id`: also one that ended lately; with `wait`, once it is not `preparing`. */
 export function holdRoute({ holds, clock }: AppParts, waiting: WaitingRoom) {
   return async (request: Request, response: Response) => {
-    const seconds = waitSeconds(request.query.wait);
+    const seconds = waitInQuery(request.query.wait);
     const { id } = namedHold(request, holds);
     await waiting(seconds, response, () => holds.get(id)?.state !== 'preparing');
     response.json(viewHold(namedHold(request, holds), clock));
@@ -169,7 +169,7 @@ export function releaseHoldRoute({ holds, clock, saveState }: AppParts) {
   return async (request: Request, response: Response) => {
     const hold = namedHold(request, holds);
     demandOwnership(response, hold);
-    if (isStanding(hold, clock.now())) holds.release(hold.id, permitOf(response).caller.name);
+    holds.release(hold.id, permitOf(response).caller.name);
     await saveState();
     response.json(viewHold(holds.get(hold.id) ?? hold, clock));
   };
