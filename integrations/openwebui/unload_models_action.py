@@ -13,7 +13,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 import aiohttp
@@ -163,8 +163,16 @@ async def holds_of_the_button(exporter: "Exporter") -> list[dict[str, Any]]:
 
 def held(holds: Iterable[Mapping[str, Any]]) -> str:
     """Which routers are held until when: `held on gpu-box until 14:05 UTC`."""
-    ends = [f"on {', '.join(hold['routers'])} until {datetime.fromisoformat(hold['until']):%H:%M} UTC" for hold in holds]
+    ends = [f"on {', '.join(hold['routers'])} until {time_of(hold['until'], datetime.now(UTC))}" for hold in holds]
     return f"held {', '.join(ends)}"
+
+
+def time_of(until: str, now: datetime) -> str:
+    """`14:05 UTC`, with the date unless that is today. Rounded up to a minute, as in the texts of the exporter."""
+    end = datetime.fromisoformat(until).astimezone(UTC)
+    if end.second or end.microsecond:
+        end = end.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    return f"{end:%H:%M} UTC" if end.date() == now.date() else f"{end:%Y-%m-%d %H:%M} UTC"
 
 
 async def unload_all(exporter: "Exporter", valves: Action.Valves, screen: Screen) -> None:

@@ -1,5 +1,6 @@
 """The button with a real exporter."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -112,9 +113,22 @@ async def test_holds_the_memory_afterwards(exporter: Running) -> None:
     assert "The memory is then held for 30 minutes." in person.questions[0]
     (hold,) = await exporter.holds()
     assert hold["routers"] == ["gpu-box"]
-    until = hold["until"][11:16]
-    text = f"1 model unloaded. Memory is held on gpu-box until {until} UTC; press the button again to end the hold."
+    until = load("unload_models_action.py").time_of(hold["until"], datetime.now(UTC))
+    text = f"1 model unloaded. Memory is held on gpu-box until {until}; press the button again to end the hold."
     assert person.statuses()[-1] == (text, True)
+
+
+@pytest.mark.parametrize(
+    ("until", "text"),
+    [
+        ("2026-11-27T14:05:00Z", "14:05 UTC"),
+        ("2026-11-27T14:05:00.001Z", "14:06 UTC"),
+        ("2026-11-27T23:59:00.001Z", "2026-11-28 00:00 UTC"),
+        ("2026-11-28T09:00:00Z", "2026-11-28 09:00 UTC"),
+    ],
+)
+def test_a_hold_past_midnight_has_a_date(until: str, text: str) -> None:
+    assert load("unload_models_action.py").time_of(until, datetime(2026, 11, 27, 14, 0, tzinfo=UTC)) == text
 
 
 async def test_offers_to_end_its_own_hold(exporter: Running) -> None:

@@ -159,7 +159,7 @@ describe('a chat', () => {
     const { status, body } = await complete('tiny-a');
     expect(status).toBeGreaterThanOrEqual(400);
     expect(body.detail).toMatch(
-      /^GPU memory of 127\.0\.0\.1:\d+ is kept free until \d\d:\d\d UTC for training \(requested by default\)\. Please try again after that\.$/,
+      /^GPU memory of 127\.0\.0\.1:\d+ is kept free until (\d{4}-\d\d-\d\d )?\d\d:\d\d UTC for training \(requested by default\)\. Please try again after that\.$/,
     );
     expect(errorIn(await startChat('tiny-a', 'hello'))).toBe(body.detail);
     await isNow('tiny-a', 'unloaded');
@@ -194,7 +194,7 @@ describe('a chat that may wait', () => {
     await until('the chat to wait', () => statusIn(chat.events()));
     expect(statusIn(chat.events())).toEqual({
       description: expect.stringMatching(
-        /^Waiting for the GPU: kept free until \d\d:\d\d UTC for training \(requested by default\)$/,
+        /^Waiting for the GPU: kept free until (\d{4}-\d\d-\d\d )?\d\d:\d\d UTC for training \(requested by default\)$/,
       ),
       done: false,
     });
