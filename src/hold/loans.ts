@@ -40,22 +40,29 @@ export type Loans = ReturnType<typeof createLoans>;
 export function createLoans(store: Store) {
   const { clock } = store;
   const loans = new Map<string, Loan>();
-  /** Those of an earlier process, by key: whether their unload was ordered is not known yet. */
-  const unsettled = new Set<string>();
+  /** Those of an earlier process, by key. Until they are settled, it is not known whether it ordered their unload. */
+  const earlier = new Set<string>();
+  let isSettled = false;
   const struck = createListeners<void>();
   return {
     /** Adds a model just before its unload is ordered, so that nothing is lost when the process dies in between. */
     add(loan: Loan): void {
       loans.set(keyOf(loan), loan);
-      unsettled.delete(keyOf(loan));
+      earlier.delete(keyOf(loan));
     },
-    /** Strikes off what is loaded, and everything of a router that is gone. */
+    /**
+     * Strikes off what is loaded, everything of a router that is gone, and a model of an earlier process that this one
+     * unloads for another reason: the earlier one did not.
+     */
     observe(transition: Transition): void {
       const { router } = transition;
       if (transition.kind === 'router' && transition.change === 'removed')
         strike((loan) => loan.router === router);
-      if (transition.kind !== 'model' || !isLoad(transition.change)) return;
-      strike((loan) => loan.router === router && loan.model === transition.model);
+      if (transition.kind !== 'model') return;
+      const { model, change } = transition;
+      const isOurs = change.kind === 'unloaded' && change.reason === 'requested';
+      if (isLoad(change) || (isOurs && earlier.has(keyOf({ router, model }))))
+        strike((loan) => loan.router === router && loan.model === model);
     },
     /** Strikes off the models that an unload of another origin, which begins on a router, wants out of memory. */
     observeUnload(router: string, request: UnloadRequest): void {
@@ -80,7 +87,7 @@ export function createLoans(store: Store) {
       const past = (at: number) => Math.min(clock.now(), clock.fromWall(at));
       for (const loan of saved) {
         loans.set(keyOf(loan), withTime(loan, past));
-        unsettled.add(keyOf(loan));
+        earlier.add(keyOf(loan));
       }
     },
     /** Whether models of an earlier process may still end on its order. */
@@ -92,14 +99,14 @@ export function createLoans(store: Store) {
     /** Strikes off models of an earlier process that are in memory: it did not order their unload, or a client loaded them. */
     settle(): void {
       strike((loan) => processOf(loan) !== undefined);
-      unsettled.clear();
+      isSettled = true;
     },
   };
 
   /** The process of a model that an earlier process of this program has lent. */
   function processOf(loan: Loan): Lifecycle | undefined {
     const lifecycle = store.router(loan.router)?.models.get(loan.model)?.lifecycle;
-    return unsettled.has(keyOf(loan)) && isRunning(lifecycle?.status) ? lifecycle : undefined;
+    return !isSettled && earlier.has(keyOf(loan)) && isRunning(lifecycle?.status) ? lifecycle : undefined;
   }
 
   function strike(isStruck: (loan: Loan) => boolean): void {
@@ -107,7 +114,7 @@ export function createLoans(store: Store) {
     for (const [key, loan] of loans) {
       if (!isStruck(loan)) continue;
       loans.delete(key);
-      unsettled.delete(key);
+      earlier.delete(key);
     }
     if (loans.size < before) struck.notify();
   }
