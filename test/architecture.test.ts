@@ -79,7 +79,7 @@ it('only config reads the environment, and only cli writes to the terminal', () 
 
 it('only the doctor, which ends, combines signals: before Node 24 a long-lived signal keeps a reference for each call', () => {
   const users = sources().filter((file) => /AbortSignal\.any\(/.test(readFileSync(join(ROOT, file), 'utf8')));
-  expect(users).toEqual(['src/backends/llama-server/probe.ts']);
+  expect(users).toEqual(['src/backends/probe.ts']);
 });
 
 it('no type name has two meanings', () => {

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { parseJson } from '../backends/llama-server/schemas.ts';
 import { EXPORTER_VARIABLE, processEnvironment } from '../config/environment.ts';
 import { memoryView } from '../http/memory-view.ts';
 import { problem } from '../http/problem.ts';
@@ -8,6 +7,7 @@ import type { LoadBody } from '../http/routes/load.ts';
 import type { UnloadBody } from '../http/routes/unload.ts';
 import { holdView, modelView, routerView } from '../http/views.ts';
 import { oneLine } from '../lib/one-line.ts';
+import { parseJson } from '../lib/parse-json.ts';
 import type { Secret } from '../lib/secret.ts';
 import { STATUSES } from '../models/feed.ts';
 import type { OnProgress } from '../unload/operation.ts';

@@ -1,4 +1,4 @@
-import type { SilenceReason } from '../backends/llama-server/fault.ts';
+import type { SilenceReason } from '../backends/fault.ts';
 import { type CauseRow, excerpt, fail, fine, warn } from './finding.ts';
 import type { RouterFacts } from './router-facts.ts';
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import type { Reply, Said } from '../backends/llama-server/probe.ts';
-import { parseJson, parseListing, parseProps } from '../backends/llama-server/schemas.ts';
+import { parseListing, parseProps } from '../backends/llama-server/schemas.ts';
+import type { Reply, Said } from '../backends/probe.ts';
+import { parseJson } from '../lib/parse-json.ts';
 import { type Listing, type RouterProps, STATUSES } from '../models/feed.ts';
 import { excerpt } from './finding.ts';
 

@@ -1,5 +1,5 @@
 import { classifyBuild } from '../backends/llama-server/build.ts';
-import { createProbe, type Probe, type Reply } from '../backends/llama-server/probe.ts';
+import { createProbe, type Probe, type Reply } from '../backends/probe.ts';
 import type { Config, RouterConfig } from '../config/schema.ts';
 import type { Listing, RouterProps } from '../models/feed.ts';
 import { unreadReason } from '../models/router-state.ts';

@@ -1,6 +1,6 @@
+import { refusesHost } from '../backends/fault.ts';
 import { classifyBuild } from '../backends/llama-server/build.ts';
-import { refusesHost } from '../backends/llama-server/fault.ts';
-import type { Reply, Said } from '../backends/llama-server/probe.ts';
+import type { Reply, Said } from '../backends/probe.ts';
 import { serverAddress } from '../lib/address.ts';
 import type { StreamState } from '../models/router-state.ts';
 import { excerpt } from './finding.ts';

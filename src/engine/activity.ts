@@ -1,4 +1,4 @@
-import type { RouterClient } from '../backends/llama-server/client.ts';
+import type { Backend } from '../backends/backend.ts';
 import { ok, type Result } from '../lib/result.ts';
 import type { Samples } from '../metrics/exposition.ts';
 import { parseExposition } from '../metrics/parse.ts';
@@ -63,7 +63,7 @@ export type ProbeResult =
 interface ProbeParts {
   store: Store;
   router: RouterState;
-  client: Pick<RouterClient, 'metrics' | 'slots'>;
+  client: Pick<Backend, 'metrics' | 'slots' | 'inFlight'>;
   signal: AbortSignal;
 }
 
@@ -75,6 +75,8 @@ export async function probeActivity(
   model: string,
   { store, router, client, signal }: ProbeParts,
 ): Promise<ProbeResult> {
+  const inFlight = client.inFlight(model);
+  if (inFlight !== undefined) return busyOrIdle(inFlight > 0);
   if (router.engineMetrics !== 'disabled') {
     const answer = await client.metrics(model, signal);
     if (!answer.ok) return unanswered(answer.fault);
@@ -84,18 +86,16 @@ export async function probeActivity(
       if (!recorded.ok) return unknown("the model's metrics could not be read");
       if (recorded.value.activity) return busyOrIdle(recorded.value.activity.busy);
       // A build whose metrics do not say it.
-    } else router.engineMetrics = 'disabled';
+    } else if (answer.value.kind === 'disabled') router.engineMetrics = 'disabled';
   }
   const answer = await client.slots(model, signal);
   if (!answer.ok) return unanswered(answer.fault);
   switch (answer.value.kind) {
     case 'not_loaded':
       return { kind: 'gone' };
-    case 'disabled': {
-      const remedy =
-        'start llama-server with --metrics, let a proxy in front pass these paths, or unload with --when-busy force';
-      return unknown(`neither /metrics nor /slots tell; ${remedy}`, true);
-    }
+    case 'none':
+    case 'disabled':
+      return unknown(router.traits.remedies.noActivity, true);
     case 'slots':
       return busyOrIdle(answer.value.processing > 0);
   }

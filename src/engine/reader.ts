@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import type { EngineMetrics, RouterClient } from '../backends/llama-server/client.ts';
+import type { Backend, EngineMetrics } from '../backends/backend.ts';
 import { type Alarm, createAlarm } from '../lib/alarm.ts';
 import { within } from '../lib/clock.ts';
 import type { Samples } from '../metrics/exposition.ts';
@@ -34,7 +34,7 @@ export interface EngineReaderParts {
   store: Store;
   router: RouterState;
   /** Never loads the model. */
-  metrics: RouterClient['metrics'];
+  metrics: Backend['metrics'];
   /** Milliseconds between two attempts at a model, and how long the last successful reading is kept. */
   pace: { intervalMs: number; keepMs: number };
   report(change: ReadingChange): void;

@@ -1,10 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import {
-  createRouterClient,
-  type LoadAnswer,
-  type RouterClient,
-  type UnloadAnswer,
-} from '../backends/llama-server/client.ts';
+import type { Backend, LoadAnswer, UnloadAnswer } from '../backends/backend.ts';
+import { createRouterClient } from '../backends/llama-server/client.ts';
 import type { Config, RouterConfig } from '../config/schema.ts';
 import { type ProbeResult, probeActivity } from '../engine/activity.ts';
 import { type EngineReader, type ReadingChange, startEngineReader } from '../engine/reader.ts';
@@ -23,7 +19,7 @@ interface FollowedRouter {
   state: RouterState;
   /** The settings it was started with; other settings need a restart. */
   settings: string;
-  client: RouterClient;
+  client: Backend;
   tracker: Tracker;
   reader: EngineReader | undefined;
   /** Aborts when it is not followed any more. */
@@ -105,7 +101,7 @@ export function createFleet(clock: Clock, { readEngine }: { readEngine: boolean 
     followed.set(name, { state, settings: settingsOf(router, config), client, tracker, reader, ending });
   }
 
-  function startReader(router: RouterState, client: RouterClient, { engine }: Config): EngineReader {
+  function startReader(router: RouterState, client: Backend, { engine }: Config): EngineReader {
     return startEngineReader({
       store,
       router,

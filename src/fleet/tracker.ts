@@ -1,5 +1,4 @@
-import { classifyBuild } from '../backends/llama-server/build.ts';
-import type { RouterClient } from '../backends/llama-server/client.ts';
+import type { Backend } from '../backends/backend.ts';
 import { type Alarm, createAlarm } from '../lib/alarm.ts';
 import { createBackoff } from '../lib/backoff.ts';
 import type { RouterEvent } from '../models/feed.ts';
@@ -20,7 +19,7 @@ interface TrackerPace {
 }
 
 /** What a backend reports about one router. */
-export type RouterFeed = Pick<RouterClient, 'list' | 'props' | 'follow'>;
+export type RouterFeed = Pick<Backend, 'traits' | 'list' | 'props' | 'classify' | 'follow'>;
 
 interface TrackerParts {
   feed: RouterFeed;
@@ -233,6 +232,7 @@ async function listOnce(tracking: Tracking): Promise<void> {
     if (!signal.aborted) await settling.sleep(SETTLE_MS / 2);
   }
   if (signal.aborted) return;
+  router.traits = feed.traits;
   const { corrected } = applyListing(store, router, listing.value, newer);
   // The stream was connected since before the last listing, so it should have announced what this one corrected.
   if (corrected > 0 && tracking.stream === tracking.connectedBefore) tracking.stream.abort();
@@ -242,7 +242,7 @@ async function listOnce(tracking: Tracking): Promise<void> {
   const recorded = propsAnswer?.then((props) => {
     if (signal.aborted) return;
     if (props.ok) router.props = props.value;
-    router.buildClass = classifyBuild(props.ok ? props.value.build : undefined, router.stream);
+    router.buildClass = feed.classify(props.ok ? props.value.build : undefined, router.stream);
   });
   if (!wereKnown) await recorded;
 }

@@ -1,4 +1,4 @@
-import type { LoadAnswer } from '../backends/llama-server/client.ts';
+import type { LoadAnswer } from '../backends/backend.ts';
 import type { RouterControl } from '../fleet/fleet.ts';
 import { pause } from '../lib/alarm.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -126,9 +126,8 @@ function refusalOf({ control: { state } }: LoadRun, answer: LoadAnswer): Settled
     case 'unknown_model':
       return { result: 'failed', detail: 'the router no longer knows it' };
     case 'unsupported': {
-      const remedy =
-        'only a llama-server in router mode loads models; a proxy in front of it must let this path pass';
-      return { result: 'failed', detail: `${state.url} does not know POST /models/load: ${remedy}` };
+      const { fact, remedy } = state.traits.remedies.noLoad;
+      return { result: 'failed', detail: `${state.url} ${fact}: ${remedy}` };
     }
   }
 }
@@ -163,7 +162,7 @@ function resultOf(
     }
     case 'failed': {
       const code = exitCode === undefined ? '' : ` with code ${exitCode}`;
-      const detail = `its process ended${code} while it was loading: the log of llama-server says why`;
+      const detail = `its process ended${code} while it was loading: the log of ${control.state.traits.kind} says why`;
       return { result: 'failed', detail };
     }
     case 'unloaded':

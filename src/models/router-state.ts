@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import { matchesGlob } from '../lib/glob.ts';
 import type { FaultKind, ModelFacts, RouterFault, RouterProps, Status } from './feed.ts';
+import type { ServerTraits } from './server-traits.ts';
 import type { Cause } from './usage.ts';
 
 // Times are monotonic milliseconds (see lib/clock.ts) unless a comment says otherwise.
@@ -23,6 +24,8 @@ export interface RouterState {
   engineMetrics: EngineMetricsState;
   /** `engine.read` of the configuration. */
   readMode: Config['engine']['read'];
+  /** Of the server that answered last; those of llama.cpp's router until one has. */
+  traits: ServerTraits;
   props: RouterProps;
   /** What is known of its build; `unknown` while it is down. */
   buildClass: BuildClass;

@@ -4,6 +4,7 @@ import { createListeners } from '../lib/listeners.ts';
 import type { StatePart } from '../state/keep-state.ts';
 import { savedTime } from '../state/state-file.ts';
 import { type Lifecycle, type RouterState, type Transition, UNLOAD_REASONS } from './router-state.ts';
+import { ROUTER_TRAITS } from './server-traits.ts';
 import type { LifecycleRules } from './status-change.ts';
 import type { ReportedRequest } from './usage.ts';
 
@@ -45,6 +46,7 @@ export function createStore(clock: Clock, rules: LifecycleRules) {
         stream: 'connecting',
         engineMetrics: 'unknown',
         readMode: 'auto',
+        traits: ROUTER_TRAITS,
         props: {},
         buildClass: 'unknown',
         models: new Map(),

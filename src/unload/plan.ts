@@ -79,14 +79,14 @@ export function memoryOf({ gpus }: Selection, memory: RouterMemory | undefined):
 
 /** Why nothing can be unloaded or loaded on a server: it lists models, and the status of none. */
 export function withoutStatuses(
-  { url, models }: Pick<RouterState, 'url' | 'models'>,
+  { url, models, traits }: Pick<RouterState, 'url' | 'models' | 'traits'>,
   what: 'unloaded' | 'loaded' = 'unloaded',
 ): string | undefined {
   const statuses = [...models.values()].map(({ lifecycle }) => lifecycle.status);
   if (statuses.length === 0 || statuses.some((status) => status !== 'other')) return undefined;
   return (
     `${url} lists models without telling which are loaded, so none can be ${what}: ` +
-    'it is not a llama-server in router mode (started without -m), or of an unknown build'
+    traits.remedies.noStatuses
   );
 }
 

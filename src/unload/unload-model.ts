@@ -140,11 +140,10 @@ async function resultOf(
 }
 
 /** The server has no such order, so no other model of it is waited for. */
-function unsupported({ control, stopWaiting }: RouterRun): Settled {
-  const why = `${control.state.url} does not know POST /models/unload`;
+function unsupported({ control: { state }, stopWaiting }: RouterRun): Settled {
+  const { fact, remedy } = state.traits.remedies.noUnload;
+  const why = `${state.url} ${fact}`;
   stopWaiting.abort(why);
-  const remedy =
-    'only a llama-server in router mode unloads models; a proxy in front of it must let this path pass';
   return { result: 'failed', detail: `${why}: ${remedy}` };
 }
 

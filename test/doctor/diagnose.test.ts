@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { SilenceReason } from '../../src/backends/llama-server/fault.ts';
-import type { Reply } from '../../src/backends/llama-server/probe.ts';
+import type { SilenceReason } from '../../src/backends/fault.ts';
+import type { Reply } from '../../src/backends/probe.ts';
 import { diagnoseRouter } from '../../src/doctor/diagnose.ts';
 import { repair } from '../../src/doctor/files.ts';
 import type { RouterEvidence } from '../../src/doctor/router-evidence.ts';

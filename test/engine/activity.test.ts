@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from '@jest/globals';
-import type { EngineMetrics, EngineSlots } from '../../src/backends/llama-server/client.ts';
+import type { EngineMetrics, EngineSlots } from '../../src/backends/backend.ts';
 import { activityOf, probeActivity } from '../../src/engine/activity.ts';
 import { failed, ok } from '../../src/lib/result.ts';
 import { parseExposition } from '../../src/metrics/parse.ts';
@@ -104,7 +104,7 @@ it.each<[string, RouterAnswer<EngineMetrics>, RouterAnswer<EngineSlots>, object]
   const store = createStore(createSteppedClock(), { reloadWindowMs: 0 });
   const { state: router, listed: list } = addRouter(store, 'router');
   list(aListing(listed('a', 'loaded')));
-  const client = { metrics: async () => metrics, slots: async () => slots };
+  const client = { metrics: async () => metrics, slots: async () => slots, inFlight: () => undefined };
   const { signal } = new AbortController();
   expect(await probeActivity('a', { store, router, client, signal })).toMatchObject(expected);
 });
@@ -117,6 +117,7 @@ it('of a model that is not read, a probe stores no activity: nothing would updat
   const client = {
     metrics: async () => busy,
     slots: async () => failed({ kind: 'timeout', message: '' } as const),
+    inFlight: () => undefined,
   };
   const { signal } = new AbortController();
   const probe = () => probeActivity('a', { store, router: state, client, signal });

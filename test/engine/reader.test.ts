@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { EngineMetrics } from '../../src/backends/llama-server/client.ts';
+import type { EngineMetrics } from '../../src/backends/backend.ts';
 import {
   type EngineReader,
   type EngineReaderParts,

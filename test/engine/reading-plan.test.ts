@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { nextRead, readableFrom } from '../../src/engine/reading-plan.ts';
 import type { BuildClass, Lifecycle, ModelState, RouterState } from '../../src/models/router-state.ts';
+import { ROUTER_TRAITS } from '../../src/models/server-traits.ts';
 import { aModel } from '../support/a-model.ts';
 
 const NOW = 1_000_000;
@@ -21,6 +22,7 @@ function aRouter(models: readonly Model[], more: Partial<RouterState> = {}): Rou
     engineMetrics: 'unknown',
     readMode: 'auto',
     buildClass: 'reads_exempt',
+    traits: ROUTER_TRAITS,
     props: { modelsMax: 2 },
     models: new Map(states.map((state) => [state.id, state])),
     ...more,

@@ -1,4 +1,4 @@
-import type { LoadAnswer, UnloadAnswer } from '../../src/backends/llama-server/client.ts';
+import type { LoadAnswer, UnloadAnswer } from '../../src/backends/backend.ts';
 import type { ProbeResult } from '../../src/engine/activity.ts';
 import type { RouterControl } from '../../src/fleet/fleet.ts';
 import { ok } from '../../src/lib/result.ts';

@@ -1,3 +1,4 @@
+import { classifyBuild } from '../../src/backends/llama-server/build.ts';
 import type { RouterFeed } from '../../src/fleet/tracker.ts';
 import { failed, ok } from '../../src/lib/result.ts';
 import type {
@@ -8,6 +9,7 @@ import type {
   RouterProps,
   StreamEnd,
 } from '../../src/models/feed.ts';
+import { ROUTER_TRAITS } from '../../src/models/server-traits.ts';
 import type { SteppedClock } from './stepped-clock.ts';
 
 export const UNREACHABLE: RouterFault = { kind: 'unreachable', message: 'http://router refuses connections' };
@@ -50,6 +52,8 @@ export function createScriptedFeed(clock: SteppedClock): ScriptedFeed {
       for (const event of events) open?.say(event);
     },
     endStream: (end = { kind: 'ended' }) => open?.end(end),
+    traits: ROUTER_TRAITS,
+    classify: classifyBuild,
     props: async () => feed.routerProps,
     async list(signal) {
       feed.listings.push(clock.now() - startedAt);

@@ -1,44 +1,43 @@
+import { createMutex } from '../../lib/concurrency.ts';
+import { parseJson } from '../../lib/parse-json.ts';
 import { failed, ok } from '../../lib/result.ts';
-import type { Listing, RouterAnswer, RouterEvent, RouterFault, RouterProps } from '../../models/feed.ts';
-import type { Endpoint } from './endpoint.ts';
-import { followEvents } from './events.ts';
-import { faultOfResponse } from './fault.ts';
-import { createRouterHttp, type RouterResponse } from './http.ts';
-import { parseJson, parseListing, parseProps, parseSlots } from './schemas.ts';
-
-/** The router's answer to an order. `accepted` only acknowledges it; `unsupported`: the server has no such order. */
-type OrderAnswer = 'accepted' | 'unknown_model' | 'unsupported';
-
-export type UnloadAnswer = OrderAnswer | 'not_running';
-
-/** `full`: every place of `--models-max` is taken by a model that is busy or loading. */
-export type LoadAnswer = OrderAnswer | 'already_running' | 'full';
-
-/** Why a model answers nothing. */
-type NoAnswer = { kind: 'not_loaded' | 'disabled' };
-
-/** A model's own metrics, or why there are none. */
-export type EngineMetrics = { kind: 'text'; text: string } | NoAnswer;
-
-/** How many slots of a model are generating, or why that is unknown. */
-export type EngineSlots = { kind: 'slots'; processing: number } | NoAnswer;
+import type { RouterAnswer, RouterFault } from '../../models/feed.ts';
+import { ROUTER_TRAITS } from '../../models/server-traits.ts';
+import type {
+  Backend,
+  EngineMetrics,
+  EngineSlots,
+  LoadAnswer,
+  NoAnswer,
+  OrderAnswer,
+  UnloadAnswer,
+} from '../backend.ts';
+import type { Endpoint } from '../endpoint.ts';
+import { followEvents } from '../event-stream.ts';
+import { faultOfResponse } from '../fault.ts';
+import { createRouterHttp, type RouterResponse } from '../http.ts';
+import { classifyBuild } from './build.ts';
+import { parseEvent, parseListing, parseProps, parseSlots } from './schemas.ts';
 
 /** The longest answer about one model. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
-export type RouterClient = ReturnType<typeof createRouterClient>;
+/** An order that is not answered within this time lets the next one start on another connection. */
+const PATIENCE_MS = 500;
 
-/** A llama.cpp router as typed calls. No call throws; each ends within its timeout, and soon after its signal aborts. */
-export function createRouterClient(endpoint: Endpoint) {
+/** A llama.cpp router. */
+export function createRouterClient(endpoint: Endpoint): Backend {
   const http = createRouterHttp(endpoint);
   return {
-    async list(signal: AbortSignal): Promise<RouterAnswer<Listing>> {
+    traits: ROUTER_TRAITS,
+    classify: classifyBuild,
+    async list(signal) {
       const answer = await get('/models', signal);
       if (!answer.ok) return answer;
       const listing = parseListing(parseJson(answer.value.body));
       return listing ? ok(listing) : failed(notAListing(answer.value));
     },
-    async props(signal: AbortSignal): Promise<RouterAnswer<RouterProps>> {
+    async props(signal) {
       const answer = await get('/props', signal);
       if (!answer.ok) return answer;
       const props = parseProps(parseJson(answer.value.body));
@@ -47,24 +46,21 @@ export function createRouterClient(endpoint: Endpoint) {
       const message = `${answer.value.url} does not say "role":"router": ${what}`;
       return failed({ kind: 'not_a_router', message });
     },
-    /** Calls `opened` once the event stream is connected, then `event` for each event; resolves when it has ended. */
-    follow: (signal: AbortSignal, opened: () => void, event: (event: RouterEvent) => void) =>
-      followEvents(http, signal, opened, event),
-    unload: (model: string, signal: AbortSignal) =>
+    follow: (signal, opened, event) =>
+      followEvents(http, '/models/sse', signal, opened, (data) => event(parseEvent(data))),
+    unload: (model, signal) =>
       order<UnloadAnswer>('/models/unload', model, signal, { 'not running': 'not_running' }),
-    /** On a full router, the answer comes when another model has been evicted. */
-    load: (model: string, signal: AbortSignal) =>
+    load: (model, signal) =>
       order<LoadAnswer>('/models/load', model, signal, {
         'already running': 'already_running',
         'limit reached': 'full',
       }),
-    /** Runs one piece of work at a time: orders to a router go one after the other (see http.ts). */
-    exclusive: http.exclusive,
-    /** Never loads the model. */
-    metrics: (model: string, signal: AbortSignal): Promise<RouterAnswer<EngineMetrics>> =>
+    // An order that is answered seconds late, as while a busy model is stopped, does not hold up the next one.
+    exclusive: createMutex(PATIENCE_MS),
+    inFlight: () => undefined,
+    metrics: (model, signal): Promise<RouterAnswer<EngineMetrics>> =>
       askModel('/metrics', model, signal, ({ body }) => ok({ kind: 'text', text: body })),
-    /** Never loads the model, but wakes it and keeps it awake: only for a model that is about to be unloaded. */
-    slots: (model: string, signal: AbortSignal): Promise<RouterAnswer<EngineSlots>> =>
+    slots: (model, signal): Promise<RouterAnswer<EngineSlots>> =>
       askModel('/slots', model, signal, ({ body, url }) => {
         const processing = parseSlots(parseJson(body));
         if (processing !== undefined) return ok({ kind: 'slots', processing });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseJson } from '../../lib/parse-json.ts';
 import {
   type ListedModel,
   type Listing,
@@ -169,15 +170,6 @@ export function parseEvent(line: string): RouterEvent {
       return { name: event, kind: 'list_changed' };
     default:
       return { name: 'other', kind: 'unknown' };
-  }
-}
-
-/** Parses JSON; undefined when it is invalid. */
-export function parseJson(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
   }
 }
 

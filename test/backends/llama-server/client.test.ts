@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { createRouterClient, type RouterClient } from '../../../src/backends/llama-server/client.ts';
+import type { Backend } from '../../../src/backends/backend.ts';
+import { createRouterClient } from '../../../src/backends/llama-server/client.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { freePort } from '../../support/free-port.ts';
 import { type ScriptedServer, scriptHttp, scriptTcp } from '../../support/scripted-server.ts';
@@ -18,7 +19,7 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-function aClient(url: string, given: { requestTimeoutMs?: number; api_key?: Secret } = {}): RouterClient {
+function aClient(url: string, given: { requestTimeoutMs?: number; api_key?: Secret } = {}): Backend {
   const client = createRouterClient({ url, requestTimeoutMs: 20_000, modelTimeoutMs: 20_000, ...given });
   ends.push(client.close);
   return client;
@@ -257,7 +258,7 @@ describe('after a fault', () => {
 describe('the request', () => {
   async function asked(
     url: (base: string) => string,
-    ask: (client: RouterClient) => Promise<unknown>,
+    ask: (client: Backend) => Promise<unknown>,
     apiKey?: Secret,
   ) {
     const requests: { line: string; headers: IncomingMessage['headers']; body: string }[] = [];

@@ -2,12 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import {
-  parseEvent,
-  parseJson,
-  parseListing,
-  parseProps,
-} from '../../../src/backends/llama-server/schemas.ts';
+import { parseEvent, parseListing, parseProps } from '../../../src/backends/llama-server/schemas.ts';
+import { parseJson } from '../../../src/lib/parse-json.ts';
 import { STATUSES } from '../../../src/models/feed.ts';
 
 const recorded = (name: string) =>

@@ -1,9 +1,8 @@
 import type { Readable } from 'node:stream';
 import { Client, type Dispatcher, Pool } from 'undici';
-import { serverAddress, urlOfPath } from '../../lib/address.ts';
-import { createMutex } from '../../lib/concurrency.ts';
-import { failed, ok } from '../../lib/result.ts';
-import type { RouterAnswer } from '../../models/feed.ts';
+import { serverAddress, urlOfPath } from '../lib/address.ts';
+import { failed, ok } from '../lib/result.ts';
+import type { RouterAnswer } from '../models/feed.ts';
 import { connectorOf, type Endpoint, headersOf } from './endpoint.ts';
 import { faultOf } from './fault.ts';
 
@@ -47,14 +46,10 @@ interface RequestOptions {
 /** A listing of 5,000 models has about 3 MB. */
 export const MAX_BYTES = 32 * 1024 * 1024;
 
-/** An order that is not answered within this time lets the next one start on another connection. */
-const PATIENCE_MS = 500;
-
 /**
  * The connections to one router: one for reads, one for orders, one for the event stream. No call throws.
  *
- * Orders go one after the other (`exclusive`), but do not wait for one that is answered seconds late, as by a router
- * that is stopping a busy model. llama-server has few HTTP workers, each connection occupies one, and several opened
+ * llama-server has few HTTP workers, each connection occupies one, and several opened
  * at the same moment may leave one unserved for seconds (measured on b11669 with 2 cores: with one stream and ten
  * listings at once, one connection took at most 18 ms, two and more took 3 s at times).
  */
@@ -77,8 +72,6 @@ export function createRouterHttp(endpoint: Endpoint) {
   const headers = { accept: 'application/json', ...headersOf(endpoint) };
 
   return {
-    /** Runs work with orders one piece after the other. */
-    exclusive: createMutex(PATIENCE_MS),
     request(
       method: 'GET' | 'POST',
       path: string,

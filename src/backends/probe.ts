@@ -1,7 +1,7 @@
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Client, type Dispatcher, request } from 'undici';
-import { serverAddress } from '../../lib/address.ts';
+import { serverAddress } from '../lib/address.ts';
 import { connectorOf, type Endpoint, headersOf } from './endpoint.ts';
 import { type SilenceReason, silenceOf } from './fault.ts';
 import { type Head, headOf, MAX_BYTES, readBody } from './http.ts';

@@ -1,5 +1,5 @@
 import { isNativeError } from 'node:util/types';
-import type { FaultKind, RouterFault } from '../../models/feed.ts';
+import type { FaultKind, RouterFault } from '../models/feed.ts';
 import type { RouterResponse } from './http.ts';
 
 const REASONS = {

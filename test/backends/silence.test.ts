@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { silenceOf } from '../../../src/backends/llama-server/fault.ts';
+import { silenceOf } from '../../src/backends/fault.ts';
 
 const anError = (code: string, more: object = {}) =>
   Object.assign(new Error(`it failed: ${code}`), { code }, more);

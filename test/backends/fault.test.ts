@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { faultOf, faultOfResponse } from '../../../src/backends/llama-server/fault.ts';
+import { faultOf, faultOfResponse } from '../../src/backends/fault.ts';
 
 const URL = 'http://router:8080/models';
 const response = (status: number, body = '', more: { server?: string; authenticate?: string } = {}) => {

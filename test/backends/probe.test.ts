@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
-import { createProbe } from '../../../src/backends/llama-server/probe.ts';
-import { Secret } from '../../../src/lib/secret.ts';
-import { scriptHttp } from '../../support/scripted-server.ts';
+import { createProbe } from '../../src/backends/probe.ts';
+import { Secret } from '../../src/lib/secret.ts';
+import { scriptHttp } from '../support/scripted-server.ts';
 
 it('sends the API key as UTF-8 bytes', async () => {
   let sent = '';

@@ -1,23 +1,24 @@
 import { createParser } from 'eventsource-parser';
-import type { RouterEvent, StreamEnd } from '../../models/feed.ts';
+import type { StreamEnd } from '../models/feed.ts';
 import { faultOf, faultOfResponse } from './fault.ts';
 import type { RouterHttp } from './http.ts';
-import { parseEvent } from './schemas.ts';
 
 /** More bytes without the end of an event are no event stream. A `loaded` event has about 500 bytes. */
 const MAX_EVENT_BYTES = 1024 * 1024;
 
 /**
- * Follows `/models/sse` until it ends, fails or the signal aborts. The router sends its headers at once, so `opened`
- * is called before the first event. It never sends a heartbeat (b11669), so a silent stream may be dead.
+ * Follows an event stream until it ends, fails or the signal aborts, and passes on the data of each event. llama-server
+ * sends its headers at once, so `opened` is called before the first event. It never sends a heartbeat (b11669), so a
+ * silent stream may be dead.
  */
 export async function followEvents(
   http: RouterHttp,
+  path: string,
   signal: AbortSignal,
   opened: () => void,
-  event: (event: RouterEvent) => void,
+  event: (data: string) => void,
 ): Promise<StreamEnd> {
-  const answer = await http.open('/models/sse', signal);
+  const answer = await http.open(path, signal);
   if (!answer.ok) return { kind: 'fault', fault: answer.fault };
   const { status, contentType, url, chunks, close } = answer.value;
   if (status === 401 || status === 403 || status >= 500) {
@@ -33,7 +34,7 @@ export async function followEvents(
   const parser = createParser({
     onEvent: ({ data }) => {
       pendingBytes = 0;
-      event(parseEvent(data));
+      event(data);
     },
     onComment: () => {
       pendingBytes = 0; // The heartbeat of a proxy.

@@ -1,7 +1,7 @@
 import { buildConnector } from 'undici';
-import { readCertificates } from '../../config/pem.ts';
-import type { RouterConfig } from '../../config/schema.ts';
-import { serverAddress } from '../../lib/address.ts';
+import { readCertificates } from '../config/pem.ts';
+import type { RouterConfig } from '../config/schema.ts';
+import { serverAddress } from '../lib/address.ts';
 
 /** How one router is reached, as configured, and how long to wait for it. */
 export interface Endpoint extends Access {

@@ -4,17 +4,18 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { createRouterClient } from '../../../src/backends/llama-server/client.ts';
-import { followEvents } from '../../../src/backends/llama-server/events.ts';
-import type { RouterHttp, RouterStream } from '../../../src/backends/llama-server/http.ts';
-import type { RouterEvent, StreamEnd } from '../../../src/models/feed.ts';
-import { freePort } from '../../support/free-port.ts';
-import { type ScriptedServer, scriptHttp } from '../../support/scripted-server.ts';
-import { createTestRouter } from '../../support/simulator/test-router.ts';
-import { until } from '../../support/until.ts';
+import { followEvents } from '../../src/backends/event-stream.ts';
+import type { RouterHttp, RouterStream } from '../../src/backends/http.ts';
+import { createRouterClient } from '../../src/backends/llama-server/client.ts';
+import { parseEvent } from '../../src/backends/llama-server/schemas.ts';
+import type { RouterEvent, StreamEnd } from '../../src/models/feed.ts';
+import { freePort } from '../support/free-port.ts';
+import { type ScriptedServer, scriptHttp } from '../support/scripted-server.ts';
+import { createTestRouter } from '../support/simulator/test-router.ts';
+import { until } from '../support/until.ts';
 
 const recorded = readFileSync(
-  join(import.meta.dirname, '..', '..', 'fixtures', 'router', 'sse-sleep-and-wake.sse'),
+  join(import.meta.dirname, '..', 'fixtures', 'router', 'sse-sleep-and-wake.sse'),
   'utf8',
 );
 
@@ -262,9 +263,10 @@ describe('the text of a stream', () => {
     const http = { open: async () => ({ ok: true, value: response }) } as unknown as RouterHttp;
     const end: StreamEnd = await followEvents(
       http,
+      '/models/sse',
       new AbortController().signal,
       () => {},
-      event ?? ((e) => heard.push(e)),
+      (data) => (event ?? ((e) => heard.push(e)))(parseEvent(data)),
     );
     return { heard, end };
   }
