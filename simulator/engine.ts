@@ -40,10 +40,12 @@ export function createEngine(clock: Clock, slots: number) {
     isBusy: () => running.size + waiting.length > 0,
     /** The number of slots at work. */
     processing: () => running.size,
-    /** Resolves when the answer is complete or the process is killed. */
-    generate: (generation: Generation) =>
+    /** Resolves when the answer is complete, the process is killed or the client has gone. */
+    generate: (generation: Generation, gone?: AbortSignal) =>
       new Promise<'done' | 'killed'>((settle) => {
-        waiting.push({ generation, cancel() {}, settle });
+        const request = { generation, cancel() {}, settle };
+        gone?.addEventListener('abort', () => drop(request));
+        waiting.push(request);
         startNext();
       }),
     freeze,
@@ -100,6 +102,15 @@ export function createEngine(clock: Clock, slots: number) {
     running.delete(request);
     startNext();
     request.settle('done');
+  }
+
+  function drop(request: EngineRequest): void {
+    const place = waiting.indexOf(request);
+    if (place >= 0) waiting.splice(place, 1);
+    request.cancel();
+    running.delete(request);
+    request.settle('killed');
+    startNext();
   }
 
   /** A process told to exit stops decoding; its requests end when it is gone. */

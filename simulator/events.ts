@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import { type DescribedModel, metaOf } from './model-description.ts';
 
 /** One event of `/models/sse`. Some events carry no `data`. */
@@ -35,25 +34,8 @@ export function loaded(model: DescribedModel, nowSeconds: number): SimulatorEven
 
 export const listReloaded: SimulatorEvent = { model: '*', event: 'models_reload' };
 
-/** The connections to `/models/sse`. */
-export type EventStream = ReturnType<typeof createEventStream>;
-
-export function createEventStream() {
-  const connected = new Set<ServerResponse>();
-  return {
-    get listeners() {
-      return connected.size;
-    },
-    attach(response: ServerResponse): void {
-      response.writeHead(200, { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
-      response.flushHeaders();
-      connected.add(response);
-      response.on('close', () => connected.delete(response));
-    },
-    send(event: SimulatorEvent): void {
-      // The router writes a whole progress as `1.0`, which JSON.stringify cannot.
-      const json = JSON.stringify(event).replace(/"value":(\d)(?=}}}$)/, '"value":$1.0');
-      for (const response of connected) response.write(`data: ${json}\n\n`);
-    },
-  };
+/** The event as `/models/sse` writes it. */
+export function messageOf(event: SimulatorEvent): string {
+  // The router writes a whole progress as `1.0`, which JSON.stringify cannot.
+  return `data: ${JSON.stringify(event).replace(/"value":(\d)(?=}}}$)/, '"value":$1.0')}\n\n`;
 }

@@ -60,7 +60,10 @@ export function completionAnswer(
 }
 
 /** The fields of `/slots` that say whether a slot works; llama-server adds more. */
-export function slotsAnswer({ description, engine }: SimulatedModel, slots: number): Answer {
+export function slotsAnswer(
+  { description, engine }: Pick<SimulatedModel, 'description' | 'engine'>,
+  slots: number,
+): Answer {
   const n_ctx = description.contextTokens;
   return json(
     Array.from({ length: slots }, (_, id) => ({
@@ -73,7 +76,10 @@ export function slotsAnswer({ description, engine }: SimulatedModel, slots: numb
 }
 
 /** `/props` of a model's process. */
-export function modelPropsAnswer({ description, status }: SimulatedModel, slots: number): Answer {
+export function modelPropsAnswer(
+  { description, status }: Pick<SimulatedModel, 'description' | 'status'>,
+  slots: number,
+): Answer {
   return json({
     total_slots: slots,
     model_alias: description.id,

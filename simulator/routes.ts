@@ -1,6 +1,7 @@
 import type { Answer } from './answer.ts';
 import * as answers from './answer.ts';
 import { renderEngineMetrics } from './engine-metrics.ts';
+import type { EventStream } from './event-stream.ts';
 import { listed } from './listing.ts';
 import {
   completionAnswer,
@@ -10,22 +11,13 @@ import {
   slotsAnswer,
 } from './model-answers.ts';
 import type { Roster } from './roster.ts';
+import type { Routes, SimulatorRequest } from './server.ts';
 import type { RouterSettings } from './settings.ts';
 import type { SimulatedModel } from './simulated-model.ts';
 
-export interface SimulatorRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly query: URLSearchParams;
-  readonly body: string;
-}
-
-/** `stream`: the request is for the event stream. */
-export type Routes = (request: SimulatorRequest) => Promise<Answer | 'stream'>;
-
 type Body = Record<string, unknown>;
 
-export function createRoutes(roster: Roster, settings: RouterSettings): Routes {
+export function createRoutes(roster: Roster, settings: RouterSettings, stream: EventStream): Routes {
   const nowSeconds = () => Math.floor(settings.clock.wall() / 1000);
 
   return async (request) => {
@@ -44,7 +36,7 @@ export function createRoutes(roster: Roster, settings: RouterSettings): Routes {
         return answers.json({ data, object: 'list' });
       }
       case 'GET /models/sse':
-        return 'stream';
+        return stream.attach;
       case 'POST /models/load':
         return withBody(request, load);
       case 'POST /models/unload':

@@ -2,8 +2,18 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Answer } from './answer.ts';
-import type { EventStream } from './events.ts';
-import type { Routes, SimulatorRequest } from './routes.ts';
+
+export interface SimulatorRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly body: string;
+}
+
+/** A whole answer, or what writes one piece by piece. */
+export type Served = Answer | ((response: ServerResponse) => void);
+
+export type Routes = (request: SimulatorRequest) => Promise<Served>;
 
 /**
  * Stands between a request and its answer: tests let servers misbehave with it. It answers by itself and returns
@@ -12,16 +22,17 @@ import type { Routes, SimulatorRequest } from './routes.ts';
 export type Intercept = (
   request: SimulatorRequest & Pick<IncomingMessage, 'headers'>,
   response: ServerResponse,
-  answer: () => Promise<Answer | 'stream'>,
-) => Promise<Answer | 'stream' | undefined>;
+  answer: () => Promise<Served>,
+) => Promise<Served | undefined>;
 
 interface ServerParts {
+  /** The value of its Server header. */
+  readonly software?: string;
   readonly intercept: Intercept;
-  readonly stream: EventStream;
   routes(): Routes;
 }
 
-/** The listening socket of a router, and its connections. */
+/** A listening socket and its connections. */
 export type RunningServer = Awaited<ReturnType<typeof openServer>>;
 
 /** Port 0 is any free port. Rejects when the port is taken. */
@@ -47,20 +58,21 @@ export async function openServer(port: number, host: string, parts: ServerParts)
 async function answer(
   incoming: IncomingMessage,
   response: ServerResponse,
-  { intercept, stream, routes }: ServerParts,
+  { software, intercept, routes }: ServerParts,
 ): Promise<void> {
   const { method = 'GET', url = '/', headers } = incoming;
-  const { pathname: path, searchParams: query } = new URL(url, 'http://router');
-  response.setHeader('Server', 'llama.cpp');
+  const { pathname: path, searchParams: query } = new URL(url, 'http://simulator');
+  if (software) response.setHeader('Server', software);
   const body = Buffer.concat(await incoming.toArray()).toString('utf8');
   const request = { method, path, query, body, headers };
   const result = await intercept(request, response, () => routes()(request));
-  if (result === 'stream') stream.attach(response);
+  if (typeof result === 'function') result(response);
   else if (result) write(response, result);
 }
 
 export function write(response: ServerResponse, { status, type, body }: Answer): void {
   if (response.destroyed) return;
-  response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) });
+  if (type !== '') response.setHeader('Content-Type', type);
+  response.writeHead(status, { 'Content-Length': Buffer.byteLength(body) });
   response.end(body);
 }

@@ -1,4 +1,5 @@
-import { createEventStream } from './events.ts';
+import { createEventStream } from './event-stream.ts';
+import { messageOf } from './events.ts';
 import { generation } from './model-answers.ts';
 import { describeModel, type ModelDescription } from './model-description.ts';
 import { createRoster, type LoadEnd, type ServeEnd } from './roster.ts';
@@ -103,13 +104,13 @@ export function createSimulatedRouter(
     const fails = (id: string) => failing.delete(id) || disk.get(id)?.fails === true;
     const roster = createRoster(settings, disk, fails, (event) => {
       settings.onChange();
-      stream.send(event);
+      stream.write(messageOf(event));
     });
-    return { roster, routes: createRoutes(roster, settings) };
+    return { roster, routes: createRoutes(roster, settings, stream) };
   }
 
   async function open(): Promise<void> {
-    server = await openServer(port, host, { intercept, stream, routes: () => run.routes });
+    server = await openServer(port, host, { software: 'llama.cpp', intercept, routes: () => run.routes });
     port = server.port;
   }
 }

@@ -1,4 +1,5 @@
 import { type Answer, error } from '../../../simulator/answer.ts';
+import type { Served, SimulatorRequest } from '../../../simulator/server.ts';
 import type { RouterSettings } from '../../../simulator/settings.ts';
 import { createSimulatedRouter, type SimulatedRouter } from '../../../simulator/simulated-router.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
@@ -20,13 +21,12 @@ const PUBLIC = new Set(['/', '/health', '/v1/health']);
 export function createTestRouter({ apiKey, ...options }: TestRouterOptions = {}): TestRouter {
   const { clock = systemClock } = options;
   const faults = createFaults();
-  const log = createRequestLog();
+  const log = createRequestLog(faultsOf);
 
   const router = createSimulatedRouter(options, async (request, response, own) => {
     const { path, query, headers } = request;
     const name = query.get('model');
-    const model = name === null ? undefined : find(name);
-    response.on('close', log.begin(request, model));
+    response.on('close', log.begin(request));
     const allowed = PUBLIC.has(path) || isAuthorized(headers, apiKey);
     const respond = () => (allowed ? own() : Promise.resolve(unauthorized));
     const fault = faults.take(path, name);
@@ -42,12 +42,15 @@ export function createTestRouter({ apiKey, ...options }: TestRouterOptions = {})
     count: { value: log.count },
   }) as TestRouter;
 
-  function find(name: string) {
-    try {
-      return router.model(name);
-    } catch {
-      return undefined;
-    }
+  function faultsOf({ method, query }: SimulatorRequest, isRepeated: boolean): string[] {
+    const name = query.get('model');
+    if (method !== 'GET' || !name) return [];
+    const status = router.models.find(({ description }) => description.id === name)?.status;
+    const found = [];
+    if (!['false', '0'].includes(query.get('autoload') ?? '')) found.push('without autoload=false');
+    if (status === 'unloaded' || status === 'sleeping') found.push(`while ${name} is ${status}`);
+    if (isRepeated) found.push('while the previous one is running');
+    return found;
   }
 }
 
@@ -57,8 +60,8 @@ const unauthorized: Answer = {
 };
 
 /** A fault on the event stream ends in silence instead of a stream. */
-function withoutStream(answer: Answer | 'stream'): Answer {
-  return answer === 'stream' ? { status: 200, type: 'text/event-stream', body: '' } : answer;
+export function withoutStream(answer: Served): Answer {
+  return typeof answer === 'function' ? { status: 200, type: 'text/event-stream', body: '' } : answer;
 }
 
 function isAuthorized(headers: NodeJS.Dict<string | string[]>, apiKey: string | undefined): boolean {

@@ -1,0 +1,121 @@
+import type { ServerResponse } from 'node:http';
+import type { Clock } from '../../src/lib/clock.ts';
+import type { Answer } from '../answer.ts';
+import type { Generation } from '../engine.ts';
+import { completionAnswer } from '../model-answers.ts';
+import { type Served, type SimulatorRequest, write } from '../server.ts';
+import type { createInFlight } from './in-flight.ts';
+import type { Scheduler } from './scheduler.ts';
+import { badGateway, swapError } from './swap-answers.ts';
+import type { SwapEvents } from './swap-events.ts';
+import type { SwapProcess } from './swap-process.ts';
+
+/** `killed`: the model's process ended first, or the client went. */
+export type SwapRequestEnd = 'done' | 'killed' | 'failed' | 'unloaded' | 'gone';
+
+const CHUNK_INTERVAL_MS = 250;
+
+/** Has models serve requests, and reports these as in flight. */
+export type Dispatch = ReturnType<typeof createDispatch>;
+
+export function createDispatch(
+  clock: Clock,
+  scheduler: Scheduler,
+  inFlight: ReturnType<typeof createInFlight>,
+  events: SwapEvents,
+) {
+  return { serve, complete, pass };
+
+  /**
+   * Loads the model if needed and has it generate. `onChunk` is called at the start of the answer and while it lasts,
+   * and returns its length so far. Without it the answer is sent as a whole.
+   */
+  async function serve(
+    process: SwapProcess,
+    generation: Generation,
+    path: string,
+    gone?: AbortSignal,
+    onChunk?: () => number,
+  ): Promise<SwapRequestEnd> {
+    const request = inFlight.begin(process.description.id, path);
+    let cancel = () => {};
+    const answer = () => {
+      // A process told to stop generates no longer.
+      if (onChunk && process.state === 'ready') request.answering(onChunk());
+      cancel = clock.after(CHUNK_INTERVAL_MS, answer);
+    };
+    try {
+      const admission = await scheduler.admit(process, gone);
+      if (admission !== 'ready') return admission;
+      if (onChunk) answer();
+      const end = await process.generate(generation, gone);
+      void scheduler.done(process);
+      return end;
+    } finally {
+      cancel();
+      if (!onChunk) request.answering(0);
+      request.end();
+      events.activity(Number(request.id));
+    }
+  }
+
+  /** A request for a completion, with the client's view of its end. */
+  function complete(
+    { path }: SimulatorRequest,
+    process: SwapProcess,
+    generation: Generation,
+    streams: boolean,
+  ): Served {
+    return (response) => {
+      const client = createClient(response, process.description.id);
+      void serve(process, generation, path, client.gone, streams ? client.chunk : undefined).then((end) => {
+        if (end !== 'done') return client.fail(errorOf(end));
+        const created = Math.floor(clock.wall() / 1000);
+        client.finish(completionAnswer(path, process.description, generation, created));
+      });
+    };
+  }
+
+  /** Passes a short question on to a model, which loads it and restarts its ttl. */
+  async function pass(process: SwapProcess, answer: () => Promise<Served>): Promise<Served> {
+    const admission = await scheduler.admit(process);
+    if (admission !== 'ready') return errorOf(admission);
+    process.touch();
+    void scheduler.done(process);
+    return answer();
+  }
+}
+
+function errorOf(end: Exclude<SwapRequestEnd, 'done'>): Answer {
+  if (end === 'failed') return swapError(500, 'unspecific error: upstream command exited prematurely');
+  if (end === 'unloaded') return swapError(500, 'unspecific error: group: model unloaded');
+  return badGateway;
+}
+
+/** The answer to one client, whole or as a stream of chunks. */
+function createClient(response: ServerResponse, model: string) {
+  const hangUp = new AbortController();
+  response.on('close', () => hangUp.abort());
+  let bytes = 0;
+  return {
+    gone: hangUp.signal,
+    chunk(): number {
+      if (response.destroyed) return bytes;
+      if (bytes === 0) response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+      const choices = [{ finish_reason: null, index: 0, delta: { content: 'la ' } }];
+      const text = `data: ${JSON.stringify({ choices, model, object: 'chat.completion.chunk' })}\n\n`;
+      bytes += text.length;
+      response.write(text);
+      return bytes;
+    },
+    finish(answer: Answer): void {
+      if (bytes > 0) response.end('data: [DONE]\n\n');
+      else write(response, answer);
+    },
+    /** A stream that has begun ends as if it were complete, only without `[DONE]`. */
+    fail(error: Answer): void {
+      if (bytes > 0) response.end();
+      else write(response, error);
+    },
+  };
+}

@@ -1,0 +1,102 @@
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
+import { type DescribedModel, describeModel, fileOf, type ModelDescription } from '../model-description.ts';
+
+/** A model of llama-swap's configuration. Only the id is required. */
+export interface SwapModelDescription extends ModelDescription {
+  /** Unloaded after so many idle seconds; 0, the default: never. */
+  readonly ttlSeconds?: number;
+  readonly unlisted?: boolean;
+  readonly name?: string;
+  readonly text?: string;
+  /** Default: llama-server without `--alias`. `${PORT}` is its port. */
+  readonly command?: string;
+  /** Where llama-swap finds it. Default: its own port on loopback. */
+  readonly proxy?: string;
+  /** Its process answers `/metrics`. Default true. */
+  readonly metrics?: boolean;
+  /** How long its process is given to stop when busy, before it is killed. Default 10. */
+  readonly unloadTimeoutSeconds?: number;
+  /** Its process ignores SIGTERM: it is always killed. */
+  readonly ignoresStop?: boolean;
+}
+
+export type DescribedSwapModel = Required<Omit<SwapModelDescription, 'proxy'>> &
+  DescribedModel & { readonly proxy: string | undefined };
+
+export interface SwapGroup {
+  readonly members: readonly string[];
+  /** Its models take turns. Default true. */
+  readonly swap?: boolean;
+  /** Loading one of its models unloads other groups. Default true. */
+  readonly exclusive?: boolean;
+  /** Other groups do not unload it. Default false. */
+  readonly persistent?: boolean;
+}
+
+/** llama-swap's configuration, and how fast things happen. */
+export interface SwapSettings {
+  readonly models: readonly SwapModelDescription[];
+  /** By name. Models of no group take turns with each other and unload all other groups. */
+  readonly groups: Readonly<Record<string, SwapGroup>>;
+  /** Models of other servers, by the server's name. */
+  readonly peers: Readonly<Record<string, readonly string[]>>;
+  /** Names that stand for the first of these models that is loaded, or the first. */
+  readonly selectors: Readonly<Record<string, readonly string[]>>;
+  /** Names that stand for a model while the active profile is active. */
+  readonly pins: Readonly<Record<string, string>>;
+  readonly version: string;
+  /** Port of the first model; 0, the default: free ports. */
+  readonly startPort: number;
+  /** How long a model evicted by a group is given to stop. */
+  readonly healthCheckTimeoutSeconds: number;
+  /** How often a ttl is compared with the idle time. */
+  readonly ttlCheckSeconds: number;
+  /** How long an idle process takes to exit. */
+  readonly exitSeconds: number;
+  /** How long a reload of the configuration waits for the requests of the processes it ends. */
+  readonly reloadGraceSeconds: number;
+  /**
+   * Between a change and its message, which holds the state at the time of sending: quick changes share one message.
+   * Default 0: as soon as the change has had its direct consequences.
+   */
+  readonly messageDelaySeconds: number;
+  readonly slotsPerModel: number;
+  readonly clock: Clock;
+  /** Called when a model changes, before the message is sent. */
+  readonly onChange: () => void;
+}
+
+export const DEFAULT_SWAP_SETTINGS: SwapSettings = {
+  models: [],
+  groups: {},
+  peers: {},
+  selectors: {},
+  pins: {},
+  version: '250',
+  startPort: 0,
+  healthCheckTimeoutSeconds: 120,
+  ttlCheckSeconds: 1,
+  exitSeconds: 0.01,
+  reloadGraceSeconds: 30,
+  messageDelaySeconds: 0,
+  slotsPerModel: 4,
+  clock: systemClock,
+  onChange: () => {},
+};
+
+export function describeSwapModel(given: SwapModelDescription): DescribedSwapModel {
+  const model = describeModel(given);
+  return {
+    ttlSeconds: 0,
+    unlisted: false,
+    name: '',
+    text: '',
+    command: `/usr/bin/llama-server --host 127.0.0.1 --port \${PORT} -c ${model.contextTokens} --metrics -m ${fileOf(model)}`,
+    metrics: true,
+    unloadTimeoutSeconds: 10,
+    ignoresStop: false,
+    ...given,
+    ...model,
+    proxy: given.proxy,
+  };
+}

@@ -1,0 +1,169 @@
+import { generation } from '../model-answers.ts';
+import { type Intercept, openServer, type RunningServer } from '../server.ts';
+import { createDispatch, type SwapRequestEnd } from './dispatch.ts';
+import { createInFlight } from './in-flight.ts';
+import { createModelPort, type ModelPort } from './model-port.ts';
+import { createScheduler } from './scheduler.ts';
+import { DEFAULT_SWAP_SETTINGS, describeSwapModel, type SwapSettings } from './settings.ts';
+import { createSwapEvents } from './swap-events.ts';
+import { modelStatus } from './swap-listing.ts';
+import { createSwapProcess, type SwapProcess } from './swap-process.ts';
+import { createSwapRoutes } from './swap-routes.ts';
+
+/** A request for a model, as a client sends it. */
+interface SwapRequest {
+  /** Time of generating, after a prompt that takes no time. Default: what the tokens take. */
+  readonly seconds?: number;
+  readonly tokens?: number;
+  readonly promptTokens?: number;
+}
+
+/** A simulated llama-swap, with a llama-server for each of its loaded models. */
+export type SimulatedSwap = ReturnType<typeof createSimulatedSwap>;
+
+export function createSimulatedSwap(
+  options: Partial<SwapSettings> = {},
+  intercept: Intercept = (_request, _response, answer) => answer(),
+) {
+  let settings = { ...DEFAULT_SWAP_SETTINGS, ...options };
+  const failing = new Set<string>();
+  const portNumbers = new Map<string, number>();
+  const runs = new Set<ReturnType<typeof begin>>();
+  let server: RunningServer | undefined;
+  let port = 0;
+  let host = '127.0.0.1';
+  let run = begin();
+  const url = () => `http://127.0.0.1:${port}`;
+
+  return {
+    /** Meaningful after the first `listen`. */
+    get url() {
+      return url();
+    },
+    /** Port 0, the default, is any free port; the default host is loopback. */
+    async listen(wanted = 0, on = host): Promise<{ url: string }> {
+      [port, host] = [wanted, on];
+      await open();
+      return { url: url() };
+    },
+    /** Ends it and its models' processes: every connection breaks. Harmless when it does not run. */
+    async stop(): Promise<void> {
+      const closing = server;
+      server = undefined;
+      await closing?.destroy();
+      const ended = [...runs];
+      runs.clear();
+      for (const { processes } of ended) for (const process of processes) process.crash();
+      const ports = ended.flatMap((each) => [...each.ports.values()]);
+      await Promise.all(ports.map((each) => each.close()));
+    },
+    /** Starts it again on the same port, with nothing loaded. */
+    async start(): Promise<void> {
+      run = begin();
+      await open();
+    },
+    /** Reads its configuration again, changed by `changes`: streams end, nothing is loaded, busy processes finish first. */
+    async reload(changes: Partial<SwapSettings> = {}): Promise<void> {
+      const old = run;
+      settings = { ...settings, ...changes };
+      run = begin();
+      old.events.stream.end();
+      for (const process of old.processes) process.retire(settings.reloadGraceSeconds);
+      if (server) await openPorts();
+    },
+
+    /** Ordered by id. */
+    get models(): readonly SwapProcess[] {
+      return run.processes;
+    },
+    model,
+    /** The number of connections to its event stream. */
+    get listeners() {
+      return run.events.stream.listeners;
+    },
+    /** The number of requests that are served or wait. */
+    get inFlight() {
+      return run.inFlight.size;
+    },
+    /** The port of a model; 0 before the first `listen`. */
+    portOf: (name: string) => portOf(model(name).description.id),
+    crash: (name: string): void => model(name).crash(),
+    /** Its next start fails. */
+    failNextLoad: (name: string) => failing.add(model(name).description.id),
+    /** Unloads as its API does; resolves when they are gone. Default: all models. */
+    unload: (...names: string[]): Promise<void> =>
+      run.scheduler.unload(names.length > 0 ? names.map(model) : run.processes),
+    /** Loads the model if needed and resolves with the end of the request. */
+    request(
+      name: string,
+      { tokens = 128, promptTokens = 32, seconds }: SwapRequest = {},
+    ): Promise<SwapRequestEnd> {
+      const target = model(name);
+      const work = generation(promptTokens, tokens, target.description);
+      const timed = seconds === undefined ? work : { ...work, promptSeconds: 0, seconds };
+      return run.dispatch.serve(target, timed, '/v1/chat/completions');
+    },
+  };
+
+  /** By id or alias; throws when there is none. */
+  function model(name: string): SwapProcess {
+    const found = run.processes.find(
+      ({ description }) => description.id === name || description.aliases.includes(name),
+    );
+    if (!found) throw new Error(`the simulated llama-swap has no model '${name}'`);
+    return found;
+  }
+
+  /** One reading of its configuration: its state ends with it. */
+  function begin() {
+    const { clock } = settings;
+    const ports = new Map<string, ModelPort>();
+    const events = createSwapEvents(clock, settings.messageDelaySeconds, {
+      models: () => modelStatus(processes, settings),
+      inFlight: () => inFlight.snapshot(),
+    });
+    const processes = settings.models
+      .map(describeSwapModel)
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+      .map((description) => {
+        const fails = () => failing.delete(description.id) || description.fails;
+        const changed = () => {
+          ports.get(description.id)?.follow();
+          settings.onChange();
+          run.events.modelsChanged();
+        };
+        return createSwapProcess(description, settings, fails, changed);
+      });
+    const inFlight = createInFlight(clock, events.inFlight);
+    const scheduler = createScheduler(processes, settings);
+    const dispatch = createDispatch(clock, scheduler, inFlight, events);
+    const parts = { processes, scheduler, dispatch, events, portOf };
+    const begun = { ...parts, ports, inFlight, routes: createSwapRoutes(parts, settings) };
+    runs.add(begun);
+    return begun;
+  }
+
+  function portOf(id: string): number {
+    return run.ports.get(id)?.number ?? 0;
+  }
+
+  async function open(): Promise<void> {
+    await openPorts();
+    server = await openServer(port, host, { intercept, routes: () => run.routes });
+    port = server.port;
+  }
+
+  /** Gives each model its port, which stays the same. */
+  async function openPorts(): Promise<void> {
+    const { startPort, slotsPerModel } = settings;
+    const opening = run.processes.map(async (process, index) => {
+      const { id } = process.description;
+      const first = portNumbers.get(id) ?? (startPort > 0 ? startPort + index : 0);
+      const modelPort = createModelPort(process, first, host, slotsPerModel);
+      if (first === 0) await modelPort.reserve();
+      portNumbers.set(id, modelPort.number);
+      run.ports.set(id, modelPort);
+    });
+    await Promise.all(opening);
+  }
+}

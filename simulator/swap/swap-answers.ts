@@ -1,0 +1,56 @@
+import { type Answer, json } from '../answer.ts';
+
+const TYPES: Readonly<Record<number, [type: string, code: string]>> = {
+  400: ['invalid_request_error', 'bad_request'],
+  401: ['authentication_error', 'unauthorized'],
+  404: ['invalid_request_error', 'not_found'],
+};
+
+/** An error as llama-swap writes it. */
+export function swapError(status: number, message: string): Answer {
+  const [type, code] = TYPES[status] ?? ['server_error', 'internal_error'];
+  return plainJson({ src: 'llama-swap', error: { message, type, param: null, code } }, status);
+}
+
+/** llama-swap gives no character set, and ends its lists with a line break. */
+export function plainJson(body: unknown, status = 200, end = ''): Answer {
+  return { status, type: 'application/json', body: JSON.stringify(body) + end };
+}
+
+export const listing = (body: unknown) => plainJson(body, 200, '\n');
+
+export const text = (body: string, status = 200): Answer => ({
+  status,
+  type: 'text/plain; charset=utf-8',
+  body,
+});
+
+export const pageNotFound = text('404 page not found\n', 404);
+
+/** The model's process ended before its answer. */
+export const badGateway: Answer = { status: 502, type: '', body: '' };
+
+/** A model's process before its model is loaded. */
+export const loadingModel = json(
+  { error: { message: 'Loading model', type: 'unavailable_error', code: 503 } },
+  503,
+);
+
+/** llama-swap's own metrics: of the host, never of a model. */
+export const hostMetrics: Answer = {
+  status: 200,
+  type: 'text/plain; version=0.0.4; charset=utf-8',
+  body: `# HELP llamaswap_cpu_util_percent CPU utilization per core (0-100)
+# TYPE llamaswap_cpu_util_percent gauge
+llamaswap_cpu_util_percent{core="0"} 33.5
+# HELP llamaswap_memory_total_bytes Total memory in bytes
+# TYPE llamaswap_memory_total_bytes gauge
+llamaswap_memory_total_bytes 25275924480
+# HELP llamaswap_memory_used_bytes Used memory in bytes
+# TYPE llamaswap_memory_used_bytes gauge
+llamaswap_memory_used_bytes 702545920
+# HELP llamaswap_load_average Load average
+# TYPE llamaswap_load_average gauge
+llamaswap_load_average{interval="1m"} 1.27
+`,
+};

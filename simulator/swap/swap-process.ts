@@ -1,0 +1,124 @@
+import { EventEmitter, once } from 'node:events';
+import { createEngine, type Generation } from '../engine.ts';
+import type { DescribedSwapModel, SwapSettings } from './settings.ts';
+
+export type SwapState = 'stopped' | 'starting' | 'ready' | 'stopping';
+
+const RETIRE_CHECK_MS = 20;
+
+/** A model of llama-swap, with the process it may have. */
+export type SwapProcess = ReturnType<typeof createSwapProcess>;
+
+/** `fails` decides at each start; `changed` is called after each change of state. */
+export function createSwapProcess(
+  description: DescribedSwapModel,
+  settings: SwapSettings,
+  fails: () => boolean,
+  changed: () => void,
+) {
+  const { clock, slotsPerModel, exitSeconds, ttlCheckSeconds } = settings;
+  const { loadSeconds, ttlSeconds, unloadTimeoutSeconds, ignoresStop } = description;
+  const process = {
+    description,
+    state: 'stopped' as SwapState,
+    engine: createEngine(clock, slotsPerModel),
+    /** Requests it serves. */
+    serving: 0,
+    /** When it last finished one; monotonic milliseconds. A load that nobody waits for is no use. */
+    usedAt: Number.NEGATIVE_INFINITY,
+  };
+  const signal = new EventEmitter().setMaxListeners(0);
+  let cancelNext = () => {};
+  let cancelTtl = () => {};
+  let isAborted = false;
+
+  return Object.assign(process, {
+    isRunning: () => process.state !== 'stopped',
+    /** Starts it, after the end of a stop under way; resolves when it is ready or its start has failed. */
+    async ensureReady(): Promise<'ready' | 'failed'> {
+      while (process.state === 'stopping') await once(signal, 'change');
+      if (process.state === 'stopped') start();
+      while (process.state === 'starting') await once(signal, 'change');
+      return process.state === 'ready' ? 'ready' : 'failed';
+    },
+    stop,
+    /** Ends it when its requests have ended, or after so many seconds. */
+    retire(graceSeconds: number): void {
+      const deadline = clock.now() + graceSeconds * 1000;
+      const check = () => {
+        if (process.engine.isBusy() && clock.now() < deadline) clock.after(RETIRE_CHECK_MS, check);
+        else void stop(0);
+      };
+      check();
+    },
+    /** Ends it as SIGKILL does. */
+    crash(): void {
+      if (process.state !== 'stopped') end();
+    },
+    /** Resolves with the end of the request. `done` is an answer; `killed`: the process or the client has gone. */
+    async generate(generation: Generation, gone?: AbortSignal): Promise<'done' | 'killed'> {
+      if (process.state !== 'ready') return 'killed';
+      const result = await process.engine.generate(generation, gone);
+      process.usedAt = clock.now();
+      return result;
+    },
+    /** As a request that it answers at once. */
+    touch(): void {
+      process.usedAt = clock.now();
+    },
+  });
+
+  function change(state: SwapState): void {
+    process.state = state;
+    changed();
+    signal.emit('change');
+  }
+
+  function start(): void {
+    isAborted = false;
+    process.engine = createEngine(clock, slotsPerModel);
+    change('starting');
+    const isFailing = fails();
+    next(isFailing ? loadSeconds * 0.2 : loadSeconds, () => (isFailing ? end() : ready()));
+  }
+
+  function ready(): void {
+    change('ready');
+    if (ttlSeconds > 0) checkTtl();
+  }
+
+  function checkTtl(): void {
+    cancelTtl = clock.after(ttlCheckSeconds * 1000, () => {
+      const isExpired = process.serving === 0 && clock.now() - process.usedAt > ttlSeconds * 1000;
+      if (isExpired) void stop();
+      else checkTtl();
+    });
+  }
+
+  /** Resolves when the process is gone. Busy, it is killed after the timeout. Starting, it does not show as stopping. */
+  async function stop(timeoutSeconds = unloadTimeoutSeconds): Promise<void> {
+    if (process.state === 'starting' && !isAborted) {
+      isAborted = true;
+      next(exitSeconds, end);
+    } else if (process.state === 'ready') {
+      const isKilled = ignoresStop || process.engine.isBusy();
+      cancelTtl();
+      process.engine.freeze();
+      next(isKilled ? timeoutSeconds : exitSeconds, end);
+      change('stopping');
+    }
+    while (process.state !== 'stopped') await once(signal, 'change');
+  }
+
+  function next(seconds: number, action: () => void): void {
+    cancelNext();
+    cancelNext = clock.after(seconds * 1000, action);
+  }
+
+  function end(): void {
+    cancelNext();
+    cancelTtl();
+    process.engine.kill();
+    change('stopped');
+  }
+}

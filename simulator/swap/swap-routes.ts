@@ -1,0 +1,142 @@
+import { generationOf } from '../model-answers.ts';
+import type { Routes, Served, SimulatorRequest } from '../server.ts';
+import type { Dispatch } from './dispatch.ts';
+import { answerOfModel } from './model-port.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { SwapSettings } from './settings.ts';
+import { hostMetrics, listing, pageNotFound, plainJson, swapError, text } from './swap-answers.ts';
+import type { SwapEvents } from './swap-events.ts';
+import { modelList, peerModels, runningList } from './swap-listing.ts';
+import type { SwapProcess } from './swap-process.ts';
+
+const COMPLETIONS = ['/completion', '/v1/completions', '/v1/chat/completions'];
+const UNLOAD = '/api/models/unload';
+const UPSTREAM = '/upstream/';
+
+interface SwapParts {
+  /** Ordered by id. */
+  readonly processes: readonly SwapProcess[];
+  readonly scheduler: Scheduler;
+  readonly dispatch: Dispatch;
+  readonly events: SwapEvents;
+  portOf(id: string): number;
+}
+
+export function createSwapRoutes(
+  { processes, scheduler, dispatch, events, portOf }: SwapParts,
+  settings: SwapSettings,
+): Routes {
+  const { clock, version, slotsPerModel } = settings;
+
+  return async (request) => {
+    const { method, path } = request;
+    const answer = await route(request);
+    const status = typeof answer === 'function' ? 200 : answer.status;
+    events.log('proxy', `[INFO] Request 127.0.0.1 "${method} ${path} HTTP/1.1" ${status} 0 "" 123.463µs`);
+    return answer;
+  };
+
+  async function route(request: SimulatorRequest): Promise<Served> {
+    const { method, path } = request;
+    if (path.startsWith(UPSTREAM)) return upstream(request);
+    if (method === 'POST' && path.startsWith(`${UNLOAD}/`)) return unload(path.slice(UNLOAD.length + 1));
+    if (method === 'POST' && COMPLETIONS.includes(path)) return complete(request);
+    switch (`${method} ${path}`) {
+      case 'GET /':
+        return text('<a href="/ui">Found</a>.\n\n');
+      case 'GET /health':
+        return text('OK');
+      case 'GET /running':
+        return listing(runningList(processes, portOf));
+      case 'GET /models':
+      case 'GET /v1/models':
+        return listing(modelList(processes, settings, Math.floor(clock.wall() / 1000)));
+      case 'GET /metrics':
+        return hostMetrics;
+      case 'GET /api/version':
+        return listing({ build_date: 'unknown', commit: 'simulated', version });
+      case 'GET /api/events':
+        return events.stream.attach;
+      case 'GET /props':
+        return passOn(request.query.get('model') ?? '', '/props');
+      case 'GET /unload':
+        await scheduler.unload(processes);
+        return text('OK');
+      case `POST ${UNLOAD}`:
+        await scheduler.unload(processes);
+        return listing({ msg: 'ok' });
+      default:
+        return pageNotFound;
+    }
+  }
+
+  async function unload(encodedName: string): Promise<Served> {
+    const process = local(decodeURIComponent(encodedName));
+    if (!process) return swapError(404, 'model not found');
+    await scheduler.unload([process]);
+    return text('OK');
+  }
+
+  function complete(request: SimulatorRequest): Served {
+    const body = bodyOf(request);
+    const name = typeof body.model === 'string' ? body.model : '';
+    const process = resolve(name);
+    if (!process) return noModel(name);
+    const { description } = process;
+    events.log(
+      'upstream',
+      `I slot launch_slot_: processing task, prompt = ${JSON.stringify(body.messages ?? body.prompt)}`,
+    );
+    return dispatch.complete(request, process, generationOf(body, description), body.stream === true);
+  }
+
+  /** The longest name that the path begins with is the model's. */
+  function upstream(request: SimulatorRequest): Promise<Served> | Served {
+    const parts = decodeURIComponent(request.path.slice(UPSTREAM.length)).split('/');
+    for (let length = parts.length; length > 0; length -= 1) {
+      const process = resolve(parts.slice(0, length).join('/'));
+      const path = `/${parts.slice(length).join('/')}`;
+      if (!process) continue;
+      if (!COMPLETIONS.includes(path)) return passOn(process.description.id, path);
+      const body = bodyOf(request);
+      const generation = generationOf(body, process.description);
+      return dispatch.complete({ ...request, path }, process, generation, body.stream === true);
+    }
+    return swapError(404, 'model not found');
+  }
+
+  function passOn(name: string, path: string): Promise<Served> | Served {
+    const process = resolve(name);
+    if (!process) return noModel(name);
+    return dispatch.pass(process, () => answerOfModel(process, path, slotsPerModel));
+  }
+
+  /** By id or alias. */
+  function local(name: string): SwapProcess | undefined {
+    return (
+      processes.find(({ description }) => description.id === name) ??
+      processes.find(({ description }) => description.aliases.includes(name))
+    );
+  }
+
+  /** By any name that a client may use for a local model. */
+  function resolve(name: string): SwapProcess | undefined {
+    const targets = (settings.selectors[name] ?? []).flatMap((target) => local(target) ?? []);
+    const pinned = settings.pins[name];
+    return targets.find((process) => process.isRunning()) ?? targets[0] ?? local(pinned ?? name);
+  }
+
+  function noModel(name: string): Served {
+    const isRemote = peerModels(settings.peers).some(({ id, model }) => id === name || model === name);
+    return isRemote ? plainJson({}, 502) : swapError(404, 'no model id could be identified');
+  }
+}
+
+function bodyOf({ body }: SimulatorRequest): Record<string, unknown> {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
