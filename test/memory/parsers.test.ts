@@ -6,6 +6,7 @@ import { parseFdinfo } from '../../src/memory/drm-fdinfo.ts';
 import { parseMeminfo } from '../../src/memory/host.ts';
 import { parseAddress, parseDevices, parseGraphics, parseProcesses } from '../../src/memory/nvidia-csv.ts';
 import { parseKibibytes, parseListeners, parseModelArguments, parseStat } from '../../src/memory/procfs.ts';
+import { anyText } from '../support/any-text.ts';
 
 const MIB = 1024 * 1024;
 
@@ -233,7 +234,7 @@ it('no text makes a parser throw', () => {
     ', ',
   ];
   const text = fc.oneof(
-    fc.string({ unit: 'binary' }),
+    anyText(),
     fc
       .array(fc.oneof(fc.constantFrom(...pieces), fc.string()), { maxLength: 30 })
       .map((parts) => parts.join('')),
