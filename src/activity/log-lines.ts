@@ -90,6 +90,8 @@ export function logReading(log: Logger, change: ReadingChange): void {
         ? log.warn('reading restarts idle timers of this build; its models will not fall asleep', fields)
         : log.info('models with an idle timer are not read; reading would keep them awake', fields);
     }
+    case 'none':
+      return log.info('model has no metrics', { router, model: change.model, why: change.why });
     case 'failed':
       return log.warn('model metrics not read', { router, model: change.model, error: change.why });
     case 'recovered':

@@ -21,7 +21,7 @@ export type EngineMetrics = { kind: 'text'; text: string } | NoAnswer;
 export type EngineSlots = { kind: 'slots'; processing: number } | NoAnswer;
 
 /**
- * One server as typed calls, whatever its kind. No call throws; each ends within its timeout, and soon after its signal
+ * One server of any kind as typed calls. No call throws; each ends within its timeout, and soon after its signal
  * aborts. None but `load` loads a model.
  */
 export interface Backend {

@@ -2,8 +2,8 @@ import type { Clock } from '../lib/clock.ts';
 import { hasSameItems } from '../lib/same-items.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache, type Family, type Samples } from '../metrics/exposition.ts';
-import { STATUSES } from '../models/feed.ts';
 import type { ModelState } from '../models/router-state.ts';
+import type { ServerTraits } from '../models/server-traits.ts';
 import type { Store } from '../models/store.ts';
 import { type Collector, flag, wallSeconds } from './scrape.ts';
 
@@ -25,9 +25,9 @@ export function collectModels(store: Store, clock: Clock): Collector {
 
   return () => {
     const current: LabelledModel[] = [];
-    for (const { name, up, models } of store.routers()) {
+    for (const { name, up, models, traits } of store.routers()) {
       if (!up) continue;
-      for (const state of models.values()) current.push(known.get(state) ?? labelled(name, state));
+      for (const state of models.values()) current.push(known.get(state) ?? labelled(name, state, traits));
     }
     const isUnchanged = hasSameItems(models, current);
     models = current;
@@ -68,14 +68,14 @@ export function collectModels(store: Store, clock: Clock): Collector {
     ];
   }
 
-  function labelled(router: string, state: ModelState): LabelledModel {
+  function labelled(router: string, state: ModelState, { statuses }: ServerTraits): LabelledModel {
     const labels = { router, model: state.id };
     const { source = '', quantization = '' } = state.facts;
     const made = {
       state,
       labels,
       info: { labels: { ...labels, source, quantization } },
-      statuses: STATUSES.map((status) => {
+      statuses: statuses.map((status) => {
         return { labels: { ...labels, status }, isCurrent: status === state.lifecycle.status };
       }),
     };

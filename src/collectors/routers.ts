@@ -2,27 +2,32 @@ import type { Clock } from '../lib/clock.ts';
 import { perObject } from '../lib/per-object.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache } from '../metrics/exposition.ts';
-import { STATUSES } from '../models/feed.ts';
+import type { Status } from '../models/feed.ts';
 import type { RouterState } from '../models/router-state.ts';
+import type { ServerTraits } from '../models/server-traits.ts';
 import type { Store } from '../models/store.ts';
 import { type Collector, flag, routerLabels, wallSeconds } from './scrape.ts';
 
 /** The state of every router. A router that is down has no properties: they may have changed since. */
 export function collectRouters(store: Store, clock: Clock): Collector {
   const samples = createSampleCache();
-  const statusLabels = perObject(({ name }: Readonly<RouterState>) =>
-    STATUSES.map((status) => ({ router: name, status })),
+  const labelsOf = perObject(({ statuses }: ServerTraits) =>
+    perObject(({ name }: Readonly<RouterState>) => statuses.map((status) => ({ router: name, status }))),
   );
+  const statusLabels = (router: Readonly<RouterState>) => labelsOf(router.traits)(router);
   return () => {
     const all = store.routers().map((state) => ({ state, labels: routerLabels(state) }));
     const reached = all.filter(({ state }) => state.up);
-    const builds = reached.flatMap(({ state: { props }, labels }) =>
-      props.build ? [{ labels: { ...labels, build: props.build } }] : [],
+    const builds = reached.flatMap(({ state: { props, traits }, labels }) =>
+      props.build ? [{ labels: { ...labels, build: props.build, kind: traits.kind } }] : [],
     );
     const counts = reached.flatMap(({ state }) => {
-      const count = { downloading: 0, unloaded: 0, loading: 0, loaded: 0, sleeping: 0, other: 0 };
-      for (const { lifecycle } of state.models.values()) count[lifecycle.status] += 1;
-      return statusLabels(state).map((labels) => ({ labels, count: count[labels.status] }));
+      const count = new Map<Status, number>();
+      for (const {
+        lifecycle: { status },
+      } of state.models.values())
+        count.set(status, (count.get(status) ?? 0) + 1);
+      return statusLabels(state).map((labels) => ({ labels, count: count.get(labels.status) ?? 0 }));
     });
     return [
       samples(CATALOG.up, all, ({ state }) => flag(state.up)),

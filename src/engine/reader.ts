@@ -22,6 +22,8 @@ export interface EngineReading {
 /** Changes of reading that are logged. */
 export type ReadingChange = { router: string } & (
   | { kind: 'disabled' }
+  /** This model alone has none. */
+  | { kind: 'none'; model: string; why: string }
   /** Models with an idle timer are not read, or are read and stay awake. */
   | { kind: 'idle_timers'; models: readonly string[]; build: string | undefined; areRead: boolean }
   | { kind: 'failed'; model: string; why: string }
@@ -55,6 +57,8 @@ const MAX_REQUESTS = 3;
 interface ModelReader extends Partial<EngineReading> {
   model: string;
   triedAt: number;
+  /** Its process has no metrics: it is not asked again. */
+  hasNone?: boolean;
   request?: { done: Promise<void>; cancel: AbortController } | undefined;
 }
 
@@ -187,6 +191,9 @@ function applyAnswer(state: ReaderState, reader: ModelReader, answer: RouterAnsw
     if (isLoaded) fail(state, reader, answer.fault.message);
   } else if (answer.value.kind === 'text') {
     accept(state, reader, answer.value.text);
+  } else if (answer.value.kind === 'none') {
+    reader.hasNone = true;
+    report({ kind: 'none', router: router.name, model: reader.model, why: answer.value.why });
   } else if (answer.value.kind === 'disabled') {
     if (router.engineMetrics !== 'disabled') report({ kind: 'disabled', router: router.name });
     router.engineMetrics = 'disabled';

@@ -3,6 +3,7 @@ import { type ModelState, type RouterState, unreadReason } from '../models/route
 /** A model that was read at `triedAt` (monotonic milliseconds); `request` while that is under way. */
 interface Tried {
   triedAt: number;
+  hasNone?: boolean;
   request?: unknown;
 }
 
@@ -77,7 +78,7 @@ export function nextRead(
     }
     const earlier = tried.get(model.id);
     if (earlier === undefined) return { model: model.id };
-    if (earlier.request !== undefined) continue;
+    if (earlier.request !== undefined || earlier.hasNone) continue;
     readable += 1;
     if (earlier.triedAt < (oldest?.triedAt ?? Number.POSITIVE_INFINITY)) {
       oldest = { model: model.id, triedAt: earlier.triedAt };

@@ -38,6 +38,7 @@ export const routerView = z
       description:
         'Models in memory that are not read because a read would restart their idle timer: their busy is null.',
     }),
+    kind: z.string().meta({ description: 'Of the server: llama-server or llama-swap.' }),
     build: z.string().nullable(),
     build_class: z.enum(BUILD_CLASSES).meta({
       description:
@@ -162,6 +163,7 @@ export function viewRouter(router: RouterState, clock: Clock): RouterView {
     engine_metrics: router.engineMetrics,
     engine_read: router.readMode,
     unread_models: unread.length,
+    kind: router.traits.kind,
     build: props.build ?? null,
     build_class: router.buildClass,
     models_max: props.modelsMax ?? null,

@@ -53,13 +53,13 @@ const NOOP_WORDS: Record<Operation['action'], string> = {
 
 /** What the page and the CLI show of a router next to its name. */
 export function factsOf(router: RouterView): string[] {
-  const { build, models_max, models, polling_seconds } = router;
+  const { kind, build, models_max, models, polling_seconds } = router;
   const count = (statuses: readonly Status[]) => statuses.reduce((sum, status) => sum + models[status], 0);
   const all = count(STATUSES);
   const isUnknown = all > 0 && models.other === all;
   const memory = isUnknown ? NO_STATUSES : `${count(STATUSES.filter(isRunning))} in memory`;
   const facts = [`${all} model${all === 1 ? '' : 's'}, ${memory}`];
-  if (build) facts.unshift(`llama.cpp ${build}`);
+  if (build) facts.unshift(`${kind} ${build}`);
   if (models_max) facts.push(`at most ${models_max} in memory`);
   facts.push(...unknownActivity(router));
   if (polling_seconds !== null)
@@ -77,7 +77,7 @@ function unknownActivity({ engine_metrics, engine_read, unread_models }: RouterV
   ];
 }
 
-const ORDER = ['loading', 'loaded', 'sleeping', 'downloading', 'other', 'unloaded'] as const;
+const ORDER = ['loading', 'loaded', 'sleeping', 'unloading', 'downloading', 'other', 'unloaded'] as const;
 
 /** Models in memory first; otherwise in the given order. */
 export function inOrder<T>(models: Iterable<T>, statusOf: (model: T) => Status): T[] {

@@ -56,7 +56,7 @@ async function tryToLoad(run: LoadRun, model: string, deadline: number): Promise
   switch (decision.kind) {
     case 'settled':
       return decision.result;
-    case 'full':
+    case 'wait':
       return { waiting: decision.why };
     case 'under_way': {
       const { end } = watchLoad(run, model, deadline);

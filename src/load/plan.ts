@@ -10,8 +10,8 @@ export type LoadDecision =
   | { kind: 'settled'; result: Settled }
   /** A client's load is under way. */
   | { kind: 'under_way' }
-  /** The router is full, and no model on it may go. */
-  | { kind: 'full'; why: string }
+  /** The router is full, and no model on it may go; or the model itself is still being unloaded. */
+  | { kind: 'wait'; why: string }
   | { kind: 'load'; evicts?: LikelyEviction | undefined };
 
 /** The model that the router most likely evicts; `isCertain`: how long each model has been idle is known. */
@@ -33,6 +33,8 @@ export function decideLoad(router: Router, name: string): LoadDecision {
       return settled({ result: 'already_loaded', detail: 'it is asleep: its next request wakes it' });
     case 'loading':
       return { kind: 'under_way' };
+    case 'unloading':
+      return { kind: 'wait', why: 'it is still being unloaded' };
     case 'downloading':
       return settled({ result: 'failed', detail: 'it is still downloading' });
     case 'other':
@@ -82,10 +84,10 @@ function onFullRouter(router: Router): LoadDecision {
   const full = `the router is full (--models-max ${router.props.modelsMax})`;
   const [busy] = candidates.filter(({ activity }) => activity?.busy);
   if (busy && !sparesBusyModels(router)) {
-    return { kind: 'full', why: `${full}, and may evict ${busy.id}, which is generating` };
+    return { kind: 'wait', why: `${full}, and may evict ${busy.id}, which is generating` };
   }
   const victim = idle.toSorted((a, b) => lastUse(a) - lastUse(b))[0];
-  if (victim === undefined) return { kind: 'full', why: `${full}, and every model on it is busy or loading` };
+  if (victim === undefined) return { kind: 'wait', why: `${full}, and every model on it is busy or loading` };
   const isCertain = idle.length === 1 || idle.every((model) => idleSince(model) !== undefined);
   return { kind: 'load', evicts: { model: victim.id, isCertain } };
 }
@@ -100,7 +102,7 @@ function rehearsed(decision: LoadDecision): Settled {
       return decision.result;
     case 'under_way':
       return { result: 'already_loaded', detail: 'it is loading' };
-    case 'full':
+    case 'wait':
       return { result: 'would_load', detail: `${decision.why}: the operation would wait` };
     case 'load':
       if (decision.evicts === undefined) return { result: 'would_load' };

@@ -25,7 +25,7 @@ export const CATALOG = {
     models_autoload: 'Whether the router loads a model on the first request for it (1) or not (0).',
     malformed_models: 'Number of malformed entries in the last listing, which were skipped.',
   }),
-  ...families(['router', 'build'], { info: 'Build of the router; always 1.' }),
+  ...families(['router', 'kind', 'build'], { info: 'Kind and build of the server; always 1.' }),
   ...families(['router', 'status'], { models: 'Number of models by status.' }),
   ...families(group, {
     discovered_routers: 'Number of followed routers of a discovery group.',
@@ -63,7 +63,7 @@ export const CATALOG = {
   }),
   ...families(['router', 'model', 'reason'], {
     model_unloads_total:
-      'Number of unloads by reason: requested (by this exporter), external (by another client), evicted, crashed, unknown (between two listings).',
+      'Number of unloads by reason: requested (by this exporter), external (by another client), evicted, expired (idle for its time to live), crashed, unknown (not observed, see docs).',
   }),
   ...families(['router', 'model', 'unload_reason', 'cause'], {
     model_reloads_after_unload_total:

@@ -1,14 +1,29 @@
 import type { Result } from '../lib/result.ts';
 
-/** The status of a model as the router reports it; `other` is an unknown status, or none. */
-export const STATUSES = ['downloading', 'unloaded', 'loading', 'loaded', 'sleeping', 'other'] as const;
+/**
+ * The status of a model as the server reports it; `other` is an unknown status, or none. Which of them a kind of server has is
+ * one of its traits. `unloading`: the process has been ordered to end.
+ */
+export const STATUSES = [
+  'downloading',
+  'unloaded',
+  'loading',
+  'loaded',
+  'sleeping',
+  'unloading',
+  'other',
+] as const;
 
 export type Status = (typeof STATUSES)[number];
 
 /** Whether a model in this status has a process, as `--models-max` counts it. */
-export function isRunning(status: Status | undefined): status is 'loading' | 'loaded' | 'sleeping' {
-  return status === 'loading' || status === 'loaded' || status === 'sleeping';
+export function isRunning(status: Status | undefined): status is RunningStatus {
+  return RUNNING.some((running) => running === status);
 }
+
+export const RUNNING = ['loading', 'loaded', 'sleeping', 'unloading'] as const;
+
+type RunningStatus = (typeof RUNNING)[number];
 
 export type RouterAnswer<Value> = Result<Value, RouterFault>;
 
@@ -49,7 +64,20 @@ export interface ListedModel {
   sleepIdleSeconds?: number | undefined;
   /** Its process has loaded the model before, so `loading` is a wake. Some builds do not tell. */
   hasLoaded?: boolean | undefined;
+  /** Idle seconds after which the server unloads it; 0: never. Absent where the server has no such limit. */
+  ttlSeconds?: number | undefined;
+  /** Requests under way or waiting for it, where the server reports it without being asked. */
+  inFlight?: number | undefined;
+  /** How its process is recognised, where the server does not give it the model's id as `--alias`. */
+  process?: ProcessDescription | undefined;
   facts: ModelFacts;
+}
+
+export interface ProcessDescription {
+  /** As a POSIX shell would split it. */
+  readonly command: string;
+  /** Where it listens: the same for every process of the model. */
+  readonly port?: number | undefined;
 }
 
 /** What is known of a model apart from its status. Most of it is listed only while the model runs. */
@@ -77,10 +105,14 @@ export type RouterEvent = { name: string } & (
       /** A new process was started (`model_status`), so this is a load and no wake. */
       begins: boolean;
       exitCode?: number | undefined;
+      /** How the process ended, where the server reports states without exit codes; `unseen`: for an unknown reason. */
+      ending?: 'clean' | 'failed' | 'unseen' | undefined;
       /** 0 to 1, while loading. */
       progress?: number | undefined;
       facts?: ModelFacts | undefined;
     }
+  /** Requests under way or waiting. */
+  | { kind: 'work'; model: string; inFlight: number }
   | { kind: 'download'; model: string; doneBytes: number; totalBytes: number }
   | { kind: 'list_changed' }
   | { kind: 'unknown' }

@@ -107,6 +107,7 @@ function record({ lifecycle }: Draft, observation: Observation): void {
   lifecycle.status = status;
   if (status !== 'other') lifecycle.known = status;
   if (status !== 'loading' && status !== 'other') lifecycle.loading = undefined;
+  if (status !== 'unloading' && status !== 'other') lifecycle.unloadingFrom = undefined;
   if (observation.via === 'listing') {
     lifecycle.instance = observation.instance;
     lifecycle.markedFailed = observation.failed === true;

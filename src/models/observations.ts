@@ -1,7 +1,7 @@
 import { evictionIn, isFull, killsAtOnceIn } from './eviction.ts';
 import { isRunning, type Listing, type RouterEvent, type RouterFault } from './feed.ts';
 import { advance, cancelUnloadRequest, requestUnload, settleReason, vanish } from './lifecycle.ts';
-import type { Activity, Change, ModelState, RouterState, StreamState } from './router-state.ts';
+import type { Activity, Change, ModelState, RouterState, StreamState, UnloadReason } from './router-state.ts';
 import type { Store } from './store.ts';
 import type { Observation } from './unload-reason.ts';
 import { causeOfReload, forgetRequests } from './usage.ts';
@@ -25,20 +25,23 @@ export function applyListing(
 ): { corrected: number } {
   const at = store.clock.now();
   markUp(store, router, listing, at);
-  const eviction = evictionIn(router, listing, newer);
+  const { traits } = router;
+  const eviction = traits.evictsBy === 'places' ? evictionIn(router, listing, newer) : 'possible';
   const killsAtOnce = router.killsAtOnce ?? router.buildClass === 'no_event_stream';
   let corrected = 0;
   for (const listed of listing.models) {
     const before = router.models.get(listed.id);
-    const { aliases, facts, sleepIdleSeconds } = listed;
+    const { aliases, facts, sleepIdleSeconds, ttlSeconds, process } = listed;
+    const description = { aliases, facts, sleepIdleSeconds, ttlSeconds, process };
     if (before && newer.has(listed.id)) {
-      replace(store, router, { ...before, aliases, facts: { ...before.facts, ...facts }, sleepIdleSeconds });
+      replace(store, router, { ...before, ...description, facts: { ...before.facts, ...facts } });
       continue;
     }
     const { status, failed, exitCode, instance, hasLoaded } = listed;
     const seen = { status, failed, exitCode, instance, hasLoaded };
     const observation = { via: 'listing', ...seen, eviction, killsAtOnce } as const;
-    const changes = observe(store, router, listed.id, observation, { aliases, facts, sleepIdleSeconds });
+    const changes = observe(store, router, listed.id, observation, description);
+    if (traits.activity === 'reported') recordWork(store, router, listed.id, listed.inFlight);
     if (changes.some(isAnnounced)) corrected += 1;
   }
   const listed = new Set(listing.models.map(({ id }) => id));
@@ -67,17 +70,24 @@ export function applyEvent(store: Store, router: RouterState, event: RouterEvent
     const model = router.models.get(event.model);
     if (model) replace(store, router, { ...model, download: { doneBytes, totalBytes } });
   }
+  if (event.kind === 'work') recordWork(store, router, event.model, event.inFlight, true);
   if (event.kind !== 'status') return;
-  const { model, status, begins, exitCode, progress, facts } = event;
-  if (begins) settleOldestReason(store, router, model);
-  const full = isFull(router);
-  observe(
-    store,
-    router,
-    model,
-    { via: 'event', status, begins, exitCode, progress, full },
-    { facts: facts ?? {} },
-  );
+  const { model, status, begins, exitCode, ending, progress, facts } = event;
+  if (begins) settleReasons(store, router, model);
+  const mayEvict = router.traits.evictsBy === 'rules' || isFull(router);
+  const before = router.models.get(model);
+  const otherwise = before && reasonOfCleanEnd(before, store.clock.now());
+  const observation = {
+    via: 'event',
+    status,
+    begins,
+    exitCode,
+    ending,
+    progress,
+    mayEvict,
+    otherwise,
+  } as const;
+  observe(store, router, model, observation, { facts: facts ?? {} });
 }
 
 /** Marks a router as down: its listing failed. */
@@ -95,11 +105,53 @@ export function markDown(store: Store, router: RouterState, fault: RouterFault):
 export function setStream(store: Store, router: RouterState, stream: StreamState): void {
   if (router.stream === stream) return;
   router.stream = stream;
+  if (router.traits.activity === 'reported' && stream !== 'connected')
+    for (const id of router.models.keys()) replaceActivity(store, router, id, undefined);
   store.publish({ router: router.name, at: store.clock.now(), kind: 'stream', state: stream });
 }
 
-/** Replaces the activity of a running model; undefined: unknown. */
+/** The clocks of both ends, and the delay of events. */
+const TTL_SLACK_MS = 500;
+
+/**
+ * Why a model has ended, if nothing was evicted: only one that was seen idle for its whole time to live has expired. Where it
+ * is unknown since when it was idle, the reason is too.
+ */
+function reasonOfCleanEnd({ lifecycle, activity, ttlSeconds = 0 }: ModelState, at: number): UnloadReason {
+  if (ttlSeconds === 0 || activity?.busy) return 'external';
+  if (activity?.lastAt === undefined) return 'unknown';
+  const orderedAt = lifecycle.status === 'unloading' ? (lifecycle.since ?? at) : at;
+  return orderedAt - activity.lastAt >= ttlSeconds * 1000 - TTL_SLACK_MS ? 'expired' : 'external';
+}
+
+/** Records the requests of a model as the server reports them. The first number alone dates no activity. */
+function recordWork(
+  store: Store,
+  router: RouterState,
+  id: string,
+  inFlight: number | undefined,
+  isChange = false,
+): void {
+  const at = store.clock.now();
+  const before = router.models.get(id)?.activity;
+  const busy = inFlight !== undefined && inFlight > 0;
+  const isActive = isChange || busy || before?.busy;
+  const { watchedAt = at, lastAt } = before ?? {};
+  const reported = { busy, watchedAt, lastAt: isActive ? at : lastAt, work: 0 };
+  replaceActivity(store, router, id, inFlight === undefined ? undefined : reported);
+}
+
+/** Replaces the activity of a running model by what its own metrics show; undefined: unknown. */
 export function setActivity(
+  store: Store,
+  router: RouterState,
+  id: string,
+  activity: Activity | undefined,
+): void {
+  if (router.traits.activity === 'asked') replaceActivity(store, router, id, activity);
+}
+
+function replaceActivity(
   store: Store,
   router: RouterState,
   id: string,
@@ -147,7 +199,7 @@ function observe(
   router: RouterState,
   id: string,
   observation: Observation,
-  description: Partial<Pick<ModelState, 'aliases' | 'facts' | 'sleepIdleSeconds'>>,
+  description: Partial<Pick<ModelState, 'aliases' | 'facts' | 'sleepIdleSeconds' | 'ttlSeconds' | 'process'>>,
 ): Change[] {
   const at = store.clock.now();
   const before = router.models.get(id);
@@ -155,11 +207,15 @@ function observe(
   const { lifecycle, changes } = advance(before?.lifecycle, observation, at, store.rules, lastUnload);
   const isSameProcess = !changes.some(({ kind }) => kind === 'loaded' || kind === 'unloaded');
   const load = changes.find((change) => change.kind === 'loaded');
+  const { sleepIdleSeconds, ttlSeconds, process } =
+    observation.via === 'listing' ? description : (before ?? description);
   replace(store, router, {
     id,
     aliases: description.aliases ?? before?.aliases ?? [],
     facts: { ...before?.facts, ...description.facts },
-    sleepIdleSeconds: (observation.via === 'listing' ? description : before)?.sleepIdleSeconds,
+    sleepIdleSeconds,
+    ttlSeconds,
+    process,
     lifecycle,
     firstSeenAt: before?.firstSeenAt ?? at,
     loadSeconds: load?.durationSeconds ?? before?.loadSeconds,
@@ -206,16 +262,18 @@ function publish(store: Store, router: RouterState, model: string, at: number, c
   }
 }
 
-/** A model starts on a full router: the oldest pending unload made room for it. */
-function settleOldestReason(store: Store, router: RouterState, starting: string): void {
+/**
+ * A model starts: on a full router, the oldest pending unload made room for it; a server with rules may have unloaded
+ * several for it.
+ */
+function settleReasons(store: Store, router: RouterState, starting: string): void {
   // A model that comes back itself was not evicted.
   if (router.models.get(starting)?.lifecycle.pendingReason) return;
-  let oldest: { id: string; at: number } | undefined;
-  for (const { id, lifecycle } of router.models.values()) {
-    const at = lifecycle.pendingReason?.at;
-    if (at !== undefined && (oldest === undefined || at < oldest.at)) oldest = { id, at };
-  }
-  if (oldest) settle(store, router, oldest.id, true);
+  const pending = [...router.models.values()]
+    .flatMap(({ id, lifecycle: { pendingReason } }) => (pendingReason ? [{ id, at: pendingReason.at }] : []))
+    .sort((a, b) => a.at - b.at);
+  const evicted = router.traits.evictsBy === 'rules' ? pending : pending.slice(0, 1);
+  for (const { id } of evicted) settle(store, router, id, true);
 }
 
 function settle(store: Store, router: RouterState, id: string, evicted: boolean): void {

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { matchesGlob } from '../lib/glob.ts';
-import type { FaultKind, ModelFacts, RouterFault, RouterProps, Status } from './feed.ts';
+import type { FaultKind, ModelFacts, ProcessDescription, RouterFault, RouterProps, Status } from './feed.ts';
 import type { ServerTraits } from './server-traits.ts';
 import type { Cause } from './usage.ts';
 
@@ -74,6 +74,10 @@ export interface ModelState {
   readonly firstSeenAt: number;
   /** See ListedModel. */
   readonly sleepIdleSeconds?: number | undefined;
+  /** See ListedModel. */
+  readonly ttlSeconds?: number | undefined;
+  /** See ListedModel. */
+  readonly process?: ProcessDescription | undefined;
   /** Duration of the last load that was observed from start to end. */
   readonly loadSeconds?: number | undefined;
   readonly download?: { readonly doneBytes: number; readonly totalBytes: number } | undefined;
@@ -81,8 +85,11 @@ export interface ModelState {
   readonly activity?: Activity | undefined;
 }
 
-/** Why a model left memory. `unknown`: its end was not observed, and listings before and after it do not tell. */
-export const UNLOAD_REASONS = ['requested', 'external', 'evicted', 'crashed', 'unknown'] as const;
+/**
+ * Why a model left memory. `expired`: it was idle for its time to live. `unknown`: its end was not observed, and what was
+ * observed before and after it does not tell.
+ */
+export const UNLOAD_REASONS = ['requested', 'external', 'evicted', 'expired', 'crashed', 'unknown'] as const;
 
 export type UnloadReason = (typeof UNLOAD_REASONS)[number];
 
@@ -111,9 +118,17 @@ export interface Lifecycle {
   readonly unloadRequestedAt?: number | undefined;
   readonly lastUnload?: LastUnload | undefined;
   /** The pending unload reason: it ended while the router was full, so the next event decides. */
-  readonly pendingReason?:
-    | { readonly at: number; readonly from: Status; readonly killed: boolean }
-    | undefined;
+  readonly pendingReason?: PendingReason | undefined;
+  /** While unloading: its status before. */
+  readonly unloadingFrom?: Status | undefined;
+}
+
+interface PendingReason {
+  readonly at: number;
+  readonly from: Status;
+  readonly killed: boolean;
+  /** The reason if it is no eviction. */
+  readonly otherwise: UnloadReason;
 }
 
 export interface LastUnload {

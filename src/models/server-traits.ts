@@ -2,26 +2,19 @@ import type { Status } from './feed.ts';
 
 /** What follows from the kind of a server, as data: only `backends/` knows the kinds. */
 export interface ServerTraits {
-  /** Value of the label `kind`. */
+  /** Its name, in texts and as the label `kind`. */
   readonly kind: string;
-  /** What it is called in texts, with its version. */
-  readonly product: string;
   /** The statuses that its models can have. */
   readonly statuses: readonly Status[];
   /**
-   * How the end of a process is told. `exit_code`: with its code, in listings too. `state`: a process that ended between
-   * two listings ended for an unknown reason.
-   */
-  readonly endsTold: 'exit_code' | 'state';
-  /**
    * `places`: a model is evicted only while as many as `--models-max` run. `rules`: any model that is loaded may evict
-   * others, several at once.
+   * others, several at once, so that why one ended between two listings is unknown.
    */
   readonly evictsBy: 'places' | 'rules';
   /** How many unloads may be under way at once; 1 where an unload holds up requests to all other models. */
   readonly unloadsAtOnce: number;
-  /** `asked`: a model's own metrics tell its activity. `told`: the event stream does. */
-  readonly activity: 'asked' | 'told';
+  /** `asked`: a model's own metrics show its activity. `reported`: the event stream does. */
+  readonly activity: 'asked' | 'reported';
   /** Texts for an operator: why something cannot be done, and what to do. A `fact` follows the URL of the server. */
   readonly remedies: {
     readonly noUnload: Remedy;
@@ -39,9 +32,7 @@ interface Remedy {
 /** Those of llama.cpp's router. */
 export const ROUTER_TRAITS: ServerTraits = {
   kind: 'llama-server',
-  product: 'llama.cpp',
   statuses: ['downloading', 'unloaded', 'loading', 'loaded', 'sleeping', 'other'],
-  endsTold: 'exit_code',
   evictsBy: 'places',
   // Each is a process that ends.
   unloadsAtOnce: 8,

@@ -29,6 +29,9 @@ export function enterStatus(draft: Draft, moment: Moment): void {
       return becomeLoaded(draft, moment);
     case 'sleeping':
       return fallAsleep(draft, moment);
+    case 'unloading':
+      draft.lifecycle.unloadingFrom ??= draft.lifecycle.known;
+      return;
     case 'unloaded':
     case 'downloading':
       return leaveMemory(draft, moment);
@@ -57,7 +60,7 @@ function startLoading(draft: Draft, moment: Moment): void {
 /** It is loaded now: after a load or a wake, or as before. */
 function becomeLoaded({ lifecycle, changes }: Draft, { at, rules }: Moment): void {
   const { known, loading, lastUnload } = lifecycle;
-  if (known === undefined || known === 'loaded') return;
+  if (known === undefined || known === 'loaded' || known === 'unloading') return;
   if (known === 'sleeping' || loading?.kind === 'wake') {
     changes.push({ kind: 'woke' });
     return;
@@ -93,8 +96,8 @@ export function leaveMemory(draft: Draft, moment: Moment): void {
     becomeLoaded(draft, moment);
     lifecycle.known = 'loaded';
   }
-  const from = lifecycle.known;
-  if (!isRunning(from)) return;
+  if (!isRunning(lifecycle.known)) return;
+  const from = lifecycle.unloadingFrom ?? lifecycle.known;
   const killed = exit === 'killed';
   const isRequested = lifecycle.unloadRequestedAt !== undefined;
   if (isRequested || (isStarting(lifecycle) && exit === 'unknown')) {
@@ -102,12 +105,20 @@ export function leaveMemory(draft: Draft, moment: Moment): void {
   } else if (isStarting(lifecycle)) {
     lifecycle.loadFailed = true;
     draft.changes.push({ kind: 'load_failed', exitCode: observation.exitCode });
-  } else if (exit !== 'failed' && observation.via === 'event' && observation.full) {
-    lifecycle.pendingReason = { at, from, killed };
   } else {
-    const observed = observation.via === 'listing' ? listedReason(killed, observation) : reasonOf(killed);
-    unload(draft, { reason: exit === 'failed' ? 'crashed' : observed, from, at, killed });
+    const otherwise = observedReason(exit, observation);
+    if (exit !== 'failed' && observation.via === 'event' && observation.mayEvict) {
+      lifecycle.pendingReason = { at, from, killed, otherwise };
+    } else unload(draft, { reason: otherwise, from, at, killed });
   }
+}
+
+/** The reason of an end that this exporter did not request, unless it is an eviction that the next event shows. */
+function observedReason(exit: ReturnType<typeof exitOf>, observation: Observation): UnloadReason {
+  if (exit === 'failed') return 'crashed';
+  if (exit === 'unseen') return 'unknown';
+  const killed = exit === 'killed';
+  return observation.via === 'listing' ? listedReason(killed, observation) : reasonOf(killed, observation);
 }
 
 interface Unload {
@@ -119,8 +130,9 @@ interface Unload {
 
 /** Its end was requested, or not observed itself. A load that ended so counts neither as loaded nor as failed. */
 export function end(draft: Draft, { reason, at, killed }: Omit<Unload, 'from'>): void {
-  const { known: from, unloadRequestedAt } = draft.lifecycle;
-  if (!isRunning(from)) return;
+  const { known, unloadingFrom, unloadRequestedAt } = draft.lifecycle;
+  if (!isRunning(known)) return;
+  const from = unloadingFrom ?? known;
   const starts = isStarting(draft.lifecycle);
   if (unloadRequestedAt !== undefined) {
     unload(draft, { reason: 'requested', from, at, killed: killed && !starts });
@@ -146,9 +158,9 @@ function unload({ lifecycle, changes }: Draft, { reason, from, at, killed }: Unl
 export function settle(draft: Draft, evicted: boolean): void {
   const { pendingReason } = draft.lifecycle;
   if (pendingReason === undefined) return;
-  const { at, from, killed } = pendingReason;
+  const { at, from, killed, otherwise } = pendingReason;
   draft.lifecycle.pendingReason = undefined;
-  unload(draft, { reason: evicted ? 'evicted' : reasonOf(killed), from, at, killed });
+  unload(draft, { reason: evicted ? 'evicted' : otherwise, from, at, killed });
 }
 
 /** A process was started, so the model was unloaded a moment ago even if that was not observed. */

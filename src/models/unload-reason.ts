@@ -6,9 +6,11 @@ import type { UnloadReason } from './router-state.ts';
 export type Observation = { status: Status } & (
   | ({
       via: 'event';
-      /** All `--models-max` places were taken, so an unload may be an eviction. */
-      full?: boolean;
-    } & Partial<Pick<StatusEvent, 'begins' | 'exitCode' | 'progress'>>)
+      /** An unload may be an eviction: all `--models-max` places were taken, or the server evicts by other rules. */
+      mayEvict?: boolean;
+      /** The reason of a clean end that is no eviction. Default: external. */
+      otherwise?: UnloadReason | undefined;
+    } & Partial<Pick<StatusEvent, 'begins' | 'exitCode' | 'ending' | 'progress'>>)
   | ({
       via: 'listing';
       /** Whether models that were unloaded since the last listing were evicted. Default: impossible. */
@@ -23,8 +25,9 @@ export type Observation = { status: Status } & (
  * failed by itself. A listing shows only bad exits; without one, a known port shows that the exit was clean. Port 0 is that
  * of a model that the router never started: its exit was not listed, even if some builds list a code.
  */
-export function exitOf(observation: Observation): 'clean' | 'killed' | 'failed' | 'unknown' {
+export function exitOf(observation: Observation): 'clean' | 'killed' | 'failed' | 'unseen' | 'unknown' {
   const { exitCode } = observation;
+  if (observation.via === 'event' && observation.ending) return observation.ending;
   if (observation.via === 'listing' && (!observation.failed || observation.instance === 0)) {
     return observation.instance ? 'clean' : 'unknown';
   }
@@ -33,8 +36,11 @@ export function exitOf(observation: Observation): 'clean' | 'killed' | 'failed' 
 }
 
 /** The reason of an observed end that was neither requested nor an eviction. */
-export function reasonOf(killed: boolean): UnloadReason {
-  return killed ? 'crashed' : 'external';
+export function reasonOf(
+  killed: boolean,
+  { otherwise = 'external' }: Observation & { via: 'event' },
+): UnloadReason {
+  return killed ? 'crashed' : otherwise;
 }
 
 /** The reason of an unload between two listings. A process that the router killed exits like one that crashed. */

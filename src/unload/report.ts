@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { WHEN_BUSY } from '../config/when-busy.ts';
+import { RUNNING } from '../models/feed.ts';
 import { caller, TRIGGERS, type UnloadRequest } from './request.ts';
 
 /**
@@ -82,7 +83,7 @@ const refusal = z
 export type Refusal = z.infer<typeof refusal>;
 
 const inMemory = z
-  .object({ router: z.string(), model, status: z.enum(['loading', 'loaded', 'sleeping']) })
+  .object({ router: z.string(), model, status: z.enum(RUNNING) })
   .meta({ id: 'ModelInMemory' });
 
 const memoryChange = z

@@ -47,9 +47,6 @@ export function measureBy(
   };
 }
 
-/** Unloads under way on one router at once: each is a process that ends. */
-const AT_ONCE = 8;
-
 /**
  * Carries out an operation on one router, on a listing made after the request; a model that fails does not stop the
  * others. Never throws.
@@ -99,7 +96,7 @@ async function unloadAll(
   const { target } = request.selection;
   const { models } = control.state;
   const underWay = new Map<string, Promise<ModelResult>>();
-  const limit = createLimit(AT_ONCE);
+  const limit = createLimit(control.state.traits.unloadsAtOnce);
   setMaxListeners(0, run.stopWaiting.signal, context.stopWatching); // One for every model.
   let tried = new Set<string>();
   let memory = before;
@@ -109,8 +106,9 @@ async function unloadAll(
     const untried = [...models.values()].filter(({ id }) => !tried.has(id));
     const plan = choose(run, untried, selection, context.clock, memory);
     const sizes = new Map(untried.map(({ id, facts }) => [id, memory?.ofModel(id) ?? facts.sizeBytes ?? 0]));
-    addPending(run, plan.unload);
-    for (const model of plan.unload) {
+    const unload = busyLast(plan.unload, models);
+    addPending(run, unload);
+    for (const model of unload) {
       tried.add(model);
       underWay.set(model, unloadModel({ run, model, selection, limit, ...context }).then(settled));
     }
@@ -144,6 +142,12 @@ function untilJoined(run: RouterRun): Promise<void> {
     run.wake = resolve;
     if (run.joined) resolve();
   });
+}
+
+/** Stopping a busy model may take long, and holds up the others where unloads go one after the other. */
+function busyLast(ids: readonly string[], models: RouterControl['state']['models']): string[] {
+  const isBusy = (id: string) => models.get(id)?.activity?.busy === true;
+  return [...ids.filter((id) => !isBusy(id)), ...ids.filter(isBusy)];
 }
 
 function choose(

@@ -66,6 +66,7 @@ async function tryToUnload(modelRun: ModelRun): Promise<Settled | Busy> {
   const lifecycle = state.models.get(model)?.lifecycle;
   if (!isRunning(lifecycle?.known)) return STOPPED_BY_ITSELF;
   if (lifecycle?.status === 'loading' && request.whenBusy !== 'force') return { busy: LOADING };
+  if (lifecycle?.status === 'unloading') return { busy: UNLOADING };
   const attempt = await limit(() => orderUnload(modelRun));
   if ('result' in attempt || !attempt.unanswered) return attempt;
   // The model does not answer, or its router is down.
@@ -74,6 +75,8 @@ async function tryToUnload(modelRun: ModelRun): Promise<Settled | Busy> {
 }
 
 const LOADING = 'it is still loading';
+
+const UNLOADING = 'it is being unloaded by another client';
 
 const STOPPED_BY_ITSELF: Settled = { result: 'already_unloaded', detail: 'it stopped by itself' };
 
@@ -115,9 +118,9 @@ async function resultOf(
   wasLoading: boolean,
 ): Promise<Settled> {
   const { control, request } = run;
-  // Without an answer the order may have been carried out all the same: one listing shows it.
-  if (!answer.ok) await control.refresh();
-  const accepted = answer.ok && answer.value === 'accepted';
+  // Without an answer the order may have been carried out all the same, and a server that says so may err: a listing shows it.
+  if (!answer.ok || answer.value === 'gone') await control.refresh();
+  const accepted = answer.ok && (answer.value === 'accepted' || answer.value === 'gone');
   if (!accepted || !request.verify || stopWatching.aborted) watch.stop();
   const end = await watch.end;
   if (answer.ok && answer.value === 'not_running') return { result: 'already_unloaded' };

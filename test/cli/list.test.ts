@@ -93,7 +93,7 @@ it('shows with --exporter also durations, holds and operations', async () => {
   const lines = out.split('\n').map((line) => line.replace(/\d+m?s( ago)?|just now/g, 'T'));
   const [first, held, head, ...rest] = lines;
   expect(code).toBe(0);
-  expect(first).toBe(`${host}  llama.cpp b11669-simulated, 4 models, 1 in memory, at most 4 in memory`);
+  expect(first).toBe(`${host}  llama-server b11669-simulated, 4 models, 1 in memory, at most 4 in memory`);
   expect(held).toMatch(/^GPU memory is .* UTC for training \(.*loopback\)\.$/);
   expect(head).toMatch(/^STATUS +MODEL +FOR +ACTIVITY +SIZE +CONTEXT +NOTE$/);
   expect(rest.map((line) => line.split(/ {2,}/).slice(0, 3))).toEqual([

@@ -9,6 +9,7 @@ import { createHolds } from '../../src/hold/holds.ts';
 import type { Format } from '../../src/metrics/exposition.ts';
 import { createLifecycleMetrics } from '../../src/metrics/lifecycle-metrics.ts';
 import { STATUSES } from '../../src/models/feed.ts';
+import { ROUTER_TRAITS } from '../../src/models/server-traits.ts';
 import { aHoldRequest } from '../support/a-hold.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { anyText } from '../support/any-text.ts';
@@ -77,7 +78,7 @@ describe('a scrape', () => {
     const scrape = scraping(observed);
     addRouter(observed.store, 'gpu-box', 'http://gpu-box:8080').listed(aListing());
     const read = parseExposition(await scrape());
-    for (const status of STATUSES)
+    for (const status of ROUTER_TRAITS.statuses)
       expect(read.value('llama_router_models', { router: 'gpu-box', status })).toBe(0);
     expect(read.value('llama_router_up', { router: 'gpu-box' })).toBe(1);
   });
@@ -114,7 +115,7 @@ describe('a model', () => {
       sums.set(key, (sums.get(key) ?? 0) + value);
     }
     expect([...sums.values()]).toEqual(Array(8).fill(1));
-    expect(family?.samples).toHaveLength(8 * STATUSES.length);
+    expect(family?.samples).toHaveLength(8 * ROUTER_TRAITS.statuses.length);
   });
 
   it('has its unchanged id as label', async () => {

@@ -342,6 +342,29 @@ describe('a router without --metrics', () => {
   });
 });
 
+describe('a process without metrics, next to others that have some', () => {
+  it('is asked once, and has no reading', async () => {
+    answer = (model) =>
+      model === 'b' ? ok({ kind: 'none', why: 'it answers 404' }) : metrics({ processing: 0, work: 1 });
+    start({ a: 'loaded', b: 'loaded' });
+    await clock.advance(10 * INTERVAL_MS);
+    expect(asked.filter((model) => model === 'b')).toHaveLength(1);
+    expect(reader.readings()).toMatchObject([{ model: 'a', succeeded: true }]);
+    expect(changes).toEqual([{ kind: 'none', router: 'gpu', model: 'b', why: 'it answers 404' }]);
+  });
+
+  it('is asked again when it was loaded again', async () => {
+    answer = () => ok({ kind: 'none', why: 'it answers 404' });
+    start({ a: 'loaded' });
+    await clock.advance(INTERVAL_MS);
+    list({ a: 'unloaded' });
+    answer = () => metrics({ processing: 0, work: 1 });
+    list({ a: 'loaded' });
+    await clock.advance(INTERVAL_MS);
+    expect(reader.readings()).toMatchObject([{ model: 'a', succeeded: true }]);
+  });
+});
+
 it('a model is busy, then was active at the last reading in which its counters had moved', async () => {
   let now = { processing: 1, work: 10 };
   answer = () => metrics(now);

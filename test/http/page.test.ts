@@ -63,7 +63,7 @@ describe('the page', () => {
     const read = textOf(text);
     for (const shown of [
       'gpu-box up',
-      'http://gpu-box:8080 · llama.cpp b11669-Debian · 7 models, 3 in memory · at most 4 in memory · live events',
+      'http://gpu-box:8080 · llama-server b11669-Debian · 7 models, 3 in memory · at most 4 in memory · live events',
       'attic up',
       'http://attic:8080 · 1 model, 1 in memory · no event stream: polled every 2s',
       'cellar down',

@@ -63,7 +63,7 @@ const ON_A_ROUTER: [string, readonly Model[], LoadDecision, Partial<RouterState>
       ['a', 'loaded', 9],
       ['b', 'loaded', 'busy'],
     ],
-    { kind: 'full', why: 'the router is full (--models-max 2), and may evict b, which is generating' },
+    { kind: 'wait', why: 'the router is full (--models-max 2), and may evict b, which is generating' },
     { buildClass: 'reads_restart_timers' },
   ],
   [
@@ -72,7 +72,7 @@ const ON_A_ROUTER: [string, readonly Model[], LoadDecision, Partial<RouterState>
       ['a', 'loading'],
       ['b', 'loaded', 'busy'],
     ],
-    { kind: 'full', why: 'the router is full (--models-max 2), and every model on it is busy or loading' },
+    { kind: 'wait', why: 'the router is full (--models-max 2), and every model on it is busy or loading' },
   ],
 ];
 

@@ -54,7 +54,7 @@ const event = (status: Status, more: Partial<Observation & { via: 'event' }> = {
 });
 const begins = event('loading', { begins: true });
 const progress = (value: number) => event('loading', { progress: value });
-const exits = (exitCode: number, full = false) => event('unloaded', { exitCode, full });
+const exits = (exitCode: number, mayEvict = false) => event('unloaded', { exitCode, mayEvict });
 const fails = (instance?: number) =>
   lists('unloaded', { failed: true, ...(instance !== undefined && { instance }) });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RouterFault } from '../../src/models/feed.ts';
 import type { Transition } from '../../src/models/router-state.ts';
+import { ROUTER_TRAITS } from '../../src/models/server-traits.ts';
 import { createStore } from '../../src/models/store.ts';
 import { aListing, begun, ended, listed, recordChanges, turned } from '../support/a-model.ts';
 import { addRouter } from '../support/driven-router.ts';
@@ -53,6 +54,7 @@ describe('routers', () => {
       stream: 'connecting',
       engineMetrics: 'unknown',
       readMode: 'auto',
+      traits: ROUTER_TRAITS,
       props: {},
       buildClass: 'unknown',
       models: new Map(),

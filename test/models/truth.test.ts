@@ -305,6 +305,6 @@ function tally(changes: readonly Change[]): Tally {
   return done;
 }
 
-function unloads({ requested, external, evicted, crashed, unknown }: Tally): number {
-  return requested + external + evicted + crashed + unknown;
+function unloads({ requested, external, evicted, expired, crashed, unknown }: Tally): number {
+  return requested + external + evicted + expired + crashed + unknown;
 }

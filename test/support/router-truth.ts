@@ -11,6 +11,7 @@ export interface Tally {
   external: number;
   evicted: number;
   crashed: number;
+  expired: number;
   /** Counted only by observers. */
   unknown: number;
   /** Requested unloads and evictions whose process had to be killed. */
@@ -26,6 +27,7 @@ export const NOTHING: Tally = {
   external: 0,
   evicted: 0,
   crashed: 0,
+  expired: 0,
   unknown: 0,
   forced: 0,
 };
