@@ -68,6 +68,8 @@ export function createSimulatedMemory(
       others: othersOf(unownedBytes),
       cards: [{ ...CARD, collector: 'simulator' }],
       routers: [{ router, residentBytes: ROUTER_BYTES, gpus: [] }],
+      orphans: [],
+      contained: [],
       foreignPids: false,
     };
   };

@@ -6,6 +6,7 @@ import {
   describeActivity,
   describeFailure,
   describeOperation,
+  describeOrphan,
   describeProcesses,
   describeStatus,
   factsOf,
@@ -77,7 +78,7 @@ function formatRouter(
   return `${router.name}  ${factsOf(router).join(', ')}\n${holdLines.join('')}${formatTable(head, rows)}\n`;
 }
 
-function formatGpus({ gpus, models, routers, lost_gpus }: MemoryView): string {
+function formatGpus({ gpus, models, routers, orphans, lost_gpus }: MemoryView): string {
   const rows = gpus.map((gpu) => {
     const held = (holders: MemoryView['models'] | MemoryView['routers']) => {
       const shares = holders.flatMap(({ gpus: own }) => own);
@@ -96,8 +97,9 @@ function formatGpus({ gpus, models, routers, lost_gpus }: MemoryView): string {
   });
   const head = ['GPU', 'NAME', 'USED', 'TOTAL', 'MODELS', 'ROUTERS', 'OTHERS', 'LARGEST OTHER PROCESSES'];
   const lost = lost_gpus.map(({ gpu, name, reason }) => `GPU ${gpu} ${name} is lost: ${reason}\n`);
-  if (rows.length === 0) return lost.join('');
-  return `GPU memory\n${formatTable(head, rows)}${lost.join('')}\n`;
+  const notes = [...lost, ...orphans.map((orphan) => `${describeOrphan(orphan)}\n`)].join('');
+  if (rows.length === 0) return notes;
+  return `GPU memory\n${formatTable(head, rows)}${notes}\n`;
 }
 
 function activityOf({ status, busy, last_activity }: ModelView, now: number): string {

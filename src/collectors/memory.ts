@@ -10,7 +10,7 @@ export function collectMemory(memory: Pick<Memory, 'reading'>): Collector {
   const samples = createSampleCache();
   /** The same for the same reading, which many scrapes publish. */
   const samplesOf = perObject((reading: MemoryReading) => {
-    const { gpus, cards, models, routers, reports } = reading;
+    const { gpus, cards, models, routers, orphans, reports } = reading;
     const pools = gpus.map((pool) => {
       return { ...pool, labels: { gpu: pool.gpu, gpu_uuid: pool.uuid, name: pool.name, pool: pool.pool } };
     });
@@ -24,6 +24,9 @@ export function collectMemory(memory: Pick<Memory, 'reading'>): Collector {
       return { ...model, labels: { router: model.router, model: model.model } };
     });
     const ofRouters = routers.map((router) => ({ ...router, labels: { router: router.router } }));
+    const orphaned = [...new Set([...routers, ...orphans].map(({ router }) => router))].map((router) => {
+      return { labels: { router }, count: orphans.filter((orphan) => orphan.router === router).length };
+    });
     const sources = reports.map((report) => ({ ...report, labels: { collector: report.collector } }));
     const sharesOf = <Labels>(
       holders: readonly { labels: Labels; gpus: (typeof models)[number]['gpus'] }[],
@@ -45,6 +48,7 @@ export function collectMemory(memory: Pick<Memory, 'reading'>): Collector {
       samples(CATALOG.model_cpu_seconds_total, ofModels, ({ cpuSeconds }) => cpuSeconds),
       samples(CATALOG.process_gpu_memory_used_bytes, sharesOf(ofRouters), ({ bytes }) => bytes),
       samples(CATALOG.process_resident_memory_bytes, ofRouters, ({ residentBytes }) => residentBytes),
+      samples(CATALOG.orphan_processes, orphaned, ({ count }) => count),
       samples(CATALOG.collector_success, sources, ({ fault }) => Number(fault === undefined)),
       samples(CATALOG.collector_duration_seconds, sources, ({ seconds }) => seconds),
       samples(CATALOG.collector_malformed_lines, sources, ({ malformed }) => malformed),

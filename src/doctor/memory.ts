@@ -41,6 +41,7 @@ const SHARE_PROCESSES =
 /** Findings about the measurement of this machine's memory; undefined when it did not end in time. */
 export function diagnoseMemory(reading: MemoryReading | undefined): Finding[] {
   const { gpus = [], reports = [NOT_MEASURED], foreignPids = false, hidden = [] } = reading ?? {};
+  const { contained = [], orphans = [] } = reading ?? {};
   const faults = reports.filter(({ fault }) => fault !== undefined);
   const causes: CauseRow[] = [
     fine(gpus.length > 0, gpus.map(describeGpu).join('; ')),
@@ -67,6 +68,20 @@ export function diagnoseMemory(reading: MemoryReading | undefined): Finding[] {
       `models of ${hidden.join(', ')} are loaded, but their processes are not visible here`,
       SHARE_PROCESSES,
       'If that router runs on another machine, set local: no under it in the configuration file.',
+    ),
+    note(
+      'models_contained',
+      contained.length > 0,
+      `${contained.map(({ model }) => model).join(', ')}: started as a container, whose processes are not found`,
+      'Their memory and unattributed memory are unknown. Models that are started without a container are measured.',
+    ),
+    ...orphans.map(({ model, router, pid }) =>
+      warn(
+        'orphan_process',
+        true,
+        `process ${pid} of ${model} outlived its router ${router}: no listing shows its memory`,
+        `End it: kill ${pid}. Until then the model may fail to start.`,
+      ),
     ),
   ];
   return causes.flatMap((cause) => findingsOf('memory', [cause]));

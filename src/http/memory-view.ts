@@ -9,7 +9,7 @@ const amounts = {
   total_bytes: bytes,
   used_bytes: bytes,
   unattributed_bytes: bytes.meta({
-    description: 'Not attributed to a router or its models; null if a share of theirs is unknown.',
+    description: 'Not attributed to a router, its models or orphans; null if a share of theirs is unknown.',
   }),
 };
 const pool = z.enum(['vram', 'gtt', 'host']);
@@ -47,6 +47,9 @@ export const memoryView = z
     routers: z
       .array(z.object({ router: z.string(), ...holder }))
       .meta({ description: "The routers' own processes, without those of their models." }),
+    orphans: z.array(z.object({ router: z.string(), model: z.string(), pid: z.int(), ...holder })).meta({
+      description: 'Processes of models that outlived their router: no listing shows them.',
+    }),
     sources: z.array(
       z.object({
         collector: z.string(),
@@ -61,7 +64,8 @@ export const memoryView = z
 export type MemoryView = z.infer<typeof memoryView>;
 
 export function viewMemory(reading: MemoryReading | undefined, clock: Clock): MemoryView {
-  const { gpus = [], others = [], cards = [], models = [], routers = [], reports = [] } = reading ?? {};
+  const { gpus = [], others = [], cards = [], models = [], routers = [] } = reading ?? {};
+  const { orphans = [], reports = [] } = reading ?? {};
   const holderOf = (shares: readonly GpuShare[], residentBytes: number | undefined) => {
     return {
       resident_bytes: residentBytes ?? null,
@@ -91,6 +95,9 @@ export function viewMemory(reading: MemoryReading | undefined, clock: Clock): Me
     }),
     routers: routers.map(({ router, gpus: shares, residentBytes }) => {
       return { router, ...holderOf(shares, residentBytes) };
+    }),
+    orphans: orphans.map(({ router, model, pid, gpus: shares, residentBytes }) => {
+      return { router, model, pid, ...holderOf(shares, residentBytes) };
     }),
     sources: reports.map(({ collector, seconds, fault, warnings }) => {
       return { collector, duration_seconds: seconds, fault: fault ?? null, warnings: warnings ?? [] };

@@ -6,10 +6,10 @@ import type { ParentProcess, ProcessId } from './reading.ts';
  * Looks up the ports and Unix sockets on which processes listen: one of their open files is a listening socket of the
  * kernel's tables, which cover the exporter's own network namespace.
  */
-export async function withListening(
-  processes: readonly ProcessId[],
+export async function withListening<Process extends ProcessId>(
+  processes: readonly Process[],
   procfs: string,
-): Promise<ParentProcess[]> {
+): Promise<(Process & Pick<ParentProcess, 'listens'>)[]> {
   if (processes.length === 0) return [];
   const tables = await Promise.all(
     (['tcp', 'tcp6', 'unix'] as const).map(async (name) => {

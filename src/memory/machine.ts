@@ -5,22 +5,16 @@ import { createCpuAccount } from './cpu-account.ts';
 import { createAmdgpu, createIntel, onKnownCards } from './drm-cards.ts';
 import { createDrmClients } from './drm-clients.ts';
 import { createDrmFdinfo } from './drm-fdinfo.ts';
+import { createFollowedProcesses } from './followed-processes.ts';
 import { withoutForeignPids } from './foreign-pids.ts';
 import { createHost, ownHost } from './host.ts';
 import { createNvidiaSmi } from './nvidia-smi.ts';
 import { namedProcesses } from './other-processes.ts';
 import { attribute } from './owners.ts';
-import { findParents, type Parents, type RouterProcessHint } from './parents.ts';
+import type { RouterProcessHint } from './parents.ts';
 import { createProcesses, type ProcessTable } from './processes.ts';
 import { linkTarget } from './procfs.ts';
-import {
-  type GpuPool,
-  isSame,
-  type LostCard,
-  type MemoryReading,
-  type ProcessId,
-  type SourceReport,
-} from './reading.ts';
+import type { GpuPool, LostCard, MemoryReading, ProcessId, SourceReport } from './reading.ts';
 import { type Notes, readSource, type Source, type SourceResult } from './source.ts';
 
 export interface MachineOptions {
@@ -50,24 +44,22 @@ export function createMachine(
   const cardSources = createCardSources(options, clock);
   const cpu = createCpuAccount();
   const cards = createCards();
-  let parents: Parents = new Map();
+  const followed = createFollowedProcesses();
 
   return async (ending) => {
     const read: ReadSource = (source, question) => readSource(source, question, { timeoutMs, clock, ending });
-    const table = await read(processes, undefined);
-    const { models } = table.facts;
-    const [nvidia, drm, system] = await Promise.all([
-      cardSources.readNvidia(read),
-      cardSources.readDrm(read, table.facts, parents),
-      read(host, undefined),
-    ]);
+    const table = await read(processes, followed.routers());
     const routers = options.routers();
     const isOwnHost = ownHost();
-    const formerParents = parents;
-    const found = findParents(routers, table.facts.parents, models, isOwnHost, parents);
-    const now = await read(processes.now, [...models, ...found.values()]);
+    const found = followed.find(routers, table.facts, isOwnHost);
+    const [nvidia, drm, system] = await Promise.all([
+      cardSources.readNvidia(read),
+      cardSources.readDrm(read, table.facts, found.own),
+      read(host, undefined),
+    ]);
+    const now = await read(processes.now, found.own);
     const seesProcesses = !table.report.fault && !now.report.fault;
-    if (seesProcesses) parents = stillRunning(found, now.facts.usages);
+    const { parents, formerParents } = followed.keep(found, seesProcesses ? now.facts.usages : undefined);
     const isConfined = await isContainer(procfs);
     const started = new Set([...now.facts.pids].filter((pid) => !table.facts.pids.has(pid)));
     const pids = new Set([...table.facts.pids, ...started]);
@@ -75,14 +67,15 @@ export function createMachine(
       ...nvidia,
       isConfined,
       pids,
-      processes: models,
+      processes: found.models,
       models: routers.flatMap((router) => router.models),
     });
     const attribution = attribute({
       routers,
       parents,
       formerParents,
-      models,
+      models: found.models,
+      orphans: found.orphans,
       isConfined,
       isOwnHost,
       seesProcesses,
@@ -151,10 +144,10 @@ function createCardSources({ procfs, sysfs, nvidiaSmi, maxOthers }: MachineOptio
   }
 
   /** fdinfo is read only if there is a card. */
-  async function readDrm(read: ReadSource, table: ProcessTable, parents: Parents) {
+  async function readDrm(read: ReadSource, table: ProcessTable, ownProcesses: readonly ProcessId[]) {
     const [amd, other] = await Promise.all([read(amdgpu, undefined), read(intel, undefined)]);
     const found = [...amd.facts, ...other.facts];
-    const own = [...table.models, ...parents.values()].map(({ pid }) => pid);
+    const own = ownProcesses.map(({ pid }) => pid);
     const clients = found.length > 0 && maxOthers > 0 ? await drmClients(table) : [];
     // The parent of a model may turn out to be a router, or may be a process of another user.
     const others = [...clients, ...table.parents.map(({ pid }) => pid)];
@@ -168,10 +161,6 @@ function createCardSources({ procfs, sysfs, nvidiaSmi, maxOthers }: MachineOptio
       report,
     };
   }
-}
-
-function stillRunning(parents: Parents, usages: readonly ProcessId[]): Parents {
-  return new Map([...parents].filter(([, parent]) => usages.some((usage) => isSame(usage, parent))));
 }
 
 /** Whether the exporter's process table is that of a container, which hides other containers' processes. */

@@ -1,12 +1,8 @@
 import { groupBy } from '../lib/group-by.ts';
 import type { HostMemory, IsOwnHost } from './host.ts';
-import {
-  childrenOf,
-  isLocal,
-  type ModelProcessHint,
-  type Parents,
-  type RouterProcessHint,
-} from './parents.ts';
+import { childrenOf } from './model-processes.ts';
+import type { Orphan } from './orphans.ts';
+import { isLocal, type ModelProcessHint, type Parents, type RouterProcessHint } from './parents.ts';
 import {
   type Allocation,
   type GpuMemory,
@@ -14,9 +10,12 @@ import {
   isMainPool,
   isSame,
   type MeasuredPool,
+  type MemoryReading,
   type ModelMemory,
   type ModelProcess,
+  type OrphanMemory,
   type OtherProcess,
+  type ProcessId,
   type ProcessUsage,
   type RouterProcessMemory,
   sumOf,
@@ -32,7 +31,8 @@ export interface Measurement {
   seesProcesses: boolean;
   /** The model processes before the drivers were read. */
   models: readonly ModelProcess[];
-  /** Of models and routers that were still the same processes after the drivers were read. */
+  orphans: readonly Orphan[];
+  /** Of models, orphans and routers that were still the same processes after the drivers were read. */
   usages: readonly ProcessUsage[];
   /** Processes that started while the drivers were read. */
   started: ReadonlySet<number>;
@@ -51,6 +51,8 @@ export interface Attribution {
   others: readonly Unnamed[];
   models: readonly AttributedModel[];
   routers: readonly RouterProcessMemory[];
+  orphans: readonly OrphanMemory[];
+  contained: MemoryReading['contained'];
   here: readonly string[];
   hidden: readonly string[];
 }
@@ -69,7 +71,9 @@ export function attribute(measurement: Measurement): Attribution {
   const { routers, parents, pools, allocations, usages, started, isOwnHost } = measurement;
   const hidden = hiddenRouters(measurement);
   const own = ownProcesses(measurement);
-  const seesAll = measurement.seesProcesses && hidden.length === 0 && !mayHideMore(measurement);
+  const contained = containedModels(measurement);
+  const isHidden = hidden.length > 0 || contained.length > 0 || mayHideMore(measurement);
+  const seesAll = measurement.seesProcesses && !isHidden;
   const others = allocations.filter(({ pid }) => !own.has(pid) && !started.has(pid));
   return {
     gpus: pools.map((pool) => gpuMemory(pool, measurement, own, seesAll)),
@@ -82,6 +86,8 @@ export function attribute(measurement: Measurement): Attribution {
       if (!usage) return [];
       return [{ router: name, residentBytes: usage.residentBytes, gpus: sharesOf([usage], allocations) }];
     }),
+    orphans: orphanMemory(measurement),
+    contained,
     here: routers
       .filter((router) => parents.has(router.url) || isLocal(router, isOwnHost))
       .map(({ name }) => name),
@@ -90,26 +96,59 @@ export function attribute(measurement: Measurement): Attribution {
 }
 
 /** The pids of all routers and models that ran at some time during the measurement. */
-function ownProcesses({ parents, formerParents, models }: Measurement): Set<number> {
+function ownProcesses({ parents, formerParents, models, orphans }: Measurement): Set<number> {
   const routers = [...parents.values(), ...formerParents.values()];
   const children = routers.flatMap((parent) => childrenOf(parent, models));
-  return new Set([...routers, ...children].map(({ pid }) => pid));
+  const orphaned = orphans.flatMap(({ processes }) => processes);
+  return new Set([...routers, ...children, ...orphaned].map(({ pid }) => pid));
 }
 
-/** The models that the routers list and that have a process, or two while the old one ends. */
-function modelMemory({ routers, parents, models, usages, allocations }: Measurement): AttributedModel[] {
+/** The processes of models that the routers list, by model. A model has two while the old one ends. */
+export function processesOfModels({
+  routers,
+  parents,
+  models,
+}: Pick<Measurement, 'routers' | 'parents' | 'models'>) {
   return routers.flatMap((router) => {
     const parent = parents.get(router.url);
     const children = parent ? childrenOf(parent, models) : [];
-    return [...groupBy(children, (child) => modelOf(child, router.models))].flatMap(([model, own]) => {
-      const processes = usages.filter((usage) => own.some((child) => isSame(child, usage)));
-      if (model === undefined || processes.length === 0) return [];
-      const residentBytes = sumOf(processes.map((usage) => usage.residentBytes));
-      return [
-        { router: router.name, model, processes, residentBytes, gpus: sharesOf(processes, allocations) },
-      ];
-    });
+    return [...groupBy(children, (child) => modelOf(child, router.models))].flatMap(([model, processes]) =>
+      model === undefined ? [] : { router: router.name, model, processes },
+    );
   });
+}
+
+function modelMemory(measurement: Measurement): AttributedModel[] {
+  return processesOfModels(measurement).flatMap(({ router, model, processes: own }) => {
+    const processes = usagesOf(own, measurement);
+    if (processes.length === 0 || own.some(({ isContainer }) => isContainer)) return [];
+    return { router, model, processes, ...heldBy(processes, measurement) };
+  });
+}
+
+function containedModels(measurement: Measurement): MemoryReading['contained'] {
+  const contained = processesOfModels(measurement).filter(({ processes }) =>
+    processes.some(({ isContainer }) => isContainer),
+  );
+  return contained.map(({ router, model }) => ({ router, model }));
+}
+
+function orphanMemory(measurement: Measurement): OrphanMemory[] {
+  return measurement.orphans.flatMap(({ router, model, processes: own, isSure }) => {
+    const processes = usagesOf(own, measurement);
+    const [root] = own;
+    if (root === undefined || processes.length === 0 || !isSure) return [];
+    return { router, model, pid: root.pid, ...heldBy(processes, measurement) };
+  });
+}
+
+function usagesOf(own: readonly ProcessId[], { usages }: Measurement): ProcessUsage[] {
+  return usages.filter((usage) => own.some((each) => isSame(each, usage)));
+}
+
+function heldBy(processes: readonly ProcessUsage[], { allocations }: Measurement) {
+  const residentBytes = sumOf(processes.map((usage) => usage.residentBytes));
+  return { residentBytes, gpus: sharesOf(processes, allocations) };
 }
 
 /** By the alias of the process, which is the model's id; otherwise by the port, which is new at every load. */

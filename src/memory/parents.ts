@@ -1,6 +1,8 @@
 import { serverAddress } from '../lib/address.ts';
 import type { IsOwnHost } from './host.ts';
-import { isSame, type ModelProcess, type ParentProcess, type ProcessId } from './reading.ts';
+import { modelProcesses, only, startersOf } from './model-processes.ts';
+import { createTree, type ProcessTree } from './process-tree.ts';
+import type { ModelProcess, ParentProcess, ProcessId } from './reading.ts';
 
 /** What is known of a router: enough to find its process and to name its models. */
 export interface RouterProcessHint {
@@ -16,8 +18,10 @@ export interface RouterProcessHint {
 export interface ModelProcessHint {
   id: string;
   aliases: readonly string[];
-  /** The port of its process in the router's listing. */
+  /** The port of its process in the router's listing. It may be the port of the model's next process, too. */
   port?: number | undefined;
+  /** The command that starts its process; absent where that has `--alias MODEL --port PORT`. */
+  command?: string | undefined;
   /** It has a process: loading, loaded or sleeping. */
   isRunning: boolean;
   /** It holds its memory. */
@@ -31,8 +35,8 @@ export type Parents = ReadonlyMap<string, ProcessId>;
  * Finds the process of each router among the parents of model processes. Pure. In this order:
  * 1. it listens at the router's URL on this machine;
  * 2. it is the process that was found before, if that still runs: the caller checks that;
- * 3. its children are exactly the router's running models, by id and port. This finds routers in containers, whose
- *    network differs, and routers whose open files are not readable.
+ * 3. its children are exactly the router's running models, by id and port or by their commands. This finds routers in
+ *    containers, whose network differs, and routers whose open files are not readable.
  * If several processes match, none does.
  */
 export function findParents(
@@ -41,6 +45,7 @@ export function findParents(
   models: readonly ModelProcess[],
   isOwnHost: IsOwnHost,
   before: Parents,
+  tree: ProcessTree = createTree([]),
 ): Parents {
   const found = new Map<string, ProcessId>();
   for (const router of routers) {
@@ -48,7 +53,11 @@ export function findParents(
     const parent =
       only(candidates.filter((candidate) => listensFor(router, candidate, isOwnHost))) ??
       before.get(router.url) ??
-      only(candidates.filter((candidate) => isParentOf(router, childrenOf(candidate, models))));
+      only(
+        [...candidates, ...startersOf(router, candidates, tree)].filter((candidate) =>
+          isParentOf(router, modelProcesses(router, candidate, models, tree)),
+        ),
+      );
     if (parent) found.set(router.url, { pid: parent.pid, startTicks: parent.startTicks });
   }
   return found;
@@ -61,10 +70,6 @@ export function isLocal({ url, local }: RouterProcessHint, isOwnHost: IsOwnHost)
   return socketPath !== undefined || isOwnHost(new URL(origin).hostname);
 }
 
-export function childrenOf(parent: ProcessId, models: readonly ModelProcess[]): ModelProcess[] {
-  return models.filter((model) => isSame(model.parent, parent));
-}
-
 function listensFor(router: RouterProcessHint, { listens }: ParentProcess, isOwnHost: IsOwnHost): boolean {
   const { origin, socketPath } = serverAddress(router.url);
   const { port, protocol } = new URL(origin);
@@ -73,16 +78,14 @@ function listensFor(router: RouterProcessHint, { listens }: ParentProcess, isOwn
 }
 
 function isParentOf({ models }: RouterProcessHint, children: readonly ModelProcess[]): boolean {
-  const running = models.filter(({ isRunning, port }) => isRunning && port !== undefined);
+  const running = models.filter((model) => model.isRunning && (model.port ?? model.command) !== undefined);
   return (
     running.length > 0 &&
-    running.every(({ id, port }) => children.some((child) => child.alias === id && child.port === port)) &&
+    running.every(({ id, port = 0 }) =>
+      children.some((child) => child.alias === id && child.port === port),
+    ) &&
     children.every(({ alias, port }) =>
       models.some((model) => model.id === alias && (model.port ?? port) === port),
     )
   );
-}
-
-function only<Value>(values: readonly Value[]): Value | undefined {
-  return values.length === 1 ? values[0] : undefined;
 }

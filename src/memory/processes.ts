@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { mapLimited } from '../lib/concurrency.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 import { withListening } from './listening.ts';
+import { createTree, descendantsOf } from './process-tree.ts';
 import {
   CONCURRENCY,
   isAbsence,
@@ -13,14 +14,16 @@ import {
   readText,
   type Stat,
 } from './procfs.ts';
-import type { ModelProcess, ParentProcess, ProcessId, ProcessUsage } from './reading.ts';
+import type { ModelProcess, ParentProcess, ProcessId, ProcessUsage, TableProcess } from './reading.ts';
 import type { Source } from './source.ts';
 
 /** The processes that look like models, and their parents. */
 export interface ProcessTable {
   models: readonly ModelProcess[];
-  /** Parents of models and other processes of llama-server. */
+  /** Parents of models, other processes of llama-server and llama-swap, and routers found before. */
   parents: readonly ParentProcess[];
+  /** All processes. Those that have been seen below a server have their parents of now. */
+  processes: readonly TableProcess[];
   /** All processes. */
   pids: ReadonlySet<number>;
   /** Those that were inspected for this table: new ones at once, others now and then. */
@@ -33,8 +36,11 @@ export interface ProcessesNow {
   pids: ReadonlySet<number>;
 }
 
-/** A source of the process table. `now` is read after the drivers: what they listed counts for these processes. */
-export interface Processes extends Source<ProcessTable> {
+/**
+ * A source of the process table; the question is the routers found before. `now` is read after the drivers: what they
+ * listed counts for these processes.
+ */
+export interface Processes extends Source<ProcessTable, readonly ProcessId[] | undefined> {
   now: Source<ProcessesNow, readonly ProcessId[]>;
 }
 
@@ -47,15 +53,21 @@ const INSPECTIONS = 2;
 /** Each process is inspected again within this number of tables: its pid may have been reused. */
 const TABLES_FOR_ALL = 60;
 
+/** Longer command lines are not kept. */
+const MAX_CMDLINE = 32_768;
+
 const STAT_BYTES = 1024;
 const STATUS_BYTES = 4096;
 
 interface KnownProcess {
   stat: Stat;
   inspections: number;
+  cmdline: string;
   model: { alias: string; port: number } | undefined;
   /** It may be a router that runs no model. */
   isServer: boolean;
+  /** It has been seen below a router. */
+  isFollowed: boolean;
 }
 
 /**
@@ -68,8 +80,8 @@ export function createProcesses(procfs: string): Processes {
 
   return {
     name: 'processes',
-    nothing: { models: [], parents: [], pids: new Set(), inspected: [] },
-    async read() {
+    nothing: { models: [], parents: [], processes: [], pids: new Set(), inspected: [] },
+    async read(routers = []) {
       const pids = await listPids();
       if (!pids.ok) return pids;
       for (const pid of known.keys()) if (!pids.value.has(pid)) known.delete(pid);
@@ -80,12 +92,14 @@ export function createProcesses(procfs: string): Processes {
       const servers = [...known].flatMap(([pid, { stat, isServer }]) => {
         return isServer ? [{ pid, startTicks: stat.startTicks }] : [];
       });
+      const former = routers.filter(({ pid, startTicks }) => known.get(pid)?.stat.startTicks === startTicks);
       const parents = new Map(
-        [...servers, ...models.map(({ parent }) => parent)].map((each) => [each.pid, each]),
+        [...former, ...servers, ...models.map(({ parent }) => parent)].map((each) => [each.pid, each]),
       );
       return ok({
         models,
         parents: await withListening([...parents.values()], procfs),
+        processes: await tableProcesses([...former, ...servers]),
         pids: pids.value,
         inspected,
       });
@@ -112,7 +126,8 @@ export function createProcesses(procfs: string): Processes {
 
   function isDue(pid: number): boolean {
     const process = known.get(pid);
-    if (process === undefined || process.model !== undefined || process.isServer) return true;
+    if (process === undefined || process.model !== undefined) return true;
+    if (process.isServer || process.isFollowed) return true;
     return process.inspections < INSPECTIONS || pid % TABLES_FOR_ALL === tables % TABLES_FOR_ALL;
   }
 
@@ -131,8 +146,27 @@ export function createProcesses(procfs: string): Processes {
     const cmdline = await readText(join(procfs, String(pid), 'cmdline'));
     const args = cmdline.ok ? cmdline.value : '';
     const model = parseModelArguments(args);
-    const isServer = model === undefined && /^(?:[^\0]*\/)?llama-server\0/.test(args);
-    known.set(pid, { stat, inspections: isSame ? before.inspections + 1 : 1, model, isServer });
+    const isServer = model === undefined && /^(?:[^\0]*\/)?llama-(?:server|swap)\0/.test(args);
+    const inspections = isSame ? before.inspections + 1 : 1;
+    const isFollowed = isSame && before.isFollowed;
+    const kept = args.length > MAX_CMDLINE ? '' : args;
+    known.set(pid, { stat, inspections, cmdline: kept, model, isServer, isFollowed });
+  }
+
+  /** Which ports models listen on need not be known where their arguments tell. */
+  async function tableProcesses(servers: readonly ProcessId[]): Promise<TableProcess[]> {
+    const processes = [...known].map(([pid, { stat, cmdline }]): TableProcess => {
+      const { startTicks, parentPid, group, session } = stat;
+      return { pid, startTicks, parentPid, group, session, cmdline };
+    });
+    const tree = createTree(processes);
+    const below = new Set(servers.flatMap((server) => descendantsOf(server, tree)));
+    for (const { pid } of [...servers, ...below]) {
+      const process = known.get(pid);
+      if (process) process.isFollowed = true;
+    }
+    const asked = new Set([...below].filter(({ pid }) => !known.get(pid)?.model));
+    return [...processes.filter((each) => !asked.has(each)), ...(await withListening([...asked], procfs))];
   }
 
   async function modelProcesses(): Promise<ModelProcess[]> {

@@ -12,6 +12,8 @@ export const CONCURRENCY = 8;
 export interface Stat {
   state: string;
   parentPid: number;
+  group: number;
+  session: number;
   startTicks: number;
   cpuSeconds: number;
 }
@@ -25,11 +27,18 @@ const TICKS_PER_SECOND = 100;
  */
 export function parseStat(text: string): Stat | undefined {
   const [state = '', ...fields] = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const numbers = [0, 10, 11, 18].map((index) => Number(fields[index] ?? Number.NaN));
-  const [parentPid = 0, userTicks = 0, systemTicks = 0, startTicks = 0] = numbers;
+  const numbers = [0, 1, 2, 10, 11, 18].map((index) => Number(fields[index] ?? Number.NaN));
+  const [parentPid = 0, group = 0, session = 0, userTicks = 0, systemTicks = 0, startTicks = 0] = numbers;
   if (!text.includes(')') || !/^[A-Za-z]$/.test(state) || !numbers.every(Number.isSafeInteger))
     return undefined;
-  return { state, parentPid, startTicks, cpuSeconds: (userTicks + systemTicks) / TICKS_PER_SECOND };
+  return {
+    state,
+    parentPid,
+    group,
+    session,
+    startTicks,
+    cpuSeconds: (userTicks + systemTicks) / TICKS_PER_SECOND,
+  };
 }
 
 /** Bytes of a line such as `VmRSS: 1024 kB` in /proc/PID/status or /proc/meminfo; undefined if it has none. */

@@ -41,11 +41,27 @@ export interface ProcessId {
   startTicks: number;
 }
 
-/** A process that looks like a router's model: `--alias MODEL --port PORT`. */
+/** A process that looks like a router's model: `--alias MODEL --port PORT`, or as the router's listing says. */
 export interface ModelProcess extends ProcessId {
+  /** Empty: a router's child of which the listing says nothing. */
   alias: string;
+  /** 0 if unknown. */
   port: number;
+  /** The process of the router, also where processes are between the two. */
   parent: ProcessId;
+  /** It is the client of a container engine: the processes of a container are not below it. */
+  isContainer?: boolean | undefined;
+}
+
+/** A row of the process table. */
+export interface TableProcess extends ProcessId {
+  parentPid: number;
+  group: number;
+  session: number;
+  /** Each argument ends with \0. Empty if it could not be read, or is too long to keep. */
+  cmdline: string;
+  /** See ParentProcess.listens; only for processes below a router. */
+  listens?: ParentProcess['listens'];
 }
 
 export interface ProcessUsage extends ProcessId {
@@ -116,6 +132,15 @@ export interface ModelMemory {
   gpus: readonly GpuShare[];
 }
 
+/** Processes of a model without a router: memory that no listing shows. `pid` is the one from which the others descend. */
+export interface OrphanMemory {
+  router: string;
+  model: string;
+  pid: number;
+  residentBytes?: number | undefined;
+  gpus: readonly GpuShare[];
+}
+
 /** The result of reading one source. */
 export interface SourceReport {
   collector: string;
@@ -139,6 +164,9 @@ export interface MemoryReading {
   cards: readonly Card[];
   models: readonly ModelMemory[];
   routers: readonly RouterProcessMemory[];
+  orphans: readonly OrphanMemory[];
+  /** Models whose processes are in a container, where they are not found: their memory is unknown. */
+  contained: readonly { router: string; model: string }[];
   /** The NVIDIA driver does not list processes by the process IDs of the process table (containers). */
   foreignPids: boolean;
   /** Routers on this machine: by URL, by configuration, or because their process was found. */

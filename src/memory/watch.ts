@@ -6,7 +6,7 @@ import type { Store } from '../models/store.ts';
 import { createMachine } from './machine.ts';
 import { type Memory, startMemory } from './memory.ts';
 import type { RouterProcessHint } from './parents.ts';
-import type { MemoryReading } from './reading.ts';
+import { gpuBytes, type MemoryReading } from './reading.ts';
 
 /**
  * Measures the memory of this machine and of the models on it. `config` is asked for the current routers at each
@@ -51,12 +51,12 @@ export function logReading(log: Logger): (reading: MemoryReading) => void {
   const faults = new Map<string, string>();
   const warned = new Set<string>();
   let hiddenSince: number | undefined;
+  const isNew = (key: string) => !warned.has(key) && warned.add(key).size > 0;
   const warnOnce = (collector: string, warning: string) => {
-    const key = `${collector} ${kindOf(warning)}`;
-    if (!warned.has(key)) log.warn('memory source has a warning', { collector, warning });
-    warned.add(key);
+    if (isNew(`${collector} ${kindOf(warning)}`))
+      log.warn('memory source has a warning', { collector, warning });
   };
-  return ({ reports, foreignPids, hidden, gpus, at }) => {
+  return ({ reports, foreignPids, hidden, gpus, orphans, contained, at }) => {
     for (const { collector, fault, warnings = [] } of reports) {
       const before = faults.get(collector);
       if (fault === undefined) {
@@ -66,6 +66,13 @@ export function logReading(log: Logger): (reading: MemoryReading) => void {
         if (kindOf(fault) !== kindOf(before)) log.warn('memory source failed', { collector, error: fault });
       }
       for (const warning of warnings) warnOnce(collector, warning);
+    }
+    for (const { router, model, pid, residentBytes, gpus: shares } of orphans) {
+      const bytes = gpuBytes(shares, gpus) ?? residentBytes;
+      if (isNew(`${pid} ${router} ${model}`)) log.warn(OUTLIVED, { router, model, pid, bytes });
+    }
+    for (const { router, model } of contained) {
+      if (isNew(`${router} ${model}`)) log.warn(CONTAINED, { router, model });
     }
     if (foreignPids) warnOnce('nvidia-smi', FOREIGN_PIDS);
     hiddenSince = hidden.length > 0 && gpus.length > 0 ? (hiddenSince ?? at) : undefined;
@@ -79,6 +86,11 @@ export function logReading(log: Logger): (reading: MemoryReading) => void {
 const HIDDEN_MS = 60_000;
 
 const REMEDY = "In a container, share the machine's process table (pid: host; in a pod, hostPID: true)";
+
+const OUTLIVED = 'process of a model outlived its router; no listing shows its memory';
+
+const CONTAINED =
+  'processes of a model in a container are not found; its memory and unattributed memory are unknown';
 
 const FOREIGN_PIDS =
   'the driver does not list processes by the process IDs of this container: memory per model and unattributed memory are unknown. ' +

@@ -164,6 +164,8 @@ export const CATALOG = {
   ...families(router, {
     process_resident_memory_bytes:
       "Resident memory of the router's own process in bytes; for routers on this machine.",
+    orphan_processes:
+      'Number of processes of models that outlived their router, each with its descendants; for routers on this machine.',
   }),
   ...families(collector, {
     collector_success:

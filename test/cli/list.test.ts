@@ -148,21 +148,34 @@ it('prints no control characters from reasons, model ids and faults', async () =
   expect(JSON.parse(json.out).models[0].id).toBe(evil);
 });
 
-it('shows who is on each GPU: models, routers and the largest other processes', async () => {
+it('shows who is on each GPU: models, routers, orphans and the largest other processes', async () => {
   const { routers, models } = JSON.parse((await list('--router', router.url, '--output', 'json')).out);
   const [{ name }] = routers;
   const share = (bytes: number) => [{ gpu_uuid: 'GPU-1', pool: 'vram' as const, bytes }];
   const memory: MemoryView = {
     ...{ measured_at: null, lost_gpus: [], sources: [] },
+    orphans: [
+      {
+        router: name,
+        model: 'code',
+        pid: 815,
+        resident_bytes: GIB,
+        gpu_bytes: 2 * GIB,
+        gpus: share(2 * GIB),
+      },
+      { router: name, model: 'code', pid: 816, resident_bytes: null, gpu_bytes: null, gpus: [] },
+    ],
     gpus: [aGpu({ other_processes: [{ pid: 4711, name: 'python3', bytes: 11 * GIB }] })],
     models: [{ router: name, model: 'chat', resident_bytes: GIB, gpu_bytes: 7 * GIB, gpus: share(7 * GIB) }],
     routers: [{ router: name, resident_bytes: GIB / 4, gpu_bytes: GIB / 2, gpus: share(GIB / 2) }],
   };
   const lines = formatState({ routers, models, memory }, 0).split('\n');
-  expect(lines.filter((line) => /^- |^GPU|^0 /.test(line))).toEqual([
+  expect(lines.filter((line) => /^- |^GPU|^0 |^Process /.test(line))).toEqual([
     expect.stringMatching(/^- +\(router\) +512\.0 MiB +256\.0 MiB$/),
     'GPU memory',
     'GPU  NAME  USED      TOTAL     MODELS   ROUTERS    OTHERS    LARGEST OTHER PROCESSES',
     '0    RTX   20.0 GiB  24.0 GiB  7.0 GiB  512.0 MiB  12.0 GiB  python3 (4711) 11.0 GiB',
+    `Process 815 of code outlived its router ${name} and holds 2.0 GiB of GPU memory: end it.`,
+    `Process 816 of code outlived its router ${name} and holds an unknown amount of memory: end it.`,
   ]);
 });

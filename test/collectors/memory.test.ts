@@ -28,6 +28,7 @@ const reading = aReading({
   routers: [
     { router: 'gpu-box', residentBytes: GIB / 8, gpus: [{ uuid: RTX.uuid, pool: 'vram', bytes: GIB / 2 }] },
   ],
+  orphans: [{ router: 'attic', model: 'qwen3-8b', pid: 4711, residentBytes: GIB, gpus: [] }],
   models: [
     {
       ...{ router: 'gpu-box', model: 'qwen3-8b', residentBytes: GIB, cpuSeconds: 12.5 },

@@ -76,6 +76,8 @@ describe('a machine', () => {
         { router: 'box', model: 'gemma', ...used, gpus: [] },
       ],
       routers: [{ router: 'box', residentBytes: 0, gpus: [] }],
+      orphans: [],
+      contained: [],
       cards: [],
       foreignPids: false,
       here: ['box'],

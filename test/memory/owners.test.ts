@@ -54,6 +54,7 @@ function measurement({ models = [], ...more }: Partial<Measurement> = {}): Measu
     formerParents: new Map(),
     seesProcesses: true,
     models,
+    orphans: [],
     started: new Set(),
     usages: [...models.map(aUsage), ROUTER_USAGE],
     pools: [CARD],
@@ -86,6 +87,8 @@ describe('memory attribution', () => {
       others: [{ uuid: 'GPU-0', pid: 99, bytes: 3 * GIB }],
       models: [owned(qwen, { gpus: share(5) }), owned(gemma, { gpus: share(9) })],
       routers: [{ router: 'box', residentBytes: GIB, gpus: [] }],
+      orphans: [],
+      contained: [],
       here: ['box'],
       hidden: [],
     });

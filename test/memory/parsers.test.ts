@@ -13,7 +13,7 @@ const MIB = 1024 * 1024;
 describe('/proc/PID/stat', () => {
   const fields =
     'S 310 412 412 0 -1 4194560 1520 0 3 0 1234 66 0 0 20 0 9 0 889123 2470379520 12034 18446744073709551615';
-  const stat = { state: 'S', parentPid: 310, startTicks: 889_123, cpuSeconds: 13 };
+  const stat = { state: 'S', parentPid: 310, group: 412, session: 412, startTicks: 889_123, cpuSeconds: 13 };
 
   it.each(['llama-server', 'tmux: server', 'a) R 1 (b', '((', ')', '', 'line\nbreak) S 1 1'])(
     'is read behind the last parenthesis: (%s)',

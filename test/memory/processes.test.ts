@@ -53,7 +53,7 @@ describe('the process table', () => {
   it('is empty without /proc', async () => {
     expect(await createProcesses('/nowhere/proc').read(undefined, never)).toEqual({
       ok: true,
-      value: { models: [], parents: [], pids: new Set(), inspected: [] },
+      value: { models: [], parents: [], processes: [], pids: new Set(), inspected: [] },
     });
   });
 

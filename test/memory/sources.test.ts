@@ -109,7 +109,7 @@ describe.each<[string, Case]>([
     'processes',
     {
       create: createProcesses,
-      nothing: { models: [], parents: [], pids: new Set(), inspected: [] },
+      nothing: { models: [], parents: [], processes: [], pids: new Set(), inspected: [] },
       spoiled: () => closed('.'),
       fault: /^cannot read .*: EACCES\. Set --path.procfs to the machine's \/proc$/,
     },

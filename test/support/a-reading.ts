@@ -5,6 +5,6 @@ export function aReading(more: Partial<MemoryReading> = {}): MemoryReading {
   const at = 5_000_000;
   return {
     ...{ at, reports: [], gpus: [], others: [], cards: [], models: [], routers: [], foreignPids: false },
-    ...{ here: [], hidden: [], ...more },
+    ...{ orphans: [], contained: [], here: [], hidden: [], ...more },
   };
 }

@@ -22,11 +22,11 @@ interface Part {
 }
 
 /**
- * A bar and a legend for each GPU: the memory of each model, of routers, of other processes, and free memory. `order`
+ * A bar and a legend for each GPU: the memory of each model, of routers, of orphans, of other processes, and free memory. `order`
  * numbers the models, so that each keeps its colour.
  */
 export function memoryBars(
-  { gpus, models, routers }: MemoryView,
+  { gpus, models, routers, orphans }: MemoryView,
   order: ReadonlyMap<string, number>,
 ): Html[] {
   const measured = gpus.filter(({ total_bytes, used_bytes }) => total_bytes && used_bytes !== null);
@@ -40,7 +40,10 @@ export function memoryBars(
     const own = routers.map(({ router, gpus: shares }) => {
       return { name: `router ${router}`, bytes: bytesOn(gpu, shares), look: 'router' };
     });
-    return bar(gpu, held, own);
+    const orphaned = orphans.map(({ model, gpus: shares }) => {
+      return { name: `orphan of ${model}`, bytes: bytesOn(gpu, shares), look: 'router' };
+    });
+    return bar(gpu, held, [...own, ...orphaned]);
   });
 }
 

@@ -1,7 +1,14 @@
 import type { Operation } from '../../unload/report.ts';
 import { type MemoryView, viewMemory } from '../memory-view.ts';
 import type { AppParts } from '../parts.ts';
-import { describeOperation, lastOf, type OperationWords, PENDING_WORD, RESULT_WORDS } from '../words.ts';
+import {
+  describeOperation,
+  describeOrphan,
+  lastOf,
+  type OperationWords,
+  PENDING_WORD,
+  RESULT_WORDS,
+} from '../words.ts';
 import { type Column, type Html, html, table } from './html.ts';
 import { keyOf, memoryBars } from './memory.ts';
 import { overview, type RouterParts, routerSection, runningIn } from './router.ts';
@@ -77,8 +84,11 @@ function memorySection(routers: Routers, memory: MemoryView): Html | string {
     ({ gpu, name, reason }) =>
       html`<p role="alert" class="fault">GPU ${gpu} ${name} is lost: ${reason}.</p>\n`,
   );
-  if (bars.length === 0 && lost.length === 0) return '';
-  return html`<section data-key="memory"><h2>GPU memory</h2>\n${lost}${bars}</section>`;
+  const orphans = memory.orphans.map(
+    (orphan) => html`<p role="alert" class="fault">${describeOrphan(orphan)}</p>\n`,
+  );
+  if (bars.length + lost.length + orphans.length === 0) return '';
+  return html`<section data-key="memory"><h2>GPU memory</h2>\n${lost}${orphans}${bars}</section>`;
 }
 
 function operationsSection(operations: readonly Operation[], now: number): Html | string {

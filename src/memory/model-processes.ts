@@ -1,0 +1,65 @@
+import { argumentsIn, runsCommand, splitCommand } from './command-line.ts';
+import type { ModelProcessHint, RouterProcessHint } from './parents.ts';
+import { childrenIn, familyOf, type ProcessTree } from './process-tree.ts';
+import { isSame, type ModelProcess, type ProcessId, type TableProcess } from './reading.ts';
+
+/**
+ * The processes of a router's models. Pure. Where the router tells the commands of its models, a model has the child that
+ * runs its command, otherwise the child that listens on the model's port, itself or by a descendant; with all descendants.
+ */
+export function modelProcesses(
+  { models }: RouterProcessHint,
+  parent: ProcessId,
+  aliased: readonly ModelProcess[],
+  tree: ProcessTree,
+): ModelProcess[] {
+  if (models.every(({ command }) => command === undefined)) return childrenOf(parent, aliased);
+  return childrenIn(tree, parent).flatMap((child) => {
+    const family = familyOf(child, tree);
+    const model = modelRunBy(child, models) ?? modelServedBy(family, models);
+    const isContainer = family.some(({ cmdline }) => CONTAINER_CLIENT.test(cmdline));
+    const of = { alias: model?.id ?? '', port: model?.port ?? 0, parent, isContainer };
+    return family.map(({ pid, startTicks }) => ({ pid, startTicks, ...of }));
+  });
+}
+
+const CONTAINER_CLIENT = /^(?:[^\0]*\/)?(?:docker|podman|nerdctl)\0/;
+
+/** The parents of processes with the commands of the router's models, as far as they are no candidates already. */
+export function startersOf(
+  { models }: RouterProcessHint,
+  candidates: readonly ProcessId[],
+  tree: ProcessTree,
+): ProcessId[] {
+  const known = new Set(candidates.map(({ pid }) => pid));
+  const running = models.filter(({ isRunning }) => isRunning);
+  const children = running.flatMap((model) => processesThatRun(model, tree));
+  const starters = children.flatMap(({ parentPid }) => tree.byPid.get(parentPid) ?? []);
+  return [...new Set(starters)].filter(({ pid }) => !known.has(pid));
+}
+
+export function processesThatRun({ command }: ModelProcessHint, tree: ProcessTree): TableProcess[] {
+  if (command === undefined) return [];
+  const words = splitCommand(command);
+  return tree.processes.filter(({ cmdline }) => runsCommand(argumentsIn(cmdline), words));
+}
+
+function modelRunBy({ cmdline }: TableProcess, models: readonly ModelProcessHint[]) {
+  const args = argumentsIn(cmdline);
+  return only(
+    models.filter(({ command }) => command !== undefined && runsCommand(args, splitCommand(command))),
+  );
+}
+
+function modelServedBy(family: readonly TableProcess[], models: readonly ModelProcessHint[]) {
+  const ports = new Set(family.flatMap(({ listens = [] }) => listens));
+  return only(models.filter(({ isRunning, port }) => isRunning && port !== undefined && ports.has(port)));
+}
+
+export function childrenOf(parent: ProcessId, models: readonly ModelProcess[]): ModelProcess[] {
+  return models.filter((model) => isSame(model.parent, parent));
+}
+
+export function only<Value>(values: readonly Value[]): Value | undefined {
+  return values.length === 1 ? values[0] : undefined;
+}
