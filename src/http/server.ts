@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { lstat, unlink } from 'node:fs/promises';
-import { createServer, type RequestListener } from 'node:http';
-import { connect } from 'node:net';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { formatListenAddress, type ListenAddress } from '../config/address.ts';
 import type { WebTls } from '../config/web-tls.ts';
@@ -72,6 +72,7 @@ export async function serve(
     maxHeaderSize: 16_384,
   };
   const server = tls ? createSecureServer(options, handler, tls) : createServer(options, handler);
+  const unused = unusedConnections(server, tls ? 'secureConnection' : 'connection');
   if (address.path !== undefined) await removeStaleSocket(address.path);
   const listening = once(server, 'listening');
   // Node creates a socket before `listen` returns: with a mode for its owner and group, who may connect.
@@ -89,6 +90,7 @@ export async function serve(
     /** Lets open requests finish and resolves when all connections are closed, within seconds. */
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of unused) socket.destroy();
       // Repeatedly: a connection becomes idle when its request ends.
       server.closeIdleConnections();
       const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
@@ -98,6 +100,17 @@ export async function serve(
       clearTimeout(cut);
     },
   };
+}
+
+/** The connections on which no request has come, as browsers open them in advance: for Node they are not idle. */
+function unusedConnections(server: Server, event: 'connection' | 'secureConnection'): ReadonlySet<Socket> {
+  const unused = new Set<Socket>();
+  server.on(event, (socket: Socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  server.on('request', ({ socket }) => unused.delete(socket));
+  return unused;
 }
 
 /**

@@ -35,13 +35,22 @@ it('closes when its last request ends, even with keep-alive connections', async 
   agent.destroy();
 });
 
-it('cuts connections without a request after the grace period', async () => {
-  const server = await serve(() => {}, { host: '127.0.0.1', port: 0 }, { graceMs: 50 });
+it('closes connections without a request at once', async () => {
+  const server = await serve(() => {}, { host: '127.0.0.1', port: 0 }, { graceMs: 3_600_000 });
   const socket = connect(server.port, '127.0.0.1').on('error', () => {});
-  await new Promise((resolve) => socket.once('connect', resolve));
-  const closed = new Promise((resolve) => socket.once('close', resolve));
+  await once(socket, 'connect');
+  await fetch(`http://127.0.0.1:${server.port}`, { signal: AbortSignal.timeout(50) }).catch(() => {});
+  await Promise.all([server.close(), once(socket, 'close')]);
+});
+
+it('cuts requests that do not end after the grace period', async () => {
+  let isAsked = false;
+  const ask = () => (isAsked = true);
+  const server = await serve(ask, { host: '127.0.0.1', port: 0 }, { graceMs: 50 });
+  const asked = fetch(`http://127.0.0.1:${server.port}`).catch(() => 'cut');
+  await until('the request', () => isAsked, { everyMs: 1 });
   await server.close();
-  await closed;
+  expect(await asked).toBe('cut');
 });
 
 describe('several addresses', () => {
