@@ -6,7 +6,12 @@ export default {
   // Each test takes a moment. Five seconds, the default, can pass on a busy machine.
   testTimeout: 30_000,
   roots: ['<rootDir>/test'],
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/e2e/', '<rootDir>/test/gpu/'],
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    '<rootDir>/test/e2e/',
+    '<rootDir>/test/gpu/',
+    '<rootDir>/test/llama-swap/',
+  ],
   testMatch: ['**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   injectGlobals: false,

@@ -3,7 +3,7 @@ import { type DescribedModel, describeModel, fileOf, type ModelDescription } fro
 
 /** A model of llama-swap's configuration. Only the id is required. */
 export interface SwapModelDescription extends ModelDescription {
-  /** Unloaded after so many idle seconds; 0, the default: never. */
+  /** Idle time after which it is unloaded; 0, the default: never. */
   readonly ttlSeconds?: number;
   readonly unlisted?: boolean;
   readonly name?: string;
@@ -42,8 +42,8 @@ export interface SwapSettings {
   readonly peers: Readonly<Record<string, readonly string[]>>;
   /** Names that stand for the first of these models that is loaded, or the first. */
   readonly selectors: Readonly<Record<string, readonly string[]>>;
-  /** Names that stand for a model while the active profile is active. */
-  readonly pins: Readonly<Record<string, string>>;
+  /** Names that stand for a model, by the profile that has to be active. */
+  readonly profiles: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly version: string;
   /** Port of the first model; 0, the default: free ports. */
   readonly startPort: number;
@@ -71,7 +71,7 @@ export const DEFAULT_SWAP_SETTINGS: SwapSettings = {
   groups: {},
   peers: {},
   selectors: {},
-  pins: {},
+  profiles: {},
   version: '250',
   startPort: 0,
   healthCheckTimeoutSeconds: 120,

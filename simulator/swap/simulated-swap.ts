@@ -8,7 +8,7 @@ import { DEFAULT_SWAP_SETTINGS, describeSwapModel, type SwapSettings } from './s
 import { createSwapEvents } from './swap-events.ts';
 import { modelStatus } from './swap-listing.ts';
 import { createSwapProcess, type SwapProcess } from './swap-process.ts';
-import { createSwapRoutes } from './swap-routes.ts';
+import { createSwapRoutes, type ProfileChoice } from './swap-routes.ts';
 
 /** A request for a model, as a client sends it. */
 interface SwapRequest {
@@ -118,8 +118,10 @@ export function createSimulatedSwap(
   function begin() {
     const { clock } = settings;
     const ports = new Map<string, ModelPort>();
+    const profile: ProfileChoice = { active: null };
     const events = createSwapEvents(clock, settings.messageDelaySeconds, {
       models: () => modelStatus(processes, settings),
+      profile: () => profile,
       inFlight: () => inFlight.snapshot(),
     });
     const processes = settings.models
@@ -137,7 +139,7 @@ export function createSimulatedSwap(
     const inFlight = createInFlight(clock, events.inFlight);
     const scheduler = createScheduler(processes, settings);
     const dispatch = createDispatch(clock, scheduler, inFlight, events);
-    const parts = { processes, scheduler, dispatch, events, portOf };
+    const parts = { processes, scheduler, dispatch, events, profile, portOf };
     const begun = { ...parts, ports, inFlight, routes: createSwapRoutes(parts, settings) };
     runs.add(begun);
     return begun;

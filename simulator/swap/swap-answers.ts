@@ -13,7 +13,7 @@ export function swapError(status: number, message: string): Answer {
 }
 
 /** llama-swap gives no character set, and ends its lists with a line break. */
-export function plainJson(body: unknown, status = 200, end = ''): Answer {
+function plainJson(body: unknown, status = 200, end = ''): Answer {
   return { status, type: 'application/json', body: JSON.stringify(body) + end };
 }
 
@@ -27,7 +27,7 @@ export const text = (body: string, status = 200): Answer => ({
 
 export const pageNotFound = text('404 page not found\n', 404);
 
-/** The model's process ended before its answer. */
+/** The model's process or the other server did not answer. */
 export const badGateway: Answer = { status: 502, type: '', body: '' };
 
 /** A model's process before its model is loaded. */

@@ -6,11 +6,11 @@ const HISTORY_LENGTH = 100_000;
 /** The connections to `/api/events`, and the log that they carry. */
 export type SwapEvents = ReturnType<typeof createSwapEvents>;
 
-/** `models` and `inFlight` return the data of their messages as it is at that moment. */
+/** `now` returns the data of messages as it is at that moment. */
 export function createSwapEvents(
   clock: Clock,
   messageDelaySeconds: number,
-  now: { models(): object; inFlight(): object },
+  now: { models(): object; profile(): object; inFlight(): object },
 ) {
   const history = { proxy: '', upstream: '' };
   const stream = createEventStream(() =>
@@ -19,7 +19,7 @@ export function createSwapEvents(
       logMessage('upstream', history.upstream),
       message('modelStatus', now.models()),
       message('uiConfig', { activity: { session_id: ['X-Session-ID'] } }),
-      message('profileChanged', { active: null }),
+      message('profileChanged', now.profile()),
       message('inflight', now.inFlight()),
     ].join(''),
   );
@@ -31,6 +31,7 @@ export function createSwapEvents(
     stream,
     inFlight: (data: object) => stream.write(message('inflight', data)),
     modelsChanged: () => soon(() => stream.write(message('modelStatus', now.models()))),
+    profileChanged: () => stream.write(message('profileChanged', now.profile())),
     activity: (id: number) => stream.write(message('activity', { id })),
     log(source: 'proxy' | 'upstream', line: string): void {
       history[source] = `${history[source]}${line}\n`.slice(-HISTORY_LENGTH);

@@ -42,10 +42,14 @@ export function modelStatus(processes: readonly SwapProcess[], { peers }: SwapSe
   return [...models, ...remote];
 }
 
-/** `/v1/models`: besides models, everything that a client can name. `created` is in seconds since the epoch. */
+/**
+ * `/v1/models`: besides models, everything that a client can name. `pins` are the names of the active profile;
+ * `created` is in seconds since the epoch.
+ */
 export function modelList(
   processes: readonly SwapProcess[],
-  { peers, selectors, pins }: SwapSettings,
+  { peers, selectors }: SwapSettings,
+  pins: readonly string[],
   created: number,
 ): object {
   const entry = (id: string, isLoaded: boolean, llamaswap: object, name = '', description = '') => ({
@@ -73,7 +77,7 @@ export function modelList(
     ...Object.entries(selectors).map(([id, targets]) =>
       entry(id, targets.some(isLoaded), { strategy: 'warm', targets, type: 'selector' }),
     ),
-    ...Object.keys(pins).map((id) => entry(id, false, { type: 'profile' })),
+    ...pins.map((id) => entry(id, false, { type: 'profile' })),
   ];
   return { data: data.sort((a, b) => (a.id < b.id ? -1 : 1)), object: 'list' };
 }

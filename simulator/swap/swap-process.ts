@@ -24,7 +24,7 @@ export function createSwapProcess(
     engine: createEngine(clock, slotsPerModel),
     /** Requests it serves. */
     serving: 0,
-    /** When it last finished one; monotonic milliseconds. A load that nobody waits for is no use. */
+    /** When it last finished one; monotonic milliseconds. A load without a client is no use. */
     usedAt: Number.NEGATIVE_INFINITY,
   };
   const signal = new EventEmitter().setMaxListeners(0);
@@ -42,7 +42,7 @@ export function createSwapProcess(
       return process.state === 'ready' ? 'ready' : 'failed';
     },
     stop,
-    /** Ends it when its requests have ended, or after so many seconds. */
+    /** Ends it when its requests have ended, at the latest after the grace. */
     retire(graceSeconds: number): void {
       const deadline = clock.now() + graceSeconds * 1000;
       const check = () => {

@@ -4,7 +4,7 @@ import type { Dispatch } from './dispatch.ts';
 import { answerOfModel } from './model-port.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SwapSettings } from './settings.ts';
-import { hostMetrics, listing, pageNotFound, plainJson, swapError, text } from './swap-answers.ts';
+import { badGateway, hostMetrics, listing, pageNotFound, swapError, text } from './swap-answers.ts';
 import type { SwapEvents } from './swap-events.ts';
 import { modelList, peerModels, runningList } from './swap-listing.ts';
 import type { SwapProcess } from './swap-process.ts';
@@ -13,7 +13,13 @@ const COMPLETIONS = ['/completion', '/v1/completions', '/v1/chat/completions'];
 const UNLOAD = '/api/models/unload';
 const UPSTREAM = '/upstream/';
 
+/** Which profile is active. */
+export interface ProfileChoice {
+  active: string | null;
+}
+
 interface SwapParts {
+  readonly profile: ProfileChoice;
   /** Ordered by id. */
   readonly processes: readonly SwapProcess[];
   readonly scheduler: Scheduler;
@@ -23,7 +29,7 @@ interface SwapParts {
 }
 
 export function createSwapRoutes(
-  { processes, scheduler, dispatch, events, portOf }: SwapParts,
+  { processes, scheduler, dispatch, events, profile, portOf }: SwapParts,
   settings: SwapSettings,
 ): Routes {
   const { clock, version, slotsPerModel } = settings;
@@ -50,13 +56,15 @@ export function createSwapRoutes(
         return listing(runningList(processes, portOf));
       case 'GET /models':
       case 'GET /v1/models':
-        return listing(modelList(processes, settings, Math.floor(clock.wall() / 1000)));
+        return listing(modelList(processes, settings, Object.keys(pins()), Math.floor(clock.wall() / 1000)));
       case 'GET /metrics':
         return hostMetrics;
       case 'GET /api/version':
         return listing({ build_date: 'unknown', commit: 'simulated', version });
       case 'GET /api/events':
         return events.stream.attach;
+      case 'PUT /api/profiles/active':
+        return activate(bodyOf(request).name);
       case 'GET /props':
         return passOn(request.query.get('model') ?? '', '/props');
       case 'GET /unload':
@@ -68,6 +76,20 @@ export function createSwapRoutes(
       default:
         return pageNotFound;
     }
+  }
+
+  function pins(): Readonly<Record<string, string>> {
+    return settings.profiles[profile.active ?? ''] ?? {};
+  }
+
+  function activate(name: unknown): Served {
+    if (typeof name === 'string' && !settings.profiles[name]) {
+      return swapError(404, `profile "${name}" not found`);
+    }
+    profile.active = typeof name === 'string' ? name : null;
+    events.profileChanged();
+    events.modelsChanged();
+    return listing({ active: profile.active });
   }
 
   async function unload(encodedName: string): Promise<Served> {
@@ -122,13 +144,13 @@ export function createSwapRoutes(
   /** By any name that a client may use for a local model. */
   function resolve(name: string): SwapProcess | undefined {
     const targets = (settings.selectors[name] ?? []).flatMap((target) => local(target) ?? []);
-    const pinned = settings.pins[name];
-    return targets.find((process) => process.isRunning()) ?? targets[0] ?? local(pinned ?? name);
+    return targets.find((process) => process.isRunning()) ?? targets[0] ?? local(pins()[name] ?? name);
   }
 
   function noModel(name: string): Served {
     const isRemote = peerModels(settings.peers).some(({ id, model }) => id === name || model === name);
-    return isRemote ? plainJson({}, 502) : swapError(404, 'no model id could be identified');
+    if (isRemote) return badGateway;
+    return swapError(404, name === '' ? 'no model id could be identified' : 'no router for requested model');
   }
 }
 

@@ -203,7 +203,8 @@ function parsed(text: string): unknown {
   }
 }
 
-function llamaServer(): { command: string; root?: string } {
+/** The real llama-server of the tests, and the Debian root that it runs in. */
+export function llamaServer(): { command: string; root?: string } {
   const own = process.env.LLAMA_SERVER_BIN;
   if (own) return { command: own };
   if (buildUnderTest.name !== 'sid') return { command: programOf(buildUnderTest) };
