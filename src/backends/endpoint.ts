@@ -10,9 +10,13 @@ export interface Endpoint extends Access {
   requestTimeoutMs: number;
   /** The same for requests that the router passes on to a model. */
   modelTimeoutMs: number;
+  /** The same for an unload order that is answered when the process is gone. Default: `requestTimeoutMs`. */
+  unloadTimeoutMs?: number;
 }
 
-type Access = Partial<Pick<RouterConfig, 'api_key' | 'username' | 'password' | 'ca_file' | 'host_header'>>;
+type Access = Partial<
+  Pick<RouterConfig, 'api_key' | 'username' | 'password' | 'ca_file' | 'host_header' | 'local'>
+>;
 
 /**
  * The headers of every request. Basic authentication takes `Authorization`, so the API key goes into `X-Api-Key`, which

@@ -3,8 +3,11 @@ import type { StreamEnd } from '../models/feed.ts';
 import { faultOf, faultOfResponse } from './fault.ts';
 import type { RouterHttp } from './http.ts';
 
-/** More bytes without the end of an event are no event stream. A `loaded` event has about 500 bytes. */
-const MAX_EVENT_BYTES = 1024 * 1024;
+/**
+ * More bytes without the end of an event are no event stream. A `loaded` event of llama-server has about 500 bytes, a list of
+ * 5,000 models of llama-swap about 1 MB.
+ */
+const MAX_EVENT_BYTES = 8 * 1024 * 1024;
 
 /**
  * Follows an event stream until it ends, fails or the signal aborts, and passes on the data of each event. llama-server

@@ -88,7 +88,8 @@ function describe({ status, server, authenticate, body }: RouterResponse): [kind
   if (refusesHost(status, body)) {
     return ['bad_answer', ': it does not accept this Host header: set host_header'];
   }
-  if (status === 401 && /^basic\b/i.test(authenticate)) {
+  // llama-swap names only Basic, but takes a Bearer token as well.
+  if (status === 401 && /^basic\b(?!.*llama-swap)/i.test(authenticate)) {
     return ['unauthorized', ': it requires a user and a password (username, password_file), or others'];
   }
   if (status === 401 || status === 403) {

@@ -41,6 +41,8 @@ interface RequestOptions {
    * closes that connection after the answer without announcing it (b11669).
    */
   passedOn?: boolean;
+  /** Default: that of the endpoint. */
+  timeoutMs?: number | undefined;
 }
 
 /** A listing of 5,000 models has about 3 MB. */
@@ -75,7 +77,7 @@ export function createRouterHttp(endpoint: Endpoint) {
     request(
       method: 'GET' | 'POST',
       path: string,
-      { signal, json, maxBytes = MAX_BYTES, passedOn: isPassedOn = false }: RequestOptions,
+      { signal, json, maxBytes = MAX_BYTES, passedOn: isPassedOn = false, timeoutMs }: RequestOptions,
     ): Promise<RouterAnswer<RouterResponse>> {
       const pool = isPassedOn ? passedOn : method === 'GET' ? reads : orders;
       const content =
@@ -83,8 +85,8 @@ export function createRouterHttp(endpoint: Endpoint) {
           ? { headers }
           : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(json) };
       const options = { method, path, ...content, reset: isPassedOn };
-      const timeoutMs = isPassedOn ? modelTimeoutMs : requestTimeoutMs;
-      return send(pool, options, { signal, timeoutMs }, async (head, chunks) => {
+      const limits = { signal, timeoutMs: timeoutMs ?? (isPassedOn ? modelTimeoutMs : requestTimeoutMs) };
+      return send(pool, options, limits, async (head, chunks) => {
         const { text: body, cutOff } = await readBody(chunks, maxBytes);
         if (!cutOff) return ok({ ...head, body });
         return failed({ kind: 'bad_answer', message: `${head.url} answers more than ${maxBytes} bytes` });

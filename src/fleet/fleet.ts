@@ -84,6 +84,7 @@ export function createFleet(clock: Clock, { readEngine }: { readEngine: boolean 
       ...router,
       requestTimeoutMs: config.follow.request_timeout * 1000,
       modelTimeoutMs: config.engine.timeout * 1000,
+      unloadTimeoutMs: config.unload.timeout * 1000,
     });
     const state = store.router(name) ?? store.add(name, url);
     state.readMode = config.engine.read;
@@ -167,9 +168,9 @@ function controlOf(store: Store, { state, client, tracker, reader, ending }: Fol
 }
 
 function settingsOf(
-  { url, kind, local, api_key, username, password, ca_file, host_header }: RouterConfig,
+  { url, api_key, username, password, ca_file, host_header }: RouterConfig,
   config: Config,
 ) {
-  const access = [url, kind, local, api_key, username, password, ca_file, host_header];
+  const access = [url, api_key, username, password, ca_file, host_header];
   return revealingJson([access, config.follow, config.engine]);
 }

@@ -219,7 +219,7 @@ describe('a stream that ends', () => {
       kind: 'fault',
       fault: {
         kind: 'bad_answer',
-        message: `${server.url}/models/sse sent 1048576 bytes without the end of an event`,
+        message: `${server.url}/models/sse sent 8388608 bytes without the end of an event`,
       },
     });
     await server.emptied();

@@ -7,7 +7,6 @@ import { aGroup } from '../../support/a-group.ts';
 const aRouter = (name: string, url = `http://${name}`): RouterConfig => ({
   name,
   url,
-  kind: 'auto',
   keep: [],
   local: 'auto',
   labels: {},
@@ -32,7 +31,6 @@ it('are the configured ones, then the discovered ones with the options of their 
     {
       name: 'b',
       url: 'http://b',
-      kind: 'auto',
       keep: ['x'],
       ...access,
       local: 'no',
