@@ -1,5 +1,17 @@
 import { type Clock, systemClock } from '../src/lib/clock.ts';
-import type { SimulatedRouter } from './simulated-router.ts';
+import type { Engine } from './engine.ts';
+
+/** A simulated server, as its clients and its enemies see it. */
+interface LivelyServer {
+  readonly models: readonly {
+    readonly description: { readonly id: string };
+    readonly engine: Pick<Engine, 'isBusy'>;
+    isRunning(): boolean;
+  }[];
+  request(id: string, work: { promptTokens: number; tokens: number }): Promise<unknown>;
+  failNextLoad(id: string): void;
+  crash(id: string): void;
+}
 
 interface Liveliness {
   /** From 0 to below 1. A seeded generator makes the run repeatable. */
@@ -16,10 +28,10 @@ interface Liveliness {
 
 /**
  * Sends requests as clients do: mostly for a few models, in busy and quiet phases, so that models are loaded,
- * evicted, put to sleep, and sometimes crash. Ends when the returned function is called.
+ * evicted, put to sleep or unloaded when idle, and sometimes crash. Ends when the returned function is called.
  */
 export function liven(
-  router: SimulatedRouter,
+  server: LivelyServer,
   {
     random = Math.random,
     clock = systemClock,
@@ -35,13 +47,13 @@ export function liven(
   let cancel = () => {};
 
   async function use(): Promise<void> {
-    const ids = router.models.map(({ description }) => description.id);
-    const id = ids[favourite(ids.length, random)];
-    if (id === undefined) return;
-    if (router.model(id).status === 'unloaded' && chance(failPercent)) router.failNextLoad(id);
+    const model = server.models[favourite(server.models.length, random)];
+    if (!model) return;
+    const { id } = model.description;
+    if (!model.isRunning() && chance(failPercent)) server.failNextLoad(id);
     underWay += 1;
     if (chance(crashPercent)) clock.after(1000 + random() * 4000, () => crashIfBusy(id));
-    await router.request(id, {
+    await server.request(id, {
       promptTokens: 20 + Math.floor(random() ** 3 * 4000),
       tokens: 20 + Math.floor(random() ** 2 * 800),
     });
@@ -49,8 +61,8 @@ export function liven(
   }
 
   function crashIfBusy(id: string): void {
-    const model = router.models.find(({ description }) => description.id === id);
-    if (!over && model?.status === 'loaded') router.crash(id);
+    const model = server.models.find(({ description }) => description.id === id);
+    if (!over && model?.engine.isBusy()) server.crash(id);
   }
 
   function wait(): void {

@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { MemoryReading, ModelMemory } from '../src/memory/reading.ts';
-import type { SimulatedRouter } from './simulated-router.ts';
 
 /** Files are written here and renamed when they are complete. */
 const UNFINISHED = '.unfinished';
@@ -16,10 +15,19 @@ const CARD = {
   freeKiB: 40_000_000,
 };
 
-const ROUTER_PID = 100;
+const SERVER_PID = 100;
 
-/** Inode of the router's listening socket. */
+/** Inode of the server's listening socket. */
 const SOCKET = 4711;
+
+/** A simulated server as a process, with a process for each loaded model. */
+interface MachineServer {
+  readonly program: string;
+  /** The engine of a model is another one for each process of it. */
+  model(id: string): { readonly engine: object };
+  /** Of a model's process. */
+  commandLine(id: string): readonly string[];
+}
 
 interface Process {
   pid: number;
@@ -28,38 +36,38 @@ interface Process {
 }
 
 /**
- * Writes the /proc and /sys of a machine with an AMD card, the router's process (listening on `port`) and a process
+ * Writes the /proc and /sys of a machine with an AMD card, the server's process (listening on `port`) and a process
  * per model to FOLDER/proc and FOLDER/sys, for `--path.procfs` and `--path.sysfs`. Returns the function that writes
  * a reading. Throws when the folder holds other files.
  */
 export function createMachineFiles(
   folder: string,
-  router: SimulatedRouter,
+  server: MachineServer,
   port: number,
 ): (reading: MemoryReading) => void {
   clear(folder);
-  const processes = new Map<string, Process>();
-  let lastPid = ROUTER_PID;
+  const processes = new Map<object, Process>();
+  let lastPid = SERVER_PID;
 
   write('proc/meminfo', `MemTotal: ${CARD.totalKiB} kB\nMemAvailable: ${CARD.freeKiB} kB\n`);
   write('proc/net/tcp', `0: 0:${port.toString(16)} 0:0 0A 0:0 0:0 0 0 0 ${SOCKET}\n`);
-  begin(ROUTER_PID, { stat: statLine(ROUTER_PID, 1, 0), cmdline: 'llama-server\0' });
-  mkdirSync(join(folder, `proc/${ROUTER_PID}/fd`));
-  symlinkSync(`socket:[${SOCKET}]`, join(folder, `proc/${ROUTER_PID}/fd/3`));
+  begin(SERVER_PID, { stat: statLine(SERVER_PID, 1, 0), cmdline: `${server.program}\0` });
+  mkdirSync(join(folder, `proc/${SERVER_PID}/fd`));
+  symlinkSync(`socket:[${SOCKET}]`, join(folder, `proc/${SERVER_PID}/fd/3`));
   const device = 'sys/class/drm/card0/device';
   write(`${device}/vendor`, '0x1002\n');
   write(`${device}/uevent`, `DRIVER=amdgpu\nPCI_SLOT_NAME=${CARD.pciAddress}\n`);
   write(`${device}/product_name`, `${CARD.name}\n`);
 
   return ({ models, gpus }) => {
-    const running = new Map(models.map((model) => [processKey(model), model]));
-    for (const [key, { pid }] of processes) {
-      if (running.has(key)) continue;
+    const running = new Map(models.map((each) => [server.model(each.model).engine, each]));
+    for (const [engine, { pid }] of processes) {
+      if (running.has(engine)) continue;
       rename(`proc/${pid}`, `${UNFINISHED}/${pid}`);
       rmSync(join(folder, UNFINISHED, String(pid)), { recursive: true });
-      processes.delete(key);
+      processes.delete(engine);
     }
-    for (const [key, model] of running) show(key, model);
+    for (const [engine, model] of running) show(engine, model);
     for (const { uuid, totalBytes = 0, usedBytes = 0 } of gpus) {
       write(`${device}/unique_id`, `${uuid}\n`);
       write(`${device}/mem_info_vram_total`, `${totalBytes}\n`);
@@ -67,17 +75,12 @@ export function createMachineFiles(
     }
   };
 
-  /** The port identifies a process: it is new at each load. */
-  function processKey({ model }: ModelMemory): string {
-    return `${router.model(model).port} ${model}`;
-  }
-
-  function show(key: string, { model, cpuSeconds, residentBytes = 0, gpus }: ModelMemory): void {
-    const before = processes.get(key);
+  function show(engine: object, { model, cpuSeconds, residentBytes = 0, gpus }: ModelMemory): void {
+    const before = processes.get(engine);
     const { pid, cpuSecondsBefore } = before ?? { pid: ++lastPid, cpuSecondsBefore: cpuSeconds };
     const bytes = gpus.reduce((sum, gpu) => sum + gpu.bytes, 0);
     const files = {
-      stat: statLine(pid, ROUTER_PID, cpuSeconds - cpuSecondsBefore),
+      stat: statLine(pid, SERVER_PID, cpuSeconds - cpuSecondsBefore),
       status: `VmRSS:\t${kibibytes(residentBytes)} kB\n`,
       'fdinfo/4': `drm-driver:\tamdgpu\ndrm-pdev:\t${CARD.pciAddress}\ndrm-client-id:\t${pid}\ndrm-memory-vram:\t${kibibytes(bytes)} KiB\n`,
     };
@@ -85,9 +88,8 @@ export function createMachineFiles(
       for (const [name, text] of Object.entries(files)) write(`proc/${pid}/${name}`, text);
       return;
     }
-    processes.set(key, { pid, cpuSecondsBefore });
-    const port = String(router.model(model).port);
-    begin(pid, { ...files, cmdline: ['llama-server', '--port', port, '--alias', model, ''].join('\0') });
+    processes.set(engine, { pid, cpuSecondsBefore });
+    begin(pid, { ...files, cmdline: [...server.commandLine(model), ''].join('\0') });
   }
 
   /** A process appears with all its files. */

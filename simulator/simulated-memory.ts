@@ -2,7 +2,8 @@ import type { Clock } from '../src/lib/clock.ts';
 import type { MemoryReading, ModelMemory, OtherProcess } from '../src/memory/reading.ts';
 import { type DescribedModel, EMBEDDING_LENGTH } from './model-description.ts';
 import type { SimulatedModel } from './simulated-model.ts';
-import type { SimulatedRouter } from './simulated-router.ts';
+
+type MeasuredModel = Pick<SimulatedModel, 'description' | 'status' | 'known' | 'engine' | 'isRunning'>;
 
 /** A card with room for two or three of the demo's models. */
 const CARD = {
@@ -29,11 +30,11 @@ const IMAGES_BYTES = 7200 * MB;
 const ROUTER_BYTES = 80 * MB;
 
 /**
- * Readings of the memory that the models of a simulated router would hold: it rises during a load and falls when a
- * model sleeps or is unloaded. `router` is the router's name in the readings.
+ * Readings of the memory that the models of a simulated server would hold: it rises during a load and falls when a
+ * model sleeps or is unloaded. `router` is the server's name in the readings.
  */
 export function createSimulatedMemory(
-  simulated: SimulatedRouter,
+  simulated: { readonly models: readonly MeasuredModel[] },
   router: string,
   clock: Clock,
 ): () => MemoryReading {
@@ -74,7 +75,7 @@ export function createSimulatedMemory(
     };
   };
 
-  function measure(model: SimulatedModel, at: number, elapsedSeconds: number): ModelMemory {
+  function measure(model: MeasuredModel, at: number, elapsedSeconds: number): ModelMemory {
     const { id, sizeBytes } = model.description;
     const isBusy = model.status === 'loading' || model.engine.isBusy();
     const seconds = (cpuSeconds.get(id) ?? 0) + (isBusy ? elapsedSeconds : 0);
@@ -88,7 +89,7 @@ export function createSimulatedMemory(
     };
   }
 
-  function heldBytes({ description, status, known }: SimulatedModel, at: number): number {
+  function heldBytes({ description, status, known }: MeasuredModel, at: number): number {
     if (status === 'sleeping') return SLEEPING_BYTES;
     if (status !== 'loading') return loadedBytes(description);
     const { id, wakeSeconds, loadSeconds } = description;

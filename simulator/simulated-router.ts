@@ -59,6 +59,12 @@ export function createSimulatedRouter(
       await open();
     },
 
+    program: 'llama-server',
+    /** Of a model's process. */
+    commandLine(name: string): readonly string[] {
+      const { description, port: own } = model(name);
+      return ['llama-server', '--port', String(own), '--alias', description.id];
+    },
     get models() {
       return run.roster.all();
     },

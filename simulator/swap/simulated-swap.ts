@@ -6,7 +6,7 @@ import { createModelPort, type ModelPort } from './model-port.ts';
 import { createScheduler } from './scheduler.ts';
 import { DEFAULT_SWAP_SETTINGS, describeSwapModel, type SwapSettings } from './settings.ts';
 import { createSwapEvents } from './swap-events.ts';
-import { modelStatus } from './swap-listing.ts';
+import { commandOf, modelStatus } from './swap-listing.ts';
 import { createSwapProcess, type SwapProcess } from './swap-process.ts';
 import { createSwapRoutes, type ProfileChoice } from './swap-routes.ts';
 
@@ -72,6 +72,12 @@ export function createSimulatedSwap(
       if (server) await openPorts();
     },
 
+    program: 'llama-swap',
+    /** Of a model's process. */
+    commandLine(name: string): readonly string[] {
+      const { description } = model(name);
+      return commandOf(description, portOf(description.id)).split(' ');
+    },
     /** Ordered by id. */
     get models(): readonly SwapProcess[] {
       return run.processes;

@@ -1,4 +1,4 @@
-import type { SwapSettings } from './settings.ts';
+import type { DescribedSwapModel, SwapSettings } from './settings.ts';
 import type { SwapProcess } from './swap-process.ts';
 
 /** The models of `/running`: all that are not stopped. `portOf` is the port of a model. */
@@ -6,11 +6,11 @@ export function runningList(processes: readonly SwapProcess[], portOf: (id: stri
   const running = processes.filter((process) => process.isRunning());
   return {
     running: running.map(({ description, state }) => {
-      const port = String(portOf(description.id));
+      const port = portOf(description.id);
       return {
         model: description.id,
         state,
-        cmd: description.command.replace(/\$\{PORT\}/g, port),
+        cmd: commandOf(description, port),
         proxy: description.proxy ?? `http://127.0.0.1:${port}`,
         ttl: description.ttlSeconds,
         name: description.name,
@@ -18,6 +18,10 @@ export function runningList(processes: readonly SwapProcess[], portOf: (id: stri
       };
     }),
   };
+}
+
+export function commandOf({ command }: DescribedSwapModel, port: number): string {
+  return command.replace(/\$\{PORT\}/g, String(port));
 }
 
 /** The data of a `modelStatus` message. */

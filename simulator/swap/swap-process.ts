@@ -4,6 +4,8 @@ import type { DescribedSwapModel, SwapSettings } from './settings.ts';
 
 export type SwapState = 'stopped' | 'starting' | 'ready' | 'stopping';
 
+const STATUS = { stopped: 'unloaded', starting: 'loading', ready: 'loaded', stopping: 'loaded' } as const;
+
 const RETIRE_CHECK_MS = 20;
 
 /** A model of llama-swap, with the process it may have. */
@@ -21,6 +23,9 @@ export function createSwapProcess(
   const process = {
     description,
     state: 'stopped' as SwapState,
+    /** The state in the words of a router, where a model can also wake. */
+    status: 'unloaded' as 'unloaded' | 'loading' | 'loaded',
+    known: false,
     engine: createEngine(clock, slotsPerModel),
     /** Requests it serves. */
     serving: 0,
@@ -70,6 +75,7 @@ export function createSwapProcess(
 
   function change(state: SwapState): void {
     process.state = state;
+    process.status = STATUS[state];
     changed();
     signal.emit('change');
   }

@@ -37,3 +37,9 @@ export function demoModels(count: number): ModelDescription[] {
   }));
   return [...MODELS.slice(0, count), ...extras];
 }
+
+/** Groups of these models in a llama-swap: two that fit together, one that stays loaded; the others take turns with all. */
+export const DEMO_GROUPS = {
+  small: { members: ['qwen3-8b', 'ggml-org/gpt-oss-20b-GGUF:MXFP4'], swap: false },
+  embeddings: { members: ['nomic-embed-text'], swap: false, exclusive: false, persistent: true },
+};

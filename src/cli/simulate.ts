@@ -1,20 +1,29 @@
 import { liven } from '../../simulator/liveliness.ts';
 import { createMachineFiles } from '../../simulator/machine-files.ts';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
-import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
+import { createSimulatedRouter } from '../../simulator/simulated-router.ts';
+import { createSimulatedSwap } from '../../simulator/swap/simulated-swap.ts';
 import { systemClock } from '../lib/clock.ts';
-import { type Call, type Command, textFlag } from './command.ts';
-import { demoModels } from './demo-models.ts';
+import { type Call, type Command, choiceFlag, textFlag } from './command.ts';
+import { DEMO_GROUPS, demoModels } from './demo-models.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import { listenFaultOf, untilSignal } from './process.ts';
+
+/** Port of llama-swap's first model; its own default. */
+const FIRST_MODEL_PORT = 5800;
 
 /** The memory of a loading model grows without an event. */
 const WRITE_INTERVAL_MS = 500;
 
 export const simulate: Command = {
   name: 'simulate',
-  summary: 'Run a simulated router; no llama-server, model or GPU needed.',
+  summary: 'Run a simulated router or llama-swap; no llama-server, model or GPU needed.',
   flags: [
+    {
+      name: 'kind',
+      value: 'KIND',
+      description: 'What to simulate: llama-server (its router mode) or llama-swap. Default: llama-server.',
+    },
     { name: 'host', value: 'HOST', description: 'Listen address. Default: 127.0.0.1.' },
     { name: 'port', value: 'PORT', description: 'Port. Default: 8080.' },
     { name: 'models', value: 'COUNT', description: 'Number of models. Default: 6.' },
@@ -28,6 +37,11 @@ export const simulate: Command = {
       value: 'SECONDS',
       description: "As llama-server's --sleep-idle-seconds. Default: 45.",
     },
+    {
+      name: 'ttl',
+      value: 'SECONDS',
+      description: "As llama-swap's ttl of each model; 0 is never. Default: 120.",
+    },
     { name: 'quiet', description: 'Send no requests to the models: they change only when you ask.' },
     {
       name: 'machine',
@@ -40,36 +54,60 @@ export const simulate: Command = {
   configured: false,
   async run(call) {
     let writeMemory = () => {};
-    const router = createSimulatedRouter({
-      models: demoModels(countFlag(call, 'models', 6)),
-      modelsMax: countFlag(call, 'models-max', 3),
-      sleepIdleSeconds: countFlag(call, 'sleep-idle-seconds', 45),
-      onChange: () => writeMemory(),
-    });
+    const kind = choiceFlag(call, 'kind', ['llama-server', 'llama-swap']) ?? 'llama-server';
+    const server = createServer(call, kind, () => writeMemory());
     const port = countFlag(call, 'port', 8080);
     const folder = textFlag(call, 'machine');
-    if (folder !== undefined) writeMemory = memoryWriter(folder, router, port);
-    const { url } = await router.listen(port, textFlag(call, 'host')).catch((error: unknown) => {
+    if (folder !== undefined) writeMemory = memoryWriter(folder, server, port);
+    const { url } = await server.listen(port, textFlag(call, 'host')).catch((error: unknown) => {
       const fault = listenFaultOf(error);
       if (fault === undefined) throw error;
       throw new UsageError(`cannot listen on port ${port}: ${fault}. Choose another --port or --host.`);
     });
     const timer = setInterval(() => writeMemory(), WRITE_INTERVAL_MS);
-    const stopRequests = call.flags.quiet === true ? () => {} : liven(router);
-    call.terminal.out(`Simulated llama.cpp router listening on ${url} (press Ctrl-C to stop)\n`);
+    const stopRequests = call.flags.quiet === true ? () => {} : liven(server);
+    const name = kind === 'llama-swap' ? 'llama-swap' : 'llama.cpp router';
+    call.terminal.out(`Simulated ${name} listening on ${url} (press Ctrl-C to stop)\n`);
     await untilSignal();
     stopRequests();
     clearInterval(timer);
-    await router.stop();
+    await server.stop();
     return EXIT.done;
   },
 };
 
-function memoryWriter(folder: string, router: SimulatedRouter, port: number): () => void {
+type SimulatedServer = ReturnType<typeof createServer>;
+
+function createServer(call: Call, kind: 'llama-server' | 'llama-swap', onChange: () => void) {
+  const models = demoModels(countFlag(call, 'models', 6));
+  if (kind === 'llama-server') {
+    refuseFlag(call, 'ttl', 'llama-swap');
+    return createSimulatedRouter({
+      models,
+      modelsMax: countFlag(call, 'models-max', 3),
+      sleepIdleSeconds: countFlag(call, 'sleep-idle-seconds', 45),
+      onChange,
+    });
+  }
+  for (const name of ['models-max', 'sleep-idle-seconds']) refuseFlag(call, name, 'llama-server');
+  const ttlSeconds = countFlag(call, 'ttl', 120);
+  return createSimulatedSwap({
+    models: models.map((model) => ({ ...model, ttlSeconds })),
+    groups: DEMO_GROUPS,
+    startPort: FIRST_MODEL_PORT,
+    onChange,
+  });
+}
+
+function refuseFlag(call: Call, name: string, kind: string): void {
+  if (textFlag(call, name) !== undefined) throw new UsageError(`--${name} needs --kind ${kind}`);
+}
+
+function memoryWriter(folder: string, server: SimulatedServer, port: number): () => void {
   try {
-    const write = createMachineFiles(folder, router, port);
+    const write = createMachineFiles(folder, server, port);
     // The name is not in the files.
-    const measure = createSimulatedMemory(router, '', systemClock);
+    const measure = createSimulatedMemory(server, '', systemClock);
     return () => write(measure());
   } catch (error) {
     throw new UsageError(`--machine ${(error as Error).message}`);

@@ -26,6 +26,20 @@ it('exits with 2 and says why the address cannot be listened on', async () => {
   expect(socket.err).toContain('address=unix:/none/x.sock error="its folder does not exist: choose another');
 });
 
+it('simulates a server of one kind, and refuses flags of the other', async () => {
+  const runs = await Promise.all([
+    runProgram('simulate', '--kind', 'ollama'),
+    runProgram('simulate', '--ttl', '5'),
+    runProgram('simulate', '--kind', 'llama-swap', '--models-max', '2'),
+  ]);
+  expect(runs.map(({ code }) => code)).toEqual([2, 2, 2]);
+  expect(runs.map(({ err }) => err)).toEqual([
+    expect.stringContaining("--kind must be one of llama-server, llama-swap, not 'ollama'"),
+    expect.stringContaining('--ttl needs --kind llama-swap'),
+    expect.stringContaining('--models-max needs --kind llama-server'),
+  ]);
+});
+
 it('throws a programming error at start-up instead of advice about the address', async () => {
   const source = createConfigSource({ env: {}, flags: {} });
   const current = {

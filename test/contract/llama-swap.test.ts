@@ -3,7 +3,7 @@ import { startSimulatedSwap } from '../support/simulator/test-swap.ts';
 import { describeSwapContract } from './swap-contract.ts';
 import { contractConfiguration, type StartSwap, type SwapPatience } from './swap-under-test.ts';
 
-const simulated: SwapPatience = { ttlSeconds: 0.1, unloadTimeoutSeconds: 0.1, seconds: 2 };
+const simulated: SwapPatience = { ttlSeconds: 0.1, unloadTimeoutSeconds: 0.3, seconds: 20 };
 const real: SwapPatience = { ttlSeconds: 1, unloadTimeoutSeconds: 1, seconds: 20 };
 
 const startSimulated: StartSwap = async ({ apiKeys = [] }) => {

@@ -25,7 +25,7 @@ export interface SwapClient {
   post(path: string, body?: unknown): Promise<Reply>;
   put(path: string, body: unknown): Promise<Reply>;
   unload(name: string): Promise<Reply>;
-  /** Has the model generate so many tokens. */
+  /** Has the model generate this number of tokens. */
   complete(model: string, tokens?: number, stream?: boolean): Promise<Reply>;
   /** `model: state` of each model of `/running`. */
   running(): Promise<string[]>;

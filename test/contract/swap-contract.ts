@@ -73,9 +73,10 @@ export function describeSwapContract(name: string, start: StartSwap, patience: S
       });
 
       it('shows in /running the command, the address and the ttl of a loaded model', async () => {
-        const { get } = await givenLoaded('tiny-a', 'tiny-ttl');
+        const { get } = await givenLoaded('tiny-c', 'tiny-a', 'hidden');
         const { running } = JSON.parse((await get('/running')).text);
         expect(running).toEqual([
+          expect.objectContaining({ model: 'hidden', ttl: 300 }),
           {
             model: 'tiny-a',
             state: 'ready',
@@ -85,10 +86,10 @@ export function describeSwapContract(name: string, start: StartSwap, patience: S
             name: 'Tiny A',
             description: 'a tiny one',
           },
-          expect.objectContaining({ model: 'tiny-ttl', ttl: patience.ttlSeconds }),
+          expect.objectContaining({ model: 'tiny-c', state: 'ready' }),
         ]);
-        const port = new URL(running[0].proxy).port;
-        expect(running[0].cmd).toContain(`--port ${port} `);
+        const port = new URL(running[1].proxy).port;
+        expect(running[1].cmd).toContain(`--port ${port} `);
       });
 
       it('mixes models with peers, selectors and pins at /v1/models, and hides unlisted ones', async () => {
@@ -330,14 +331,24 @@ export function describeSwapContract(name: string, start: StartSwap, patience: S
       });
 
       it('unloads a model whose ttl has passed, although its own port is asked for metrics', async () => {
-        const { ears, until } = await givenLoaded('tiny-ttl');
+        const { complete, ears, until } = await given();
+        const reply = complete('tiny-ttl');
+        await ears.becomes('tiny-ttl', 'starting');
         const { metrics } = await ownAddress('tiny-ttl');
+        await reply;
         await until('the ttl', async () => {
-          const answer = await fetch(metrics).catch(() => undefined);
-          if (answer) expect(await answer.text()).toContain('llamacpp:tokens_predicted_total');
-          return ears.state('tiny-ttl') === 'stopped';
+          await fetch(metrics).then(
+            (answer) => answer.arrayBuffer(),
+            () => {},
+          );
+          return ears.changes.length === 4;
         });
-        expect(ears.changes).toEqual(['tiny-ttl: ready > stopping', 'tiny-ttl: stopping > stopped']);
+        expect(ears.changes).toEqual([
+          'tiny-ttl: stopped > starting',
+          'tiny-ttl: starting > ready',
+          'tiny-ttl: ready > stopping',
+          'tiny-ttl: stopping > stopped',
+        ]);
       });
 
       it('reports a crash as the end of a ready model, without stopping', async () => {
@@ -384,7 +395,7 @@ export function describeSwapContract(name: string, start: StartSwap, patience: S
         expect(await running()).toEqual(['tiny-b: ready', 'tiny-c: ready']);
       });
 
-      it('answers /metrics with those of the host, whatever model is asked for', async () => {
+      it('answers /metrics with those of the host, for any model', async () => {
         const { get } = await givenLoaded('tiny-c');
         for (const path of ['/metrics', '/metrics?model=tiny-c&autoload=false']) {
           const { status, text } = await get(path);
@@ -442,7 +453,7 @@ export function describeSwapContract(name: string, start: StartSwap, patience: S
         expect(await unload('tiny-a')).toEqual(unauthorized);
         expect(await get('/running', { Authorization: 'Bearer wrong' })).toEqual(unauthorized);
         expect((await get('/health')).status).toBe(200);
-        const basic = Buffer.from('anybody:open').toString('base64');
+        const basic = Buffer.from('user:open').toString('base64');
         for (const headers of [
           { Authorization: 'Bearer sesame' },
           { Authorization: `Basic ${basic}` },

@@ -36,7 +36,7 @@ export const contractConfiguration = ({ ttlSeconds }: SwapPatience) => ({
     { id: 'tiny-b' },
     { id: 'tiny-c' },
     { id: 'tiny-ttl', ttlSeconds },
-    { id: 'hidden', unlisted: true },
+    { id: 'hidden', unlisted: true, ttlSeconds: 300 },
     { id: ODD_ID },
     { id: 'mid' },
     { id: 'mid-pair' },

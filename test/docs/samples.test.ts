@@ -59,7 +59,7 @@ it('every npm script that a document, CI or a workflow names exists', () => {
   const texts = files
     .filter((file) => /\.(md|yml|yaml)$|\/run$/.test(file))
     .map((file) => readFileSync(file, 'utf8'));
-  const named = [...texts.join('\n').matchAll(/npm run (?:--silent |-s )?([a-z][a-z0-9:]*)/g)].map(
+  const named = [...texts.join('\n').matchAll(/npm run (?:--silent |-s )?([a-z][a-z0-9:-]*)/g)].map(
     ([, name]) => name,
   );
   expect(named.length).toBeGreaterThan(20);

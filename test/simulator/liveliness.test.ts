@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { createSeededRandom, liven } from '../../simulator/liveliness.ts';
+import { createSimulatedSwap } from '../../simulator/swap/simulated-swap.ts';
 import { createTestRouter } from '../support/simulator/test-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 
@@ -40,6 +41,26 @@ it('loads, evicts, crashes and puts models to sleep, favourites more often, unti
   expect([...seen.keys()].some((what) => what.endsWith('failed'))).toBe(true);
   expect(most).toBeLessThanOrEqual(3);
   expect(restless).toBe(false);
+});
+
+it('uses the models of a llama-swap: they take turns, expire and crash', async () => {
+  const clock = createSteppedClock();
+  const random = createSeededRandom(7);
+  const models = ['a', 'b', 'c'].map((id) => ({ id, ttlSeconds: 60 }));
+  const swap = createSimulatedSwap({ models, clock });
+  const stopLiving = liven(swap, { random, clock, mostAtOnce: 3, crashPercent: 5 });
+  const seen = new Set<string>();
+  let most = 0;
+  for (let second = 0; second < 3600; second += 5) {
+    await clock.advance(5000);
+    const loaded = swap.models.filter(({ state }) => state === 'ready');
+    most = Math.max(most, loaded.length);
+    for (const { description } of loaded) seen.add(description.id);
+    if (loaded.length === 0) seen.add('none');
+  }
+  stopLiving();
+  expect(most).toBe(1);
+  expect([...seen].sort()).toEqual(['a', 'b', 'c', 'none']);
 });
 
 it('repeats with the same seed', async () => {

@@ -1,8 +1,9 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, it } from '@jest/globals';
 import { createMachineFiles } from '../../simulator/machine-files.ts';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
+import { createSimulatedSwap } from '../../simulator/swap/simulated-swap.ts';
 import { startExporter } from '../support/exporter.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
 import { createTestRouter } from '../support/simulator/test-router.ts';
@@ -76,4 +77,28 @@ it('reuses its own folder and refuses a folder with other files', () => {
   expect(() => createMachineFiles(theirs, router, 8080)).toThrow(
     'holds other files: give it an empty folder',
   );
+});
+
+it('shows a process for each start of a llama-swap model, by its command', async () => {
+  const clock = createSteppedClock();
+  const swap = createSimulatedSwap({ models: [{ id: 'org/a' }], clock, startPort: 5800 });
+  const measure = createSimulatedMemory(swap, '', clock);
+  const write = createMachineFiles(folder, swap, 8080);
+  const commands = () => {
+    write(measure());
+    const pids = readdirSync(join(folder, 'proc')).filter((name) => /^\d+$/.test(name));
+    return pids.map((pid) => `${pid} ${readFileSync(join(folder, 'proc', pid, 'cmdline'), 'utf8')}`);
+  };
+  const child = (pid: number) =>
+    `${pid} /usr/bin/llama-server --host 127.0.0.1 --port 0 -c 8192 --metrics -m /srv/models/org/a.gguf `
+      .replaceAll(' ', '\0')
+      .replace('\0', ' ');
+  for (const pid of [101, 102]) {
+    const request = swap.request('org/a', { tokens: 1 });
+    await clock.advance(3000);
+    expect(await request).toBe('done');
+    expect(commands()).toEqual(['100 llama-swap\0', child(pid)]);
+    swap.crash('org/a');
+    expect(commands()).toEqual(['100 llama-swap\0']);
+  }
 });
