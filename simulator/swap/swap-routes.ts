@@ -93,7 +93,7 @@ export function createSwapRoutes(
   }
 
   async function unload(encodedName: string): Promise<Served> {
-    const process = local(decodeURIComponent(encodedName));
+    const process = local(decodeURIComponent(encodedName).replace(/^\//, ''));
     if (!process) return swapError(404, 'model not found');
     await scheduler.unload([process]);
     return text('OK');

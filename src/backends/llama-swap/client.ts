@@ -1,7 +1,7 @@
 import { createLimit } from '../../lib/concurrency.ts';
 import { parseJson } from '../../lib/parse-json.ts';
 import { failed, ok } from '../../lib/result.ts';
-import type { RouterAnswer, RouterFault } from '../../models/feed.ts';
+import type { RouterAnswer, RouterEvent, RouterFault } from '../../models/feed.ts';
 import type { Backend } from '../backend.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { followEvents } from '../event-stream.ts';
@@ -31,8 +31,9 @@ export function createSwapClient(endpoint: Endpoint): Backend {
   let view: StreamView = {};
   /** Models that only the event stream lists, as last seen. */
   let unlisted: readonly SwapModel[] = [];
-  /** As listed last. */
-  let processes: ReadonlyMap<string, RunningModel> = new Map();
+  let running: readonly RunningModel[] = [];
+  /** Each model as listed while it ran last. */
+  const seen = new Map<string, RunningModel>();
   let version: string | undefined;
 
   return {
@@ -41,13 +42,13 @@ export function createSwapClient(endpoint: Endpoint): Backend {
     async list(signal) {
       const checked = await checkVersion(signal);
       if (!checked.ok) return checked;
-      const running = await listRunning(signal);
-      if (!running.ok) {
+      const listed = await listRunning(signal);
+      if (!listed.ok) {
         version = undefined; // Another one may answer next.
-        return running;
+        return listed;
       }
       const models = view.models ? ok(view.models) : await listModels(signal);
-      return models.ok ? ok(listingOf(models.value, running.value, view.inFlight)) : models;
+      return models.ok ? ok(listingOf(models.value, listed.value, seen, view.inFlight)) : models;
     },
     async props(signal) {
       const checked = await checkVersion(signal);
@@ -67,17 +68,21 @@ export function createSwapClient(endpoint: Endpoint): Backend {
           view = next;
           if (isFirst) opened();
           for (const each of events) event(each);
+          // Its command and port are only listed while it runs.
+          if (events.some(isUnseen)) event({ name: 'modelStatus', kind: 'list_changed' });
         },
       );
       unlisted = view.models?.filter((model) => model.unlisted) ?? unlisted;
       // It may have read another configuration, or be another one.
       view = {};
-      processes = new Map();
+      seen.clear();
       version = undefined;
       return end;
     },
     async unload(model, signal) {
-      const path = `/api/models/unload/${encodeURIComponent(model)}`;
+      // It takes the first slash of the name away.
+      const name = model.startsWith('/') ? `/${model}` : model;
+      const path = `/api/models/unload/${encodeURIComponent(name)}`;
       const answer = await http.request('POST', path, { signal, timeoutMs: endpoint.unloadTimeoutMs });
       if (!answer.ok) return answer;
       const { status, body } = answer.value;
@@ -106,9 +111,16 @@ export function createSwapClient(endpoint: Endpoint): Backend {
   }
 
   async function listRunning(signal: AbortSignal): Promise<RouterAnswer<RunningModel[]>> {
-    const running = await get('/running', signal, parseRunning, 'a list in "running"');
-    if (running.ok) processes = new Map(running.value.map((process) => [process.id, process]));
-    return running;
+    const listed = await get('/running', signal, parseRunning, 'a list in "running"');
+    if (!listed.ok) return listed;
+    running = listed.value;
+    for (const model of running) seen.set(model.id, model);
+    return listed;
+  }
+
+  /** The start of a model that was never listed while it ran. */
+  function isUnseen(event: RouterEvent): boolean {
+    return event.kind === 'status' && event.begins && !seen.has(event.model);
   }
 
   /** Without the event stream, models that are unlisted and stopped are those that it showed last. */
@@ -124,14 +136,14 @@ export function createSwapClient(endpoint: Endpoint): Backend {
     signal: AbortSignal,
     ask: (url: string, timeoutMs: number, signal: AbortSignal) => Promise<RouterAnswer<T>>,
   ) {
-    const state = view.models?.find(({ id }) => id === model)?.state ?? processes.get(model)?.state;
-    if (state !== 'ready') return ok({ kind: 'not_loaded' } as const);
-    if (!processes.has(model)) {
-      const running = await listRunning(signal);
-      if (!running.ok) return running;
+    const states: readonly { id: string; state: string }[] = view.models ?? running;
+    const isReady = states.some(({ id, state }) => id === model && state === 'ready');
+    if (isReady && !seen.has(model)) {
+      const listed = await listRunning(signal);
+      if (!listed.ok) return listed;
     }
-    const process = processes.get(model);
-    if (process === undefined) return ok({ kind: 'not_loaded' } as const);
+    const process = seen.get(model);
+    if (!isReady || process === undefined) return ok({ kind: 'not_loaded' } as const);
     const url = ownUrl(process.proxy, endpoint);
     if (!url.ok) return ok({ kind: 'none', why: url.fault } as const);
     return ask(url.value, endpoint.modelTimeoutMs, signal);

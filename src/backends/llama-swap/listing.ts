@@ -4,20 +4,22 @@ import type { RunningModel, SwapModel } from './schemas.ts';
 import { statusOf } from './status.ts';
 
 /**
- * The models of the configuration with the state of those that run: of the two sources, only `/running` tells the states
- * at one moment. A running model that is not among the models is listed too.
+ * The models of the configuration with the state of those that run: of the two sources, only `/running` has the states
+ * of one moment. A running model that is not among the models is listed too. `seen` are the models that ran before: their
+ * commands and ports are those of the configuration, and stay.
  */
 export function listingOf(
   models: readonly SwapModel[],
   running: readonly RunningModel[],
+  seen: ReadonlyMap<string, RunningModel>,
   inFlight: ReadonlyMap<string, number> | undefined,
 ): Pick<Listing, 'models' | 'malformed'> {
-  const processes = new Map(running.map((process) => [process.id, process]));
+  const states = new Map(running.map(({ id, state }) => [id, state]));
   const known = new Set(models.map(({ id }) => id));
   const unlisted = running.filter(({ id }) => !known.has(id)).map(({ id }) => ({ id, aliases: [] }));
   return {
     models: [...models, ...unlisted].map((model) =>
-      listedModel(model, processes.get(model.id), inFlight?.get(model.id)),
+      listedModel(model, states.get(model.id), seen.get(model.id), inFlight?.get(model.id)),
     ),
     malformed: [],
   };
@@ -25,14 +27,15 @@ export function listingOf(
 
 function listedModel(
   { id, aliases, contextTokens }: SwapModel,
-  process: RunningModel | undefined,
+  state: string | undefined,
+  seen: RunningModel | undefined,
   inFlight: number | undefined,
 ): ListedModel {
-  const { command, proxy, ttlSeconds } = process ?? {};
+  const { command, proxy, ttlSeconds } = seen ?? {};
   return {
     id,
     aliases,
-    status: process ? statusOf(process.state) : 'unloaded',
+    status: state === undefined ? 'unloaded' : statusOf(state),
     failed: false,
     sleepIdleSeconds: command === undefined ? undefined : idleTimerOf(command),
     inFlight,

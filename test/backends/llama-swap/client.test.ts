@@ -157,10 +157,22 @@ describe('authentication', () => {
   it.each<[string, Partial<Endpoint>]>([
     ['a Bearer token', { api_key: new Secret('key') }],
     ['a password', { username: 'someone', password: new Secret('key') }],
-    ['X-Api-Key', { api_key: new Secret('key'), username: 'proxy', password: new Secret('other') }],
   ])('by %s', async (_, access) => {
     const swap = await aSwap({ apiKeys: ['key'] });
     expect(await listed(aClient(swap.url, access))).toMatchObject({ a: 'unloaded' });
+  });
+
+  it('with X-Api-Key, where a proxy takes the password', async () => {
+    const seen: IncomingMessage['headers'][] = [];
+    const { url } = await aServer(({ headers }, response) => {
+      seen.push(headers);
+      response.end('{"version":"250"}');
+    });
+    const access = { api_key: new Secret('key'), username: 'proxy', password: new Secret('other') };
+    await aClient(url, access).props(never);
+    expect(seen).toMatchObject([
+      { 'x-api-key': 'key', authorization: `Basic ${Buffer.from('proxy:other').toString('base64')}` },
+    ]);
   });
 
   it('that is missing asks for a key, although the answer names Basic', async () => {
@@ -209,6 +221,7 @@ describe('the event stream', () => {
       'opened',
       { name: 'inflight', kind: 'work', model: 'a', inFlight: 1 },
       { name: 'modelStatus', kind: 'status', model: 'a', status: 'loading', begins: true },
+      { name: 'modelStatus', kind: 'list_changed' },
       { name: 'modelStatus', kind: 'status', model: 'a', status: 'loaded', begins: false },
       { name: 'inflight', kind: 'work', model: 'a', inFlight: 1 },
       { name: 'inflight', kind: 'work', model: 'a', inFlight: 0 },
@@ -227,6 +240,20 @@ describe('the event stream', () => {
     await connected(client);
     expect(await listed(client)).toEqual({ a: 'unloaded', z: 'unloaded' });
     expect(await client.props(never)).toEqual({ ok: true, value: { build: '251' } });
+  });
+
+  it('asks for a listing at the first start of a model, which shows its command and port', async () => {
+    const swap = await aSwap();
+    const client = aClient(swap.url);
+    const { heard } = await connected(client);
+    const starts = () => heard.filter((each) => each !== 'opened' && each.kind === 'list_changed').length;
+    const loaded = () => swap.request('a').then(() => listed(client));
+    expect(await loaded()).toMatchObject({ a: 'loaded' });
+    await until('the start to be known', () => starts() === 1, { everyMs: 2 });
+    await client.unload('a', never);
+    expect(await loaded()).toMatchObject({ a: 'loaded' });
+    await swap.request('c');
+    await until('the other start to be known', () => starts() === 2, { everyMs: 2 });
   });
 
   it('of an old version is not followed', async () => {
@@ -250,12 +277,15 @@ describe('an unload', () => {
     expect(await aClient(swap.url).unload('a', never)).toEqual({ ok: true, value: 'gone' });
   });
 
-  it.each(['org/model "8B" x:Q5 näme', 'a%2Fb', 'a?b#c', '../a'])('of %j names it', async (id) => {
-    const swap = await aSwap({ models: [aModel(id)], groups: {} });
-    await swap.request(id);
-    expect(await aClient(swap.url).unload(id, never)).toEqual({ ok: true, value: 'gone' });
-    expect(swap.model(id).state).toBe('stopped');
-  });
+  it.each(['org/model "8B" x:Q5 näme', 'a%2Fb', 'a?b#c', '../a//b', '/models/a.gguf'])(
+    'of %j names it',
+    async (id) => {
+      const swap = await aSwap({ models: [aModel(id)], groups: {} });
+      await swap.request(id);
+      expect(await aClient(swap.url).unload(id, never)).toEqual({ ok: true, value: 'gone' });
+      expect(swap.model(id).state).toBe('stopped');
+    },
+  );
 
   it('of an unknown model or one of a peer is refused', async () => {
     const client = aClient((await aSwap()).url);
@@ -334,7 +364,7 @@ describe("a model's own metrics", () => {
     const client = aClient(swap.url, {
       api_key: new Secret('key'),
       username: 'u',
-      password: new Secret('p'),
+      password: new Secret('key'),
     });
     await client.list(never);
     expect(await client.metrics('a', never)).toMatchObject({ value: { kind: 'text' } });

@@ -7,6 +7,7 @@ const running: RunningModel[] = [
   { id: 'b', state: 'ready', command: COMMAND, proxy: 'http://localhost:5801', ttlSeconds: 600 },
   { id: 'hidden', state: 'stopping' },
 ];
+const seen = new Map(running.map((model) => [model.id, model]));
 const nothing = { failed: false, facts: {} };
 
 it('joins the models with those that run; a running one that is not listed is a model too', () => {
@@ -18,7 +19,7 @@ it('joins the models with those that run; a running one that is not listed is a 
     ['a', 0],
     ['b', 2],
   ]);
-  expect(listingOf(models, running, inFlight)).toEqual({
+  expect(listingOf(models, running, seen, inFlight)).toEqual({
     models: [
       {
         ...nothing,
@@ -44,6 +45,15 @@ it('joins the models with those that run; a running one that is not listed is a 
   });
 });
 
+it('keeps the command and port of a model that has stopped', () => {
+  const [model] = listingOf([{ id: 'b', aliases: [] }], [], seen, undefined).models;
+  expect(model).toMatchObject({
+    status: 'unloaded',
+    ttlSeconds: 600,
+    process: { command: COMMAND, port: 5801 },
+  });
+});
+
 it.each<[string, number]>([
   ['llama-server -m a.gguf', 0],
   ['llama-server --sleep-idle-seconds 60', 60],
@@ -53,7 +63,8 @@ it.each<[string, number]>([
   ['llama-server --sleep-idle-seconds 60 --sleep-idle-seconds -1', 0],
   ["bash -c 'exec llama-server --sleep-idle-seconds 5'", 5],
 ])('%j falls asleep after %d s', (command, seconds) => {
-  const [model] = listingOf([], [{ id: 'a', state: 'ready', command }], undefined).models;
+  const ready = { id: 'a', state: 'ready', command };
+  const [model] = listingOf([], [ready], new Map([['a', ready]]), undefined).models;
   expect(model?.sleepIdleSeconds).toBe(seconds);
   expect(model?.inFlight).toBeUndefined();
 });

@@ -61,10 +61,13 @@ export async function startSimulatedSwap(options: TestSwapOptions = {}): Promise
 
 const unauthorized: Answer = swapError(401, 'unauthorized: invalid or missing API key');
 
+/** As the real one: with `Authorization`, it does not look at `X-Api-Key`. */
 function isAuthorized(headers: IncomingHttpHeaders, keys: readonly string[]): boolean {
   if (keys.length === 0) return true;
   const { authorization = '', 'x-api-key': own } = headers;
-  const basic = Buffer.from(authorization.replace(/^basic /i, ''), 'base64').toString();
-  const given = [authorization.replace(/^bearer /i, ''), basic.slice(basic.indexOf(':') + 1), own];
-  return given.some((key) => typeof key === 'string' && keys.includes(key));
+  const [, bearer] = /^bearer (.+)/i.exec(authorization) ?? [];
+  const [, basic = ''] = /^basic (.+)/i.exec(authorization) ?? [];
+  const [, password] = /^[^:]*:(.+)/.exec(Buffer.from(basic, 'base64').toString()) ?? [];
+  const given = password ?? bearer ?? own;
+  return typeof given === 'string' && keys.includes(given);
 }
