@@ -27,6 +27,8 @@ export function createSimulatedSwap(
 ) {
   let settings = { ...DEFAULT_SWAP_SETTINGS, ...options };
   const failing = new Set<string>();
+  /** Models whose processes outlived their llama-swap. */
+  const orphaned = new Set<string>();
   const portNumbers = new Map<string, number>();
   const runs = new Set<ReturnType<typeof begin>>();
   let server: RunningServer | undefined;
@@ -46,11 +48,18 @@ export function createSimulatedSwap(
       await open();
       return { url: url() };
     },
-    /** Ends it and its models' processes: every connection breaks. Harmless when it does not run. */
+    /** Kills it: every connection breaks. Its models' processes stay, and these models cannot be started again. */
+    async kill(): Promise<void> {
+      await close();
+      for (const process of run.processes.filter((each) => each.isRunning())) {
+        process.abandon();
+        orphaned.add(process.description.id);
+      }
+    },
+    /** Ends it and all processes: every connection breaks. Harmless when it does not run. */
     async stop(): Promise<void> {
-      const closing = server;
-      server = undefined;
-      await closing?.destroy();
+      await close();
+      orphaned.clear();
       const ended = [...runs];
       runs.clear();
       for (const { processes } of ended) for (const process of processes) process.crash();
@@ -134,9 +143,10 @@ export function createSimulatedSwap(
       .map(describeSwapModel)
       .sort((a, b) => (a.id < b.id ? -1 : 1))
       .map((description) => {
-        const fails = () => failing.delete(description.id) || description.fails;
+        const { id } = description;
+        const fails = () => failing.delete(id) || description.fails || orphaned.has(id);
         const changed = () => {
-          ports.get(description.id)?.follow();
+          ports.get(id)?.follow();
           settings.onChange();
           run.events.modelsChanged();
         };
@@ -153,6 +163,12 @@ export function createSimulatedSwap(
 
   function portOf(id: string): number {
     return run.ports.get(id)?.number ?? 0;
+  }
+
+  async function close(): Promise<void> {
+    const closing = server;
+    server = undefined;
+    await closing?.destroy();
   }
 
   async function open(): Promise<void> {

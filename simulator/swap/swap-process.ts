@@ -56,6 +56,10 @@ export function createSwapProcess(
       };
       check();
     },
+    /** Leaves it running without llama-swap. */
+    abandon(): void {
+      cancelTtl();
+    },
     /** Ends it as SIGKILL does. */
     crash(): void {
       if (process.state !== 'stopped') end();

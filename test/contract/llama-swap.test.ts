@@ -26,6 +26,8 @@ const startSimulated: StartSwap = async ({ apiKeys = [] }) => {
     url: swap.url,
     crash: async (model) => swap.crash(model),
     reload: () => swap.reload(),
+    kill: () => swap.kill(),
+    start: () => swap.start(),
     stop: () => swap.stop(),
   };
 };

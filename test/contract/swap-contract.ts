@@ -387,6 +387,23 @@ export function describeSwapContract(name: string, start: StartSwap, patience: S
       });
     });
 
+    describe('a killed one', () => {
+      it('leaves the processes of its models, which the next one can neither list nor start', async () => {
+        const { swap, ears, until, complete, running } = await givenLoaded('tiny-c');
+        const { metrics } = await ownAddress('tiny-c');
+        await swap.kill();
+        await until('the end of the stream', () => ears.ended);
+        await swap.start();
+        expect(await running()).toEqual([]);
+        expect((await fetch(metrics)).status).toBe(200);
+        expect(await complete('tiny-c')).toEqual(
+          serverError('unspecific error: upstream command exited prematurely'),
+        );
+        expect((await complete('tiny-b')).status).toBe(200);
+        expect(await running()).toEqual(['tiny-b: ready']);
+      });
+    });
+
     describe('what a monitoring client must know', () => {
       it('loads a model for any question passed on to it', async () => {
         const { get, running } = await given();

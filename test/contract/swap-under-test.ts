@@ -8,6 +8,10 @@ export interface SwapUnderTest {
   crash(model: string): Promise<void>;
   /** Reads its configuration again. */
   reload(): Promise<void>;
+  /** SIGKILL of llama-swap alone. */
+  kill(): Promise<unknown>;
+  /** Starts it again. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
 

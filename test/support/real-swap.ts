@@ -42,7 +42,9 @@ export interface RealSwap {
   reload(): Promise<void>;
   /** SIGKILL. The models' processes stay: returns them. */
   kill(): Promise<ProcessEntry[]>;
-  /** Ends it, its models' processes too, and starts it again: same ports, same configuration. */
+  /** Starts it again: same ports, same configuration. */
+  start(): Promise<void>;
+  /** Ends it, its models' processes too, and starts it again. */
   restart(): Promise<void>;
   /** Ends everything and removes the folder. */
   stop(): Promise<void>;
@@ -119,6 +121,9 @@ export async function startRealSwap(options: RealSwapOptions): Promise<RealSwap>
       process.kill(running.pid, 'SIGHUP');
     },
     kill,
+    async start() {
+      running = await start();
+    },
     async restart() {
       await end();
       running = await start();
