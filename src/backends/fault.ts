@@ -35,8 +35,8 @@ export type SilenceReason =
 
 /** What the reasons are for an operator: the text follows the URL. Others are shown with the message of the error. */
 const FAULTS: Partial<Record<SilenceReason, readonly [kind: FaultKind, text: string]>> = {
-  refused: ['unreachable', ' refuses connections: is llama-server running there?'],
-  no_socket: ['unreachable', ': the socket does not exist: is llama-server running there?'],
+  refused: ['unreachable', ' refuses connections: is the server running there?'],
+  no_socket: ['unreachable', ': the socket does not exist: is the server running there?'],
   no_permission: ['unreachable', ': permission denied'],
   unknown_host: ['unreachable', ': the host name cannot be resolved'],
   no_name_server: ['unreachable', ': the host name cannot be resolved'],

@@ -160,7 +160,7 @@ describe('a stream that cannot be opened', () => {
       kind: 'fault',
       fault: {
         kind: 'unreachable',
-        message: `${url}/models/sse refuses connections: is llama-server running there?`,
+        message: `${url}/models/sse refuses connections: is the server running there?`,
       },
     });
   });

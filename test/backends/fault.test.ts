@@ -9,7 +9,7 @@ const coded = (code: string, message = code) => Object.assign(new Error(message)
 
 describe('what undici throws', () => {
   it.each<[unknown, string, string]>([
-    [coded('ECONNREFUSED'), 'unreachable', `${URL} refuses connections: is llama-server running there?`],
+    [coded('ECONNREFUSED'), 'unreachable', `${URL} refuses connections: is the server running there?`],
     [coded('ENOTFOUND'), 'unreachable', `${URL}: the host name cannot be resolved`],
     [coded('EAI_AGAIN'), 'unreachable', `${URL}: the host name cannot be resolved`],
     [coded('ECONNRESET'), 'unreachable', `${URL} closed the connection before its answer was complete`],
@@ -25,7 +25,7 @@ describe('what undici throws', () => {
       `${URL}: its CA is not trusted: set ca_file (self-signed certificate)`,
     ],
     [coded('CERT_HAS_EXPIRED', 'certificate has expired'), 'unreachable', `${URL}: certificate has expired`],
-    [coded('ENOENT'), 'unreachable', `${URL}: the socket does not exist: is llama-server running there?`],
+    [coded('ENOENT'), 'unreachable', `${URL}: the socket does not exist: is the server running there?`],
     [coded('EACCES'), 'unreachable', `${URL}: permission denied`],
     [coded('EPROTO'), 'unreachable', `${URL} does not speak TLS: is it http:// instead of https://?`],
     [
@@ -40,12 +40,12 @@ describe('what undici throws', () => {
     [
       new AggregateError([coded('ECONNREFUSED'), coded('ENETUNREACH')]),
       'unreachable',
-      `${URL} refuses connections: is llama-server running there?`,
+      `${URL} refuses connections: is the server running there?`,
     ],
     [
       new TypeError('fetch failed', { cause: coded('ECONNREFUSED') }),
       'unreachable',
-      `${URL} refuses connections: is llama-server running there?`,
+      `${URL} refuses connections: is the server running there?`,
     ],
     [new Error('odd', { cause: 'text' }), 'unreachable', `${URL}: odd`],
     ['text', 'unreachable', `${URL}: text`],

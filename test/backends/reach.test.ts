@@ -76,10 +76,10 @@ describe('a router at a Unix socket', () => {
 
   it('that is missing, not permitted, or not listening is a fault that names it', async () => {
     const at = `unix:${socket}:/models`;
-    expect(await list(socket)).toBe(`${at}: the socket does not exist: is llama-server running there?`);
+    expect(await list(socket)).toBe(`${at}: the socket does not exist: is the server running there?`);
     expect(await list(`${TLS}/ca.pem/llama.sock`)).toContain(': the socket does not exist');
     writeFileSync(socket, '');
-    expect(await list(socket)).toBe(`${at} refuses connections: is llama-server running there?`);
+    expect(await list(socket)).toBe(`${at} refuses connections: is the server running there?`);
     rmSync(socket);
     await started(createServer(listing), socket);
     chmodSync(socket, 0o700);

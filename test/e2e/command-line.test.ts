@@ -85,7 +85,7 @@ describe('unload', () => {
 it('exits with 3 and a remedy when there is no router', async () => {
   const port = await freePort();
   const { code, out, err } = await run('unload-all', '--router', `http://127.0.0.1:${port}`);
-  expect(err).toContain('refuses connections: is llama-server running there?');
+  expect(err).toContain('refuses connections: is the server running there?');
   expect(out).toBe('');
   expect(code).toBe(3);
 });

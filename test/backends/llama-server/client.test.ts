@@ -51,7 +51,7 @@ describe('a listing fails', () => {
     const url = `http://127.0.0.1:${await freePort()}`;
     expect(await faultOfListing(url)).toEqual({
       kind: 'unreachable',
-      message: `${url}/models refuses connections: is llama-server running there?`,
+      message: `${url}/models refuses connections: is the server running there?`,
     });
   });
 
@@ -59,7 +59,7 @@ describe('a listing fails', () => {
     const url = `http://localhost:${await freePort()}`;
     expect(await faultOfListing(url)).toEqual({
       kind: 'unreachable',
-      message: `${url}/models refuses connections: is llama-server running there?`,
+      message: `${url}/models refuses connections: is the server running there?`,
     });
   });
 
