@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Backend, LoadAnswer, UnloadAnswer } from '../backends/backend.ts';
-import { createRouterClient } from '../backends/llama-server/client.ts';
+import { connect } from '../backends/connect.ts';
 import type { Config, RouterConfig } from '../config/schema.ts';
 import { type ProbeResult, probeActivity } from '../engine/activity.ts';
 import { type EngineReader, type ReadingChange, startEngineReader } from '../engine/reader.ts';
@@ -80,12 +80,13 @@ export function createFleet(clock: Clock, { readEngine }: { readEngine: boolean 
 
   function follow(router: RouterConfig, config: Config): void {
     const { name, url } = router;
-    const client = createRouterClient({
+    const endpoint = {
       ...router,
       requestTimeoutMs: config.follow.request_timeout * 1000,
       modelTimeoutMs: config.engine.timeout * 1000,
       unloadTimeoutMs: config.unload.timeout * 1000,
-    });
+    };
+    const client = connect(endpoint, router.kind);
     const state = store.router(name) ?? store.add(name, url);
     state.readMode = config.engine.read;
     const pace = {

@@ -208,7 +208,7 @@ function startListing(tracking: Tracking): Promise<void> {
 }
 
 async function listOnce(tracking: Tracking): Promise<void> {
-  const { feed, store, router, newer, notice, settling, ending } = tracking;
+  const { feed, store, router, newer, notice, settling, nextStream, ending } = tracking;
   const { clock } = store;
   const { signal } = ending;
   newer.clear();
@@ -232,6 +232,8 @@ async function listOnce(tracking: Tracking): Promise<void> {
     if (!signal.aborted) await settling.sleep(SETTLE_MS / 2);
   }
   if (signal.aborted) return;
+  // Another kind of server may have another event stream.
+  if (router.traits !== feed.traits) nextStream.ring();
   router.traits = feed.traits;
   const { corrected } = applyListing(store, router, listing.value, newer);
   // The stream was connected since before the last listing, so it should have announced what this one corrected.
