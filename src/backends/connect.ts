@@ -60,7 +60,8 @@ export function detectKind(kinds: readonly [Backend, ...Backend[]]): Backend {
     for (const kind of kinds) {
       if (kind === current) continue;
       const answer = await kind.list(signal);
-      if (!answer.ok && mayBeOther(answer)) continue;
+      // A bad answer of that kind says more, such as that the version is too old.
+      if (!answer.ok && answer.fault.kind !== 'bad_answer') continue;
       current = kind;
       isProven = answer.ok;
       return answer;

@@ -19,6 +19,8 @@ import { parseList, parseVisibleText } from './values.ts';
 /** The router that is followed when none is configured. */
 export const DEFAULT_ROUTERS: readonly { url: string }[] = [{ url: 'http://localhost:8080' }];
 
+const KINDS = ['auto', 'llama-server', 'llama-swap'] as const;
+
 const LOCAL = ['auto', 'yes', 'no'] as const;
 
 const router = z
@@ -35,6 +37,11 @@ const router = z
         env: 'LLAMA_SERVER_URL',
         flag: 'router',
       },
+    ),
+    kind: choice(
+      'auto',
+      KINDS,
+      'What runs there: a llama-server in router mode or a llama-swap; auto detects it.',
     ),
     keep: texts('Globs of models on this router that are never unloaded, in addition to unload.keep.'),
     ...OWN_ACCESS,
@@ -84,6 +91,7 @@ const group = z
     max_routers: count(500, 'Maximum number of routers to follow; more are reported as a failure.', {
       min: 1,
     }),
+    kind: choice('auto', KINDS, 'What runs there; auto detects it for each.'),
     keep: texts('Globs of models on these routers that are never unloaded, in addition to unload.keep.'),
     ...accessOptions(() => ({})),
     local: choice('auto', LOCAL, 'Whether they run on this machine.'),

@@ -236,7 +236,11 @@ function reportIdleTimers(state: ReaderState): void {
   if (!up || buildClass === 'reads_exempt' || store.clock.now() < state.reportFrom) return;
   const careful = { buildClass, engineMetrics, readMode: 'auto' } as const;
   const models = [...router.models.values()].filter(
-    (model) => isRunning(model.lifecycle.status) && unreadReason(careful, model) === 'idle_timer',
+    // The arguments of a process may not be listed yet while it loads.
+    (model) =>
+      isRunning(model.lifecycle.status) &&
+      model.lifecycle.status !== 'loading' &&
+      unreadReason(careful, model) === 'idle_timer',
   );
   if (models.length === 0) return;
   state.reportFrom = Number.POSITIVE_INFINITY;

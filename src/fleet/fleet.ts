@@ -169,9 +169,9 @@ function controlOf(store: Store, { state, client, tracker, reader, ending }: Fol
 }
 
 function settingsOf(
-  { url, api_key, username, password, ca_file, host_header }: RouterConfig,
+  { url, kind, local, api_key, username, password, ca_file, host_header }: RouterConfig,
   config: Config,
 ) {
-  const access = [url, api_key, username, password, ca_file, host_header];
+  const access = [url, kind, local, api_key, username, password, ca_file, host_header];
   return revealingJson([access, config.follow, config.engine]);
 }

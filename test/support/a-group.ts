@@ -14,6 +14,7 @@ export function aGroup(group: Partial<DiscoveryConfig> = {}): DiscoveryConfig {
     max_routers: 500,
     keep: [],
     local: 'auto',
+    kind: 'auto',
     labels: {},
     ...group,
   };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { failed, ok } from '../../src/lib/result.ts';
+import { ROUTER_TRAITS } from '../../src/models/server-traits.ts';
 import { createStore } from '../../src/models/store.ts';
 import { createOperation } from '../../src/unload/operation.ts';
 import type { ModelResult } from '../../src/unload/report.ts';
@@ -467,5 +468,71 @@ describe('many models', () => {
 
   it('may be none', async () => {
     expect(await aRouter().unload([])).toEqual([]);
+  });
+});
+
+describe('on a server that holds up everything during an unload, models', () => {
+  /** It answers when the process is gone, after `ms`. */
+  function aServer(ms: number, ...loaded: string[]) {
+    const router = aRouter(...loaded);
+    const { control, entry, clock } = router;
+    entry.state.traits = { ...ROUTER_TRAITS, evictsBy: 'rules', unloadsAtOnce: 1, activity: 'reported' };
+    let running = 0;
+    control.order = async (model) => {
+      running += 1;
+      expect(running).toBe(1);
+      entry.event(turned(model, 'unloading'));
+      await new Promise<void>((resolve) => clock.after(ms, resolve));
+      entry.event(turned(model, 'unloaded', { ending: 'clean' }));
+      running -= 1;
+      return ok('gone');
+    };
+    return router;
+  }
+
+  it('are unloaded one after the other, the busy ones last', async () => {
+    const { control, entry, unload, transitions } = aServer(3000, 'a', 'b', 'c');
+    entry.event({ name: 'inflight', kind: 'work', model: 'a', inFlight: 1 });
+    expect(await unload(['a', 'b', 'c'], { whenBusy: 'force' })).toEqual([
+      { model: 'a', result: 'unloaded', seconds: 3 },
+      { model: 'b', result: 'unloaded', seconds: 3 },
+      { model: 'c', result: 'unloaded', seconds: 3 },
+    ]);
+    expect(control.ordered).toEqual(['b', 'c', 'a']);
+    expect(transitions).toEqual(['b', 'c', 'a'].map((model) => `${model} requested while loaded`));
+  });
+
+  it('are unloaded while others are waited for', async () => {
+    const { control, clock, unload } = aServer(100, 'a', 'b');
+    control.doing.set('a', { kind: 'busy' });
+    clock.after(5000, () => control.doing.delete('a'));
+    expect(await unload()).toMatchObject([{ result: 'unloaded' }, { result: 'unloaded' }]);
+    expect(control.ordered).toEqual(['b', 'a']);
+  });
+
+  it('that are said to be gone are looked up', async () => {
+    const { control, entry, unload } = aServer(100, 'a', 'b');
+    control.order = async () => ok('gone');
+    control.refresh = async () => {
+      if (control.ordered.includes('a'))
+        entry.listed(aListing(listed('a', 'unloaded'), listed('b', 'loaded')));
+    };
+    const [a, b] = await unload(['a', 'b'], { timeoutMs: 5000 });
+    expect(a).toEqual({ model: 'a', result: 'unloaded', seconds: 0 });
+    expect(b).toMatchObject({
+      result: 'timeout',
+      detail: expect.stringContaining('still running after 5 s'),
+    });
+  });
+
+  it('that another client is unloading are waited for, and not ordered away again', async () => {
+    const { control, clock, entry, unload, transitions } = aServer(100, 'a');
+    entry.event(turned('a', 'unloading'));
+    clock.after(9000, () => entry.event(turned('a', 'unloaded', { ending: 'clean' })));
+    expect(await unload(['a'], { whenBusy: 'force' })).toEqual([
+      { model: 'a', result: 'already_unloaded', detail: 'it stopped by itself' },
+    ]);
+    expect(control.ordered).toEqual([]);
+    expect(transitions).toEqual(['a external while loaded']);
   });
 });

@@ -16,6 +16,7 @@ import type { Endpoint } from '../endpoint.ts';
 import { followEvents } from '../event-stream.ts';
 import { faultOfResponse } from '../fault.ts';
 import { createRouterHttp, type RouterResponse } from '../http.ts';
+import { isLlamaSwap } from '../llama-swap/identity.ts';
 import { classifyBuild } from './build.ts';
 import { parseEvent, parseListing, parseProps, parseSlots } from './schemas.ts';
 
@@ -34,7 +35,9 @@ export function createRouterClient(endpoint: Endpoint): Backend {
     async list(signal) {
       const answer = await get('/models', signal);
       if (!answer.ok) return answer;
-      const listing = parseListing(parseJson(answer.value.body));
+      const body = parseJson(answer.value.body);
+      if (isLlamaSwap({ body })) return failed(llamaSwapAt(answer.value));
+      const listing = parseListing(body);
       return listing ? ok(listing) : failed(notAListing(answer.value));
     },
     async props(signal) {
@@ -137,6 +140,12 @@ function isUnknownModel({ status, body }: RouterResponse): boolean {
 function errorMessage(body: string): string {
   const parsed = parseJson(body) as { error?: { message?: unknown } } | undefined;
   return typeof parsed?.error?.message === 'string' ? parsed.error.message : '';
+}
+
+/** Its list of models looks like that of a router, but says `loaded` of models that start or stop. */
+function llamaSwapAt({ url }: RouterResponse): RouterFault {
+  const message = `${url} is answered by a llama-swap: configure kind: llama-swap, or auto`;
+  return { kind: 'not_a_router', message };
 }
 
 function notAListing({ body, url, contentType }: RouterResponse): RouterFault {

@@ -64,7 +64,8 @@ export function createSwapClient(endpoint: Endpoint): Backend {
         () => {},
         (data) => {
           const { view: next, events } = receive(view, parseMessage(data));
-          const isFirst = view.models === undefined && next.models !== undefined;
+          // From now on, the listing tells the requests under way, and the events each change of them.
+          const isFirst = view.inFlight === undefined && next.inFlight !== undefined;
           view = next;
           if (isFirst) opened();
           for (const each of events) event(each);
@@ -160,8 +161,10 @@ export function createSwapClient(endpoint: Endpoint): Backend {
     const { status, url, body } = answer.value;
     if (status === 404 || status === 405) return failed(notLlamaSwap(answer.value));
     if (status !== 200) return unexpected(answer.value);
-    const parsed = parse(parseJson(body));
+    const json = parseJson(body);
+    const parsed = parse(json);
     if (parsed !== undefined) return ok(parsed);
+    if (json === undefined) return failed(notLlamaSwap(answer.value));
     return failed({ kind: 'bad_answer', message: `${url} does not answer JSON with ${what}` });
   }
 }
@@ -170,6 +173,7 @@ function unexpected(response: RouterResponse): { ok: false; fault: RouterFault }
   return failed(faultOfResponse(response));
 }
 
-function notLlamaSwap({ url, status }: RouterResponse): RouterFault {
-  return { kind: 'not_a_router', message: `${url} answers ${status}: not a llama-swap` };
+function notLlamaSwap({ url, status, contentType }: RouterResponse): RouterFault {
+  const what = status === 200 ? `${contentType || 'something'} instead of JSON` : String(status);
+  return { kind: 'not_a_router', message: `${url} answers ${what}: not a llama-swap` };
 }

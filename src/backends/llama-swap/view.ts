@@ -61,20 +61,19 @@ function counted({ models, requests }: StreamView): StreamView {
 }
 
 /**
- * At first of every model that has a process, then of each whose number changed, and of those in `loaded`: what was known of
- * a model's work ended with its last process.
+ * Of each model whose number of requests changed, and of those in `loaded`: what was known of a model's work ended with its
+ * last process. The first numbers are no change.
  */
 function workBetween(
-  before: StreamView,
+  { inFlight: before }: StreamView,
   { models = [], inFlight = new Map<string, number>() }: StreamView,
   loaded: ReadonlySet<string> = new Set(),
 ): RouterEvent[] {
-  return models.flatMap(({ id, state }) => {
+  if (before === undefined) return [];
+  return models.flatMap(({ id }) => {
     const count = inFlight.get(id);
     if (count === undefined) return [];
-    const isFirst = before.inFlight === undefined && state !== 'stopped';
-    const isNews = isFirst || count !== (before.inFlight?.get(id) ?? 0);
-    if (!isNews && !loaded.has(id)) return [];
+    if (count === (before.get(id) ?? 0) && !loaded.has(id)) return [];
     return [{ name: 'inflight', kind: 'work', model: id, inFlight: count }];
   });
 }

@@ -110,9 +110,9 @@ export function routersOf(
         ignored.push({ group: group.name, target: `${name} (${url})`, why });
         continue;
       }
-      const { keep, api_key, username, password, ca_file, host_header, local } = group;
+      const { kind, keep, api_key, username, password, ca_file, host_header, local } = group;
       const access = { api_key, username, password, ca_file, host_header };
-      const router = { name, url, keep, ...access, local, labels: { ...group.labels, ...labels } };
+      const router = { name, url, kind, keep, ...access, local, labels: { ...group.labels, ...labels } };
       routers.push(Object.freeze(router));
       byName.set(name, router);
       byUrl.set(url, router);

@@ -188,7 +188,7 @@ describe('authentication', () => {
 });
 
 describe('the event stream', () => {
-  it('opens with the first list of models', async () => {
+  it('opens when models and requests are known', async () => {
     const { url } = await aServer(({ url: path }, response) => {
       if (path === '/api/version') return void response.end('{"version":"250"}');
       response.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders();
@@ -198,6 +198,7 @@ describe('the event stream', () => {
       send('inflight', { operation: 'snapshot' });
       send('weather', {});
       send('modelStatus', [{ id: 'a', state: 'ready' }]);
+      send('inflight', { operation: 'upsert', request: { id: '1', model: 'a' } });
       response.end();
     });
     const { heard, end } = follow(aClient(url));
@@ -205,7 +206,7 @@ describe('the event stream', () => {
     expect(heard).toEqual([
       { name: 'other', kind: 'unknown' },
       'opened',
-      { name: 'inflight', kind: 'work', model: 'a', inFlight: 0 },
+      { name: 'inflight', kind: 'work', model: 'a', inFlight: 1 },
     ]);
   });
 

@@ -7,6 +7,7 @@ import { aGroup } from '../../support/a-group.ts';
 const aRouter = (name: string, url = `http://${name}`): RouterConfig => ({
   name,
   url,
+  kind: 'auto',
   keep: [],
   local: 'auto',
   labels: {},
@@ -31,6 +32,7 @@ it('are the configured ones, then the discovered ones with the options of their 
     {
       name: 'b',
       url: 'http://b',
+      kind: 'auto',
       keep: ['x'],
       ...access,
       local: 'no',
