@@ -17,9 +17,10 @@ export async function examineMemory(
   const timeoutMs = memory.timeout * 1000;
   const views = routers.map(({ name, url, local }) => {
     const listing = listingIn(examined.find((router) => router.name === name)?.models);
-    const models = (listing?.models ?? []).map(({ id, aliases, status, instance }) => {
+    const models = (listing?.models ?? []).map(({ id, aliases, status, instance, process }) => {
       const flags = { isRunning: isRunning(status), isLoaded: status === 'loaded' };
-      return { id, aliases, ...flags, port: instance || undefined };
+      const port = process?.port ?? (instance || undefined);
+      return { id, aliases, ...flags, port, command: process?.command };
     });
     return { name, url, local, isListed: listing !== undefined, models };
   });

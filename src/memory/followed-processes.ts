@@ -32,7 +32,7 @@ export function createFollowedProcesses() {
       const models = [
         ...routers.flatMap((router) => {
           const parent = found.get(router.url);
-          return parent ? modelProcesses(router, parent, table.models, tree) : [];
+          return parent ? modelProcesses(router, parent, table.models, tree).map(asBefore) : [];
         }),
         ...table.models.filter(({ parent }) => !ids.some((each) => isSame(each, parent))),
       ];
@@ -52,4 +52,11 @@ export function createFollowedProcesses() {
       return { parents, formerParents };
     },
   };
+
+  /** A process stays that of its model when its listing, or the port it listened on, does not show that any more. */
+  function asBefore(process: ModelProcess): ModelProcess {
+    if (process.alias !== '') return process;
+    const known = former.find((each) => isSame(each, process) && isSame(each.parent, process.parent));
+    return { ...process, alias: known?.model ?? '' };
+  }
 }

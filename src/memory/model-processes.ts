@@ -44,11 +44,11 @@ export function processesThatRun({ command }: ModelProcessHint, tree: ProcessTre
   return tree.processes.filter(({ cmdline }) => runsCommand(argumentsIn(cmdline), words));
 }
 
+/** What a model ran before counts less than what another one runs. */
 function modelRunBy({ cmdline }: TableProcess, models: readonly ModelProcessHint[]) {
   const args = argumentsIn(cmdline);
-  return only(
-    models.filter(({ command }) => command !== undefined && runsCommand(args, splitCommand(command))),
-  );
+  const same = models.filter(({ command = '' }) => runsCommand(args, splitCommand(command)));
+  return only(same.filter(({ isRunning }) => isRunning)) ?? only(same);
 }
 
 function modelServedBy(family: readonly TableProcess[], models: readonly ModelProcessHint[]) {

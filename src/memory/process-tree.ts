@@ -9,7 +9,9 @@ export interface ProcessTree {
   byGroup: ReadonlyMap<number, readonly TableProcess[]>;
 }
 
-export function createTree(processes: readonly TableProcess[]): ProcessTree {
+export function createTree(table: readonly TableProcess[]): ProcessTree {
+  // By pid: the order of the samples must not depend on which file was read first.
+  const processes = [...table].sort((a, b) => a.pid - b.pid);
   return {
     processes,
     byPid: new Map(processes.map((each) => [each.pid, each])),

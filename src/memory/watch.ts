@@ -33,14 +33,15 @@ function routerViews({ routers }: Config, store: Store): RouterProcessHint[] {
       url,
       local,
       isListed: state?.up === true,
-      models: models.map(({ id, aliases, lifecycle }) => ({
+      models: models.map(({ id, aliases, lifecycle, process }) => ({
         id,
         aliases,
         // If the router is down, the state of its models is unknown.
         isRunning: state?.up === true && isRunning(lifecycle.known),
         isLoaded: state?.up === true && lifecycle.known === 'loaded',
         // 0 until the first load.
-        port: lifecycle.instance || undefined,
+        port: process?.port ?? (lifecycle.instance || undefined),
+        command: process?.command,
       })),
     };
   });
