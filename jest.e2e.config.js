@@ -7,6 +7,7 @@ export default {
   testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
   globalSetup: '<rootDir>/test/e2e/global-setup.mjs',
   maxWorkers: 1,
+  workerIdleMemoryLimit: undefined,
   // For what hangs; a busy machine takes many times as long as an idle one.
   testTimeout: 300_000,
 };

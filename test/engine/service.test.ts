@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { aRequest } from '../support/a-request.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { createHurriedClock } from '../support/hurried-clock.ts';
 import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
@@ -28,7 +29,8 @@ afterEach(async () => {
 });
 
 const start = async (flags: Record<string, string> = {}) => {
-  exporter = await startExporter([router.url], { 'engine.interval': '1s', ...flags });
+  const clock = createHurriedClock(10); // A model is read three seconds after its load.
+  exporter = await startExporter([router.url], { 'engine.interval': '10s', ...flags }, {}, { clock });
 };
 const text = async (path: string) => (await fetch(`${exporter.url}${path}`)).text();
 

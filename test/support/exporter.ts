@@ -24,7 +24,7 @@ export async function startExporter(
   routers: readonly string[],
   flags: Record<string, string> = {},
   env: Record<string, string> = {},
-  parts: Pick<ServiceParts, 'memory'> = {},
+  parts: Pick<ServiceParts, 'memory' | 'clock'> = {},
 ): Promise<RunningExporter> {
   let lines = '';
   const log = createLogger({
