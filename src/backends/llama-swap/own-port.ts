@@ -84,7 +84,11 @@ async function ask<T>(
   read: (response: RouterResponse) => RouterAnswer<T>,
 ): Promise<RouterAnswer<T | NoAnswer>> {
   const http = createRouterHttp({ url, requestTimeoutMs: timeoutMs, modelTimeoutMs: timeoutMs });
-  const answer = await http.request('GET', path, { signal, maxBytes: MAX_BYTES });
+  const options = { signal, maxBytes: MAX_BYTES };
+  const first = await http.request('GET', path, options);
+  // A connection may break once.
+  const isBroken = !first.ok && first.fault.kind === 'unreachable';
+  const answer = isBroken ? await http.request('GET', path, options) : first;
   await http.close();
   if (!answer.ok) {
     const { kind, message } = answer.fault;

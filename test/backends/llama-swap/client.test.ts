@@ -404,6 +404,23 @@ describe("a model's own metrics", () => {
     });
   });
 
+  it.each([
+    ['come after one broken connection', 1, { kind: 'text' }],
+    ['are none after two', 2, { kind: 'none', why: expect.stringContaining('closed the connection') }],
+  ])('%s', async (_, breaks, value) => {
+    let asked = 0;
+    const { url } = await aServer((_request, response) => {
+      asked += 1;
+      if (asked > breaks) response.end('llamacpp:requests_processing 0\n');
+      else response.destroy();
+    });
+    const swap = await aSwap({ models: [aModel('a', { proxy: url })], groups: {} });
+    await swap.request('a');
+    const client = aClient(swap.url);
+    await client.list(never);
+    expect(await client.metrics('a', never)).toMatchObject({ ok: true, value });
+  });
+
   it('fail while its process fails', async () => {
     const { url } = await aServer((_, response) => response.writeHead(503).end('{"error":"busy"}'));
     const swap = await aSwap({ models: [aModel('a', { proxy: url })], groups: {} });
