@@ -6,6 +6,7 @@ import { formatState } from '../../src/cli/state-view.ts';
 import type { MemoryView } from '../../src/http/memory-view.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { createHurriedClock } from '../support/hurried-clock.ts';
 import { runProgram } from '../support/run-program.ts';
 import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
@@ -19,7 +20,8 @@ beforeAll(async () => {
     models: ['broken', 'chat', 'coder', 'rest'].map((id) => ({ id, loadSeconds: 0.02, sizeBytes: 5e9 })),
   });
   const { url } = await router.listen();
-  exporter = await startExporter([url], { 'engine.interval': '1s' });
+  // A model is read three seconds after its load.
+  exporter = await startExporter([url], { 'engine.interval': '10s' }, {}, { clock: createHurriedClock(10) });
 });
 afterAll(async () => {
   await exporter.stop();
