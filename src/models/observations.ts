@@ -1,16 +1,11 @@
 import { evictionIn, isFull, killsAtOnceIn } from './eviction.ts';
 import { isRunning, type Listing, type RouterEvent, type RouterFault } from './feed.ts';
-import { advance, cancelUnloadRequest, requestUnload, settleReason, vanish } from './lifecycle.ts';
-import type { Activity, Change, ModelState, RouterState, StreamState, UnloadReason } from './router-state.ts';
+import { advance, cancelUnloadRequest, requestUnload } from './lifecycle.ts';
+import { publish, remove, replace, settleReasons } from './recording.ts';
+import { activityBy, reasonOfCleanEnd } from './reported-activity.ts';
+import type { Activity, Change, ModelState, RouterState, StreamState } from './router-state.ts';
 import type { Store } from './store.ts';
 import type { Observation } from './unload-reason.ts';
-import { causeOfReload, forgetRequests } from './usage.ts';
-
-/**
- * How long an unload on a full router waits for the load that makes it an eviction. Between the two events the router
- * starts a process, which took at most 17 ms in 200 evictions on b11669 with both cores loaded.
- */
-const EVICTION_WINDOW_MS = 250;
 
 /**
  * Applies a full listing. It wins over events, except for the models in `newer`: they had an event after the listing
@@ -110,21 +105,7 @@ export function setStream(store: Store, router: RouterState, stream: StreamState
   store.publish({ router: router.name, at: store.clock.now(), kind: 'stream', state: stream });
 }
 
-/** The clocks of both ends, and the delay of events. */
-const TTL_SLACK_MS = 500;
-
-/**
- * Why a model has ended, if nothing was evicted: only one that was seen idle for its whole time to live has expired. Where it
- * is unknown since when it was idle, the reason is too.
- */
-function reasonOfCleanEnd({ lifecycle, activity, ttlSeconds = 0 }: ModelState, at: number): UnloadReason {
-  if (ttlSeconds === 0 || activity?.busy) return 'external';
-  if (activity?.lastAt === undefined) return 'unknown';
-  const orderedAt = lifecycle.status === 'unloading' ? (lifecycle.since ?? at) : at;
-  return orderedAt - activity.lastAt >= ttlSeconds * 1000 - TTL_SLACK_MS ? 'expired' : 'external';
-}
-
-/** Records the requests of a model as the server reports them. The first number alone dates no activity. */
+/** Records the requests of a model as the server reports them. */
 function recordWork(
   store: Store,
   router: RouterState,
@@ -132,13 +113,10 @@ function recordWork(
   inFlight: number | undefined,
   isChange = false,
 ): void {
-  const at = store.clock.now();
   const before = router.models.get(id)?.activity;
-  const busy = inFlight !== undefined && inFlight > 0;
-  const isActive = isChange || busy || before?.busy;
-  const { watchedAt = at, lastAt } = before ?? {};
-  const reported = { busy, watchedAt, lastAt: isActive ? at : lastAt, work: 0 };
-  replaceActivity(store, router, id, inFlight === undefined ? undefined : reported);
+  const activity =
+    inFlight === undefined ? undefined : activityBy(inFlight, isChange, store.clock.now(), before);
+  replaceActivity(store, router, id, activity);
 }
 
 /** Replaces the activity of a running model by what its own metrics show; undefined: unknown. */
@@ -224,65 +202,6 @@ function observe(
   });
   publish(store, router, id, at, changes);
   return changes;
-}
-
-/** Stores a model without what does not apply any more: a finished download, the activity of an ended process. */
-function replace(store: Store, router: RouterState, model: ModelState): void {
-  const { id, lifecycle, download, activity } = model;
-  const pending = lifecycle.pendingReason;
-  if (pending && pending !== router.models.get(id)?.lifecycle.pendingReason) {
-    store.clock.after(EVICTION_WINDOW_MS, () => {
-      const isPending = router.models.get(id)?.lifecycle.pendingReason === pending;
-      if (isPending && store.router(router.name) === router) settle(store, router, id, false);
-    });
-  }
-  const isAsleep = lifecycle.status === 'sleeping';
-  const current = isRunning(lifecycle.known) ? activity : undefined;
-  router.models.set(id, {
-    ...model,
-    download: lifecycle.status === 'downloading' ? download : undefined,
-    activity: current && isAsleep ? { ...current, busy: false } : current,
-  });
-}
-
-function remove(store: Store, router: RouterState, model: ModelState, at: number): void {
-  const { lifecycle, changes } = vanish(model.lifecycle, at);
-  router.models.delete(model.id);
-  store.keepLastUnload(router.name, model.id, lifecycle.lastUnload);
-  publish(store, router, model.id, at, changes);
-}
-
-function publish(store: Store, router: RouterState, model: string, at: number, changes: Change[]): void {
-  for (const change of changes) {
-    const transition = { router: router.name, at, kind: 'model', model, change } as const;
-    const { durationSeconds, reload } = change.kind === 'loaded' ? change : {};
-    const cause = reload && causeOfReload(store.requests, transition, reload.afterSeconds, durationSeconds);
-    store.publish({ ...transition, cause });
-    if (change.kind === 'loaded') forgetRequests(store.requests, transition);
-  }
-}
-
-/**
- * A model starts: on a full router, the oldest pending unload made room for it; a server with rules may have unloaded
- * several for it.
- */
-function settleReasons(store: Store, router: RouterState, starting: string): void {
-  // A model that comes back itself was not evicted.
-  if (router.models.get(starting)?.lifecycle.pendingReason) return;
-  const pending = [...router.models.values()]
-    .flatMap(({ id, lifecycle: { pendingReason } }) => (pendingReason ? [{ id, at: pendingReason.at }] : []))
-    .sort((a, b) => a.at - b.at);
-  const evicted = router.traits.evictsBy === 'rules' ? pending : pending.slice(0, 1);
-  for (const { id } of evicted) settle(store, router, id, true);
-}
-
-function settle(store: Store, router: RouterState, id: string, evicted: boolean): void {
-  const model = router.models.get(id);
-  const pending = model?.lifecycle.pendingReason;
-  if (model === undefined || pending === undefined) return;
-  const { lifecycle, changes } = settleReason(model.lifecycle, evicted);
-  replace(store, router, { ...model, lifecycle });
-  publish(store, router, id, pending.at, changes);
 }
 
 /** Whether the event stream announces such a change: it reports neither new nor removed models, nor downloads. */
