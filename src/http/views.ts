@@ -150,8 +150,9 @@ export function viewRouter(router: RouterState, clock: Clock): RouterView {
   const { name, url, up, fault, stream, pollingMs, props, malformed, models } = router;
   const counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Record<Status, number>;
   for (const { lifecycle } of models.values()) counts[lifecycle.status] += 1;
+  const asks = up && router.traits.activity === 'asked';
   const unread = [...models.values()].filter(
-    (model) => up && isRunning(model.lifecycle.status) && unreadReason(router, model) === 'idle_timer',
+    (model) => asks && isRunning(model.lifecycle.status) && unreadReason(router, model) === 'idle_timer',
   );
   return {
     name,

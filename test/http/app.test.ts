@@ -1,8 +1,11 @@
 import { gunzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
+import { SWAP_TRAITS } from '../../src/backends/llama-swap/traits.ts';
 import { createApp } from '../../src/http/app.ts';
+import { ROUTER_TRAITS } from '../../src/models/server-traits.ts';
 import { aLog } from '../support/a-log.ts';
+import { aListing, listed } from '../support/a-model.ts';
 import { type AppOptions, appParts } from '../support/app-parts.ts';
 import { addRouter } from '../support/driven-router.ts';
 import { parseExposition } from '../support/exposition.ts';
@@ -238,6 +241,18 @@ describe('/api/v1/routers', () => {
         },
       ],
     });
+  });
+
+  it.each([
+    ['asked', ROUTER_TRAITS, 1],
+    ['reported', SWAP_TRAITS, 0],
+  ])('counts models that are not read where their activity is %s', async (_, traits, unread) => {
+    const observed = anEmptyFleet();
+    const router = addRouter(observed.store, 'r', 'http://r');
+    router.state.traits = traits;
+    router.listed(aListing(listed('a', 'loaded', { sleepIdleSeconds: 60 })));
+    const { body } = await anApp(observed).get('/api/v1/routers');
+    expect(body.routers[0]).toMatchObject({ unread_models: unread });
   });
 
   it('has only null and zero before the first listing', async () => {
