@@ -80,7 +80,7 @@ export function diagnoseMemory(reading: MemoryReading | undefined): Finding[] {
       warn(
         'orphan_process',
         true,
-        `process ${pid} of ${model} outlived its router ${router}: no listing shows its memory`,
+        `orphan process ${pid} of ${model} holds memory, and is not below its router ${router}`,
         `End it: kill ${pid}. Until then the model may fail to start.`,
       ),
     ),

@@ -48,7 +48,7 @@ export const memoryView = z
       .array(z.object({ router: z.string(), ...holder }))
       .meta({ description: "The routers' own processes, without those of their models." }),
     orphans: z.array(z.object({ router: z.string(), model: z.string(), pid: z.int(), ...holder })).meta({
-      description: 'Processes of models that outlived their router: no listing shows them.',
+      description: 'Processes of models that are not below their router any more: no listing shows them.',
     }),
     sources: z.array(
       z.object({

@@ -126,12 +126,12 @@ export function describeProcesses(processes: MemoryView['gpus'][number]['other_p
   return processes.map(({ pid, name, bytes }) => `${name || 'process'} (${pid}) ${formatBytes(bytes)}`);
 }
 
-/** What holds memory without a router, and what to do. */
+/** What holds memory outside its router, and what to do. */
 export function describeOrphan(orphan: MemoryView['orphans'][number]): string {
   const { router, model, pid, gpu_bytes, resident_bytes } = orphan;
   const kind = gpu_bytes === null ? 'memory' : 'GPU memory';
   const amount = bytesOrNothing(gpu_bytes ?? resident_bytes) || 'an unknown amount';
-  return `Process ${pid} of ${model} outlived its router ${router} and holds ${amount} of ${kind}: end it.`;
+  return `Orphan process ${pid} of ${model} on ${router} holds ${amount} of ${kind}: end it.`;
 }
 
 /** The time since a moment: in seconds below a minute, then in minutes, so that a page stays the same for a while. */

@@ -132,7 +132,7 @@ export interface ModelMemory {
   gpus: readonly GpuShare[];
 }
 
-/** Processes of a model without a router: memory that no listing shows. `pid` is the one from which the others descend. */
+/** Processes of a model that are not below its router: memory that no listing shows. The others descend from `pid`. */
 export interface OrphanMemory {
   router: string;
   model: string;

@@ -70,7 +70,7 @@ export function logReading(log: Logger): (reading: MemoryReading) => void {
     }
     for (const { router, model, pid, residentBytes, gpus: shares } of orphans) {
       const bytes = gpuBytes(shares, gpus) ?? residentBytes;
-      if (isNew(`${pid} ${router} ${model}`)) log.warn(OUTLIVED, { router, model, pid, bytes });
+      if (isNew(`${pid} ${router} ${model}`)) log.warn(ORPHAN, { router, model, pid, bytes });
     }
     for (const { router, model } of contained) {
       if (isNew(`${router} ${model}`)) log.warn(CONTAINED, { router, model });
@@ -88,7 +88,7 @@ const HIDDEN_MS = 60_000;
 
 const REMEDY = "In a container, share the machine's process table (pid: host; in a pod, hostPID: true)";
 
-const OUTLIVED = 'process of a model outlived its router; no listing shows its memory';
+const ORPHAN = 'orphan process of a model holds memory; end it';
 
 const CONTAINED =
   'processes of a model in a container are not found; its memory and unattributed memory are unknown';

@@ -165,7 +165,7 @@ export const CATALOG = {
     process_resident_memory_bytes:
       "Resident memory of the router's own process in bytes; for routers on this machine.",
     orphan_processes:
-      'Number of processes of models that outlived their router, each with its descendants; for routers on this machine.',
+      'Number of processes of models that are not below their router any more; with descendants, one. For routers on this machine.',
   }),
   ...families(collector, {
     collector_success:

@@ -172,12 +172,12 @@ it('shows who is on each GPU: models, routers, orphans and the largest other pro
     routers: [{ router: name, resident_bytes: GIB / 4, gpu_bytes: GIB / 2, gpus: share(GIB / 2) }],
   };
   const lines = formatState({ routers, models, memory }, 0).split('\n');
-  expect(lines.filter((line) => /^- |^GPU|^0 |^Process /.test(line))).toEqual([
+  expect(lines.filter((line) => /^- |^GPU|^0 |^Orphan /.test(line))).toEqual([
     expect.stringMatching(/^- +\(router\) +512\.0 MiB +256\.0 MiB$/),
     'GPU memory',
     'GPU  NAME  USED      TOTAL     MODELS   ROUTERS    OTHERS    LARGEST OTHER PROCESSES',
     '0    RTX   20.0 GiB  24.0 GiB  7.0 GiB  512.0 MiB  12.0 GiB  python3 (4711) 11.0 GiB',
-    `Process 815 of code outlived its router ${name} and holds 2.0 GiB of GPU memory: end it.`,
-    `Process 816 of code outlived its router ${name} and holds an unknown amount of memory: end it.`,
+    `Orphan process 815 of code on ${name} holds 2.0 GiB of GPU memory: end it.`,
+    `Orphan process 816 of code on ${name} holds an unknown amount of memory: end it.`,
   ]);
 });

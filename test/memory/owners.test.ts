@@ -151,6 +151,30 @@ describe('memory attribution', () => {
     expect(attribute(measurement(given))).toMatchObject({ models: [], gpus: [{ unownedBytes: 15 * GIB }] });
   });
 
+  it('has orphans in addition to models, and their memory is not unattributed', () => {
+    const orphan = aProcess(9, 'gemma');
+    const of = { router: 'box', model: 'gemma', processes: [orphan] };
+    const given = (isSure: boolean) => ({
+      ...{ models: [qwen], orphans: [{ ...of, isSure }], usages: [qwen, orphan].map(aUsage) },
+      allocations: [allocates(7, 5), allocates(9, 9)],
+    });
+    const read = attribute(measurement(given(true)));
+    expect(read.orphans).toEqual([
+      { router: 'box', model: 'gemma', pid: 9, residentBytes: GIB, gpus: share(9) },
+    ]);
+    expect(read.models.map(({ model }) => model)).toEqual(['qwen']);
+    expect(read).toMatchObject({ gpus: [{ unownedBytes: 6 * GIB }], others: [] });
+    const unsure = attribute(measurement(given(false)));
+    expect(unsure).toMatchObject({ orphans: [], gpus: [{ unownedBytes: 6 * GIB }], others: [] });
+  });
+
+  it('has no memory of a model in a container, and none unattributed', () => {
+    const client = { ...qwen, isContainer: true };
+    const read = attribute(measurement({ models: [client], allocations: [allocates(99, 5)] }));
+    expect(read).toMatchObject({ models: [], contained: [{ router: 'box', model: 'qwen' }], others: [] });
+    expect(read.gpus).toEqual([PUBLISHED]);
+  });
+
   it('counts an allocation once if a router is configured with two URLs', () => {
     const routers = [aRouter(), aRouter({ name: 'again', url: 'http://127.0.0.1:8080' })];
     const parents = new Map(routers.map(({ url }) => [url, { pid: 1, startTicks: 1 }]));

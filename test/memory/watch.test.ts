@@ -44,3 +44,18 @@ it('processes that stay invisible for a minute are logged once, where there is a
     expect.stringMatching(/collector=processes warning="models of box are loaded, but not visible here/),
   ]);
 });
+
+it('an orphan and a model in a container are logged once each', () => {
+  const orphan = { router: 'box', model: 'qwen3', pid: 7, residentBytes: 1024, gpus: [] };
+  const contained = [{ router: 'box', model: 'vllm1' }];
+  const others = {
+    orphans: [orphan, { ...orphan, model: 'qwen2' }],
+    contained: [{ router: 'box', model: 'vllm2' }],
+  };
+  expect(linesOf({ orphans: [orphan], contained }, { orphans: [orphan], contained }, others)).toEqual([
+    'level=warn msg="orphan process of a model holds memory; end it" router=box model=qwen3 pid=7 bytes=1024',
+    expect.stringMatching(/^level=warn msg=".* in a container .*" router=box model=vllm1$/),
+    expect.stringMatching(/msg="orphan .* model=qwen2 pid=7/),
+    expect.stringMatching(/in a container .* model=vllm2$/),
+  ]);
+});
