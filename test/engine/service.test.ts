@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import type { Clock } from '../../src/lib/clock.ts';
 import { aRequest } from '../support/a-request.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { createHurriedClock } from '../support/hurried-clock.ts';
@@ -28,10 +29,12 @@ afterEach(async () => {
   await router.stop();
 });
 
-const start = async (flags: Record<string, string> = {}) => {
-  const clock = createHurriedClock(10); // A model is read three seconds after its load.
-  exporter = await startExporter([router.url], { 'engine.interval': '10s', ...flags }, {}, { clock });
+const start = async (flags: Record<string, string> = {}, parts: { clock?: Clock } = {}) => {
+  exporter = await startExporter([router.url], { 'engine.interval': '1s', ...flags }, {}, parts);
 };
+/** Where the order of requests is no matter: a model is read three seconds after its load. */
+const startHurried = (flags: Record<string, string> = {}) =>
+  start({ 'engine.interval': '10s', ...flags }, { clock: createHurriedClock(10) });
 const text = async (path: string) => (await fetch(`${exporter.url}${path}`)).text();
 
 it('sends no request to a model that is not loaded, in any order of loads and unloads', async () => {
@@ -66,7 +69,7 @@ it('sends no request to a model that it unloads', async () => {
 
 it('publishes the metrics of models together with its own', async () => {
   await router.load('a');
-  await start();
+  await startHurried();
   await until('the reading', async () => (await text('/metrics')).includes('llamacpp:requests_processing{'));
   expect(await text('/metrics')).toContain('llama_router_up');
   expect((await fetch(`${exporter.url}/metrics/engine`)).status).toBe(404);
@@ -74,7 +77,7 @@ it('publishes the metrics of models together with its own', async () => {
 
 it('publishes them on a separate path', async () => {
   await router.load('a');
-  await start({ 'engine.publish': 'apart' });
+  await startHurried({ 'engine.publish': 'apart' });
   await until('the reading', async () =>
     (await text('/metrics/engine')).includes('llamacpp:requests_processing{'),
   );
@@ -85,7 +88,7 @@ it('publishes them on a separate path', async () => {
 
 it('publishes none of them, and knows which models are busy', async () => {
   await router.load('a');
-  await start({ 'engine.publish': 'off' });
+  await startHurried({ 'engine.publish': 'off' });
   await exporter.untilValue('llama_router_model_busy', { model: 'a' }, 0);
   expect(await text('/metrics')).not.toContain('llamacpp:');
 });
@@ -93,7 +96,7 @@ it('publishes none of them, and knows which models are busy', async () => {
 it('answers a scrape at once while one model hangs', async () => {
   router.faults.next({ on: '/metrics', model: 'a', kind: 'hang', times: 100 });
   await Promise.all([router.load('a'), router.load('b')]);
-  await start();
+  await startHurried();
   await exporter.untilValue('llama_router_model_engine_metrics_success', { model: 'b' }, 1);
   const startedAt = performance.now();
   await exporter.scrape();
@@ -103,7 +106,7 @@ it('answers a scrape at once while one model hangs', async () => {
 
 it('reads nothing with engine.read: off, and asks a model only before its unload', async () => {
   await router.load('a');
-  await start({ 'engine.read': 'off' });
+  await startHurried({ 'engine.read': 'off' });
   await exporter.untilValue('llama_router_model_status', { model: 'a', status: 'loaded' }, 1);
   const { done } = exporter.service.operations.start(aRequest({ routers: [], models: ['a'], dryRun: true }));
   await done;
