@@ -53,7 +53,7 @@ export interface SwapSettings {
   readonly ttlCheckSeconds: number;
   /** How long an idle process takes to exit. */
   readonly exitSeconds: number;
-  /** How long a reload of the configuration waits for the requests of the processes it ends. */
+  /** How long a busy process is given to stop when the configuration is read again. */
   readonly reloadGraceSeconds: number;
   /**
    * Between a change and its message, which holds the state at the time of sending: quick changes share one message.

@@ -71,13 +71,13 @@ export function createSimulatedSwap(
       run = begin();
       await open();
     },
-    /** Reads its configuration again, changed by `changes`: streams end, nothing is loaded, busy processes finish first. */
+    /** Reads its configuration again, changed by `changes`: streams end, nothing is loaded, busy processes end later. */
     async reload(changes: Partial<SwapSettings> = {}): Promise<void> {
       const old = run;
       settings = { ...settings, ...changes };
       run = begin();
       old.events.stream.end();
-      for (const process of old.processes) process.retire(settings.reloadGraceSeconds);
+      for (const process of old.processes) void process.stop(settings.reloadGraceSeconds);
       if (server) await openPorts();
     },
 

@@ -6,8 +6,6 @@ export type SwapState = 'stopped' | 'starting' | 'ready' | 'stopping';
 
 const STATUS = { stopped: 'unloaded', starting: 'loading', ready: 'loaded', stopping: 'loaded' } as const;
 
-const RETIRE_CHECK_MS = 20;
-
 /** A model of llama-swap, with the process it may have. */
 export type SwapProcess = ReturnType<typeof createSwapProcess>;
 
@@ -36,6 +34,8 @@ export function createSwapProcess(
   let cancelNext = () => {};
   let cancelTtl = () => {};
   let isAborted = false;
+  /** How many of its processes have ended. */
+  let ends = 0;
 
   return Object.assign(process, {
     isRunning: () => process.state !== 'stopped',
@@ -47,15 +47,6 @@ export function createSwapProcess(
       return process.state === 'ready' ? 'ready' : 'failed';
     },
     stop,
-    /** Ends it when its requests have ended, at the latest after the grace. */
-    retire(graceSeconds: number): void {
-      const deadline = clock.now() + graceSeconds * 1000;
-      const check = () => {
-        if (process.engine.isBusy() && clock.now() < deadline) clock.after(RETIRE_CHECK_MS, check);
-        else void stop(0);
-      };
-      check();
-    },
     /** Leaves it running without llama-swap. */
     abandon(): void {
       cancelTtl();
@@ -117,7 +108,8 @@ export function createSwapProcess(
       next(isKilled ? timeoutSeconds : exitSeconds, end);
       change('stopping');
     }
-    while (process.state !== 'stopped') await once(signal, 'change');
+    const before = ends;
+    while (process.state !== 'stopped' && ends === before) await once(signal, 'change');
   }
 
   function next(seconds: number, action: () => void): void {
@@ -129,6 +121,7 @@ export function createSwapProcess(
     cancelNext();
     cancelTtl();
     process.engine.kill();
+    ends += 1;
     change('stopped');
   }
 }

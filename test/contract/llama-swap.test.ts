@@ -20,7 +20,6 @@ const startSimulated: StartSwap = async ({ apiKeys = [] }) => {
     })),
     exitSeconds: 0.002,
     ttlCheckSeconds: 0.02,
-    reloadGraceSeconds: 0.1,
   });
   return {
     url: swap.url,

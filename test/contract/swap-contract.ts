@@ -371,6 +371,21 @@ export function describeSwapContract(name: string, start: StartSwap, patience: S
         expect(ears.changes).toEqual(['broken: stopped > starting', 'broken: starting > stopped']);
       });
 
+      it('no longer lists a busy model when it reads its configuration again, long before the process ends', async () => {
+        const client = await given();
+        const { reply } = await occupy(client, 'mid');
+        await client.swap.reload();
+        await client.until('the end of the stream', () => client.ears.ended);
+        await client.until('the new configuration', () =>
+          client.running().then(
+            (running) => running.length === 0,
+            () => false,
+          ),
+        );
+        const pause = new Promise((resolve) => setTimeout(resolve, 100));
+        expect(await Promise.race([reply, pause.then(() => 'still waiting')])).toBe('still waiting');
+      });
+
       it('ends its streams and forgets its models when it reads its configuration again', async () => {
         const client = await givenLoaded('tiny-c');
         await client.swap.reload();
