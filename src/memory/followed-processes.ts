@@ -2,7 +2,6 @@ import type { IsOwnHost } from './host.ts';
 import { modelProcesses } from './model-processes.ts';
 import { type FormerProcess, findOrphans, formerProcesses, type Orphan } from './orphans.ts';
 import { findParents, type Parents, type RouterProcessHint } from './parents.ts';
-import { createTree } from './process-tree.ts';
 import type { ProcessTable } from './processes.ts';
 import { isSame, type ModelProcess, type ProcessId } from './reading.ts';
 
@@ -26,7 +25,7 @@ export function createFollowedProcesses() {
     /** The routers of the reading before. */
     routers: () => [...parents.values()],
     find(routers: readonly RouterProcessHint[], table: ProcessTable, isOwnHost: IsOwnHost): FoundProcesses {
-      const tree = createTree(table.processes);
+      const { tree } = table;
       const found = findParents(routers, table.parents, table.models, isOwnHost, parents, tree);
       const ids = [...found.values()];
       const models = [

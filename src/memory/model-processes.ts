@@ -14,9 +14,10 @@ export function modelProcesses(
   tree: ProcessTree,
 ): ModelProcess[] {
   if (models.every(({ command }) => command === undefined)) return childrenOf(parent, aliased);
+  const commands = models.map((model) => ({ model, words: splitCommand(model.command ?? '') }));
   return childrenIn(tree, parent).flatMap((child) => {
     const family = familyOf(child, tree);
-    const model = modelRunBy(child, models) ?? modelServedBy(family, models);
+    const model = modelRunBy(child, commands) ?? modelServedBy(family, models);
     const isContainer = family.some(({ cmdline }) => CONTAINER_CLIENT.test(cmdline));
     const of = { alias: model?.id ?? '', port: model?.port ?? 0, parent, isContainer };
     return family.map(({ pid, startTicks }) => ({ pid, startTicks, ...of }));
@@ -41,13 +42,18 @@ export function startersOf(
 export function processesThatRun({ command }: ModelProcessHint, tree: ProcessTree): TableProcess[] {
   if (command === undefined) return [];
   const words = splitCommand(command);
-  return tree.processes.filter(({ cmdline }) => runsCommand(argumentsIn(cmdline), words));
+  // There may be thousands.
+  const similar = tree.processes.filter(({ cmdline }) => cmdline.endsWith(`${words.at(-1)}\0`));
+  return similar.filter(({ cmdline }) => runsCommand(argumentsIn(cmdline), words));
 }
 
 /** What a model ran before counts less than what another one runs. */
-function modelRunBy({ cmdline }: TableProcess, models: readonly ModelProcessHint[]) {
+function modelRunBy(
+  { cmdline }: TableProcess,
+  commands: readonly { model: ModelProcessHint; words: readonly string[] }[],
+): ModelProcessHint | undefined {
   const args = argumentsIn(cmdline);
-  const same = models.filter(({ command = '' }) => runsCommand(args, splitCommand(command)));
+  const same = commands.flatMap(({ model, words }) => (runsCommand(args, words) ? [model] : []));
   return only(same.filter(({ isRunning }) => isRunning)) ?? only(same);
 }
 

@@ -41,7 +41,7 @@ export function findOrphans(evidence: OrphanEvidence): Orphan[] {
   const { routers, tree, models, orphans } = evidence;
   const taken = new Set(models.map(processKey));
   const before = new Set(orphans.flatMap(({ processes }) => processes.map(processKey)));
-  const roots = [...outlived(evidence), ...commanded(evidence)].sort(
+  const roots = [...outlived(evidence, taken), ...commanded(evidence)].sort(
     (a, b) => a.process.startTicks - b.process.startTicks || a.process.pid - b.process.pid,
   );
   return roots.flatMap(({ router, model, process, isSure }) => {
@@ -68,17 +68,14 @@ interface Root {
   isSure: boolean;
 }
 
-function outlived({ tree, former, orphans }: OrphanEvidence): Root[] {
-  const left = former.filter(
-    ({ parent, ...process }) =>
-      processIn(tree, parent) === undefined ||
-      !descendantsOf(parent, tree).some((each) => isSame(each, process)),
-  );
-  const all = [
-    ...orphans.flatMap((orphan) => orphan.processes.map((each) => ({ ...orphan, ...each }))),
-    ...left,
-  ];
-  return all.flatMap(({ router, model, ...id }) => {
+function outlived({ tree, former, orphans }: OrphanEvidence, owned: ReadonlySet<string>): Root[] {
+  const left = former.filter(({ parent, ...process }) => {
+    if (owned.has(processKey(process))) return false;
+    const router = processIn(tree, parent);
+    return !router || !descendantsOf(router, tree).some((each) => isSame(each, process));
+  });
+  const before = orphans.flatMap((orphan) => orphan.processes.map((each) => ({ ...orphan, ...each })));
+  return [...before, ...left].flatMap(({ router, model, ...id }) => {
     const process = processIn(tree, id);
     return process ? { router, model, process, isSure: false } : [];
   });

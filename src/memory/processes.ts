@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { mapLimited } from '../lib/concurrency.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 import { withListening } from './listening.ts';
-import { createTree, descendantsOf } from './process-tree.ts';
+import { createTree, descendantsOf, type ProcessTree } from './process-tree.ts';
 import {
   CONCURRENCY,
   isAbsence,
@@ -23,7 +23,7 @@ export interface ProcessTable {
   /** Parents of models, other processes of llama-server and llama-swap, and routers found before. */
   parents: readonly ParentProcess[];
   /** All processes. Those that have been seen below a server have their parents of now. */
-  processes: readonly TableProcess[];
+  tree: ProcessTree;
   /** All processes. */
   pids: ReadonlySet<number>;
   /** Those that were inspected for this table: new ones at once, others now and then. */
@@ -80,7 +80,7 @@ export function createProcesses(procfs: string): Processes {
 
   return {
     name: 'processes',
-    nothing: { models: [], parents: [], processes: [], pids: new Set(), inspected: [] },
+    nothing: { models: [], parents: [], tree: createTree([]), pids: new Set(), inspected: [] },
     async read(routers = []) {
       const pids = await listPids();
       if (!pids.ok) return pids;
@@ -99,7 +99,7 @@ export function createProcesses(procfs: string): Processes {
       return ok({
         models,
         parents: await withListening([...parents.values()], procfs),
-        processes: await tableProcesses([...former, ...servers]),
+        tree: await processTree([...former, ...servers]),
         pids: pids.value,
         inspected,
       });
@@ -153,20 +153,25 @@ export function createProcesses(procfs: string): Processes {
     known.set(pid, { stat, inspections, cmdline: kept, model, isServer, isFollowed });
   }
 
-  /** Which ports models listen on need not be known where their arguments tell. */
-  async function tableProcesses(servers: readonly ProcessId[]): Promise<TableProcess[]> {
-    const processes = [...known].map(([pid, { stat, cmdline }]): TableProcess => {
+  /** With the ports of what is below servers, unless arguments name them. */
+  async function processTree(servers: readonly ProcessId[]): Promise<ProcessTree> {
+    const rows = [...known].map(([pid, { stat, cmdline, model }]): TableProcess => {
       const { startTicks, parentPid, group, session } = stat;
-      return { pid, startTicks, parentPid, group, session, cmdline };
+      const listens = model && [model.port];
+      return { pid, startTicks, parentPid, group, session, cmdline, listens };
     });
-    const tree = createTree(processes);
+    const tree = createTree(rows);
     const below = new Set(servers.flatMap((server) => descendantsOf(server, tree)));
     for (const { pid } of [...servers, ...below]) {
       const process = known.get(pid);
       if (process) process.isFollowed = true;
     }
-    const asked = new Set([...below].filter(({ pid }) => !known.get(pid)?.model));
-    return [...processes.filter((each) => !asked.has(each)), ...(await withListening([...asked], procfs))];
+    const unnamed = [...below].filter(({ listens }) => listens === undefined);
+    for (const { pid, listens } of await withListening(unnamed, procfs)) {
+      const row = tree.byPid.get(pid);
+      if (row) row.listens = listens;
+    }
+    return tree;
   }
 
   async function modelProcesses(): Promise<ModelProcess[]> {

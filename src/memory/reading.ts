@@ -60,7 +60,7 @@ export interface TableProcess extends ProcessId {
   session: number;
   /** Each argument ends with \0. Empty if it could not be read, or is too long to keep. */
   cmdline: string;
-  /** See ParentProcess.listens; only for processes below a router. */
+  /** See ParentProcess; known of what is below a router, or names its port. */
   listens?: ParentProcess['listens'];
 }
 

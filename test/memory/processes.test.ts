@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { createTree } from '../../src/memory/process-tree.ts';
 import { createProcesses, type Processes } from '../../src/memory/processes.ts';
 import { aMachine, type Machine, modelArgs } from '../support/machine.ts';
 
@@ -53,7 +54,7 @@ describe('the process table', () => {
   it('is empty without /proc', async () => {
     expect(await createProcesses('/nowhere/proc').read(undefined, never)).toEqual({
       ok: true,
-      value: { models: [], parents: [], processes: [], pids: new Set(), inspected: [] },
+      value: { models: [], parents: [], tree: createTree([]), pids: new Set(), inspected: [] },
     });
   });
 
@@ -109,6 +110,25 @@ describe('the process table', () => {
     let rounds = 0;
     while ((await table()).models.length === 0) rounds += 1;
     expect(rounds).toBeLessThan(60);
+  });
+
+  it('has the ports of processes below a llama-swap: by their arguments, otherwise by their sockets', async () => {
+    machine.run({ pid: 500, startTicks: 55, args: ['/opt/llama-swap'] });
+    machine.run({ pid: 501, startTicks: 60, parent: 500, args: ['sh', 'run.sh'] });
+    machine.run({ pid: 502, startTicks: 61, parent: 501, args: ['python3', 'serve.py'], sockets: [40] });
+    machine.run({ ...qwen, pid: 503, parent: 501 });
+    machine.listen({ 5801: 40 });
+    const { tree } = await table();
+    expect([501, 502, 503, 400].map((pid) => tree.byPid.get(pid)?.listens)).toEqual([
+      [],
+      [5801],
+      [40_001],
+      undefined,
+    ]);
+    machine.run({ pid: 502, startTicks: 61, parent: 1, args: ['python3', 'serve.py'], sockets: [40] });
+    for (let round = 0; round < 3; round += 1) await table();
+    machine.run({ pid: 502, startTicks: 61, parent: 400, args: ['python3', 'serve.py'], sockets: [40] });
+    expect((await table()).tree.byPid.get(502)?.parentPid).toBe(400);
   });
 
   it('does not attribute the socket of another process to the router', async () => {

@@ -7,6 +7,7 @@ import { createDrmFdinfo } from '../../src/memory/drm-fdinfo.ts';
 import { createHost } from '../../src/memory/host.ts';
 import { parseDevices } from '../../src/memory/nvidia-csv.ts';
 import { createNvidiaSmi, nvidiaMemory } from '../../src/memory/nvidia-smi.ts';
+import { createTree } from '../../src/memory/process-tree.ts';
 import { createProcesses } from '../../src/memory/processes.ts';
 import { type Notes, readSource, type Source } from '../../src/memory/source.ts';
 import { asNobody } from '../support/as-nobody.ts';
@@ -109,7 +110,7 @@ describe.each<[string, Case]>([
     'processes',
     {
       create: createProcesses,
-      nothing: { models: [], parents: [], processes: [], pids: new Set(), inspected: [] },
+      nothing: { models: [], parents: [], tree: createTree([]), pids: new Set(), inspected: [] },
       spoiled: () => closed('.'),
       fault: /^cannot read .*: EACCES\. Set --path.procfs to the machine's \/proc$/,
     },
