@@ -38,6 +38,10 @@ export const routerView = z
       description:
         'Models in memory that are not read because a read would restart their idle timer: their busy is null.',
     }),
+    activity: z.enum(['asked', 'reported']).meta({
+      description:
+        'Whether the exporter asks the models if they are busy, or the event stream reports their requests.',
+    }),
     kind: z.string().meta({ description: 'Of the server: llama-server or llama-swap.' }),
     build: z.string().nullable(),
     build_class: z.enum(BUILD_CLASSES).meta({
@@ -164,6 +168,7 @@ export function viewRouter(router: RouterState, clock: Clock): RouterView {
     engine_metrics: router.engineMetrics,
     engine_read: router.readMode,
     unread_models: unread.length,
+    activity: router.traits.activity,
     kind: router.traits.kind,
     build: props.build ?? null,
     build_class: router.buildClass,

@@ -68,7 +68,14 @@ export function factsOf(router: RouterView): string[] {
 }
 
 /** Why the activity of models is unknown. */
-function unknownActivity({ engine_metrics, engine_read, unread_models }: RouterView): string[] {
+function unknownActivity({
+  activity,
+  event_stream,
+  engine_metrics,
+  engine_read,
+  unread_models,
+}: RouterView): string[] {
+  if (activity === 'reported') return event_stream === 'connected' ? [] : ['activity unknown'];
   if (engine_read === 'off') return ['activity unknown: reading is off (engine.read)'];
   if (engine_metrics === 'disabled') return ['activity unknown: started without --metrics'];
   if (unread_models === 0) return [];
