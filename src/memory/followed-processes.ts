@@ -3,7 +3,7 @@ import { modelProcesses } from './model-processes.ts';
 import { type FormerProcess, findOrphans, formerProcesses, type Orphan } from './orphans.ts';
 import { findParents, type Parents, type RouterProcessHint } from './parents.ts';
 import type { ProcessTable } from './processes.ts';
-import { isSame, type ModelProcess, type ProcessId } from './reading.ts';
+import { isSame, type ModelProcess, type ProcessId, processKey } from './reading.ts';
 
 /** What the process table shows of routers and their models. */
 export interface FoundProcesses {
@@ -11,7 +11,7 @@ export interface FoundProcesses {
   parents: Parents;
   models: readonly ModelProcess[];
   orphans: readonly Orphan[];
-  /** All of these. */
+  /** All of these, each once. */
   own: readonly ProcessId[];
 }
 
@@ -36,7 +36,8 @@ export function createFollowedProcesses() {
         ...table.models.filter(({ parent }) => !ids.some((each) => isSame(each, parent))),
       ];
       const left = findOrphans({ routers, parents: found, tree, models, former, orphans });
-      const own = [...models, ...left.flatMap((orphan) => orphan.processes), ...ids];
+      const all = [...models, ...left.flatMap((orphan) => orphan.processes), ...ids];
+      const own = [...new Map(all.map((each) => [processKey(each), each])).values()];
       return { routers, parents: found, models, orphans: left, own };
     },
     /** Keeps what was found, as far as it still runs; nothing changes without `running`. */

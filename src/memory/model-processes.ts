@@ -24,7 +24,7 @@ export function modelProcesses(
   });
 }
 
-const CONTAINER_CLIENT = /^(?:[^\0]*\/)?(?:docker|podman|nerdctl)\0/;
+const CONTAINER_CLIENT = /^(?:[^\0]*\/)?(?:docker|podman|nerdctl)\0(?:.*\0)?(?:run|start|exec|compose)\0/s;
 
 /** The parents of processes with the commands of the router's models, as far as they are no candidates already. */
 export function startersOf(

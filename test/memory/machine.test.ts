@@ -317,6 +317,17 @@ describe('a machine', () => {
     expect(Object.keys(faultsIn(reading))).toEqual(['nvidia-smi']);
   });
 
+  it('with a llama-swap: a model has the memory of its shell and of the llama-server below, each once', async () => {
+    machine.listen({ 8080: 31 });
+    machine.run({ pid: 4100, startTicks: 10, args: ['llama-swap'], sockets: [31] });
+    machine.run({ pid: 4101, parent: 4100, args: ['sh', 'run.sh', '5801'], residentBytes: MIB });
+    machine.run({ pid: 4102, parent: 4101, args: modelArgs('gemma', 5801), residentBytes: 700 * MIB });
+    const models = [{ ...model('qwen'), command: 'sh run.sh 5801', port: 5801 }, model('gemma')];
+    memory = start('', 5000, machine.sysfs, { ...BOX, models });
+    const reading = await memory.fresh(10_000);
+    expect(reading?.models).toMatchObject([{ model: 'qwen', residentBytes: 701 * MIB }]);
+  });
+
   it('of a router whose processes are not visible: hidden, and unattributed memory is unknown', async () => {
     const { gpus, models, here, hidden } = await read(playRecording('two-cards'));
     expect([models, here, hidden]).toEqual([[], ['box'], ['box']]);
