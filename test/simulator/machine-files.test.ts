@@ -4,6 +4,7 @@ import { beforeEach, expect, it } from '@jest/globals';
 import { createMachineFiles } from '../../simulator/machine-files.ts';
 import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
 import { createSimulatedSwap } from '../../simulator/swap/simulated-swap.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { startExporter } from '../support/exporter.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
 import { createTestRouter } from '../support/simulator/test-router.ts';
@@ -100,5 +101,31 @@ it('shows a process for each start of a llama-swap model, by its command', async
     expect(commands()).toEqual(['100 llama-swap\0', child(pid)]);
     swap.crash('org/a');
     expect(commands()).toEqual(['100 llama-swap\0']);
+  }
+});
+
+it('shows the memory of a llama-swap model to an exporter', async () => {
+  const models = [{ id: 'org/a', sizeBytes: 16e9, loadSeconds: 0.01 }];
+  let show = () => {};
+  const swap = createSimulatedSwap({ models, onChange: () => show() });
+  const { url } = await swap.listen();
+  const measure = createSimulatedMemory(swap, '', systemClock);
+  const write = createMachineFiles(folder, swap, Number(new URL(url).port));
+  show = () => write(measure());
+  show();
+  const exporter = await startExporter([url], {
+    'path.procfs': join(folder, 'proc'),
+    'path.sysfs': join(folder, 'sys'),
+    'memory.interval': '200ms',
+    'memory.nvidia-smi': '',
+  });
+  try {
+    await swap.request('org/a', { tokens: 1 });
+    const held = measure().models[0]?.gpus[0]?.bytes ?? 0;
+    const kibibytes = Math.round(held / 1024) * 1024;
+    await exporter.untilValue('llama_router_model_gpu_memory_used_bytes', { model: 'org/a' }, kibibytes);
+  } finally {
+    await exporter.stop();
+    await swap.stop();
   }
 });
