@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { isFull } from '../models/eviction.ts';
 import { modelNamed } from '../models/router-state.ts';
+import { whyNoLoad } from '../models/server-traits.ts';
 import { type Reported, settle } from '../unload/operation.ts';
 import type { Refusal, Settled } from '../unload/report.ts';
 import { decideLoad, evictable, sparesBusyModels } from './plan.ts';
@@ -125,10 +126,8 @@ function refusalOf({ control: { state } }: LoadRun, answer: LoadAnswer): Settled
       return { waiting: `the router is full (--models-max ${state.props.modelsMax ?? 'reached'})` };
     case 'unknown_model':
       return { result: 'failed', detail: 'the router no longer knows it' };
-    case 'unsupported': {
-      const { fact, remedy } = state.traits.remedies.noLoad;
-      return { result: 'failed', detail: `${state.url} ${fact}: ${remedy}` };
-    }
+    case 'unsupported':
+      return { result: 'failed', detail: whyNoLoad(state) };
   }
 }
 

@@ -1,5 +1,7 @@
 import { nearest } from '../lib/nearest.ts';
+import type { Status } from '../models/feed.ts';
 import { modelNamed, type RouterState } from '../models/router-state.ts';
+import { whyNoLoad } from '../models/server-traits.ts';
 import type { LoadRequest } from './request.ts';
 
 type RouterStates = readonly Readonly<RouterState>[];
@@ -49,16 +51,27 @@ export function hintOf(name: string, routers: RouterStates): string {
 export function objectionToPlaces(
   routers: RouterStates,
   request: Pick<LoadRequest, 'routers' | 'models'>,
-): { kind: 'ambiguous' | 'unknown'; detail: string } | undefined {
-  const { unknown, ambiguous } = placesOf(routers, request);
+): { kind: 'ambiguous' | 'unknown' | 'unsupported'; detail: string } | undefined {
+  const { byRouter, unknown, ambiguous } = placesOf(routers, request);
   const [several] = ambiguous;
   if (several) return { kind: 'ambiguous', detail: describeAmbiguous(several) };
+  const loadless = routers.find(
+    (router) => !router.traits.loads && byRouter.get(router.name)?.some((model) => needsOrder(router, model)),
+  );
+  if (loadless) return { kind: 'unsupported', detail: `${whyNoLoad(loadless)}.` };
   const [name] = unknown;
   const scope = inScope(routers, request);
   // A router that is down may have it: the report says that it is down.
   if (name === undefined || scope.some(({ up }) => !up)) return undefined;
   const where = scope.map((router) => router.name).join(', ') || 'any router, because there is none';
   return { kind: 'unknown', detail: `No model is named '${name}' on ${where}${hintOf(name, scope) || '.'}` };
+}
+
+const IN_MEMORY: readonly (Status | undefined)[] = ['loading', 'loaded', 'sleeping'];
+
+/** Whether the model is not in memory, or on its way out of it. */
+function needsOrder({ models }: Readonly<RouterState>, model: string): boolean {
+  return !IN_MEMORY.includes(modelNamed(models, model)?.lifecycle.status);
 }
 
 export function describeAmbiguous({ model, routers }: Places['ambiguous'][number]): string {

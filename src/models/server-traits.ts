@@ -13,6 +13,8 @@ export interface ServerTraits {
   readonly evictsBy: 'places' | 'rules';
   /** How many unloads may be under way at once; 1 where an unload holds up requests to all other models. */
   readonly unloadsAtOnce: number;
+  /** Whether it has an order to load a model; without one, a client's request loads it. */
+  readonly loads: boolean;
   /** `asked`: a model's own metrics show its activity. `reported`: the event stream does. */
   readonly activity: 'asked' | 'reported';
   /** Texts for an operator: why something cannot be done, and what to do. A `fact` follows the URL of the server. */
@@ -29,6 +31,12 @@ interface Remedy {
   readonly remedy: string;
 }
 
+/** Why this server loads no model on order, and what to do. */
+export function whyNoLoad({ url, traits }: { url: string; traits: ServerTraits }): string {
+  const { fact, remedy } = traits.remedies.noLoad;
+  return `${url} ${fact}: ${remedy}`;
+}
+
 /** Those of llama.cpp's router. */
 export const ROUTER_TRAITS: ServerTraits = {
   kind: 'llama-server',
@@ -36,6 +44,7 @@ export const ROUTER_TRAITS: ServerTraits = {
   evictsBy: 'places',
   // Each is a process that ends.
   unloadsAtOnce: 8,
+  loads: true,
   activity: 'asked',
   remedies: {
     noUnload: {

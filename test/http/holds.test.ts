@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
+import { SWAP_TRAITS } from '../../src/backends/llama-swap/traits.ts';
 import { createHolds } from '../../src/hold/holds.ts';
 import { createApp } from '../../src/http/app.ts';
 import { aLog } from '../support/a-log.ts';
@@ -181,6 +182,19 @@ describe('/api/v1/holds', () => {
       expect((await holding().http.get(`/api/v1/holds${query}`)).status).toBe(400);
     },
   );
+
+  it('refuses at once to restore where nothing can be loaded again, and holds nothing', async () => {
+    const service = holding();
+    driven(service.store, 'attic').state.traits = SWAP_TRAITS;
+    const hold = { ttl_seconds: 60, unload: 'all', wait: false };
+    expect(problemOf(await place(service, { ...hold, restore: true }))).toEqual([
+      ...[409, 'Nothing can be loaded again'],
+      'http://attic has no order to load a model: llama-swap loads a model when a client sends it a request. Leave restore out, or hold other routers.',
+    ]);
+    expect(service.holds.all()).toEqual([]);
+    expect((await place(service, { ...hold, restore: true, routers: ['gpu-box'] })).status).toBe(201);
+    expect((await place(service, hold)).status).toBe(201);
+  });
 
   it('says that a router is unknown', async () => {
     expect(problemOf(await holding().http.get('/api/v1/holds?router=celler'))).toEqual([

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
+import { SWAP_TRAITS } from '../../src/backends/llama-swap/traits.ts';
 import { createApp } from '../../src/http/app.ts';
 import { ok } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';
@@ -94,6 +95,21 @@ describe('POST /api/v1/load', () => {
       "No model is named 'lama' on attic, cellar: did you mean 'llama'? Nothing was loaded.",
     );
     expect((await load({ models: ['llama'], routers: ['barn'] })).status).toBe(404);
+  });
+
+  it('answers 409 with what to do where the server has no order to load, dry run or not', async () => {
+    const { load, attic, cellar } = aService();
+    cellar.entry.state.traits = SWAP_TRAITS;
+    attic.entry.state.traits = SWAP_TRAITS;
+    for (const dry_run of [false, true]) {
+      const answer = await load({ models: ['qwen', 'llama'], dry_run });
+      expect([answer.status, answer.body.title, answer.body.detail]).toEqual([
+        ...[409, 'No order to load'],
+        'http://cellar has no order to load a model: llama-swap loads a model when a client sends it a request. Nothing was loaded.',
+      ]);
+    }
+    expect((await load({ models: ['qwen'] })).body.summary).toMatchObject({ already_loaded: 1 });
+    expect([attic.loads, cellar.loads]).toEqual([[], []]);
   });
 
   it('answers 502 with the reason when a model fails, or its router is down', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
+import { SWAP_TRAITS } from '../../src/backends/llama-swap/traits.ts';
 import { createHolds } from '../../src/hold/holds.ts';
 import { createApp } from '../../src/http/app.ts';
 import { renderPage } from '../../src/http/page/page.ts';
@@ -109,6 +110,22 @@ describe('the page', () => {
       'unload-all attic',
       'unload attic solo',
     ]);
+  });
+
+  it('offers nothing that cannot work: no load without such an order, nothing to a model on its way out', async () => {
+    const observed = anEmptyFleet();
+    const { state, props, listed: list } = addRouter(observed.store, 'swap');
+    state.traits = SWAP_TRAITS;
+    props({ build: '250' });
+    list(aListing(listed('out', 'unloading'), listed('off', 'unloaded'), listed('on', 'loaded')));
+    const { text } = await thePage(observed);
+    expect([...text.matchAll(/data-act="([^"]*)" data-router="swap"/g)].map(([, act]) => act)).toEqual([
+      ...['unload-all', 'unload'],
+    ]);
+    expect(rowOf(text, 'out')).toEqual(['out', 'unloading', 'unknown']);
+    expect(textOf(text)).toContain('llama-swap 250 · 3 models, 2 in memory');
+    list(aListing(listed('out', 'unloading'), listed('off', 'unloaded')));
+    expect((await thePage(observed)).text).not.toContain('data-act="unload');
   });
 
   it('shows the memory of models and other processes in a bar and a legend', async () => {

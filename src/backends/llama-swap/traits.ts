@@ -7,6 +7,7 @@ export const SWAP_TRAITS: ServerTraits = {
   evictsBy: 'rules',
   // While it stops one model, it answers no request to any other.
   unloadsAtOnce: 1,
+  loads: false,
   activity: 'reported',
   remedies: {
     noUnload: {

@@ -203,6 +203,7 @@ const LOAD = {
     '200': reported('Finished: see the report.'),
     '202': reported('In progress.'),
     '404': problemOf('No router or model has this name. Nothing was loaded.'),
+    '409': problemOf('The server has no order to load a model (llama-swap). Nothing was loaded.'),
     '502': reported('No model could be loaded: see the report.'),
     '503': {
       description:
@@ -285,7 +286,7 @@ const WRITES = {
       },
       ...NO_ROUTER,
       '409': problemOf(
-        'need_bytes needs GPU memory that is not measured, or no GPU is so large. No hold was placed.',
+        'need_bytes needs GPU memory that is not measured, or no GPU is so large; or restore needs a server that loads models on order. No hold was placed.',
       ),
       '502': aHold('The memory could not be freed: the hold has failed, and why.'),
     }),

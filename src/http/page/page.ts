@@ -11,7 +11,7 @@ import {
 } from '../words.ts';
 import { type Column, type Html, html, table } from './html.ts';
 import { keyOf, memoryBars } from './memory.ts';
-import { overview, type RouterParts, routerSection, runningIn } from './router.ts';
+import { overview, type RouterParts, routerSection, unloadableIn } from './router.ts';
 
 type Routers = readonly RouterParts['router'][];
 
@@ -70,7 +70,7 @@ ${DIALOG}
 
 /** Only for several routers: a single one has a button of its own. */
 function unloadEverywhere(routers: Routers): Html | string {
-  if (routers.filter((router) => router.up && runningIn(router).length > 0).length < 2) return '';
+  if (routers.filter((router) => router.up && unloadableIn(router).length > 0).length < 2) return '';
   return html`<p class="everywhere act"><button type="button" class="act" data-act="unload-all">Unload all models on every router</button></p>`;
 }
 

@@ -75,6 +75,11 @@ export function runningIn({ models }: RouterState): ModelState[] {
   return [...models.values()].filter(({ lifecycle }) => isRunning(lifecycle.status));
 }
 
+/** Those of them that are not being unloaded already. */
+export function unloadableIn(router: RouterState): ModelState[] {
+  return runningIn(router).filter(({ lifecycle }) => lifecycle.status !== 'unloading');
+}
+
 /** One router: its state, its holds, and a table of its models. */
 export function routerSection({ router, holds, failedHolds, memory, clock }: RouterParts): Html {
   const { name, url, fault, stream, models } = router;
@@ -113,7 +118,7 @@ function stateBadge({ up }: RouterState): Html {
 }
 
 function unloadAllButton(router: RouterState): Html | string {
-  if (!router.up || runningIn(router).length === 0) return '';
+  if (!router.up || unloadableIn(router).length === 0) return '';
   return button('unload-all', 'Unload all', `Unload all models of ${router.name}`, router.name);
 }
 
@@ -156,7 +161,7 @@ function omitted(count: number, all: Html): Html | string {
 }
 
 function columnsOf(
-  { name, up }: RouterState,
+  { name, up, traits }: RouterState,
   memory: ReadonlyMap<string, HeldMemory>,
   clock: Clock,
 ): Column<ModelState>[] {
@@ -189,15 +194,16 @@ function columnsOf(
     {
       label: 'Unload',
       act: true,
-      cell: ({ id, lifecycle }) => (up ? actButton(name, id, lifecycle.status) : ''),
+      cell: ({ id, lifecycle }) => (up ? actButton(name, id, lifecycle.status, traits.loads) : ''),
     },
   ];
 }
 
-/** To unload a model in memory, or to load another one. */
-function actButton(router: string, id: string, status: Status): Html | string {
+/** To unload a model in memory, or to load another one; none where it would do nothing. */
+function actButton(router: string, id: string, status: Status, loads: boolean): Html | string {
+  if (status === 'unloading') return '';
   if (isRunning(status)) return button('unload', 'Unload', `Unload ${id}`, router, id);
-  return status === 'unloaded' ? button('load', 'Load', `Load ${id}`, router, id) : '';
+  return status === 'unloaded' && loads ? button('load', 'Load', `Load ${id}`, router, id) : '';
 }
 
 function statusCell({ lifecycle: { status, loading, loadFailed, since } }: ModelState): Html {

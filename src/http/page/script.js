@@ -50,7 +50,8 @@ async function refresh() {
   } finally {
     fetching = false;
   }
-  const busy = main.querySelector('.badge.loading, .badge.downloading, [data-running]') !== null;
+  const busy =
+    main.querySelector('.badge.loading, .badge.unloading, .badge.downloading, [data-running]') !== null;
   later(changed ? SOON_MS : busy ? BUSY_REFRESH_MS : REFRESH_MS);
 }
 

@@ -42,7 +42,7 @@ td[data-label="In memory"] .badge { white-space: normal; overflow-wrap: anywhere
 .badge { display: inline-block; border: 1px solid currentColor; border-radius: 1rem; padding: 0 .55rem;
   font-size: .8rem; font-weight: 500; white-space: nowrap; color: var(--grey); }
 header p.up, .badge.up, .badge.loaded, .badge.success, .badge.unloaded:is(li *) { color: var(--green); }
-.badge.loading, .badge.downloading, .badge.would_unload { color: var(--blue); }
+.badge.loading, .badge.unloading, .badge.downloading, .badge.would_unload { color: var(--blue); }
 .badge.sleeping { color: var(--violet); }
 .badge.other, .badge.partial, .badge.busy, .badge.refused { color: var(--amber); }
 header p.down, .badge.down, .badge.failed, .badge.timeout, .badge.forced, .fault { color: var(--red); }

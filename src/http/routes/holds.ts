@@ -6,6 +6,7 @@ import { formatBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import { oneLine } from '../../lib/one-line.ts';
+import { whyNoLoad } from '../../models/server-traits.ts';
 import { reasonText } from '../../unload/request.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
 import { namedRouter, names, parsed } from '../input.ts';
@@ -51,9 +52,14 @@ export const holdBody = z
     when_busy: z.enum(WHEN_BUSY).optional().meta({
       description: 'What to do with a model that is generating or loading. Default: unload.when_busy.',
     }),
-    restore: z.boolean().default(false).meta({
-      description: 'Load the models that it unloaded again when the last hold on their router ends.',
-    }),
+    restore: z
+      .boolean()
+      .default(false)
+      .meta({
+        description:
+          'Load the models that it unloaded again when the last hold on their router ends. ' +
+          '409 where the server has no order to load a model (llama-swap).',
+      }),
     enforce: z.boolean().optional().meta({
       description: 'Unload models that are loaded meanwhile, once they are idle. Default: hold.enforce.',
     }),
@@ -110,6 +116,7 @@ export function placeHoldRoute(parts: AppParts, waiting: WaitingRoom) {
     if (routers.length === 0) throw new ProblemError(409, 'Nothing to hold', 'No router is followed yet.');
     const { need_bytes: needBytes, reason, restore, enforce = rules.enforce } = body;
     const until = endOf(body, rules.max, clock);
+    if (restore) demandRestorable(parts, routers);
     if (needBytes !== undefined) await demandMeasured(parts, routers, needBytes);
     const { caller: by } = permitOf(response);
     const { id } = holds.place({
@@ -186,6 +193,14 @@ function namedHold(request: Request, holds: AppParts['holds']): Hold {
 /** A hold is renewed and released by who placed it, and by who may write on all its routers. */
 function demandOwnership(response: Response, { by, routers }: Hold): void {
   if (permitOf(response).caller.name !== by.name) demandScope(response, { routers, dryRun: false });
+}
+
+/** Throws a 409 where nothing could be loaded again at the end. */
+function demandRestorable({ store }: AppParts, routers: readonly string[]): void {
+  const loadless = store.routers().find(({ name, traits }) => routers.includes(name) && !traits.loads);
+  if (loadless === undefined) return;
+  const detail = `${whyNoLoad(loadless)}. Leave restore out, or hold other routers.`;
+  throw new ProblemError(409, 'Nothing can be loaded again', detail);
 }
 
 /** Throws a 409 where so much memory can never be measured free. */

@@ -67,9 +67,15 @@ export function loadRoute(parts: AppParts) {
   };
 }
 
+const OBJECTIONS = {
+  unknown: [404, 'No such model'],
+  ambiguous: [400, 'Which router?'],
+  unsupported: [409, 'No order to load'],
+} as const;
+
 /**
- * Throws a 404 for a name that no model has, and a 400 for one on several routers where none is named. A model may be
- * new, so the routers are listed before.
+ * Throws a 404 for a name that no model has, a 400 for one on several routers where none is named, and a 409 where the
+ * server loads none on order. A model may be new, so the routers are listed before.
  */
 async function demandPlaces({ operations, store }: AppParts, request: LoadRequest): Promise<void> {
   if (objectionToPlaces(store.routers(), request)?.kind === 'unknown')
@@ -77,7 +83,6 @@ async function demandPlaces({ operations, store }: AppParts, request: LoadReques
   const objection = objectionToPlaces(store.routers(), request);
   if (objection === undefined) return;
   const { kind, detail } = objection;
-  const [status, title] =
-    kind === 'unknown' ? ([404, 'No such model'] as const) : ([400, 'Which router?'] as const);
+  const [status, title] = OBJECTIONS[kind];
   throw new ProblemError(status, title, `${detail} Nothing was loaded.`);
 }
