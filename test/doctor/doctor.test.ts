@@ -501,6 +501,17 @@ describe('the memory of this machine', () => {
     expect(found[1]?.remedy[0]).toContain('pid: host; in a pod, hostPID: true');
   });
 
+  it('reports orphans, and models in containers', () => {
+    const orphans = [{ router: 'box', model: 'qwen', pid: 7, gpus: [] }];
+    const found = diagnoseMemory(aReading({ orphans, contained: [{ router: 'box', model: 'vllm' }] }));
+    expect(found.map(({ mark, cause }) => `${mark} ${cause}`)).toEqual([
+      'note no_gpu',
+      'note models_contained',
+      'warn orphan_process',
+    ]);
+    expect(found[2]?.says).toMatch(/^orphan process 7 of qwen .* router box$/);
+  });
+
   it('reports a router whose processes are hidden', async () => {
     const { found, code } = await checks('gb10', 'auto');
     expect(found.map(({ mark, cause }) => `${mark} ${cause}`)).toEqual(['ok fine', 'warn processes_hidden']);

@@ -162,13 +162,13 @@ describe('the page', () => {
     expect(rowOf(text, 'qwen3-8b').slice(3, 6)).toEqual(['unknown', '5.0 GiB', '512.0 MiB']);
   });
 
-  it('shows the memory of a router, the largest other processes, an APU and a lost GPU', async () => {
+  it('shows the memory of a router and of an orphan, the largest other processes, an APU and a lost GPU', async () => {
     const apu = { gpu: '1', uuid: 'a', name: 'Strix Halo', integrated: true };
     const reading = aReading({
       gpus: [
         {
           ...{ gpu: '0', uuid: 'GPU-1', name: 'RTX', pool: 'vram' },
-          ...{ totalBytes: 10 * GB, usedBytes: 7 * GB, unownedBytes: 6 * GB },
+          ...{ totalBytes: 10 * GB, usedBytes: 9 * GB, unownedBytes: 6 * GB },
         },
         { ...apu, pool: 'vram', totalBytes: 8 * GB, usedBytes: 8 * GB },
         { ...apu, pool: 'gtt', totalBytes: 120 * GB, usedBytes: 24 * GB },
@@ -180,13 +180,17 @@ describe('the page', () => {
           gpus: [{ uuid: 'GPU-1', pool: 'vram', bytes: GB }],
         },
       ],
+      orphans: [
+        { router: 'attic', model: 'qwen', pid: 7, gpus: [{ uuid: 'GPU-1', pool: 'vram', bytes: 2 * GB }] },
+      ],
       cards: [{ collector: 'nvidia-smi', gpu: '2', uuid: 'GPU-2', name: 'A100', lost: 'GPU is lost' }],
     });
     const { text } = await thePage(undefined, { memory: { ...NO_MEMORY, reading: () => reading } });
     const [, section = ''] = text.split('<h2>GPU memory</h2>');
     const words = textOf(section.split('</section>')[0] ?? '').trim();
     expect(words).toMatch(/^GPU 2 A100 is lost: GPU is lost\./);
-    expect(words).toContain('router gpu-box 1.0 GiB other processes 6.0 GiB');
+    expect(words).toContain('Orphan process 7 of qwen on attic holds 2.0 GiB of GPU memory: end it.');
+    expect(words).toContain('router gpu-box 1.0 GiB orphan of qwen 2.0 GiB other processes 6.0 GiB');
     expect(words).toContain('Largest other processes: python3 (646) 5.0 GiB');
     expect(words).toContain('GPU 1 Strix Halo, shared with the system 32.0 GiB of 128.0 GiB used, 25 %');
     expect(textOf(text)).toContain('The router itself · GPU memory: 1.0 GiB · Resident: 256.0 MiB');
