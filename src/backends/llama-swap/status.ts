@@ -27,13 +27,11 @@ export function changesBetween(
     const from = earlier.get(id);
     return from === undefined || from === state ? [] : changesOf(id, from, state);
   });
-  // The command and the time to live of a new process are only in the listing.
-  const isKnown = !changes.some(({ begins }) => begins);
   const isSameList = before.length === after.length && after.every(({ id }) => earlier.has(id));
   return [
     ...changes.filter(({ status }) => status === 'unloaded'),
     ...changes.filter(({ status }) => status !== 'unloaded'),
-    ...(isSameList && isKnown ? [] : [{ name: 'modelStatus', kind: 'list_changed' } as const]),
+    ...(isSameList ? [] : [{ name: 'modelStatus', kind: 'list_changed' } as const]),
   ];
 }
 
