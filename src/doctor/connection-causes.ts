@@ -17,8 +17,8 @@ export function connectionCauses(facts: RouterFacts): CauseRow[] {
       is('refused') && !isSocket,
       `${host} refuses connections: no program listens there`,
       facts.isLoopback
-        ? 'Start llama-server there. In a container, localhost is the container itself: use the name of the host.'
-        : 'Start llama-server there with --host 0.0.0.0; by default it accepts only local connections.',
+        ? 'Start the server there. In a container, localhost is the container itself: use the name of the host.'
+        : 'Start it there, a llama-server with --host 0.0.0.0: by default it accepts only local connections.',
       `Or correct the address: ${CORRECT_IT}.`,
       ...portHint(facts),
     ),
@@ -55,8 +55,8 @@ export function connectionCauses(facts: RouterFacts): CauseRow[] {
       'no_answer',
       is('no_answer'),
       `${host} accepts connections but does not answer within ${timeoutSeconds} s`,
-      'If this is llama-server, it hangs: see its log, and restart it. Otherwise correct the port.',
-      'With many clients it needs more HTTP workers: --threads-http 16.',
+      'If this is the right server, it hangs: see its log, and restart it. Otherwise correct the port.',
+      'With many clients, llama-server needs more HTTP workers: --threads-http 16. A llama-swap answers late while it unloads a busy model.',
     ),
     fail(
       'not_http',
@@ -65,7 +65,7 @@ export function connectionCauses(facts: RouterFacts): CauseRow[] {
         ? `${host} closes the connection without an answer`
         : `${host} answers, but not in ${scheme.toUpperCase()}: ${detail}`,
       'llama-server closes connections while it starts or stops: try again.',
-      'Otherwise another program has the port: run `ss -ltnp` on its machine. The default of llama-server is 8080.',
+      'Otherwise another program has the port: run `ss -ltnp` on its machine. The default of llama-server and llama-swap is 8080.',
     ),
     fail(
       'wrong_scheme',
@@ -83,7 +83,7 @@ export function connectionCauses(facts: RouterFacts): CauseRow[] {
       'client_certificate',
       is('client_certificate'),
       `${host} requires a client certificate (${detail})`,
-      'The exporter cannot send one: let the server accept connections without, or connect to llama-server directly.',
+      'The exporter cannot send one: let the server accept connections without, or connect to it directly.',
     ),
     fail(
       'network_error',

@@ -1,20 +1,31 @@
 import { connectionCauses } from './connection-causes.ts';
-import { type Diagnosis, type Finding, findingsOf } from './finding.ts';
+import { type CauseRow, type Diagnosis, type Finding, findingsOf } from './finding.ts';
 import { buildCauses, eventCauses, metricsCauses, modelCauses } from './router-causes.ts';
 import type { RouterEvidence } from './router-evidence.ts';
-import { factsOf } from './router-facts.ts';
+import { factsOf, type RouterFacts } from './router-facts.ts';
 import { keyCauses, serverCauses } from './server-causes.ts';
+import { swapCauses, swapEventCauses, swapMetricsCauses, swapModelCauses } from './swap-causes.ts';
 
-/** The checks of a router in their order, each with its table of causes. */
+/** The checks of each kind of server in their order, each with its table of causes. */
 const CHECKS = {
-  connection: connectionCauses,
-  key: keyCauses,
-  router: serverCauses,
-  build: buildCauses,
-  events: eventCauses,
-  models: modelCauses,
-  metrics: metricsCauses,
-};
+  'llama-server': {
+    connection: connectionCauses,
+    key: keyCauses,
+    router: serverCauses,
+    build: buildCauses,
+    events: eventCauses,
+    models: modelCauses,
+    metrics: metricsCauses,
+  },
+  'llama-swap': {
+    connection: connectionCauses,
+    key: keyCauses,
+    router: swapCauses,
+    events: swapEventCauses,
+    models: swapModelCauses,
+    metrics: swapMetricsCauses,
+  },
+} satisfies Record<RouterFacts['found'], Record<string, (facts: RouterFacts) => CauseRow[]>>;
 
 /**
  * The findings about a router, up to the first failure: what follows would only show its consequences. `earlier` are the
@@ -24,7 +35,7 @@ export function diagnoseRouter(evidence: RouterEvidence, earlier: readonly Route
   const { name, url } = evidence;
   const facts = factsOf(evidence, earlier);
   const findings: Finding[] = [];
-  for (const [check, causesOf] of Object.entries(CHECKS)) {
+  for (const [check, causesOf] of Object.entries(CHECKS[facts.found])) {
     findings.push(...findingsOf(check, causesOf(facts)));
     if (findings.at(-1)?.mark === 'fail') break;
   }

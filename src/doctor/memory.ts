@@ -6,8 +6,7 @@ import { startMemory } from '../memory/memory.ts';
 import type { GpuMemory, MemoryReading, SourceReport } from '../memory/reading.ts';
 import { isRunning } from '../models/feed.ts';
 import { type CauseRow, type Finding, findingsOf, fine, note, warn } from './finding.ts';
-import { listingIn } from './replies.ts';
-import type { RouterEvidence } from './router-evidence.ts';
+import { listedModels, type RouterEvidence } from './router-evidence.ts';
 
 /** Measures once, as the service does at each interval. Undefined when the measurement does not end in time. */
 export async function examineMemory(
@@ -16,13 +15,14 @@ export async function examineMemory(
 ): Promise<MemoryReading | undefined> {
   const timeoutMs = memory.timeout * 1000;
   const views = routers.map(({ name, url, local }) => {
-    const listing = listingIn(examined.find((router) => router.name === name)?.models);
-    const models = (listing?.models ?? []).map(({ id, aliases, status, instance, process }) => {
+    const evidence = examined.find((router) => router.name === name);
+    const listed = evidence && listedModels(evidence);
+    const models = (listed ?? []).map(({ id, aliases, status, instance, process }) => {
       const flags = { isRunning: isRunning(status), isLoaded: status === 'loaded' };
       const port = process?.port ?? (instance || undefined);
       return { id, aliases, ...flags, port, command: process?.command };
     });
-    return { name, url, local, isListed: listing !== undefined, models };
+    return { name, url, local, isListed: listed !== undefined, models };
   });
   const { nvidia_smi: nvidiaSmi, other_processes: maxOthers } = memory;
   const machine = { ...path, nvidiaSmi, maxOthers, timeoutMs, routers: () => views };

@@ -1,8 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import { matchesModel } from '../models/router-state.ts';
 import { excerpt, type Finding, findingsOf, fine, plural, warn } from './finding.ts';
-import { listingIn } from './replies.ts';
-import type { RouterEvidence } from './router-evidence.ts';
+import { listedModels, type RouterEvidence } from './router-evidence.ts';
 
 /** A glob of models in the configuration; `router`: only of models on this one. */
 interface ModelGlob {
@@ -24,7 +23,7 @@ export function modelGlobs({ unload, routers, policy }: Config): ModelGlob[] {
 
 /** Findings about globs of models: one that matches no model is probably misspelt. */
 export function diagnosePatterns(config: Config, examined: readonly RouterEvidence[]): Finding[] {
-  const listings = examined.map(({ name, models }) => ({ name, models: listingIn(models)?.models }));
+  const listings = examined.map((evidence) => ({ name: evidence.name, models: listedModels(evidence) }));
   const found = modelGlobs(config).flatMap(({ option, glob, router }) => {
     const asked = listings.filter(({ name }) => router === undefined || router === name);
     // A router that was not listed may have a model that matches.

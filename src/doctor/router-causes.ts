@@ -1,7 +1,7 @@
 import { killsAtOnceIn } from '../models/eviction.ts';
-import { STATUSES } from '../models/feed.ts';
+import { type Listing, STATUSES } from '../models/feed.ts';
 import { type CauseRow, excerpt, fail, fine, note, plural, warn } from './finding.ts';
-import { type ExaminedListing, proxyOf } from './replies.ts';
+import { proxyOf } from './replies.ts';
 import { type RouterFacts, streamIn } from './router-facts.ts';
 
 /** What the build of the router means: for the end of its models, and for the reading of their metrics. */
@@ -98,7 +98,7 @@ export function modelCauses({ listing, curl }: RouterFacts): CauseRow[] {
 }
 
 /** `3 models: 1 unloaded, 2 loaded`. */
-function counted(models: ExaminedListing['models']): string {
+export function counted(models: Listing['models']): string {
   const parts = STATUSES.flatMap((status) => {
     const count = models.filter((model) => model.status === status).length;
     return count === 0 ? [] : [`${count} ${status}`];

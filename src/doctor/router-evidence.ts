@@ -4,9 +4,10 @@ import type { Config, RouterConfig } from '../config/schema.ts';
 import type { Listing, RouterProps } from '../models/feed.ts';
 import { unreadReason } from '../models/router-state.ts';
 import { listingIn, propsIn } from './replies.ts';
+import { examineSwap, isFromSwap, type SwapEvidence } from './swap-evidence.ts';
 
 /** Who is asked, and how. */
-type Asked = Pick<RouterConfig, 'name' | 'url' | 'api_key' | 'username' | 'ca_file' | 'host_header'>;
+type Asked = Pick<RouterConfig, 'name' | 'url' | 'kind' | 'api_key' | 'username' | 'ca_file' | 'host_header'>;
 
 /** The answers of one router. Requests that were not sent are absent: each answer decides about the next. */
 export interface RouterEvidence extends Asked {
@@ -24,6 +25,14 @@ export interface RouterEvidence extends Asked {
   /** Of a loaded model. */
   metrics?: { model: string; reply: Reply } | undefined;
   events?: Reply | undefined;
+  /** Absent where the server is no llama-swap. */
+  swap?: SwapEvidence | undefined;
+}
+
+/** The models of a server as the service lists them. */
+export function listedModels({ models, swap }: RouterEvidence): Listing['models'] | undefined {
+  if (swap === undefined) return listingIn(models)?.models;
+  return swap.listing?.ok ? swap.listing.value.models : undefined;
 }
 
 /** Sends the requests one after the other. They only read: no model is loaded, woken, kept awake or unloaded. */
@@ -35,14 +44,19 @@ export async function examineRouter(
   const probe = createProbe({ ...router, requestTimeoutMs: timeoutMs, modelTimeoutMs: timeoutMs });
   try {
     const answers = await ask(probe);
+    const { props, models, openai } = answers;
+    const endpoint = { ...router, requestTimeoutMs: timeoutMs, modelTimeoutMs: engine.timeout * 1000 };
+    const swap = [props, models, openai].some(isFromSwap)
+      ? await examineSwap(endpoint, probe, engine.read)
+      : undefined;
     const { request_timeout: timeoutSeconds } = follow;
-    return { ...router, timeoutSeconds, readMode: engine.read, peer: probe.peer(), ...answers };
+    return { ...router, timeoutSeconds, readMode: engine.read, peer: probe.peer(), swap, ...answers };
   } finally {
     await probe.close();
   }
 }
 
-type Answers = Omit<RouterEvidence, keyof Asked | 'timeoutSeconds' | 'readMode' | 'peer'>;
+type Answers = Omit<RouterEvidence, keyof Asked | 'timeoutSeconds' | 'readMode' | 'peer' | 'swap'>;
 
 /** Refusals that may be about the header `Host`. */
 const MAY_BE_HOST = [400, 403, 421];
@@ -51,9 +65,10 @@ async function ask(probe: Probe): Promise<Answers> {
   const { signal } = new AbortController();
   const get = (path: string, host?: string) => probe.ask(path, signal, host);
   const props = await get('/props');
-  if (props.kind === 'silence') return { props };
+  if (props.kind === 'silence' || isFromSwap(props)) return { props };
   const asLocalhost = MAY_BE_HOST.includes(props.status) ? await get('/props', 'localhost') : undefined;
   const models = await get('/models');
+  if (isFromSwap(models)) return { props, models };
   const listing = listingIn(models);
   if (!listing) {
     if (models.kind === 'silence' || models.status === 401) return { props, models, asLocalhost };

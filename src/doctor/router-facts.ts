@@ -5,7 +5,7 @@ import { serverAddress } from '../lib/address.ts';
 import type { StreamState } from '../models/router-state.ts';
 import { excerpt } from './finding.ts';
 import { isLlamaCpp, listingIn, propsIn } from './replies.ts';
-import type { RouterEvidence } from './router-evidence.ts';
+import { listedModels, type RouterEvidence } from './router-evidence.ts';
 
 /** What the evidence shows, as the causes read it. */
 export type RouterFacts = ReturnType<typeof factsOf>;
@@ -27,6 +27,8 @@ export function factsOf(evidence: RouterEvidence, earlier: readonly RouterEviden
     scheme: protocol.slice(0, -1),
     socketPath,
     prefix,
+    /** What the server is, as far as its answers show it. */
+    found: evidence.swap === undefined ? ('llama-server' as const) : ('llama-swap' as const),
     /** A command that sends a request to a path of the router. */
     curl(path: string, flags = '') {
       const socket = socketPath === undefined ? '' : `--unix-socket '${socketPath}' `;
@@ -38,6 +40,10 @@ export function factsOf(evidence: RouterEvidence, earlier: readonly RouterEviden
     replies,
     last: replies.at(-1),
     denied: deniedIn(evidence),
+    /** The answers were understood: what they require was given. */
+    isUnderstood: evidence.swap
+      ? evidence.swap.listing?.ok === true
+      : propsIn(props) !== undefined && listing !== undefined,
     hasKey: evidence.api_key !== undefined,
     hasUser: evidence.username !== undefined,
     hostRefusal: hostRefusalIn(replies, evidence.asLocalhost),
@@ -66,9 +72,17 @@ export function streamIn(events: Reply | undefined): StreamState {
  * The answer to a request without the right key, or from a client that is not admitted. A proxy that passes only some
  * paths answers 403 to the others, and builds that leave `/models` and `/props` public refuse only what models answer.
  */
-function deniedIn({ props, models, openai, metrics, events, api_key }: RouterEvidence): Said | undefined {
+function deniedIn({
+  props,
+  models,
+  openai,
+  metrics,
+  events,
+  swap,
+  api_key,
+}: RouterEvidence): Said | undefined {
   const replies = [props, models].flatMap(saidBy);
-  const others = [events, api_key ? undefined : metrics?.reply].flatMap(saidBy);
+  const others = [events, swap?.version, api_key ? undefined : metrics?.reply].flatMap(saidBy);
   const unauthorized = [...replies, ...others].find(({ status }) => status === 401);
   if (unauthorized || (listingIn(openai)?.withStatus ?? 0) > 0) return unauthorized;
   return replies.find(({ status }) => status === 403);
@@ -88,10 +102,11 @@ function saidBy(reply: Reply | undefined): Said[] {
 
 /**
  * Equal for two routers that are the same server: every load of a model takes a new port, so equal ports say so; before
- * the first load, the same models at the same address do. Unique without a listing.
+ * the first load, and where ports are fixed, the same models at the same address do. Unique without a listing.
  */
-function identityOf({ models, peer = '', url }: RouterEvidence): unknown {
-  const listed = listingIn(models)?.models ?? [];
+function identityOf(evidence: RouterEvidence): unknown {
+  const { peer = '', url } = evidence;
+  const listed = listedModels(evidence) ?? [];
   if (listed.length === 0) return Symbol();
   const instances = listed.map(({ id, instance = 0 }) => `${id} ${instance}`).sort();
   const isFresh = listed.every(({ instance = 0 }) => instance === 0);

@@ -2,47 +2,69 @@ import { portHint } from './connection-causes.ts';
 import { type CauseRow, excerpt, fail, fine, plural, warn } from './finding.ts';
 import { describeReply, isLlamaCpp, proxyOf } from './replies.ts';
 import type { RouterFacts } from './router-facts.ts';
+import { isFromSwap } from './swap-evidence.ts';
 
 /** Whether the API key is accepted, and before it the credentials for a proxy. */
-export function keyCauses({ denied, hasKey, hasUser, props, listing }: RouterFacts): CauseRow[] {
+export function keyCauses({ denied, hasKey, hasUser, isUnderstood, listing }: RouterFacts): CauseRow[] {
   const { status, authenticate = '', body = '' } = denied ?? {};
-  const [scheme = ''] = authenticate.split(' ');
+  // llama-swap names only Basic, but takes a Bearer token as well.
+  const isSwap = isFromSwap(denied);
+  const [scheme = ''] = isSwap ? [] : authenticate.split(' ');
   const isLogin = /^(digest|negotiate|ntlm)$/i.test(scheme);
-  const isOther = denied && !isLlamaCpp(denied) && !body.includes('Invalid API Key');
+  const isOther = denied && !isSwap && !isLlamaCpp(denied) && !body.includes('Invalid API Key');
   const keyRemedy = [
     `${hasKey ? 'Correct' : 'Set'} LLAMA_API_KEY, LLAMA_API_KEY_FILE, or api_key or api_key_file of this router.`,
-    'The key is that of --api-key or --api-key-file of llama-server, including spaces and quotes. Of several keys, the first is sent.',
+    `The key is ${isSwap ? 'one of apiKeys in the configuration of llama-swap' : 'that of --api-key or --api-key-file of llama-server'}, including spaces and quotes. Of several keys, the first is sent.`,
   ];
-  if (hasKey && hasUser) {
+  if (hasKey && hasUser && !isSwap) {
     keyRemedy.push(
       "The proxy may pass the user on in place of the key (nginx: proxy_set_header Authorization ''): the key is sent as X-Api-Key.",
     );
   }
+  if (isSwap && hasUser) {
+    keyRemedy.push(
+      hasKey
+        ? 'llama-swap reads the key from Authorization first, where the user is sent: remove username, or let the proxy remove Authorization.'
+        : 'Or put the key into password_file under this router: llama-swap takes it as the password of any user.',
+    );
+  }
   if (isOther) {
-    keyRemedy.push(`If this is not llama-server, correct the port. It answers '${excerpt(body)}'.`);
+    keyRemedy.push(
+      `If this is neither llama-server nor llama-swap, correct the port. It answers '${excerpt(body)}'.`,
+    );
   }
   return [
     fail(
       'proxy_refuses',
       status === 403 || isLogin,
-      `a proxy in front of the router ${isLogin ? `requires a login by ${scheme}` : 'answers 403'}`,
-      'Let the proxy pass this machine or use Basic authentication, or connect to llama-server directly.',
+      `a proxy in front of the server ${isLogin ? `requires a login by ${scheme}` : 'answers 403'}`,
+      'Let the proxy pass this machine or use Basic authentication, or connect to the server directly.',
     ),
     fail(
       'proxy_password',
       /^basic$/i.test(scheme),
-      `a proxy in front of the router ${hasUser ? 'rejects the configured' : 'requires a'} user and password`,
+      `a proxy in front of the server ${hasUser ? 'rejects the configured' : 'requires a'} user and password`,
       `${hasUser ? 'Correct' : 'Set'} username and password_file under this router, or LLAMA_SERVER_USERNAME and LLAMA_SERVER_PASSWORD_FILE.`,
     ),
     fail(
       // Older builds list their models without a key.
       hasKey ? 'key_wrong' : 'key_missing',
       denied !== undefined,
-      `the router ${listing ? 'lists its models, but ' : ''}${hasKey ? 'rejects the configured API key' : 'requires an API key, and none is configured'}`,
+      `the server ${listing ? 'lists its models, but ' : ''}${hasKey ? 'rejects the configured API key' : 'requires an API key, and none is configured'}`,
       ...keyRemedy,
     ),
-    fine(hasKey && props !== undefined && listing !== undefined, 'the API key is accepted'),
+    fine(hasKey && isUnderstood, 'the API key is accepted'),
   ];
+}
+
+/** The configuration names another kind of server than was found. */
+export function kindCause({ kind, found }: RouterFacts, isCertain: boolean): CauseRow {
+  return fail(
+    'kind_wrong',
+    isCertain && kind !== 'auto' && kind !== found,
+    `this is a ${found}, but the configuration says kind: ${kind}`,
+    `Remove kind under this router, or set kind: ${found}`,
+  );
 }
 
 /** What the server is. */
@@ -51,6 +73,7 @@ export function serverCauses(facts: RouterFacts): CauseRow[] {
   const unknownPaths = replies.filter(({ status }) => status === 404).length;
   const isLoading = replies.some(({ status, body }) => status === 503 && body.includes('Loading model'));
   return [
+    kindCause(facts, props !== undefined),
     fine(
       props !== undefined && listing !== undefined,
       `llama.cpp in router mode${props?.build ? `, build ${props.build}` : ''}${limitOf(props)}`,
@@ -95,22 +118,22 @@ export function serverCauses(facts: RouterFacts): CauseRow[] {
       'other_server',
       listing !== undefined || openai !== undefined,
       `this is another OpenAI-compatible server (${(listing ?? openai)?.ownedBy}): it lists models without their status`,
-      'The exporter needs llama.cpp in router mode: llama-server started without -m.',
-      'vLLM, Ollama, LM Studio, llama-swap, LocalAI and others cannot be followed.',
+      'The exporter needs llama.cpp in router mode (llama-server started without -m) or llama-swap.',
+      'vLLM, Ollama, LM Studio, LocalAI and others cannot be followed.',
     ),
     fail(
       'server_error',
       last !== undefined && last.status >= 500,
       `it answers ${describeReply(last)}`,
-      'If a proxy answers: start llama-server behind it, or correct the target of this URL in the proxy.',
-      'If this is llama-server: see its log, and restart it.',
+      'If a proxy answers: start the server behind it, or correct the target of this URL in the proxy.',
+      'If this is the server itself: see its log, and restart it.',
     ),
     fail(
       'wrong_port',
       true,
-      `this is not llama-server: it answers ${describeReply(last)}`,
-      'Check the port: the default of llama-server is 8080. `ss -ltnp` on its machine shows which program has it.',
-      'Redirects are not followed: use the address of llama-server itself, or that of the proxy in front of it.',
+      `this is neither llama-server nor llama-swap: it answers ${describeReply(last)}`,
+      'Check the port: the default of both is 8080. `ss -ltnp` on its machine shows which program has it.',
+      'Redirects are not followed: use the address of the server itself, or that of the proxy in front of it.',
       ...portHint(facts),
       ...(prefix === '' ? [] : [`Check the path: does the proxy serve the router under ${prefix}?`]),
     ),

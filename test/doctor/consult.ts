@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { doctor } from '../../src/cli/doctor.ts';
+import type { RouterConfig } from '../../src/config/schema.ts';
 import { createConfigSource } from '../../src/config/source.ts';
 
 type Given = [status: number, headers: Record<string, string>, body: string];
@@ -53,12 +54,13 @@ export interface Consultation {
   flags?: Record<string, string>;
   /** Default: no, because simulated routers have no processes. */
   local?: 'auto' | 'no';
+  kind?: RouterConfig['kind'];
 }
 
 /** The output of `doctor` for these routers, with PORT instead of their ports, and its exit code. */
 export async function consult(
   urls: readonly string[],
-  { key, env = {}, flags = {}, local = 'no' }: Consultation = {},
+  { key, env = {}, flags = {}, local = 'no', kind = 'auto' }: Consultation = {},
 ): Promise<{ text: string; code: number }> {
   const source = createConfigSource({
     env: key === undefined ? env : { ...env, LLAMA_API_KEY: key },
@@ -72,7 +74,7 @@ export async function consult(
   });
   const config = {
     ...source.current,
-    routers: source.current.routers.map((router) => ({ ...router, local })),
+    routers: source.current.routers.map((router) => ({ ...router, local, kind })),
   };
   let text = '';
   const code = await doctor.run({

@@ -29,6 +29,7 @@ const evidence = (given: Partial<RouterEvidence> = {}): RouterEvidence => ({
   ...{
     name: 'gpu1',
     url: 'http://gpu1:8080',
+    kind: 'auto',
     timeoutSeconds: 5,
     readMode: 'auto',
     peer: '10.0.0.1:8080',

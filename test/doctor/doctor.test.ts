@@ -178,7 +178,7 @@ describe('an API key', () => {
     const { text, code } = await consult([url]);
     expect(text).toMatch(`http://127.0.0.1:PORT
   ok    connection  127.0.0.1:PORT answers
-  FAIL  key         the router requires an API key, and none is configured
+  FAIL  key         the server requires an API key, and none is configured
         what to do: Set LLAMA_API_KEY, LLAMA_API_KEY_FILE, or api_key or api_key_file of this router.
 `);
     expect(text).toMatch(/\n1 failure\.\n$/);
@@ -188,7 +188,7 @@ describe('an API key', () => {
   it('that is wrong is rejected', async () => {
     const { url } = await aRouter({ apiKey: 'right' });
     expect(await findings(url, { key: 'wrong' })).toEqual([
-      'fail key key_wrong: the router rejects the configured API key',
+      'fail key key_wrong: the server rejects the configured API key',
       3,
     ]);
   });
@@ -198,7 +198,7 @@ describe('an API key', () => {
     const models = json(200, { data: [{ id: 'qwen', status: { value: 'loaded' } }] });
     const { checks } = await checksOf(await servers.answering({ '/models': models, '*': denied }));
     expect(checks.at(-1)?.says).toBe(
-      'the router lists its models, but requires an API key, and none is configured',
+      'the server lists its models, but requires an API key, and none is configured',
     );
   });
 });
@@ -229,33 +229,33 @@ describe('a server that is not a router', () => {
     ],
     [
       'lists models without status',
-      { '/models': listing('llama-swap') },
-      'other_server: this is another OpenAI-compatible server (owned_by: llama-swap): it lists models without their status',
+      { '/models': listing('vllm') },
+      'other_server: this is another OpenAI-compatible server (owned_by: vllm): it lists models without their status',
     ],
     [
       'is a web page',
       { '*': [200, { 'content-type': 'text/html' }, '<title>Open WebUI</title>'] },
-      "wrong_port: this is not llama-server: it answers a web page titled 'Open WebUI'",
+      "wrong_port: this is neither llama-server nor llama-swap: it answers a web page titled 'Open WebUI'",
     ],
     [
       'answers 404',
       { '*': [404, {}, '404 page not found\n'] },
-      'wrong_port: this is not llama-server: it answers 404: 404 page not found',
+      'wrong_port: this is neither llama-server nor llama-swap: it answers 404: 404 page not found',
     ],
     [
       'answers other JSON',
       { '*': json(200, { status: 'success', data: {} }) },
-      'wrong_port: this is not llama-server: it answers 200: {"status":"success","data":{}}',
+      'wrong_port: this is neither llama-server nor llama-swap: it answers 200: {"status":"success","data":{}}',
     ],
     [
       'answers escape sequences',
       { '*': [200, {}, '\u001b[31mred'] },
-      'wrong_port: this is not llama-server: it answers 200: [31mred',
+      'wrong_port: this is neither llama-server nor llama-swap: it answers 200: [31mred',
     ],
     [
       'redirects',
       { '*': [302, { location: '/login' }, ''] },
-      'wrong_port: this is not llama-server: it answers 302: redirect to /login',
+      'wrong_port: this is neither llama-server nor llama-swap: it answers 302: redirect to /login',
     ],
     [
       'is a proxy without a backend',
@@ -296,7 +296,7 @@ describe('a router that cannot be reached', () => {
         cause: 'connection_refused',
         says: '127.0.0.1:PORT refuses connections: no program listens there',
         remedy: [
-          'Start llama-server there. In a container, localhost is the container itself: use the name of the host.',
+          'Start the server there. In a container, localhost is the container itself: use the name of the host.',
           'Or correct the address: --router URL, LLAMA_SERVER_URL, or routers[].url in the configuration file.',
         ],
       },

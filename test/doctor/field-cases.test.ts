@@ -158,11 +158,11 @@ it.each<[string, Case, string[], RegExp]>([
     {
       server: router({
         '/props': { status: 404, headers: NGINX },
-        '/models': { headers: NGINX, body: { data: [{ id: 'x', owned_by: 'llama-swap' }] } },
+        '/models': { headers: NGINX, body: { data: [{ id: 'x', owned_by: 'vllm' }] } },
       }),
     },
     ['fail router other_server'],
-    /llama-swap.* without their status.*needs llama.cpp in router mode/s,
+    /vllm.* without their status.*needs llama.cpp in router mode/s,
   ],
   [
     'a listing in which some models have no status',

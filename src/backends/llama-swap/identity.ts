@@ -24,13 +24,18 @@ export function isLlamaSwap({ body, authenticate = '' }: Evidence): boolean {
   );
 }
 
+/** Undefined where the version does not tell. */
+export function versionNumber(version: string): number | undefined {
+  const [, digits] = /^v?(\d+)(?:[-.].*)?$/.exec(version) ?? [];
+  return Number(digits) || undefined;
+}
+
 /**
  * Why a llama-swap of this version is too old; undefined when it is not, or when its version does not tell: programs that
  * are not built for a release say `0`.
  */
 export function oldVersion(version: string): string | undefined {
-  const [, digits] = /^v?(\d+)(?:[-.].*)?$/.exec(version) ?? [];
-  const number = Number(digits);
-  if (!(number > 0 && number < FIRST_VERSION)) return undefined;
+  const number = versionNumber(version);
+  if (number === undefined || number >= FIRST_VERSION) return undefined;
   return `is llama-swap v${number}, but the exporter needs v${FIRST_VERSION} or newer: update llama-swap`;
 }
