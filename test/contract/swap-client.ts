@@ -12,6 +12,8 @@ export interface SwapEars {
   readonly changes: string[];
   /** The models of the requests under way. */
   readonly inFlight: string[];
+  /** Those of requests whose answer has begun. */
+  readonly answering: string[];
   readonly ended: boolean;
   state(model: string): string;
   /** Resolves when the model is in this state. */
@@ -88,7 +90,7 @@ async function listen(url: string, until: SwapClient['until']): Promise<SwapEars
   const answer = await fetch(`${url}/api/events`, { signal: hangUp.signal });
   const types: string[] = [];
   const lists: Record<string, unknown>[][] = [];
-  const requests = new Map<string, string>();
+  const requests = new Map<string, InFlightRequest>();
   let changes: string[] = [];
   let ended = false;
   const stateOf = (list: Record<string, unknown>[] | undefined, id: unknown) =>
@@ -139,7 +141,10 @@ async function listen(url: string, until: SwapClient['until']): Promise<SwapEars
       return changes;
     },
     get inFlight() {
-      return [...requests.values()].sort();
+      return [...requests.values()].map(({ model }) => model).sort();
+    },
+    get answering() {
+      return [...requests.values()].filter((each) => each.resp_bytes > 0).map(({ model }) => model);
     },
     get ended() {
       return ended;
@@ -153,19 +158,25 @@ async function listen(url: string, until: SwapClient['until']): Promise<SwapEars
   };
 }
 
+interface InFlightRequest {
+  id: string;
+  model: string;
+  resp_bytes: number;
+}
+
 interface InFlightMessage {
   operation: string;
   id: string;
-  request: { id: string; model: string };
-  requests?: { id: string; model: string }[];
+  request: InFlightRequest;
+  requests?: InFlightRequest[];
 }
 
 function takeInFlight(
-  known: Map<string, string>,
+  known: Map<string, InFlightRequest>,
   { operation, id, request, requests }: InFlightMessage,
 ): void {
   if (operation === 'snapshot') known.clear();
-  for (const each of requests ?? []) known.set(each.id, each.model);
-  if (operation === 'upsert') known.set(request.id, request.model);
+  for (const each of requests ?? []) known.set(each.id, each);
+  if (operation === 'upsert') known.set(request.id, request);
   if (operation === 'remove') known.delete(id);
 }

@@ -269,6 +269,7 @@ export function describeSwapContract(name: string, start: StartSwap, patience: S
         const complete = await client.complete('tiny-c', 1, true);
         expect(complete.text).toMatch(/^data: \{.*\n\ndata: \[DONE]\n\n$/s);
         const { reply } = await occupy(client, 'mid', true);
+        await client.until('the answer to begin', () => client.ears.answering.includes('mid'));
         expect(await client.unload('mid')).toEqual(OK);
         const { status, text } = await reply;
         expect(status).toBe(200);
