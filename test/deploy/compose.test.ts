@@ -15,6 +15,7 @@ interface Service {
   image: string;
   profiles: string[];
   command?: string[];
+  entrypoint?: string[];
   user?: string;
   pid?: string;
   read_only?: boolean;
@@ -114,14 +115,16 @@ describe('docker-compose.yml and the GPU files', () => {
     const absent = services
       .flatMap(([, service]) => mounts(service))
       .filter(({ source }) => !existsSync(join(ROOT, source)));
-    expect(absent).toEqual([{ source: 'models', target: '/models' }]);
+    expect(new Set(absent.map(({ source, target }) => `${source} ${target}`))).toEqual(
+      new Set(['models /models']),
+    );
   });
 
   it('shows the host processes to the exporter only with a GPU file', () => {
     const withPid = ADDITIONS.map((path) => [path, read(path).services.exporter.pid]);
     expect(withPid).toEqual(ADDITIONS.map((path) => [path, 'host']));
     const names = ADDITIONS.flatMap((path) => Object.keys(read(path).services));
-    expect([...new Set(names)].sort()).toEqual(['exporter', 'llama-server']);
+    expect([...new Set(names)].sort()).toEqual(['exporter', 'llama-server', 'llama-swap']);
   });
 });
 
@@ -198,6 +201,18 @@ describe.each(PROFILES)('in the profile %s', (profile) => {
     expect(waited.filter(([name]) => !members.some(([member]) => member === name))).toEqual([]);
     expect(new Set(waited.map(([, { condition }]) => condition))).toEqual(new Set(['service_healthy']));
   });
+});
+
+it('llama-swap has models with metrics at ports that the exporter can reach', () => {
+  const { models, macros } = read('deploy/compose/llama-swap.yml') as {
+    models: Record<string, { cmd: string; proxy: string }>;
+    macros: Record<string, string>;
+  };
+  for (const { cmd, proxy } of Object.values(models)) {
+    expect([cmd, proxy]).toEqual([expect.stringMatching(/^\$\{server\} /), 'http://llama-swap:${PORT}']);
+  }
+  expect(macros.server).toBe('llama-server --host 0.0.0.0 --port ${PORT} --metrics');
+  expect(file.services['llama-swap']?.entrypoint?.at(-1)).toContain('-listen 0.0.0.0:8080');
 });
 
 it('the demo needs only secrets in the checkout', () => {

@@ -33,6 +33,7 @@ it('after preparation, Compose starts the stack, or the profile of .env or the c
   const stack = [...WATCHING, 'llama-server'].sort();
   expect(started()).toEqual(stack);
   expect(started('--profile', 'monitoring')).toEqual(WATCHING);
+  expect(started('--profile', 'llama-swap')).toEqual([...WATCHING, 'llama-swap'].sort());
   expect(started('--profile', 'openwebui')).toEqual([...stack, 'open-webui', 'pipelines'].sort());
   expect(started('--profile', 'demo')).toEqual(DEMO);
 });
@@ -45,6 +46,8 @@ it.each([
   prepare(gpu);
   const { services } = compose(folder);
   expect(services['llama-server']?.image).toContain(`:${tag}b`);
+  const swapped = compose(folder, '--profile', 'llama-swap').services['llama-swap'];
+  expect(swapped?.image).toContain(`-${tag.replace('server-', '')}b`);
   const withPid = Object.entries(services).filter(([, { pid }]) => pid === 'host');
   expect(withPid.map(([name]) => name)).toEqual(['exporter']);
   const demo = Object.values(compose(folder, '--profile', 'demo').services);
