@@ -26,15 +26,22 @@ export function createScheduler(processes: readonly SwapProcess[], settings: Swa
   const handle = createMailbox();
   const evictedFor = evictionRules(processes, settings.groups);
   let queue: Waiter[] = [];
+  let isOver = false;
 
   return {
+    /** With the end of llama-swap nothing is loaded any more, whoever waits. */
+    end(): void {
+      isOver = true;
+      for (const { settle } of queue) settle('gone');
+      queue = [];
+    },
     /** Loads the model if needed. `ready` must be followed by `done`. */
     admit: (process: SwapProcess, gone?: AbortSignal) =>
       new Promise<Admission>((settle) => {
         const waiter = { process, settle };
         gone?.addEventListener('abort', () => void handle(() => drop(waiter)));
         void handle(() => {
-          if (gone?.aborted) settle('gone');
+          if (gone?.aborted || isOver) settle('gone');
           else if (!place(waiter)) queue.push(waiter);
         });
       }),
@@ -89,7 +96,7 @@ export function createScheduler(processes: readonly SwapProcess[], settings: Swa
 
   async function run(process: SwapProcess, swap: Swap): Promise<void> {
     await Promise.all(swap.evicts.map((each) => each.stop(settings.healthCheckTimeoutSeconds)));
-    const end = await process.ensureReady();
+    const end = isOver ? 'failed' : await process.ensureReady();
     await handle(() => {
       if (swaps.get(process) !== swap) return;
       swaps.delete(process);

@@ -62,7 +62,10 @@ export function createSimulatedSwap(
       orphaned.clear();
       const ended = [...runs];
       runs.clear();
-      for (const { processes } of ended) for (const process of processes) process.crash();
+      for (const { scheduler, processes } of ended) {
+        scheduler.end();
+        for (const process of processes) process.crash();
+      }
       const ports = ended.flatMap((each) => [...each.ports.values()]);
       await Promise.all(ports.map((each) => each.close()));
     },

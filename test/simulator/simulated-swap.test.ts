@@ -67,6 +67,17 @@ describe('control', () => {
     expect(await (await fetch(`${url}/running`)).text()).toBe('{"running":[]}\n');
   });
 
+  it('loads nothing after its end for those who waited', async () => {
+    await given({ models: [aModel('a'), aModel('b'), aModel('c')] });
+    const serving = swap.request('a', { seconds: 100 });
+    await until('a to be busy', () => swap.model('a').engine.isBusy());
+    const waiting = [swap.request('b'), swap.request('c')];
+    await swap.stop();
+    expect(await serving).toBe('killed');
+    expect(await Promise.all(waiting)).toEqual(['gone', 'gone']);
+    expect(swap.models.map(({ state }) => state)).toEqual(['stopped', 'stopped', 'stopped']);
+  });
+
   it('merges the messages of quick changes when its messages are late', async () => {
     await given({ messageDelaySeconds: 0.1 });
     const events = await fetch(`${swap.url}/api/events`);
