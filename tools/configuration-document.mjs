@@ -22,6 +22,8 @@ routers:
     api_key_file: /run/secrets/attic_api_key
 \`\`\`
 
+A [llama-swap](llama-swap.md) is recognised; \`kind: llama-swap\` or \`kind: llama-server\` refuses anything else.
+
 A container, configured by its environment:
 
 \`\`\`yaml
@@ -55,6 +57,10 @@ routers:
     username: exporter
     password_file: /run/secrets/llama_password
     api_key_file: /run/secrets/llama_api_key
+
+  # A llama-swap whose ports are on this machine, though its URL is not: its models' metrics are read there.
+  - url: http://gpu-box.lan:8080
+    local: yes
 
   # A server that accepts only some values of the header Host.
   - url: http://llama-server:8080

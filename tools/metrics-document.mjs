@@ -27,7 +27,7 @@ In addition there are \`process_*\` and \`nodejs_*\` for the exporter's own proc
 
 ## The models' own metrics
 
-If llama-server runs with \`--metrics\`, every loaded model has metrics of its own, \`llamacpp:*\`. The exporter passes
+If llama-server runs with \`--metrics\`, below a router or a [llama-swap](llama-swap.md#metrics-of-models), every loaded model has metrics of its own, \`llamacpp:*\`. The exporter passes
 them on with names, help and types unchanged and the labels \`router\` and \`model\` added, so that dashboards made for
 them work when you select a model. A label of the model's that has one of these names becomes \`exported_router\` or
 \`exported_model\`. \`engine.publish\` moves these metrics to a path of their own or hides them; they are read all the same.
@@ -59,6 +59,7 @@ down](router.md#reading-without-disturbing). Then \`llama_router_model_busy\` an
 | \`requested\` | This exporter requested the unload, even if the model was busy and the router killed it after its stop timeout |
 | \`evicted\` | The router was full (\`--models-max\`), and the next event was the load of another model |
 | \`crashed\` | The process ended with an error, and no request for its unload is known |
+| \`expired\` | A model of a llama-swap had been idle for its \`ttl\` |
 | \`unknown\` | The end itself was not observed, and the listings before and after it show several possible reasons |
 | \`external\` | All other cases: an unload by another client, a removed model file, a stop of the router |
 
@@ -72,7 +73,7 @@ router killed it after its stop timeout, and a client that waited for the memory
 
 ## Which counters are exact?
 
-Builds since b9692 have an event stream, and every event is counted. Older builds, and routers whose stream is not
+Those of a llama-swap: [llama-swap](llama-swap.md#which-counters-are-exact). Of a router, builds since b9692 have an event stream, and every event is counted. Older builds, and routers whose stream is not
 connected, are polled: listed every \`follow.polling_interval\` (2 s), and every quarter of it (0.5 s) during a load, during an
 operation, and for a minute after a change or an operation. \`llama_router_event_stream_connected\` shows which applies. After
 an interruption of the stream, the next listing shows what happened meanwhile, as between two polls.

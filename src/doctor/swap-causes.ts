@@ -59,7 +59,7 @@ export function swapEventCauses(facts: RouterFacts): CauseRow[] {
       true,
       `there is no event stream: /api/events ${describeStream(stream, facts.timeoutSeconds)}`,
       'Let a proxy in front of llama-swap pass /api/events, without buffering (nginx: proxy_buffering off).',
-      'Until then it is unknown whether models are busy, and they are unloaded only by force (--when-busy force).',
+      'Until then it is unknown whether models are busy. An unload asks each on its own port; where that cannot be reached, use --when-busy force.',
       'Models are polled then: not all counters are exact, and unlisted models are seen only while they run.',
     ),
   ];

@@ -117,6 +117,9 @@ describe('while the router is held', () => {
     ['GET', '/metrics?model=tiny-a', undefined],
     ['GET', '/lora-adapters?model=tiny-a', undefined],
     ['POST', '/something/new', { model: 'tiny-a' }],
+    // llama-swap loads the model for these.
+    ['GET', '/upstream/tiny-a/health', undefined],
+    ['GET', '/upstream/tiny-a/index.js', undefined],
   ])('%s %s is refused', async (method, path, body) => {
     const { status, headers, text } = await ask(method, path, body);
     expect([status, headers.get('content-type')]).toEqual([503, 'application/json']);
@@ -143,6 +146,10 @@ describe('while the router is held', () => {
     ['GET', '/v1/health', 200],
     ['GET', '/props', 200],
     ['OPTIONS', '/v1/chat/completions', 200],
+    // Of llama-swap: they reach the server, which has none of them.
+    ['GET', '/running', 404],
+    ['GET', '/api/events', 404],
+    ['POST', '/api/models/unload/tiny-a', 404],
   ])('%s %s passes', async (method, path, status) => {
     expect((await ask(method, path)).status).toBe(status);
   });
