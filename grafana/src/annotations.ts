@@ -25,11 +25,11 @@ const MARKS: readonly Mark[] = [
     text: '{{router}}',
   },
   {
-    // A router with more models than room evicts all day: every graph would be full of lines.
-    name: 'Evictions',
+    // A server with more models than room evicts all day: every graph would be full of lines.
+    name: 'Evictions and ends of a ttl',
     color: 'yellow',
-    expr: sinceLastStep(sumOfUnloads(['instance', 'router', 'model'], 'evicted')),
-    title: '{{model}} evicted',
+    expr: sinceLastStep(sumOfUnloads(['instance', 'router', 'model', 'reason'], 'evicted|expired')),
+    title: '{{model}} {{reason}}',
     text: '{{router}}',
     on: false,
   },

@@ -1,4 +1,6 @@
 import { MappingType, type ValueMapping } from '@grafana/grafana-foundation-sdk/dashboard';
+import type { Status } from '../../src/models/feed.ts';
+import type { UnloadReason } from '../../src/models/router-state.ts';
 
 /** Grafana's palette adapts to the theme but has no grey; this one suits both themes. */
 export const GREY = 'rgba(128, 128, 128, 0.35)';
@@ -10,17 +12,19 @@ export const STATUSES = [
   { status: 'loading', color: 'yellow' },
   { status: 'loaded', color: 'green' },
   { status: 'sleeping', color: 'purple' },
+  { status: 'unloading', color: 'orange' },
   { status: 'other', color: 'red' },
-] as const;
+] as const satisfies { status: Status; color: string }[];
 
 /** Unload reasons with their colours. */
 export const REASONS = {
   requested: 'blue',
   external: 'purple',
   evicted: 'orange',
+  expired: 'green',
   crashed: 'red',
   unknown: GREY,
-} as const;
+} as const satisfies Record<UnloadReason, string>;
 
 export interface Meaning {
   readonly text: string;

@@ -2,7 +2,7 @@ import * as units from '@grafana/grafana-foundation-sdk/units';
 import { CATALOG } from '../../src/metrics/catalog.ts';
 import { meanings } from './colors.ts';
 import { dashboard } from './dashboard.ts';
-import { graph, stat, timeline } from './panels.ts';
+import { graph, stat, table, timeline } from './panels.ts';
 import { events, max, mean, ofExporter, rate, series, since, sum } from './promql.ts';
 import { PROCESS, PROMETHEUS } from './series.ts';
 import { UIDS } from './uids.ts';
@@ -110,7 +110,7 @@ export const exporter = dashboard({
     }),
     graph({
       title: 'Events',
-      description: 'Router events per second, by name.',
+      description: 'Events received per second, by name.',
       unit: units.EventsPerSecond,
       width: 8,
       draw: 'areas',
@@ -171,6 +171,29 @@ export const exporter = dashboard({
         { expr: sum(INSTANCE, ofExporter(series(PROCESS.residentMemory))), legend: '{{instance}} resident' },
         { expr: sum(INSTANCE, ofExporter(series(PROCESS.heapUsed))), legend: '{{instance}} heap' },
       ],
+    }),
+    table({
+      title: 'Servers',
+      height: 6,
+      description:
+        'What answers as each router: a llama-server or a llama-swap, its build, and the age of its last listing.',
+      unit: units.NoUnit,
+      width: 24,
+      columns: [
+        { name: 'router' },
+        { name: 'instance', title: 'exporter' },
+        { name: 'kind' },
+        { name: 'build' },
+      ],
+      queries: [
+        { expr: max(['instance', 'router', 'kind', 'build'], series(CATALOG.info)) },
+        {
+          expr: max(['instance', 'router'], since(series(CATALOG.last_poll_timestamp_seconds))),
+          value: { name: 'listed', title: 'listing age', unit: units.Seconds },
+        },
+      ],
+      sortBy: 'router',
+      ascending: true,
     }),
   ],
 });

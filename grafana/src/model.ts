@@ -45,7 +45,7 @@ export const model = dashboard({
     graph({
       title: 'Generated tokens',
       description:
-        "Tokens per second, counted when a request ends. Needs llama-server's --metrics, like the other request panels.",
+        "Tokens per second, counted when a request ends. Needs --metrics of llama-server, and below llama-swap the models' ports, like the other request panels.",
       unit: units.Short,
       width: 8,
       height: 9,
@@ -120,7 +120,7 @@ export const model = dashboard({
     graph({
       title: 'Failures',
       description:
-        'Failed loads, processes that exited with an error, and processes that did not stop in time and were killed.',
+        'Failed loads, processes that exited with an error or unasked, and processes that did not stop in time and were killed.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',

@@ -149,7 +149,7 @@ export const operations = dashboard({
     graph({
       title: 'Unload duration',
       description:
-        "From the unload request until the model is gone. A generating model can take up to the router's stop timeout.",
+        'From the unload request until the model is gone. A generating model can take up to the stop timeout of its server.',
       unit: units.Seconds,
       width: 8,
       draw: 'points',

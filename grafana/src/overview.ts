@@ -4,7 +4,7 @@ import { meanings, REASONS, STATUSES } from './colors.ts';
 import { dashboard } from './dashboard.ts';
 import { dashboardLink, runbookLink } from './links.ts';
 import { FULL, fillGauge, graph, MEMORY_COLORS, stackedBars, stat, table } from './panels.ts';
-import { events, inRange, max, ofModelsInMemory, series, since, sum } from './promql.ts';
+import { events, IN_MEMORY, inRange, max, ofModelsInMemory, series, since, sum } from './promql.ts';
 import { cardsByHolder, gpuFill, modelsInMemory } from './queries.ts';
 import { PROMETHEUS } from './series.ts';
 import { UIDS } from './uids.ts';
@@ -49,7 +49,7 @@ export const overview = dashboard({
     stat({
       title: 'Routers',
       description:
-        'Routers that answered the last listing, and routers that did not. The state of models on a router that is down is unknown.',
+        'Routers and llama-swaps that answered the last listing, and those that did not. The state of models on one that is down is unknown.',
       unit: units.NoUnit,
       width: 4,
       queries: [
@@ -64,7 +64,8 @@ export const overview = dashboard({
     }),
     stat({
       title: 'Models in memory',
-      description: 'By status. A sleeping model keeps its process and part of its memory.',
+      description:
+        'By status. A sleeping model keeps its process and part of its memory; an unloading one keeps both until its process has ended (llama-swap).',
       unit: units.NoUnit,
       width: 7,
       queries: [{ expr: modelsInMemory, legend: '{{status}}' }],
@@ -114,7 +115,7 @@ export const overview = dashboard({
       columns: [{ name: 'model' }, ROUTER, EXPORTER, { name: 'status', meanings: [STATUS_WORDS], width: 90 }],
       queries: [
         {
-          expr: `${max(['instance', 'router', 'model', 'status'], series(CATALOG.model_status, { status: 'loading|loaded|sleeping' }))} == 1`,
+          expr: `${max(['instance', 'router', 'model', 'status'], series(CATALOG.model_status, { status: IN_MEMORY }))} == 1`,
         },
         {
           expr: max(APART, ofModelsInMemory(since(series(CATALOG.model_status_since_timestamp_seconds)))),
@@ -168,7 +169,7 @@ export const overview = dashboard({
     graph({
       title: 'Unloads by reason',
       description:
-        'Reasons: requested, by this exporter; external, by another program; evicted, because the router was full; crashed, when the process exited with an error; unknown, when the router is polled and does not tell.',
+        'Reasons: requested, by this exporter; external, by another program; evicted, to make room for another model; expired, at the end of the ttl of llama-swap; crashed, when the process exited with an error, or unasked; unknown, when it was not observed.',
       unit: units.NoUnit,
       width: 8,
       draw: 'bars',

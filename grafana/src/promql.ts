@@ -1,5 +1,6 @@
 import { CATALOG } from '../../src/metrics/catalog.ts';
 import type { Family } from '../../src/metrics/exposition.ts';
+import { RUNNING } from '../../src/models/feed.ts';
 
 /** Regular expressions, anchored at both ends, by label. */
 type Matchers<Label extends string> = Partial<Record<Label, string>>;
@@ -87,9 +88,12 @@ export function ofExporter(expr: string): string {
 /** Seconds since a time. */
 export const since = (expr: string) => `time() - ${expr}`;
 
-/** Limits `expr` to models that are loading or in memory. */
+/** Statuses of models with a process. */
+export const IN_MEMORY = RUNNING.join('|');
+
+/** Limits `expr` to models that are loading, in memory or unloading. */
 export function ofModelsInMemory(expr: string): string {
-  const there = series(CATALOG.model_status, { status: 'loading|loaded|sleeping' });
+  const there = series(CATALOG.model_status, { status: IN_MEMORY });
   return `${expr} and on (instance, router, model) ${there} == 1`;
 }
 

@@ -1,7 +1,7 @@
 import { CATALOG } from '../../src/metrics/catalog.ts';
 import { CAUSES } from '../../src/models/usage.ts';
 import { STATUSES } from './colors.ts';
-import { events, max, ofCards, series, sum, withCard } from './promql.ts';
+import { events, IN_MEMORY, max, ofCards, series, sum, withCard } from './promql.ts';
 
 /** The status of each model as a number: see STATUS_CODES. */
 export const statusCode = sum(
@@ -9,8 +9,8 @@ export const statusCode = sum(
   STATUSES.map(({ status }, code) => `${series(CATALOG.model_status, { status })} * ${code}`).join(' or '),
 );
 
-/** Models that are loading or in memory, by status. */
-export const modelsInMemory = sum(['status'], series(CATALOG.models, { status: 'loading|loaded|sleeping' }));
+/** Models with a process, by status. */
+export const modelsInMemory = sum(['status'], series(CATALOG.models, { status: IN_MEMORY }));
 
 /** Used fraction of each GPU's memory. */
 export const gpuFill = `${ofCards(CATALOG.gpu_memory_used_bytes)} / (${ofCards(CATALOG.gpu_memory_total_bytes)} > 0)`;
