@@ -5,7 +5,7 @@ import type { Command } from './command.ts';
 export function overview(commands: readonly Command[], version: string): string {
   const width = Math.max(...commands.map(({ name }) => name.length));
   return `llama-router-exporter ${version}
-Prometheus exporter and VRAM manager for llama.cpp's router mode.
+Prometheus exporter and VRAM manager for llama.cpp's router mode and llama-swap.
 
 Usage: llama-router-exporter [COMMAND] [FLAGS]
 

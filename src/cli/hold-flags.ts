@@ -42,7 +42,10 @@ export const HOLD_FLAGS: readonly CommandFlag[] = [
     description:
       'What to do with a model that is generating or loading. Default: unload.when_busy of the exporter, which is wait.',
   },
-  { name: 'restore', description: 'Load the models again that were unloaded, when the last hold ends.' },
+  {
+    name: 'restore',
+    description: 'Load the models again that were unloaded, when the last hold ends. Not on a llama-swap.',
+  },
   {
     name: 'reason',
     value: 'TEXT',

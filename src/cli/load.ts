@@ -16,7 +16,7 @@ import { exitCodeOf, formatResult } from './unload-output.ts';
 
 export const loadCommand: Command = {
   name: 'load',
-  summary: 'Load models and wait until each is loaded.',
+  summary: 'Load models and wait until each is loaded. A llama-swap loads only for requests.',
   words: 'MODEL…',
   flags: [
     {

@@ -71,7 +71,7 @@ function formatRouter(
     describeFailure(model.load_failed, model.since === null),
   ]);
   const ownMemory = [bytesOrNothing(own?.gpu_bytes), bytesOrNothing(own?.resident_bytes)];
-  if (ownMemory.join('') !== '') rows.push(['-', '(router)', '', '', ...ownMemory, '', '', '']);
+  if (ownMemory.join('') !== '') rows.push(['-', '(server)', '', '', ...ownMemory, '', '', '']);
   const holdLines = holds.map(
     (hold) => `GPU memory is ${describeHold({ ...hold, until: Date.parse(hold.until) }, now)}.\n`,
   );

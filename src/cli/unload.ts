@@ -54,7 +54,7 @@ const FLAGS: readonly CommandFlag[] = [
   {
     name: 'wait',
     negated: true,
-    description: 'Return as soon as the router, or the exporter, has accepted the request.',
+    description: 'Return as soon as the server, or the exporter, has accepted the request.',
   },
   { name: 'dry-run', description: 'Show what would be unloaded; unload nothing.' },
   {
@@ -160,7 +160,7 @@ function explain(operation: Operation, aim: UnloadAim, body: UnloadBody, termina
     const remedy =
       body.hold_seconds === undefined
         ? 'To keep memory free: --hold 30m (with --exporter)'
-        : 'A hold keeps clients out only with the gate in front of the router';
+        : 'A hold keeps clients out only with the gate in front of the server';
     say(
       `${loaded.join(', ')} ${loaded.length === 1 ? 'was' : 'were'} loaded by a client meanwhile. ${remedy}.`,
     );

@@ -58,7 +58,7 @@ const router = z
 
 export const routers = list(
   'routers',
-  'The llama.cpp routers to follow: a list of mappings with these keys.',
+  'The llama.cpp routers and llama-swaps to follow: a list of mappings with these keys.',
   router,
   ['url', 'name'],
 );

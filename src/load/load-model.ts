@@ -125,7 +125,7 @@ function refusalOf({ control: { state } }: LoadRun, answer: LoadAnswer): Settled
     case 'full':
       return { waiting: `the router is full (--models-max ${state.props.modelsMax ?? 'reached'})` };
     case 'unknown_model':
-      return { result: 'failed', detail: 'the router no longer knows it' };
+      return { result: 'failed', detail: 'the server no longer knows it' };
     case 'unsupported':
       return { result: 'failed', detail: whyNoLoad(state) };
   }
@@ -151,7 +151,7 @@ function resultOf(
   sentAt: number | undefined,
 ): Settled {
   const { control, request, interrupt, clock } = run;
-  const begun = sentAt === undefined ? 'it was loading already' : 'the router accepted the order';
+  const begun = sentAt === undefined ? 'it was loading already' : 'the server accepted the order';
   switch (how) {
     case 'loaded': {
       if (sentAt === undefined) return { result: 'already_loaded', detail: 'it was loading already' };

@@ -38,7 +38,7 @@ export function decideLoad(router: Router, name: string): LoadDecision {
     case 'downloading':
       return settled({ result: 'failed', detail: 'it is still downloading' });
     case 'other':
-      return settled({ result: 'failed', detail: 'the router does not tell whether it is loaded' });
+      return settled({ result: 'failed', detail: 'the server does not tell whether it is loaded' });
     case 'unloaded':
       return onFullRouter(router);
   }

@@ -112,7 +112,7 @@ function decide(
   if (isRunning(status)) return 'unload';
   // It may hold memory. Where an amount is to be freed, other models may be enough.
   const isWanted = named || selection.target === undefined;
-  return isWanted ? { result: 'failed', detail: 'the router does not tell whether it is loaded' } : undefined;
+  return isWanted ? { result: 'failed', detail: 'the server does not tell whether it is loaded' } : undefined;
 }
 
 /** Why a model is not on the GPUs of the selection; undefined when it is on one of them. `memory` is that of these GPUs. */

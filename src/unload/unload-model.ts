@@ -125,7 +125,7 @@ async function resultOf(
   const end = await watch.end;
   if (answer.ok && answer.value === 'not_running') return { result: 'already_unloaded' };
   if (answer.ok && answer.value === 'unsupported') return unsupported(run);
-  if (answer.ok && !accepted) return { result: 'failed', detail: 'the router no longer knows it' };
+  if (answer.ok && !accepted) return { result: 'failed', detail: 'the server no longer knows it' };
   const seconds = Math.max(0, clock.now() - sentAt) / 1000;
   if (end === 'killed' && !wasLoading) {
     return { result: 'forced', seconds, detail: 'it did not stop by itself and was killed' };
@@ -139,7 +139,7 @@ async function resultOf(
     : fault
       ? `then became unreachable: ${fault.message}`
       : `the model was still running after ${request.timeoutMs / 1000} s`;
-  return { result: 'timeout', seconds, detail: `the router accepted the order, but ${happened}` };
+  return { result: 'timeout', seconds, detail: `the server accepted the order, but ${happened}` };
 }
 
 /** The server has no such order, so no other model of it is waited for. */

@@ -173,7 +173,7 @@ it('shows who is on each GPU: models, routers, orphans and the largest other pro
   };
   const lines = formatState({ routers, models, memory }, 0).split('\n');
   expect(lines.filter((line) => /^- |^GPU|^0 |^Orphan /.test(line))).toEqual([
-    expect.stringMatching(/^- +\(router\) +512\.0 MiB +256\.0 MiB$/),
+    expect.stringMatching(/^- +\(server\) +512\.0 MiB +256\.0 MiB$/),
     'GPU memory',
     'GPU  NAME  USED      TOTAL     MODELS   ROUTERS    OTHERS    LARGEST OTHER PROCESSES',
     '0    RTX   20.0 GiB  24.0 GiB  7.0 GiB  512.0 MiB  12.0 GiB  python3 (4711) 11.0 GiB',

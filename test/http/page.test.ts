@@ -193,7 +193,7 @@ describe('the page', () => {
     expect(words).toContain('router gpu-box 1.0 GiB orphan of qwen 2.0 GiB other processes 6.0 GiB');
     expect(words).toContain('Largest other processes: python3 (646) 5.0 GiB');
     expect(words).toContain('GPU 1 Strix Halo, shared with the system 32.0 GiB of 128.0 GiB used, 25 %');
-    expect(textOf(text)).toContain('The router itself · GPU memory: 1.0 GiB · Resident: 256.0 MiB');
+    expect(textOf(text)).toContain('The server itself · GPU memory: 1.0 GiB · Resident: 256.0 MiB');
   });
 
   it('shows finished and refused operations, but no dry runs', async () => {

@@ -141,7 +141,7 @@ it('an aborted load orders nothing more and does not wait for the model under wa
   const report = await finish(started);
   expect(report.outcome).toBe('failed');
   expect(resultsOf(report)).toEqual([
-    { model: 'b', result: 'timeout', detail: 'the router accepted the order, but a hold was placed' },
+    { model: 'b', result: 'timeout', detail: 'the server accepted the order, but a hold was placed' },
     { model: 'c', result: 'skipped', detail: 'a hold was placed' },
   ]);
 });

@@ -757,7 +757,7 @@ describe('operations', () => {
       model: 'qwen',
       result: 'timeout',
       seconds: 3,
-      detail: 'the router accepted the order, but the exporter is shutting down',
+      detail: 'the server accepted the order, but the exporter is shutting down',
     });
     expect(clock.pending()).toBe(0);
   });

@@ -14,7 +14,7 @@ const ON_THE_LIST = 'it is on the keep list';
 const plan = (selection: Partial<Selection>, ...models: ReturnType<typeof aModel>[]) =>
   planUnload(models, { ...ALL, ...selection }, NOW);
 
-const UNKNOWN_STATUS = { result: 'failed', detail: 'the router does not tell whether it is loaded' };
+const UNKNOWN_STATUS = { result: 'failed', detail: 'the server does not tell whether it is loaded' };
 
 describe('a model with the status', () => {
   it.each<[Status, unknown, unknown]>([

@@ -142,7 +142,7 @@ describe('a model', () => {
   it('that stays is a timeout, and its later end is still attributed to the request', async () => {
     const { control, unload, entry, transitions } = aRouter('a');
     control.order = async () => ok('accepted');
-    const detail = 'the router accepted the order, but the model was still running after 5 s';
+    const detail = 'the server accepted the order, but the model was still running after 5 s';
     expect(await unload(['a'], { timeoutMs: 5000 })).toEqual([
       { model: 'a', result: 'timeout', seconds: 5, detail },
     ]);
@@ -156,7 +156,7 @@ describe('a model', () => {
     control.refresh = async () => {
       if (control.ordered.length > 0) entry.failed(UNREACHABLE);
     };
-    const detail = `the router accepted the order, but then became unreachable: ${UNREACHABLE.message}`;
+    const detail = `the server accepted the order, but then became unreachable: ${UNREACHABLE.message}`;
     expect(await unload(['a'], { timeoutMs: 5000 })).toEqual([
       { model: 'a', result: 'timeout', seconds: 5, detail },
     ]);
@@ -164,7 +164,7 @@ describe('a model', () => {
 
   it.each([
     ['not_running', { model: 'a', result: 'already_unloaded' }],
-    ['unknown_model', { model: 'a', result: 'failed', detail: 'the router no longer knows it' }],
+    ['unknown_model', { model: 'a', result: 'failed', detail: 'the server no longer knows it' }],
   ] as const)(
     'whose order is answered with %s is settled, and its later end is external',
     async (answer, result) => {

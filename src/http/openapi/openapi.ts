@@ -20,7 +20,7 @@ export function openapi(version: string, telemetryPaths: readonly string[] = ['/
       version,
       license: { name: 'MIT', identifier: 'MIT' },
       description:
-        'State of llama.cpp routers and their models, and verified unloads and loads. JSON is snake_case, times are ISO 8601, ' +
+        'State of llama.cpp routers, llama-swaps and their models, and verified unloads and loads. JSON is snake_case, times are ISO 8601, ' +
         'null means unknown, errors are problem details (RFC 9457).',
     },
     servers: [{ url: '/' }],

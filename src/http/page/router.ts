@@ -103,7 +103,7 @@ ${models.size === 0 ? html`<p>No models are listed.</p>` : modelsTable(router, h
 /** The memory of the router's own process. */
 function ownMemory(own: HeldMemory | undefined): Html | string {
   const measures = measuresOf(own ? [own] : []).map(({ label, of }) => `${label}: ${of(own)}`);
-  return measures.length === 0 ? '' : html`<p>The router itself · ${measures.join(' · ')}</p>`;
+  return measures.length === 0 ? '' : html`<p>The server itself · ${measures.join(' · ')}</p>`;
 }
 
 const STREAM_WORDS = {
