@@ -29,7 +29,7 @@ export function createScheduler(processes: readonly SwapProcess[], settings: Swa
   let isOver = false;
 
   return {
-    /** With the end of llama-swap nothing is loaded any more, whoever waits. */
+    /** With the end of llama-swap nothing is loaded any more, also not for requests that wait. */
     end(): void {
       isOver = true;
       for (const { settle } of queue) settle('gone');

@@ -52,6 +52,7 @@ it('docs/configuration.md shows ways to reach a router that load', () => {
     '/run/llama/llama.sock',
     'gpu-box:8443',
     'llama.example:443',
+    'gpu-box.lan:8080',
     'llama-server:8080',
   ]);
 });
