@@ -286,7 +286,7 @@ class FreeGpuMemory:
 
     CATEGORY = "GPU memory"
     DESCRIPTION = (
-        "Unloads models of llama.cpp routers and keeps their GPU memory free until this workflow ends or gives it back. "
+        "Unloads models of llama.cpp routers and llama-swap and keeps their GPU memory free until this workflow ends or gives it back. "
         "Put it on a connection before the nodes that need the memory."
     )
     FUNCTION = "free"
@@ -316,7 +316,10 @@ class FreeGpuMemory:
                     ["wait", "skip", "force"],
                     {"tooltip": "Models that generate: wait until they are idle, leave them, or interrupt them."},
                 ),
-                "restore": ("BOOLEAN", {"default": True, "tooltip": "Load the unloaded models again afterwards."}),
+                "restore": (
+                    "BOOLEAN",
+                    {"default": True, "tooltip": "Load the unloaded models again afterwards. llama-swap cannot: turn it off."},
+                ),
                 "reason": ("STRING", {"default": "a ComfyUI workflow", "tooltip": "Shown to users who must wait."}),
                 "routers": ("STRING", {"default": "", "tooltip": "Comma-separated names of routers. Empty: all."}),
             },

@@ -189,7 +189,7 @@ describe('/api/v1/holds', () => {
     const hold = { ttl_seconds: 60, unload: 'all', wait: false };
     expect(problemOf(await place(service, { ...hold, restore: true }))).toEqual([
       ...[409, 'Nothing can be loaded again'],
-      'http://attic has no order to load a model: llama-swap loads a model when a client sends it a request. Leave restore out, or hold other routers.',
+      'http://attic has no order to load a model: llama-swap loads a model when a client sends it a request. Place the hold without restore, or on other routers.',
     ]);
     expect(service.holds.all()).toEqual([]);
     expect((await place(service, { ...hold, restore: true, routers: ['gpu-box'] })).status).toBe(201);

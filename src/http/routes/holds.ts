@@ -199,7 +199,7 @@ function demandOwnership(response: Response, { by, routers }: Hold): void {
 function demandRestorable({ store }: AppParts, routers: readonly string[]): void {
   const loadless = store.routers().find(({ name, traits }) => routers.includes(name) && !traits.loads);
   if (loadless === undefined) return;
-  const detail = `${whyNoLoad(loadless)}. Leave restore out, or hold other routers.`;
+  const detail = `${whyNoLoad(loadless)}. Place the hold without restore, or on other routers.`;
   throw new ProblemError(409, 'Nothing can be loaded again', detail);
 }
 
