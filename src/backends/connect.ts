@@ -25,15 +25,16 @@ export function detectKind(kinds: readonly [Backend, ...Backend[]]): Backend {
   let current = kinds[0];
   /** A listing was understood: the kind needs no further proof. */
   let isProven = false;
+  /** The last listing by which the kind is found out: other kinds may take other requests for something else. */
+  let detection: Promise<unknown> = Promise.resolve();
   return {
     get traits() {
       return current.traits;
     },
-    async list(signal) {
-      const answer = await current.list(signal);
-      isProven = answer.ok;
-      if (answer.ok || !mayBeOther(answer)) return answer;
-      return (await listOther(signal)) ?? answer;
+    list(signal) {
+      const answer = list(signal);
+      if (!isProven) detection = answer;
+      return answer;
     },
     async follow(signal, opened, event) {
       const followed = current;
@@ -42,7 +43,10 @@ export function detectKind(kinds: readonly [Backend, ...Backend[]]): Backend {
       if (followed === current) await listOther(signal);
       return followed === current ? end : current.follow(signal, opened, event);
     },
-    props: (signal) => current.props(signal),
+    async props(signal) {
+      await detection;
+      return current.props(signal);
+    },
     classify: (build, stream) => current.classify(build, stream),
     unload: (model, signal) => current.unload(model, signal),
     load: (model, signal) => current.load(model, signal),
@@ -54,6 +58,13 @@ export function detectKind(kinds: readonly [Backend, ...Backend[]]): Backend {
       await Promise.all(kinds.map((kind) => kind.close()));
     },
   };
+
+  async function list(signal: AbortSignal): ReturnType<Backend['list']> {
+    const answer = await current.list(signal);
+    isProven = answer.ok;
+    if (answer.ok || !mayBeOther(answer)) return answer;
+    return (await listOther(signal)) ?? answer;
+  }
 
   /** The listing of another kind, which is the current one from now on; undefined when no other understands the server. */
   async function listOther(signal: AbortSignal): Promise<Awaited<ReturnType<Backend['list']>> | undefined> {

@@ -31,6 +31,10 @@ export interface SwapClient {
   complete(model: string, tokens?: number, stream?: boolean): Promise<Reply>;
   /** `model: state` of each model of `/running`. */
   running(): Promise<string[]>;
+  /** Where the model's own process answers its metrics. */
+  metricsUrl(model: string): Promise<string>;
+  /** Resolves when the model generates. */
+  untilGenerating(model: string): Promise<void>;
   listen(): Promise<SwapEars>;
   until(what: string, ask: () => boolean | Promise<boolean>): Promise<void>;
 }
@@ -62,6 +66,12 @@ export function createSwapClient({ url }: SwapUnderTest, seconds: number): SwapC
     }
   }
 
+  async function metricsUrl(model: string): Promise<string> {
+    const { text } = await send('GET', '/running');
+    const { running } = JSON.parse(text) as { running: { model: string; proxy: string }[] };
+    return `${running.find((each) => each.model === model)?.proxy}/metrics`;
+  }
+
   return {
     get: (path, headers = {}) => send('GET', path, { headers }),
     post: withBody('POST'),
@@ -79,6 +89,13 @@ export function createSwapClient({ url }: SwapUnderTest, seconds: number): SwapC
       const { text } = await send('GET', '/running');
       const { running } = JSON.parse(text) as { running: { model: string; state: string }[] };
       return running.map(({ model, state }) => `${model}: ${state}`);
+    },
+    metricsUrl,
+    async untilGenerating(model) {
+      const metrics = await metricsUrl(model);
+      await until(`${model} to generate`, async () =>
+        /^llamacpp:requests_processing [1-9]/m.test(await (await fetch(metrics)).text()),
+      );
     },
     listen: () => listen(url, until),
     until,

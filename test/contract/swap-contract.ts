@@ -39,21 +39,12 @@ export function describeSwapContract(name: string, start: StartSwap, patience: S
     }
 
     /** Starts an endless generation and resolves when it runs; `reply` is its end. */
-    async function occupy({ complete, ears, until }: Given, model: string, stream = false) {
+    async function occupy({ complete, ears, untilGenerating }: Given, model: string, stream = false) {
       const reply = complete(model, ENDLESS, stream);
       reply.catch(() => {});
       await ears.becomes(model, 'ready');
-      const { metrics } = await ownAddress(model);
-      await until(`${model} to generate`, async () =>
-        /^llamacpp:requests_processing [1-9]/m.test(await (await fetch(metrics)).text()),
-      );
+      await untilGenerating(model);
       return { reply };
-    }
-
-    async function ownAddress(model: string): Promise<{ metrics: string }> {
-      const answer = await fetch(`${swap?.url}/running`);
-      const { running } = (await answer.json()) as { running: { model: string; proxy: string }[] };
-      return { metrics: `${running.find((each) => each.model === model)?.proxy}/metrics` };
     }
 
     afterEach(async () => {
@@ -332,10 +323,10 @@ export function describeSwapContract(name: string, start: StartSwap, patience: S
       });
 
       it('unloads a model whose ttl has passed, although its own port is asked for metrics', async () => {
-        const { complete, ears, until } = await given();
+        const { complete, ears, until, metricsUrl } = await given();
         const reply = complete('tiny-ttl');
         await ears.becomes('tiny-ttl', 'starting');
-        const { metrics } = await ownAddress('tiny-ttl');
+        const metrics = await metricsUrl('tiny-ttl');
         await reply;
         await until('the ttl', async () => {
           await fetch(metrics).then(
@@ -405,8 +396,8 @@ export function describeSwapContract(name: string, start: StartSwap, patience: S
 
     describe('a killed one', () => {
       it('leaves the processes of its models, which the next one can neither list nor start', async () => {
-        const { swap, ears, until, complete, running } = await givenLoaded('tiny-c');
-        const { metrics } = await ownAddress('tiny-c');
+        const { swap, ears, until, complete, running, metricsUrl } = await givenLoaded('tiny-c');
+        const metrics = await metricsUrl('tiny-c');
         await swap.kill();
         await until('the end of the stream', () => ears.ended);
         await swap.start();

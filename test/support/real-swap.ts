@@ -38,13 +38,15 @@ export interface RealSwap {
   childPid(model: string): number | undefined;
   /** SIGKILL of a model's process. Rejects when the model has none. */
   crash(model: string): Promise<void>;
+  /** The same with SIGTERM. */
+  terminate(model: string): Promise<void>;
   /** Has it read its configuration again, as SIGHUP does. */
   reload(): Promise<void>;
   /** SIGKILL. The models' processes stay: returns them. */
   kill(): Promise<ProcessEntry[]>;
   /** Starts it again: same ports, same configuration. */
   start(): Promise<void>;
-  /** Ends it, its models' processes too, and starts it again. */
+  /** Ends it as SIGTERM does, orphans of an earlier kill too, and starts it again. */
   restart(): Promise<void>;
   /** Ends everything and removes the folder. */
   stop(): Promise<void>;
@@ -88,6 +90,13 @@ export async function startRealSwap(options: RealSwapOptions): Promise<RealSwap>
     return childrenOf(running.pid).find(({ args }) => args.join(' ').includes(words))?.pid;
   }
 
+  async function endChild(model: string, signal: NodeJS.Signals): Promise<void> {
+    const pid = childPid(model);
+    if (pid === undefined) throw new Error(`no process serves ${model}`);
+    process.kill(pid, signal);
+    await until(`${model} to be gone`, () => !isAlive(pid), { everyMs: 2 });
+  }
+
   async function kill(): Promise<ProcessEntry[]> {
     const children = childrenOf(running.pid);
     for (const { pid } of children) orphans.add(pid);
@@ -111,12 +120,8 @@ export async function startRealSwap(options: RealSwapOptions): Promise<RealSwap>
     },
     log: () => running.log(),
     childPid,
-    async crash(model) {
-      const pid = childPid(model);
-      if (pid === undefined) throw new Error(`no process serves ${model}`);
-      process.kill(pid, 'SIGKILL');
-      await until(`${model} to be gone`, () => !isAlive(pid), { everyMs: 2 });
-    },
+    crash: (model) => endChild(model, 'SIGKILL'),
+    terminate: (model) => endChild(model, 'SIGTERM'),
     async reload() {
       process.kill(running.pid, 'SIGHUP');
     },
@@ -125,6 +130,7 @@ export async function startRealSwap(options: RealSwapOptions): Promise<RealSwap>
       running = await start();
     },
     async restart() {
+      await running.end('SIGTERM', 15_000);
       await end();
       running = await start();
     },

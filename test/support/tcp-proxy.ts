@@ -9,6 +9,8 @@ export interface TcpProxy {
   mend(): void;
   /** Connections stay open, but nothing comes through any more from the server: a half-open link. */
   freeze(): void;
+  /** The HTTP requests that came through so far, as `GET /path`. */
+  readonly requests: readonly string[];
   /** How many connections there were so far, and how many of them are open. */
   connections(): { total: number; open: number };
   close(): Promise<void>;
@@ -16,6 +18,7 @@ export interface TcpProxy {
 
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<[Socket, Socket]>();
+  const requests: string[] = [];
   let isCut = false;
   let total = 0;
   const server = createServer((client) => {
@@ -27,6 +30,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     const upstream = connect(targetPort, '127.0.0.1');
     const pair: [Socket, Socket] = [client, upstream];
     pairs.add(pair);
+    client.on('data', (data: Buffer) => requests.push(...requestLinesIn(data.toString('latin1'))));
     client.pipe(upstream);
     upstream.pipe(client);
     for (const socket of pair) {
@@ -43,6 +47,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   };
   return {
     port: (server.address() as AddressInfo).port,
+    requests,
     cut() {
       isCut = true;
       cutAll();
@@ -59,4 +64,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** Requests of an HTTP client that does not split its heads. */
+function requestLinesIn(sent: string): string[] {
+  return [...sent.matchAll(/^([A-Z]+ \S+) HTTP\/1\.1\r$/gm)].map(([, line = '']) => line);
 }
