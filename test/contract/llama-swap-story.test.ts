@@ -22,6 +22,8 @@ const startSimulated: StartStorySwap = async ({ apiKeys = [] } = {}) => {
     ...configuration,
     apiKeys,
     clock,
+    // As long as the real one takes, in its real time.
+    exitSeconds: 0.01 * HURRY,
     models: models.map((model) => ({
       ...model,
       loadSeconds: model.id === 'endless' ? 1000 : 0.3,
