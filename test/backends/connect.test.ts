@@ -101,6 +101,14 @@ describe('auto', () => {
     expect(await streamOf(aBackend(url))).toBe('llama-swap');
   });
 
+  it('asks for the properties of a router only when it is one', async () => {
+    const { url, asked } = await aServer(SWAP);
+    const backend = aBackend(url);
+    const [, props] = await Promise.all([backend.list(never), backend.props(never)]);
+    expect(props).toEqual({ ok: true, value: { build: '250' } });
+    expect(asked).not.toContain('/props');
+  });
+
   it('says that a llama-swap is too old', async () => {
     const { url } = await aServer({ ...SWAP, '/models': undefined, '/api/version': { version: '239' } });
     expect(await aBackend(url).list(never)).toMatchObject({

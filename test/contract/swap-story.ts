@@ -13,7 +13,7 @@ import type { SwapStartOptions, SwapUnderTest } from './swap-under-test.ts';
 /** A llama-swap with the models of `STORY`. */
 export interface StorySwap extends SwapUnderTest {
   readonly port: number;
-  /** SIGTERM of a model's process by somebody. */
+  /** SIGTERM of a model's process, as by an operator. */
   terminate(model: string): Promise<void>;
   /** Ends it with all models, and starts it again. */
   restart(): Promise<void>;
@@ -234,7 +234,7 @@ export function describeSwapStory(name: string, start: StartStorySwap, pace: Sto
       await agrees();
     });
 
-    it('counts a process that ends by itself as crashed, also one that somebody ends with SIGTERM', async () => {
+    it('counts a process that ends by itself as crashed, also one that an operator ends with SIGTERM', async () => {
       await swap.crash('a');
       unloaded('crashed', 'a');
       await agrees();
@@ -284,7 +284,7 @@ export function describeSwapStory(name: string, start: StartStorySwap, pace: Sto
       await agrees();
     });
 
-    it('counts what happened while nothing came through, except what nobody can know', async () => {
+    it('counts what happened while nothing came through, except what cannot be known', async () => {
       await statusIs('mid', 'loaded');
       proxy.cut();
       await exporter.untilValue('llama_router_up', {}, 0);
