@@ -286,7 +286,7 @@ class FreeGpuMemory:
 
     CATEGORY = "GPU memory"
     DESCRIPTION = (
-        "Unloads models of llama.cpp routers and llama-swap and keeps their GPU memory free until this workflow ends or gives it back. "
+        "Unloads models of routers and llama-swaps, and keeps their GPU memory free until this workflow ends or gives it back. "
         "Put it on a connection before the nodes that need the memory."
     )
     FUNCTION = "free"
