@@ -64,6 +64,8 @@ interface ModelReader extends Partial<EngineReading> {
 
 interface ReaderState extends EngineReaderParts {
   models: Map<string, ModelReader>;
+  /** By model: why it had no metrics when that was last reported. Its next process has none for the same reason. */
+  reported: Map<string, string>;
   alarm: Alarm;
   /** See `nextRead` in reading-plan.ts. */
   pacedAt: number;
@@ -81,6 +83,7 @@ export function startEngineReader(parts: EngineReaderParts) {
   const state: ReaderState = {
     ...parts,
     models: new Map(),
+    reported: new Map(),
     alarm: createAlarm(store.clock),
     pacedAt: store.clock.now(),
     reportFrom: store.clock.now() + REPORT_MS,
@@ -192,8 +195,11 @@ function applyAnswer(state: ReaderState, reader: ModelReader, answer: RouterAnsw
   } else if (answer.value.kind === 'text') {
     accept(state, reader, answer.value.text);
   } else if (answer.value.kind === 'none') {
+    const { why } = answer.value;
     reader.hasNone = true;
-    report({ kind: 'none', router: router.name, model: reader.model, why: answer.value.why });
+    if (state.reported.get(reader.model) !== why)
+      report({ kind: 'none', router: router.name, model: reader.model, why });
+    state.reported.set(reader.model, why);
   } else if (answer.value.kind === 'disabled') {
     if (router.engineMetrics !== 'disabled') report({ kind: 'disabled', router: router.name });
     router.engineMetrics = 'disabled';
@@ -207,6 +213,7 @@ function accept(state: ReaderState, reader: ModelReader, text: string): void {
   const recorded = recordMetrics(store, router, model, text);
   if (!recorded.ok) return fail(state, reader, `not in Prometheus text format: ${recorded.fault}`);
   if (reader.succeeded === false) report({ kind: 'recovered', router: router.name, model });
+  state.reported.delete(model);
   reader.succeeded = true;
   reader.good = { samples: recorded.value.samples, at: store.clock.now() };
   router.engineMetrics = 'enabled';

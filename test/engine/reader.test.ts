@@ -353,6 +353,17 @@ describe('a process without metrics, next to others that have some', () => {
     expect(changes).toEqual([{ kind: 'none', router: 'gpu', model: 'b', why: 'it answers 404' }]);
   });
 
+  it('is reported once, although each of its processes is asked', async () => {
+    answer = () => ok({ kind: 'none', why: 'it answers 404' });
+    start({ a: 'loaded' });
+    await clock.advance(INTERVAL_MS);
+    list({ a: 'unloaded' });
+    list({ a: 'loaded' });
+    await clock.advance(INTERVAL_MS);
+    expect(asked).toEqual(['a', 'a']);
+    expect(changes).toEqual([{ kind: 'none', router: 'gpu', model: 'a', why: 'it answers 404' }]);
+  });
+
   it('is asked again when it was loaded again', async () => {
     answer = () => ok({ kind: 'none', why: 'it answers 404' });
     start({ a: 'loaded' });
