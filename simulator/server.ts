@@ -55,6 +55,39 @@ export async function openServer(port: number, host: string, parts: ServerParts)
   };
 }
 
+/** Where a simulated server listens: the same port after each start. `open` begins to listen. */
+export function createAddress(open: (port: number, host: string) => Promise<RunningServer>) {
+  let server: RunningServer | undefined;
+  let port = 0;
+  let host = '127.0.0.1';
+  const url = () => `http://127.0.0.1:${port}`;
+
+  return {
+    /** Meaningful after the first `listen`. */
+    url,
+    isOpen: () => server !== undefined,
+    host: () => host,
+    /** Port 0, the default, is any free port; the default host is loopback. */
+    async listen(wanted = 0, on = host): Promise<{ url: string }> {
+      [port, host] = [wanted, on];
+      await reopen();
+      return { url: url() };
+    },
+    open: reopen,
+    /** Breaks every connection. Harmless when it does not listen. */
+    async close(): Promise<void> {
+      const closing = server;
+      server = undefined;
+      await closing?.destroy();
+    },
+  };
+
+  async function reopen(): Promise<void> {
+    server = await open(port, host);
+    port = server.port;
+  }
+}
+
 async function answer(
   incoming: IncomingMessage,
   response: ServerResponse,

@@ -4,7 +4,7 @@ import { generation } from './model-answers.ts';
 import { describeModel, type ModelDescription } from './model-description.ts';
 import { createRoster, type LoadEnd, type ServeEnd } from './roster.ts';
 import { createRoutes } from './routes.ts';
-import { type Intercept, openServer, type RunningServer } from './server.ts';
+import { createAddress, type Intercept, openServer } from './server.ts';
 import { DEFAULT_SETTINGS, type RouterSettings } from './settings.ts';
 import type { SimulatedModel } from './simulated-model.ts';
 
@@ -30,33 +30,25 @@ export function createSimulatedRouter(
   const failing = new Set<string>();
   const stream = createEventStream();
   let run = begin();
-  let server: RunningServer | undefined;
-  let port = 0;
-  let host = '127.0.0.1';
-  const url = () => `http://127.0.0.1:${port}`;
+  const address = createAddress((port, host) =>
+    openServer(port, host, { software: 'llama.cpp', intercept, routes: () => run.routes }),
+  );
 
   return {
     /** Meaningful after the first `listen`. */
     get url() {
-      return url();
+      return address.url();
     },
-    /** Port 0, the default, is any free port; the default host is loopback. */
-    async listen(wanted = 0, on = host): Promise<{ url: string }> {
-      [port, host] = [wanted, on];
-      await open();
-      return { url: url() };
-    },
+    listen: address.listen,
     /** Kills the router: every connection breaks, every model is gone. Harmless when it does not run. */
     async stop(): Promise<void> {
-      const closing = server;
-      server = undefined;
-      await closing?.destroy();
+      await address.close();
       run.roster.vanish();
     },
     /** Starts it again on the same port, with nothing loaded. */
     async start(): Promise<void> {
       run = begin();
-      await open();
+      await address.open();
     },
 
     program: 'llama-server',
@@ -113,10 +105,5 @@ export function createSimulatedRouter(
       stream.write(messageOf(event));
     });
     return { roster, routes: createRoutes(roster, settings, stream) };
-  }
-
-  async function open(): Promise<void> {
-    server = await openServer(port, host, { software: 'llama.cpp', intercept, routes: () => run.routes });
-    port = server.port;
   }
 }

@@ -1,5 +1,5 @@
 import { generation } from '../model-answers.ts';
-import { type Intercept, openServer, type RunningServer } from '../server.ts';
+import { createAddress, type Intercept, openServer } from '../server.ts';
 import { createDispatch, type SwapRequestEnd } from './dispatch.ts';
 import { createInFlight } from './in-flight.ts';
 import { createModelPort, type ModelPort } from './model-port.ts';
@@ -31,26 +31,21 @@ export function createSimulatedSwap(
   const orphaned = new Set<string>();
   const portNumbers = new Map<string, number>();
   const runs = new Set<ReturnType<typeof begin>>();
-  let server: RunningServer | undefined;
-  let port = 0;
-  let host = '127.0.0.1';
   let run = begin();
-  const url = () => `http://127.0.0.1:${port}`;
+  const address = createAddress(async (port, host) => {
+    await openPorts(host);
+    return openServer(port, host, { intercept, routes: () => run.routes });
+  });
 
   return {
     /** Meaningful after the first `listen`. */
     get url() {
-      return url();
+      return address.url();
     },
-    /** Port 0, the default, is any free port; the default host is loopback. */
-    async listen(wanted = 0, on = host): Promise<{ url: string }> {
-      [port, host] = [wanted, on];
-      await open();
-      return { url: url() };
-    },
+    listen: address.listen,
     /** Kills it: every connection breaks. Its models' processes stay, and these models cannot be started again. */
     async kill(): Promise<void> {
-      await close();
+      await address.close();
       for (const process of run.processes.filter((each) => each.isRunning())) {
         process.abandon();
         orphaned.add(process.description.id);
@@ -58,7 +53,7 @@ export function createSimulatedSwap(
     },
     /** Ends it and all processes: every connection breaks. Harmless when it does not run. */
     async stop(): Promise<void> {
-      await close();
+      await address.close();
       orphaned.clear();
       const ended = [...runs];
       runs.clear();
@@ -72,7 +67,7 @@ export function createSimulatedSwap(
     /** Starts it again on the same port, with nothing loaded. */
     async start(): Promise<void> {
       run = begin();
-      await open();
+      await address.open();
     },
     /** Reads its configuration again, changed by `changes`: streams end, nothing is loaded, busy processes end later. */
     async reload(changes: Partial<SwapSettings> = {}): Promise<void> {
@@ -81,7 +76,7 @@ export function createSimulatedSwap(
       run = begin();
       old.events.stream.end();
       for (const process of old.processes) void process.stop(settings.reloadGraceSeconds);
-      if (server) await openPorts();
+      if (address.isOpen()) await openPorts(address.host());
     },
 
     program: 'llama-swap',
@@ -168,20 +163,8 @@ export function createSimulatedSwap(
     return run.ports.get(id)?.number ?? 0;
   }
 
-  async function close(): Promise<void> {
-    const closing = server;
-    server = undefined;
-    await closing?.destroy();
-  }
-
-  async function open(): Promise<void> {
-    await openPorts();
-    server = await openServer(port, host, { intercept, routes: () => run.routes });
-    port = server.port;
-  }
-
   /** Gives each model its port, which stays the same. */
-  async function openPorts(): Promise<void> {
+  async function openPorts(host: string): Promise<void> {
     const { startPort, slotsPerModel } = settings;
     const opening = run.processes.map(async (process, index) => {
       const { id } = process.description;

@@ -1,5 +1,5 @@
 import { createHurriedClock } from '../support/hurried-clock.ts';
-import { startRealSwap } from '../support/real-swap.ts';
+import { startRealSwap, withFiles } from '../support/real-swap.ts';
 import { startSimulatedSwap } from '../support/simulator/test-swap.ts';
 import { describeSwapStory, STORY, type StartStorySwap, type StoryPace } from './swap-story.ts';
 
@@ -52,11 +52,7 @@ const startReal: StartStorySwap = async ({ apiKeys = [] } = {}) => {
   return startRealSwap({
     ...configuration,
     apiKeys,
-    models: models.map((model) => ({
-      ...model,
-      file: model.id.startsWith('mid') ? 'mid' : model.id === 'broken' ? 'broken' : 'tiny',
-      command: (server: string) => (model.id === 'endless' ? 'sleep 300' : server),
-    })),
+    models: withFiles(models),
   });
 };
 

@@ -1,4 +1,4 @@
-import { startRealSwap } from '../support/real-swap.ts';
+import { startRealSwap, withFiles } from '../support/real-swap.ts';
 import { startSimulatedSwap } from '../support/simulator/test-swap.ts';
 import { describeSwapContract } from './swap-contract.ts';
 import { contractConfiguration, type StartSwap, type SwapPatience } from './swap-under-test.ts';
@@ -36,10 +36,8 @@ const startReal: StartSwap = async ({ apiKeys = [] }) => {
   return startRealSwap({
     ...configuration,
     apiKeys,
-    models: models.map((model) => ({
+    models: withFiles(models).map((model) => ({
       ...model,
-      file: model.id.startsWith('mid') ? 'mid' : model.id === 'broken' ? 'broken' : 'tiny',
-      command: (server: string) => (model.id === 'endless' ? 'sleep 300' : server),
       unloadTimeoutSeconds: real.unloadTimeoutSeconds,
     })),
   });

@@ -16,6 +16,15 @@ beforeEach(() => {
   folder = scratchFolder();
 });
 
+/** An exporter of the router at this URL, on the machine whose files are in the folder. */
+const startOnMachine = (url: string) =>
+  startExporter([url], {
+    'path.procfs': join(folder, 'proc'),
+    'path.sysfs': join(folder, 'sys'),
+    'memory.interval': '200ms',
+    'memory.nvidia-smi': '',
+  });
+
 it('shows the memory of each model to an exporter, at the moment of each event', async () => {
   const clock = createSteppedClock(120_000);
   const models = [
@@ -29,12 +38,7 @@ it('shows the memory of each model to an exporter, at the moment of each event',
   const write = createMachineFiles(folder, router, Number(new URL(url).port));
   show = () => write(measure());
   show();
-  const exporter = await startExporter([url], {
-    'path.procfs': join(folder, 'proc'),
-    'path.sysfs': join(folder, 'sys'),
-    'memory.interval': '200ms',
-    'memory.nvidia-smi': '',
-  });
+  const exporter = await startOnMachine(url);
   const gpu = { name: 'Simulated Radeon', pool: 'vram' };
   const held = 'llama_router_model_gpu_memory_used_bytes';
   try {
@@ -113,12 +117,7 @@ it('shows the memory of a llama-swap model to an exporter', async () => {
   const write = createMachineFiles(folder, swap, Number(new URL(url).port));
   show = () => write(measure());
   show();
-  const exporter = await startExporter([url], {
-    'path.procfs': join(folder, 'proc'),
-    'path.sysfs': join(folder, 'sys'),
-    'memory.interval': '200ms',
-    'memory.nvidia-smi': '',
-  });
+  const exporter = await startOnMachine(url);
   try {
     await swap.request('org/a', { tokens: 1 });
     const held = measure().models[0]?.gpus[0]?.bytes ?? 0;

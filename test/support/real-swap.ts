@@ -26,6 +26,18 @@ export interface RealSwapOptions
   readonly apiKeys?: readonly string[];
 }
 
+/** These models with real files: `mid…` generate slowly, `broken` fails to load, `endless` never finishes to. */
+export function withFiles<Model extends Pick<RealSwapModel, 'id'>>(models: readonly Model[]) {
+  return models.map(
+    (model) =>
+      ({
+        ...model,
+        file: model.id.startsWith('mid') ? 'mid' : model.id === 'broken' ? 'broken' : 'tiny',
+        command: (server: string) => (model.id === 'endless' ? 'sleep 300' : server),
+      }) as const,
+  );
+}
+
 /** A real llama-swap on loopback, with real llama-servers below it. */
 export interface RealSwap {
   readonly url: string;
