@@ -23,6 +23,25 @@ export function generation(
   };
 }
 
+/** A request for a model, as a client sends it to a simulated server. */
+export interface SimulatedRequest {
+  /** Time of generating, after a prompt that takes no time. Default: what the tokens take. */
+  readonly seconds?: number;
+  /** Default 128. */
+  readonly tokens?: number;
+  /** Default 32. */
+  readonly promptTokens?: number;
+}
+
+/** What such a request has the model do. */
+export function requestedGeneration(
+  { tokens = DEFAULT_TOKENS, promptTokens = 32, seconds }: SimulatedRequest,
+  model: DescribedModel,
+): Generation {
+  const work = generation(promptTokens, tokens, model);
+  return seconds === undefined ? work : { ...work, promptSeconds: 0, seconds };
+}
+
 /** What the request in `body` has the model do. */
 export function generationOf(body: Record<string, unknown>, model: DescribedModel): Generation {
   const wanted = [body.n_predict, body.max_tokens, body.max_completion_tokens].find(

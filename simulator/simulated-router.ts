@@ -1,22 +1,12 @@
 import { createEventStream } from './event-stream.ts';
 import { messageOf } from './events.ts';
-import { generation } from './model-answers.ts';
+import { requestedGeneration, type SimulatedRequest } from './model-answers.ts';
 import { describeModel, type ModelDescription } from './model-description.ts';
 import { createRoster, type LoadEnd, type ServeEnd } from './roster.ts';
 import { createRoutes } from './routes.ts';
 import { createAddress, type Intercept, openServer } from './server.ts';
 import { DEFAULT_SETTINGS, type RouterSettings } from './settings.ts';
 import type { SimulatedModel } from './simulated-model.ts';
-
-/** A request for a model, as a client of the router sends it. */
-interface SimulatedRequest {
-  /** Time of generating, after a prompt that takes no time. Default: what the tokens take. */
-  readonly seconds?: number;
-  /** Default 128. */
-  readonly tokens?: number;
-  /** Default 32. */
-  readonly promptTokens?: number;
-}
 
 /** A simulated llama.cpp router. */
 export type SimulatedRouter = ReturnType<typeof createSimulatedRouter>;
@@ -67,17 +57,9 @@ export function createSimulatedRouter(
     /** Its next load fails. */
     failNextLoad: (name: string) => failing.add(model(name).description.id),
     /** Loads the model if needed and resolves with the end of the request. */
-    request(
-      name: string,
-      { tokens = 128, promptTokens = 32, seconds }: SimulatedRequest = {},
-    ): Promise<ServeEnd> {
+    request(name: string, wanted: SimulatedRequest = {}): Promise<ServeEnd> {
       const target = model(name);
-      const work = generation(promptTokens, tokens, target.description);
-      return run.roster.serve(
-        target,
-        seconds === undefined ? work : { ...work, promptSeconds: 0, seconds },
-        true,
-      );
+      return run.roster.serve(target, requestedGeneration(wanted, target.description), true);
     },
     /** Adds a file to the models folder; the router sees it at the next rescan. */
     addModel(added: ModelDescription): void {

@@ -1,4 +1,4 @@
-import { generation } from '../model-answers.ts';
+import { requestedGeneration, type SimulatedRequest } from '../model-answers.ts';
 import { createAddress, type Intercept, openServer } from '../server.ts';
 import { createDispatch, type SwapRequestEnd } from './dispatch.ts';
 import { createInFlight } from './in-flight.ts';
@@ -9,14 +9,6 @@ import { createSwapEvents } from './swap-events.ts';
 import { commandOf, modelStatus } from './swap-listing.ts';
 import { createSwapProcess, type SwapProcess } from './swap-process.ts';
 import { createSwapRoutes, type ProfileChoice } from './swap-routes.ts';
-
-/** A request for a model, as a client sends it. */
-interface SwapRequest {
-  /** Time of generating, after a prompt that takes no time. Default: what the tokens take. */
-  readonly seconds?: number;
-  readonly tokens?: number;
-  readonly promptTokens?: number;
-}
 
 /** A simulated llama-swap, with a llama-server for each of its loaded models. */
 export type SimulatedSwap = ReturnType<typeof createSimulatedSwap>;
@@ -107,14 +99,10 @@ export function createSimulatedSwap(
     unload: (...names: string[]): Promise<void> =>
       run.scheduler.unload(names.length > 0 ? names.map(model) : run.processes),
     /** Loads the model if needed and resolves with the end of the request. */
-    request(
-      name: string,
-      { tokens = 128, promptTokens = 32, seconds }: SwapRequest = {},
-    ): Promise<SwapRequestEnd> {
+    request(name: string, wanted: SimulatedRequest = {}): Promise<SwapRequestEnd> {
       const target = model(name);
-      const work = generation(promptTokens, tokens, target.description);
-      const timed = seconds === undefined ? work : { ...work, promptSeconds: 0, seconds };
-      return run.dispatch.serve(target, timed, '/v1/chat/completions');
+      const work = requestedGeneration(wanted, target.description);
+      return run.dispatch.serve(target, work, '/v1/chat/completions');
     },
   };
 

@@ -3,8 +3,8 @@ import { formatBytes } from '../lib/bytes.ts';
 import { systemClock } from '../lib/clock.ts';
 import { createMachine } from '../memory/machine.ts';
 import { startMemory } from '../memory/memory.ts';
+import { processHint } from '../memory/parents.ts';
 import type { GpuMemory, MemoryReading, SourceReport } from '../memory/reading.ts';
-import { isRunning } from '../models/feed.ts';
 import { type CauseRow, type Finding, findingsOf, fine, note, warn } from './finding.ts';
 import { listedModels, type RouterEvidence } from './router-evidence.ts';
 
@@ -17,11 +17,7 @@ export async function examineMemory(
   const views = routers.map(({ name, url, local }) => {
     const evidence = examined.find((router) => router.name === name);
     const listed = evidence && listedModels(evidence);
-    const models = (listed ?? []).map(({ id, aliases, status, instance, process }) => {
-      const flags = { isRunning: isRunning(status), isLoaded: status === 'loaded' };
-      const port = process?.port ?? (instance || undefined);
-      return { id, aliases, ...flags, port, command: process?.command };
-    });
+    const models = listed?.map(processHint) ?? [];
     return { name, url, local, isListed: listed !== undefined, models };
   });
   const { nvidia_smi: nvidiaSmi, other_processes: maxOthers } = memory;

@@ -1,4 +1,5 @@
 import { serverAddress } from '../lib/address.ts';
+import { isRunning, type ListedModel, type Status } from '../models/feed.ts';
 import type { IsOwnHost } from './host.ts';
 import { modelProcesses, only, startersOf } from './model-processes.ts';
 import { createTree, type ProcessTree } from './process-tree.ts';
@@ -26,6 +27,27 @@ export interface ModelProcessHint {
   isRunning: boolean;
   /** It holds its memory. */
   isLoaded?: boolean | undefined;
+}
+
+/** What is known of a model's process. Its status is undefined if unknown; `instance` is 0 until the first load. */
+export function processHint({
+  id,
+  aliases,
+  status,
+  instance,
+  process,
+}: Pick<ListedModel, 'id' | 'instance' | 'process'> & {
+  aliases: readonly string[];
+  status: Status | undefined;
+}): ModelProcessHint {
+  return {
+    id,
+    aliases,
+    isRunning: isRunning(status),
+    isLoaded: status === 'loaded',
+    port: process?.port ?? (instance || undefined),
+    command: process?.command,
+  };
 }
 
 /** The process of each router by the router's URL, kept from one reading to the next. */

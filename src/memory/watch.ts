@@ -1,11 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import { isRunning } from '../models/feed.ts';
 import type { Store } from '../models/store.ts';
 import { createMachine } from './machine.ts';
 import { type Memory, startMemory } from './memory.ts';
-import type { RouterProcessHint } from './parents.ts';
+import { processHint, type RouterProcessHint } from './parents.ts';
 import { gpuBytes, type MemoryReading } from './reading.ts';
 
 /**
@@ -33,16 +32,11 @@ function routerViews({ routers }: Config, store: Store): RouterProcessHint[] {
       url,
       local,
       isListed: state?.up === true,
-      models: models.map(({ id, aliases, lifecycle, process }) => ({
-        id,
-        aliases,
+      models: models.map(({ id, aliases, lifecycle, process }) => {
         // If the router is down, the state of its models is unknown.
-        isRunning: state?.up === true && isRunning(lifecycle.known),
-        isLoaded: state?.up === true && lifecycle.known === 'loaded',
-        // 0 until the first load.
-        port: process?.port ?? (lifecycle.instance || undefined),
-        command: process?.command,
-      })),
+        const status = state?.up ? lifecycle.known : undefined;
+        return processHint({ id, aliases, status, instance: lifecycle.instance, process });
+      }),
     };
   });
 }

@@ -204,7 +204,7 @@ function portOf(args: string[] | undefined): number | undefined {
 const IDLE_TIMER = /^--sleep[-_]idle[-_]seconds(?:=(.*))?$/;
 
 /** The last `--sleep-idle-seconds`; -1, like its absence, is none. Undefined when there are no arguments, or it is no number. */
-function idleTimerOf(args: string[] = []): number | undefined {
+export function idleTimerOf(args: string[] = []): number | undefined {
   const at = args.findLastIndex((arg) => IDLE_TIMER.test(arg));
   if (at < 0) return args.length === 0 ? undefined : 0;
   const value = IDLE_TIMER.exec(args[at] ?? '')?.[1] ?? args[at + 1];

@@ -1,4 +1,5 @@
 import type { ListedModel, Listing } from '../../models/feed.ts';
+import { idleTimerOf } from '../llama-server/schemas.ts';
 import { portOf } from './own-port.ts';
 import type { RunningModel, SwapModel } from './schemas.ts';
 import { statusOf } from './status.ts';
@@ -37,7 +38,7 @@ function listedModel(
     aliases,
     status: state === undefined ? 'unloaded' : statusOf(state),
     failed: false,
-    sleepIdleSeconds: command === undefined ? undefined : idleTimerOf(command),
+    sleepIdleSeconds: command === undefined ? undefined : idleTimerOf(wordsOf(command)),
     inFlight,
     ttlSeconds,
     process: command === undefined ? undefined : { command, port: portOf(proxy) },
@@ -45,10 +46,7 @@ function listedModel(
   };
 }
 
-const IDLE_TIMER = /--sleep[-_]idle[-_]seconds(?:=|\s+)["']?(-?[\d.]+)/g;
-
-/** The last `--sleep-idle-seconds` of a command line; -1, like its absence, is none: 0. */
-function idleTimerOf(command: string): number {
-  const seconds = Number([...command.matchAll(IDLE_TIMER)].at(-1)?.[1] ?? 0);
-  return Math.max(0, seconds || 0);
+/** Quotes hold no spaces around the options that are looked for. */
+function wordsOf(command: string): string[] {
+  return command.replaceAll(/["']/g, '').split(/\s+/);
 }

@@ -41,10 +41,12 @@ export function receive(view: StreamView, message: SwapMessage): { view: StreamV
 function nextRequests(requests: Requests | undefined, change: RequestChange): Requests | undefined {
   if (change.kind === 'all') return new Map(change.requests.map(({ id, model }) => [id, model]));
   if (requests === undefined) return undefined;
+  const { id, model } = change.kind === 'gone' ? { id: change.id, model: undefined } : change.request;
+  if (requests.get(id) === model) return requests;
   const next = new Map(requests);
-  if (change.kind === 'gone') return next.delete(change.id) ? next : requests;
-  const { id, model } = change.request;
-  return requests.get(id) === model ? requests : next.set(id, model);
+  if (model === undefined) next.delete(id);
+  else next.set(id, model);
+  return next;
 }
 
 /** A request of no known model is one that a peer answers. */
