@@ -82,6 +82,23 @@ it('only the doctor, which ends, combines signals: before Node 24 a long-lived s
   expect(users).toEqual(['src/backends/probe.ts']);
 });
 
+it('--help and --version load definitions of commands, no library', () => {
+  const libraries = new Set<string>();
+  const loaded = new Set<string>();
+  const follow = (file: string) => {
+    if (loaded.has(file)) return;
+    loaded.add(file);
+    for (const specifier of runtimeImportsOf(file)) {
+      if (specifier.startsWith('.')) follow(normalize(join(dirname(file), specifier)));
+      else if (!specifier.startsWith('node:')) libraries.add(specifier);
+    }
+  };
+  follow('src/main.ts');
+  expect([...libraries]).toEqual([]);
+  expect(loaded).toContain('src/cli/commands.ts');
+  expect([...loaded].filter((file) => file.startsWith('src/config/'))).toEqual(['src/config/when-busy.ts']);
+});
+
 it('no type name has two meanings', () => {
   const files = new Map<string, string[]>();
   for (const file of sources()) {
@@ -130,7 +147,16 @@ function placeOf(folder: string): number {
   return place;
 }
 
-function importsOf(file: string): string[] {
+/** Without those of types, which the compiler removes, and those that run on demand. */
+function runtimeImportsOf(file: string): string[] {
   const text = readFileSync(join(ROOT, file), 'utf8');
+  return importsIn(text.replace(/^(import|export) type /gm, '// '));
+}
+
+function importsOf(file: string): string[] {
+  return importsIn(readFileSync(join(ROOT, file), 'utf8'));
+}
+
+function importsIn(text: string): string[] {
   return [...text.matchAll(/^(?:import|export)\s+(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm)].map((m) => m[1] ?? '');
 }

@@ -4,28 +4,21 @@ import type { Config } from '../config/schema.ts';
 import { loadWebConfig } from '../config/web-config.ts';
 import { modelGlobs } from '../doctor/patterns.ts';
 import { ok } from '../lib/result.ts';
-import type { Command } from './command.ts';
+import type { Call } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import { discoverOnce } from './one-off.ts';
 import { printable } from './text.ts';
 
-export const checkConfig: Command = {
-  name: 'check-config',
-  summary: 'Check a configuration file and the files it names.',
-  words: 'FILE',
-  flags: [],
-  configured: false,
-  async run({ words, terminal }) {
-    const [file, ...more] = words;
-    if (file === undefined || more.length > 0) throw new UsageError('check-config needs exactly one FILE');
-    const config = loadConfig({ file, env: {}, flags: {} });
-    if (config.web.config_file !== '') loadWebConfig(config.web.config_file);
-    const count = await countRouters(config);
-    for (const line of doubtfulPatterns(config)) terminal.err(`${printable(line)}\n`);
-    terminal.out(`${file}: valid, ${count} router${count === 1 ? '' : 's'}\n`);
-    return EXIT.done;
-  },
-};
+export async function checkConfig({ words, terminal }: Call): Promise<number> {
+  const [file, ...more] = words;
+  if (file === undefined || more.length > 0) throw new UsageError('check-config needs exactly one FILE');
+  const config = loadConfig({ file, env: {}, flags: {} });
+  if (config.web.config_file !== '') loadWebConfig(config.web.config_file);
+  const count = await countRouters(config);
+  for (const line of doubtfulPatterns(config)) terminal.err(`${printable(line)}\n`);
+  terminal.out(`${file}: valid, ${count} router${count === 1 ? '' : 's'}\n`);
+  return EXIT.done;
+}
 
 /** Reads the discovery files, but asks no name server. Throws a ConfigError. */
 async function countRouters(config: Config): Promise<number> {

@@ -7,8 +7,8 @@ import type { Terminal } from './terminal.ts';
 export interface CommandFlag {
   name: string;
   description: string;
-  /** Name of its value in the help; absent: the flag takes no value. */
-  value?: string;
+  /** Name of its value in the help, or the words to choose from; absent: the flag takes no value. */
+  value?: string | readonly string[];
   repeatable?: boolean;
   /** True unless `--no-NAME` is given. */
   negated?: boolean;
@@ -27,7 +27,7 @@ export interface Call {
   terminal: Terminal;
 }
 
-/** One command of the program. */
+/** What a command is. The code that runs it is loaded when it runs. */
 export interface Command {
   name: string;
   summary: string;
@@ -41,9 +41,11 @@ export interface Command {
   runsProgram?: boolean;
   /** Whether it takes the flags of the configuration. */
   configured: boolean;
-  /** Resolves to the exit code. */
-  run(call: Call): Promise<number>;
+  load(): Promise<Run>;
 }
+
+/** Runs a command; resolves to the exit code. */
+export type Run = (call: Call) => Promise<number>;
 
 /** The value of a flag; undefined when it is not given. */
 export function textFlag(call: Call, name: string): string | undefined {

@@ -9,43 +9,37 @@ import { createLogger } from '../lib/logger.ts';
 import { packageVersion } from '../lib/version.ts';
 import { startMemory } from '../memory/memory.ts';
 import { startService } from '../service.ts';
-import type { Call, Command } from './command.ts';
+import type { Call } from './command.ts';
 import { demoModels } from './demo-models.ts';
 import { EXIT } from './exit-codes.ts';
 import { untilSignal } from './process.ts';
 
-export const demo: Command = {
-  name: 'demo',
-  summary: 'Run the exporter with a simulated router whose models are in use; no GPU needed.',
-  flags: [],
-  configured: false,
-  async run(call) {
-    const router = createSimulatedRouter({ models: demoModels(6), modelsMax: 3, sleepIdleSeconds: 45 });
-    const { url } = await router.listen();
-    const stopRequests = liven(router);
-    const service = await startOnFreePort(call, url, router);
-    const page = `http://localhost:${service.port}`;
-    call.terminal.out(`The demo is running. Models of a simulated router are loaded, used, evicted and put to sleep.
+export async function demo(call: Call): Promise<number> {
+  const router = createSimulatedRouter({ models: demoModels(6), modelsMax: 3, sleepIdleSeconds: 45 });
+  const { url } = await router.listen();
+  const stopRequests = liven(router);
+  const service = await startOnFreePort(call, url, router);
+  const page = `http://localhost:${service.port}`;
+  call.terminal.out(`The demo is running. Models of a simulated router are loaded, used, evicted and put to sleep.
 
-  Page      ${page}/
-  Metrics   ${page}/metrics
-  Models    ${page}/api/v1/models
-  Events    ${page}/api/v1/events
-  Router    ${url}  (simulated llama-server)
+Page      ${page}/
+Metrics   ${page}/metrics
+Models    ${page}/api/v1/models
+Events    ${page}/api/v1/events
+Router    ${url}  (simulated llama-server)
 
-  Try       llama-router-exporter list --router ${url}
-            llama-router-exporter unload-all --router ${url}
-  (in a checkout: node dist/src/main.js list …)
+Try       llama-router-exporter list --router ${url}
+          llama-router-exporter unload-all --router ${url}
+(in a checkout: node dist/src/main.js list …)
 
 Press Ctrl-C to stop. Log of the exporter:
 `);
-    await untilSignal();
-    stopRequests();
-    await service.stop();
-    await router.stop();
-    return EXIT.done;
-  },
-};
+  await untilSignal();
+  stopRequests();
+  await service.stop();
+  await router.stop();
+  return EXIT.done;
+}
 
 /** Listens on the default port, or on a free one when it is in use. */
 async function startOnFreePort(call: Call, url: string, router: SimulatedRouter) {

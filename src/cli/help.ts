@@ -1,5 +1,4 @@
-import { optionFlags } from '../config/flags.ts';
-import type { Command } from './command.ts';
+import type { Command, CommandFlag } from './command.ts';
 
 /** Help of the program. */
 export function overview(commands: readonly Command[], version: string): string {
@@ -18,29 +17,37 @@ Default router: http://localhost:8080. Change it with --router, LLAMA_SERVER_URL
 }
 
 /** Help of one command: its own flags, then those of the configuration. */
-export function helpOf(command: Command): string {
-  const own = command.flags.map(({ name, value, description, repeatable, negated }) => ({
-    flag: `--${negated ? 'no-' : ''}${name}${value === undefined ? '' : ` ${value}`}`,
-    text: `${description}${repeatable ? ' Repeatable.' : ''}`,
-  }));
-  const taken = command.flags.map(({ name }) => name);
-  const options = command.configured ? optionFlags().filter(({ flag }) => !taken.includes(flag)) : [];
-  const configured = options.map((option) => ({
-    flag: `--${option.flag} VALUE`,
-    text: `${option.description}${option.default === '' ? '' : ` Default: ${option.default}.`}`,
-  }));
-  const sections = [
-    ['Flags', own],
-    ['Configuration', configured],
-  ] as const;
-  const words = command.words ? ` ${command.words}` : '';
-  return `Usage: llama-router-exporter ${command.name}${command.runsProgram ? ` [FLAGS]${words}` : `${words} [FLAGS]`}
-${command.summary}
-${sections
-  .filter(([, flags]) => flags.length > 0)
-  .map(
-    ([title, flags]) =>
-      `\n${title}:\n${flags.map(({ flag, text }) => `  ${flag}\n      ${text}\n`).join('')}`,
-  )
-  .join('')}`;
+export function helpOf(command: Command, configurationFlags: readonly CommandFlag[]): string {
+  return [
+    `Usage: llama-router-exporter ${usageOf(command)}\n${command.summary}\n`,
+    sectionOf('Flags', command.flags),
+    sectionOf('Configuration', configurationFlags),
+  ].join('');
+}
+
+/** The command with what may follow it: `unload MODEL… [FLAGS]`. */
+export function usageOf({ name, words, runsProgram }: Command): string {
+  return [name, ...(runsProgram ? ['[FLAGS]', words] : [words, '[FLAGS]'])].filter((part) => part).join(' ');
+}
+
+function sectionOf(title: string, flags: readonly CommandFlag[]): string {
+  if (flags.length === 0) return '';
+  const lines = flags.map(
+    (flag) => `  --${spellingOf(flag)}${placeholderOf(flag)}\n      ${descriptionOf(flag)}\n`,
+  );
+  return `\n${title}:\n${lines.join('')}`;
+}
+
+/** The flag as it is given, without dashes: `no-wait`. */
+export function spellingOf({ name, negated }: CommandFlag): string {
+  return negated ? `no-${name}` : name;
+}
+
+export function descriptionOf({ description, repeatable }: CommandFlag): string {
+  return `${description}${repeatable ? ' Repeatable.' : ''}`;
+}
+
+function placeholderOf({ value }: CommandFlag): string {
+  if (value === undefined) return '';
+  return ` ${typeof value === 'string' ? value : value.join('|')}`;
 }

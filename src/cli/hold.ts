@@ -1,10 +1,11 @@
 import { describeEnd } from '../hold/hold.ts';
 import type { HoldView } from '../http/views.ts';
 import { systemClock } from '../lib/clock.ts';
-import { type Call, type Command, choiceFlag, textFlag } from './command.ts';
+import { type Call, choiceFlag, textFlag } from './command.ts';
+import { HOLD_OUTPUTS } from './command-flags.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import { sayWaiting } from './freed-memory.ts';
-import { HOLD_FLAGS, HOLDER_FLAG, holdBodyOf, holderOf } from './hold-flags.ts';
+import { holdBodyOf, holderOf } from './hold-flags.ts';
 import { exporterOf } from './remote-exporter.ts';
 import { type HoldBody, remoteHolds, untilPrepared } from './remote-holds.ts';
 import { catchSignals } from './signals.ts';
@@ -12,58 +13,27 @@ import { formatJson, printable } from './text.ts';
 import { durationFlag } from './unload.ts';
 import { signalExit } from './wrapped-program.ts';
 
-const OUTPUTS = ['text', 'json', 'id'] as const;
+type Output = (typeof HOLD_OUTPUTS)[number];
 
-type Output = (typeof OUTPUTS)[number];
-
-export const holdCommand: Command = {
-  name: 'hold',
-  summary: 'Free GPU memory and keep it free for a time.',
-  flags: [
-    {
-      name: 'for',
-      value: 'DURATION',
-      description: 'How long the memory is kept free. This or --until is needed.',
-    },
-    { name: 'until', value: 'TIME', description: 'Until when, such as 2026-08-14T14:05:00Z.' },
-    ...HOLD_FLAGS,
-    { name: 'enforce', description: 'Unload idle models that are loaded during the hold.' },
-    HOLDER_FLAG,
-    {
-      name: 'router',
-      value: 'NAME',
-      description: 'Only on this router, by its name in the exporter.',
-      repeatable: true,
-    },
-    {
-      name: 'wait',
-      value: 'DURATION',
-      description:
-        'Longest wait until the memory is free; the hold stays afterwards. Default: as long as it takes.',
-    },
-    { name: 'output', value: OUTPUTS.join('|'), description: 'Output format. Default: text.' },
-  ],
-  configured: true,
-  async run(call) {
-    const output = choiceFlag(call, 'output', OUTPUTS) ?? 'text';
-    const waitSeconds = waitOf(call);
-    const body = bodyOf(call);
-    const api = remoteHolds(exporterOf(call));
-    const say = (line: string) => call.terminal.err(`${line}\n`);
-    const signals = catchSignals();
-    try {
-      const placed = await api.place(body);
-      const ready = untilPrepared(api, placed, waitSeconds, sayWaiting(say), systemClock);
-      const outcome = await Promise.race([ready, signals.first]);
-      if (typeof outcome !== 'string') return report(call, outcome, output, waitSeconds === 0);
-      await api.release(placed.id);
-      say(`${outcome}: the hold is released`);
-      return signalExit(outcome);
-    } finally {
-      signals.release();
-    }
-  },
-};
+export async function hold(call: Call): Promise<number> {
+  const output = choiceFlag(call, 'output', HOLD_OUTPUTS) ?? 'text';
+  const waitSeconds = waitOf(call);
+  const body = bodyOf(call);
+  const api = remoteHolds(exporterOf(call));
+  const say = (line: string) => call.terminal.err(`${line}\n`);
+  const signals = catchSignals();
+  try {
+    const placed = await api.place(body);
+    const ready = untilPrepared(api, placed, waitSeconds, sayWaiting(say), systemClock);
+    const outcome = await Promise.race([ready, signals.first]);
+    if (typeof outcome !== 'string') return report(call, outcome, output, waitSeconds === 0);
+    await api.release(placed.id);
+    say(`${outcome}: the hold is released`);
+    return signalExit(outcome);
+  } finally {
+    signals.release();
+  }
+}
 
 /** Prints a hold that was waited for; resolves to the exit code. */
 function report(call: Call, hold: HoldView, output: Output, atOnce: boolean): number {

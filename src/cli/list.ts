@@ -5,10 +5,10 @@ import { systemClock } from '../lib/clock.ts';
 import { createLogger } from '../lib/logger.ts';
 import { watchMemory } from '../memory/watch.ts';
 import type { Store } from '../models/store.ts';
-import type { Call, Command } from './command.ts';
+import type { Call } from './command.ts';
 import { EXIT } from './exit-codes.ts';
-import { OUTPUT_FLAG, outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
-import { EXPORTER_FLAG, remoteExporterOf, stateThrough } from './remote-exporter.ts';
+import { outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
+import { remoteExporterOf, stateThrough } from './remote-exporter.ts';
 import { formatState, type StateView } from './state-view.ts';
 import { formatJson } from './text.ts';
 
@@ -18,32 +18,20 @@ const ENGINE_MS = 2000;
 /** The longest wait for a measurement of this machine's memory. */
 const MEMORY_MS = 1000;
 
-export const list: Command = {
-  name: 'list',
-  summary: 'List routers and models with their status.',
-  flags: [
-    {
-      ...EXPORTER_FLAG,
-      description: `${EXPORTER_FLAG.description} It also shows durations, holds and the last operations.`,
-    },
-    OUTPUT_FLAG,
-  ],
-  configured: true,
-  async run(call) {
-    const output = outputOf(call);
-    const exporter = remoteExporterOf(call);
-    const { state, missed } = exporter
-      ? { state: await stateThrough(exporter), missed: false }
-      : await listRouters(call);
-    call.terminal.out(output === 'json' ? formatJson(state) : formatState(state, systemClock.wall()));
-    const down = state.routers.filter(({ up }) => !up);
-    reportUnreachable(
-      down.map(({ name, fault }) => ({ router: name, message: fault?.message ?? 'has not answered' })),
-      call.terminal,
-    );
-    return missed || down.length > 0 ? EXIT.unreachable : EXIT.done;
-  },
-};
+export async function list(call: Call): Promise<number> {
+  const output = outputOf(call);
+  const exporter = remoteExporterOf(call);
+  const { state, missed } = exporter
+    ? { state: await stateThrough(exporter), missed: false }
+    : await listRouters(call);
+  call.terminal.out(output === 'json' ? formatJson(state) : formatState(state, systemClock.wall()));
+  const down = state.routers.filter(({ up }) => !up);
+  reportUnreachable(
+    down.map(({ name, fault }) => ({ router: name, message: fault?.message ?? 'has not answered' })),
+    call.terminal,
+  );
+  return missed || down.length > 0 ? EXIT.unreachable : EXIT.done;
+}
 
 async function listRouters(call: Call): Promise<{ state: StateView; missed: boolean }> {
   const { found, missed } = await withDiscovered(call.configSource().current, call.terminal);

@@ -5,55 +5,19 @@ import { objectionToPlaces } from '../load/places.ts';
 import type { OnProgress } from '../unload/operation.ts';
 import { createOperations } from '../unload/operations.ts';
 import type { Operation } from '../unload/report.ts';
-import { type Call, type Command, textFlag, textFlags } from './command.ts';
+import { type Call, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
-import { OUTPUT_FLAG, outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
-import { EXPORTER_FLAG, operateThrough, remoteExporterOf } from './remote-exporter.ts';
+import { outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
+import { operateThrough, remoteExporterOf } from './remote-exporter.ts';
 import { showWaiting, type Terminal } from './terminal.ts';
 import { formatJson, printable } from './text.ts';
 import { durationFlag, reasonFlag } from './unload.ts';
 import { exitCodeOf, formatResult } from './unload-output.ts';
 
-export const loadCommand: Command = {
-  name: 'load',
-  summary: 'Load models and wait until each is loaded. A llama-swap loads only for requests.',
-  words: 'MODEL…',
-  flags: [
-    {
-      name: 'on',
-      value: 'NAME',
-      description: 'Only on the router of this name: needed where several routers have the model.',
-      repeatable: true,
-    },
-    {
-      name: 'timeout',
-      value: 'DURATION',
-      description: 'Longest time for each model until it is loaded. Default: load.timeout, 10m.',
-    },
-    {
-      name: 'wait',
-      negated: true,
-      description: 'With --exporter: return as soon as it has accepted the request.',
-    },
-    { name: 'dry-run', description: 'Show what would be loaded, and what a full router would evict.' },
-    {
-      ...EXPORTER_FLAG,
-      description: `${EXPORTER_FLAG.description} Its holds apply, and the operation is in its log and audit file.`,
-    },
-    {
-      name: 'hold',
-      value: 'ID',
-      description: 'With --exporter: load for the holder of this hold, although it keeps the memory free.',
-    },
-    { name: 'reason', value: 'TEXT', description: 'Reason for the report and the audit file.' },
-    OUTPUT_FLAG,
-  ],
-  configured: true,
-  async run(call) {
-    if (call.words.length > 0) return runLoad(call);
-    throw new UsageError('load needs at least one MODEL: llama-router-exporter list shows them');
-  },
-};
+export async function load(call: Call): Promise<number> {
+  if (call.words.length > 0) return runLoad(call);
+  throw new UsageError('load needs at least one MODEL: llama-router-exporter list shows them');
+}
 
 async function runLoad(call: Call): Promise<number> {
   const { terminal } = call;

@@ -3,18 +3,13 @@ import { createDiscovery } from '../fleet/discovery/discovery.ts';
 import type { NameResolver } from '../fleet/discovery/sources.ts';
 import { createFleet, type Fleet } from '../fleet/fleet.ts';
 import { systemClock } from '../lib/clock.ts';
-import { type Call, type CommandFlag, choiceFlag } from './command.ts';
+import { type Call, choiceFlag } from './command.ts';
+import { OUTPUTS } from './command-flags.ts';
 import type { Terminal } from './terminal.ts';
 import { printable } from './text.ts';
 
-export const OUTPUT_FLAG: CommandFlag = {
-  name: 'output',
-  value: 'text|json',
-  description: 'Output format. Default: text.',
-};
-
-export function outputOf(call: Call): 'text' | 'json' {
-  return choiceFlag(call, 'output', ['text', 'json']) ?? 'text';
+export function outputOf(call: Call): (typeof OUTPUTS)[number] {
+  return choiceFlag(call, 'output', OUTPUTS) ?? 'text';
 }
 
 /** The configuration with the routers that discovery finds now, and what was wrong, by group. */

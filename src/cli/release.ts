@@ -1,40 +1,28 @@
-import type { Call, Command } from './command.ts';
+import type { Call } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
-import { EXPORTER_TO_ASK, HOLDER_FLAG, holderOf } from './hold-flags.ts';
+import { holderOf } from './hold-flags.ts';
 
 import { exporterOf } from './remote-exporter.ts';
 import { type RemoteHolds, remoteHolds } from './remote-holds.ts';
 import { printable } from './text.ts';
 
-export const releaseCommand: Command = {
-  name: 'release',
-  summary: 'End holds: the named ones, all, or those of one holder.',
-  words: '[ID…]',
-  flags: [
-    { name: 'all', description: 'End all holds.' },
-    { name: 'mine', description: 'End the holds of --holder.' },
-    HOLDER_FLAG,
-    EXPORTER_TO_ASK,
-  ],
-  configured: true,
-  async run(call) {
-    const api = remoteHolds(exporterOf(call));
-    const ids = await idsOf(call, api);
-    if (ids.length === 0) call.terminal.out('No hold stands.\n');
-    let code: number = EXIT.done;
-    for (const id of ids) {
-      try {
-        const { routers, holder } = printable(await api.release(id));
-        call.terminal.out(`released  ${printable(id)}  ${routers.join(', ')} (requested by ${holder})\n`);
-      } catch (error) {
-        if (!(error instanceof UsageError)) throw error;
-        call.terminal.err(`${printable(id)}: ${error.message}\n`);
-        code = EXIT.usage;
-      }
+export async function release(call: Call): Promise<number> {
+  const api = remoteHolds(exporterOf(call));
+  const ids = await idsOf(call, api);
+  if (ids.length === 0) call.terminal.out('No hold stands.\n');
+  let code: number = EXIT.done;
+  for (const id of ids) {
+    try {
+      const { routers, holder } = printable(await api.release(id));
+      call.terminal.out(`released  ${printable(id)}  ${routers.join(', ')} (requested by ${holder})\n`);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      call.terminal.err(`${printable(id)}: ${error.message}\n`);
+      code = EXIT.usage;
     }
-    return code;
-  },
-};
+  }
+  return code;
+}
 
 async function idsOf(call: Call, api: RemoteHolds): Promise<readonly string[]> {
   const { all, mine } = call.flags;

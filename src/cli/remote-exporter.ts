@@ -12,7 +12,7 @@ import type { Secret } from '../lib/secret.ts';
 import { STATUSES } from '../models/feed.ts';
 import type { OnProgress } from '../unload/operation.ts';
 import { type Operation, operation } from '../unload/report.ts';
-import { type Call, type CommandFlag, textFlag } from './command.ts';
+import { type Call, textFlag } from './command.ts';
 import { UnreachableError, UsageError } from './exit-codes.ts';
 import type { StateView } from './state-view.ts';
 
@@ -21,13 +21,6 @@ export interface RemoteExporter {
   url: string;
   token: Secret | undefined;
 }
-
-export const EXPORTER_FLAG: CommandFlag = {
-  name: 'exporter',
-  value: 'URL',
-  description:
-    'Ask this running exporter instead of the routers. Its token is read from LLAMA_ROUTER_EXPORTER_TOKEN_FILE.',
-};
 
 /** The exporter named by `--exporter`; undefined without the flag. */
 export function remoteExporterOf(call: Call): RemoteExporter | undefined {

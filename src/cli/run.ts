@@ -5,10 +5,10 @@ import { formatDuration } from '../lib/duration.ts';
 import { oneLine } from '../lib/one-line.ts';
 import type { Operation } from '../unload/report.ts';
 import { REASON_LENGTH } from '../unload/request.ts';
-import type { Call, Command } from './command.ts';
+import type { Call } from './command.ts';
 import { EXIT, UnreachableError, UsageError } from './exit-codes.ts';
 import { describeFreed, sayWaiting } from './freed-memory.ts';
-import { defaultHolder, HOLD_FLAGS, holdBodyOf } from './hold-flags.ts';
+import { defaultHolder, holdBodyOf } from './hold-flags.ts';
 import { type KeptHold, keepHold } from './kept-hold.ts';
 import { exporterOf } from './remote-exporter.ts';
 import { type HoldBody, remoteHolds } from './remote-holds.ts';
@@ -24,49 +24,27 @@ process.stderr.on('error', () => {});
 /** A killed `run` holds memory for this long at most. */
 const TTL_MS = 60_000;
 
-export const runCommand: Command = {
-  name: 'run',
-  summary: 'Free GPU memory, run a command, and keep the memory free until it ends.',
-  words: '-- COMMAND [ARGUMENT…]',
-  runsProgram: true,
-  flags: [
-    ...HOLD_FLAGS,
-    { name: 'for', value: 'DURATION', description: 'Longest time for which the memory is kept free.' },
-    {
-      name: 'router',
-      value: 'NAME',
-      description: 'Only on this router, by its name in the exporter; with --direct, the URL of a router.',
-      repeatable: true,
-    },
-    {
-      name: 'direct',
-      description: 'Without an exporter: unload all models at the routers. Clients may load models again.',
-    },
-  ],
-  configured: true,
-  async run(call) {
-    const [program] = call.words;
-    if (program === undefined || program === '') throw new UsageError('run needs a command: run -- COMMAND');
-    const say = (line: string) => call.terminal.err(`llama-router-exporter: ${printable(line)}\n`);
-    const failure = startFailure(program, processEnvironment().PATH);
-    if (failure !== undefined) {
-      say(`${program} ${failure === EXIT.notFound ? 'is not found' : 'cannot be executed'}`);
-      return failure;
-    }
-    const memory =
-      call.flags.direct === true ? await freeDirectly(call, say) : freeThroughExporter(call, say);
-    const signals = catchSignals();
-    let code: number;
-    try {
-      code = await runWhenReady(call.words, memory, signals, say);
-    } finally {
-      await memory.release();
-      signals.release();
-    }
-    call.terminal.leave?.();
-    return code;
-  },
-};
+export async function run(call: Call): Promise<number> {
+  const [program] = call.words;
+  if (program === undefined || program === '') throw new UsageError('run needs a command: run -- COMMAND');
+  const say = (line: string) => call.terminal.err(`llama-router-exporter: ${printable(line)}\n`);
+  const failure = startFailure(program, processEnvironment().PATH);
+  if (failure !== undefined) {
+    say(`${program} ${failure === EXIT.notFound ? 'is not found' : 'cannot be executed'}`);
+    return failure;
+  }
+  const memory = call.flags.direct === true ? await freeDirectly(call, say) : freeThroughExporter(call, say);
+  const signals = catchSignals();
+  let code: number;
+  try {
+    code = await runWhenReady(call.words, memory, signals, say);
+  } finally {
+    await memory.release();
+    signals.release();
+  }
+  call.terminal.leave?.();
+  return code;
+}
 
 async function runWhenReady(
   words: readonly string[],

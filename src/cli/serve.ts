@@ -2,23 +2,15 @@ import { ListenError } from '../http/server.ts';
 import { createLogger } from '../lib/logger.ts';
 import { packageVersion } from '../lib/version.ts';
 import { type Service, startService } from '../service.ts';
-import type { Call, Command } from './command.ts';
+import type { Call } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { listenFaultOf, untilSignal } from './process.ts';
-
-export const serveCommand: Command = {
-  name: 'serve',
-  summary: 'Follow the routers and serve metrics, API and web page (default command).',
-  flags: [],
-  configured: true,
-  run: serveUntilSignal,
-};
 
 /**
  * Serves until SIGTERM or SIGINT; SIGHUP reloads the configuration. Throws errors other than an address that cannot
  * be listened on.
  */
-export async function serveUntilSignal(call: Call): Promise<number> {
+export async function serve(call: Call): Promise<number> {
   const config = call.configSource();
   const { level, format } = config.current.log;
   const log = createLogger({ level, format, write: call.terminal.err, now: Date.now });

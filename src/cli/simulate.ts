@@ -4,7 +4,8 @@ import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
 import { createSimulatedRouter } from '../../simulator/simulated-router.ts';
 import { createSimulatedSwap } from '../../simulator/swap/simulated-swap.ts';
 import { systemClock } from '../lib/clock.ts';
-import { type Call, type Command, choiceFlag, textFlag } from './command.ts';
+import { type Call, choiceFlag, textFlag } from './command.ts';
+import { SERVER_KINDS } from './command-flags.ts';
 import { DEMO_GROUPS, demoModels } from './demo-models.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import { listenFaultOf, untilSignal } from './process.ts';
@@ -15,66 +16,28 @@ const FIRST_MODEL_PORT = 5800;
 /** The memory of a loading model grows without an event. */
 const WRITE_INTERVAL_MS = 500;
 
-export const simulate: Command = {
-  name: 'simulate',
-  summary: 'Run a simulated router or llama-swap; no llama-server, model or GPU needed.',
-  flags: [
-    {
-      name: 'kind',
-      value: 'KIND',
-      description: 'What to simulate: llama-server (its router mode) or llama-swap. Default: llama-server.',
-    },
-    { name: 'host', value: 'HOST', description: 'Listen address. Default: 127.0.0.1.' },
-    { name: 'port', value: 'PORT', description: 'Port. Default: 8080.' },
-    { name: 'models', value: 'COUNT', description: 'Number of models. Default: 6.' },
-    {
-      name: 'models-max',
-      value: 'COUNT',
-      description: "As llama-server's --models-max; 0 is unlimited. Default: 3.",
-    },
-    {
-      name: 'sleep-idle-seconds',
-      value: 'SECONDS',
-      description: "As llama-server's --sleep-idle-seconds. Default: 45.",
-    },
-    {
-      name: 'ttl',
-      value: 'SECONDS',
-      description: "As llama-swap's ttl of each model; 0 is never. Default: 120.",
-    },
-    { name: 'quiet', description: 'Send no requests to the models: they change only when you ask.' },
-    {
-      name: 'machine',
-      value: 'FOLDER',
-      description:
-        'Write its GPU memory there as /proc and /sys files; ' +
-        'read them with serve --path.procfs FOLDER/proc --path.sysfs FOLDER/sys.',
-    },
-  ],
-  configured: false,
-  async run(call) {
-    let writeMemory = () => {};
-    const kind = choiceFlag(call, 'kind', ['llama-server', 'llama-swap']) ?? 'llama-server';
-    const server = createServer(call, kind, () => writeMemory());
-    const port = countFlag(call, 'port', 8080);
-    const folder = textFlag(call, 'machine');
-    if (folder !== undefined) writeMemory = memoryWriter(folder, server, port);
-    const { url } = await server.listen(port, textFlag(call, 'host')).catch((error: unknown) => {
-      const fault = listenFaultOf(error);
-      if (fault === undefined) throw error;
-      throw new UsageError(`cannot listen on port ${port}: ${fault}. Choose another --port or --host.`);
-    });
-    const timer = setInterval(() => writeMemory(), WRITE_INTERVAL_MS);
-    const stopRequests = call.flags.quiet === true ? () => {} : liven(server);
-    const name = kind === 'llama-swap' ? 'llama-swap' : 'llama.cpp router';
-    call.terminal.out(`Simulated ${name} listening on ${url} (press Ctrl-C to stop)\n`);
-    await untilSignal();
-    stopRequests();
-    clearInterval(timer);
-    await server.stop();
-    return EXIT.done;
-  },
-};
+export async function simulate(call: Call): Promise<number> {
+  let writeMemory = () => {};
+  const kind = choiceFlag(call, 'kind', SERVER_KINDS) ?? 'llama-server';
+  const server = createServer(call, kind, () => writeMemory());
+  const port = countFlag(call, 'port', 8080);
+  const folder = textFlag(call, 'machine');
+  if (folder !== undefined) writeMemory = memoryWriter(folder, server, port);
+  const { url } = await server.listen(port, textFlag(call, 'host')).catch((error: unknown) => {
+    const fault = listenFaultOf(error);
+    if (fault === undefined) throw error;
+    throw new UsageError(`cannot listen on port ${port}: ${fault}. Choose another --port or --host.`);
+  });
+  const timer = setInterval(() => writeMemory(), WRITE_INTERVAL_MS);
+  const stopRequests = call.flags.quiet === true ? () => {} : liven(server);
+  const name = kind === 'llama-swap' ? 'llama-swap' : 'llama.cpp router';
+  call.terminal.out(`Simulated ${name} listening on ${url} (press Ctrl-C to stop)\n`);
+  await untilSignal();
+  stopRequests();
+  clearInterval(timer);
+  await server.stop();
+  return EXIT.done;
+}
 
 type SimulatedServer = ReturnType<typeof createServer>;
 

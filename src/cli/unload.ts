@@ -6,10 +6,10 @@ import type { OnProgress } from '../unload/operation.ts';
 import { createOperations } from '../unload/operations.ts';
 import type { Operation } from '../unload/report.ts';
 import { defaultTerms, keepListOf, REASON_LENGTH, reasonText } from '../unload/request.ts';
-import { type Call, type Command, type CommandFlag, choiceFlag, textFlag, textFlags } from './command.ts';
+import { type Call, choiceFlag, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
-import { OUTPUT_FLAG, outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
-import { EXPORTER_FLAG, operateThrough, remoteExporterOf } from './remote-exporter.ts';
+import { outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
+import { operateThrough, remoteExporterOf } from './remote-exporter.ts';
 import { showWaiting, type Terminal } from './terminal.ts';
 import { formatJson, printable } from './text.ts';
 import {
@@ -20,88 +20,18 @@ import {
   type UnloadAim,
 } from './unload-output.ts';
 
-const FLAGS: readonly CommandFlag[] = [
-  { name: 'keep', value: 'GLOB', description: 'Never unload models that match.', repeatable: true },
-  {
-    name: 'when-busy',
-    value: WHEN_BUSY.join('|'),
-    description:
-      'What to do with a model that is generating or loading: leave it loaded, wait until it is idle, or unload it. ' +
-      'Default: unload.when_busy, which is wait.',
-  },
-  {
-    name: 'busy-timeout',
-    value: 'DURATION',
-    description: 'Longest wait for a busy model. Default: unload.busy_timeout, 5m.',
-  },
-  {
-    name: 'timeout',
-    value: 'DURATION',
-    description:
-      'Longest wait for a model to be gone after its unload request. Default: unload.timeout, 60s.',
-  },
-  {
-    name: 'gpu',
-    value: 'UUID|INDEX',
-    description: 'With --exporter: only models with memory on this GPU.',
-    repeatable: true,
-  },
-  {
-    name: 'idle-for',
-    value: 'DURATION',
-    description: 'With --exporter: only models without requests for this long.',
-  },
-  {
-    name: 'wait',
-    negated: true,
-    description: 'Return as soon as the server, or the exporter, has accepted the request.',
-  },
-  { name: 'dry-run', description: 'Show what would be unloaded; unload nothing.' },
-  {
-    ...EXPORTER_FLAG,
-    description: `${EXPORTER_FLAG.description} Its guards apply, and the operation is in its log and audit file.`,
-  },
-  {
-    name: 'on',
-    value: 'NAME',
-    description: 'With --exporter: only on the router of this name.',
-    repeatable: true,
-  },
-  {
-    name: 'hold',
-    value: 'DURATION',
-    description: 'With --exporter: hold the freed memory for this long afterwards.',
-  },
-  { name: 'reason', value: 'TEXT', description: 'Reason for the report and the audit file.' },
-  OUTPUT_FLAG,
-];
-
 const EXPORTER_ONLY = ['hold', 'on', 'gpu', 'idle-for'];
 
-export const unloadCommand: Command = {
-  name: 'unload',
-  summary: 'Unload models and wait until each is gone.',
-  words: 'MODEL…',
-  flags: FLAGS,
-  configured: true,
-  async run(call) {
-    if (call.words.length > 0) return runUnload(call, call.words);
-    throw new UsageError(
-      'unload needs at least one MODEL. To unload all of them: llama-router-exporter unload-all',
-    );
-  },
-};
+export async function unload(call: Call): Promise<number> {
+  if (call.words.length > 0) return runUnload(call, call.words);
+  throw new UsageError(
+    'unload needs at least one MODEL. To unload all of them: llama-router-exporter unload-all',
+  );
+}
 
-export const unloadAllCommand: Command = {
-  name: 'unload-all',
-  summary: 'Unload every loaded model and wait until each is gone.',
-  flags: [
-    { name: 'model', value: 'GLOB', description: 'Only models that match.', repeatable: true },
-    ...FLAGS,
-  ],
-  configured: true,
-  run: (call) => runUnload(call, textFlags(call, 'model')),
-};
+export async function unloadAll(call: Call): Promise<number> {
+  return runUnload(call, textFlags(call, 'model'));
+}
 
 const NOT_TO_WAIT =
   'To not wait: --when-busy force (their clients lose their response), or --when-busy skip (leaves them loaded).\n';

@@ -23,6 +23,7 @@ interface OptionExtra {
   readonly fallback?: string;
   readonly env?: string;
   readonly flag?: string;
+  readonly choices?: readonly string[];
   readonly isKeyList?: boolean;
 }
 
@@ -64,10 +65,12 @@ export const text = (fallback: string, description: string) =>
 export const requiredText = (description: string) => required('text', description, parseVisibleText);
 
 export const choice = <const C extends string>(fallback: C, choices: readonly C[], description: string) =>
-  option(fallback, choices.join(', '), description, (value) => parseChoice(value, choices));
+  option(fallback, choices.join(', '), description, (value) => parseChoice(value, choices), {
+    choices,
+  });
 
 export const toggle = (fallback: boolean, description: string) =>
-  option(String(fallback), 'true or false', description, parseToggle);
+  option(String(fallback), 'true or false', description, parseToggle, { choices: ['true', 'false'] });
 
 export const count = (
   fallback: number,

@@ -10,6 +10,8 @@ const CONFIG_FILE = {
   description: 'The YAML file with the configuration.',
   default: '',
   multiple: false,
+  isPath: true,
+  choices: undefined,
 };
 
 /** Every flag that sets an option, without dashes, in the order of the schema, `--config.file` first. */
@@ -18,13 +20,10 @@ export function optionFlags(options: readonly Option[] = CONFIG_OPTIONS) {
     const flag = flagOf(option);
     if (flag === undefined) return [];
     const multiple = option.kind === 'texts' || option.path.includes('[]');
-    return [{ flag, description: option.description, default: option.fallback, multiple }];
+    const { description, choices, kind } = option;
+    return [{ flag, description, default: option.fallback, multiple, isPath: kind === 'path', choices }];
   });
   return [CONFIG_FILE, ...flags];
-}
-
-export function parseArgsOptions(flags = optionFlags()) {
-  return Object.fromEntries(flags.map(({ flag, multiple }) => [flag, { type: 'string' as const, multiple }]));
 }
 
 export function flagLayer(flags: Flags, options: readonly Option[]): Layer {

@@ -14,6 +14,8 @@ export interface OptionMeta {
   /** Only where the name does not follow from the path, as for elements of a list. */
   readonly env?: string | undefined;
   readonly flag?: string | undefined;
+  /** The only values, as written in the file. */
+  readonly choices?: readonly string[] | undefined;
   /** A secret that may be a list as llama-server reads it, of which the first is used. */
   readonly isKeyList?: boolean | undefined;
 }

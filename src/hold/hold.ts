@@ -4,9 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { ModelState } from '../models/router-state.ts';
 import { savedTime } from '../state/state-file.ts';
 import { caller, TRIGGERS } from '../unload/request.ts';
-
-/** Which models are unloaded for a hold: none, as many as it needs, or all. */
-export const HOLD_UNLOADS = ['none', 'enough', 'all'] as const;
+import { HOLD_UNLOADS } from './hold-unloads.ts';
 
 /** `preparing`: memory is being freed; `failed`: not enough could be freed. */
 export const HOLD_STATES = ['preparing', 'active', 'failed', 'ended'] as const;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { WHEN_BUSY } from '../config/when-busy.ts';
-import { HOLD_STATES, HOLD_UNLOADS, type Hold } from '../hold/hold.ts';
+import { HOLD_STATES, type Hold } from '../hold/hold.ts';
+import { HOLD_UNLOADS } from '../hold/hold-unloads.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FAULT_KINDS, isRunning, STATUSES, type Status } from '../models/feed.ts';
 import {

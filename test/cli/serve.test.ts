@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, it } from '@jest/globals';
-import { serveUntilSignal } from '../../src/cli/serve.ts';
+import { serve } from '../../src/cli/serve.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { createConfigSource } from '../../src/config/source.ts';
 import { runProgram } from '../support/run-program.ts';
@@ -52,6 +52,6 @@ it('throws a programming error at start-up instead of advice about the address',
   let err = '';
   const terminal = { out: () => {}, err: (text: string) => (err += text), isInteractive: false };
   const call = { flags: {}, words: [], configSource: () => broken, terminal };
-  await expect(serveUntilSignal(call)).rejects.toThrow('a bug');
+  await expect(serve(call)).rejects.toThrow('a bug');
   expect(err).not.toContain('listen');
 });

@@ -77,7 +77,7 @@ export async function consult(
     routers: source.current.routers.map((router) => ({ ...router, local, kind })),
   };
   let text = '';
-  const code = await doctor.run({
+  const code = await doctor({
     flags,
     words: [],
     configSource: () => ({ ...source, current: config }),

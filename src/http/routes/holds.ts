@@ -1,7 +1,8 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { WHEN_BUSY } from '../../config/when-busy.ts';
-import { HOLD_UNLOADS, type Hold } from '../../hold/hold.ts';
+import type { Hold } from '../../hold/hold.ts';
+import { HOLD_UNLOADS } from '../../hold/hold-unloads.ts';
 import { formatBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/duration.ts';
