@@ -19,6 +19,8 @@ rule_files:
   - rules/*.yml
 \`\`\`
 
+For Prometheus Operator, use the [Helm chart](kubernetes.md#prometheus-operator-and-grafana); with jsonnet, the [mixin](dashboards.md#mixin).
+
 | Alert | Severity | | After | Threshold |
 |---|---|---|---|---|
 ${alertRows(read('alerts.yml')).join('\n')}

@@ -29,11 +29,11 @@ const GENERATED = [
   { file: `${chart}/README.md`, module: './chart-document.mjs', export: 'chartDocument' },
 ];
 
-/** Helm reads no file outside its chart, so the chart holds exact copies of these folders. */
-const COPIED = [
-  { from: 'prometheus/rules', to: `${chart}/files/rules` },
-  { from: 'grafana/dashboards', to: `${chart}/files/dashboards` },
-];
+/** Helm reads no file outside its chart, and jsonnet-bundler installs only the mixin's folder: they hold exact copies. */
+const COPIED = [`${chart}/files`, 'mixin'].flatMap((into) => [
+  { from: 'prometheus/rules', to: `${into}/rules` },
+  { from: 'grafana/dashboards', to: `${into}/dashboards` },
+]);
 
 /** Written by hand, with samples that are generated: see samples.mjs. */
 const SAMPLED = ['README.md', 'docs/unload.md'];
