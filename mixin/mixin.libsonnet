@@ -1,5 +1,5 @@
-// Dashboards, alerts and recording rules of llama-router-exporter as a monitoring mixin. The folders beside this file are
-// copies of grafana/dashboards and prometheus/rules, because `jb install …/mixin` fetches this folder alone.
+// Dashboards, alerts and recording rules of llama-router-exporter as a monitoring mixin: docs/dashboards.md. The folders are copies
+// of grafana/dashboards and prometheus/rules, because `jb install …/mixin` fetches this folder alone.
 {
   _config+:: {
     llamaRouter: {
