@@ -6,16 +6,11 @@ FROM ${NODE_IMAGE} AS build
 WORKDIR /build
 # Dependencies before the sources, for the layer cache.
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --include=dev --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
-COPY src ./src
+RUN npm ci --ignore-scripts
+COPY tools/build.mjs ./tools/
 COPY simulator ./simulator
-RUN npx tsc -p tsconfig.build.json
-
-FROM ${NODE_IMAGE} AS dependencies
-WORKDIR /app
-COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts
+COPY src ./src
+RUN node tools/build.mjs
 
 FROM ${NODE_IMAGE}
 ARG VERSION=0.1.0
@@ -31,15 +26,13 @@ ENV NODE_ENV=production
 # For the state and audit files. A new volume inherits the owner.
 RUN install -d -o 1000 -g 1000 -m 750 /var/lib/llama-router-exporter
 WORKDIR /app
-# The lockfile is for vulnerability scanners.
-COPY package.json package-lock.json LICENSE ./
-COPY --from=dependencies /app/node_modules ./node_modules
-COPY --from=build /build/dist ./dist
+COPY LICENSE ./
+COPY --from=build /build/dist ./
 # A number, because Kubernetes cannot check that a name is not root.
 USER 1000:1000
 EXPOSE 10180
 # For the default address without TLS; otherwise set another check when starting the container.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:10180/-/healthy').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/app/dist/src/main.js"]
+ENTRYPOINT ["node", "/app/main.mjs"]
 CMD ["serve"]

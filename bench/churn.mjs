@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { applyEvent, applyListing, setStream } from '../dist/src/models/observations.js';
+import { applyEvent, applyListing, setStream } from '../.build/src/models/observations.js';
 import { megabytes, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { listed, startRouterlessService, statusEvent } from './support/routerless-service.mjs';

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '../dist/src/lib/clock.js';
-import { createMachine } from '../dist/src/memory/machine.js';
-import { startMemory } from '../dist/src/memory/memory.js';
+import { systemClock } from '../.build/src/lib/clock.js';
+import { createMachine } from '../.build/src/memory/machine.js';
+import { startMemory } from '../.build/src/memory/memory.js';
 import { median, quantile, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 
@@ -52,7 +52,7 @@ export async function run(args) {
   }
 }
 
-/** @param {import('../dist/src/memory/memory.js').Memory} memory */
+/** @param {import('../.build/src/memory/memory.js').Memory} memory */
 async function timed(memory) {
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();

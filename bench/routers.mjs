@@ -1,5 +1,5 @@
 // Simulated routers in a process of their own, for the measurements that must not run in their company.
-import { createSimulatedRouter } from '../dist/simulator/simulated-router.js';
+import { createSimulatedRouter } from '../.build/simulator/simulated-router.js';
 import { takeTask } from './support/task.mjs';
 
 takeTask((/** @type {{ routers: number, models: number, loadSeconds: number }} */ task) => start(task));

@@ -20,8 +20,8 @@ const MEASUREMENTS = {
 
 const [name = '', ...args] = process.argv.slice(2);
 if (!Object.hasOwn(MEASUREMENTS, name)) fail(await overview());
-if (!existsSync(new URL('../dist/src/service.js', import.meta.url)))
-  fail('Nothing is built: run npm run build.');
+if (!existsSync(new URL('../.build/src/service.js', import.meta.url)))
+  fail('Nothing is built: use npm run bench.');
 const { run, usage } = await import(`./${name}.mjs`);
 if (args.includes('--help')) console.log(usage);
 else await run(args);

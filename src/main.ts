@@ -2,5 +2,7 @@
 import { runCli } from './cli/cli.ts';
 import { systemTerminal } from './cli/terminal.ts';
 
-// Not process.exit: what is still being written to a pipe would be cut off.
-process.exitCode = await runCli(process.argv.slice(2), systemTerminal);
+runCli(process.argv.slice(2), systemTerminal).then((exitCode) => {
+  // Not process.exit: what is still being written to a pipe would be cut off.
+  process.exitCode = exitCode;
+});

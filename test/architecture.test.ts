@@ -114,8 +114,8 @@ it('tools and benches import modules that the build has', () => {
   const missing = filesIn(['tools', 'bench'], '.mjs').flatMap((file) =>
     importsOf(file)
       .map((specifier) => normalize(join(dirname(file), specifier)))
-      .filter((target) => target.startsWith('dist/'))
-      .map((target) => target.replace(/^dist\/(.*)\.js$/, '$1.ts'))
+      .filter((target) => target.startsWith('.build/'))
+      .map((target) => target.replace(/^\.build\/(.*)\.js$/, '$1.ts'))
       .filter((source) => !existsSync(join(ROOT, source)))
       .map((source) => `${file}: ${source}`),
   );

@@ -77,7 +77,7 @@ function typeOf(fallback) {
 
 /** The keys of the configuration file. null means the default. The exporter checks the values. */
 async function configShape() {
-  const built = (file) => import(new URL(`../dist/src/config/${file}.js`, import.meta.url).href);
+  const built = (file) => import(new URL(`../.build/src/config/${file}.js`, import.meta.url).href);
   const [{ nodesOf }, { configSchema }] = await Promise.all([built('options'), built('schema')]);
   return configMapping(nodesOf(configSchema), []);
 }

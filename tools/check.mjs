@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 const withoutTests = process.argv.includes('--no-tests');
 const STEPS = [
   ['types', 'npx', ['tsc', '--noEmit']],
-  ['build', 'npx', ['tsc', '-p', 'tsconfig.build.json']],
+  ['modules', 'npm', ['run', '--silent', 'build:modules']],
   ['dashboards', 'npx', ['tsc', '-p', 'tsconfig.grafana.json']],
   ['lint', 'npx', ['biome', 'check', '.']],
   ['dead code', 'npx', ['knip']],

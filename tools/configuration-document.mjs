@@ -1,5 +1,5 @@
 // docs/configuration.md: a guide, then a table of options for every section of the schema.
-const built = (file) => import(new URL(`../dist/src/config/${file}.js`, import.meta.url).href);
+const built = (file) => import(new URL(`../.build/src/config/${file}.js`, import.meta.url).href);
 
 const GUIDE = `\
 The exporter needs no configuration: by default it follows one router on \`http://localhost:8080\` and serves

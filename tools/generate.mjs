@@ -16,7 +16,7 @@ const GENERATED = [
     module: './configuration-document.mjs',
     export: 'configurationDocument',
   },
-  { file: 'docs/openapi.json', module: '../dist/src/http/openapi/openapi.js', export: 'openapiDocument' },
+  { file: 'docs/openapi.json', module: '../.build/src/http/openapi/openapi.js', export: 'openapiDocument' },
   { file: 'docs/metrics.md', module: './metrics-document.mjs', export: 'metricsDocument' },
   { file: 'docs/alerts.md', module: './alerts-document.mjs', export: 'alertsDocument' },
   ...['overview', 'model', 'memory', 'operations', 'exporter'].map((name) => ({

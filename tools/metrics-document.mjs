@@ -1,5 +1,5 @@
 // Generates docs/metrics.md from the metric catalogue.
-import { CATALOG } from '../dist/src/metrics/catalog.js';
+import { CATALOG } from '../.build/src/metrics/catalog.js';
 
 export function metricsDocument() {
   const rows = Object.values(CATALOG).map(({ name, type, labels, help }) => {

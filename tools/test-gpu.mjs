@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildNamed, programOf } from './install-real-servers/llama-server-builds.mjs';
@@ -45,7 +45,7 @@ function run(programs) {
       ...process.env,
       LLAMA_SERVER_BIN: programs.llamaServer,
       ALERTMANAGER_BIN: programs.alertmanager,
-      EXPORTER_MAIN: join(root, 'dist/src/main.js'),
+      EXPORTER_MAIN: join(root, 'dist/main.mjs'),
     },
   });
   process.exitCode = status ?? 1;
@@ -61,8 +61,7 @@ function pack(archive, { llamaServer, alertmanager }) {
     copy(alertmanager, 'bin/alertmanager');
     if (existsSync(templates)) copy(templates, 'templates');
     packServer(llamaServer, join(folder, 'server'));
-    for (const path of ['package.json', 'dist', 'test/gpu/build', ...productionModules()])
-      copy(join(root, path), path);
+    for (const path of ['package.json', 'dist', 'test/gpu/build']) copy(join(root, path), path);
     writeFileSync(join(folder, 'run'), starter(basename(llamaServer)));
     chmodSync(join(folder, 'run'), 0o755);
     execFileSync('tar', ['-C', parent, '-cJf', archive, 'gpu-test'], {
@@ -77,7 +76,7 @@ function pack(archive, { llamaServer, alertmanager }) {
 function starter(server) {
   return `#!/bin/sh
 cd "$(dirname "$0")" || exit 1
-export LLAMA_SERVER_BIN="$PWD/server/${server}" ALERTMANAGER_BIN="$PWD/bin/alertmanager" EXPORTER_MAIN="$PWD/dist/src/main.js"
+export LLAMA_SERVER_BIN="$PWD/server/${server}" ALERTMANAGER_BIN="$PWD/bin/alertmanager" EXPORTER_MAIN="$PWD/dist/main.mjs"
 if [ -d templates ] && [ ! -e ${templates} ]; then
   mkdir -p ${dirname(templates)} && ln -s "$PWD/templates" ${templates} || exit 1
   trap 'rm ${templates}' EXIT
@@ -98,16 +97,6 @@ function packServer(binary, folder) {
     .map(([, path]) => path)
     .filter((path) => dirname(path) === from);
   for (const path of [binary, ...own]) cpSync(path, join(folder, basename(path)), { dereference: true });
-}
-
-/** Folders of the dependencies that the program needs at run time. */
-function productionModules() {
-  const list = execFileSync('npm', ['ls', '--omit=dev', '--all', '--parseable'], {
-    cwd: root,
-    encoding: 'utf8',
-  });
-  const folders = list.split('\n').filter((line) => line.includes('node_modules'));
-  return folders.map((path) => relative(root, path));
 }
 
 function llamaServer() {

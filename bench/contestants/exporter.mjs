@@ -1,7 +1,7 @@
 // The real service, filled with models until it shows as many series as requested. `kind` says what happens
 // after every scrape: nothing (quiet), or one change of one model (lively).
 import { subscribe } from 'node:diagnostics_channel';
-import { applyEvent, applyListing, setStream } from '../../dist/src/models/observations.js';
+import { applyEvent, applyListing, setStream } from '../../.build/src/models/observations.js';
 import { listed, startRouterlessService, statusEvent } from '../support/routerless-service.mjs';
 import { takeTask } from '../support/task.mjs';
 

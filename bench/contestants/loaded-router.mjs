@@ -1,5 +1,5 @@
 // A simulated router whose models are all loaded and in use, one of which may hang when asked for its metrics.
-import { createSimulatedRouter } from '../../dist/simulator/simulated-router.js';
+import { createSimulatedRouter } from '../../.build/simulator/simulated-router.js';
 import { takeTask } from '../support/task.mjs';
 
 takeTask((/** @type {{ models: number, hanging: boolean }} */ task) => start(task));

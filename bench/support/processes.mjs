@@ -24,7 +24,7 @@ export async function startModule(module, task) {
  * @param {readonly string[]} nodeFlags
  */
 export async function startExporter(flags, nodeFlags = []) {
-  const main = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
+  const main = fileURLToPath(new URL('../../dist/main.mjs', import.meta.url));
   const child = spawn(process.execPath, [...nodeFlags, main, 'serve', ...flags], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: {},

@@ -1,6 +1,6 @@
-import { loadConfig } from '../../dist/src/config/load.js';
-import { systemClock } from '../../dist/src/lib/clock.js';
-import { startService } from '../../dist/src/service.js';
+import { loadConfig } from '../../.build/src/config/load.js';
+import { systemClock } from '../../.build/src/lib/clock.js';
+import { startService } from '../../.build/src/service.js';
 
 const silent = () => {};
 

@@ -120,7 +120,7 @@ def running(folder: Path) -> Iterator[Running]:
             ["serve", f"--config.file={config}"],
         ]
         processes = [
-            subprocess.Popen(["node", str(ROOT / "dist/src/main.js"), *command], stdout=log, stderr=log) for command in commands
+            subprocess.Popen(["node", str(ROOT / "dist/main.mjs"), *command], stdout=log, stderr=log) for command in commands
         ]
     try:
         asyncio.run(ready(running, folder / "log"))

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { LabelSet } from '../lib/matcher.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 

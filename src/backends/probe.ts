@@ -1,6 +1,6 @@
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { Client, type Dispatcher, request } from 'undici';
+import { Client, type Dispatcher } from 'undici';
 import { serverAddress } from '../lib/address.ts';
 import { connectorOf, type Endpoint, headersOf } from './endpoint.ts';
 import { type SilenceReason, silenceOf } from './fault.ts';
@@ -123,11 +123,15 @@ function speaksTls(host: string, port: number, timeoutMs: number): Promise<boole
 }
 
 async function answersHttp(host: string, timeoutMs: number): Promise<boolean> {
+  const client = new Client(`http://${host}`);
   try {
-    const { body } = await request(`http://${host}/health`, { signal: AbortSignal.timeout(timeoutMs) });
+    const signal = AbortSignal.timeout(timeoutMs);
+    const { body } = await client.request({ method: 'GET', path: '/health', signal });
     body.on('error', () => {}).destroy();
     return true;
   } catch {
     return false;
+  } finally {
+    void client.destroy();
   }
 }

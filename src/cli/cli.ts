@@ -1,5 +1,5 @@
 import { nearest } from '../lib/nearest.ts';
-import { packageVersion } from '../lib/version.ts';
+import { VERSION } from '../lib/version.ts';
 import type { Command } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { EXIT } from './exit-codes.ts';
@@ -10,11 +10,11 @@ import type { Terminal } from './terminal.ts';
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
   const [first = '', ...others] = args;
   if (['help', '--help', '-h'].includes(first) && others.length === 0) {
-    terminal.out(overview(COMMANDS, packageVersion()));
+    terminal.out(overview(COMMANDS, VERSION));
     return EXIT.done;
   }
   if (first === '--version' || first === 'version') {
-    terminal.out(`llama-router-exporter ${packageVersion()} (Node ${process.versions.node})\n`);
+    terminal.out(`llama-router-exporter ${VERSION} (Node ${process.versions.node})\n`);
     return EXIT.done;
   }
   const named = first !== '' && !first.startsWith('-');

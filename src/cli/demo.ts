@@ -6,7 +6,7 @@ import { ListenError } from '../http/server.ts';
 import { systemClock } from '../lib/clock.ts';
 import { codeOf } from '../lib/error-code.ts';
 import { createLogger } from '../lib/logger.ts';
-import { packageVersion } from '../lib/version.ts';
+import { VERSION } from '../lib/version.ts';
 import { startMemory } from '../memory/memory.ts';
 import { startService } from '../service.ts';
 import type { Call } from './command.ts';
@@ -30,7 +30,7 @@ Router    ${url}  (simulated llama-server)
 
 Try       llama-router-exporter list --router ${url}
           llama-router-exporter unload-all --router ${url}
-(in a checkout: node dist/src/main.js list …)
+(in a checkout: node dist/main.mjs list …)
 
 Press Ctrl-C to stop. Log of the exporter:
 `);
@@ -51,7 +51,7 @@ async function startOnFreePort(call: Call, url: string, router: SimulatedRouter)
         flags: { router: [url], 'web.listen-address': `localhost:${port}` },
       }),
       log,
-      version: packageVersion(),
+      version: VERSION,
       memory: simulateMemory(router, new URL(url).host),
     });
   return start(10_180).catch((error: unknown) => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { EXPORTER_VARIABLE, processEnvironment } from '../config/environment.ts';
 import { memoryView } from '../http/memory-view.ts';
 import { problem } from '../http/problem.ts';

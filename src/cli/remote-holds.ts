@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type MemoryView, memoryView } from '../http/memory-view.ts';
 import type { holdBody } from '../http/routes/holds.ts';
 import { type HoldView, holdView } from '../http/views.ts';

@@ -1,6 +1,6 @@
 import { ListenError } from '../http/server.ts';
 import { createLogger } from '../lib/logger.ts';
-import { packageVersion } from '../lib/version.ts';
+import { VERSION } from '../lib/version.ts';
 import { type Service, startService } from '../service.ts';
 import type { Call } from './command.ts';
 import { EXIT } from './exit-codes.ts';
@@ -16,7 +16,7 @@ export async function serve(call: Call): Promise<number> {
   const log = createLogger({ level, format, write: call.terminal.err, now: Date.now });
   let service: Service;
   try {
-    service = await startService({ config, log, version: packageVersion() });
+    service = await startService({ config, log, version: VERSION });
   } catch (error) {
     const fault = error instanceof ListenError ? listenFaultOf(error.cause) : undefined;
     if (fault === undefined) throw error;

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { failed } from '../lib/result.ts';
 import { optional, secret } from './fields.ts';
 import { isTree } from './layer.ts';

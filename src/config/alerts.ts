@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { choice, duration, list, option, requiredText, section, texts } from './fields.ts';
 import { parseMatchers, parseVisibleText } from './values.ts';
 import { compareWhenBusy, WHEN_BUSY } from './when-busy.ts';

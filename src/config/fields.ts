@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ok } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
 import { type Kind, options } from './options.ts';

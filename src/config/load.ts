@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { ACCESS_OPTIONS, accessSchema } from './access.ts';
 import { accessLayer, type Environment, environmentLayer, unknownVariables } from './environment.ts';
 import { fileLayer } from './file.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** How an option is treated: paths are relative to their file; a secret has a `_file` twin and no flag. */
 export type Kind = 'scalar' | 'texts' | 'path' | 'paths' | 'labels' | 'secret' | 'section';

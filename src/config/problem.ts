@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { nearest } from '../lib/nearest.ts';
 import type { Layer } from './layer.ts';
 import { formatPlace, keysAt, type Option, type Place } from './options.ts';

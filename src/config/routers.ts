@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { failed, ok } from '../lib/result.ts';
 import { accessOptions, checkAccess, isMapping, OWN_ACCESS } from './access.ts';
 import { nameOfUrl, parseRouterUrl } from './address.ts';

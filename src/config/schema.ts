@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { formatDuration } from '../lib/duration.ts';
 import { LOG_LEVELS } from '../lib/logger.ts';
 import { failed, ok } from '../lib/result.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { failed, ok } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
 import { choice, count, duration, option, path, section, text, texts, toggle } from './fields.ts';

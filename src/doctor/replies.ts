@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseListing, parseProps } from '../backends/llama-server/schemas.ts';
 import type { Reply, Said } from '../backends/probe.ts';
 import { parseJson } from '../lib/parse-json.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { WHEN_BUSY } from '../config/when-busy.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { ModelState } from '../models/router-state.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { createListeners } from '../lib/listeners.ts';
 import { isRunning } from '../models/feed.ts';
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { oneLine } from '../lib/one-line.ts';
 import type { RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { cardMemory } from '../memory/card-memory.ts';
 import { type GpuShare, gpuBytes, type MemoryReading } from '../memory/reading.ts';

@@ -1,5 +1,5 @@
 import type { NextFunction, Request, Response } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Logger } from '../lib/logger.ts';
 
 /** An error response as in RFC 9457. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { WHEN_BUSY } from '../config/when-busy.ts';
 import { HOLD_STATES, type Hold } from '../hold/hold.ts';
 import { HOLD_UNLOADS } from '../hold/hold-unloads.ts';

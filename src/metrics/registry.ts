@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { StatePart } from '../state/keep-state.ts';
 import type { Family, Row, Samples } from './exposition.ts';
 

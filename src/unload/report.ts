@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { WHEN_BUSY } from '../config/when-busy.ts';
 import { RUNNING } from '../models/feed.ts';
 import { caller, TRIGGERS, type UnloadRequest } from './request.ts';

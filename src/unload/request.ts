@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Config } from '../config/schema.ts';
 import { compareWhenBusy, type WhenBusy } from '../config/when-busy.ts';
 import { ONE_LINE } from '../lib/one-line.ts';

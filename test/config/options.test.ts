@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { expect, it } from '@jest/globals';
-import { z } from 'zod';
+import * as z from 'zod';
 import { environmentLayer } from '../../src/config/environment.ts';
 import { count, secret, section, text, texts, toggle } from '../../src/config/fields.ts';
 import { flagLayer, optionFlags } from '../../src/config/flags.ts';

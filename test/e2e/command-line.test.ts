@@ -135,7 +135,7 @@ describe('serve', () => {
 function start(...args: string[]) {
   const child: ChildProcessByStdio<null, Readable, Readable> = spawn(
     process.execPath,
-    ['dist/src/main.js', ...args],
+    ['dist/main.mjs', ...args],
     {
       env: { ...process.env, LLAMA_SERVER_URL: args.includes('--router') ? '' : router.url },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -17,7 +17,7 @@ import { until } from '../support/until.ts';
 
 const CHECKOUT = join(import.meta.dirname, '..', '..');
 const SHIPPED = join(CHECKOUT, 'deploy', 'nginx', 'llama-gate.conf');
-const MAIN = join(CHECKOUT, 'dist', 'src', 'main.js');
+const MAIN = join(CHECKOUT, 'dist', 'main.mjs');
 
 /** The gate is given up after 300 ms; nginx's own timeout, 60 s, would be noticed on any machine. */
 const OPENS_MS = 20_000;

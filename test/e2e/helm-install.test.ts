@@ -72,7 +72,7 @@ describe('the rendered container, with a read-only root file system', () => {
     const args = (at(containerOf(rendered[name]), 'args') as string[]).map(here);
     const shell =
       'mount --bind "$0" "$0"; mount -o remount,bind,ro /; if touch /written 2>&-; then exit 9; fi; exec "$@"';
-    const program = [process.execPath, join(CHECKOUT, 'dist', 'src', 'main.js'), ...args];
+    const program = [process.execPath, join(CHECKOUT, 'dist', 'main.mjs'), ...args];
     const inside = [
       '--mount',
       '--propagation',

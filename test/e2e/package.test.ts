@@ -10,7 +10,7 @@ import { makeRunFolder } from '../support/run-folder.ts';
 import { until } from '../support/until.ts';
 
 const CHECKOUT = join(import.meta.dirname, '..', '..');
-const { name, version, dependencies } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8'));
+const { name, version } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8'));
 
 let folder: string;
 let installed: string;
@@ -78,22 +78,18 @@ describe('the package', () => {
     const junk =
       /^(?!dist\/)(.*\/)?(test|tests|bench|src|build)\/(?!.*\.yml$)|\.(ts|map|tsbuildinfo|log)$|^deploy\/helm/;
     expect(paths.filter((path) => junk.test(path))).toEqual([]);
-    expect(packed.files.find(({ path }) => path === 'dist/src/main.js')).toBeDefined();
+    expect(packed.files.find(({ path }) => path === 'dist/main.mjs')).toBeDefined();
   });
 
-  it('installs only its dependencies', () => {
-    const lock = JSON.parse(readFileSync(join(CHECKOUT, 'package-lock.json'), 'utf8')).packages as Record<
-      string,
-      { dev?: boolean }
-    >;
-    const wanted = new Set(
-      Object.entries(lock)
-        .filter(([, { dev }]) => !dev)
-        .map(([path]) => path.split('/')[1]),
-    );
-    const folders = readdirSync(installed).filter((each) => !each.startsWith('.') && each !== name);
-    expect(folders).toEqual(expect.arrayContaining(Object.keys(dependencies)));
-    expect(folders.filter((each) => !wanted.has(each))).toEqual([]);
+  it('installs nothing else', () => {
+    expect(readdirSync(installed).filter((each) => !each.startsWith('.'))).toEqual([name]);
+  });
+
+  it('contains the licences of its libraries', () => {
+    const notices = readFileSync(join(installed, name, 'dist/THIRD-PARTY-NOTICES.txt'), 'utf8');
+    for (const library of ['express', 'undici', 'zod', 'bcryptjs', 'qs']) {
+      expect(notices).toMatch(new RegExp(`^${library} \\d+\\.\\d+\\.\\d+ \\(.+\\)\n`, 'm'));
+    }
   });
 
   it('puts the program on the path, with its version', () => {

@@ -9,7 +9,7 @@ import { type RootedProcess, runRooted, startRooted } from '../support/rooted-pr
 import { scratchFolder } from '../support/scratch-folder.ts';
 import { until } from '../support/until.ts';
 
-const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'src', 'main.js');
+const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'main.mjs');
 const MEBIBYTE = 1024 * 1024;
 const MODEL = `tiny-a-${process.pid}`;
 const CARD = { baseMiB: 2000, perModelMiB: { [MODEL]: 1500 }, routerMiB: 550 };

@@ -47,7 +47,7 @@ function placeProgram(name: string, args: string): void {
   mkdirSync(join(folder, name));
   writeFileSync(
     file,
-    `#!/bin/sh\nexec '${process.execPath}' '${join(CHECKOUT, 'dist', 'src', 'main.js')}' ${args}\n`,
+    `#!/bin/sh\nexec '${process.execPath}' '${join(CHECKOUT, 'dist', 'main.mjs')}' ${args}\n`,
   );
   chmodSync(file, 0o755);
 }

@@ -15,7 +15,7 @@ import { substitute } from '../support/substitute.ts';
 import { until } from '../support/until.ts';
 
 const CHECKOUT = join(import.meta.dirname, '..', '..');
-const MAIN = join(CHECKOUT, 'dist', 'src', 'main.js');
+const MAIN = join(CHECKOUT, 'dist', 'main.mjs');
 
 /** The fake card counts every process with such a model on this machine: no other test may use them. */
 const [ONE, OTHER] = [`tiny-a-${process.pid}`, `tiny-b-${process.pid}`];

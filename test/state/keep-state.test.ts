@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, it } from '@jest/globals';
-import { z } from 'zod';
+import * as z from 'zod';
 import { keepState, type StatePart } from '../../src/state/keep-state.ts';
 import { aLog } from '../support/a-log.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';

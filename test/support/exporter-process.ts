@@ -5,7 +5,7 @@ import { type RootedProcess, startRooted } from './rooted-process.ts';
 import { makeRunFolder } from './run-folder.ts';
 import { until } from './until.ts';
 
-const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'src', 'main.js');
+const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'main.mjs');
 
 /** The built exporter as a process of its own, with a state file; it can be killed. */
 export interface ExporterProcess {

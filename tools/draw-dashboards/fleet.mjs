@@ -3,14 +3,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createSeededRandom } from '../../dist/simulator/liveliness.js';
-import { createSimulatedMemory } from '../../dist/simulator/simulated-memory.js';
-import { createSimulatedRouter } from '../../dist/simulator/simulated-router.js';
-import { demoModels } from '../../dist/src/cli/demo-models.js';
-import { createConfigSource } from '../../dist/src/config/source.js';
-import { systemClock } from '../../dist/src/lib/clock.js';
-import { startMemory } from '../../dist/src/memory/memory.js';
-import { startService } from '../../dist/src/service.js';
+import { createSeededRandom } from '../../.build/simulator/liveliness.js';
+import { createSimulatedMemory } from '../../.build/simulator/simulated-memory.js';
+import { createSimulatedRouter } from '../../.build/simulator/simulated-router.js';
+import { demoModels } from '../../.build/src/cli/demo-models.js';
+import { createConfigSource } from '../../.build/src/config/source.js';
+import { systemClock } from '../../.build/src/lib/clock.js';
+import { startMemory } from '../../.build/src/memory/memory.js';
+import { startService } from '../../.build/src/service.js';
 import { startPrometheus } from './prometheus.mjs';
 
 const GB = 1_000_000_000;

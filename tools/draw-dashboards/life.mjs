@@ -1,6 +1,6 @@
 // The scenario of the pictures: clients use the models, and an operator unloads and holds.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { liven } from '../../dist/simulator/liveliness.js';
+import { liven } from '../../.build/simulator/liveliness.js';
 
 /** Actions by fraction of the total time. Two are still under way at the end. */
 const ACTIONS = [

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseError, parseRunning } from './schemas.ts';
 
 /** The first version with this shape of the event stream. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { isSocket, nameOfUrl, parseRouterUrl } from '../../config/address.ts';
 import type { DiscoveryConfig, RouterConfig } from '../../config/schema.ts';
 import { hasControlCharacter, type Parsed, parseLabels } from '../../config/values.ts';

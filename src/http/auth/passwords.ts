@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Secret } from '../../lib/secret.ts';
 
@@ -47,12 +47,7 @@ export type Passwords = ReturnType<typeof createPasswords>;
 /** Whether a password has this bcrypt hash. */
 export type Compare = (password: string, hash: string) => Promise<boolean>;
 
-/** As text, because a file would have another name after the build. */
-const THREAD = `
-  const { parentPort, workerData } = require('node:worker_threads');
-  const { compareSync } = require(workerData.bcrypt);
-  parentPort.postMessage(compareSync(workerData.password, workerData.hash));
-`;
+const THREAD = readFileSync(new URL('./compare.cjs', import.meta.url), 'utf8');
 
 /**
  * Compares in a thread, one password after the other: one comparison takes a tenth of a second of CPU. The thread does not
@@ -68,8 +63,7 @@ export function createComparer(): Compare {
 }
 
 async function compareInThread(password: string, hash: string): Promise<boolean> {
-  const bcrypt = createRequire(import.meta.url).resolve('bcryptjs');
-  const thread = new Worker(THREAD, { eval: true, workerData: { password, hash, bcrypt } });
+  const thread = new Worker(THREAD, { eval: true, workerData: { password, hash } });
   thread.unref();
   const [isSame] = await once(thread, 'message');
   return isSame;

@@ -1,5 +1,5 @@
-import { z } from 'zod';
-import { packageVersion } from '../../lib/version.ts';
+import * as z from 'zod';
+import { VERSION } from '../../lib/version.ts';
 import { operation } from '../../unload/report.ts';
 import { memoryView } from '../memory-view.ts';
 import { problem } from '../problem.ts';
@@ -40,7 +40,7 @@ export function openapi(version: string, telemetryPaths: readonly string[] = ['/
 
 /** docs/openapi.json. */
 export function openapiDocument(): string {
-  return `${JSON.stringify(openapi(packageVersion()), null, 2)}\n`;
+  return `${JSON.stringify(openapi(VERSION), null, 2)}\n`;
 }
 
 /** The schemas of the document, which have their names in their metadata, as do some of their parts. */

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import { answerTo } from '../../alerts/answer.ts';
 import { parseNotification } from '../../alerts/payload.ts';
 import { decideOn } from '../../alerts/policy.ts';

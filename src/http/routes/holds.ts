@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import { WHEN_BUSY } from '../../config/when-busy.ts';
 import type { Hold } from '../../hold/hold.ts';
 import { HOLD_UNLOADS } from '../../hold/hold-unloads.ts';

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import { within } from '../../lib/clock.ts';
 import { objectionToPlaces } from '../../load/places.ts';
 import type { LoadRequest } from '../../load/request.ts';

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Started } from '../../unload/operations.ts';
 import { needsMeasurement, type Outcome } from '../../unload/report.ts';
 import { ProblemError } from '../problem.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Request, Response } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import { namedRouter, parsed } from '../input.ts';
 import { renderPage } from '../page/page.ts';
 import { STYLE } from '../page/style.ts';

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import { STATUSES } from '../../models/feed.ts';
 import { parsed } from '../input.ts';
 import { viewMemory } from '../memory-view.ts';

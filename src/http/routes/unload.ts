@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import { WHEN_BUSY } from '../../config/when-busy.ts';
 import { within } from '../../lib/clock.ts';
 import { nearest } from '../../lib/nearest.ts';

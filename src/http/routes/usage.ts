@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { z } from 'zod';
+import * as z from 'zod';
 import { REPORTED_CAUSES, reportUsage, TASKS, type Task } from '../../models/usage.ts';
 import { demandScope } from '../auth/permit.ts';
 import { parsed } from '../input.ts';

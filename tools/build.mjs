@@ -1,0 +1,157 @@
+// Bundles the program and its libraries into dist/, where it needs nothing but Node: `node tools/build.mjs`.
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+
+/**
+ * What is left of a library in place of its index, which imports the whole library. A name that is missing here ends
+ * the build.
+ */
+const PARTS = {
+  // Without fetch, WebSocket, caches and mocks.
+  undici: `
+    import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';
+    import request from 'undici/lib/api/api-request.js';
+    export { default as Client } from 'undici/lib/dispatcher/client.js';
+    export { default as Pool } from 'undici/lib/dispatcher/pool.js';
+    export { default as buildConnector } from 'undici/lib/core/connect.js';
+    Dispatcher.prototype.request = request;`,
+  // express.json and the like are not used: src/http/body.ts reads bodies.
+  'body-parser': 'module.exports = {};',
+  // The types of files that express would send from disk; it needs the character sets of these.
+  'mime-db': `module.exports = {
+    'application/json': { charset: 'UTF-8', extensions: ['json'] },
+    'text/html': { charset: 'UTF-8', extensions: ['html'] },
+    'text/plain': { charset: 'UTF-8', extensions: ['txt'] },
+    'application/octet-stream': { extensions: ['bin'] },
+  };`,
+};
+
+/** @type {import('esbuild').Plugin} */
+const onlyUsedParts = {
+  name: 'only-used-parts',
+  setup({ onResolve, onLoad }) {
+    const names = new RegExp(`^(${Object.keys(PARTS).join('|')})$`);
+    onResolve({ filter: names }, ({ path }) => ({ path, namespace: 'parts' }));
+    onLoad({ filter: names, namespace: 'parts' }, ({ path }) => ({
+      contents: PARTS[path],
+      resolveDir: root,
+    }));
+    // undici speaks HTTP/2 only when asked to.
+    onLoad({ filter: /undici\/lib\/dispatcher\/client-h2\.js$/ }, () => ({
+      contents: 'module.exports = {};',
+    }));
+  },
+};
+
+const READ = /readFileSync\(new URL\('(?<path>[^']+)', import\.meta\.url\), 'utf8'\)/g;
+
+/**
+ * Puts the text of files into the program that reads them at its start; the libraries of a script for a thread
+ * (`.cjs`) go with it.
+ * @type {import('esbuild').Plugin}
+ */
+const embeddedFiles = {
+  name: 'embedded-files',
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, async ({ path: source }) => {
+      const text = readFileSync(source, 'utf8');
+      const files = [...text.matchAll(READ)].map(({ groups }) => resolve(dirname(source), groups.path));
+      if (files.length === 0) return undefined;
+      const texts = await Promise.all(
+        files.map((file) => (file.endsWith('.cjs') ? bundled(file) : readFileSync(file, 'utf8'))),
+      );
+      return {
+        loader: 'ts',
+        contents: text.replaceAll(READ, () => JSON.stringify(texts.shift())),
+        watchFiles: files,
+      };
+    });
+  },
+};
+
+/** @type {import('esbuild').BuildOptions} */
+const COMMON = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  // Names stay as they are, for the stacks of error reports.
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  plugins: [onlyUsedParts, embeddedFiles],
+};
+
+/** Text of a script with its libraries. @param {string} file */
+async function bundled(file) {
+  const { outputFiles } = await build({ ...COMMON, entryPoints: [file], format: 'cjs', write: false });
+  return outputFiles[0].text;
+}
+
+/**
+ * Bundles the program into a folder: `main.mjs`, and files that it imports for the command at hand.
+ * @param {string} folder
+ */
+export async function bundleProgram(folder) {
+  rmSync(folder, { recursive: true, force: true });
+  await build({
+    ...COMMON,
+    entryPoints: ['src/main.ts'],
+    format: 'esm',
+    splitting: true,
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    // For libraries in CommonJS.
+    banner: {
+      js: "import{createRequire as requireOf}from'node:module';const require=requireOf(import.meta.url);",
+    },
+  });
+}
+
+/**
+ * Bundles the program into one CommonJS file, as a single executable needs it.
+ * @param {string} file
+ */
+export async function bundleIntoOneFile(file) {
+  await build({ ...COMMON, entryPoints: ['src/main.ts'], format: 'cjs', outfile: file });
+}
+
+/** The folders of the libraries that are in the program. */
+export async function bundledLibraries() {
+  const files = readdirSync(join(root, 'src'), { recursive: true });
+  const threads = files.filter((file) => file.endsWith('.cjs')).map((file) => `src/${file}`);
+  const { metafile } = await build({
+    ...COMMON,
+    entryPoints: ['src/main.ts', ...threads],
+    outdir: 'dist',
+    metafile: true,
+    write: false,
+  });
+  const folders = Object.keys(metafile.inputs).flatMap(
+    (path) => /.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? [],
+  );
+  return [...new Set(folders)].sort();
+}
+
+/** The licences of all libraries. @param {readonly string[]} folders */
+export function noticesOf(folders) {
+  return folders
+    .map((folder) => {
+      const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+      const file = readdirSync(join(root, folder)).find((each) => /^licen[cs]e/i.test(each));
+      if (file === undefined) throw new Error(`${name} has no licence file: add its text here`);
+      return `${name} ${version} (${license})\n\n${readFileSync(join(root, folder, file), 'utf8').trim()}\n`;
+    })
+    .join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const folder = join(root, 'dist');
+  await bundleProgram(folder);
+  writeFileSync(join(folder, 'THIRD-PARTY-NOTICES.txt'), noticesOf(await bundledLibraries()));
+}
