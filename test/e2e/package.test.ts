@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { goPrograms } from '../../tools/install-real-servers/places.mjs';
 import { freePort } from '../support/free-port.ts';
 import { runGoProgram } from '../support/helm.ts';
 import { makeRunFolder } from '../support/run-folder.ts';
@@ -12,22 +11,22 @@ import { until } from '../support/until.ts';
 const CHECKOUT = join(import.meta.dirname, '..', '..');
 const { name, version } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8'));
 
+const REPOSITORY = 'Owner/exporter';
+const TARBALL = `${name}-${version}.tgz`;
+
 let folder: string;
 let installed: string;
-let packed: { filename: string; files: { path: string; mode: number }[] };
 const running: ChildProcess[] = [];
+/** A file of the release. */
+const released = (file: string) => join(folder, 'files', file);
 
 beforeAll(() => {
   folder = makeRunFolder('package');
-  const said = run('npm', ['pack', '--json', '--pack-destination', folder], CHECKOUT);
-  // What is before it is of the build that comes first.
-  packed = JSON.parse(said.slice(said.indexOf('[\n')))[0];
+  run(process.execPath, ['tools/release.mjs', join(folder, 'files'), '--repository', REPOSITORY], CHECKOUT);
   const clean = join(folder, 'clean');
-  mkdirSync(clean);
-  const quiet = ['--no-audit', '--no-fund', '--prefer-offline'];
-  run('npm', ['install', '--omit=dev', ...quiet, join(folder, packed.filename)], clean);
-  installed = join(clean, 'node_modules');
-});
+  run('npm', ['install', '--global', '--offline', `--prefix=${clean}`, released(TARBALL)], folder);
+  installed = join(clean, 'lib', 'node_modules');
+}, 120_000);
 afterAll(() => {
   for (const child of running) child.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
@@ -40,11 +39,11 @@ function run(command: string, args: readonly string[], cwd: string): string {
   return stdout;
 }
 
-const program = (...args: string[]) => run(join(installed, '.bin', name), args, folder);
+const program = (...args: string[]) => run(join(folder, 'clean', 'bin', name), args, folder);
 
 /** Starts the program that is installed; what it prints is added to the text that is given back. */
 function start(...args: string[]): { said(): string } {
-  const child = spawn(join(installed, '.bin', name), args, {
+  const child = spawn(join(folder, 'clean', 'bin', name), args, {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -57,7 +56,10 @@ function start(...args: string[]): { said(): string } {
 
 describe('the package', () => {
   it('contains only the expected files', () => {
-    const paths = packed.files.map(({ path }) => path);
+    const listed = run('tar', ['--list', '--file', released(TARBALL)], folder)
+      .trim()
+      .split('\n');
+    const paths = listed.map((path) => path.replace(/^package\//, ''));
     const tops = [...new Set(paths.map((path) => path.replace(/\/.*/, '/')))];
     expect(tops.toSorted()).toEqual(
       [
@@ -76,13 +78,17 @@ describe('the package', () => {
       ].toSorted(),
     );
     const junk =
-      /^(?!dist\/)(.*\/)?(test|tests|bench|src|build)\/(?!.*\.yml$)|\.(ts|map|tsbuildinfo|log)$|^deploy\/helm/;
+      /^(.*\/)?(test|tests|bench|src|build)\/|\.(ts|map|tsbuildinfo|log|in)$|^deploy\/(helm|compose)/;
     expect(paths.filter((path) => junk.test(path))).toEqual([]);
-    expect(packed.files.find(({ path }) => path === 'dist/main.mjs')).toBeDefined();
+    expect(paths).toContain('dist/main.mjs');
+    expect(statSync(released(TARBALL)).size).toBeLessThan(1_500_000);
   });
 
   it('installs nothing else', () => {
     expect(readdirSync(installed).filter((each) => !each.startsWith('.'))).toEqual([name]);
+    const shipped = JSON.parse(readFileSync(join(installed, name, 'package.json'), 'utf8'));
+    expect(shipped.repository.url).toBe(`git+https://github.com/${REPOSITORY}.git`);
+    expect(['dependencies', 'devDependencies', 'scripts'].filter((key) => key in shipped)).toEqual([]);
   });
 
   it('contains the licences of its libraries', () => {
@@ -123,17 +129,68 @@ describe('the package', () => {
   });
 });
 
-it('the chart of a release uses the image of that release', () => {
-  const helm = { ...process.env, HELM: join(goPrograms, 'helm') };
-  const image = 'registry.example/owner/llama-router-exporter';
-  const args = [join(CHECKOUT, 'tools', 'package-chart.mjs'), image, folder];
-  expect(spawnSync(process.execPath, args, { env: helm, encoding: 'utf8' })).toMatchObject({ status: 0 });
-  const chart = join(folder, `${name}-${version}.tgz`);
-  expect(parse(runGoProgram('helm', ['show', 'chart', chart]).out)).toMatchObject({
-    version,
-    appVersion: version,
+describe('the release', () => {
+  it('has a checksum of every file except the notes', () => {
+    const sums = readFileSync(released('SHA256SUMS'), 'utf8').trim().split('\n');
+    const summed = sums.map((line) => line.split('  ')[1]);
+    const others = ['SHA256SUMS', 'release-notes.md'];
+    expect([...summed, ...others].toSorted()).toEqual(readdirSync(join(folder, 'files')).toSorted());
+    run('sha256sum', ['--check', '--strict', 'SHA256SUMS'], join(folder, 'files'));
+    expect(readFileSync(released('release-notes.md'), 'utf8')).toContain('### Added');
   });
-  const { out } = runGoProgram('helm', ['template', chart, '--kube-version=1.37.0']);
-  expect(out).toContain(`image: "${image}:${version}"\n`);
-  expect(run('tar', ['--list', '--file', chart], folder)).toContain('files/rules/alerts.yml');
+
+  it('lists the libraries of the bundle, and no others', () => {
+    const { components } = JSON.parse(readFileSync(released(`${name}-${version}.cdx.json`), 'utf8'));
+    const listed = (components as { group?: string; name: string; version: string }[]).map(
+      (each) => `${each.group === undefined ? '' : `${each.group}/`}${each.name} ${each.version}`,
+    );
+    const notices = readFileSync(join(installed, name, 'dist/THIRD-PARTY-NOTICES.txt'), 'utf8');
+    const noticed = notices
+      .split(`\n${'-'.repeat(80)}\n\n`)
+      .map((notice) => notice.split(' ').slice(0, 2).join(' '));
+    expect(listed.toSorted()).toEqual(noticed.toSorted());
+  });
+
+  it('has files for Homebrew, Nix and the AUR that name the package and its checksum', () => {
+    const aur = run('tar', ['-xzOf', released(`${name}-${version}-aur.tar.gz`)], folder);
+    const sum = run('sha256sum', [released(TARBALL)], folder).split(' ')[0] ?? '';
+    const url = `https://github.com/${REPOSITORY}/releases/download/v${version}/${TARBALL}`;
+    const texts = [aur, ...['rb', 'nix'].map((kind) => readFileSync(released(`${name}.${kind}`), 'utf8'))];
+    for (const text of texts) {
+      for (const word of [url, sum]) expect(text).toContain(word);
+      expect(text).not.toMatch(/@[A-Z\d]+@/);
+    }
+    expect(aur).toContain(`\tsha256sums = ${sum}\n`);
+  });
+
+  it('installs with the PKGBUILD', () => {
+    run('tar', ['-xzf', released(`${name}-${version}-aur.tar.gz`)], folder);
+    const build = join(folder, name);
+    run('tar', ['-xzf', released(TARBALL)], build);
+    const root = join(build, 'root');
+    run('bash', ['-euc', 'source ./PKGBUILD; pkgdir=$1; package', 'bash', root], build);
+    expect(run(join(root, 'usr/lib', name, 'dist/main.mjs'), ['--version'], folder)).toContain(version);
+    const unit = readFileSync(join(root, `usr/lib/systemd/system/${name}.service`), 'utf8');
+    expect(unit).toContain(`ExecStart=/usr/bin/${name} serve\n`);
+  });
+
+  it('is refused in a folder with files', () => {
+    const again = ['tools/release.mjs', join(folder, 'files'), '--repository', REPOSITORY];
+    const { status, stderr } = spawnSync(process.execPath, again, { cwd: CHECKOUT, encoding: 'utf8' });
+    expect([status, stderr]).toEqual([1, expect.stringContaining('is not empty')]);
+  });
+
+  it('runs with npx from an empty cache', () => {
+    const npx = ['--yes', '--offline', `--cache=${join(folder, 'cache')}`, `file://${released(TARBALL)}`];
+    expect(run('npx', [...npx, '--version'], folder)).toContain(`${name} ${version} (Node`);
+  });
+
+  it('has a chart that uses the image of the release', () => {
+    const chart = released(`${name}-chart-${version}.tgz`);
+    const shown = parse(runGoProgram('helm', ['show', 'chart', chart]).out);
+    expect(shown).toMatchObject({ version, appVersion: version });
+    const { out } = runGoProgram('helm', ['template', chart, '--kube-version=1.37.0']);
+    expect(out).toContain(`image: "ghcr.io/owner/exporter:${version}"\n`);
+    expect(run('tar', ['--list', '--file', chart], folder)).toContain('files/rules/alerts.yml');
+  });
 });
