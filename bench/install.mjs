@@ -1,81 +1,99 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { median, table } from './support/figures.mjs';
+import { median, megabytes, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { startModule } from './support/processes.mjs';
 
-export const usage = `install: seconds from the files of a release to the first scrape that has the router, for each way to install.
-  --files ''            folder that tools/release.mjs filled; downloads do not count
+export const usage = `install: seconds from nothing to the first scrape that has the router, and disk space, for each way to install.
+  --files ''            folder that \`npm run release\` filled; the files are on this machine, so no download takes time
   --rounds 5            installations of each, in turn, each into an empty folder`;
 
-const TARBALL = /^llama-router-exporter-\d[^-]*\.tgz$/;
+const NAME = 'llama-router-exporter';
 
 /**
- * The ways to install that need no other machine. Each gets a file of the release and an empty folder, and returns the
- * command of the program.
- * @type {readonly { name: string, file: RegExp, install: (file: string, into: string) => string[] }[]}
+ * The ways to install on this machine. Each runs what an operator runs, into an empty folder, and returns the command of the
+ * program.
+ * @type {readonly { name: string, file: RegExp, install: (file: string, into: string, registry: string) => string[] }[]}
  */
 const WAYS = [
   {
     name: 'npm install -g',
-    file: TARBALL,
-    install(file, into) {
-      installWith('npm', 'install', '--global', `--prefix=${into}`, `--cache=${into}/cache`, file);
-      return [join(into, 'bin/llama-router-exporter')];
+    file: new RegExp(`^${NAME}-\\d[^-]*\\.tgz$`),
+    install(_file, into, registry) {
+      must('npm', 'install', '--global', ...npmFlags(into, registry), NAME);
+      return [join(into, 'bin', NAME)];
     },
   },
   {
     name: 'npx',
-    file: TARBALL,
-    install: (file, into) => ['npx', '--yes', `--cache=${into}/cache`, file],
-  },
-  {
-    name: 'single executable',
-    file: new RegExp(`^llama-router-exporter.*-linux-${process.arch}$`),
-    install(file, into) {
-      const program = join(into, 'llama-router-exporter');
-      copyFileSync(file, program);
-      chmodSync(program, 0o755);
-      return [program];
-    },
+    file: new RegExp(`^${NAME}-\\d[^-]*\\.tgz$`),
+    install: (_file, into, registry) => ['npx', '--yes', ...npmFlags(into, registry), NAME],
   },
 ];
+
+/** With the prefix, npx does not run the checkout. @param {string} into @param {string} registry */
+const npmFlags = (into, registry) => [`--prefix=${into}`, `--cache=${into}/cache`, `--registry=${registry}`];
 
 /** @param {readonly string[]} args */
 export async function run(args) {
   const flags = readFlags(args, { files: '', rounds: 5 });
   if (flags.files === '') throw new Error(`--files is missing\n${usage}`);
-  const files = readdirSync(flags.files);
   const routers = await startModule('routers.mjs', { routers: 1, models: 10, loadSeconds: 1 });
-  const results = WAYS.map((way) => {
-    const name = files.find((each) => way.file.test(each));
-    return { way, file: name && resolve(flags.files, name), seconds: /** @type {number[]} */ ([]) };
-  });
+  const registry = await startModule('registry.mjs', packageIn(flags.files));
+  const results = WAYS.map((way) => ({
+    way,
+    file: fileIn(flags.files, way.file),
+    runs: /** @type {Run[]} */ ([]),
+  }));
   for (let round = 0; round < flags.rounds; round += 1) {
-    for (const { way, file, seconds } of results) {
-      if (file !== undefined) seconds.push(await secondsToFirstScrape(way, file, routers.ready.urls[0]));
+    for (const { way, file, runs } of results) {
+      const into = mkdtempSync(join(tmpdir(), `${NAME}-install-`));
+      runs.push(await measure(way, file, into, registry.ready.url, routers.ready.urls[0]));
+      rmSync(into, { recursive: true, force: true });
     }
   }
+  await registry.stop();
   await routers.stop();
-  const rows = results.map(({ way, seconds }) =>
-    seconds.length === 0
-      ? [way.name, '-', '-']
-      : [way.name, median(seconds).toFixed(2), Math.max(...seconds).toFixed(2)],
-  );
-  console.log(table(['installed by', 'first scrape after, s (median)', 'longest'], rows));
+  const rows = results.map(({ way, runs }) => {
+    const seconds = runs.map((each) => each.seconds);
+    return [
+      way.name,
+      median(seconds).toFixed(2),
+      Math.max(...seconds).toFixed(2),
+      megabytes(runs[0]?.bytes ?? 0),
+    ];
+  });
+  console.log(table(['installed by', 'first scrape after, s (median)', 'longest, s', 'on disk, MB'], rows));
 }
 
-/** @param {typeof WAYS[number]} way @param {string} file @param {string} router */
-async function secondsToFirstScrape(way, file, router) {
-  const into = mkdtempSync(join(tmpdir(), 'llama-router-exporter-install-'));
+/** @typedef {{ seconds: number, bytes: number }} Run */
+
+/** @param {string} folder @param {RegExp} pattern */
+function fileIn(folder, pattern) {
+  const name = readdirSync(folder).find((each) => pattern.test(each));
+  if (name === undefined) throw new Error(`${folder} has no file ${pattern}: fill it with npm run release`);
+  return resolve(folder, name);
+}
+
+/** @param {string} folder */
+function packageIn(folder) {
+  const tarball = fileIn(folder, WAYS[0]?.file ?? /^/);
+  return { tarball, manifest: JSON.parse(must('tar', '-xzOf', tarball, 'package/package.json')) };
+}
+
+/**
+ * @param {typeof WAYS[number]} way @param {string} file @param {string} into @param {string} registry @param {string} router
+ * @returns {Promise<Run>}
+ */
+async function measure(way, file, into, registry, router) {
   const port = await freePort();
   const startedAt = performance.now();
-  const [command = '', ...args] = way.install(file, into);
+  const [command = '', ...args] = way.install(file, into, registry);
   const flags = ['serve', `--router=${router}`, `--web.listen-address=127.0.0.1:${port}`];
   // In a process group of its own: npx runs the program as a grandchild.
   const child = spawn(command, [...args, ...flags], { stdio: 'ignore', detached: true });
@@ -85,11 +103,11 @@ async function secondsToFirstScrape(way, file, router) {
       if (child.exitCode !== null) throw new Error(`${way.name}: the exporter ended with ${child.exitCode}`);
       await sleep(5);
     }
-    return (performance.now() - startedAt) / 1000;
+    const seconds = (performance.now() - startedAt) / 1000;
+    return { seconds, bytes: Number(must('du', '--summarize', '--bytes', into).split('\t')[0]) };
   } finally {
     if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid);
     await ended;
-    rmSync(into, { recursive: true, force: true });
   }
 }
 
@@ -99,8 +117,9 @@ async function hasRouter(port) {
   return /^llama_router_up\{.*\} 1$/m.test((await answer?.text()) ?? '');
 }
 
-/** @param {string} command @param {string[]} args */
-function installWith(command, ...args) {
-  const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+/** What a program prints; throws if it fails. @param {string} command @param {string[]} args */
+function must(command, ...args) {
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
   if (status !== 0) throw new Error(`${[command, ...args].join(' ')} failed:\n${stderr}`);
+  return stdout;
 }
