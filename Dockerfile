@@ -7,7 +7,7 @@ WORKDIR /build
 # Dependencies before the sources, for the layer cache.
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
-COPY tools/build.mjs ./tools/
+COPY tools/build.mjs tools/sbom.mjs ./tools/
 COPY simulator ./simulator
 COPY src ./src
 RUN node tools/build.mjs

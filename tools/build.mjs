@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { billOfMaterials } from './sbom.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 
@@ -153,5 +154,12 @@ export function noticesOf(folders) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const folder = join(root, 'dist');
   await bundleProgram(folder);
-  writeFileSync(join(folder, 'THIRD-PARTY-NOTICES.txt'), noticesOf(await bundledLibraries()));
+  const libraries = await bundledLibraries();
+  writeFileSync(join(folder, 'THIRD-PARTY-NOTICES.txt'), noticesOf(libraries));
+  // Scanners read it in place of a lockfile.
+  const [product, { packages }] = ['package.json', 'package-lock.json'].map((file) =>
+    JSON.parse(readFileSync(join(root, file), 'utf8')),
+  );
+  const bill = billOfMaterials(product, libraries, packages);
+  writeFileSync(join(folder, 'sbom.cdx.json'), `${JSON.stringify(bill, null, 2)}\n`);
 }

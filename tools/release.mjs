@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { bundledLibraries, noticesOf } from './build.mjs';
 import { goPrograms } from './install-real-servers/places.mjs';
-import { billOfMaterials } from './release/sbom.mjs';
 import { namedVersions, releaseNotes } from './release-notes.mjs';
+import { billOfMaterials } from './sbom.mjs';
 
 const USAGE = 'node tools/release.mjs FOLDER --repository OWNER/NAME [--tag vX.Y.Z]';
 const root = fileURLToPath(new URL('../', import.meta.url));

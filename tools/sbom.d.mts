@@ -8,5 +8,5 @@ export function billOfMaterials(
   product: { name: string; version: string; description: string; license: string },
   folders: readonly string[],
   locked: Readonly<Record<string, Locked>>,
-  release: { time: string; repository?: string; node?: string },
+  release?: { time?: string; repository?: string; node?: string },
 ): unknown;

@@ -1,14 +1,14 @@
-// The software bill of materials of a release: CycloneDX 1.6, https://cyclonedx.org/docs/1.6/json.
+// The software bill of materials: CycloneDX 1.6, https://cyclonedx.org/docs/1.6/json.
 
 /**
  * Lists the libraries of the bundle as package-lock.json records them. The same input gives the same text.
  * @param {{ name: string, version: string, description: string, license: string }} product package.json
  * @param {readonly string[]} folders of the libraries in the bundle, such as `node_modules/zod`
  * @param {Readonly<Record<string, Locked>>} locked `packages` of package-lock.json
- * @param {{ time: string, repository?: string | undefined, node?: string | undefined }} release `node`: version of the
+ * @param {{ time?: string, repository?: string, node?: string }} release `node`: version of the
  *   Node.js that is in the file, too
  */
-export function billOfMaterials(product, folders, locked, { time, repository, node }) {
+export function billOfMaterials(product, folders, locked, { time, repository, node } = {}) {
   const own = `pkg:npm/${product.name}@${product.version}`;
   const libraries = folders.map((folder) => library(folder, locked));
   const refOf = new Map(folders.map((folder, at) => [folder, libraries[at]['bom-ref']]));
