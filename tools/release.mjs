@@ -77,21 +77,38 @@ function packed(from, into) {
   return join(into, `${name}.tgz`);
 }
 
-/** Helm would name the file like npm's. */
+/** Packed once more, because Helm names the file like npm's and puts the time into it. */
 function packChart() {
   const own = join(goPrograms, 'helm');
   const helm = process.env.HELM || (fs.existsSync(own) ? own : 'helm');
   const into = join(scratch, 'chart');
   const image = `ghcr.io/${repository.toLowerCase()}`;
   run(process.execPath, ['tools/package-chart.mjs', image, into], root, { HELM: helm });
-  fs.copyFileSync(join(into, `${name}.tgz`), join(folder, `${product.name}-chart-${product.version}.tgz`));
+  run('tar', ['-xzf', join(into, `${name}.tgz`), '-C', into]);
+  archive(`${product.name}-chart-${product.version}.tgz`, into);
+}
+
+/** Archives the folder with the product's name: the same content gives the same bytes. @param {string} file @param {string} parent */
+function archive(file, parent) {
+  const same = [
+    '--sort=name',
+    '--owner=0',
+    '--group=0',
+    '--numeric-owner',
+    '--mode=go+rX',
+    `--mtime=${committedAt()}`,
+  ];
+  run('tar', ['-C', parent, ...same, '-I', 'gzip --no-name', '-cf', join(folder, file), product.name]);
+}
+
+function committedAt() {
+  return run('git', ['show', '--no-patch', '--format=%cI']).trim();
 }
 
 /** @param {readonly string[]} libraries */
 function bill(libraries) {
   const { packages } = JSON.parse(text('package-lock.json'));
-  const time = run('git', ['show', '--no-patch', '--format=%cI']).trim();
-  return billOfMaterials(product, libraries, packages, { time, repository });
+  return billOfMaterials(product, libraries, packages, { time: committedAt(), repository });
 }
 
 /** The files for Homebrew, Nix and the AUR, which name the package for npm and its checksum. */
@@ -112,7 +129,7 @@ function fillTemplates() {
   fs.mkdirSync(aur);
   fs.writeFileSync(join(aur, 'PKGBUILD'), filled('deploy/aur/PKGBUILD.in'));
   fs.writeFileSync(join(aur, '.SRCINFO'), run('tools/release/srcinfo.sh', [join(aur, 'PKGBUILD')]));
-  run('tar', ['-czf', join(folder, `${name}-aur.tar.gz`), '-C', scratch, product.name]);
+  archive(`${name}-aur.tar.gz`, scratch);
 }
 
 /** Of everything except the notes, as `sha256sum --check` reads it. */
