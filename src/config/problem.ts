@@ -14,12 +14,11 @@ export interface ConfigProblem {
   readonly message: string;
 }
 
-/** Compares numbers by value: line 9 comes before line 10. */
-const bySource = new Intl.Collator('en', { numeric: true });
-
 /** A configuration that cannot be used. Its message has one line per problem, in the order of the file. */
 export class ConfigError extends Error {
   constructor(found: readonly ConfigProblem[]) {
+    // Compares numbers by value: line 9 comes before line 10. Only here, because it takes 3 MB of memory.
+    const bySource = new Intl.Collator('en', { numeric: true });
     const problems = found.toSorted((a, b) => bySource.compare(a.source, b.source));
     const lines = problems.map(({ source, key, message }) =>
       [source, key, message].filter((part) => part !== '').join(': '),
