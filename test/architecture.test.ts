@@ -33,6 +33,7 @@ const FOLDERS = [
 
 /** The only folders that import each library or Node module. */
 const OWNERS: Record<string, string | string[]> = {
+  undici: 'backends',
   'eventsource-parser': 'backends',
   express: 'http',
   bcryptjs: 'http',

@@ -12,6 +12,14 @@ const root = fileURLToPath(new URL('../', import.meta.url));
  * the build.
  */
 const PARTS = {
+  // Without fetch, WebSocket, caches and mocks.
+  undici: `
+    import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';
+    import request from 'undici/lib/api/api-request.js';
+    export { default as Client } from 'undici/lib/dispatcher/client.js';
+    export { default as Pool } from 'undici/lib/dispatcher/pool.js';
+    export { default as buildConnector } from 'undici/lib/core/connect.js';
+    Dispatcher.prototype.request = request;`,
   // express.json and the like are not used: src/http/body.ts reads bodies.
   'body-parser': 'module.exports = {};',
   // The types of files that express would send from disk; it needs the character sets of these.
@@ -32,6 +40,10 @@ const onlyUsedParts = {
     onLoad({ filter: names, namespace: 'parts' }, ({ path }) => ({
       contents: PARTS[path],
       resolveDir: root,
+    }));
+    // undici speaks HTTP/2 only when asked to.
+    onLoad({ filter: /undici\/lib\/dispatcher\/client-h2\.js$/ }, () => ({
+      contents: 'module.exports = {};',
     }));
   },
 };

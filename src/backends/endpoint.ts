@@ -1,8 +1,4 @@
-import { Agent, type AgentOptions, type IncomingMessage, request } from 'node:http';
-import { Agent as TlsAgent } from 'node:https';
-import type { Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
-import { urlToHttpOptions } from 'node:url';
+import { buildConnector } from 'undici';
 import { readCertificates } from '../config/pem.ts';
 import type { RouterConfig } from '../config/schema.ts';
 import { serverAddress } from '../lib/address.ts';
@@ -39,69 +35,27 @@ export function headersOf({ api_key, username, password, host_header }: Endpoint
   return headers;
 }
 
-/** What keeps the connections to a router. A changed CA file applies to the next one. */
-export function agentOf({ url, ca_file }: Endpoint, options: AgentOptions = {}): Agent {
-  // TCP notices after this time that the other machine is gone.
-  const all = { keepAlive: true, keepAliveMsecs: 15_000, ...options };
-  if (!url.startsWith('https:')) return new Agent(all);
-  const agent = new TlsAgent(all);
-  return ca_file === undefined ? agent : Object.assign(agent, { createConnection: trusting(ca_file) });
-}
-
-/** Opens connections to servers with a certificate of this file. */
-function trusting(file: string) {
-  let ca: string | undefined;
-  return (target: ConnectionOptions, done: (error: Error) => void): Socket | undefined => {
-    const certificates = readCertificates(file);
-    if (certificates.ok) ca = certificates.value;
-    // While the file is replaced, the certificates before it stay in use.
-    if (ca !== undefined) {
-      // As in other programs, any certificate of the file is trusted, not only self-signed ones.
-      return connectTls({ ...target, ca, allowPartialTrustChain: true } as ConnectionOptions);
-    }
-    done(new Error(`ca_file ${certificates.ok ? '' : certificates.fault}`));
-    return undefined;
+/** Opens the connections to a router. A changed CA file applies to the next one. */
+export function connectorOf({ url, ca_file, requestTimeoutMs }: Endpoint): buildConnector.connector {
+  const { socketPath, origin } = serverAddress(url);
+  const options: buildConnector.BuildOptions = {
+    timeout: requestTimeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelay: 15_000,
+    socketPath: socketPath ?? null,
   };
-}
-
-/** One request. */
-export interface HttpRequest {
-  method: 'GET' | 'POST';
-  /** With the prefix. */
-  path: string;
-  headers: Readonly<Record<string, string>>;
-  body?: string | undefined;
-  signal: AbortSignal;
-  /** Called with the connection once it stands; not with one that stood before. */
-  connected?: (socket: Socket) => void;
-}
-
-/** Sends a request and resolves with its answer when the headers are there; the body follows. */
-export function send(
-  agent: Agent,
-  { url, requestTimeoutMs }: Endpoint,
-  { body, connected, ...call }: HttpRequest,
-): Promise<IncomingMessage> {
-  const { origin, socketPath } = serverAddress(url);
-  const at = { ...urlToHttpOptions(new URL(origin)), ...(socketPath === undefined ? {} : { socketPath }) };
-  return new Promise((resolve, reject) => {
-    // Without a timeout: that of the agent is for idle connections.
-    const sent = request({ ...at, ...call, agent, timeout: 0 }, resolve);
-    sent.on('error', reject);
-    sent.once('socket', (socket) => {
-      if (!socket.connecting) return;
-      const timer = setTimeout(() => socket.destroy(new ConnectTimeout()), requestTimeoutMs);
-      socket.once('close', () => clearTimeout(timer));
-      socket.once(origin.startsWith('https:') ? 'secureConnect' : 'connect', () => {
-        clearTimeout(timer);
-        connected?.(socket);
-      });
-    });
-    sent.end(body);
-  });
-}
-
-/** There is no connection after the time in which a request must be answered. */
-class ConnectTimeout extends Error {
-  readonly code = 'ETIMEDOUT';
+  const plain = buildConnector(options);
+  if (ca_file === undefined || !origin.startsWith('https:')) return plain;
+  let trusted: { ca: string; connect: buildConnector.connector } | undefined;
+  return (target, done) => {
+    const certificates = readCertificates(ca_file);
+    // While the file is replaced, the certificates before it stay in use.
+    if (!certificates.ok && !trusted) return done(new Error(`ca_file ${certificates.fault}`), null);
+    if (certificates.ok && certificates.value !== trusted?.ca) {
+      const ca = certificates.value;
+      // As in other programs, any certificate of the file is trusted, not only self-signed ones.
+      trusted = { ca, connect: buildConnector({ ...options, ca, allowPartialTrustChain: true }) };
+    }
+    trusted?.connect(target, done);
+  };
 }

@@ -15,15 +15,18 @@ const REASONS = {
   EHOSTDOWN: 'no_route',
   ENETDOWN: 'no_route',
   ETIMEDOUT: 'no_connection',
+  UND_ERR_CONNECT_TIMEOUT: 'no_connection',
+  UND_ERR_HEADERS_TIMEOUT: 'no_answer',
+  UND_ERR_BODY_TIMEOUT: 'no_answer',
   ECONNRESET: 'closed',
   EPIPE: 'closed',
+  UND_ERR_SOCKET: 'closed',
   EPROTO: 'not_http',
 } as const;
 
 /** Why there was no HTTP answer, as far as the remedy differs. */
 export type SilenceReason =
   | (typeof REASONS)[keyof typeof REASONS]
-  | 'no_answer'
   | 'speaks_tls'
   | 'speaks_http'
   | 'certificate'
@@ -39,6 +42,7 @@ const FAULTS: Partial<Record<SilenceReason, readonly [kind: FaultKind, text: str
   no_name_server: ['unreachable', ': the host name cannot be resolved'],
   closed: ['unreachable', ' closed the connection before its answer was complete'],
   no_connection: ['timeout', ' did not answer in time'],
+  no_answer: ['timeout', ' did not answer in time'],
   client_certificate: ['unreachable', ' requires a client certificate, which the exporter cannot send'],
   not_http: ['not_a_router', ' does not speak HTTP'],
 };
@@ -48,7 +52,7 @@ interface Circumstances {
   ca_file?: string | undefined;
 }
 
-/** Turns an error of Node into a fault with a message for the operator. */
+/** Turns an error of undici into a fault with a message for the operator. */
 export function faultOf(
   error: unknown,
   url: string,
@@ -111,11 +115,10 @@ export function silenceOf(
   deadlinePassed: boolean,
 ): { why: SilenceReason; detail: string; message: string } {
   if (deadlinePassed) return { why: wasConnected ? 'no_answer' : 'no_connection', detail: '', message: '' };
-  const { message, rawPacket, ...root } = rootOf(error);
+  const { name, message, data, ...root } = rootOf(error);
   // The code of a DOMException is a number without meaning here; on Node 24 an abort is one.
   const code = typeof root.code === 'string' ? root.code : '';
-  if (code.startsWith('HPE_'))
-    return { why: 'not_http', detail: rawPacket?.toString('latin1') ?? code, message };
+  if (name === 'HTTPParserError') return { why: 'not_http', detail: data ?? code, message };
   return { why: reasonOf(code), detail: code || message, message };
 }
 
@@ -127,22 +130,23 @@ function reasonOf(code: string): SilenceReason {
   return Object.hasOwn(REASONS, code) ? REASONS[code as keyof typeof REASONS] : 'other';
 }
 
-/** As Node throws it: `rawPacket` is what came instead of HTTP. */
+/** As Node and undici throw it: `data` is what came instead of HTTP. */
 interface NetworkError {
+  name: string;
   message: string;
   code?: unknown;
-  rawPacket?: Buffer;
+  data?: string;
   cause?: NetworkError;
   /** One for each address of the host. */
   errors?: NetworkError[];
 }
 
 /**
- * The innermost error, which has the code: some errors are wrapped, and a host with several addresses fails once for
+ * The innermost error, which has the code: undici wraps errors, and a host with several addresses fails once for
  * each. `instanceof` would miss errors of another realm.
  */
 function rootOf(thrown: unknown): NetworkError {
-  if (!isNativeError(thrown)) return { message: String(thrown) };
+  if (!isNativeError(thrown)) return { name: '', message: String(thrown) };
   const error: NetworkError = thrown as Error & NetworkError;
   const inner = error.errors?.[0] ?? error.cause;
   return isNativeError(inner) ? rootOf(inner) : error;

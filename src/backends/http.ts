@@ -1,8 +1,9 @@
-import type { Agent, IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { Client, type Dispatcher, Pool } from 'undici';
 import { serverAddress, urlOfPath } from '../lib/address.ts';
 import { failed, ok } from '../lib/result.ts';
 import type { RouterAnswer } from '../models/feed.ts';
-import { agentOf, type Endpoint, type HttpRequest, headersOf, send } from './endpoint.ts';
+import { connectorOf, type Endpoint, headersOf } from './endpoint.ts';
 import { faultOf } from './fault.ts';
 
 /** What comes before the body of an answer. */
@@ -57,15 +58,19 @@ export const MAX_BYTES = 32 * 1024 * 1024;
 export function createRouterHttp(endpoint: Endpoint) {
   const { requestTimeoutMs, modelTimeoutMs } = endpoint;
   const address = serverAddress(endpoint.url);
-  const { prefix } = address;
-  // llama-server closes an idle connection after 5 s: close it first.
-  const reads = agentOf(endpoint, { maxSockets: 1, timeout: 4000 });
-  const orders = agentOf(endpoint, { timeout: 4000 });
-  /** For connections that serve one request only. */
-  const single = agentOf(endpoint);
-  const singly = { connection: 'close' };
-  /** Ends what is not yet answered, and the streams. */
-  const ends = new Set<() => void>();
+  const { origin, prefix } = address;
+  const tuning = {
+    connect: connectorOf(endpoint),
+    // llama-server closes an idle connection after 5 s: close it first.
+    keepAliveTimeout: 4000,
+    // A stream may be silent; everything else has a deadline.
+    bodyTimeout: 0,
+    headersTimeout: 0,
+  };
+  const reads = new Pool(origin, { ...tuning, connections: 1 });
+  const orders = new Pool(origin, tuning);
+  const passedOn = new Pool(origin, tuning);
+  const streams = new Set<Client>();
   const headers = { accept: 'application/json', ...headersOf(endpoint) };
 
   return {
@@ -74,18 +79,14 @@ export function createRouterHttp(endpoint: Endpoint) {
       path: string,
       { signal, json, maxBytes = MAX_BYTES, passedOn: isPassedOn = false, timeoutMs }: RequestOptions,
     ): Promise<RouterAnswer<RouterResponse>> {
-      const call: Omit<HttpRequest, 'signal'> = {
-        method,
-        path,
-        headers: isPassedOn ? { ...headers, ...singly } : headers,
-      };
-      if (json !== undefined) {
-        call.headers = { ...call.headers, 'content-type': 'application/json' };
-        call.body = JSON.stringify(json);
-      }
-      const agent = isPassedOn ? single : method === 'GET' ? reads : orders;
+      const pool = isPassedOn ? passedOn : method === 'GET' ? reads : orders;
+      const content =
+        json === undefined
+          ? { headers }
+          : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(json) };
+      const options = { method, path, ...content, reset: isPassedOn };
       const limits = { signal, timeoutMs: timeoutMs ?? (isPassedOn ? modelTimeoutMs : requestTimeoutMs) };
-      return exchange(agent, call, limits, async (head, chunks) => {
+      return send(pool, options, limits, async (head, chunks) => {
         const { text: body, cutOff } = await readBody(chunks, maxBytes);
         if (!cutOff) return ok({ ...head, body });
         return failed({ kind: 'bad_answer', message: `${head.url} answers more than ${maxBytes} bytes` });
@@ -93,71 +94,64 @@ export function createRouterHttp(endpoint: Endpoint) {
     },
     /** Opens an endless answer: resolves with its headers, within the request timeout. Ends with the signal. */
     async open(path: string, signal: AbortSignal): Promise<RouterAnswer<RouterStream>> {
-      const call = {
-        method: 'GET',
-        path,
-        headers: { ...headers, ...singly, accept: 'text/event-stream' },
-      } as const;
+      const connection = new Client(origin, tuning);
+      streams.add(connection);
+      const close = () => {
+        signal.removeEventListener('abort', close);
+        streams.delete(connection);
+        void connection.destroy();
+      };
+      signal.addEventListener('abort', close);
+      const options = { method: 'GET', path, headers: { ...headers, accept: 'text/event-stream' } } as const;
       const limits = { signal, timeoutMs: requestTimeoutMs };
-      return exchange(single, call, limits, (head, chunks) => {
+      const stream = await send(connection, options, limits, (head, chunks) => {
         chunks.on('error', () => {}); // The reader of the chunks gets it too.
-        const close = () => {
-          signal.removeEventListener('abort', close);
-          ends.delete(close);
-          chunks.destroy();
-        };
-        ends.add(close);
-        signal.addEventListener('abort', close);
         return ok({ ...head, chunks, close });
       });
+      if (!stream.ok) close();
+      return stream;
     },
     async close() {
-      for (const end of ends) end();
-      for (const agent of [reads, orders, single]) agent.destroy();
+      await Promise.all([reads, orders, passedOn, ...streams].map((connection) => connection.destroy()));
     },
   };
 
   /** Sends a request and reads its answer with `read`, both within `timeoutMs`. */
-  async function exchange<T>(
-    agent: Agent,
-    call: Omit<HttpRequest, 'signal'>,
+  async function send<T>(
+    connection: Dispatcher,
+    options: Dispatcher.RequestOptions,
     { signal, timeoutMs }: { signal: AbortSignal; timeoutMs: number },
     read: (
       head: Omit<RouterResponse, 'body'>,
-      chunks: IncomingMessage,
+      chunks: Readable,
     ) => RouterAnswer<T> | Promise<RouterAnswer<T>>,
   ): Promise<RouterAnswer<T>> {
-    const path = `${prefix}${call.path}`;
-    const url = urlOfPath(address, call.path);
+    const path = `${prefix}${options.path}`;
+    const url = urlOfPath(address, options.path);
     const ending = new AbortController();
     const end = () => ending.abort();
     const ended = new Promise<never>((_, reject) => {
       ending.signal.addEventListener('abort', () => reject(ending.signal.reason));
     });
-    let timedOutAfterMs: number | undefined;
-    const timer = setTimeout(() => {
-      timedOutAfterMs = timeoutMs;
-      end();
-    }, timeoutMs);
-    ends.add(end);
+    const timer = setTimeout(end, timeoutMs);
     signal.addEventListener('abort', end);
     if (signal.aborted) end();
     try {
-      const answer = send(agent, endpoint, { ...call, path, signal: ending.signal });
-      // Node reacts to the signal only once the request has a connection.
-      const response = await Promise.race([answer, ended]);
-      return await read({ ...headOf(response), url }, response);
+      const request = connection.request({ ...options, path, signal: ending.signal });
+      // undici reacts to the signal only once the request has a connection.
+      const response = await Promise.race([request, ended]);
+      return await read({ ...headOf(response), url }, response.body);
     } catch (error) {
+      const timedOutAfterMs = ending.signal.aborted && !signal.aborted ? timeoutMs : undefined;
       return failed(faultOf(error, url, { ...endpoint, timedOutAfterMs }));
     } finally {
       clearTimeout(timer);
-      ends.delete(end);
       signal.removeEventListener('abort', end);
     }
   }
 }
 
-export function headOf({ statusCode = 0, headers }: IncomingMessage): Head {
+export function headOf({ statusCode, headers }: Dispatcher.ResponseData): Head {
   const header = (name: string) => String(headers[name] ?? '');
   return {
     status: statusCode,

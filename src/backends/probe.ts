@@ -1,8 +1,8 @@
-import { get, type IncomingMessage } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { Client, type Dispatcher } from 'undici';
 import { serverAddress } from '../lib/address.ts';
-import { agentOf, type Endpoint, headersOf, send } from './endpoint.ts';
+import { connectorOf, type Endpoint, headersOf } from './endpoint.ts';
 import { type SilenceReason, silenceOf } from './fault.ts';
 import { type Head, headOf, MAX_BYTES, readBody } from './http.ts';
 
@@ -25,27 +25,36 @@ export type Probe = ReturnType<typeof createProbe>;
 export function createProbe(endpoint: Endpoint) {
   const { requestTimeoutMs } = endpoint;
   const { origin, socketPath, prefix } = serverAddress(endpoint.url);
-  const agent = agentOf(endpoint);
+  const connect = connectorOf(endpoint);
   let peer: string | undefined;
   let connected = false;
   let speaksHttp = false;
+  const client = new Client(origin, {
+    connect: (options, done) =>
+      connect(options, (error, socket) => {
+        if (error) return done(error, null);
+        peer = socketPath ?? addressOf(socket);
+        connected = true;
+        done(null, socket);
+      }),
+    bodyTimeout: 0,
+    headersTimeout: 0,
+  });
+
   return {
     /** `host` replaces the header `Host`. */
     async ask(path: string, signal: AbortSignal, host?: string): Promise<Reply> {
       connected = false;
       const deadline = AbortSignal.timeout(requestTimeoutMs);
       const accept = path === '/models/sse' ? 'text/event-stream' : '*/*';
-      const headers = { accept, connection: 'close', ...headersOf(endpoint) };
+      const headers = { accept, ...headersOf(endpoint) };
       try {
-        const answer = await send(agent, endpoint, {
+        const answer = await client.request({
           method: 'GET',
           path: `${prefix}${path}`,
           headers: host === undefined ? headers : { ...headers, host },
           signal: AbortSignal.any([signal, deadline]),
-          connected(socket) {
-            peer = socketPath ?? addressOf(socket);
-            connected = true;
-          },
+          reset: true,
         });
         speaksHttp = true;
         return await readReply(answer);
@@ -60,16 +69,16 @@ export function createProbe(endpoint: Endpoint) {
     },
     /** `address:port` of the server; undefined before the first connection. */
     peer: () => peer,
-    close: () => agent.destroy(),
+    close: () => client.destroy(),
   };
 }
 
-async function readReply(response: IncomingMessage): Promise<Said> {
+async function readReply(response: Dispatcher.ResponseData): Promise<Said> {
   const head = headOf(response);
   if (!head.contentType.includes('text/event-stream')) {
-    return { kind: 'said', ...head, body: (await readBody(response, MAX_BYTES)).text };
+    return { kind: 'said', ...head, body: (await readBody(response.body, MAX_BYTES)).text };
   }
-  response.on('error', () => {}).destroy(); // Our own abort is no error.
+  response.body.on('error', () => {}).destroy(); // Our own abort is no error.
   return { kind: 'said', ...head, body: '' };
 }
 
@@ -113,13 +122,16 @@ function speaksTls(host: string, port: number, timeoutMs: number): Promise<boole
   });
 }
 
-function answersHttp(host: string, timeoutMs: number): Promise<boolean> {
-  return new Promise((resolve) => {
+async function answersHttp(host: string, timeoutMs: number): Promise<boolean> {
+  const client = new Client(`http://${host}`);
+  try {
     const signal = AbortSignal.timeout(timeoutMs);
-    const asked = get(`http://${host}/health`, { signal }, () => {
-      resolve(true);
-      asked.destroy();
-    });
-    asked.on('error', () => resolve(false));
-  });
+    const { body } = await client.request({ method: 'GET', path: '/health', signal });
+    body.on('error', () => {}).destroy();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    void client.destroy();
+  }
 }

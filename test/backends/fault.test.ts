@@ -7,14 +7,13 @@ const response = (status: number, body = '', more: { server?: string; authentica
 };
 const coded = (code: string, message = code) => Object.assign(new Error(message), { code });
 
-describe('what Node throws', () => {
+describe('what undici throws', () => {
   it.each<[unknown, string, string]>([
     [coded('ECONNREFUSED'), 'unreachable', `${URL} refuses connections: is the server running there?`],
     [coded('ENOTFOUND'), 'unreachable', `${URL}: the host name cannot be resolved`],
     [coded('EAI_AGAIN'), 'unreachable', `${URL}: the host name cannot be resolved`],
     [coded('ECONNRESET'), 'unreachable', `${URL} closed the connection before its answer was complete`],
-    [coded('EPIPE'), 'unreachable', `${URL} closed the connection before its answer was complete`],
-    [coded('HPE_INVALID_CONSTANT'), 'not_a_router', `${URL} does not speak HTTP`],
+    [coded('UND_ERR_SOCKET'), 'unreachable', `${URL} closed the connection before its answer was complete`],
     [
       coded('EHOSTUNREACH', 'connect EHOSTUNREACH 10.0.0.1:8080'),
       'unreachable',
@@ -36,6 +35,7 @@ describe('what Node throws', () => {
     ],
     // An abort is a DOMException with such a code.
     [Object.assign(new Error('aborted'), { code: 20 }), 'unreachable', `${URL}: aborted`],
+    [coded('UND_ERR_CONNECT_TIMEOUT'), 'timeout', `${URL} did not answer in time`],
     [coded('ETIMEDOUT'), 'timeout', `${URL} did not answer in time`],
     [
       new AggregateError([coded('ECONNREFUSED'), coded('ENETUNREACH')]),
@@ -55,7 +55,7 @@ describe('what Node throws', () => {
   });
 
   it('is a timeout after the deadline, with any error', () => {
-    expect(faultOf(coded('ABORT_ERR'), URL, { timedOutAfterMs: 5000 })).toEqual({
+    expect(faultOf(coded('UND_ERR_ABORTED'), URL, { timedOutAfterMs: 5000 })).toEqual({
       kind: 'timeout',
       message: `${URL} did not answer within 5 s`,
     });

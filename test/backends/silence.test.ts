@@ -28,7 +28,7 @@ it('finds the innermost error', () => {
 });
 
 it('quotes what came instead of HTTP', () => {
-  const error = anError('HPE_INVALID_CONSTANT', { rawPacket: Buffer.from('SSH-2.0') });
+  const error = anError('', { name: 'HTTPParserError', code: undefined, data: 'SSH-2.0' });
   expect(silenceOf(error, true, false)).toMatchObject({ why: 'not_http', detail: 'SSH-2.0' });
 });
 

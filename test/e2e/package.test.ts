@@ -93,7 +93,7 @@ describe('the package', () => {
 
   it('contains the licences of its libraries', () => {
     const notices = readFileSync(join(installed, name, 'dist/THIRD-PARTY-NOTICES.txt'), 'utf8');
-    for (const library of ['express', 'zod', 'bcryptjs', 'qs']) {
+    for (const library of ['express', 'undici', 'zod', 'bcryptjs', 'qs']) {
       expect(notices).toMatch(new RegExp(`^${library} \\d+\\.\\d+\\.\\d+ \\(.+\\)\n`, 'm'));
     }
   });
