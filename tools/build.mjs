@@ -31,6 +31,27 @@ const PARTS = {
   };`,
 };
 
+/** Libraries that are run at their first use instead of at the start: many commands need none of them. */
+const LAZY = ['yaml', 're2js'];
+
+/** @type {import('esbuild').Plugin} */
+const lazyLibraries = {
+  name: 'lazy-libraries',
+  setup({ onResolve, onLoad }) {
+    const names = new RegExp(`^(${LAZY.join('|')})$`);
+    onResolve({ filter: names }, ({ path, namespace }) =>
+      namespace === 'lazy' ? undefined : { path, namespace: 'lazy' },
+    );
+    onLoad({ filter: names, namespace: 'lazy' }, async ({ path }) => {
+      const { default: _, ...library } = await import(path);
+      const getters = Object.keys(library).map(
+        (name) => `get ${name}() { return require('${path}').${name}; }`,
+      );
+      return { contents: `module.exports = { ${getters.join(', ')} };`, resolveDir: root };
+    });
+  },
+};
+
 /** @type {import('esbuild').Plugin} */
 const onlyUsedParts = {
   name: 'only-used-parts',
@@ -85,7 +106,7 @@ const COMMON = {
   minifyWhitespace: true,
   legalComments: 'none',
   logLevel: 'warning',
-  plugins: [onlyUsedParts, embeddedFiles],
+  plugins: [onlyUsedParts, lazyLibraries, embeddedFiles],
 };
 
 /** Text of a script with its libraries. @param {string} file */

@@ -35,7 +35,7 @@ export async function list(call: Call): Promise<number> {
 
 async function listRouters(call: Call): Promise<{ state: StateView; missed: boolean }> {
   const { found, missed } = await withDiscovered(call.configSource().current, call.terminal);
-  return withFleet(found, { readEngine: true }, async ({ store, readAll }) => {
+  return withFleet(found, { readEngine: true, settleMs: 0 }, async ({ store, readAll }) => {
     const [memory] = await Promise.all([measure(found, store), readAll(ENGINE_MS)]);
     const routers = store.routers();
     const state = {

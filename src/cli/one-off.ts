@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import { createDiscovery } from '../fleet/discovery/discovery.ts';
 import type { NameResolver } from '../fleet/discovery/sources.ts';
-import { createFleet, type Fleet } from '../fleet/fleet.ts';
+import { createFleet, type Fleet, type FleetOptions } from '../fleet/fleet.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Call, choiceFlag } from './command.ts';
 import { OUTPUTS } from './command-flags.ts';
@@ -41,7 +41,7 @@ export async function withDiscovered(
 /** Follows the configured routers while `work` runs, with events, as the service does. */
 export async function withFleet<T>(
   config: Config,
-  options: { readEngine: boolean },
+  options: FleetOptions,
   work: (fleet: Fleet) => Promise<T>,
 ): Promise<T> {
   const fleet = createFleet(systemClock, options);

@@ -26,13 +26,18 @@ interface FollowedRouter {
   ending: AbortController;
 }
 
+export interface FleetOptions {
+  readEngine: boolean;
+  settleMs?: number;
+}
+
 export type Fleet = ReturnType<typeof createFleet>;
 
 /**
  * The routers that are followed: shared by the service and the one-off commands. Empty until `apply`. The models' own
- * metrics are read if `readEngine` says so.
+ * metrics are read if `readEngine` says so. `settleMs` is that of the trackers.
  */
-export function createFleet(clock: Clock, { readEngine }: { readEngine: boolean }) {
+export function createFleet(clock: Clock, { readEngine, settleMs }: FleetOptions) {
   const rules: LifecycleRules = { reloadWindowMs: 0 };
   const store = createStore(clock, rules);
   const notices = createListeners<Notice>();
@@ -95,7 +100,14 @@ export function createFleet(clock: Clock, { readEngine }: { readEngine: boolean 
       reconnectMinMs: config.follow.reconnect_min * 1000,
       reconnectMaxMs: config.follow.reconnect_max * 1000,
     };
-    const tracker = startTracker({ feed: client, store, router: state, pace, notice: notices.notify });
+    const tracker = startTracker({
+      feed: client,
+      store,
+      router: state,
+      pace,
+      settleMs,
+      notice: notices.notify,
+    });
     const reads = readEngine && config.engine.read !== 'off';
     const reader = reads ? startReader(state, client, config) : undefined;
     const ending = new AbortController();

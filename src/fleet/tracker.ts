@@ -26,6 +26,8 @@ interface TrackerParts {
   store: Store;
   router: RouterState;
   pace: TrackerPace;
+  /** Default: `SETTLE_MS`. 0 for a single listing, whose events nobody counts. */
+  settleMs?: number | undefined;
   notice(notice: Notice): void;
   random?: () => number;
 }
@@ -208,7 +210,7 @@ function startListing(tracking: Tracking): Promise<void> {
 }
 
 async function listOnce(tracking: Tracking): Promise<void> {
-  const { feed, store, router, newer, notice, settling, nextStream, ending } = tracking;
+  const { feed, store, router, newer, notice, settling, nextStream, ending, settleMs = SETTLE_MS } = tracking;
   const { clock } = store;
   const { signal } = ending;
   newer.clear();
@@ -228,8 +230,8 @@ async function listOnce(tracking: Tracking): Promise<void> {
   }
   if (router.stream === 'connected' && !confirms(router, listing.value, newer)) {
     // In two parts: after a delay, Node.js runs the due timers before it reads the sockets.
-    await settling.sleep(SETTLE_MS / 2);
-    if (!signal.aborted) await settling.sleep(SETTLE_MS / 2);
+    await settling.sleep(settleMs / 2);
+    if (!signal.aborted) await settling.sleep(settleMs / 2);
   }
   if (signal.aborted) return;
   // Another kind of server may have another event stream.

@@ -14,7 +14,7 @@ import {
 } from './nvidia-csv.ts';
 import { listFolder } from './procfs.ts';
 import type { Allocation, LostCard, MeasuredPool } from './reading.ts';
-import { type ProgramEnd, runProgram } from './run-program.ts';
+import { mayBeProgram, type ProgramEnd, runProgram } from './run-program.ts';
 import type { Notes, Source } from './source.ts';
 
 export interface NvidiaFacts {
@@ -81,8 +81,8 @@ export function createNvidiaSmi(
   /** Undefined if there is no such program. */
   async function readCards(signal: AbortSignal): Promise<Result<NvidiaFacts, string> | undefined> {
     for (const command of programs) {
+      if (!(await mayBeProgram(command))) continue;
       const answers = await ask(command, [], signal);
-      if (answers.devices.error?.code === 'ENOENT') continue;
       // One card that the driver cannot reach ends the whole query: ask for the others.
       const lost = lostCards(answers.devices);
       const others = lost.length === 0 ? [] : await otherCards(lost);

@@ -1,4 +1,9 @@
 import { type ExecFileException, execFile } from 'node:child_process';
+import { access } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { processEnvironment } from '../config/environment.ts';
+import { codeOf } from '../lib/error-code.ts';
+import { isAbsence } from './procfs.ts';
 
 /** How a program ended. */
 export interface ProgramEnd {
@@ -10,6 +15,22 @@ export interface ProgramEnd {
 
 /** More than some thousand processes on sixteen cards need. */
 const MAX_BYTES = 1024 * 1024;
+
+/**
+ * Whether a path, or a name in the folders of PATH, may be a program: false only if no such file exists. Starting a
+ * missing one would cost ten times as much.
+ */
+export async function mayBeProgram(command: string): Promise<boolean> {
+  const folders = command.includes('/') ? [''] : (processEnvironment().PATH ?? '').split(delimiter);
+  const absences = await Promise.all(folders.map((folder) => isAbsent(join(folder, command))));
+  return absences.includes(false);
+}
+
+const isAbsent = (path: string) =>
+  access(path).then(
+    () => false,
+    (error) => isAbsence(codeOf(error)),
+  );
 
 /**
  * Runs a program without a shell; resolves after it has ended. An abort kills it with SIGKILL, since a program that
