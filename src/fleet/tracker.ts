@@ -26,7 +26,7 @@ interface TrackerParts {
   store: Store;
   router: RouterState;
   pace: TrackerPace;
-  /** Default: `SETTLE_MS`. 0 for a single listing, whose events nobody counts. */
+  /** Default: `SETTLE_MS`. 0 for a single listing: its events are not counted. */
   settleMs?: number | undefined;
   notice(notice: Notice): void;
   random?: () => number;
