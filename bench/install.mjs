@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sidRoot } from '../tools/install-real-servers/places.mjs';
 import { median, megabytes, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
@@ -14,16 +15,35 @@ export const usage = `install: seconds from nothing to the first scrape that has
   --rounds 5            installations of each, in turn, each into an empty folder`;
 
 const NAME = 'llama-router-exporter';
+/** For npm; the name of the chart has no digit there. */
+const PACKAGE = new RegExp(`^${NAME}-\\d[^-]*\\.tgz$`);
+
+/** @param {string} ending */
+function linuxFile(ending) {
+  const architecture = { x64: 'amd64', arm64: 'arm64' }[process.arch];
+  return new RegExp(`^${NAME}_.+_linux_${architecture}\\.${ending.replace('.', '\\.')}$`);
+}
+
+/** Installs a package in a copy of a Debian root and starts the program there. */
+const IN_DEBIAN = `
+  mkdir "$3/upper" "$3/work" "$3/root"
+  mount -t overlay overlay -o "lowerdir=$2,upperdir=$3/upper,workdir=$3/work" "$3/root"
+  mount --rbind /proc "$3/root/proc"
+  cp "$1" "$3/root/package.deb"
+  chroot "$3/root" dpkg --install /package.deb >/dev/null
+  rm "$3/root/package.deb"
+  exec chroot "$3/root" ${NAME} "\${@:4}"`;
 
 /**
  * The ways to install on this machine. Each runs what an operator runs, into an empty folder, and returns the command of the
  * program.
- * @type {readonly { name: string, file: RegExp, install: (file: string, into: string, registry: string) => string[] }[]}
+ * @typedef {{ name: string, file: RegExp, install: (file: string, into: string, registry: string) => string[] }} Way
+ * @type {readonly Way[]}
  */
 const WAYS = [
   {
     name: 'npm install -g',
-    file: new RegExp(`^${NAME}-\\d[^-]*\\.tgz$`),
+    file: PACKAGE,
     install(_file, into, registry) {
       must('npm', 'install', '--global', ...npmFlags(into, registry), NAME);
       return [join(into, 'bin', NAME)];
@@ -31,8 +51,29 @@ const WAYS = [
   },
   {
     name: 'npx',
-    file: new RegExp(`^${NAME}-\\d[^-]*\\.tgz$`),
+    file: PACKAGE,
     install: (_file, into, registry) => ['npx', '--yes', ...npmFlags(into, registry), NAME],
+  },
+  {
+    name: 'tar, with Node',
+    file: PACKAGE,
+    install(file, into) {
+      must('tar', '-xzf', file, '-C', into);
+      return ['node', join(into, 'package/dist/main.mjs')];
+    },
+  },
+  {
+    name: 'single executable',
+    file: linuxFile('tar.gz'),
+    install(file, into) {
+      must('tar', '-xzf', file, '-C', into, '--strip-components=1');
+      return [join(into, NAME)];
+    },
+  },
+  {
+    name: '.deb, in the Debian of the tests',
+    file: linuxFile('deb'),
+    install: (file, into) => ['unshare', '--mount', 'bash', '-euc', IN_DEBIAN, 'bash', file, sidRoot, into],
   },
 ];
 
@@ -45,13 +86,14 @@ export async function run(args) {
   if (flags.files === '') throw new Error(`--files is missing\n${usage}`);
   const routers = await startModule('routers.mjs', { routers: 1, models: 10, loadSeconds: 1 });
   const registry = await startModule('registry.mjs', packageIn(flags.files));
-  const results = WAYS.map((way) => ({
-    way,
-    file: fileIn(flags.files, way.file),
-    runs: /** @type {Run[]} */ ([]),
-  }));
+  const names = readdirSync(flags.files);
+  const isThere = (/** @type {Way} */ { file }) => names.some((name) => file.test(name));
+  const missing = WAYS.filter((way) => !isThere(way)).map(({ name }) => name);
+  if (missing.length > 0) console.log(`${flags.files} has no file for: ${missing.join('; ')}`);
+  const results = WAYS.filter(isThere).map((way) => ({ way, runs: /** @type {Run[]} */ ([]) }));
   for (let round = 0; round < flags.rounds; round += 1) {
-    for (const { way, file, runs } of results) {
+    for (const { way, runs } of results) {
+      const file = fileIn(flags.files, way.file);
       const into = mkdtempSync(join(tmpdir(), `${NAME}-install-`));
       runs.push(await measure(way, file, into, registry.ready.url, routers.ready.urls[0]));
       rmSync(into, { recursive: true, force: true });
@@ -82,12 +124,12 @@ function fileIn(folder, pattern) {
 
 /** @param {string} folder */
 function packageIn(folder) {
-  const tarball = fileIn(folder, WAYS[0]?.file ?? /^/);
+  const tarball = fileIn(folder, PACKAGE);
   return { tarball, manifest: JSON.parse(must('tar', '-xzOf', tarball, 'package/package.json')) };
 }
 
 /**
- * @param {typeof WAYS[number]} way @param {string} file @param {string} into @param {string} registry @param {string} router
+ * @param {Way} way @param {string} file @param {string} into @param {string} registry @param {string} router
  * @returns {Promise<Run>}
  */
 async function measure(way, file, into, registry, router) {
