@@ -69,14 +69,15 @@ export function collectModels(store: Store, clock: Clock): Collector {
   }
 
   function labelled(router: string, state: ModelState, { statuses }: ServerTraits): LabelledModel {
-    const labels = { router, model: state.id };
+    const model = state.id;
     const { source = '', quantization = '' } = state.facts;
     const made = {
       state,
-      labels,
-      info: { labels: { ...labels, source, quantization } },
+      // No spread: V8 would keep a hidden class for each object, of 300 bytes.
+      labels: { router, model },
+      info: { labels: { router, model, source, quantization } },
       statuses: statuses.map((status) => {
-        return { labels: { ...labels, status }, isCurrent: status === state.lifecycle.status };
+        return { labels: { router, model, status }, isCurrent: status === state.lifecycle.status };
       }),
     };
     known.set(state, made);

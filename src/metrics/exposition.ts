@@ -18,7 +18,12 @@ export interface Row {
   /** `_bucket`, `_sum` or `_count` of a histogram. */
   suffix?: string | undefined;
   /** The text of this row, kept by `render`. */
-  line?: string;
+  line?: string | undefined;
+}
+
+/** A row with room for its line: there are thousands. */
+export function newRow(labels: Row['labels'], value: number, suffix?: string): Row {
+  return { labels, value, suffix, line: undefined };
 }
 
 /** The rows of one family at one moment. Immutable: `render` keeps its text for as long as the object lives. */
@@ -54,7 +59,7 @@ export function createSampleCache(): SampleCache {
       const known = before.rows[rows.length];
       const isSame = known && Object.is(known.value, value) && equalLabels(known.labels, labels);
       isUnchanged &&= isSame === true;
-      rows.push(isSame ? known : { labels, value });
+      rows.push(isSame ? known : newRow(labels, value));
     }
     const samples = isUnchanged && rows.length === before.rows.length ? before : { family, rows };
     previous.set(family, samples);

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { StatePart } from '../state/keep-state.ts';
-import type { Family, Row, Samples } from './exposition.ts';
+import { type Family, newRow, type Row, type Samples } from './exposition.ts';
 
 /** A counter as it is saved in the state file. */
 const savedCounter = z.object({
@@ -21,10 +21,10 @@ interface Subject {
 
 export type MetricRegistry = ReturnType<typeof createMetricRegistry>;
 
-/** The series of one subject by family and label values. A histogram's series has a row per bucket, sum and count. */
+/** The few series of one subject by family. A histogram's series has a row per bucket, sum and count. */
 interface Entry extends Subject {
   key: string;
-  series: Map<Family, Map<string, readonly Row[]>>;
+  series: Map<Family, (readonly Row[])[]>;
 }
 
 const HIDDEN_KEPT = 3000;
@@ -110,12 +110,14 @@ export function createMetricRegistry(families: readonly Family[]) {
 
   function update(family: Family, labels: Labels, change: (rows?: readonly Row[]) => readonly Row[]): void {
     const { series } = entryOf(labels.router, labels.model);
-    const own = series.get(family) ?? new Map<string, readonly Row[]>();
-    const key = JSON.stringify(family.labels.map((label) => labels[label]));
-    const rows = own.get(key);
+    const own = series.get(family) ?? [];
+    const known = own.findIndex(([row]) =>
+      family.labels.every((label) => row?.labels[label] === labels[label]),
+    );
+    const rows = own[known];
     const changed = change(rows);
     if (changed === rows) return;
-    own.set(key, changed);
+    own[rows ? known : own.length] = changed;
     series.set(family, own);
     unchanged.delete(family);
   }
@@ -149,8 +151,8 @@ export function createMetricRegistry(families: readonly Family[]) {
   }
 }
 
-function seriesOf(family: Family, entry: Entry | undefined): (readonly Row[])[] {
-  return [...(entry?.series.get(family)?.values() ?? [])];
+function seriesOf(family: Family, entry: Entry | undefined): readonly (readonly Row[])[] {
+  return entry?.series.get(family) ?? [];
 }
 
 function keyOf(router: string | undefined, model: string | undefined): string {
@@ -158,7 +160,7 @@ function keyOf(router: string | undefined, model: string | undefined): string {
 }
 
 function counted(labels: Labels, [before]: readonly Row[] = [], by: number): Row[] {
-  return [{ labels, value: (before?.value ?? 0) + by }];
+  return [newRow(labels, (before?.value ?? 0) + by)];
 }
 
 /** Without a value, nothing is observed yet. Rows that stay as they were are the same objects. */
@@ -167,7 +169,7 @@ function observed(family: Family, labels: Labels, before: readonly Row[] = [], v
   const steps = [
     ...bounds.map((bound) => ({
       suffix: '_bucket',
-      labels: { le: bound === Number.POSITIVE_INFINITY ? '+Inf' : String(bound), ...labels },
+      labels: Object.assign({ le: bound === Number.POSITIVE_INFINITY ? '+Inf' : String(bound) }, labels),
       by: value !== undefined && value <= bound ? 1 : 0,
     })),
     { suffix: '_sum', labels, by: value ?? 0 },
@@ -175,7 +177,7 @@ function observed(family: Family, labels: Labels, before: readonly Row[] = [], v
   ];
   return steps.map(({ suffix, labels, by }, i) => {
     const row = before[i];
-    return row && by === 0 ? row : { suffix, labels, value: (row?.value ?? 0) + by };
+    return row && by === 0 ? row : newRow(labels, (row?.value ?? 0) + by, suffix);
   });
 }
 

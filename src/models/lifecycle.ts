@@ -94,6 +94,12 @@ function appear(observation: Observation, at: number, earlier: Lifecycle['lastUn
     loadFailed: observation.via === 'listing' && observation.failed === true,
     markedFailed: false,
     lastUnload: begins || !isRunning(observation.status) ? earlier : undefined,
+    // All of them, so that the lifecycles of all models have one hidden class.
+    known: undefined,
+    instance: undefined,
+    unloadRequestedAt: undefined,
+    pendingReason: undefined,
+    unloadingFrom: undefined,
   });
   record(draft, observation);
   draft.changes.push({ kind: 'appeared' });
