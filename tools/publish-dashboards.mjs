@@ -52,6 +52,7 @@ function published(dashboard) {
     // Set by the Grafana that imports it. Links between the dashboards need the uid.
     id: null,
     editable: true,
+    description: `${dashboard.description} Needs llama-router-exporter.`,
     templating: {
       list: list.map((variable) => (variable.type === 'datasource' ? { ...variable, current } : variable)),
     },

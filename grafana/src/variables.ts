@@ -12,7 +12,7 @@ export const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
 /** The same on every dashboard, so that selections carry over. */
 export function variables() {
   return [
-    new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'),
+    new DatasourceVariableBuilder('datasource').label('Data source').type('prometheus'),
     choice('instance', 'Exporter', CATALOG.exporter_build_info.name),
     choice('router', 'Router', `${CATALOG.up.name}{instance=~"$instance"}`),
     choice('model', 'Model', `${CATALOG.model_info.name}{instance=~"$instance", router=~"$router"}`),

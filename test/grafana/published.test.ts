@@ -44,7 +44,8 @@ describe.each(shipped)('%s', (name, file) => {
     const [datasource, ...variables] = file.templating.list;
     const current = { selected: true, text: '', value: CHOSEN };
     const list = [{ ...datasource, current }, ...variables];
-    const wanted = JSON.stringify({ ...file, id: null, editable: true, templating: { list } });
+    const description = `${file.description} Needs llama-router-exporter.`;
+    const wanted = JSON.stringify({ ...file, id: null, editable: true, description, templating: { list } });
     const given = [{ name: 'DS_PROMETHEUS', type: 'datasource', value: CHOSEN }];
     expect(imported(published, given)).toEqual(JSON.parse(wanted.replaceAll('docs/runbook.md', RUNBOOK)));
   });
@@ -57,6 +58,7 @@ describe.each(shipped)('%s', (name, file) => {
 
 interface Shipped {
   readonly uid: string;
+  readonly description: string;
   readonly panels: readonly { readonly type: string }[];
   readonly templating: { readonly list: readonly object[] };
 }
@@ -73,7 +75,8 @@ interface Input {
 
 /**
  * As Grafana's importer does it (pkg/services/dashboardimport): each `${NAME}` of an input becomes its value, in every text
- * at any depth, other `${…}` stay, and what only the importer reads is left out.
+ * at any depth, other `${…}` stay, and what only the importer reads is left out. Newer versions replace it in the browser, where
+ * the selection of a datasource variable is one of few places: the only one that is used here.
  */
 function imported(published: Published, values: readonly (Input & { readonly value: string })[]): unknown {
   const replaced = new Map(
