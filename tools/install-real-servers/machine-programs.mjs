@@ -18,6 +18,8 @@ const packages = {
   // For the image and the network of the compose file's services.
   buildah: ['/usr/bin/buildah'],
   iproute2: ['/usr/sbin/ip'],
+  // For the packages of a release.
+  rpm: ['/usr/bin/rpm', '/usr/bin/rpmbuild'],
 };
 
 export function machineProgramsMissing() {
