@@ -1,6 +1,6 @@
 // Makes all files of a release in an empty folder and publishes nothing: `node tools/release.mjs FOLDER --repository OWNER/NAME`.
-// The workflow of a release passes `--tag`; without one, the notes are those of the next release.
-import { spawnSync } from 'node:child_process';
+// The workflow of a release passes `--tag`; without one, the notes are those of the next release. `--without-linux`: no executables, .deb
+// and .rpm, which need Node.js from npm, dpkg-deb and rpmbuild.
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,15 +9,17 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { bundledLibraries, noticesOf } from './build.mjs';
 import { goPrograms } from './install-real-servers/places.mjs';
+import { NODE_VERSION } from './release/node.mjs';
+import { run } from './release/run.mjs';
 import { namedVersions, releaseNotes } from './release-notes.mjs';
 import { billOfMaterials } from './sbom.mjs';
 
-const USAGE = 'node tools/release.mjs FOLDER --repository OWNER/NAME [--tag vX.Y.Z]';
+const USAGE = 'node tools/release.mjs FOLDER --repository OWNER/NAME [--tag vX.Y.Z] [--without-linux]';
 const root = fileURLToPath(new URL('../', import.meta.url));
 const product = JSON.parse(text('package.json'));
 const name = `${product.name}-${product.version}`;
 
-const { folder, repository, tag } = readArguments();
+const { folder, repository, tag, withoutLinux } = readArguments();
 const page = `https://github.com/${repository}`;
 const scratch = fs.mkdtempSync(join(tmpdir(), 'release-'));
 try {
@@ -30,16 +32,21 @@ async function makeFiles() {
   write('release-notes.md', notes());
   packForNpm();
   packChart();
-  node('tools/publish-dashboards.mjs', `${page}/blob/v${product.version}/docs/runbook.md`, folder);
+  node(['tools/publish-dashboards.mjs', `${page}/blob/v${product.version}/docs/runbook.md`, folder]);
   const libraries = await bundledLibraries();
   write('THIRD-PARTY-NOTICES.txt', noticesOf(libraries));
-  write(`${name}.cdx.json`, `${JSON.stringify(bill(libraries), null, 2)}\n`);
+  write(`${name}.cdx.json`, bill(libraries));
+  if (!withoutLinux) packForLinux(libraries);
   fillTemplates();
   writeChecksums();
 }
 
 function readArguments() {
-  const options = /** @type {const} */ ({ repository: { type: 'string' }, tag: { type: 'string' } });
+  const options = /** @type {const} */ ({
+    repository: { type: 'string' },
+    tag: { type: 'string' },
+    'without-linux': { type: 'boolean' },
+  });
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const [into, ...more] = positionals;
   const named = values.repository ?? process.env.GITHUB_REPOSITORY ?? '';
@@ -49,7 +56,7 @@ function readArguments() {
   fs.mkdirSync(into, { recursive: true });
   if (fs.readdirSync(into).length > 0)
     fail(`${into} is not empty: files of another release would be published.`);
-  return { folder: resolve(into), repository: named, tag: values.tag };
+  return { folder: resolve(into), repository: named, tag: values.tag, withoutLinux: values['without-linux'] };
 }
 
 /** The section of this version in the changelog; without a tag, the first section. */
@@ -66,14 +73,14 @@ function packForNpm() {
   const first = packed(root, scratch);
   run('tar', ['-xzf', first, '-C', scratch]);
   const unpacked = join(scratch, 'package');
-  run('npm', ['pkg', 'set', 'repository.type=git', `repository.url=git+${page}.git`], unpacked);
-  run('npm', ['pkg', 'delete', 'scripts', 'devDependencies'], unpacked);
+  run('npm', ['pkg', 'set', 'repository.type=git', `repository.url=git+${page}.git`], { cwd: unpacked });
+  run('npm', ['pkg', 'delete', 'scripts', 'devDependencies'], { cwd: unpacked });
   packed(unpacked, folder);
 }
 
 /** @param {string} from @param {string} into */
 function packed(from, into) {
-  run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', into], from);
+  run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', into], { cwd: from });
   return join(into, `${name}.tgz`);
 }
 
@@ -83,7 +90,7 @@ function packChart() {
   const helm = process.env.HELM || (fs.existsSync(own) ? own : 'helm');
   const into = join(scratch, 'chart');
   const image = `ghcr.io/${repository.toLowerCase()}`;
-  run(process.execPath, ['tools/package-chart.mjs', image, into], root, { HELM: helm });
+  node(['tools/package-chart.mjs', image, into], { HELM: helm });
   run('tar', ['-xzf', join(into, `${name}.tgz`), '-C', into]);
   archive(`${product.name}-chart-${product.version}.tgz`, into);
 }
@@ -102,13 +109,20 @@ function archive(file, parent) {
 }
 
 function committedAt() {
-  return run('git', ['show', '--no-patch', '--format=%cI']).trim();
+  return run('git', ['show', '--no-patch', '--format=%cI'], { cwd: root }).trim();
 }
 
-/** @param {readonly string[]} libraries */
-function bill(libraries) {
+/** They contain Node.js. @param {readonly string[]} libraries */
+function packForLinux(libraries) {
+  node(['tools/release/artifacts.mjs', folder], { GITHUB_REPOSITORY: repository });
+  write(`${name}-linux.cdx.json`, bill(libraries, NODE_VERSION));
+}
+
+/** @param {readonly string[]} libraries @param {string} [node] */
+function bill(libraries, node) {
   const { packages } = JSON.parse(text('package-lock.json'));
-  return billOfMaterials(product, libraries, packages, { time: committedAt(), repository });
+  const release = { time: committedAt(), repository, node };
+  return `${JSON.stringify(billOfMaterials(product, libraries, packages, release), null, 2)}\n`;
 }
 
 /** The files for Homebrew, Nix and the AUR, which name the package for npm and its checksum. */
@@ -128,7 +142,10 @@ function fillTemplates() {
   const aur = join(scratch, product.name);
   fs.mkdirSync(aur);
   fs.writeFileSync(join(aur, 'PKGBUILD'), filled('deploy/aur/PKGBUILD.in'));
-  fs.writeFileSync(join(aur, '.SRCINFO'), run('tools/release/srcinfo.sh', [join(aur, 'PKGBUILD')]));
+  fs.writeFileSync(
+    join(aur, '.SRCINFO'),
+    run(join(root, 'tools/release/srcinfo.sh'), [join(aur, 'PKGBUILD')]),
+  );
   archive(`${name}-aur.tar.gz`, scratch);
 }
 
@@ -159,21 +176,9 @@ function write(file, content) {
   fs.writeFileSync(join(folder, file), content);
 }
 
-/** @param {string} script @param {string[]} args */
-function node(script, ...args) {
-  return run(process.execPath, [script, ...args]);
-}
-
-/** Runs a program and returns what it prints. */
-function run(command, args, cwd = root, env = {}) {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd,
-    encoding: 'utf8',
-    env: { ...process.env, ...env },
-  });
-  if (status !== 0)
-    fail(`${[command, ...args].join(' ')} failed:\n${error?.message ?? `${stdout}${stderr}`}`);
-  return stdout;
+/** Runs a script of this repository. @param {readonly string[]} args @param {Record<string, string>} [env] */
+function node(args, env) {
+  run(process.execPath, args, { cwd: root, env });
 }
 
 /** @param {string} message @returns {never} */

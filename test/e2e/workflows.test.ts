@@ -76,7 +76,7 @@ it('a release runs all checks of a change before it publishes', () => {
   const before = (name: string): string[] =>
     [jobs[name]?.needs ?? []].flat().flatMap((need) => [need, ...before(need)]);
   expect(jobs.ci?.uses).toBe('./.github/workflows/ci.yml');
-  for (const name of ['files', 'package', 'image', 'chart', 'release'])
+  for (const name of ['files', 'linux', 'package', 'image', 'chart', 'release'])
     expect(before(name)).toEqual(expect.arrayContaining(['notes', 'ci']));
   expect(read(join(FOLDER, 'ci.yml'))).toMatch(/- run: \.ci\/run\n/);
 });
