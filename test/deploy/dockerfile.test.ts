@@ -22,6 +22,11 @@ it('runs as a user other than root, without a shell, with a health check', () =>
   expect(last('EXPOSE')).toBe('10180');
 });
 
+it('has the Node.js of the single executables', () => {
+  const [, version] = /^export const NODE_VERSION = '(.+)';$/m.exec(read('tools/release/node.mjs')) ?? [];
+  expect(read('Dockerfile')).toContain(`node:${version}-`);
+});
+
 it('installs the lockfile without running install scripts', () => {
   expect(all('RUN').filter((run) => run.startsWith('npm'))).toEqual(['npm ci --ignore-scripts']);
 });

@@ -173,7 +173,7 @@ describe('the release', () => {
     run('bash', ['-euc', 'source ./PKGBUILD; pkgdir=$1; package', 'bash', root], build);
     expect(run(join(root, 'usr/lib', name, 'dist/main.mjs'), ['--version'], folder)).toContain(version);
     const unit = readFileSync(join(root, `usr/lib/systemd/system/${name}.service`), 'utf8');
-    expect(unit).toContain(`ExecStart=/usr/bin/${name} serve\n`);
+    expect(unit).toContain(`ExecStart=${name} serve\n`);
   });
 
   it('is refused in a folder with files', () => {

@@ -298,7 +298,10 @@ describe('shipped files', () => {
     writeFileSync(join(units, 'job.service'), own);
     for (const name of UNIT_NAMES) {
       const text = readFileSync(join(UNITS, name), 'utf8');
-      writeFileSync(join(units, name), text.replaceAll(INSTALLED, program));
+      writeFileSync(
+        join(units, name),
+        text.replace('ExecStart=llama-router-exporter', `ExecStart=${program}`),
+      );
     }
     const names = ['train.service', 'job.service', ...UNIT_NAMES].map((name) => join(units, name));
     const verify = { command: 'systemd-analyze', args: ['verify', ...names] };

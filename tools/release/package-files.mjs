@@ -58,17 +58,11 @@ function manualPageAndCompletions(zshFolder) {
   };
 }
 
-/**
- * The unit for a package: its program is elsewhere, and its user is one that can own files and join groups.
- * @param {string} unit
- */
-export function packagedUnit(unit) {
-  return replaced(replaced(unit, '/usr/local/bin/', '/usr/bin/'), 'DynamicUser=yes', `User=${NAME}`);
-}
-
-function replaced(text, from, to) {
-  if (text.split(from).length !== 2) throw new Error(`the unit must have ${from} once`);
-  return text.replace(from, to);
+/** The unit with the user of the package, which can own files and join groups. @param {string} unit */
+function packagedUnit(unit) {
+  const dynamic = /^DynamicUser=yes$/m;
+  if (!dynamic.test(unit)) throw new Error('the unit has no DynamicUser=yes');
+  return unit.replace(dynamic, `User=${NAME}`);
 }
 
 /** All files below the folder, as they are called once they are installed. @param {string} folder */
