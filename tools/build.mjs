@@ -22,6 +22,9 @@ const PARTS = {
     Dispatcher.prototype.request = request;`,
   // express.json and the like are not used: src/http/body.ts reads bodies.
   'body-parser': 'module.exports = {};',
+  // Exemplars and summaries of prom-client, which reads the process metrics only.
+  '@opentelemetry/api': 'module.exports = {};',
+  tdigest: 'module.exports = {};',
   // The types of files that express would send from disk; it needs the character sets of these.
   'mime-db': `module.exports = {
     'application/json': { charset: 'UTF-8', extensions: ['json'] },

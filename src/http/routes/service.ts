@@ -1,6 +1,5 @@
 import type { Request, Response } from 'express';
 import { demandScope, permitOf } from '../auth/permit.ts';
-import { openapi } from '../openapi/openapi.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
 
@@ -28,10 +27,11 @@ export function reloadRoute({ activeConfig, activityLog }: AppParts) {
   };
 }
 
-/** `GET /api/v1/openapi.json`, built at the first request. */
+/** `GET /api/v1/openapi.json`, built at the first request: few ask for it, and its parts take 1 MB. */
 export function openapiRoute({ version, scrapes }: AppParts) {
   let document: string | undefined;
-  return (_request: Request, response: Response) => {
+  return async (_request: Request, response: Response) => {
+    const { openapi } = await import('../openapi/openapi.ts');
     document ??= JSON.stringify(openapi(version, [...scrapes.keys()]));
     response.type('json').send(document);
   };
