@@ -48,7 +48,7 @@ export function layFiles(folder, { executable, notices, zshFolder, docs }) {
 
 /** @param {string} zshFolder */
 function manualPageAndCompletions(zshFolder) {
-  if (!existsSync(join(ROOT, 'man'))) return {};
+  if (![`man/${NAME}.1`, `completions/_${NAME}`].every((path) => existsSync(join(ROOT, path)))) return {};
   const source = (path) => readFileSync(join(ROOT, path));
   return {
     [`usr/share/man/man1/${NAME}.1.gz`]: gzipSync(source(`man/${NAME}.1`), { level: 9 }),
