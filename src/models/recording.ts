@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { isRunning } from './feed.ts';
 import { settleReason, vanish } from './lifecycle.ts';
 import type { Change, ModelState, RouterState } from './router-state.ts';
@@ -22,11 +23,13 @@ export function replace(store: Store, router: RouterState, model: ModelState): v
   }
   const isAsleep = lifecycle.status === 'sleeping';
   const current = isRunning(lifecycle.known) ? activity : undefined;
-  router.models.set(id, {
+  const next: ModelState = {
     ...model,
     download: lifecycle.status === 'downloading' ? download : undefined,
     activity: current && isAsleep ? { ...current, busy: false } : current,
-  });
+  };
+  // Most listings change nothing: what depends on the model need not be made again.
+  if (!isDeepStrictEqual(next, router.models.get(id))) router.models.set(id, next);
 }
 
 export function remove(store: Store, router: RouterState, model: ModelState, at: number): void {
