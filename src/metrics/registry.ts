@@ -133,7 +133,12 @@ export function createMetricRegistry(families: readonly Family[]) {
     return entry;
   }
 
+  /** What counted nothing is not kept: it starts at 0 again. */
   function hideEntry(entry: Entry): void {
+    if ([...entry.series.values()].every((series) => series.flat().every(({ value }) => value === 0))) {
+      entries.delete(entry.key);
+      return;
+    }
     hidden.add(entry);
     const [oldest] = hidden;
     if (hidden.size <= mostHidden || oldest === undefined) return;
