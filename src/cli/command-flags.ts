@@ -4,6 +4,10 @@ import type { CommandFlag } from './command.ts';
 
 export const OUTPUTS = ['text', 'json'] as const;
 
+export const LIST_OUTPUTS = ['text', 'json', 'names'] as const;
+
+export const HOLD_OUTPUTS = ['text', 'json', 'id'] as const;
+
 export const OUTPUT_FLAG: CommandFlag = {
   name: 'output',
   value: OUTPUTS,
@@ -40,7 +44,13 @@ export const HOLDER_FLAG: CommandFlag = {
 
 /** Flags of every command that unloads. */
 export const UNLOAD_FLAGS: readonly CommandFlag[] = [
-  { name: 'keep', value: 'GLOB', description: 'Never unload models that match.', repeatable: true },
+  {
+    name: 'keep',
+    value: 'GLOB',
+    completes: 'model',
+    description: 'Never unload models that match.',
+    repeatable: true,
+  },
   {
     name: 'when-busy',
     value: WHEN_BUSY,
@@ -123,7 +133,7 @@ export const HOLD_FLAGS: readonly CommandFlag[] = [
   EXPORTER_TO_ASK,
 ];
 
-export const HOLD_OUTPUTS = ['text', 'json', 'id'] as const;
+export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
 export const SERVER_KINDS = ['llama-server', 'llama-swap'] as const;
 
@@ -155,6 +165,7 @@ export const SIMULATE_FLAGS: readonly CommandFlag[] = [
   {
     name: 'machine',
     value: 'FOLDER',
+    completes: 'file',
     description:
       'Write its GPU memory there as /proc and /sys files; ' +
       'read them with serve --path.procfs FOLDER/proc --path.sysfs FOLDER/sys.',

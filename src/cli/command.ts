@@ -3,12 +3,16 @@ import type { ConfigSource } from '../config/source.ts';
 import { UsageError } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
 
+/** What a shell completes a value or an argument with, where it cannot be seen from the words to choose from. */
+export type Completed = 'file' | 'model';
+
 /** A flag of one command, in addition to those of the configuration. */
 export interface CommandFlag {
   name: string;
   description: string;
   /** Name of its value in the help, or the words to choose from; absent: the flag takes no value. */
   value?: string | readonly string[];
+  completes?: Completed | undefined;
   repeatable?: boolean;
   /** True unless `--no-NAME` is given. */
   negated?: boolean;
@@ -31,8 +35,9 @@ export interface Call {
 export interface Command {
   name: string;
   summary: string;
-  /** Arguments after the name, for the help: `MODEL…`; absent: none are allowed. */
-  words?: string;
+  /** Arguments after the name, for the help: `MODEL…`, or the words to choose from; absent: none are allowed. */
+  words?: string | readonly string[];
+  completes?: Completed | undefined;
   flags: readonly CommandFlag[];
   /**
    * It runs another program: everything from the first word on is that program and its arguments, and when it cannot

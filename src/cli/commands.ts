@@ -5,8 +5,10 @@ import {
   HOLD_FLAGS,
   HOLD_OUTPUTS,
   HOLDER_FLAG,
+  LIST_OUTPUTS,
   OUTPUT_FLAG,
   REASON_FLAG,
+  SHELLS,
   SIMULATE_FLAGS,
   UNLOAD_FLAGS,
 } from './command-flags.ts';
@@ -26,7 +28,14 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'list',
     summary: 'List routers and models with their status.',
-    flags: [exporterFlag('It also shows durations, holds and the last operations.'), OUTPUT_FLAG],
+    flags: [
+      exporterFlag('It also shows durations, holds and the last operations.'),
+      {
+        name: 'output',
+        value: LIST_OUTPUTS,
+        description: 'Output format; names: only the names of the models. Default: text.',
+      },
+    ],
     configured: true,
     load: async () => (await import('./list.ts')).list,
   },
@@ -34,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'unload',
     summary: 'Unload models and wait until each is gone.',
     words: 'MODEL…',
+    completes: 'model',
     flags: UNLOAD_FLAGS,
     configured: true,
     load: async () => (await import('./unload.ts')).unload,
@@ -42,7 +52,13 @@ export const COMMANDS: readonly Command[] = [
     name: 'unload-all',
     summary: 'Unload every loaded model and wait until each is gone.',
     flags: [
-      { name: 'model', value: 'GLOB', description: 'Only models that match.', repeatable: true },
+      {
+        name: 'model',
+        value: 'GLOB',
+        completes: 'model',
+        description: 'Only models that match.',
+        repeatable: true,
+      },
       ...UNLOAD_FLAGS,
     ],
     configured: true,
@@ -52,6 +68,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'load',
     summary: 'Load models and wait until each is loaded. A llama-swap loads only for requests.',
     words: 'MODEL…',
+    completes: 'model',
     flags: [
       {
         name: 'on',
@@ -172,8 +189,17 @@ export const COMMANDS: readonly Command[] = [
     name: 'check-config',
     summary: 'Check a configuration file and the files it names.',
     words: 'FILE',
+    completes: 'file',
     flags: [],
     configured: false,
     load: async () => (await import('./check-config.ts')).checkConfig,
+  },
+  {
+    name: 'completion',
+    summary: 'Print the completions for a shell.',
+    words: SHELLS,
+    flags: [],
+    configured: false,
+    load: async () => (await import('./completion/completion.ts')).completion,
   },
 ];

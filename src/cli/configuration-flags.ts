@@ -8,11 +8,13 @@ export function configurationFlags({ configured, flags }: Command): CommandFlag[
   return CONFIGURATION_FLAGS.filter(({ name }) => !own.includes(name));
 }
 
-const CONFIGURATION_FLAGS = optionFlags().map((option): CommandFlag => {
+/** Every flag of the configuration. */
+export const CONFIGURATION_FLAGS = optionFlags().map((option): CommandFlag => {
   const isDefaultShown = option.default !== '';
   return {
     name: option.flag,
     value: option.choices ?? 'VALUE',
+    completes: option.isPath ? 'file' : undefined,
     description: isDefaultShown ? `${option.description} Default: ${option.default}.` : option.description,
     repeatable: option.multiple,
   };

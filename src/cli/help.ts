@@ -27,13 +27,15 @@ export function helpOf(command: Command, configurationFlags: readonly CommandFla
 
 /** The command with what may follow it: `unload MODEL… [FLAGS]`. */
 export function usageOf({ name, words, runsProgram }: Command): string {
-  return [name, ...(runsProgram ? ['[FLAGS]', words] : [words, '[FLAGS]'])].filter((part) => part).join(' ');
+  const after = runsProgram ? ['[FLAGS]', placeholder(words)] : [placeholder(words), '[FLAGS]'];
+  return [name, ...after].filter((part) => part !== '').join(' ');
 }
 
 function sectionOf(title: string, flags: readonly CommandFlag[]): string {
   if (flags.length === 0) return '';
   const lines = flags.map(
-    (flag) => `  --${spellingOf(flag)}${placeholderOf(flag)}\n      ${descriptionOf(flag)}\n`,
+    (flag) =>
+      `  ${[`--${spellingOf(flag)}`, placeholder(flag.value)].join(' ').trimEnd()}\n      ${descriptionOf(flag)}\n`,
   );
   return `\n${title}:\n${lines.join('')}`;
 }
@@ -47,7 +49,7 @@ export function descriptionOf({ description, repeatable }: CommandFlag): string 
   return `${description}${repeatable ? ' Repeatable.' : ''}`;
 }
 
-function placeholderOf({ value }: CommandFlag): string {
-  if (value === undefined) return '';
-  return ` ${typeof value === 'string' ? value : value.join('|')}`;
+/** What stands for a value in the help: `DURATION`, `text|json`; empty for none. */
+export function placeholder(value: string | readonly string[] = ''): string {
+  return typeof value === 'string' ? value : value.join('|');
 }

@@ -5,11 +5,12 @@ import { systemClock } from '../lib/clock.ts';
 import { createLogger } from '../lib/logger.ts';
 import { watchMemory } from '../memory/watch.ts';
 import type { Store } from '../models/store.ts';
-import type { Call } from './command.ts';
+import { type Call, choiceFlag } from './command.ts';
+import { LIST_OUTPUTS } from './command-flags.ts';
 import { EXIT } from './exit-codes.ts';
-import { outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
+import { reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
 import { remoteExporterOf, stateThrough } from './remote-exporter.ts';
-import { formatState, type StateView } from './state-view.ts';
+import { formatNames, formatState, type StateView } from './state-view.ts';
 import { formatJson } from './text.ts';
 
 /** The longest wait for the models' own metrics. */
@@ -19,12 +20,17 @@ const ENGINE_MS = 2000;
 const MEMORY_MS = 1000;
 
 export async function list(call: Call): Promise<number> {
-  const output = outputOf(call);
+  const output = choiceFlag(call, 'output', LIST_OUTPUTS) ?? 'text';
   const exporter = remoteExporterOf(call);
   const { state, missed } = exporter
     ? { state: await stateThrough(exporter), missed: false }
-    : await listRouters(call);
-  call.terminal.out(output === 'json' ? formatJson(state) : formatState(state, systemClock.wall()));
+    : await listRouters(call, output !== 'names');
+  const formats = {
+    text: () => formatState(state, systemClock.wall()),
+    json: () => formatJson(state),
+    names: () => formatNames(state),
+  };
+  call.terminal.out(formats[output]());
   const down = state.routers.filter(({ up }) => !up);
   reportUnreachable(
     down.map(({ name, fault }) => ({ router: name, message: fault?.message ?? 'has not answered' })),
@@ -33,10 +39,12 @@ export async function list(call: Call): Promise<number> {
   return missed || down.length > 0 ? EXIT.unreachable : EXIT.done;
 }
 
-async function listRouters(call: Call): Promise<{ state: StateView; missed: boolean }> {
+/** `measured`: with memory and the models' own metrics. */
+async function listRouters(call: Call, measured: boolean): Promise<{ state: StateView; missed: boolean }> {
   const { found, missed } = await withDiscovered(call.configSource().current, call.terminal);
-  return withFleet(found, { readEngine: true, settleMs: 0 }, async ({ store, readAll }) => {
-    const [memory] = await Promise.all([measure(found, store), readAll(ENGINE_MS)]);
+  return withFleet(found, { readEngine: measured, settleMs: 0 }, async ({ store, readAll }) => {
+    const measuring = measured ? ([measure(found, store), readAll(ENGINE_MS)] as const) : [];
+    const [memory] = await Promise.all(measuring);
     const routers = store.routers();
     const state = {
       routers: routers.map((router) => viewRouter(router, systemClock)),

@@ -46,6 +46,12 @@ export function formatState(state: StateView, now: number): string {
   return `${sections.join('')}${memory ? formatGpus(memory) : ''}${formatOperations(operations, now)}`;
 }
 
+/** The name of each model once, on a line of its own. */
+export function formatNames({ models }: StateView): string {
+  const names = new Set(models.map(({ id }) => printable(id)));
+  return [...names].map((name) => `${name}\n`).join('');
+}
+
 function formatRouter(
   router: RouterView,
   models: readonly ModelView[],
