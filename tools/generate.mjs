@@ -24,6 +24,16 @@ const GENERATED = [
     module: '../grafana/build/grafana/src/document.js',
     export: `${name}Dashboard`,
   })),
+  { file: 'man/llama-router-exporter.1', module: './man-page.mjs', export: 'manPage' },
+  ...Object.entries({
+    bash: 'llama-router-exporter.bash',
+    zsh: '_llama-router-exporter',
+    fish: 'llama-router-exporter.fish',
+  }).map(([shell, name]) => ({
+    file: `completions/${name}`,
+    module: `../.build/src/cli/completion/${shell}.js`,
+    export: `${shell}Completion`,
+  })),
   { file: `${chart}/Chart.yaml`, module: './chart-manifest.mjs', export: 'chartManifest' },
   { file: `${chart}/values.schema.json`, module: './chart-schema.mjs', export: 'chartSchema' },
   { file: `${chart}/README.md`, module: './chart-document.mjs', export: 'chartDocument' },

@@ -181,3 +181,9 @@ it('shows who is on each GPU: models, routers, orphans and the largest other pro
     `Orphan process 816 of code on ${name} holds an unknown amount of memory: end it.`,
   ]);
 });
+
+it('lists only the names of the models, of routers and through an exporter', async () => {
+  const names = { code: 0, out: 'broken\nchat\ncoder\nrest\n', err: '' };
+  expect(await list('--output', 'names', '--router', router.url)).toEqual(names);
+  expect(await list('--output', 'names', '--exporter', exporter.url)).toEqual(names);
+});

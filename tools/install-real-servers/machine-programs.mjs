@@ -15,6 +15,10 @@ const packages = {
   jq: ['/usr/bin/jq'],
   shellcheck: ['/usr/bin/shellcheck'],
   systemd: ['/usr/bin/systemd-analyze'],
+  // For completions and the manual page.
+  zsh: ['/usr/bin/zsh'],
+  fish: ['/usr/bin/fish'],
+  mandoc: ['/usr/bin/mandoc'],
   // For the image and the network of the compose file's services.
   buildah: ['/usr/bin/buildah'],
   iproute2: ['/usr/sbin/ip'],

@@ -52,6 +52,19 @@ function __llama_router_exporter_models
     llama-router-exporter list --output names $given 2>/dev/null
 end
 
+# The command that run runs, and its arguments.
+function __llama_router_exporter_program
+    set -l words (commandline -opc)
+    set -e words[1..2]
+    if set -l at (contains -i -- -- $words)
+        set -e words[1..$at]
+    end
+    if not string match -q -- '-*' $words[1]
+        set -l line (string join ' ' -- (string escape -- $words) (commandline -ct))
+        complete -C "$line"
+    end
+end
+
 complete -c llama-router-exporter -f
 ${COMMANDS.map(({ name, summary }) => entry('__llama_router_exporter_needs_command', `-a ${name}`, summary)).join('\n')}
 ${entry('__llama_router_exporter_needs_command', '-a help', 'Show the help of a command.')}
@@ -92,7 +105,7 @@ function candidates(source: Source): string {
   return {
     file: ' -F',
     model: " -a '(__llama_router_exporter_models)'",
-    program: " -a '(__fish_complete_subcommand)'",
+    program: " -a '(__llama_router_exporter_program)'",
     other: '',
     none: '',
   }[source];

@@ -35,8 +35,8 @@ _llama-router-exporter_models() {
 
 _llama-router-exporter() {
   local command=serve
-  local -a commands configuration
-  commands=(
+  local -a all configuration
+  all=(
 ${[
   ...COMMANDS,
   { name: 'help', summary: 'Show the help of a command.' },
@@ -50,7 +50,7 @@ ${CONFIGURATION_FLAGS.map((flag) => `    ${specOf(flag)}`).join('\n')}
   )
   if [[ $words[2] != -* ]]; then
     if ((CURRENT == 2)); then
-      _describe -t commands command commands
+      _describe -t commands command all
       return
     fi
     command=$words[2]
@@ -59,7 +59,7 @@ ${CONFIGURATION_FLAGS.map((flag) => `    ${specOf(flag)}`).join('\n')}
   fi
   case $command in
 ${COMMANDS.map(caseOf).join('\n')}
-    help) ((CURRENT == 2)) && _describe -t commands command commands ;;
+    help) ((CURRENT == 2)) && _describe -t commands command all ;;
   esac
 }
 
@@ -75,7 +75,7 @@ function caseOf(command: Command): string {
   const specs = [...command.flags, HELP_FLAG].map(specOf);
   if (command.configured) specs.push(configurationOf(command));
   const source = sourceOfArguments(command);
-  if (source === 'program') specs.push("'(-)1:command:_command_names -e'", "'*::argument:_normal'");
+  if (source === 'program') specs.push("'(-)1:command:_command_names -e'", "'*::argument: _normal'");
   else if (source !== 'none' && source !== 'other') specs.push(`'*:${actionOf(source)}'`);
   return `    ${command.name})\n      _arguments -S \\\n        ${specs.join(' \\\n        ')}\n      ;;`;
 }
