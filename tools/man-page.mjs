@@ -13,7 +13,7 @@ const ENVIRONMENT = [
   ['LLAMA_ROUTER_EXPORTER_URL', 'The running exporter that hold, release and run ask.'],
   [
     'LLAMA_ROUTER_EXPORTER_TOKEN, LLAMA_ROUTER_EXPORTER_TOKEN_FILE',
-    'The token for write access: the one that serve accepts and commands with --exporter send.',
+    'The token for write access: serve accepts it, and commands with --exporter send it.',
   ],
   [
     'LLAMA_ROUTER_EXPORTER_SECTION_OPTION',

@@ -4,10 +4,10 @@ import { COMMANDS } from '../commands.ts';
 import { CONFIGURATION_FLAGS } from '../configuration-flags.ts';
 import { spellingOf } from '../help.ts';
 import {
+  type Candidates,
   HELP_FLAG,
   MODEL_SOURCES,
   originOf,
-  type Source,
   sourceOfArguments,
   sourceOfValue,
 } from './parts.ts';
@@ -129,7 +129,7 @@ function flagsOf({ flags, configured }: Command): string {
 }
 
 /** A pattern, with what is completed where it matches. */
-type Case = readonly [pattern: string, source: Source];
+type Case = readonly [pattern: string, source: Candidates];
 
 /** A flag with the name of one of the configuration takes the same kind of value. */
 const VALUES: readonly Case[] = [
@@ -154,7 +154,7 @@ function casesOf(cases: readonly Case[]): string {
   return lines.join('\n');
 }
 
-function actionOf(source: Source): string {
+function actionOf(source: Candidates): string {
   if (source === 'none') return 'return 1';
   return `kind='${typeof source === 'string' ? source : `choice ${source.join(' ')}`}'`;
 }

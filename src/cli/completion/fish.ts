@@ -4,10 +4,10 @@ import { CONFIGURATION_FLAGS } from '../configuration-flags.ts';
 import { spellingOf } from '../help.ts';
 import {
   briefOf,
+  type Candidates,
   HELP_FLAG,
   MODEL_SOURCES,
   originOf,
-  type Source,
   sourceOfArguments,
   sourceOfValue,
 } from './parts.ts';
@@ -95,12 +95,12 @@ function flagEntry(condition: string, flag: CommandFlag): string {
   return entry(condition, `-l ${spellingOf(flag)}${value}`, briefOf(flag));
 }
 
-function argumentEntries(command: string, source: Source): string[] {
+function argumentEntries(command: string, source: Candidates): string[] {
   const options = candidates(source).trim();
   return options === '' ? [] : [entry(isCommand(command), options)];
 }
 
-function candidates(source: Source): string {
+function candidates(source: Candidates): string {
   if (typeof source !== 'string') return ` -a ${quotedForFish(source.join(' '))}`;
   return {
     file: ' -F',

@@ -9,14 +9,14 @@ export const originOf = (shell: string) =>
   `# Completions of llama-router-exporter, as \`llama-router-exporter completion ${shell}\` prints them.`;
 
 /** What a shell completes: words to choose from, what it must find, a value that only the user knows, or no value. */
-export type Source = readonly string[] | 'file' | 'model' | 'program' | 'other' | 'none';
+export type Candidates = readonly string[] | 'file' | 'model' | 'program' | 'other' | 'none';
 
-export function sourceOfValue({ value = [], completes }: CommandFlag): Source {
+export function sourceOfValue({ value = [], completes }: CommandFlag): Candidates {
   if (typeof value === 'string') return completes ?? 'other';
   return value.length === 0 ? 'none' : value;
 }
 
-export function sourceOfArguments({ words = [], completes, runsProgram }: Command): Source {
+export function sourceOfArguments({ words = [], completes, runsProgram }: Command): Candidates {
   if (runsProgram) return 'program';
   if (typeof words === 'string') return completes ?? 'other';
   return words.length === 0 ? 'none' : words;

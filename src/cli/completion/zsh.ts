@@ -4,11 +4,11 @@ import { CONFIGURATION_FLAGS } from '../configuration-flags.ts';
 import { spellingOf } from '../help.ts';
 import {
   briefOf,
+  type Candidates,
   HELP_FLAG,
   MODEL_SOURCES,
   originOf,
   quoted,
-  type Source,
   sourceOfArguments,
   sourceOfValue,
 } from './parts.ts';
@@ -95,7 +95,7 @@ function specOf(flag: CommandFlag): string {
   return quoted(`${flag.repeatable ? '*' : ''}--${spellingOf(flag)}${value}[${text}]${action}`);
 }
 
-function actionOf(source: Source): string {
+function actionOf(source: Candidates): string {
   if (typeof source !== 'string') return `value:(${source.join(' ')})`;
   return {
     file: 'file:_files',
