@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
@@ -174,6 +174,8 @@ describe('the release', () => {
     const root = join(build, 'root');
     run('bash', ['-euc', 'source ./PKGBUILD; pkgdir=$1; package', 'bash', root], build);
     expect(run(join(root, 'usr/lib', name, 'dist/main.mjs'), ['--version'], folder)).toContain(version);
+    const more = ['man/man1/llama-router-exporter.1', 'bash-completion/completions/llama-router-exporter'];
+    for (const path of more) expect(existsSync(join(root, 'usr/share', path))).toBe(true);
     const unit = readFileSync(join(root, `usr/lib/systemd/system/${name}.service`), 'utf8');
     expect(unit).toContain(`ExecStart=${name} serve\n`);
   });
