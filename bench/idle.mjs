@@ -5,24 +5,29 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { megabytes, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
-import { startExporter, startModule, usageOf } from './support/processes.mjs';
+import { emptyNodeBytes, startExporter, startModule, usageOf, variablesOf } from './support/processes.mjs';
 
 export const usage = `idle: memory and CPU of the exporter while nothing happens on its routers. Linux only.
   --routers 10          simulated routers, in another process
   --models 50           models of each
   --seconds 60          how long to watch, after as long again for settling, at most 10 s
   --scrape 15           seconds between two scrapes
-  --node ''             flags for the exporter's node, such as --max-semi-space-size=1`;
+  --node ''             flags for the exporter's node
+  --env ''              variables for the exporter, such as 'MALLOC_ARENA_MAX=1 NODE_OPTIONS=--max-semi-space-size=1'`;
 
 /** @param {readonly string[]} args */
 export async function run(args) {
-  const flags = readFlags(args, { routers: 10, models: 50, seconds: 60, scrape: 15, node: '' });
+  const flags = readFlags(args, { routers: 10, models: 50, seconds: 60, scrape: 15, node: '', env: '' });
   const routers = await startModule('routers.mjs', { ...flags, loadSeconds: 2 });
   const folder = await mkdtemp(join(tmpdir(), 'llama-router-exporter-idle-'));
   const config = join(folder, 'config.yml');
   const port = await freePort();
   await writeFile(config, configOf(routers.ready.urls, port));
-  const exporter = await startExporter([`--config.file=${config}`], flags.node.split(' ').filter(Boolean));
+  const exporter = await startExporter(
+    [`--config.file=${config}`],
+    flags.node.split(' ').filter(Boolean),
+    variablesOf(flags.env),
+  );
   try {
     const scraper = setInterval(() => scrape(port), flags.scrape * 1000);
     await scrape(port);
@@ -32,14 +37,22 @@ export async function run(args) {
     const after = usageOf(exporter.pid);
     clearInterval(scraper);
     const series = (await scrape(port)).split('\n').filter((line) => /^[a-z]/.test(line)).length;
+    const empty = await emptyNodeBytes();
     const share = (100 * (after.cpuSeconds - before.cpuSeconds)) / flags.seconds;
     console.log(
       `\n${flags.routers} routers of ${flags.models} models, ${series} series, a scrape every ${flags.scrape} s, ${flags.seconds} s:\n`,
     );
     console.log(
       table(
-        ['resident at first, MB', 'resident at last, MB', 'CPU, % of a core'],
-        [[megabytes(before.residentBytes), megabytes(after.residentBytes), share.toFixed(2)]],
+        ['resident at first, MB', 'resident at last, MB', '× empty node', 'CPU, % of a core'],
+        [
+          [
+            megabytes(before.residentBytes),
+            megabytes(after.residentBytes),
+            (after.residentBytes / empty).toFixed(2),
+            share.toFixed(2),
+          ],
+        ],
       ),
     );
   } finally {
@@ -53,12 +66,12 @@ export async function run(args) {
  * @param {readonly string[]} urls
  * @param {number} port
  */
-function configOf(urls, port) {
+export function configOf(urls, port) {
   const routers = urls.map((url, at) => `  - name: gpu-box-${at}\n    url: ${url}`);
   return `routers:\n${routers.join('\n')}\nweb:\n  listen_address: 127.0.0.1:${port}\n`;
 }
 
 /** @param {number} port */
-async function scrape(port) {
+export async function scrape(port) {
   return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
 }

@@ -6,6 +6,7 @@ const MEASUREMENTS = {
   scrape: 'scrape time, compared with a ready string and with prom-client + express',
   latency: "time from a router's event to its visibility in /metrics, and the listings requested",
   idle: 'memory and CPU with 10 idle routers of 50 models',
+  burst: 'memory before, during and after a large router',
   engine: "cost of the models' own metrics in a scrape, with a model that hangs",
   memory: 'cost of a memory reading on a machine with thousands of processes',
   soak: 'ten minutes with a real router: nothing is loaded, woken or kept awake',

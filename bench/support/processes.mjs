@@ -1,4 +1,5 @@
 import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -22,12 +23,13 @@ export async function startModule(module, task) {
  * The exporter as an operator runs it; resolves when it listens.
  * @param {readonly string[]} flags
  * @param {readonly string[]} nodeFlags
+ * @param {NodeJS.ProcessEnv} env
  */
-export async function startExporter(flags, nodeFlags = []) {
+export async function startExporter(flags, nodeFlags = [], env = {}) {
   const main = fileURLToPath(new URL('../../dist/main.mjs', import.meta.url));
   const child = spawn(process.execPath, [...nodeFlags, main, 'serve', ...flags], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: {},
+    env,
   });
   let log = '';
   await new Promise((resolve, reject) => {
@@ -53,6 +55,21 @@ async function end(child) {
     child.once('exit', resolve);
     child.kill('SIGTERM');
   });
+}
+
+/** Variables from `NAME=value NAME=value`. @param {string} written */
+export function variablesOf(written) {
+  const pairs = written.split(' ').filter(Boolean);
+  return Object.fromEntries(pairs.map((pair) => [pair.split('=')[0], pair.slice(pair.indexOf('=') + 1)]));
+}
+
+/** Resident bytes of a Node process without a program, the floor for every program on Node. */
+export async function emptyNodeBytes() {
+  const child = spawn(process.execPath, ['-e', "setInterval(() => {}, 1000); console.log('started')"]);
+  await once(child.stdout, 'data');
+  const { residentBytes } = usageOf(/** @type {number} */ (child.pid));
+  await end(child);
+  return residentBytes;
 }
 
 /**
