@@ -102,8 +102,9 @@ describe('the package', () => {
     }
   });
 
-  it('puts the program on the path, with its version', () => {
+  it('puts the program and its manual page on the paths', () => {
     expect(program('--version')).toBe(`${name} ${version} (Node ${process.versions.node})\n`);
+    expect(existsSync(join(folder, 'clean/share/man/man1', `${name}.1`))).toBe(true);
   });
 
   it('accepts the shipped configuration', () => {
