@@ -22,11 +22,8 @@ const name = `${product.name}-${product.version}`;
 const { folder, repository, tag, withoutLinux } = readArguments();
 const page = `https://github.com/${repository}`;
 const scratch = fs.mkdtempSync(join(tmpdir(), 'release-'));
-try {
-  await makeFiles();
-} finally {
-  fs.rmSync(scratch, { recursive: true, force: true });
-}
+process.once('exit', () => fs.rmSync(scratch, { recursive: true, force: true }));
+await makeFiles();
 
 async function makeFiles() {
   write('release-notes.md', notes());
