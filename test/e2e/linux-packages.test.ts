@@ -93,7 +93,7 @@ function startService(machine: Machine): Promise<RootedProcess> {
       .split('\n')
       .filter((line) => /^\w+=/.test(line)),
   );
-  assignments.push(...all('Environment').map((each) => each.replace('%S', '/var/lib')));
+  assignments.push(...all('Environment').flatMap((each) => each.replace('%S', '/var/lib').split(' ')));
   for (const each of all('StateDirectory')) {
     inside(machine, 'install', '-d', '-m', '750', '-o', user, '-g', user, `/var/lib/${each}`);
   }
@@ -143,9 +143,10 @@ describe('the executable', () => {
     expect(listed).toContain('gemma-3-27b');
   });
 
-  it('ignores options for other programs of Node.js', () => {
-    const said = inside('debian', 'env', 'NODE_OPTIONS=--no-such-option', `/release/${NAME}`, '--version');
-    expect(said).toMatch(/^llama-router-exporter \S+ \(Node \S+\)\n$/);
+  it('takes options of Node.js, which the unit sets to save memory', () => {
+    const version = (options: string) =>
+      machines.inside('debian', 'env', `NODE_OPTIONS=${options}`, `/release/${NAME}`, '--version').code;
+    expect([version('--max-semi-space-size=1'), version('--no-such-option')]).toEqual([0, 9]);
   });
 
   it('checks passwords in a thread', async () => {
@@ -185,13 +186,17 @@ describe('the Debian package', () => {
     users = inside('debian', 'getent', 'passwd');
   });
 
-  it('installs program, unit, user and configuration', () => {
+  it('installs program, unit, user, configuration, manual page and completions', () => {
     inside('debian', 'dpkg', '--install', `/release/${NAME}_${version}_linux_${ARCHITECTURE}.deb`);
     expect(inside('debian', 'getent', 'passwd', NAME)).toMatch(/:\/nonexistent:\/usr\/sbin\/nologin\n$/);
     expect(inside('debian', NAME, 'check-config', `/etc/${NAME}/config.yml`)).toContain('valid, 1 router\n');
     const installed = inside('debian', 'dpkg', '--listfiles', NAME).split('\n');
     expect(installed).toEqual(
       expect.arrayContaining([
+        `/usr/share/man/man1/${NAME}.1.gz`,
+        `/usr/share/bash-completion/completions/${NAME}`,
+        `/usr/share/fish/vendor_completions.d/${NAME}.fish`,
+        `/usr/share/zsh/vendor-completions/_${NAME}`,
         `/usr/share/${NAME}/prometheus/rules/alerts.yml`,
         `/usr/share/doc/${NAME}/THIRD-PARTY-NOTICES.txt.gz`,
       ]),

@@ -20,8 +20,6 @@ export function noteContent(folder, script, node, withCode) {
     output: 'note',
     useCodeCache: withCode,
     disableExperimentalSEAWarning: true,
-    // The program is not started as a script of Node.js, so NODE_OPTIONS is not meant for it.
-    execArgvExtension: 'none',
   };
   writeFileSync(join(folder, 'note.json'), JSON.stringify(options));
   run(node, ['--experimental-sea-config', 'note.json'], { cwd: folder });

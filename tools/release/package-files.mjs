@@ -1,5 +1,5 @@
 // What .deb and .rpm install.
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -29,7 +29,10 @@ export function layFiles(folder, { executable, notices, zshFolder, docs }) {
     [`usr/lib/systemd/system/${NAME}.service`]: packagedUnit(
       source(`deploy/systemd/${NAME}.service`).toString(),
     ),
-    ...manualPageAndCompletions(zshFolder),
+    [`usr/share/man/man1/${NAME}.1.gz`]: gzipSync(source(`man/${NAME}.1`), { level: 9 }),
+    [`usr/share/bash-completion/completions/${NAME}`]: source(`completions/${NAME}.bash`),
+    [`usr/share/fish/vendor_completions.d/${NAME}.fish`]: source(`completions/${NAME}.fish`),
+    [`${zshFolder}/_${NAME}`]: source(`completions/_${NAME}`),
     [`${doc}/THIRD-PARTY-NOTICES.txt.gz`]: gzipSync(notices, { level: 9 }),
   };
   for (const [name, content] of Object.entries(docs)) files[`${doc}/${name}`] = content;
@@ -44,18 +47,6 @@ export function layFiles(folder, { executable, notices, zshFolder, docs }) {
   cpSync(executable, join(folder, 'usr/bin', NAME));
   for (const path of pathsIn(folder))
     chmodSync(join(folder, path), path === `/usr/bin/${NAME}` ? 0o755 : 0o644);
-}
-
-/** @param {string} zshFolder */
-function manualPageAndCompletions(zshFolder) {
-  if (![`man/${NAME}.1`, `completions/_${NAME}`].every((path) => existsSync(join(ROOT, path)))) return {};
-  const source = (path) => readFileSync(join(ROOT, path));
-  return {
-    [`usr/share/man/man1/${NAME}.1.gz`]: gzipSync(source(`man/${NAME}.1`), { level: 9 }),
-    [`usr/share/bash-completion/completions/${NAME}`]: source(`completions/${NAME}.bash`),
-    [`usr/share/fish/vendor_completions.d/${NAME}.fish`]: source(`completions/${NAME}.fish`),
-    [`${zshFolder}/_${NAME}`]: source(`completions/_${NAME}`),
-  };
 }
 
 /** The unit with the user of the package, which can own files and join groups. @param {string} unit */

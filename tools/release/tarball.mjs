@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { NAME, ROOT } from './package-files.mjs';
 import { run } from './run.mjs';
@@ -13,7 +13,6 @@ export function writeTarball(file, { architecture, executable, notices, release 
   mkdirSync(path);
   cpSync(executable, join(path, NAME));
   for (const each of ['LICENSE', 'config.example.yml', 'man', 'completions']) {
-    if (!existsSync(join(ROOT, each))) continue;
     cpSync(join(ROOT, each), join(path, each), { recursive: true });
   }
   writeFileSync(join(path, 'THIRD-PARTY-NOTICES.txt'), notices);
