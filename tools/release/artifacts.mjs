@@ -57,7 +57,8 @@ async function makeArtifacts(folder, names) {
 /** @returns {Release} */
 function releaseOfCheckout() {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-  const repository = process.env.GITHUB_REPOSITORY ?? `${NAME}/${NAME}`;
+  const repository = process.env.GITHUB_REPOSITORY;
+  if (!repository) throw new Error('The packages name their address: set GITHUB_REPOSITORY=OWNER/NAME');
   const time = process.env.SOURCE_DATE_EPOCH ?? run('git', ['-C', ROOT, 'log', '-1', '--format=%ct']);
   return { version, homepage: `https://github.com/${repository}`, time: Number(time) };
 }
