@@ -185,7 +185,7 @@ describe('while a job runs', () => {
       seen += spawnSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).stdout;
       return over;
     });
-    expect(`${(await running).out}${seen}`).toContain('main.js run');
+    expect(`${(await running).out}${seen}`).toContain('main.mjs run');
     expect(`${(await running).out}${seen}`).not.toContain(TOKEN);
   });
 });

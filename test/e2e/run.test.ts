@@ -320,6 +320,7 @@ describe('in a terminal', () => {
   });
 
   it('Ctrl-Z stops both, fg and bg continue them, and Ctrl-C ends the one in the foreground', async () => {
+    // The shell shows the command line too: only whole lines are its output.
     const shell = startInTerminal('bash --norc -i', environment());
     shell.type(`${RUN_JOB}${COUNTING}\r`);
     await shell.untilShown(/\nready/);
@@ -330,11 +331,11 @@ describe('in a terminal', () => {
     shell.type('fg\r');
     await shell.untilShown(/run --unload/);
     shell.type('\u0003');
-    await shell.untilShown(/caught/);
+    await shell.untilShown(/\n(\^C)?caught\r/);
     shell.type('\u001a');
     await shell.untilShown(/Stopped/);
     shell.type('kill %1; fg\r');
-    await shell.untilShown(/ended/);
+    await shell.untilShown(/\nended\r/);
     shell.type('echo "code <$?>"; exit\r');
     await shell.ended;
     expect(shell.shown().match(/^(\^C)?caught\r$/gm)).toHaveLength(1);
