@@ -16,6 +16,7 @@ const MEASUREMENTS = {
   hold: 'time until a hold is active, from the request, with idle models in memory',
   evictions: 'how many evicted models a real router must kill, without and with the exporter',
   scale: 'start, memory, CPU and scrape time with 10, 50 and 200 routers',
+  start: 'time of short commands, compared with an empty Node process',
   install: 'seconds from nothing to the first scrape, and disk space, for each way to install',
   churn: 'memory while thousands of models appear and vanish',
 };
