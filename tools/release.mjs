@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { bundledLibraries, noticesOf } from './build.mjs';
 import { goPrograms } from './install-real-servers/places.mjs';
+import { writeArchive } from './release/archive.mjs';
 import { NODE_VERSION } from './release/node.mjs';
 import { run } from './release/run.mjs';
 import { namedVersions, releaseNotes } from './release-notes.mjs';
@@ -92,17 +93,9 @@ function packChart() {
   archive(`${product.name}-chart-${product.version}.tgz`, into);
 }
 
-/** Archives the folder with the product's name: the same content gives the same bytes. @param {string} file @param {string} parent */
+/** Archives the folder with the product's name. @param {string} file @param {string} parent */
 function archive(file, parent) {
-  const same = [
-    '--sort=name',
-    '--owner=0',
-    '--group=0',
-    '--numeric-owner',
-    '--mode=go+rX',
-    `--mtime=${committedAt()}`,
-  ];
-  run('tar', ['-C', parent, ...same, '-I', 'gzip --no-name', '-cf', join(folder, file), product.name]);
+  writeArchive(join(folder, file), parent, product.name, Date.parse(committedAt()) / 1000);
 }
 
 function committedAt() {

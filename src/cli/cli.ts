@@ -1,6 +1,5 @@
 import { nearest } from '../lib/nearest.ts';
 import { VERSION } from '../lib/version.ts';
-import type { Command } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { EXIT } from './exit-codes.ts';
 import { overview } from './help.ts';
@@ -30,9 +29,7 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
 }
 
 function unknownCommand(name: string): string {
-  const hint = nearest(
-    name,
-    COMMANDS.map((command: Command) => command.name),
-  );
+  const names = COMMANDS.map((command) => command.name);
+  const hint = nearest(name, names);
   return `unknown command '${name}'${hint ? `: did you mean '${hint}'?` : '.'} See llama-router-exporter help.`;
 }

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeArchive } from './archive.mjs';
 import { NAME, ROOT } from './package-files.mjs';
-import { run } from './run.mjs';
 
 /**
  * Writes an archive with the executable, its manual page, completions and licences in one folder.
@@ -16,13 +16,5 @@ export function writeTarball(file, { architecture, executable, notices, release 
     cpSync(join(ROOT, each), join(path, each), { recursive: true });
   }
   writeFileSync(join(path, 'THIRD-PARTY-NOTICES.txt'), notices);
-  const same = [
-    '--sort=name',
-    '--owner=0',
-    '--group=0',
-    '--numeric-owner',
-    '--mode=go+rX',
-    `--mtime=@${release.time}`,
-  ];
-  run('tar', ['-C', scratch, ...same, '-I', 'gzip --no-name', '-cf', file, folder]);
+  writeArchive(file, scratch, folder, release.time);
 }
