@@ -25,13 +25,8 @@ const PARTS = {
   // Exemplars and summaries of prom-client, which reads the process metrics only.
   '@opentelemetry/api': 'module.exports = {};',
   tdigest: 'module.exports = {};',
-  // The types of files that express would send from disk; it needs the character sets of these.
-  'mime-db': `module.exports = {
-    'application/json': { charset: 'UTF-8', extensions: ['json'] },
-    'text/html': { charset: 'UTF-8', extensions: ['html'] },
-    'text/plain': { charset: 'UTF-8', extensions: ['txt'] },
-    'application/octet-stream': { extensions: ['bin'] },
-  };`,
+  // Express would look up types by file extension: the routes name theirs in full.
+  'mime-db': 'module.exports = {};',
 };
 
 /** Libraries that are run at their first use instead of at the start: many commands need none of them. */

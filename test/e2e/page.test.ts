@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { startBrowser } from '../support/browser.ts';
-import { type RunningExporter, startExporter } from '../support/exporter.ts';
+import { type ExporterProcess, startExporterProcess } from '../support/exporter-process.ts';
 import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
@@ -11,7 +11,8 @@ const TOKEN = 'the-right-token-0123456789';
 
 let browser: Browser;
 let router: TestRouter;
-let exporter: RunningExporter;
+/** The built program: its page comes out of the bundle. */
+let exporter: ExporterProcess;
 /** Warnings and errors of the browser, and its requests to other servers. */
 let complaints: string[];
 
@@ -39,7 +40,7 @@ async function openPage(
   options: BrowserContextOptions = {},
   script = '',
 ): Promise<Page> {
-  exporter = await startExporter([router.url], { 'engine.interval': '1s' }, env);
+  exporter = await startExporterProcess([router], { 'engine.interval': '1s' }, env);
   const context = await browser.newContext({ ...options, viewport: { width: 1280, height: 900 } });
   context.setDefaultTimeout(60_000);
   const page = await context.newPage();
@@ -125,8 +126,9 @@ describe('the page', () => {
     await page.getByText('Finished: 3 unloaded.').waitFor();
     expect(await page.getByRole('button', { name: 'Close' }).evaluate(isFocused)).toBe(true);
     expect(loaded()).toEqual([]);
-    const [operation] = exporter.service.operations.list();
-    expect(operation).toMatchObject({ trigger: 'page', outcome: 'success', caller: { name: 'loopback' } });
+    const answer = await fetch(`${exporter.url}/api/v1/operations`);
+    const { operations } = (await answer.json()) as { operations: unknown[] };
+    expect(operations[0]).toMatchObject({ trigger: 'page', outcome: 'success', caller: { name: 'loopback' } });
     await page.keyboard.press('Escape');
     await page.getByRole('table', { name: 'Last operations' }).getByText('done', { exact: true }).waitFor();
     expect(await page.title()).toBe('llama-router-exporter');

@@ -20,10 +20,14 @@ export interface ExporterProcess {
   stop(): Promise<void>;
 }
 
-/** Starts the exporter of these routers and resolves when it has listed them. `flags` as on the command line. */
+/**
+ * Starts the exporter of these routers and resolves when it has listed them. `flags` as on the command line, `env` in
+ * addition to our own variables.
+ */
 export async function startExporterProcess(
   routers: readonly { url: string }[],
   flags: Record<string, string> = {},
+  env: Record<string, string> = {},
 ): Promise<ExporterProcess> {
   const folder = makeRunFolder('exporter');
   const port = await freePort();
@@ -34,11 +38,13 @@ export async function startExporterProcess(
     'log.level': 'debug',
     ...flags,
   });
-  const args = [MAIN, 'serve', ...routers.map((router) => `--router=${router.url}`)];
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const args = [...variables, process.execPath, MAIN, 'serve'];
+  for (const router of routers) args.push(`--router=${router.url}`);
   for (const [flag, value] of given) args.push(`--${flag}=${value}`);
   let running: RootedProcess;
   const start = async () => {
-    running = await startRooted({ command: process.execPath, args }, join(folder, 'log'));
+    running = await startRooted({ command: 'env', args }, join(folder, 'log'));
     await until('the exporter to be ready', () => !running.alive() || isReady(url));
     if (!running.alive()) throw new Error(`the exporter ended at once:\n${running.log()}`);
   };

@@ -45,7 +45,7 @@ export function pageRoute(parts: AppParts) {
     const { body, etag } = pages.get(router) ?? render(router, now);
     response.set({ 'Content-Security-Policy': POLICY, 'Referrer-Policy': 'no-referrer', ETag: etag });
     if (request.get('if-none-match') === etag) response.status(304).end();
-    else response.type('html').send(body);
+    else response.type('text/html').send(body);
   };
 
   function render(router: string, at: number): Rendered {
@@ -58,10 +58,10 @@ export function pageRoute(parts: AppParts) {
 
 /** `GET /style.css`. */
 export function styleRoute(_request: Request, response: Response): void {
-  response.type('css').send(STYLE);
+  response.type('text/css').send(STYLE);
 }
 
 /** `GET /page.js`. */
 export function scriptRoute(_request: Request, response: Response): void {
-  response.type('js').send(SCRIPT);
+  response.type('text/javascript').send(SCRIPT);
 }

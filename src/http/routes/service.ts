@@ -33,6 +33,6 @@ export function openapiRoute({ version, scrapes }: AppParts) {
   return async (_request: Request, response: Response) => {
     const { openapi } = await import('../openapi/openapi.ts');
     document ??= JSON.stringify(openapi(version, [...scrapes.keys()]));
-    response.type('json').send(document);
+    response.type('application/json').send(document);
   };
 }
