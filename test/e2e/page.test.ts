@@ -128,7 +128,11 @@ describe('the page', () => {
     expect(loaded()).toEqual([]);
     const answer = await fetch(`${exporter.url}/api/v1/operations`);
     const { operations } = (await answer.json()) as { operations: unknown[] };
-    expect(operations[0]).toMatchObject({ trigger: 'page', outcome: 'success', caller: { name: 'loopback' } });
+    expect(operations[0]).toMatchObject({
+      trigger: 'page',
+      outcome: 'success',
+      caller: { name: 'loopback' },
+    });
     await page.keyboard.press('Escape');
     await page.getByRole('table', { name: 'Last operations' }).getByText('done', { exact: true }).waitFor();
     expect(await page.title()).toBe('llama-router-exporter');
