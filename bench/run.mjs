@@ -18,6 +18,7 @@ const MEASUREMENTS = {
   scale: 'start, memory, CPU and scrape time with 10, 50 and 200 routers',
   start: 'time of short commands, compared with an empty Node process',
   install: 'seconds from nothing to the first scrape, and disk space, for each way to install',
+  endurance: 'hours under a steady load: memory, open handles, delay of the event loop',
   churn: 'memory while thousands of models appear and vanish',
 };
 

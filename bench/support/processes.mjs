@@ -16,7 +16,17 @@ export async function startModule(module, task) {
     child.once('exit', (code) => reject(new Error(`${module} ended with ${code} before it was ready`)));
     child.send(/** @type {any} */ (task));
   });
-  return { child, ready: /** @type {any} */ (ready), stop: () => end(child) };
+  return {
+    child,
+    ready: /** @type {any} */ (ready),
+    /** Sends a message and resolves with the next one from the module. @param {any} message @returns {Promise<any>} */
+    ask(message) {
+      const answer = once(child, 'message');
+      child.send(message);
+      return answer.then(([first]) => first);
+    },
+    stop: () => end(child),
+  };
 }
 
 /**
