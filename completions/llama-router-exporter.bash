@@ -8,6 +8,7 @@ _llama_router_exporter_flags() {
     --router
     --web.listen-address
     --web.telemetry-path
+    --web.max-series
     --web.config.file
     --log.level
     --log.format

@@ -166,6 +166,7 @@ complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l 
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l router -x -d 'The router\'s address, with its base path if it has one: http, https or `unix:/path`'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l web.listen-address -x -d 'Addresses to listen on; without a host: all interfaces'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l web.telemetry-path -x -d 'Path of the metrics'
+complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l web.max-series -x -d 'Maximum number of series of a scrape; beyond it, models are left out, those never loaded first'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l web.config.file -r -F -d 'TLS and users, in the format of Prometheus\' web configuration file; empty: none'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l log.level -x -a 'debug info warn error' -d 'Lowest severity that is logged'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l log.format -x -a 'logfmt json' -d 'Format of a log line'

@@ -7,7 +7,7 @@ import { collectHolds } from './collectors/holds.ts';
 import { collectMemory } from './collectors/memory.ts';
 import { collectModels } from './collectors/models.ts';
 import { collectRouters } from './collectors/routers.ts';
-import { createScrape } from './collectors/scrape.ts';
+import { type Collector, createScrape } from './collectors/scrape.ts';
 import { collectUnloads } from './collectors/unloads.ts';
 import type { ConfigSource } from './config/source.ts';
 import { createActiveConfig } from './fleet/active-config.ts';
@@ -25,6 +25,7 @@ import { watchMemory } from './memory/watch.ts';
 import { createLifecycleMetrics } from './metrics/lifecycle-metrics.ts';
 import { startProcessMetrics } from './metrics/process.ts';
 import { countersPart } from './metrics/registry.ts';
+import { createSeriesLimit, type SeriesLimitChange } from './metrics/series-limit.ts';
 import { lastUnloadsPart } from './models/store.ts';
 import { type KeptState, keepState } from './state/keep-state.ts';
 import { createGuards, guardRules, guardsPart } from './unload/guards.ts';
@@ -114,28 +115,27 @@ export function createService({
   let ready = false;
   const relayed = collectRelayed(fleet.engine, () => activeConfig.current().engine.max_series);
   const processMetrics = startProcessMetrics(clock);
+  const scrapeOn = (path: string, collectors: readonly Collector[]) => {
+    const report = (change: SeriesLimitChange) => activityLog.seriesLimit(path, change);
+    return [path, createScrape(collectors, createSeriesLimit(web.max_series, report))] as const;
+  };
   const scrapes = new Map([
-    [
-      web.telemetry_path,
-      createScrape([
-        collectRouters(store, clock),
-        collectDiscovery(activeConfig.discovery, clock),
-        collectModels(store, clock),
-        collectHolds(store, holds, clock),
-        collectMemory(memory),
-        lifecycleMetrics.samples,
-        collectEngine(fleet.engine, relayed.dropped, clock.now),
-        ...(engine.publish === 'together' ? [relayed.collect] : []),
-        collectUnloads(store, guards, clock),
-        operationMetrics.samples,
-        collectExporter(version, activeConfig.loads, activityLog.auditSucceeded, clock),
-        processMetrics.samples,
-      ]),
-    ],
+    scrapeOn(web.telemetry_path, [
+      collectRouters(store, clock),
+      collectDiscovery(activeConfig.discovery, clock),
+      collectModels(store, clock),
+      collectHolds(store, holds, clock),
+      collectMemory(memory),
+      lifecycleMetrics.samples,
+      collectEngine(fleet.engine, relayed.dropped, clock.now),
+      ...(engine.publish === 'together' ? [relayed.collect] : []),
+      collectUnloads(store, guards, clock),
+      operationMetrics.samples,
+      collectExporter(version, activeConfig.loads, activityLog.auditSucceeded, clock),
+      processMetrics.samples,
+    ]),
+    ...(engine.publish === 'apart' ? [scrapeOn(engine.telemetry_path, [relayed.collect])] : []),
   ]);
-  if (engine.publish === 'apart') {
-    scrapes.set(engine.telemetry_path, createScrape([relayed.collect]));
-  }
   const parts: AppParts = {
     store,
     operations,

@@ -6,13 +6,22 @@ import type { Clock } from '../lib/clock.ts';
 import { createLimiter } from '../lib/limiter.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LoadRequest } from '../load/request.ts';
+import type { SeriesLimitChange } from '../metrics/series-limit.ts';
 import type { Transition } from '../models/router-state.ts';
 import type { Loop } from '../unload/guards.ts';
 import type { Started } from '../unload/operations.ts';
 import type { Operation, RefusalReason } from '../unload/report.ts';
 import type { Caller, UnloadRequest } from '../unload/request.ts';
 import { auditedLoad, auditedUnload, createAuditFile, operationEntry } from './audit.ts';
-import { logDiscovery, logHold, logLoop, logOperation, logReading, logTransition } from './log-lines.ts';
+import {
+  logDiscovery,
+  logHold,
+  logLoop,
+  logOperation,
+  logReading,
+  logSeriesLimit,
+  logTransition,
+} from './log-lines.ts';
 import type { OperationMetrics } from './operation-metrics.ts';
 
 /** A request without valid credentials or without permission. */
@@ -68,6 +77,8 @@ export function createActivityLog(auditFile: string, metrics: OperationMetrics, 
       audit?.append({ time: time(), kind: 'hold', ...holdDetail(change, clock) });
     },
     loop: (loop: Loop): void => logLoop(log, loop, clock),
+    /** Of the scrape on this path. */
+    seriesLimit: (path: string, change: SeriesLimitChange): void => logSeriesLimit(log, path, change),
     /** A finished unload. */
     unload(operation: Operation, request: UnloadRequest): void {
       metrics.unload(operation, request);

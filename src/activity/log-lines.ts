@@ -3,6 +3,7 @@ import type { DiscoveryChange } from '../fleet/discovery/discovery.ts';
 import type { HoldChange } from '../hold/holds.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { SeriesLimitChange } from '../metrics/series-limit.ts';
 import type { Change, Transition } from '../models/router-state.ts';
 import type { Loop } from '../unload/guards.ts';
 import type { Operation, Summary } from '../unload/report.ts';
@@ -131,6 +132,17 @@ export function logLoop(log: Logger, loop: Loop, clock: Clock): void {
   const until = new Date(clock.wall(loop.until)).toISOString();
   const fields = { router: loop.router, trigger: loop.trigger, models: loop.models.join(', '), until };
   log.warn('reload loop detected; automatic unloads paused', fields);
+}
+
+export function logSeriesLimit(log: Logger, path: string, change: SeriesLimitChange): void {
+  if (change.kind === 'ended') return log.info('scrape is complete again', { path });
+  log.warn('scrape has too many series; models are left out', {
+    path,
+    max_series: change.limit,
+    series: change.series,
+    dropped_series: change.droppedSeries,
+    dropped_models: change.droppedModels,
+  });
 }
 
 /** One line for the operation, and one for each router or model that needs an explanation. */

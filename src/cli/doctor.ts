@@ -5,6 +5,7 @@ import { diagnoseMemory, examineMemory } from '../doctor/memory.ts';
 import { diagnosePatterns } from '../doctor/patterns.ts';
 import { formatDiagnosis, formatSummary, hasFailed, viewDiagnosis } from '../doctor/report.ts';
 import { examineRouter, type RouterEvidence } from '../doctor/router-evidence.ts';
+import { diagnoseSeries } from '../doctor/series.ts';
 import type { Call } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { outputOf, withDiscovered } from './one-off.ts';
@@ -29,7 +30,8 @@ export async function doctor(call: Call): Promise<number> {
   const files = diagnoseFiles(config);
   const patterns = diagnosePatterns(config, examined);
   const memory = diagnoseMemory(await examineMemory(config, examined));
-  const exporter = show({ name: 'exporter', findings: [...files, ...patterns, ...memory] });
+  const series = diagnoseSeries(config, examined);
+  const exporter = show({ name: 'exporter', findings: [...files, ...patterns, ...series, ...memory] });
 
   // Without its routers, the service has nothing to do.
   const failed = hasFailed([exporter]) ? EXIT.notDone : EXIT.done;

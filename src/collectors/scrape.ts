@@ -11,13 +11,17 @@ export type Scrape = (format: Format) => Buffer;
 
 /**
  * Collects and renders all samples at the same moment, and waits for nothing. As long as no sample changes, the answer is
- * the same Buffer: do not write into it.
+ * the same Buffer: do not write into it. `limit` passes on the samples that are published.
  */
-export function createScrape(collectors: readonly Collector[]): Scrape {
+export function createScrape(
+  collectors: readonly Collector[],
+  limit = (collected: readonly Samples[]) => collected,
+): Scrape {
   let last: { format: Format; samples: readonly Samples[]; text: Buffer } | undefined;
   return (format) => {
-    const samples: Samples[] = [];
-    for (const collect of collectors) samples.push(...collect()); // flatMap takes longer than all collectors.
+    const collected: Samples[] = [];
+    for (const collect of collectors) collected.push(...collect()); // flatMap takes longer than all collectors.
+    const samples = limit(collected);
     if (last?.format !== format || !hasSameItems(last.samples, samples)) {
       last = { format, samples, text: render(samples, format) };
     }

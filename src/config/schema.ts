@@ -64,6 +64,11 @@ const sections = z.strictObject({
       { kind: 'texts' },
     ),
     telemetry_path: option('/metrics', 'URL path', 'Path of the metrics.', parseTelemetryPath),
+    max_series: count(
+      1_500_000,
+      'Maximum number of series of a scrape; beyond it, models are left out, those never loaded first.',
+      { min: 1000 },
+    ),
     config_file: path(
       '',
       "TLS and users, in the format of Prometheus' web configuration file; empty: none.",

@@ -174,6 +174,13 @@ export const CATALOG = {
     collector_malformed_lines:
       'Number of lines in the last reading of this source that were not understood; absent for sources without lines.',
   }),
+  ...families([], {
+    scrape_max_series: 'Maximum number of series of a scrape (web.max_series).',
+    scrape_dropped_series:
+      'Number of series left out of this scrape because of the maximum. Those of routers and of the exporter stay.',
+    scrape_dropped_models:
+      'Number of models left out of this scrape because of the maximum; models that were never loaded first.',
+  }),
   ...families(['version', 'nodeversion'], {
     exporter_build_info: 'Version of this exporter and of Node.js; always 1.',
   }),

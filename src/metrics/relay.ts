@@ -63,8 +63,8 @@ export function mergeRelayed(all: readonly Relayed[]): { samples: Samples[]; dro
   return { samples, dropped };
 }
 
-/** All names of the catalogue begin with `llama_router_`. */
-function isReserved(name: string): boolean {
+/** Whether a family is one of the exporter: all names of the catalogue begin with `llama_router_`. */
+export function isReserved(name: string): boolean {
   return /^(llama_router_|process_|nodejs_)/.test(name);
 }
 

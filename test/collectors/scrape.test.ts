@@ -8,6 +8,7 @@ import { createScrape } from '../../src/collectors/scrape.ts';
 import { createHolds } from '../../src/hold/holds.ts';
 import type { Format } from '../../src/metrics/exposition.ts';
 import { createLifecycleMetrics } from '../../src/metrics/lifecycle-metrics.ts';
+import { createSeriesLimit } from '../../src/metrics/series-limit.ts';
 import { STATUSES } from '../../src/models/feed.ts';
 import { ROUTER_TRAITS } from '../../src/models/server-traits.ts';
 import { aHoldRequest } from '../support/a-hold.ts';
@@ -26,16 +27,21 @@ function scraping(
   { store, clock }: ObservedFleet,
   loads = () => ({ successful: true, loadedAt: LOADED_AT }),
   holds = createHolds(clock),
+  maxSeries = 10_000,
 ) {
   const lifecycleMetrics = createLifecycleMetrics();
   store.onTransition(lifecycleMetrics.transition);
-  const scrape = createScrape([
+  const collectors = [
     collectRouters(store, clock),
     collectModels(store, clock),
     collectHolds(store, holds, clock),
     lifecycleMetrics.samples,
     collectExporter('1.2.3', loads, () => undefined, clock),
-  ]);
+  ];
+  const scrape = createScrape(
+    collectors,
+    createSeriesLimit(maxSeries, () => {}),
+  );
   return async (format: Format = 'text') =>
     (await scrape(format)).toString().replaceAll(process.version, 'v20.0.0');
 }
@@ -140,6 +146,49 @@ describe('a model', () => {
     expect(
       parseExposition(await scrape()).value('llama_router_model_load_progress_ratio', labels),
     ).toBeUndefined();
+  });
+});
+
+describe('a scrape beyond the limit of series', () => {
+  const ids = Array.from({ length: 200 }, (_, n) => `model-${String(n).padStart(3, '0')}`);
+  const aHugeListing = () => aListing(...ids.map((id) => listed(id, 'unloaded')));
+
+  it('has its router and the models that were loaded, and their counters when all are back', async () => {
+    const observed = anEmptyFleet();
+    const { store, clock } = observed;
+    const scrape = scraping(observed, undefined, createHolds(clock), 1000);
+    const router = addRouter(store, 'gpu-box', 'http://gpu-box:8080');
+    router.listed(aHugeListing());
+    for (const status of ['loading', 'loaded', 'unloaded'] as const)
+      router.event(turned('model-199', status));
+    const read = async () => parseExposition(await scrape());
+    const seriesOf = ({ families }: Awaited<ReturnType<typeof read>>) =>
+      families.flatMap(({ samples }) => samples).length;
+    const loads = (from: Awaited<ReturnType<typeof read>>, model: string) =>
+      from.value('llama_router_model_loads_total', { router: 'gpu-box', model });
+
+    const cut = await read();
+    expect(seriesOf(cut)).toBeLessThanOrEqual(1000);
+    expect(seriesOf(cut)).toBeGreaterThan(950);
+    expect(cut.value('llama_router_models', { router: 'gpu-box', status: 'unloaded' })).toBe(200);
+    expect(cut.value('llama_router_scrape_dropped_models')).toBeGreaterThan(100);
+    expect([loads(cut, 'model-199'), loads(cut, 'model-000'), loads(cut, 'model-198')]).toEqual([
+      1,
+      0,
+      undefined,
+    ]);
+    // The router is down for a moment: its models have fewer series, and none comes in that was out.
+    router.failed({ kind: 'unreachable', message: 'gone' });
+    expect(loads(await read(), 'model-198')).toBeUndefined();
+    router.listed(aHugeListing());
+    expect(loads(await read(), 'model-198')).toBeUndefined();
+
+    for (const status of ['loading', 'loaded', 'unloaded'] as const)
+      router.event(turned('model-198', status));
+    router.listed(aListing(listed('model-198', 'unloaded')));
+    const whole = await read();
+    expect(whole.value('llama_router_scrape_dropped_series')).toBe(0);
+    expect(loads(whole, 'model-198')).toBe(1);
   });
 });
 

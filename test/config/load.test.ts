@@ -26,6 +26,7 @@ it('loads a file: default names are host:port, durations are in seconds, paths a
   expect(web).toEqual({
     listen_address: [{ host: '::1', port: 10180 }],
     telemetry_path: '/llama/metrics',
+    max_series: 1_500_000,
     config_file: '',
   });
   expect(log).toEqual({ level: 'debug', format: 'logfmt' });

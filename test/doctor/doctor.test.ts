@@ -519,3 +519,29 @@ describe('the memory of this machine', () => {
     expect(code).toBe(0);
   });
 });
+
+describe('the series of all models', () => {
+  const found = async (flags: Record<string, string>) =>
+    (await exporterChecks(flags)).checks.filter(({ check }) => check === 'series');
+
+  it('beyond the limit are a warning', async () => {
+    const models = Array.from({ length: 50 }, (_, n) => ({ id: `m${n}`, loadSeconds: 0 }));
+    const { url } = await aRouter({ models });
+    const { text, code } = await consult([url], {
+      flags: { 'web.max-series': '1000', output: 'json' },
+    });
+    const { checks } = JSON.parse(text).exporter as { checks: Finding[] };
+    expect(checks.filter(({ check }) => check === 'series')).toEqual([
+      expect.objectContaining({
+        mark: 'warn',
+        cause: 'too_many_models',
+        says: '50 models with at least 1250 series, but web.max_series is 1000',
+      }),
+    ]);
+    expect(code).toBe(0);
+  });
+
+  it('within the limit are not mentioned', async () => {
+    expect(await found({ 'web.max-series': '1000' })).toEqual([]);
+  });
+});
