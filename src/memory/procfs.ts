@@ -56,16 +56,18 @@ export function parseModelArguments(cmdline: string): { alias: string; port: num
   return Number.isInteger(port) && port > 0 && port < 65_536 ? { alias, port } : undefined;
 }
 
-/** Inode and port of each listening socket, from /proc/net/tcp or tcp6. */
+/**
+ * Inode and port of each listening socket, from /proc/net/tcp or tcp6. A busy machine has thousands of connections, so
+ * only lines in the state of listening (0A) are taken apart.
+ */
 export function parseListeners(table: string): [inode: string, port: number][] {
-  return table.split('\n').flatMap((line) => {
-    const [, local = '', , state, , , , , , inode] = line.trim().split(/\s+/);
-    const port = Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16);
-    return state === LISTENING && inode && Number.isInteger(port) ? [[inode, port]] : [];
-  });
+  return [...table.matchAll(LISTENING)].map(([, port = '', inode = '']) => [
+    inode,
+    Number.parseInt(port, 16),
+  ]);
 }
 
-const LISTENING = '0A';
+const LISTENING = /^ *\d+: [\dA-F]+:([\dA-F]+) \S+ 0A (?:\S+ +){5}(\d+)/gm;
 
 /** Inode and path of each listening Unix socket, from /proc/net/unix. */
 export function parseUnixListeners(table: string): [inode: string, path: string][] {
