@@ -102,6 +102,7 @@ export function findCandidates(
   keep: readonly string[],
   now: number,
 ): { rule: IdleRule; models: string[] }[] {
+  if (rules.length === 0) return [];
   const candidates = new Map<IdleRule, string[]>();
   for (const model of router.models.values()) {
     const since = idleSince(model);

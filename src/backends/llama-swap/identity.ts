@@ -12,7 +12,10 @@ interface Evidence {
   authenticate?: string;
 }
 
-const ownedSchema = z.object({ data: z.array(z.object({ owned_by: z.literal('llama-swap') })).min(1) });
+/** The first model tells. Every router is asked this with each listing. */
+const ownedSchema = z.object({
+  data: z.tuple([z.object({ owned_by: z.literal('llama-swap') })], z.unknown()),
+});
 
 /** Whether an answer is that of a llama-swap: an error of its own, its `/running`, its list of models, or its 401. */
 export function isLlamaSwap({ body, authenticate = '' }: Evidence): boolean {
