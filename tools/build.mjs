@@ -1,5 +1,5 @@
 // Bundles the program and its libraries into dist/, where it needs nothing but Node: `node tools/build.mjs`.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -171,7 +171,8 @@ export function noticesOf(folders) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const folder = join(root, 'dist');
+  const [folder, made] = [join(root, `.build/dist.${process.pid}`), join(root, 'dist')];
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   await bundleProgram(folder);
   const libraries = await bundledLibraries();
   writeFileSync(join(folder, 'THIRD-PARTY-NOTICES.txt'), noticesOf(libraries));
@@ -181,4 +182,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   );
   const bill = billOfMaterials(product, libraries, packages);
   writeFileSync(join(folder, 'sbom.cdx.json'), `${JSON.stringify(bill, null, 2)}\n`);
+  // At once: tests that run at the same time start the program.
+  rmSync(made, { recursive: true, force: true });
+  renameSync(folder, made);
 }

@@ -7,10 +7,13 @@ out=$1 checkout=$2 debian=$3 node=$4 npm=$5
 export STORAGE_DRIVER=overlay BUILDAH_ISOLATION=chroot
 buildah() { command buildah --root "$out/storage" --runroot "$out/run" "$@"; }
 
-# Without the servers that other tests start, and what is large.
-tar --create --file "$out/base.tar" --directory "$debian" --exclude './usr/bin/prom*' --exclude './usr/bin/llama*' \
-  --exclude './usr/bin/docker*' --exclude ./usr/bin/amtool --exclude ./usr/libexec --exclude ./usr/share \
-  --exclude './var/*' --exclude './proc/*' --exclude './dev/*' .
+# Only what Debian has put there; tests that run at the same time make folders. Without their servers, and what is large.
+mkdir -p "$out/empty/root" "$out/empty/tmp" "$out/empty/var" "$out/empty/run" "$out/empty/proc" "$out/empty/dev" "$out/empty/sys"
+chmod 1777 "$out/empty/tmp"
+# shellcheck disable=SC2046 # Several names.
+tar --create --file "$out/base.tar" --exclude 'usr/bin/prom*' --exclude 'usr/bin/llama*' --exclude 'usr/bin/docker*' \
+  --exclude usr/bin/amtool --exclude usr/libexec --exclude usr/share \
+  --directory "$debian" $(cd "$debian" && echo bin etc lib* sbin usr) --directory "$out/empty" root tmp var run proc dev sys
 base=$(buildah from scratch)
 buildah add --quiet "$base" "$out/base.tar" /
 buildah copy --quiet "$base" "$node" /usr/local/bin/node
@@ -36,4 +39,4 @@ cp -a "$(buildah mount "$built")" "$out/root"
 
 # Thousands of files, several times over.
 buildah umount --all >/dev/null
-rm -rf "$out/storage" "$out/run" "$out/base.tar"
+rm -rf "$out/storage" "$out/run" "$out/base.tar" "$out/empty"

@@ -1,13 +1,18 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
+const [FIRST, BLOCKS, BLOCK] = [20_000, 120, 100];
+let given = Math.floor(Math.random() * BLOCK);
+
 /**
- * A free loopback port below the kernel's ephemeral range: while a server that is to come back on it is
- * down, no outgoing connection can be given that port.
+ * A free loopback port below the kernel's ephemeral range: while a server that is to come back on it is down, no outgoing
+ * connection can be given that port. Each process has its own block, so that tests that run at the same time do not choose
+ * the same port before a server listens on it.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    given += 1;
+    const port = FIRST + (process.pid % BLOCKS) * BLOCK + (given % BLOCK);
     if (await isFree(port)) return port;
   }
 }

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { cache } from '../install-real-servers/places.mjs';
 import { aptInstall, Missing, run, succeeds } from '../install-real-servers/shell.mjs';
 
@@ -11,35 +12,55 @@ import { aptInstall, Missing, run, succeeds } from '../install-real-servers/shel
  * with advice if that is impossible.
  */
 export function pythonEnvironment(name, requirements, pipArguments = []) {
-  const { command, version } = python();
   const folder = join(cache, 'python', name);
-  const bin = join(folder, 'bin');
-  const stamp = join(folder, '.packages');
-  const wanted = createHash('sha256')
-    .update(`${version}\n${pipArguments.join(' ')}\n${readFileSync(requirements)}`)
-    .digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return bin;
+  const wanted = packagesOf(requirements, pipArguments);
+  if (!isInstalled(folder, wanted)) {
+    console.error(`Installing the Python packages of ${name}…`);
+    mkdirSync(join(cache, 'python'), { recursive: true });
+    // Tests that run at the same time may want the same environment.
+    const lock = join(cache, 'python/.lock');
+    run('flock', [
+      lock,
+      process.execPath,
+      fileURLToPath(import.meta.url),
+      folder,
+      requirements,
+      ...pipArguments,
+    ]);
+  }
+  return join(folder, 'bin');
+}
 
-  console.error(`Installing the Python packages of ${name}…`);
+/** @param {string} folder @param {string} requirements @param {string[]} pipArguments */
+function install(folder, requirements, ...pipArguments) {
+  const { command, version } = python();
+  const wanted = packagesOf(requirements, pipArguments);
+  if (isInstalled(folder, wanted)) return;
   rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(folder);
   if (!succeeds(command, ['-m', 'venv', folder])) {
     // Debian has it in a separate package.
     aptInstall([`python${version}-venv`]);
     run(command, ['-m', 'venv', folder]);
   }
-  const quietly = ['--quiet', '--disable-pip-version-check', '--no-cache-dir'];
-  run(join(bin, 'python'), [
-    '-m',
-    'pip',
-    'install',
-    ...quietly,
-    ...pipArguments,
-    '--requirement',
-    requirements,
-  ]);
-  writeFileSync(stamp, wanted);
-  return bin;
+  const quietly = ['--quiet', '--disable-pip-version-check', '--no-cache-dir', ...pipArguments];
+  run(join(folder, 'bin/python'), ['-m', 'pip', 'install', ...quietly, '--requirement', requirements]);
+  writeFileSync(join(folder, STAMP), wanted);
+}
+
+const STAMP = '.packages';
+
+/** @param {string} folder @param {string} wanted */
+function isInstalled(folder, wanted) {
+  const stamp = join(folder, STAMP);
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
+}
+
+/** @param {string} requirements @param {string[]} pipArguments */
+function packagesOf(requirements, pipArguments) {
+  return createHash('sha256')
+    .update(`${python().version}\n${pipArguments.join(' ')}\n${readFileSync(requirements)}`)
+    .digest('hex');
 }
 
 /** Versions that Open WebUI supports. */
@@ -63,4 +84,9 @@ function lookForPython() {
     if (VERSIONS.includes(version)) return { command, version };
   }
   return undefined;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [folder = '', requirements = '', ...pipArguments] = process.argv.slice(2);
+  install(folder, requirements, ...pipArguments);
 }
