@@ -19,7 +19,7 @@ import type { AppParts } from './http/parts.ts';
 import { serveOn } from './http/server.ts';
 import { startIdleScheduler } from './idle/scheduler.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
-import type { Logger } from './lib/logger.ts';
+import type { ProcessLog } from './lib/logger.ts';
 import type { Memory } from './memory/memory.ts';
 import { watchMemory } from './memory/watch.ts';
 import { createLifecycleMetrics } from './metrics/lifecycle-metrics.ts';
@@ -50,7 +50,7 @@ export interface Service {
 
 export interface ServiceParts {
   config: ConfigSource;
-  log: Logger;
+  log: ProcessLog;
   version: string;
   clock?: Clock;
   /** For tests: replaces the memory of this machine, or the fleet. */
@@ -92,6 +92,11 @@ export function createService({
   const operations = createOperations({ controls: fleet.controls, keep, guards, clock, measure });
   let kept: KeptState | undefined;
   const saveState = async () => kept?.save();
+  const writes = {
+    audit: () => activityLog.auditSucceeded(),
+    state: () => kept?.succeeded(),
+    log: log.succeeded,
+  };
   const holding = createHolding({
     fleet,
     operations,
@@ -131,7 +136,7 @@ export function createService({
       ...(engine.publish === 'together' ? [relayed.collect] : []),
       collectUnloads(store, guards, clock),
       operationMetrics.samples,
-      collectExporter(version, activeConfig.loads, activityLog.auditSucceeded, clock),
+      collectExporter(version, activeConfig.loads, writes, clock),
       processMetrics.samples,
     ]),
     ...(engine.publish === 'apart' ? [scrapeOn(engine.telemetry_path, [relayed.collect])] : []),

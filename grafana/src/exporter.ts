@@ -33,14 +33,16 @@ export const exporter = dashboard({
       queries: [{ expr: `min(${ofExporter(since(series(PROCESS.startTime)))})`, legend: 'up' }],
     }),
     stat({
-      title: 'Configuration and audit',
+      title: 'Configuration and files',
       description:
-        'Result of the last configuration reload (after a failure the previous configuration stays active) and of the last write to the audit file, if there is one.',
+        'Result of the last configuration reload (after a failure the previous configuration stays active) and of the last write to the log, the state file and the audit file, if there are such files.',
       unit: units.NoUnit,
       width: 8,
       queries: [
         { expr: `min(${series(CATALOG.config_last_reload_successful)})`, legend: 'configuration' },
         { expr: `min(${series(CATALOG.audit_last_write_successful)})`, legend: 'audit file' },
+        { expr: `min(${series(CATALOG.state_last_write_successful)})`, legend: 'state file' },
+        { expr: `min(${series(CATALOG.log_last_write_successful)})`, legend: 'log' },
       ],
       meanings: [SUCCESS],
       steps: [

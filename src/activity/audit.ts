@@ -1,7 +1,7 @@
-import { appendFile, mkdir } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Clock, within } from '../lib/clock.ts';
-import { codeOf } from '../lib/error-code.ts';
+import { codeOf, fileRemedy } from '../lib/error-code.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LoadRequest } from '../load/request.ts';
 import type { Operation } from '../unload/report.ts';
@@ -53,7 +53,8 @@ export function createAuditFile(path: string, clock: Clock, log: Logger, write =
     while (queue.length > 0) {
       const lines = queue.splice(0);
       await write(lines.join('')).then(recover, (error: unknown) => {
-        fail(lines.length, `cannot write ${path} (${codeOf(error)}): check its owner, mode and disk`);
+        const code = codeOf(error);
+        fail(lines.length, `cannot write ${path} (${code}): ${fileRemedy(code)}`);
       });
     }
   }
@@ -71,11 +72,24 @@ export function createAuditFile(path: string, clock: Clock, log: Logger, write =
   }
 }
 
-/** Opens the file for each write, so that log rotation by renaming needs no signal. */
+/**
+ * Opens the file for each write, so that log rotation by renaming needs no signal. After a disk was full in the middle of a
+ * line, the next one begins on its own.
+ */
 function appendTo(path: string) {
+  let isCut = false;
   return async (lines: string): Promise<void> => {
     await mkdir(dirname(path), { recursive: true });
-    await appendFile(path, lines, { mode: 0o640 });
+    const file = await open(path, 'a', 0o640);
+    const bytes = Buffer.from(isCut ? `\n${lines}` : lines);
+    let at = 0;
+    try {
+      while (at < bytes.length) at += (await file.write(bytes, at)).bytesWritten;
+      isCut = false;
+    } finally {
+      isCut ||= at > 0 && at < bytes.length;
+      await file.close();
+    }
   };
 }
 

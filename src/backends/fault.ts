@@ -1,4 +1,5 @@
 import { isNativeError } from 'node:util/types';
+import { DESCRIPTOR_REMEDY } from '../lib/error-code.ts';
 import type { FaultKind, RouterFault } from '../models/feed.ts';
 import type { RouterResponse } from './http.ts';
 
@@ -22,6 +23,8 @@ const REASONS = {
   EPIPE: 'closed',
   UND_ERR_SOCKET: 'closed',
   EPROTO: 'not_http',
+  EMFILE: 'no_descriptor',
+  ENFILE: 'no_descriptor',
 } as const;
 
 /** Why there was no HTTP answer, as far as the remedy differs. */
@@ -40,6 +43,7 @@ const FAULTS: Partial<Record<SilenceReason, readonly [kind: FaultKind, text: str
   no_permission: ['unreachable', ': permission denied'],
   unknown_host: ['unreachable', ': the host name cannot be resolved'],
   no_name_server: ['unreachable', ': the host name cannot be resolved'],
+  no_descriptor: ['unreachable', ` was not asked: ${DESCRIPTOR_REMEDY}`],
   closed: ['unreachable', ' closed the connection before its answer was complete'],
   no_connection: ['timeout', ' did not answer in time'],
   no_answer: ['timeout', ' did not answer in time'],

@@ -10,13 +10,22 @@ export type Logger = Record<LogLevel, (message: string, fields?: Fields) => void
 export interface LoggerOptions {
   level: LogLevel;
   format: 'logfmt' | 'json';
-  /** Writes a line, which includes the newline. */
-  write(line: string): void;
+  /** Writes a line, which includes the newline; false if that failed. */
+  write(line: string): unknown;
   now(): number;
 }
 
-export function createLogger({ level, format, write, now }: LoggerOptions): Logger {
+/** The log of a process. */
+export interface ProcessLog extends Logger {
+  /** Whether the last line was written; undefined before the first. */
+  succeeded(): boolean | undefined;
+}
+
+/** Lines that cannot be written, as on a full disk, are counted, and their number is logged as soon as one can be. */
+export function createLogger({ level, format, write, now }: LoggerOptions): ProcessLog {
   const least = LOG_LEVELS.indexOf(level);
+  let succeeded: boolean | undefined;
+  let lost = 0;
   const at =
     (own: LogLevel) =>
     (message: string, fields: Fields = {}) => {
@@ -29,9 +38,20 @@ export function createLogger({ level, format, write, now }: LoggerOptions): Logg
         ...known,
       ] as const;
       const line = format === 'json' ? JSON.stringify(Object.fromEntries(all)) : all.map(logfmt).join(' ');
-      write(`${line.replace(UNSEEN, escapeUnseen)}\n`);
+      put(`${line.replace(UNSEEN, escapeUnseen)}\n`);
     };
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  const log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  return { ...log, succeeded: () => succeeded };
+
+  function put(line: string): void {
+    succeeded = write(line) !== false;
+    if (!succeeded) lost += 1;
+    else if (lost > 0) {
+      const count = lost;
+      lost = 0;
+      log.warn('log is written again', { lost: count });
+    }
+  }
 }
 
 /** Control characters and line separators that JSON.stringify does not escape. */

@@ -12,7 +12,9 @@ export function createDrmClients(procfs: string): (table: ProcessTable) => Promi
   return async ({ pids, inspected }) => {
     for (const pid of clients) if (!pids.has(pid)) clients.delete(pid);
     await mapLimited(CONCURRENCY, inspected, async (pid) => {
-      const targets = await linkTargets(join(procfs, String(pid), 'fd'));
+      // Without a free file descriptor, nothing new is known of it.
+      const targets = await linkTargets(join(procfs, String(pid), 'fd')).catch(() => undefined);
+      if (targets === undefined) return;
       if (targets.ok && targets.value.some((target) => target.startsWith('/dev/dri/'))) clients.add(pid);
       else clients.delete(pid);
     });

@@ -70,8 +70,9 @@ export function createNvidiaSmi(
         );
       }
       runningSince = clock.now();
-      const result = await readCards(signal);
-      runningSince = undefined;
+      const result = await readCards(signal).finally(() => {
+        runningSince = undefined;
+      });
       if (result) return result;
       if (program === USUAL_PROGRAM) return ok(NOTHING);
       return failed(`cannot start ${program}: no such program. Correct memory.nvidia_smi`);

@@ -16,7 +16,7 @@ export function namedProcesses(
   const kept = [...groupBy(processes, ({ uuid }) => uuid).values()].flatMap((all) => all.slice(0, max));
   return Promise.all(
     kept.map(async (process) => {
-      const comm = await readHead(join(procfs, String(process.pid), 'comm'), COMM_BYTES);
+      const comm = await readHead(join(procfs, String(process.pid), 'comm'), COMM_BYTES).catch(() => '');
       return { ...process, name: (comm ?? '').trim() };
     }),
   );

@@ -2,7 +2,7 @@ import { close, open, read } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mapLimited } from '../lib/concurrency.ts';
-import { codeOf } from '../lib/error-code.ts';
+import { codeOf, isDescriptorShortage } from '../lib/error-code.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 
 /** Files read at the same time: each occupies one of Node's few threads. */
@@ -80,11 +80,15 @@ export function parseUnixListeners(table: string): [inode: string, path: string]
 /** The kernel's flag of a Unix socket that listens. */
 const ACCEPTS = 0x10000;
 
-/** The result of an operation of the file system, or the code of its error. */
+/**
+ * The result of an operation of the file system, or the code of its error. Rejects if the exporter has no free file
+ * descriptor: the file must not count as missing then. All functions below do so.
+ */
 async function coded<Value>(operation: Promise<Value>): Promise<Result<Value, string>> {
   try {
     return ok(await operation);
   } catch (error) {
+    if (isDescriptorShortage(codeOf(error))) throw error;
     return failed(codeOf(error));
   }
 }
@@ -106,8 +110,9 @@ export const listFolder = (path: string) => coded(readdir(path));
  * take twice the CPU time, and reading whole files three times.
  */
 export function readHead(path: string, bytes: number): Promise<string | undefined> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     open(path, (openError, file) => {
+      if (openError && isDescriptorShortage(codeOf(openError))) return reject(openError);
       if (openError) return resolve(undefined);
       const buffer = Buffer.allocUnsafe(bytes);
       read(file, buffer, 0, bytes, 0, (readError, bytesRead) => {

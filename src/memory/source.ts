@@ -1,11 +1,15 @@
 import type { Clock } from '../lib/clock.ts';
+import { codeOf, DESCRIPTOR_REMEDY, isDescriptorShortage } from '../lib/error-code.ts';
 import { failed, type Result } from '../lib/result.ts';
 import type { SourceReport } from './reading.ts';
 
 /** What a reading says besides its facts. `fault` is what failed while the rest was read. */
 export type Notes = Pick<SourceReport, 'fault' | 'warnings' | 'malformed'>;
 
-/** Reads facts of one kind. Never throws. Hardware that is missing is `ok` with `nothing`. */
+/**
+ * Reads facts of one kind. Throws only if the exporter has no free file descriptor. Hardware that is missing is `ok` with
+ * `nothing`.
+ */
 export interface Source<Facts, Question = void> {
   /** The label `collector`. */
   name: string;
@@ -38,7 +42,7 @@ export async function readSource<Facts, Question>(
   const cancel = clock.after(timeoutMs, abort);
   ending.addEventListener('abort', abort);
   if (ending.aborted) abort();
-  const result = await Promise.race([source.read(question, timeout.signal), late]);
+  const result = await Promise.race([source.read(question, timeout.signal).catch(shortage), late]);
   cancel();
   ending.removeEventListener('abort', abort);
   return {
@@ -49,4 +53,10 @@ export async function readSource<Facts, Question>(
       fault: result.ok ? undefined : result.fault,
     },
   };
+}
+
+function shortage(error: unknown): Result<never, string> {
+  const code = codeOf(error);
+  if (!isDescriptorShortage(code)) throw error;
+  return failed(`cannot open files (${code}): ${DESCRIPTOR_REMEDY}`);
 }

@@ -132,6 +132,10 @@ export const CATALOG = {
   ...families([], {
     audit_last_write_successful:
       'Whether the last write to the audit file succeeded (1) or not (0); absent without a file and before the first write.',
+    state_last_write_successful:
+      'Whether the last write of the state file succeeded (1) or not (0); absent without a file and before the first write.',
+    log_last_write_successful:
+      'Whether the last log line was written (1) or not (0), as on a full disk; absent before the first line.',
   }),
   ...families(gpuPool, {
     gpu_memory_total_bytes:

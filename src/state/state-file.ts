@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, renameSync } from 'node:fs';
-import { open, rename, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { mkdir, open, rename, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import * as z from 'zod';
-import { codeOf } from '../lib/error-code.ts';
+import { codeOf, fileRemedy } from '../lib/error-code.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
 
 /** The parts that survive a restart, by name. A part is absent in a file older than the part. */
@@ -17,42 +18,86 @@ export interface PartFormat<Saved = unknown> {
 /** A time in the state file, in milliseconds since the epoch, within the range of a Date. */
 export const savedTime = z.number().min(0).max(8.64e15);
 
-/**
- * Reads the state file; undefined when there is none yet. A file that does not match `parts` is renamed, not deleted.
- * Never throws: the fault is a text for the log.
- */
-export function readState(
-  path: string,
-  parts: readonly PartFormat[],
-): Result<SavedState | undefined, string> {
-  try {
-    const state = parseState(readFileSync(path, 'utf8'), parts);
-    return state === undefined ? failed(setAside(path)) : ok(state);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return ok(undefined);
-    return failed(`cannot read ${path} (${codeOf(error)}): counters start at 0; check its owner and mode`);
-  }
+/** An incomplete file that is older than this was left by a process that was killed. */
+const ABANDONED_MS = 60_000;
+
+export type StateFile = ReturnType<typeof createStateFile>;
+
+/** The state file of one process. No method throws: a fault is a text for the log. */
+export function createStateFile(path: string, parts: readonly PartFormat[]) {
+  // Of its own, because another process may write at the same time.
+  const partial = `${path}.partial-${randomBytes(4).toString('hex')}`;
+  /** The file that was last read, written or seen here. */
+  let known: string | undefined;
+
+  return {
+    /** Reads the file; undefined when there is none yet. A file that does not match `parts` is renamed, not deleted. */
+    read(): Result<SavedState | undefined, string> {
+      removeAbandoned(path);
+      try {
+        known = versionOf(statSync(path));
+        const state = parseState(readFileSync(path, 'utf8'), parts);
+        return state === undefined ? failed(setAside(path)) : ok(state);
+      } catch (error) {
+        const code = codeOf(error);
+        if (code === 'ENOENT') return ok(undefined);
+        return failed(`cannot read ${path} (${code}): counters start at 0; ${fileRemedy(code)}`);
+      }
+    },
+    /**
+     * Replaces the file as a whole: a crash leaves the old file or the new one. A file that another process has written
+     * since is left alone once: if it stays unchanged, that process is gone.
+     */
+    async write(state: SavedState): Promise<Result<void, string>> {
+      try {
+        const found = await stat(path).then(versionOf, () => undefined);
+        if (found !== undefined && found !== known) {
+          known = found;
+          return failed(
+            `another process writes ${path}: give each exporter its own state.file. This one saves nothing until the other ends`,
+          );
+        }
+        await mkdir(dirname(path), { recursive: true });
+        await replace(path, partial, JSON.stringify({ version: 1, ...state }));
+        known = versionOf(await stat(path));
+        return ok(undefined);
+      } catch (error) {
+        await unlink(partial).catch(() => {});
+        const code = codeOf(error);
+        return failed(
+          `cannot write ${path} (${code}): counters start at 0 after a restart; ${fileRemedy(code)}`,
+        );
+      }
+    },
+  };
 }
 
-/** Replaces the state file as a whole: a crash leaves the old file or the new one. Never throws. */
-export async function writeState(path: string, state: SavedState): Promise<Result<void, string>> {
-  const partial = `${path}.partial`;
+async function replace(path: string, partial: string, text: string): Promise<void> {
+  const file = await open(partial, 'w', 0o600);
   try {
-    mkdirSync(dirname(path), { recursive: true });
-    const file = await open(partial, 'w', 0o600);
-    try {
-      await file.writeFile(JSON.stringify({ version: 1, ...state }));
-      await file.sync(); // Otherwise a power failure may leave an empty file with the new name.
-    } finally {
-      await file.close();
+    await file.writeFile(text);
+    await file.sync(); // Otherwise a power failure may leave an empty file with the new name.
+  } finally {
+    await file.close();
+  }
+  await rename(partial, path);
+}
+
+/** Another one for every write; not the inode, which some network file systems change. */
+function versionOf({ mtimeMs, size }: { mtimeMs: number; size: number }): string {
+  return `${mtimeMs} ${size}`;
+}
+
+function removeAbandoned(path: string): void {
+  const folder = dirname(path);
+  try {
+    for (const name of readdirSync(folder)) {
+      if (!name.startsWith(`${basename(path)}.partial`)) continue;
+      const file = join(folder, name);
+      if (Date.now() - statSync(file).mtimeMs > ABANDONED_MS) unlinkSync(file);
     }
-    await rename(partial, path);
-    return ok(undefined);
-  } catch (error) {
-    await unlink(partial).catch(() => {});
-    return failed(
-      `cannot write ${path} (${codeOf(error)}): counters start at 0 after a restart; check its owner and mode`,
-    );
+  } catch {
+    // A folder that is missing or not writable is reported by what follows.
   }
 }
 

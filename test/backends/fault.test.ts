@@ -10,6 +10,11 @@ const coded = (code: string, message = code) => Object.assign(new Error(message)
 describe('what undici throws', () => {
   it.each<[unknown, string, string]>([
     [coded('ECONNREFUSED'), 'unreachable', `${URL} refuses connections: is the server running there?`],
+    [
+      coded('EMFILE', 'connect EMFILE 10.0.0.1:8080 - Local (undefined:undefined)'),
+      'unreachable',
+      `${URL} was not asked: all file descriptors of the exporter are in use: raise its limit (ulimit -n, LimitNOFILE)`,
+    ],
     [coded('ENOTFOUND'), 'unreachable', `${URL}: the host name cannot be resolved`],
     [coded('EAI_AGAIN'), 'unreachable', `${URL}: the host name cannot be resolved`],
     [coded('ECONNRESET'), 'unreachable', `${URL} closed the connection before its answer was complete`],

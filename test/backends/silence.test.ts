@@ -17,7 +17,7 @@ it.each([
   ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', 'client_certificate'],
   ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'client_certificate'],
   ['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', 'other'],
-  ['EMFILE', 'other'],
+  ['EMFILE', 'no_descriptor'],
 ])('%s means %s', (code, why) => {
   expect(silenceOf(anError(code), false, false)).toMatchObject({ why, detail: code });
 });

@@ -36,7 +36,12 @@ function scraping(
     collectModels(store, clock),
     collectHolds(store, holds, clock),
     lifecycleMetrics.samples,
-    collectExporter('1.2.3', loads, () => undefined, clock),
+    collectExporter(
+      '1.2.3',
+      loads,
+      { audit: () => undefined, state: () => undefined, log: () => undefined },
+      clock,
+    ),
   ];
   const scrape = createScrape(
     collectors,

@@ -67,3 +67,24 @@ it.each(LOG_LEVELS)('level %s leaves out less severe lines', (level) => {
     LOG_LEVELS.slice(LOG_LEVELS.indexOf(level)),
   );
 });
+
+it('lines that cannot be written are counted, and their number is logged as soon as one can be', () => {
+  let isFull = false;
+  const written: string[] = [];
+  const write = (line: string) => !isFull && written.push(line) > 0;
+  const { log } = aLogger({ write });
+  expect(log.succeeded()).toBeUndefined();
+  log.info('before');
+  expect(log.succeeded()).toBe(true);
+  isFull = true;
+  for (const message of ['a', 'b', 'c']) log.info(message);
+  expect(log.succeeded()).toBe(false);
+  isFull = false;
+  log.info('after');
+  expect(log.succeeded()).toBe(true);
+  expect(written.map((line) => line.split(' ').slice(2).join(' '))).toEqual([
+    'msg=before\n',
+    'msg=after\n',
+    'msg="log is written again" lost=3\n',
+  ]);
+});

@@ -171,6 +171,21 @@ describe('a source that does not respond', () => {
   });
 });
 
+it('a source of an exporter without a free file descriptor is a fault: its files do not count as missing', async () => {
+  const shortage = Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
+  const source: Source<string> = { name: 'short', nothing: 'nothing', read: () => Promise.reject(shortage) };
+  const { signal } = new AbortController();
+  const asked = await readSource(source, undefined, {
+    timeoutMs: 60_000,
+    clock: systemClock,
+    ending: signal,
+  });
+  expect(asked).toMatchObject({
+    facts: 'nothing',
+    report: { fault: expect.stringMatching(/^cannot open files \(EMFILE\): .*raise its limit/) },
+  });
+});
+
 describe('nvidia-smi', () => {
   const read = (recording: string, more: { procfs?: string } = {}) =>
     anNvidiaSmi(playRecording(recording), more).read(undefined, never);

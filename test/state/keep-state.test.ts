@@ -1,11 +1,12 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, it } from '@jest/globals';
 import * as z from 'zod';
 import { keepState, type StatePart } from '../../src/state/keep-state.ts';
+import type { StateFile } from '../../src/state/state-file.ts';
 import { aLog } from '../support/a-log.ts';
 import { scratchFolder } from '../support/scratch-folder.ts';
-import { createSteppedClock, type SteppedClock } from '../support/stepped-clock.ts';
+import { createSteppedClock, type SteppedClock, settled } from '../support/stepped-clock.ts';
 import { until } from '../support/until.ts';
 
 let folder: string;
@@ -33,9 +34,9 @@ function aNumber(name: string, value = 0) {
   return { state, part: part as StatePart };
 }
 
-function keep(parts: readonly StatePart[], path = file) {
+function keep(parts: readonly StatePart[], path = file, disk?: StateFile) {
   const log = aLog((line) => lines.push(line), 'info');
-  return keepState({ file: path, interval: 30 }, parts, clock, log);
+  return keepState({ file: path, interval: 30 }, parts, clock, log, disk);
 }
 
 const saved = () => JSON.parse(readFileSync(file, 'utf8'));
@@ -88,10 +89,46 @@ it('starts without the state of a damaged file, and keeps that file', async () =
   expect(readdirSync(folder).sort()).toEqual(['state.json', expect.stringContaining('damaged')]);
 });
 
-it('logs that the state cannot be saved', async () => {
+it('says once that the state cannot be saved, until it can be saved again', async () => {
   mkdirSync(file);
-  await keep([aNumber('a').part]).stop();
-  expect(lines.at(-1)).toContain('level=error msg="state not saved" error=');
+  const state = keep([aNumber('a').part]);
+  expect(state.succeeded()).toBeUndefined();
+  for (let save = 0; save < 3; save += 1) await state.save();
+  expect(state.succeeded()).toBe(false);
+  const [unread, notSaved, ...others] = lines;
+  expect(unread).toContain('msg="state not restored"');
+  expect(notSaved).toMatch(/level=error msg="state not saved" error=.*\(EISDIR\)/);
+  expect(others).toEqual([]);
+
+  rmdirSync(file);
+  await state.save();
+  expect([state.succeeded(), lines.slice(2)]).toEqual([
+    true,
+    [expect.stringContaining('msg="state is saved again"')],
+  ]);
+  await state.stop();
+});
+
+it('says that a disk stalls, answers and ends nevertheless', async () => {
+  const [stalls, resumes] = [[] as (() => void)[], { ok: true, value: undefined } as const];
+  const state = keep([aNumber('a').part], file, {
+    read: () => resumes,
+    write: () => new Promise((resolve) => stalls.push(() => resolve(resumes))),
+  });
+  const saving = state.save();
+  await clock.advance(10_000);
+  await saving;
+  expect([state.succeeded(), lines]).toEqual([
+    false,
+    [expect.stringContaining('has not accepted a write for 10 s')],
+  ]);
+  stalls[0]?.();
+  await settled();
+  expect([state.succeeded(), lines.length]).toEqual([true, 2]);
+
+  const stopping = state.stop();
+  await clock.advance(2000);
+  await stopping;
 });
 
 it('does nothing without a file', async () => {

@@ -1,11 +1,19 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { HOLDS } from '../../src/hold/holds.ts';
 import { COUNTERS } from '../../src/metrics/registry.ts';
 import { LAST_UNLOADS } from '../../src/models/store.ts';
-import { readState, type SavedState, writeState } from '../../src/state/state-file.ts';
+import { createStateFile, type SavedState, type StateFile } from '../../src/state/state-file.ts';
 import { aHold } from '../support/a-hold.ts';
 import { anyText } from '../support/any-text.ts';
 import { asNobody } from '../support/as-nobody.ts';
@@ -13,9 +21,10 @@ import { scratchFolder } from '../support/scratch-folder.ts';
 
 let folder: string;
 let path: string;
+let file: StateFile;
 beforeEach(() => {
   folder = scratchFolder();
-  path = join(folder, 'state.json');
+  use(join(folder, 'state.json'));
 });
 afterEach(() => {
   chmodSync(folder, 0o700);
@@ -32,12 +41,17 @@ const aState = (given: Partial<SavedState> = {}): SavedState => ({
   ...given,
 });
 const text = JSON.stringify(aState());
-const read = () => readState(path, PARTS);
+const read = () => file.read();
+const write = (state: SavedState) => file.write(state);
+function use(given: string): void {
+  path = given;
+  file = createStateFile(path, PARTS);
+}
 const set = (content: string) => writeFileSync(path, content);
 
 describe('the state', () => {
   it('reads back', async () => {
-    expect(await writeState(path, aState())).toEqual({ ok: true, value: undefined });
+    expect(await write(aState())).toEqual({ ok: true, value: undefined });
     expect(read()).toEqual({ ok: true, value: aState() });
     expect(readdirSync(folder)).toEqual(['state.json']);
     expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -59,7 +73,7 @@ describe('the state', () => {
     );
     await fc.assert(
       fc.asyncProperty(counters, async (all) => {
-        await writeState(path, aState({ counters: all }));
+        await write(aState({ counters: all }));
         expect(read()).toEqual({ ok: true, value: aState({ counters: all }) });
       }),
       { numRuns: 3 }, // Every run waits for the disk.
@@ -67,8 +81,8 @@ describe('the state', () => {
   });
 
   it('creates its folder', async () => {
-    path = join(folder, 'a', 'b', 'state.json');
-    expect((await writeState(path, aState())).ok).toBe(true);
+    use(join(folder, 'a', 'b', 'state.json'));
+    expect((await write(aState())).ok).toBe(true);
     expect(read()).toMatchObject({ ok: true, value: { savedAt: 1_700_000_000_000 } });
   });
 
@@ -76,13 +90,19 @@ describe('the state', () => {
     expect(read()).toEqual({ ok: true, value: undefined });
   });
 
-  it('ignores and replaces a partial file of a process that was killed', async () => {
+  it('ignores and removes the partial file of a process that was killed', async () => {
     set(text);
-    writeFileSync(`${path}.partial`, text.slice(0, 50));
+    const partial = `${path}.partial-0a1b2c3d`;
+    writeFileSync(partial, text.slice(0, 50));
+    utimesSync(partial, 0, 0);
     expect(read()).toEqual({ ok: true, value: aState() });
-    await writeState(path, aState({ savedAt: 5 }));
-    expect(read()).toMatchObject({ ok: true, value: { savedAt: 5 } });
     expect(readdirSync(folder)).toEqual(['state.json']);
+  });
+
+  it('leaves the partial file of a process alone that may be writing it', () => {
+    writeFileSync(`${path}.partial-0a1b2c3d`, text.slice(0, 50));
+    expect(read()).toEqual({ ok: true, value: undefined });
+    expect(readdirSync(folder)).toHaveLength(1);
   });
 
   it('may lack parts that a later version added', () => {
@@ -94,6 +114,48 @@ describe('the state', () => {
   it('may have unknown parts of a later version', () => {
     set(JSON.stringify({ ...aState(), moods: [] }));
     expect(read()).toEqual({ ok: true, value: aState() });
+  });
+});
+
+describe('two exporters with one file', () => {
+  const written = { ok: true, value: undefined };
+  const left = {
+    ok: false,
+    fault: expect.stringContaining(
+      ': give each exporter its own state.file. This one saves nothing until the other ends',
+    ),
+  };
+
+  it('do not overwrite each other: the later one saves as soon as the file stays unchanged', async () => {
+    const later = createStateFile(path, PARTS);
+    later.read();
+    expect(await write(aState({ savedAt: 1 }))).toEqual(written);
+    expect(await later.write(aState({ savedAt: 22 }))).toEqual(left);
+    expect(await write(aState({ savedAt: 333 }))).toEqual(written);
+    expect(await later.write(aState({ savedAt: 22 }))).toEqual(left);
+    expect(read()).toMatchObject({ value: { savedAt: 333 } });
+    expect(await later.write(aState({ savedAt: 22 }))).toEqual(written);
+    expect(read()).toMatchObject({ value: { savedAt: 22 } });
+  });
+
+  it('that write at the same moment leave a whole file', async () => {
+    const other = createStateFile(path, PARTS);
+    const long = aState({
+      lastUnloads: Array.from({ length: 2000 }, (_, at) => ({
+        router: 'r',
+        model: 'm',
+        at,
+        reason: 'evicted',
+      })),
+    });
+    for (let round = 0; round < 5; round += 1) {
+      await Promise.all([write(aState()), other.write(long)]);
+      expect(createStateFile(path, PARTS).read()).toMatchObject({
+        ok: true,
+        value: { savedAt: 1_700_000_000_000 },
+      });
+    }
+    expect(readdirSync(folder)).toEqual(['state.json']);
   });
 });
 
@@ -135,7 +197,7 @@ describe('an unusable path is reported, not thrown', () => {
       ok: false,
       fault: `cannot read ${path} (EISDIR): counters start at 0; check its owner and mode`,
     });
-    expect(await writeState(path, aState())).toEqual({
+    expect(await write(aState())).toEqual({
       ok: false,
       fault: `cannot write ${path} (EISDIR): counters start at 0 after a restart; check its owner and mode`,
     });
@@ -144,12 +206,12 @@ describe('an unusable path is reported, not thrown', () => {
 
   it('a file instead of its folder', async () => {
     set(text);
-    path = join(path, 'state.json');
+    use(join(path, 'state.json'));
     expect(read()).toEqual({
       ok: false,
       fault: `cannot read ${path} (ENOTDIR): counters start at 0; check its owner and mode`,
     });
-    expect(await writeState(path, aState())).toMatchObject({
+    expect(await write(aState())).toMatchObject({
       ok: false,
       fault: expect.stringMatching(/^cannot write .* \((ENOTDIR|EEXIST)\)/),
     });
@@ -164,7 +226,7 @@ describe('an unusable path is reported, not thrown', () => {
         ok: false,
         fault: `${path} is damaged and cannot be renamed (EACCES): counters start at 0`,
       });
-      expect(await writeState(path, aState())).toEqual({
+      expect(await write(aState())).toEqual({
         ok: false,
         fault: `cannot write ${path} (EACCES): counters start at 0 after a restart; check its owner and mode`,
       });

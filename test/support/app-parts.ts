@@ -34,7 +34,7 @@ export function appParts(
   const fleet = createFleet(clock, { readEngine: false });
   const { parts } = createService({
     config: createConfigSource({ env: {}, flags: {} }),
-    log: more.log ?? aLog(),
+    log: { ...(more.log ?? aLog()), succeeded: () => undefined },
     version: more.version ?? '1.2.3',
     clock,
     memory: NO_MEMORY,
