@@ -15,6 +15,12 @@ const LONGEST_FAULT = 300;
 export const names = (description: string) =>
   z.array(z.string().min(1).max(LONGEST_NAME)).max(LONGEST_LIST).meta({ description });
 
+/** Schema of a number in a query, written as in JSON. */
+export const numberInQuery = z
+  .string()
+  .regex(/^-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?$/i, 'must be a number')
+  .transform(Number);
+
 /** Parses a body or a query by its schema; throws a 400 with what is wrong, never longer than a few lines. */
 export function parsed<Schema extends z.ZodType>(schema: Schema, value: object, title: string) {
   // Before the schema: a message for each of a million entries takes seconds.

@@ -1,4 +1,5 @@
 import type { Response } from 'express';
+import { numberInQuery } from './input.ts';
 import type { AppParts } from './parts.ts';
 import { ProblemError } from './problem.ts';
 
@@ -51,7 +52,7 @@ export function createWaitingRoom({
 export function waitInQuery(value: unknown): number {
   // The variable of a proxy may be empty.
   if (value === undefined || value === '') return 0;
-  const seconds = typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
-  if (seconds <= LONGEST_WAIT) return seconds;
+  const seconds = numberInQuery.safeParse(value).data ?? Number.NaN;
+  if (seconds >= 0 && seconds <= LONGEST_WAIT) return seconds;
   throw new ProblemError(400, 'Bad query', `wait must be a number of seconds from 0 to ${LONGEST_WAIT}.`);
 }

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Response } from 'express';
 import { createHolds, type Holds } from '../../src/hold/holds.ts';
 import { createApp } from '../../src/http/app.ts';
-import { createWaitingRoom } from '../../src/http/waiting-room.ts';
+import { createWaitingRoom, waitInQuery } from '../../src/http/waiting-room.ts';
 import { aHoldRequest } from '../support/a-hold.ts';
 import { aListing, listed } from '../support/a-model.ts';
 import { appParts } from '../support/app-parts.ts';
@@ -115,15 +115,28 @@ describe('a request that waits at the gate', () => {
     expect(waiting()).toBe(0);
   });
 
-  it('waits 300 seconds at most', async () => {
+  const askAtOnce = (query: string) => {
     hold(600);
     const { port } = server.address() as AddressInfo;
-    const answer = await fetch(`http://127.0.0.1:${port}/api/v1/gate?wait=301`);
-    expect(await answer.json()).toMatchObject({
+    return fetch(`http://127.0.0.1:${port}/api/v1/gate?${query}`);
+  };
+
+  it.each(['301', '1e3', '-1', 'NaN', '0x10', '1.', ' 1', '1&wait=1'])('refuses to wait %s', async (wait) => {
+    expect(await (await askAtOnce(`wait=${wait}`)).json()).toMatchObject({
       status: 400,
       detail: 'wait must be a number of seconds from 0 to 300.',
     });
   });
+});
+
+it.each([
+  ['1.2e-38', 1.2e-38],
+  ['0.0', 0],
+  ['3E+2', 300],
+  ['', 0],
+  [undefined, 0],
+])('wait=%s in a query is %d seconds', (wait, seconds) => {
+  expect(waitInQuery(wait)).toBe(seconds);
 });
 
 it('a request for a hold waits until its memory is free', async () => {

@@ -230,10 +230,11 @@ it('operations are listed in pages', async () => {
   expect(await page('?limit=2')).toEqual(ids.slice(0, 2));
   expect(await page(`?limit=2&before=${ids[1]}`)).toEqual(ids.slice(2, 4));
   expect(await page(`?before=${ids[4]}`)).toEqual([]);
-  const statuses = ['?limit=0', '?limit=x', '?limit=1.5', '?page=2', '?before=unknown'].map(
-    async (query) => (await http.get(`/api/v1/operations${query}`)).status,
-  );
-  expect(await Promise.all(statuses)).toEqual([400, 400, 400, 400, 404]);
+  const status = async (query: string) => (await http.get(`/api/v1/operations${query}`)).status;
+  for (const wrong of ['limit=0', 'limit=x', 'limit=1.5', 'limit=0x1', 'limit=+1', 'page=2']) {
+    expect([wrong, await status(`?${wrong}`)]).toEqual([wrong, 400]);
+  }
+  expect(await status('?before=unknown')).toBe(404);
 });
 
 describe('a request is refused, and nothing is unloaded,', () => {

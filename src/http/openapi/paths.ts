@@ -71,6 +71,16 @@ const REFUSALS = {
 const WRITE_REFUSALS = { ...REFUSALS, '403': response('Forbidden') };
 const BODY_REFUSALS = { ...WRITE_REFUSALS, '413': response('TooLarge'), '415': response('NoJson') };
 
+/** What to do next with what an answer has by its `id`. */
+const nextById = (...operationIds: string[]) => ({
+  links: Object.fromEntries(
+    operationIds.map((operationId) => [
+      operationId,
+      { operationId, parameters: { id: '$response.body#/id' } },
+    ]),
+  ),
+});
+
 // Reads
 
 interface Extra {
@@ -123,7 +133,11 @@ const READS = {
     listOf('operations', 'Operation'),
     {
       parameters: [
-        query('limit', { type: 'integer', minimum: 1 }, 'Return at most this number. Default: all.'),
+        query(
+          'limit',
+          { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
+          'Return at most this number. Default: all.',
+        ),
         query('before', { type: 'string', minLength: 1 }, 'Return the operations after this id in the list.'),
       ],
       responses: { '404': problemOf('The operation in before is not in the list.') },
@@ -171,7 +185,12 @@ function write(tag: string, operationId: string, summary: string, body: Json | u
   return { operationId, summary, tags: [tag], requestBody, responses: { ...refusals, ...responses } };
 }
 
-const reported = (description: string) => ({ description, headers: LOCATION, ...json(ref('Operation')) });
+const reported = (description: string) => ({
+  description,
+  headers: LOCATION,
+  ...json(ref('Operation')),
+  ...nextById('getOperation'),
+});
 
 function unload(operationId: string, summary: string, body: string) {
   const responses = {
@@ -283,6 +302,7 @@ const WRITES = {
       '201': {
         ...aHold('The hold: active, or preparing when that takes longer than the answer may.'),
         headers: { Location: { schema: { type: 'string' }, description: 'The URL of the hold.' } },
+        ...nextById('getHold', 'renewHold', 'releaseHold'),
       },
       ...NO_ROUTER,
       '409': problemOf(

@@ -15,12 +15,14 @@ import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
 import { viewHold } from '../views.ts';
 import { LONGEST_WAIT, type WaitingRoom, waitInQuery } from '../waiting-room.ts';
-import { triggerOf, waitSeconds } from './operation-answer.ts';
+import { DAY, triggerOf, waitSeconds } from './operation-answer.ts';
 
 const end = {
   ttl_seconds: z
     .number()
     .min(1)
+    // The most that hold.max can be.
+    .max(24 * DAY)
     .optional()
     .meta({ description: 'From now on. At most hold.max; a longer hold is answered by 400.' }),
   until: z.iso.datetime({ offset: true }).optional().meta({

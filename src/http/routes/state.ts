@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import * as z from 'zod';
 import { STATUSES } from '../../models/feed.ts';
-import { parsed } from '../input.ts';
+import { numberInQuery, parsed } from '../input.ts';
 import { viewMemory } from '../memory-view.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
@@ -37,7 +37,7 @@ export function memoryRoute({ memory, clock }: AppParts) {
 }
 
 const operationsQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).optional(),
+  limit: numberInQuery.pipe(z.number().int().min(1)).optional(),
   before: z.string().min(1).optional(),
 });
 
