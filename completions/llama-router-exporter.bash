@@ -17,6 +17,8 @@ _llama_router_exporter_flags() {
     --follow.request-timeout
     --follow.reconnect-min
     --follow.reconnect-max
+    --follow.shard
+    --follow.total-shards
     --engine.read
     --engine.interval
     --engine.timeout

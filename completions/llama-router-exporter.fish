@@ -175,6 +175,8 @@ complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l 
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l follow.request-timeout -x -d 'Timeout of a request to a router'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l follow.reconnect-min -x -d 'Wait before the first reconnect to an event stream'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l follow.reconnect-max -x -d 'Longest wait before a reconnect; each wait is twice the last'
+complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l follow.shard -x -d 'Which share of the routers this exporter follows, counted from 0'
+complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l follow.total-shards -x -d 'Number of exporters that share the routers, each with another shard; 1: no sharding'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l engine.read -x -a 'auto on off' -d 'Whether they are read: always, never, or (auto) where that keeps no model with an idle timer awake'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l engine.interval -x -d 'Time between two reads of a loaded model'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l engine.timeout -x -d 'Timeout of a read'

@@ -144,6 +144,24 @@ describe('the service', () => {
   });
 });
 
+it('a scrape beyond the limit of series is logged once', async () => {
+  const models = Array.from({ length: 60 }, (_, n) => ({ id: `m${n}`, loadSeconds: 0.01 }));
+  const router = await aRouter({ models });
+  configure({ box: router.url });
+  writeFileSync(file, readFileSync(file, 'utf8').replace('web: {', 'web: { max_series: 1000,'));
+  const service = await start();
+  await ready(service);
+  for (let i = 0; i < 3; i += 1) await scrape(service);
+  await router.load('m7');
+  await untilValue(service, 'model_loads_total', { router: 'box', model: 'm7' }, 1);
+  expect((await scrape(service)).families.flatMap(({ samples }) => samples).length).toBeLessThanOrEqual(1000);
+  expect(lines.filter((line) => line.includes('too many series'))).toEqual([
+    expect.stringMatching(
+      /level=warn .*path=\/metrics max_series=1000 series=\d{4} dropped_series=\d+ dropped_models=\d+/,
+    ),
+  ]);
+});
+
 it('the activity log gets what every source reports', async () => {
   const router = await aRouter({ metrics: false });
   await router.load('tiny-a');

@@ -12,8 +12,9 @@ export function outputOf(call: Call): (typeof OUTPUTS)[number] {
   return choiceFlag(call, 'output', OUTPUTS) ?? 'text';
 }
 
-/** The configuration with the routers that discovery finds now, and what was wrong, by group. */
-export async function discoverOnce(config: Config, resolver?: NameResolver) {
+/** The configuration with the routers that discovery finds now, of all shards, and what was wrong, by group. */
+export async function discoverOnce(given: Config, resolver?: NameResolver) {
+  const config = { ...given, follow: { ...given.follow, total_shards: 1 } };
   const discovery = createDiscovery(config, systemClock, resolver && (() => resolver));
   await discovery.follow(config);
   const groups = printable(discovery.groups());

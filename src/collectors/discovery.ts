@@ -4,15 +4,20 @@ import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache } from '../metrics/exposition.ts';
 import { type Collector, wallSeconds } from './scrape.ts';
 
-/** The result of each discovery group, and the labels of all routers. */
+/** The shard, the result of each discovery group, and the labels of all routers. */
 export function collectDiscovery(discovery: Discovery, clock: Clock): Collector {
   const samples = createSampleCache();
+  const one = [{ labels: {} }];
   return () => {
+    const { shard, total_shards } = discovery.current.follow;
+    const isSharded = total_shards > 1;
     const groups = discovery.groups().map((group) => ({ ...group, labels: { group: group.group } }));
     const labelled = discovery.current.routers
       .filter(({ labels }) => Object.keys(labels).length > 0)
       .map(({ name, labels }) => ({ labels: { router: name, ...prefixed(labels) } }));
     return [
+      samples(CATALOG.exporter_shard, one, () => (isSharded ? shard : undefined)),
+      samples(CATALOG.exporter_total_shards, one, () => (isSharded ? total_shards : undefined)),
       samples(CATALOG.discovered_routers, groups, ({ found, ignored }) => found - ignored.length),
       samples(CATALOG.discovery_ignored_routers, groups, ({ ignored }) => ignored.length),
       samples(CATALOG.discovery_success, groups, ({ faults }) => Number(faults.length === 0)),

@@ -92,6 +92,12 @@ const sections = z.strictObject({
     request_timeout: duration('5s', '100ms', 'Timeout of a request to a router.'),
     reconnect_min: duration('500ms', '50ms', 'Wait before the first reconnect to an event stream.'),
     reconnect_max: duration('30s', '50ms', 'Longest wait before a reconnect; each wait is twice the last.'),
+    shard: count(0, 'Which share of the routers this exporter follows, counted from 0.'),
+    total_shards: count(
+      1,
+      'Number of exporters that share the routers, each with another shard; 1: no sharding.',
+      { min: 1 },
+    ),
   }),
   engine: section("The models' own metrics (llamacpp:*), where llama-server runs with --metrics.", {
     read: choice(
@@ -222,6 +228,9 @@ function checkBounds(config: z.output<typeof sections>, ctx: z.core.$RefinementC
     const message = `is ${formatDuration(min)}, longer than ${longest}: lower it or raise the other`;
     wrong([section, `${key}_min`], message);
   }
+  const { shard, total_shards: total } = config.follow;
+  if (shard >= total)
+    wrong(['follow', 'shard'], `is ${shard}: with total_shards ${total}, at most ${total - 1}`);
   checkAlerts(config.alerts, ctx);
   if (typeof engine.telemetry_path === 'string' && engine.telemetry_path === web.telemetry_path) {
     const message = `is '${web.telemetry_path}' like web.telemetry_path: for one path, set publish: together`;

@@ -36,6 +36,10 @@ export const CATALOG = {
     discovery_last_success_timestamp_seconds:
       'Time of the last successful discovery of a group in seconds since epoch.',
   }),
+  ...families([], {
+    exporter_shard: 'Shard of the routers that this exporter follows, from 0; absent without sharding.',
+    exporter_total_shards: 'Number of shards (follow.total_shards); absent without sharding.',
+  }),
   ...families(['router', 'model', 'status'], {
     model_status: 'Status of a model: 1 for the current status, 0 for the others.',
   }),

@@ -36,6 +36,22 @@ it('check-config reads discovery files', async () => {
   expect([code, err]).toEqual([2, `llama-router-exporter: discovery of lab: ${join(folder, WHY)}\n`]);
 });
 
+it('check-config says how many routers are in the shard, and list lists all', async () => {
+  const file = join(folder, 'shard.yml');
+  const names = ['a', 'b', 'c', 'd', 'e'].map((host) => `{ url: 'http://${host}' }`);
+  writeFileSync(file, `routers: [${names.join(', ')}]\nfollow: { shard: 1, total_shards: 3 }\n`);
+  expect(await runProgram('check-config', file)).toMatchObject({
+    code: 0,
+    out: `${file}: valid, 5 routers, 3 of them in shard 1 of 3\n`,
+  });
+  for (const shard of ['0', '1']) {
+    const { out } = await runProgram(
+      ...['list', '--config.file', config, `--follow.shard=${shard}`, '--follow.total-shards=2'],
+    );
+    expect(out).toContain('chat');
+  }
+});
+
 it('check-config warns about patterns that look like something else than a pattern', async () => {
   const file = join(folder, 'patterns.yml');
   writeFileSync(

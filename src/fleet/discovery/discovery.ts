@@ -2,6 +2,7 @@ import type { Config, DiscoveryConfig } from '../../config/schema.ts';
 import { type Clock, within } from '../../lib/clock.ts';
 import { createListeners } from '../../lib/listeners.ts';
 import { revealingJson } from '../../lib/secret.ts';
+import { isInShard } from './shard.ts';
 import { createNameResolver, type KnownTargets, type Lookup, lookUp, type NameResolver } from './sources.ts';
 import { type IgnoredTarget, routersOf } from './targets.ts';
 
@@ -9,7 +10,7 @@ export type Discovery = ReturnType<typeof createDiscovery>;
 
 interface GroupState {
   readonly group: string;
-  /** Number of discovered routers. */
+  /** Number of discovered routers, in this shard. */
   readonly found: number;
   /** Those that are not followed. */
   readonly ignored: readonly IgnoredTarget[];
@@ -47,7 +48,7 @@ export function createDiscovery(
   let configured = config;
   let current = config;
   let groups: readonly Group[] = [];
-  let merged = routersOf(config.routers, []);
+  let merged = routersOf(config.routers, [], isOurs);
 
   return {
     /** The followed configuration; its `routers` include the discovered ones. */
@@ -104,14 +105,19 @@ export function createDiscovery(
   function merge(): boolean {
     const before = merged.routers;
     const discovered = groups.map(({ config, last }) => ({ group: config, targets: last?.targets ?? [] }));
-    merged = routersOf(configured.routers, discovered);
+    merged = routersOf(configured.routers, discovered, isOurs);
     current = Object.freeze({ ...configured, routers: merged.routers });
     return JSON.stringify(before) !== JSON.stringify(merged.routers);
   }
 
   function stateOf({ config, succeededAt }: Group, { targets, faults }: Lookup): GroupState {
     const ignored = merged.ignored.filter(({ group }) => group === config.name);
-    return { group: config.name, found: targets.length, ignored, faults, succeededAt };
+    const found = targets.filter(({ name }) => isOurs(name)).length;
+    return { group: config.name, found, ignored, faults, succeededAt };
+  }
+
+  function isOurs(name: string): boolean {
+    return isInShard(name, configured.follow);
   }
 }
 

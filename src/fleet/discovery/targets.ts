@@ -90,11 +90,12 @@ export interface IgnoredTarget {
 
 /**
  * The configured routers, then the discovered ones. A target whose name or URL is taken is ignored: two trackers of one
- * router would count everything twice.
+ * router would count everything twice. Only those in the shard, which is decided last: all exporters ignore the same.
  */
 export function routersOf(
   configured: readonly RouterConfig[],
   discovered: readonly DiscoveredGroup[],
+  isOurs: (name: string) => boolean = () => true,
 ): { routers: readonly RouterConfig[]; ignored: readonly IgnoredTarget[] } {
   const routers = [...configured];
   const ignored: IgnoredTarget[] = [];
@@ -107,7 +108,7 @@ export function routersOf(
         // The same router in two files or records is no problem.
         if (sameName === sameUrl) continue;
         const why = sameName ? `its name is used by ${sameName.url}` : `its URL is used by ${sameUrl?.name}`;
-        ignored.push({ group: group.name, target: `${name} (${url})`, why });
+        if (isOurs(name)) ignored.push({ group: group.name, target: `${name} (${url})`, why });
         continue;
       }
       const { kind, keep, api_key, username, password, ca_file, host_header, local } = group;
@@ -118,5 +119,5 @@ export function routersOf(
       byUrl.set(url, router);
     }
   }
-  return { routers, ignored };
+  return { routers: routers.filter(({ name }) => isOurs(name)), ignored };
 }
