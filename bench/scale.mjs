@@ -2,78 +2,176 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { median, megabytes, table } from './support/figures.mjs';
+import { eventToScrape } from './support/event-to-scrape.mjs';
+import { megabytes, quantile, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
+import { bodyOf, openClient } from './support/keep-alive-client.mjs';
+import { startLife } from './support/life.mjs';
 import { startExporter, startModule, usageOf } from './support/processes.mjs';
+import { watchWaits } from './support/waits.mjs';
 
 export const usage = `scale: one exporter and many routers, found in a file. Linux only.
-  --fleets 10,50,200    how many simulated routers, in another process, one fleet after the other
-  --models 20           models of each
-  --seconds 30          how long each fleet is watched
-  --scrape 5            seconds between two scrapes`;
+  --fleets 1x50,10x50,100x50,500x50,1x5000   simulated routers x models of each, in other processes, one fleet after the other
+  --seconds 60          how long CPU and memory of each fleet are watched, after 10 s for settling
+  --scrape 15           seconds between two scrapes meanwhile
+  --scrapes 40          scrapes without pause, whose time is measured
+  --transitions 20      status changes whose way to a scrape is measured; some others go on all the time
+  --figures FILE        writes the figures as JSON
+  --draw FILE           draws docs/pictures/scale-*.svg from such a file, and measures nothing
+  --node ''             flags for the exporter's node, such as --cpu-prof`;
+
+/** Routers in one process, and those on which something happens. */
+const ROUTERS_A_PROCESS = 100;
+const LIVELY = 10;
+const MODELS = Array.from({ length: 20 }, (_, model) => `qwen2.5-7b-instruct-q4_k_m-${model}`);
+
+const DEFAULTS = {
+  fleets: '1x50,10x50,100x50,500x50,1x5000',
+  seconds: 60,
+  scrape: 15,
+  scrapes: 40,
+  transitions: 20,
+  figures: '',
+  draw: '',
+  node: '',
+};
+
+/** @typedef {{ seconds: number, scrape: number, scrapes: number, transitions: number, node: string }} Pace */
+/** @typedef {Awaited<ReturnType<typeof measure>>} Figures */
 
 /** @param {readonly string[]} args */
 export async function run(args) {
-  const flags = readFlags(args, { fleets: '10,50,200', models: 20, seconds: 30, scrape: 5 });
-  const rows = [];
-  for (const routers of flags.fleets.split(',').map(Number)) rows.push(await measure(routers, flags));
-  console.log(`\n${flags.models} models each, a scrape every ${flags.scrape} s, ${flags.seconds} s:\n`);
-  const head = [
-    'routers',
-    'series',
-    'MB of a scrape',
-    'all up after, s',
-    'scrape p50, ms',
-    'resident, MB',
-    'CPU, %',
-  ];
-  console.log(table(head, rows));
+  const flags = readFlags(args, DEFAULTS);
+  if (flags.draw !== '') return draw(flags.draw);
+  const fleets = [];
+  for (const fleet of flags.fleets.split(',')) {
+    const [routers = 0, models = 0] = fleet.split('x').map(Number);
+    fleets.push(await measure({ routers, models }, flags));
+    process.stderr.write(`${JSON.stringify(fleets.at(-1))}\n`);
+  }
+  report(fleets, flags);
+  if (flags.figures !== '') await writeFile(flags.figures, `${JSON.stringify(fleets, null, 2)}\n`);
 }
 
 /**
- * @param {number} count
- * @param {{ models: number, seconds: number, scrape: number }} flags
+ * @param {{ routers: number, models: number }} fleet
+ * @param {Pace} pace
  */
-async function measure(count, { models, seconds, scrape }) {
-  const routers = await startModule('routers.mjs', { routers: count, models, loadSeconds: 2 });
+async function measure({ routers: count, models }, pace) {
+  const sizes = Array.from({ length: Math.ceil(count / ROUTERS_A_PROCESS) }, (_, at) =>
+    Math.min(ROUTERS_A_PROCESS, count - at * ROUTERS_A_PROCESS),
+  );
+  const processes = await Promise.all(
+    sizes.map((routers) => startModule('routers.mjs', { routers, models, loadSeconds: 0.2 })),
+  );
+  /** @type {string[]} */
+  const urls = processes.flatMap(({ ready }) => ready.urls);
   const folder = await mkdtemp(join(tmpdir(), 'llama-router-exporter-scale-'));
   const port = await freePort();
-  const targets = routers.ready.urls.map((/** @type {string} */ url) => new URL(url).host);
-  await writeFile(join(folder, 'targets.json'), JSON.stringify([{ targets }]));
+  await writeFile(
+    join(folder, 'targets.json'),
+    JSON.stringify([{ targets: urls.map((url) => new URL(url).host) }]),
+  );
   await writeFile(join(folder, 'config.yml'), configOf(port));
   const startedAt = performance.now();
-  const exporter = await startExporter([`--config.file=${join(folder, 'config.yml')}`]);
+  const exporter = await startExporter(
+    [`--config.file=${join(folder, 'config.yml')}`],
+    pace.node.split(' ').filter(Boolean),
+  );
   try {
-    while ((await scrapeOf(port)).up < count) await sleep(50);
-    const allUp = (performance.now() - startedAt) / 1000;
+    const starting = await watchWaits(port);
+    while (!(await isReady(port))) await sleep(20);
+    const startSeconds = (performance.now() - startedAt) / 1000;
+    const startWaitMs = await starting.stop();
+    const client = await openClient(port);
+    const first = bodyOf(await client.get('identity'));
+    const up = first.match(/^llama_router_up\{.*\} 1$/gm)?.length ?? 0;
+    if (up !== count) throw new Error(`the exporter is ready, but only ${up} of ${count} routers are up`);
     await sleep(10_000); // The noise of the start is over.
-    const before = usageOf(exporter.pid);
-    const scrapes = [];
-    for (
-      const end = performance.now() + seconds * 1000;
-      performance.now() < end;
-      await sleep(scrape * 1000)
-    ) {
-      scrapes.push(await scrapeOf(port));
-    }
-    const after = usageOf(exporter.pid);
-    const cpu = (100 * (after.cpuSeconds - before.cpuSeconds)) / seconds;
-    const [last] = scrapes.slice(-1);
-    return [
-      count,
-      last?.series,
-      ((last?.bytes ?? 0) / 1e6).toFixed(2),
-      allUp.toFixed(1),
-      median(scrapes.map(({ ms }) => ms)).toFixed(1),
-      megabytes(after.residentBytes),
-      cpu.toFixed(1),
-    ].map(String);
+    const usage = await watchUsage(exporter.pid, client, pace);
+    const scrapes = await watchScrapes({ pid: exporter.pid, port }, client, urls, pace);
+    client.close();
+    return {
+      routers: count,
+      models,
+      series: scrapes.series,
+      startSeconds,
+      startWaitMs,
+      ...usage,
+      ...scrapes,
+    };
   } finally {
     await exporter.stop();
-    await routers.stop();
+    await Promise.all(processes.map((each) => each.stop()));
     await rm(folder, { recursive: true });
   }
+}
+
+/** @typedef {Awaited<ReturnType<typeof openClient>>} Client */
+
+/**
+ * Memory and CPU at the pace of Prometheus.
+ * @param {number} pid @param {Client} client @param {Pace} pace
+ */
+async function watchUsage(pid, client, { seconds, scrape }) {
+  const before = usageOf(pid);
+  for (let turn = 0; turn < Math.ceil(seconds / scrape); turn += 1) {
+    await client.get('gzip');
+    await sleep(scrape * 1000);
+  }
+  const after = usageOf(pid);
+  return { residentBytes: after.residentBytes, cpu: (after.cpuSeconds - before.cpuSeconds) / seconds };
+}
+
+/**
+ * Scrapes one after the other while models are loaded and unloaded, what they do to other requests, and the way of
+ * an event to the event stream of the exporter and to a scrape.
+ * @param {{ pid: number, port: number }} exporter
+ * @param {Client} client
+ * @param {readonly string[]} urls
+ * @param {Pace} pace
+ */
+async function watchScrapes({ pid, port }, client, urls, { scrapes, transitions }) {
+  const life = await startLife(port, urls.slice(0, LIVELY), MODELS.slice(1));
+  const waits = await watchWaits(port);
+  /** @type {number[]} */
+  const times = [];
+  let answer = await client.get('identity');
+  const before = usageOf(pid);
+  for (let turn = 0; turn < scrapes; turn += 1) {
+    await sleep(100);
+    answer = await client.get('identity');
+    times.push(answer.milliseconds);
+  }
+  const scrapeCpuMs = (1000 * (usageOf(pid).cpuSeconds - before.cpuSeconds)) / scrapes;
+  const waitMs = await waits.stop();
+  const p50 = quantile(times, 0.5);
+  const [url = ''] = urls;
+  const [model = ''] = MODELS;
+  const toScrape = await eventToScrape({ url, model, client, transitions, pause: Math.max(400, 4 * p50) });
+  const toStream = await life.stop();
+  if (toStream.missed > 0)
+    throw new Error(`${toStream.missed} status changes are not in the exporter's stream`);
+  return {
+    series: bodyOf(answer).match(/^[a-z].*$/gm)?.length ?? 0,
+    bytes: answer.bytes,
+    scrapeP50: p50,
+    scrapeP99: quantile(times, 0.99),
+    scrapeCpuMs,
+    waitMs,
+    toStreamP50: quantile(toStream.times, 0.5),
+    toStreamP99: quantile(toStream.times, 0.99),
+    toScrapeP50: quantile(toScrape, 0.5),
+    toScrapeP99: quantile(toScrape, 0.99),
+  };
+}
+
+/** @param {number} port */
+async function isReady(port) {
+  const answer = await fetch(`http://127.0.0.1:${port}/-/ready`);
+  await answer.text();
+  return answer.ok;
 }
 
 /** @param {number} port */
@@ -82,12 +180,88 @@ function configOf(port) {
   return `discovery: [${group}]\nweb: { listen_address: '127.0.0.1:${port}' }\n`;
 }
 
-/** @param {number} port */
-async function scrapeOf(port) {
-  const startedAt = performance.now();
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  const ms = performance.now() - startedAt;
-  const series = text.split('\n').filter((line) => /^[a-z]/.test(line)).length;
-  const up = text.match(/^llama_router_up\{.*\} 1$/gm)?.length ?? 0;
-  return { ms, series, up, bytes: text.length };
+/**
+ * What is compared: the head of its column and what it is.
+ * @type {readonly [string, (figures: Figures) => number][]}
+ */
+const COSTS = [
+  ['start, ms', ({ startSeconds }) => 1000 * startSeconds],
+  ['resident, kB', ({ residentBytes }) => residentBytes / 1e3],
+  ['CPU, ‰', ({ cpu }) => 1000 * cpu],
+  ['scrape, kB', ({ bytes }) => bytes / 1e3],
+  ['CPU of a scrape, ms', ({ scrapeCpuMs }) => scrapeCpuMs],
+  ['scrape p50, ms', ({ scrapeP50 }) => scrapeP50],
+  ['event to scrape p50, ms', ({ toScrapeP50 }) => toScrapeP50],
+];
+
+/** @param {Figures} figures */
+const nameOf = ({ routers, models }) => `${routers} × ${models}`;
+
+/**
+ * @param {readonly Figures[]} fleets
+ * @param {Pace} pace
+ */
+function report(fleets, { seconds, scrape, scrapes }) {
+  const one = (/** @type {number} */ value) => value.toFixed(1);
+  const head = [
+    'routers × models',
+    'series',
+    'all up after, s',
+    'longest wait, ms',
+    'resident, MB',
+    'CPU, %',
+  ];
+  const rows = fleets.map((each) => [
+    nameOf(each),
+    each.series,
+    one(each.startSeconds),
+    each.startWaitMs.toFixed(0),
+    megabytes(each.residentBytes),
+    one(100 * each.cpu),
+  ]);
+  console.log(`\nThe start, then a scrape every ${scrape} s for ${seconds} s:\n\n${table(head, rows)}`);
+  const scrapeHead = [
+    'MB',
+    'p50, ms',
+    'p99',
+    'longest wait',
+    'event to stream',
+    'p99',
+    'event to scrape',
+    'p99',
+  ];
+  const scrapeRows = fleets.map((each) => [
+    nameOf(each),
+    megabytes(each.bytes),
+    ...[
+      each.scrapeCpuMs,
+      each.scrapeP50,
+      each.scrapeP99,
+      each.waitMs,
+      each.toStreamP50,
+      each.toStreamP99,
+    ].map(one),
+    ...[each.toScrapeP50, each.toScrapeP99].map(one),
+  ]);
+  console.log(`\n${scrapes} scrapes in a row, with changes between them:\n`);
+  console.log(table(['routers × models', ...scrapeHead], scrapeRows));
+  const [first, second, ...others] = fleets;
+  if (first === undefined || second === undefined) return;
+  const costs = costsOf(second, first);
+  console.log(`\nFor each 1,000 series more than ${nameOf(first)} (and compared with ${nameOf(second)}):\n`);
+  const costRows = [second, ...others].map((each) => [
+    nameOf(each),
+    ...costsOf(each, first).map(
+      (cost, at) => `${cost.toFixed(2)} (${(cost / (costs[at] ?? 1)).toFixed(2)} ×)`,
+    ),
+  ]);
+  console.log(table(['routers × models', ...COSTS.map(([name]) => name)], costRows));
+}
+
+/**
+ * For each 1,000 series that this fleet has more than the first.
+ * @param {Figures} figures @param {Figures} first
+ */
+function costsOf(figures, first) {
+  return COSTS.map(([, cost]) => (1000 * (cost(figures) - cost(first))) / (figures.series - first.series));
 }

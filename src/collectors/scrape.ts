@@ -7,25 +7,26 @@ import type { RouterState } from '../models/router-state.ts';
 /** Turns state or readings into samples at each scrape. Does no I/O and never throws. */
 export type Collector = () => readonly Samples[];
 
-export type Scrape = (format: Format) => Buffer;
+/** The pieces of the answer, in order. */
+export type Scrape = (format: Format) => readonly Buffer[];
 
 /**
  * Collects and renders all samples at the same moment, and waits for nothing. As long as no sample changes, the answer is
- * the same Buffer: do not write into it. `limit` passes on the samples that are published.
+ * the same: do not write into its pieces. `limit` passes on the samples that are published.
  */
 export function createScrape(
   collectors: readonly Collector[],
   limit = (collected: readonly Samples[]) => collected,
 ): Scrape {
-  let last: { format: Format; samples: readonly Samples[]; text: Buffer } | undefined;
+  let last: { format: Format; samples: readonly Samples[]; pieces: readonly Buffer[] } | undefined;
   return (format) => {
     const collected: Samples[] = [];
     for (const collect of collectors) collected.push(...collect()); // flatMap takes longer than all collectors.
     const samples = limit(collected);
     if (last?.format !== format || !hasSameItems(last.samples, samples)) {
-      last = { format, samples, text: render(samples, format) };
+      last = { format, samples, pieces: render(samples, format) };
     }
-    return last.text;
+    return last.pieces;
   };
 }
 

@@ -11,19 +11,17 @@ export interface Family<Label extends string = string> {
   buckets?: readonly number[] | undefined;
 }
 
-/** One line of the exposition. Immutable but for `line`. */
+/** One line of the exposition. Immutable. */
 export interface Row {
   labels: Readonly<Record<string, string>>;
   value: number;
   /** `_bucket`, `_sum` or `_count` of a histogram. */
   suffix?: string | undefined;
-  /** The text of this row, kept by `render`. */
-  line?: string | undefined;
 }
 
-/** A row with room for its line: there are thousands. */
+/** A row with all properties, so that thousands of them have one hidden class. */
 export function newRow(labels: Row['labels'], value: number, suffix?: string): Row {
-  return { labels, value, suffix, line: undefined };
+  return { labels, value, suffix };
 }
 
 /** The rows of one family at one moment. Immutable: `render` keeps its text for as long as the object lives. */
@@ -99,31 +97,76 @@ export function negotiateFormat(accept: string | undefined): Format {
   return openmetrics > 0 && openmetrics >= text ? 'openmetrics' : 'text';
 }
 
+/** A shorter text is one piece: writing many small ones takes longer than joining them. */
+const JOINED_BYTES = 256 * 1024;
+
 /**
- * Renders these samples. The text of a `Samples` object is written once, and so is the line of a `Row` object: a
- * scrape costs what has changed since the last one. Families without rows are left out.
+ * Renders these samples as pieces of one text, which are not to be joined: a large scrape would be copied each time.
+ * The text of a `Samples` object is written once, and so is that of a block of rows: a scrape costs what has changed
+ * since the last one. Families without rows are left out.
  */
-export function render(all: readonly Samples[], format: Format): Buffer {
-  const pieces = all.filter(({ rows }) => rows.length > 0).map(WRITTEN[format]);
+export function render(all: readonly Samples[], format: Format): readonly Buffer[] {
+  const pieces: Buffer[] = [];
+  for (const samples of all) if (samples.rows.length > 0) pieces.push(...WRITTEN[format](samples));
   if (format === 'openmetrics') pieces.push(EOF);
-  return Buffer.concat(pieces);
+  const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return bytes < JOINED_BYTES ? [Buffer.concat(pieces)] : pieces;
 }
 
 const EOF = Buffer.from('# EOF\n');
 
-const WRITTEN: Record<Format, (samples: Samples) => Buffer> = {
-  text: perObject((samples) => Buffer.from(write(samples, 'text'))),
-  openmetrics: perObject((samples) => Buffer.from(write(samples, 'openmetrics'))),
+const WRITTEN: Record<Format, (samples: Samples) => readonly Buffer[]> = {
+  text: perObject((samples) => write(samples, 'text')),
+  openmetrics: perObject((samples) => write(samples, 'openmetrics')),
 };
 
-function write({ family, rows }: Samples, format: Format): string {
+function write({ family, rows }: Samples, format: Format): readonly Buffer[] {
   const { title, type } =
     format === 'openmetrics' ? openmetricsTitle(family) : { title: family.name, type: family.type };
   const help = format === 'openmetrics' ? escapeLabel(family.help) : escapeHelp(family.help);
-  let text = family.help === '' ? '' : `# HELP ${title} ${help}\n`;
-  text += `# TYPE ${title} ${type}\n`;
-  for (const row of rows) text += lineOf(family.name, row);
+  const helpLine = family.help === '' ? '' : `# HELP ${title} ${help}\n`;
+  return [Buffer.from(`${helpLine}# TYPE ${title} ${type}\n`), ...blocksOf(family.name, rows)];
+}
+
+/** A part of the rows of a family with its text, which is the same in both formats. */
+interface Block {
+  name: string;
+  rows: readonly Row[];
+  text: Buffer;
+}
+
+/** By their first row, so that they go when their rows do. */
+const blocks = new WeakMap<Row, Block>();
+
+function blocksOf(name: string, rows: readonly Row[]): Buffer[] {
+  const size = blockSize(rows.length);
+  const texts: Buffer[] = [];
+  for (let start = 0; start < rows.length; start += size) {
+    texts.push(textOf(name, rows, start, Math.min(start + size, rows.length)));
+  }
+  return texts;
+}
+
+/** About as many blocks as rows in one. A power of two, so that one more row rarely changes all blocks. */
+function blockSize(rows: number): number {
+  let size = 32;
+  while (size * size < rows) size *= 2;
+  return size;
+}
+
+function textOf(name: string, rows: readonly Row[], start: number, end: number): Buffer {
+  const first = rows[start] as Row;
+  const known = blocks.get(first);
+  if (known?.name === name && isAt(known.rows, rows, start, end)) return known.text;
+  const own = rows.slice(start, end);
+  const text = Buffer.from(own.map((row) => lineOf(name, row)).join(''));
+  blocks.set(first, { name, rows: own, text });
   return text;
+}
+
+/** Whether these rows are the very same objects as those from `start` to `end`. */
+function isAt(block: readonly Row[], rows: readonly Row[], start: number, end: number): boolean {
+  return block.length === end - start && block.every((row, at) => row === rows[start + at]);
 }
 
 /**
@@ -136,10 +179,8 @@ function openmetricsTitle({ name, type }: Family): { title: string; type: string
   return { title: name, type: type === 'untyped' || type === 'counter' ? 'unknown' : type };
 }
 
-/** The same in both formats. Joined, because V8 would keep the parts of a concatenation in memory. */
 function lineOf(name: string, row: Row): string {
-  row.line ??= [name, row.suffix ?? '', labelsOf(row), ' ', numberOf(row.value), '\n'].join('');
-  return row.line;
+  return `${name}${row.suffix ?? ''}${labelsOf(row)} ${numberOf(row.value)}\n`;
 }
 
 function labelsOf({ labels }: Row): string {

@@ -8,7 +8,7 @@ function theMetrics() {
   const operationMetrics = createOperationMetrics();
   for (const router of ['box', 'attic'])
     operationMetrics.transition({ kind: 'router', router, change: 'added', at: 0 });
-  const text = () => render(operationMetrics.samples(), 'text').toString();
+  const text = () => render(operationMetrics.samples(), 'text').join('');
   return {
     operationMetrics,
     value: (name: string, labels: Record<string, string>) =>

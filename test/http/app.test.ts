@@ -82,8 +82,20 @@ describe('/metrics', () => {
     for (const { name, type } of read.families) expect(name.endsWith('_total')).toBe(type === 'counter');
   });
 
+  it.each(['identity', 'gzip'])('is whole in pieces, with %s', async (encoding) => {
+    const pieces = Array.from({ length: 2000 }, (_, at) => Buffer.from(`many{model="🦙 ${at}"} 1\n`));
+    const app = anApp(undefined, { scrapes: new Map([['/metrics', () => pieces]]) });
+    const { headers, body } = await raw(app.get('/metrics').set('Accept-Encoding', encoding));
+    const sent = body as Buffer;
+    const plain = sent[0] === 0x1f ? gunzipSync(sent) : sent;
+    expect(plain.toString()).toBe(pieces.join(''));
+    expect(Number(headers['content-length']) < plain.length).toBe(encoding === 'gzip');
+    const head = await app.head('/metrics').set('Accept-Encoding', encoding);
+    expect(head.headers['content-length']).toBe(headers['content-length']);
+  });
+
   it('may have another path', async () => {
-    const scrape = () => Buffer.from('llama_router_up 1\n');
+    const scrape = () => [Buffer.from('llama_router_up 1\n')];
     const app = anApp(undefined, { scrapes: new Map([['/llama/metrics', scrape]]) });
     expect((await app.get('/llama/metrics')).text).toContain('llama_router_up');
     expect((await app.get('/metrics')).status).toBe(404);

@@ -5,6 +5,7 @@ import {
   type Family,
   type Format,
   negotiateFormat,
+  newRow,
   type Row,
   render,
   type Samples,
@@ -26,7 +27,7 @@ const samplesOf = (
     ({ value }) => value,
   );
 const FORMATS: Format[] = ['text', 'openmetrics'];
-const textOf = (all: readonly Samples[], format: Format) => render(all, format).toString();
+const textOf = (all: readonly Samples[], format: Format) => render(all, format).join('');
 
 const HOSTILE = 'back\\slash "quote" line\nbreak \\n tab\t 模型 🦙';
 
@@ -105,6 +106,51 @@ describe('an exposition', () => {
         );
       }),
     );
+  });
+});
+
+describe('a family of thousands of rows', () => {
+  const family: Family = { name: 'many', type: 'gauge', help: 'Rows.', labels: ['model'] };
+  const rows = Array.from({ length: 5000 }, (_, at) =>
+    newRow({ model: `qwen2.5-7b-instruct-q4_k_m-model-${at}` }, at),
+  );
+  const pieces = (all: readonly Row[], format: Format = 'text') => render([{ family, rows: all }], format);
+  const changed = rows.with(2500, newRow({ model: `qwen2.5-7b-instruct-q4_k_m-model-2500` }, -1));
+
+  it('is written in pieces, of which a changed row replaces one', () => {
+    const before = pieces(rows);
+    const after = pieces(changed);
+    expect(after).toHaveLength(before.length);
+    expect(before.length).toBeGreaterThan(10);
+    // Its head is written again too.
+    expect(after.slice(1).filter((piece) => !before.includes(piece))).toHaveLength(1);
+    expect(after.join('')).toBe(before.join('').replace('2500"} 2500', '2500"} -1'));
+  });
+
+  it('shares its pieces between the formats', () => {
+    const text = pieces(rows);
+    const openmetrics = pieces([...rows], 'openmetrics');
+    expect(openmetrics.slice(1, -1)).toEqual(text.slice(1));
+    expect(openmetrics.slice(1, -1).every((piece, at) => piece === text[at + 1])).toBe(true);
+  });
+
+  it.each([
+    ['without its first row', rows.slice(1)],
+    ['without its last row', rows.slice(0, -1)],
+    ['with fewer rows', rows.slice(0, 2000)],
+    ['with a new row in the middle', rows.toSpliced(100, 0, newRow({ model: 'new' }, 1))],
+    ['in another order', rows.toReversed()],
+  ])('is complete %s', (_, all) => {
+    pieces(rows);
+    const read = parseExposition(pieces(all).join('')).families[0]?.samples;
+    expect(read?.map(({ labels }) => labels.model)).toEqual(all.map(({ labels }) => labels.model));
+  });
+
+  it('writes rows that two families share under both names', () => {
+    const other = { ...family, name: 'other' };
+    pieces(rows);
+    const text = render([{ family: other, rows }], 'text').join('');
+    expect(parseExposition(text).families.map(({ name }) => name)).toEqual(['other']);
   });
 });
 

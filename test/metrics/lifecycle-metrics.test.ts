@@ -39,7 +39,7 @@ function vanish(model: string, router = 'r'): void {
   tell(router, model, { kind: 'vanished' });
 }
 
-const textOf = () => render(lifecycleMetrics.samples(), 'text').toString();
+const textOf = () => render(lifecycleMetrics.samples(), 'text').join('');
 const scraped = (): Exposition => parseExposition(textOf());
 const seriesValue = (name: string, labels: Record<string, string>) =>
   scraped().value(`llama_router_${name}`, labels);

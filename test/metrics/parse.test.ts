@@ -14,7 +14,7 @@ describe('parseExposition', () => {
     (name) => {
       const text = recorded(name);
       const parsed = parseExposition(text);
-      expect(parsed.ok && render(parsed.value, 'text').toString()).toBe(text);
+      expect(parsed.ok && render(parsed.value, 'text').join('')).toBe(text);
     },
   );
 
@@ -32,7 +32,7 @@ describe('parseExposition', () => {
       '',
     ].join('\n');
     const parsed = parseExposition(text);
-    expect(parsed.ok && render(parsed.value, 'text').toString()).toBe(text);
+    expect(parsed.ok && render(parsed.value, 'text').join('')).toBe(text);
   });
 
   it('reads infinities and numbers that are none in the spellings of llama-server and Prometheus', () => {
@@ -45,7 +45,7 @@ describe('parseExposition', () => {
 
   it('drops timestamps, spaces and comments', () => {
     const parsed = parseExposition('# by hand\na{ x = "1" , } 2.50 1700000000000');
-    expect(parsed.ok && render(parsed.value, 'text').toString()).toBe('# TYPE a untyped\na{x="1"} 2.5\n');
+    expect(parsed.ok && render(parsed.value, 'text').join('')).toBe('# TYPE a untyped\na{x="1"} 2.5\n');
   });
 
   it.each([

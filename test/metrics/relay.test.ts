@@ -16,7 +16,7 @@ function relayed(models: Record<string, string>, maxRows = 100) {
   const { samples, dropped } = mergeRelayed(
     Object.entries(models).map(([model, text]) => relay('gpu', model, parsed(text), maxRows)),
   );
-  return { text: render(samples, 'text').toString(), dropped };
+  return { text: render(samples, 'text').join(''), dropped };
 }
 
 describe("a model's own metrics", () => {
@@ -50,7 +50,7 @@ y{router="gpu",model="b",slot="0"} 2
 
   it('have type unknown in OpenMetrics if they are counters without _total', () => {
     const { samples } = mergeRelayed([relay('gpu', 'a', parsed('# TYPE n_max counter\nn_max 3\n'), 10)]);
-    expect(render(samples, 'openmetrics').toString()).toBe(
+    expect(render(samples, 'openmetrics').join('')).toBe(
       '# TYPE n_max unknown\nn_max{router="gpu",model="a"} 3\n# EOF\n',
     );
   });

@@ -203,7 +203,7 @@ it('any scrapes: never more than the limit, nothing in part, the used first, and
         for (const models of fleets) {
           const all = samplesOf(models);
           const published = limit(all);
-          parseExposition(render(published, 'text').toString());
+          parseExposition(render(published, 'text').join(''));
           const always = all.flatMap(({ rows }) => rows.filter((row) => !ofModel(row)));
           expect(seriesIn(published)).toBeLessThanOrEqual(Math.max(max, always.length + 3));
           const rows = new Set(published.flatMap((samples) => samples.rows));
