@@ -141,6 +141,14 @@ describe('the event stream', () => {
     expect(second.events()[0]).toMatchObject({ event: 'router_added', router: 'r' });
   });
 
+  it('writes a transition once for all clients', async () => {
+    const all = [await listen(), await listen(), await listen()];
+    const wall = jest.spyOn(observed.clock, 'wall');
+    addRouter(observed.store, 'r', 'http://r');
+    for (const ears of all) await ears.heard(1);
+    expect(wall).toHaveBeenCalledTimes(1);
+  });
+
   it('sends heartbeats when nothing happens', async () => {
     jest.useFakeTimers({
       doNotFake: [

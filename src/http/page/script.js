@@ -6,6 +6,8 @@ const SOON_MS = 300;
 const REFRESH_MS = 5000;
 const BUSY_REFRESH_MS = 1000;
 const PROGRESS_MS = 300;
+/** Each page waits so much longer than others: after an event, not all ask at the same moment. */
+const LAG_MS = Math.random() * 200;
 const TIMEOUT_MS = 15_000;
 const RECONNECT_MS = 10_000;
 const TOKEN = 'llama-router-exporter token';
@@ -24,6 +26,8 @@ let timer;
 let fetching = false;
 /** Whether something may have changed since the last request for the page. */
 let changed = false;
+/** When the first event since that request arrived, if one did. */
+let changedAt;
 /** Of the page as shown. */
 let etag = '';
 
@@ -36,6 +40,7 @@ async function refresh() {
   }
   fetching = true;
   changed = false;
+  changedAt = undefined;
   try {
     const answer = await fetch(location.pathname + location.search, {
       headers: { 'If-None-Match': etag },
@@ -73,13 +78,15 @@ async function show(answer) {
 
 function later(ms) {
   clearTimeout(timer);
-  if (!document.hidden) timer = setTimeout(refresh, ms);
+  if (!document.hidden) timer = setTimeout(refresh, ms + LAG_MS);
 }
 
-/** After an event or an action. */
+/** After an event or an action. Events that never pause do not put the refresh off for longer than while busy. */
 function refreshSoon() {
   changed = true;
-  later(SOON_MS);
+  const now = performance.now();
+  changedAt ??= now;
+  later(Math.min(SOON_MS, changedAt + BUSY_REFRESH_MS - now));
 }
 
 function say(text, look) {

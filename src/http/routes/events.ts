@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express';
 import { callerBlock } from '../../lib/address.ts';
+import type { Transition } from '../../models/router-state.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
 import { viewTransition } from '../views.ts';
@@ -18,6 +19,7 @@ export function eventsRoute({ store, clock, closing }: Pick<AppParts, 'store' | 
   closing.addEventListener('abort', () => {
     for (const end of open.keys()) end();
   });
+  const textOf = writtenOnce((transition) => JSON.stringify(viewTransition(transition, clock)));
   return (request: Request, response: Response) => {
     if (closing.aborted) throw new ProblemError(503, 'Shutting down');
     const address = callerBlock(request.socket.remoteAddress);
@@ -35,9 +37,7 @@ export function eventsRoute({ store, clock, closing }: Pick<AppParts, 'store' | 
       leave();
       response.destroy();
     };
-    const stopListening = store.onTransition((transition) =>
-      send(`data: ${JSON.stringify(viewTransition(transition, clock))}\n\n`),
-    );
+    const stopListening = store.onTransition((transition) => send(`data: ${textOf(transition)}\n\n`));
     const heartbeat = setInterval(() => send(':\n\n'), HEARTBEAT_MS);
     // Before the response ends: a write after its end would be an unhandled error.
     const leave = () => {
@@ -51,6 +51,17 @@ export function eventsRoute({ store, clock, closing }: Pick<AppParts, 'store' | 
     };
     open.set(end, address);
     response.on('close', leave);
+  };
+}
+
+/** Keeps the text of the last transition: all streams send it, one after the other. */
+function writtenOnce(write: (transition: Transition) => string): (transition: Transition) => string {
+  let last: Transition | undefined;
+  let text = '';
+  return (transition) => {
+    if (transition !== last) text = write(transition);
+    last = transition;
+    return text;
   };
 }
 
