@@ -1,5 +1,5 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { configOf, scrape } from './idle.mjs';
@@ -13,8 +13,8 @@ import { delayFlags, startWatch } from './support/watch.mjs';
 export const usage = `endurance: the exporter for hours under a steady load. Linux only. Exits with 1 when a promise is broken:
 - resident memory at the end is within 10 % of that after five minutes (or a third of the time, if that is shorter);
 - when the last page is closed, no more descriptors and handles are open than before the first one;
-- the 99th percentile of the event loop's delay is under 20 ms, without the time in which the exporter waits for a CPU:
-  that depends on the other programs of the machine. An idle Node process is measured too, for comparison;
+- the 99th percentile of the event loop's delay is under 20 ms. Other programs of the machine delay every process: that of
+  an idle Node process is subtracted, and all of it has a higher priority than other programs (if run as root);
 - every page, scrape and order is answered as it should be.
 The exporter runs with the variables of the image, a state file, an audit file and an nvidia-smi that a script plays. It is
 scraped every second. Each minute it unloads all models, loads one, places, extends and ends a hold with restore, and
@@ -34,6 +34,8 @@ const LIMITS = { growth: 0.1, delayMs: 20, more: 5 };
 /** How long the exporter is given to close what it does not need any more. */
 const SETTLE_S = 90;
 
+const AUTOGROUP = '/proc/self/autogroup';
+
 const NVIDIA_SMI = `#!/bin/sh
 case "$1" in
   --query-gpu=*) echo '0, GPU-0000, NVIDIA L40S, 46068, 8211, 37857, 3'; echo '1, GPU-0001, NVIDIA L40S, 46068, 211, 45857, 0';;
@@ -52,6 +54,7 @@ export async function run(args) {
     node: '',
     json: '',
   });
+  preferUs();
   const folder = mkdtempSync(join(tmpdir(), 'llama-router-exporter-endurance-'));
   try {
     const promises = await endure(flags, folder);
@@ -62,6 +65,17 @@ export async function run(args) {
     if (numFailedTests > 0) process.exitCode = 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Gives this process and those that it starts a higher priority, if the system allows it. */
+function preferUs() {
+  try {
+    setPriority(-15);
+    // Linux may compare processes only with those of the same terminal, unless their group has a priority, too.
+    if (existsSync(AUTOGROUP)) writeFileSync(AUTOGROUP, '-15');
+  } catch {
+    console.error('Not root: other programs of this machine will delay the event loop more.');
   }
 }
 
@@ -143,8 +157,8 @@ const HEAD = [
   'handles',
   'delay p99, ms',
   'idle process',
-  'without waiting for a CPU',
-  'longest',
+  'longest, ms',
+  'idle process',
   'CPU, %',
   'transitions/s',
 ];
@@ -163,8 +177,8 @@ function rowOf(milliseconds, { inside, idle, residentBytes, descriptors, cpuPerc
     inside.handles,
     inside.recent.p99.toFixed(1),
     idle.recent.p99.toFixed(1),
-    inside.recent.ownP99.toFixed(1),
-    inside.recent.ownMax.toFixed(1),
+    inside.recent.max.toFixed(0),
+    idle.recent.max.toFixed(0),
     cpuPercent.toFixed(0),
     transitions.toFixed(1),
   ];
@@ -202,7 +216,7 @@ function isAsFew(after, before) {
  */
 function promisesOf({ last, before, after, resident, clients }) {
   const growth = resident.late / resident.early - 1;
-  const { p99, ownP99 } = last.inside.all;
+  const [own, idle] = [last.inside.all.p99, last.idle.all.p99];
   const answered = clients.reduce((sum, each) => sum + each.answered, 0);
   const failed = clients.reduce((sum, each) => sum + each.failed, 0);
   const why = clients.map((each) => each.why).find((each) => each !== '') ?? '';
@@ -216,8 +230,8 @@ function promisesOf({ last, before, after, resident, clients }) {
       text: `open: ${after.descriptors} descriptors and ${after.inside.handles} handles after the last page was closed, ${before.descriptors} and ${before.inside.handles} before the first; the limit is ${LIMITS.more} more`,
     },
     {
-      kept: ownP99 < LIMITS.delayMs,
-      text: `event loop: p99 of the delay ${ownP99.toFixed(1)} ms without the wait for a CPU, ${p99.toFixed(1)} ms with it (an idle process ${last.idle.all.p99.toFixed(1)} ms); the limit is ${LIMITS.delayMs} ms`,
+      kept: own - idle < LIMITS.delayMs,
+      text: `event loop: p99 of the delay ${own.toFixed(1)} ms, of an idle process ${idle.toFixed(1)} ms; the limit is ${LIMITS.delayMs} ms more`,
     },
     {
       kept: failed === 0,

@@ -9,6 +9,7 @@ const SOON_MS = 300;
 const REFRESH_MS = 5000;
 const BUSY_REFRESH_MS = 1000;
 const RECONNECT_MS = 10_000;
+const MAX_LAG_MS = 200;
 /** What script.js looks for in a page to tell whether something happens on it. */
 const BUSY = ['badge loading"', 'badge unloading"', 'badge downloading"', ' data-running'];
 /** How browsers continue a stream that broke. */
@@ -60,6 +61,7 @@ function start({ port, routers, pages }) {
  * @param {string} path
  */
 function openPage(place, path) {
+  const lag = Math.random() * MAX_LAG_MS;
   const agent = new Agent({ keepAlive: true, maxSockets: 6 });
   /** @type {NodeJS.Timeout | undefined} */
   let timer;
@@ -68,6 +70,8 @@ function openPage(place, path) {
   /** @type {import('node:http').ClientRequest | undefined} */
   let stream;
   let [closed, fetching, changed, busy, etag] = [false, false, false, false, ''];
+  /** When the first event since the last request for the page arrived. */
+  let changedAt = Number.POSITIVE_INFINITY;
   fetchPart(path);
   fetchPart('/style.css');
   fetchPart('/page.js');
@@ -97,6 +101,7 @@ function openPage(place, path) {
     }
     fetching = true;
     changed = false;
+    changedAt = Number.POSITIVE_INFINITY;
     request(path, { 'If-None-Match': etag }, (response) => {
       const isSame = response.statusCode === 304;
       tally(path, response.statusCode, isSame ? 304 : 200);
@@ -116,12 +121,14 @@ function openPage(place, path) {
   /** @param {number} ms */
   function later(ms) {
     clearTimeout(timer);
-    if (!closed) timer = setTimeout(refresh, ms);
+    if (!closed) timer = setTimeout(refresh, ms + lag);
   }
 
   function refreshSoon() {
     changed = true;
-    later(SOON_MS);
+    const now = performance.now();
+    changedAt = Math.min(changedAt, now);
+    later(Math.min(SOON_MS, changedAt + BUSY_REFRESH_MS - now));
   }
 
   function follow() {

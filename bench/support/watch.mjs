@@ -16,8 +16,7 @@ export function delayFlags(folder, name) {
   return ['--import', module.href];
 }
 
-/** Milliseconds; `own` is without the time in which the process waited for a CPU. */
-/** @typedef {{ p99: number, ownP99: number, ownMax: number }} Delays */
+/** @typedef {{ p99: number, max: number }} Delays milliseconds */
 /** `all` is since the end of the warm-up. */
 /** @typedef {{ recent: Delays, all: Delays, handles: number, heapBytes: number }} Inside */
 /** @typedef {ReturnType<typeof sampleOf>} Sample */
