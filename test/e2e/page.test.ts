@@ -1,7 +1,14 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import axe from 'axe-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { createMachineFiles } from '../../simulator/machine-files.ts';
+import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { startBrowser } from '../support/browser.ts';
 import { type ExporterProcess, startExporterProcess } from '../support/exporter-process.ts';
+import { makeRunFolder } from '../support/run-folder.ts';
 import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
@@ -39,8 +46,9 @@ async function openPage(
   env: Record<string, string> = {},
   options: BrowserContextOptions = {},
   script = '',
+  flags: Record<string, string> = {},
 ): Promise<Page> {
-  exporter = await startExporterProcess([router], { 'engine.interval': '1s' }, env);
+  exporter = await startExporterProcess([router], { 'engine.interval': '1s', ...flags }, env);
   const context = await browser.newContext({ ...options, viewport: { width: 1280, height: 900 } });
   context.setDefaultTimeout(60_000);
   const page = await context.newPage();
@@ -249,6 +257,76 @@ describe('the page', () => {
     expect([(box?.x ?? -1) >= 0, (box?.x ?? 0) + (box?.width ?? 9999) <= width]).toEqual([true, true]);
   });
 });
+
+describe('axe, with all of its rules, has nothing to say about', () => {
+  it('a router without models', async () => {
+    for (const { description } of [...router.models]) router.removeModel(description.id);
+    expect(await saysAxe(await openPage())).toEqual([]);
+  });
+
+  it('a router that is down', async () => {
+    const page = await openPage();
+    await router.stop();
+    await page.getByText('down', { exact: true }).waitFor();
+    expect(await saysAxe(page)).toEqual([]);
+  });
+
+  it('models, memory, a hold, operations and the dialog', async () => {
+    const folder = makeRunFolder('machine');
+    createMachineFiles(
+      folder,
+      router,
+      Number(new URL(router.url).port),
+    )(createSimulatedMemory(router, '', systemClock)());
+    for (const model of ['tiny-a', 'tiny-b']) await router.load(model);
+    router.request('tiny-a', { seconds: 3600 });
+    const page = await openPage({}, {}, '', {
+      'path.procfs': join(folder, 'proc'),
+      'path.sysfs': join(folder, 'sys'),
+    });
+    await post('holds', { ttl_seconds: 3600, reason: 'training', holder: 'alice' });
+    await post('unload', { models: ['tiny-b'] });
+    await rowOf(page, 'tiny-a').getByText('busy', { exact: true }).waitFor();
+    await page.getByRole('heading', { name: 'GPU memory' }).waitFor();
+    await page.getByText('kept free').waitFor();
+    expect(await saysAxe(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Unload tiny-a' }).click();
+    await page.getByRole('dialog').getByText('it is generating').waitFor();
+    expect(await saysAxe(page)).toEqual([]);
+    rmSync(folder, { recursive: true });
+  });
+});
+
+async function post(path: string, body: object): Promise<void> {
+  const answer = await fetch(`${exporter.url}/api/v1/${path}`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+}
+
+/** Every rule, with those of WCAG's level AAA; `hidden-content` only says that something is hidden, as the dialog is. */
+const AXE = `axe.run(document, { rules: Object.fromEntries(
+  axe.getRules().map(({ ruleId }) => [ruleId, { enabled: ruleId !== 'hidden-content' }])) })`;
+
+/** What axe finds in both colour schemes, on a wide and on a narrow screen. */
+async function saysAxe(page: Page): Promise<string[]> {
+  const said: string[] = [];
+  await page.evaluate(axe.source);
+  for (const colorScheme of ['light', 'dark'] as const) {
+    for (const width of [1280, 320]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 900 });
+      const { violations, incomplete } = await page.evaluate<axe.AxeResults>(AXE);
+      for (const { id, help, nodes } of [...violations, ...incomplete]) {
+        const where = nodes.map(({ target, failureSummary }) => `${target.join(' ')}: ${failureSummary}`);
+        said.push(`${colorScheme} ${width} ${id}: ${help}\n${where.join('\n')}`);
+      }
+    }
+  }
+  return said;
+}
 
 function isFocused(element: { ownerDocument: { activeElement: unknown } }): boolean {
   return element === element.ownerDocument.activeElement;

@@ -4,14 +4,14 @@ const MODELS_DARK = ['#6ea3ff', '#3fc79f', '#b794ff', '#f2935a', '#55c5e6', '#ee
 const variables = (colours: readonly string[]) => colours.map((colour, i) => `--m${i}: ${colour};`).join(' ');
 const fills = MODELS_LIGHT.map((_, i) => `.m${i} { fill: var(--m${i}); }`).join('\n');
 
-/** The CSS of the page: light and dark, from 320 px, contrast of text at least 4.5 : 1. */
-export const STYLE = `:root { color-scheme: light dark; --line: #d8dce2; --soft: #57606a; --ground: #f6f7f9; --card: #fff;
+/** The CSS of the page: light and dark, from 320 px, contrast of text at least 7 : 1. */
+export const STYLE = `:root { color-scheme: light dark; --line: #d8dce2; --soft: #4a515a; --ground: #f6f7f9; --card: #fff;
   --ink: #1f2328; --track: #e4e8ed; --unowned: #8a939e; --press: #eef1f5;
-  --green: #0a6b2d; --blue: #0550ae; --violet: #6639ba; --amber: #7d4e00; --red: #b3141d; --grey: #57606a;
+  --green: #095d27; --blue: #054da7; --violet: #6035ae; --amber: #724700; --red: #a1121a; --grey: #4a515a;
   ${variables(MODELS_LIGHT)} }
-@media (prefers-color-scheme: dark) { :root { --line: #2c333c; --soft: #9aa4b0; --ground: #0d1116; --card: #151a21;
+@media (prefers-color-scheme: dark) { :root { --line: #2c333c; --soft: #acb5be; --ground: #0d1116; --card: #151a21;
   --ink: #e3e8ee; --track: #2a313a; --unowned: #7d8793; --press: #222932;
-  --green: #56d364; --blue: #79b8ff; --violet: #c8a6ff; --amber: #f0b54a; --red: #ff8a80; --grey: #9aa4b0;
+  --green: #56d364; --blue: #79b8ff; --violet: #c8a6ff; --amber: #f0b54a; --red: #ff988f; --grey: #acb5be;
   ${variables(MODELS_DARK)} } }
 * { box-sizing: border-box; }
 [hidden], html:not(.live) .act { display: none !important; }
