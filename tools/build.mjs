@@ -25,6 +25,8 @@ const PARTS = {
   // Exemplars and summaries of prom-client, which reads the process metrics only.
   '@opentelemetry/api': 'module.exports = {};',
   tdigest: 'module.exports = {};',
+  // debug, which Express has, colours its output where another program has brought this library.
+  'supports-color': 'module.exports = {};',
   // Express would look up types by file extension: the routes name theirs in full.
   'mime-db': 'module.exports = {};',
 };

@@ -18,6 +18,11 @@ const GENERATED = [
   },
   { file: 'docs/openapi.json', module: '../.build/src/http/openapi/openapi.js', export: 'openapiDocument' },
   { file: 'docs/metrics.md', module: './metrics-document.mjs', export: 'metricsDocument' },
+  {
+    file: 'docs/supply-chain.md',
+    module: './supply-chain-document.mjs',
+    export: 'supplyChainDocument',
+  },
   { file: 'docs/alerts.md', module: './alerts-document.mjs', export: 'alertsDocument' },
   ...['overview', 'model', 'memory', 'operations', 'exporter'].map((name) => ({
     file: `grafana/dashboards/${name}.json`,

@@ -91,19 +91,29 @@ function hashOf(integrity) {
 }
 
 /**
- * The references of a library's dependencies, where they are in the bundle. Node's rule: the nearest node_modules.
+ * The references of a library's dependencies, where they are in the bundle.
  * @param {string} folder
  * @param {Readonly<Record<string, Locked>>} locked
  * @param {ReadonlyMap<string, string>} refOf
  */
 function needsOf(folder, locked, refOf) {
-  const refs = Object.keys(locked[folder]?.dependencies ?? {}).map((name) => {
-    let from = `${folder}/`;
-    while (from !== '' && locked[`${from}node_modules/${name}`] === undefined)
-      from = from.slice(0, from.lastIndexOf('node_modules/'));
-    return refOf.get(`${from}node_modules/${name}`);
-  });
+  const refs = Object.keys(locked[folder]?.dependencies ?? {}).map((name) =>
+    refOf.get(folderOf(name, folder, locked)),
+  );
   return refs.filter((ref) => ref !== undefined);
+}
+
+/**
+ * The folder of a library as another finds it: in the nearest node_modules.
+ * @param {string} name
+ * @param {string} from folder of the other
+ * @param {Readonly<Record<string, Locked>>} locked
+ */
+export function folderOf(name, from, locked) {
+  let base = `${from}/`;
+  while (base !== '' && locked[`${base}node_modules/${name}`] === undefined)
+    base = base.slice(0, base.lastIndexOf('node_modules/'));
+  return locked[`${base}node_modules/${name}`] && `${base}node_modules/${name}`;
 }
 
 /** @typedef {{ version: string, license: string, integrity: string, dependencies?: Record<string, string> }} Locked */
