@@ -26,6 +26,7 @@ export const TOOLS = {
   '@types/supertest': 'types',
   ajv: 'schemas of API, chart and dashboards in tests',
   'ajv-formats': 'the same',
+  'axe-core': 'accessibility of the page in tests',
   esbuild: 'bundles the program',
   'fast-check': 'property tests',
   jest: 'tests',
@@ -38,8 +39,8 @@ export const TOOLS = {
 /** Permissive licences: they ask for their text, which is in THIRD-PARTY-NOTICES.txt. */
 export const LICENCES = ['MIT', 'ISC', 'BSD-2-Clause', 'BSD-3-Clause', 'Apache-2.0'];
 
-/** Those of tools, of which nothing is distributed, may also be these. CC-BY-4.0: caniuse-lite, which is data. */
-export const LICENCES_OF_TOOLS = [...LICENCES, '0BSD', 'BlueOak-1.0.0', 'CC0-1.0', 'CC-BY-4.0'];
+/** Those of tools, of which nothing is distributed, may also be these. CC-BY-4.0: caniuse-lite, which is data; MPL-2.0: axe-core. */
+export const LICENCES_OF_TOOLS = [...LICENCES, '0BSD', 'BlueOak-1.0.0', 'CC0-1.0', 'CC-BY-4.0', 'MPL-2.0'];
 
 /** Tools with install scripts, and why they work without: the project installs everything with `--ignore-scripts`. */
 export const INSTALL_SCRIPTS = {
