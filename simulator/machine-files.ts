@@ -50,7 +50,7 @@ export function createMachineFiles(
   let lastPid = SERVER_PID;
 
   write('proc/meminfo', `MemTotal: ${CARD.totalKiB} kB\nMemAvailable: ${CARD.freeKiB} kB\n`);
-  write('proc/net/tcp', `0: 0:${port.toString(16)} 0:0 0A 0:0 0:0 0 0 0 ${SOCKET}\n`);
+  write('proc/net/tcp', `0: 0:${port.toString(16).toUpperCase()} 0:0 0A 0:0 0:0 0 0 0 ${SOCKET}\n`);
   begin(SERVER_PID, { stat: statLine(SERVER_PID, 1, 0), cmdline: `${server.program}\0` });
   mkdirSync(join(folder, `proc/${SERVER_PID}/fd`));
   symlinkSync(`socket:[${SOCKET}]`, join(folder, `proc/${SERVER_PID}/fd/3`));

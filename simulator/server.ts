@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './answer.ts';
 
 export interface SimulatorRequest {
@@ -55,6 +56,11 @@ export async function openServer(port: number, host: string, parts: ServerParts)
   };
 }
 
+/** How long a server waits for its own port when it starts again. */
+const PATIENCE_MS = 30_000;
+
+const isTaken = (error: unknown) => (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+
 /** Where a simulated server listens: the same port after each start. `open` begins to listen. */
 export function createAddress(open: (port: number, host: string) => Promise<RunningServer>) {
   let server: RunningServer | undefined;
@@ -73,7 +79,18 @@ export function createAddress(open: (port: number, host: string) => Promise<Runn
       await reopen();
       return { url: url() };
     },
-    open: reopen,
+    /** While it was closed, an outgoing connection of another program may have been given its port. */
+    async open(): Promise<void> {
+      const deadline = performance.now() + PATIENCE_MS;
+      for (;;) {
+        try {
+          return await reopen();
+        } catch (error) {
+          if (performance.now() > deadline || !isTaken(error)) throw error;
+          await sleep(20);
+        }
+      }
+    },
     /** Breaks every connection. Harmless when it does not listen. */
     async close(): Promise<void> {
       const closing = server;

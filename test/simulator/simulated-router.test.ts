@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ModelDescription } from '../../simulator/model-description.ts';
 import { createRouterClient, type RouterClient } from '../contract/router-client.ts';
@@ -58,6 +60,22 @@ describe('the killed router', () => {
     expect(router.url).toBe(url);
     expect(await status('a')).toBe('unloaded');
     expect(router.model('a').port).toBe(0);
+  });
+
+  it('waits for its port if an outgoing connection was given it meanwhile', async () => {
+    await given();
+    const { url } = router;
+    await router.stop();
+    const other = createServer((socket) => socket.resume()).listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const client = connect({ host: '127.0.0.1', port, localPort: Number(new URL(url).port) });
+    await once(client, 'connect');
+    const started = router.start();
+    client.destroy();
+    await started;
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+    other.close();
   });
 });
 

@@ -22,7 +22,7 @@ const end = {
     .number()
     .min(1)
     // The most that hold.max can be.
-    .max(24 * DAY)
+    .max(24 * DAY, { error: 'A hold may last 24d at most: shorten it' })
     .optional()
     .meta({ description: 'From now on. At most hold.max; a longer hold is answered by 400.' }),
   until: z.iso.datetime({ offset: true }).optional().meta({
