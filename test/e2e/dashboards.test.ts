@@ -55,6 +55,7 @@ beforeAll(async () => {
       'policy.interval': '1s',
       'policy.hold-grace': '1s',
       'audit.file': join(folder, 'audit.jsonl'),
+      'state.file': join(folder, 'state.json'),
     },
     { LLAMA_ROUTER_EXPORTER_TOKEN: TOKEN },
     {
