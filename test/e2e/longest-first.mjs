@@ -3,6 +3,8 @@ import { basename } from 'node:path';
 
 /** Suites that take long for their size. */
 const LONG = [
+  'ledger',
+  'schemathesis',
   'dashboards',
   'rules',
   'linux-packages',
