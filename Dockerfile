@@ -24,7 +24,7 @@ LABEL org.opencontainers.image.title="llama-router-exporter" \
       org.opencontainers.image.created="${CREATED}"
 ENV NODE_ENV=production
 # Memory that is not used goes back to the system: docs/performance.md, "Idle".
-ENV NODE_OPTIONS=--max-semi-space-size=1 MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=131072
+ENV NODE_OPTIONS="--max-semi-space-size=1 --max-old-space-size=1024" MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=131072
 # For the state and audit files. A new volume inherits the owner.
 RUN install -d -o 1000 -g 1000 -m 750 /var/lib/llama-router-exporter
 WORKDIR /app

@@ -27,6 +27,8 @@ if (!Object.hasOwn(MEASUREMENTS, name)) fail(await overview());
 if (!existsSync(new URL('../.build/src/service.js', import.meta.url)))
   fail('Nothing is built: use npm run bench.');
 const { run, usage } = await import(`./${name}.mjs`);
+// What was started ends with us.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 if (args.includes('--help')) console.log(usage);
 else await run(args);
 

@@ -67,10 +67,10 @@ async function end(child) {
   });
 }
 
-/** Variables from `NAME=value NAME=value`. @param {string} written */
+/** Variables from `NAME=value NAME="several values"`. @param {string} written */
 export function variablesOf(written) {
-  const pairs = written.split(' ').filter(Boolean);
-  return Object.fromEntries(pairs.map((pair) => [pair.split('=')[0], pair.slice(pair.indexOf('=') + 1)]));
+  const pairs = written.matchAll(/(\w+)=(?:"([^"]*)"|(\S*))/g);
+  return Object.fromEntries([...pairs].map(([, name, quoted, plain]) => [name, quoted ?? plain]));
 }
 
 /** Resident bytes of a Node process without a program, the floor for every program on Node. */

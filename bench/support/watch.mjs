@@ -30,10 +30,10 @@ export function delayFlags(folder, name) {
 export async function startWatch(pid, folder) {
   const idler = spawn(
     process.execPath,
-    [...delayFlags(folder, 'idle'), '-e', 'setInterval(() => {}, 2 ** 30)'],
-    { stdio: 'ignore' },
+    [...delayFlags(folder, 'idle'), '-e', 'process.stdin.resume()'],
+    // It ends with us.
+    { stdio: ['pipe', 'ignore', 'ignore'] },
   );
-  process.once('exit', () => idler.kill());
   await sleep(1000);
   const samples = [sampleOf(pid)];
   const sampling = setInterval(() => samples.push(sampleOf(pid)), 1000);
