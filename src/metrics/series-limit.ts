@@ -98,13 +98,18 @@ export function grown(now: ScrapeParts, before: ScrapeParts): ScrapeParts {
 }
 
 function partsOf(all: readonly Samples[]): ScrapeParts {
-  const parts = new Map<string, ScrapePart>();
+  const parts = new Map<string, { -readonly [Key in keyof ScrapePart]: ScrapePart[Key] }>();
   for (const samples of all) {
     const kind = isReserved(samples.family.name) ? 'model' : 'engine';
-    for (const [key, rows] of rowsByPart(samples)) {
+    for (const [key, { length: series }] of rowsByPart(samples)) {
       if (key === undefined) continue;
-      const { series = 0, used = false } = parts.get(key) ?? {};
-      parts.set(key, { kind, series: series + rows.length, used: used || showsUse(samples, rows) });
+      const part = parts.get(key);
+      if (part) part.series += series;
+      else parts.set(key, { kind, series, used: false });
+    }
+    for (const key of usedIn(samples)) {
+      const part = parts.get(key);
+      if (part) part.used = true;
     }
   }
   return parts;
@@ -117,6 +122,13 @@ const rowsByPart = perObject(({ family, rows }: Samples): ReadonlyMap<string | u
     router === undefined || model === undefined ? undefined : JSON.stringify([router, model]) + suffix,
   );
 });
+
+/** The parts that this family shows to be used. */
+const usedIn = perObject((samples: Samples): readonly string[] =>
+  [...rowsByPart(samples)].flatMap(([key, rows]) =>
+    key !== undefined && showsUse(samples, rows) ? [key] : [],
+  ),
+);
 
 function showsUse({ family }: Samples, rows: readonly Row[]): boolean {
   if (family === CATALOG.model_status)
