@@ -15,7 +15,7 @@ const MEASUREMENTS = {
   unload: 'time until all idle models are gone, compared with a curl and jq loop',
   hold: 'time until a hold is active, from the request, with idle models in memory',
   evictions: 'how many evicted models a real router must kill, without and with the exporter',
-  scale: 'start, memory, CPU and scrape time with 10, 50 and 200 routers',
+  scale: 'start, memory, CPU, scrapes and event latency with 1 to 500 routers and up to 25,000 models',
   start: 'time of short commands, compared with an empty Node process',
   install: 'seconds from nothing to the first scrape, and disk space, for each way to install',
   endurance: 'hours under a steady load: memory, open handles, delay of the event loop',

@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { eventToScrape } from './support/event-to-scrape.mjs';
 import { megabytes, quantile, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
@@ -222,6 +224,7 @@ function report(fleets, { seconds, scrape, scrapes }) {
   console.log(`\nThe start, then a scrape every ${scrape} s for ${seconds} s:\n\n${table(head, rows)}`);
   const scrapeHead = [
     'MB',
+    'CPU, ms',
     'p50, ms',
     'p99',
     'longest wait',
@@ -264,4 +267,16 @@ function report(fleets, { seconds, scrape, scrapes }) {
  */
 function costsOf(figures, first) {
   return COSTS.map(([, cost]) => (1000 * (cost(figures) - cost(first))) / (figures.series - first.series));
+}
+
+/** The charting library has a package.json of its own. @param {string} figures */
+function draw(figures) {
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  for (const command of [
+    ['tools/ensure-installed.mjs', 'tools/draw-charts'],
+    ['tools/draw-charts/draw.mjs', resolve(figures), 'docs/pictures'],
+  ]) {
+    const { status } = spawnSync(process.execPath, command, { cwd: root, stdio: 'inherit' });
+    if (status !== 0) throw new Error(`${command[0]} failed`);
+  }
 }

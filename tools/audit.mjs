@@ -31,7 +31,7 @@ export function verdictOf({ vulnerabilities, message, error }, inProgram) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const verdicts = ['', 'tools/draw-dashboards/'].map((folder) => {
+  const verdicts = ['', 'tools/draw-dashboards/', 'tools/draw-charts/'].map((folder) => {
     const { packages } = JSON.parse(readFileSync(`${ROOT}${folder}package-lock.json`, 'utf8'));
     const inProgram = folder === '' ? withNeeds(Object.keys(LIBRARIES), packages) : [];
     const { verdict, lines } = verdictOf(audit(folder), inProgram);

@@ -68,7 +68,7 @@ it('licences of the program and of tools are permitted', () => {
 
 describe('install scripts', () => {
   it('are only those of known tools, none of which is in the program', () => {
-    const scripted = ['', 'tools/draw-dashboards/'].flatMap((folder) =>
+    const scripted = ['', 'tools/draw-dashboards/', 'tools/draw-charts/'].flatMap((folder) =>
       Object.entries(packages(folder)).flatMap(([path, { hasInstallScript }]) =>
         hasInstallScript ? [nameOf(path)] : [],
       ),
@@ -107,6 +107,7 @@ it('Dependabot updates the libraries of the program one by one, the tools togeth
   expect(updates.map((each) => `${each['package-ecosystem']} ${each.directory}`)).toEqual([
     'npm /',
     'npm /tools/draw-dashboards',
+    'npm /tools/draw-charts',
     'github-actions /',
     'docker /',
   ]);
