@@ -18,6 +18,7 @@ const MEASUREMENTS = {
   scale: 'start, memory, CPU, scrapes and event latency with 1 to 500 routers and up to 25,000 models',
   start: 'time of short commands, compared with an empty Node process',
   install: 'seconds from nothing to the first scrape, and disk space, for each way to install',
+  abuse: 'many, strange and slow requests: none fails, crashes or acts without permission',
   endurance: 'hours under a steady load: memory, open handles, delay of the event loop',
   churn: 'memory while thousands of models appear and vanish',
 };

@@ -11,7 +11,7 @@ import { createSecureServer } from './secure-server.ts';
 export interface ServeOptions {
   /** The TLS settings for each new connection; absent: plain HTTP. */
   tls?: (() => WebTls) | undefined;
-  /** How long a request may take to arrive. */
+  /** How long a request may take to arrive, and a client may read nothing of a complete answer. */
   requestTimeoutMs?: number;
   /** How long open requests may take to end at shutdown, before their connections are cut. */
   graceMs?: number;
@@ -56,7 +56,7 @@ export async function serveOn(
 
 /**
  * Starts a server for scrapers: connections outlive the scrape interval, unlike with Node's default of 5 s, and slow
- * headers and bodies are cut off. Rejects when it cannot listen on the address.
+ * headers, bodies and readers are cut off. Rejects when it cannot listen on the address.
  */
 export async function serve(
   handler: RequestListener,
@@ -72,6 +72,15 @@ export async function serve(
     maxHeaderSize: 16_384,
   };
   const server = tls ? createSecureServer(options, handler, tls) : createServer(options, handler);
+  // Node lets a client that does not read hold its answer in memory for ever.
+  server.prependListener('request', (_request, response) => {
+    response.once('prefinish', () => {
+      const { socket } = response;
+      socket?.setTimeout(requestTimeoutMs);
+      // Before Node sets the limit for idle connections.
+      response.prependOnceListener('finish', () => socket?.setTimeout(0));
+    });
+  });
   const unused = unusedConnections(server, tls ? 'secureConnection' : 'connection');
   if (address.path !== undefined) await removeStaleSocket(address.path);
   const listening = once(server, 'listening');

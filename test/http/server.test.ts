@@ -53,6 +53,47 @@ it('cuts requests that do not end after the grace period', async () => {
   expect(await asked).toBe('cut');
 });
 
+describe('a client that does not read', () => {
+  const large = Buffer.alloc(64 * 1024 * 1024);
+
+  /** A connection that has sent this to a server which sends a large answer, or a small one, at once or later. */
+  async function connection(requests: string) {
+    const server = await serve(
+      ({ url }: IncomingMessage, response: ServerResponse) => {
+        if (url === '/large') response.end(large);
+        else setTimeout(() => response.end('small'), url === '/later' ? 200 : 0);
+      },
+      { host: '127.0.0.1', port: 0 },
+      { requestTimeoutMs: 50, graceMs: 0 },
+    );
+    const socket = connect(server.port, '127.0.0.1').on('error', () => {});
+    await once(socket, 'connect');
+    socket.write(requests);
+    return { server, socket };
+  }
+  const asking = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+
+  it('is cut off', async () => {
+    const { server, socket } = await connection(asking('/large'));
+    socket.pause();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    socket.resume();
+    await once(socket, 'close');
+    expect(socket.bytesRead).toBeLessThan(large.length);
+    await server.close();
+  });
+
+  it('is cut off because of that only: the next answer on its connection may take its time', async () => {
+    const { server, socket } = await connection(asking('/small') + asking('/later'));
+    let received = '';
+    socket.on('data', (chunk) => (received += chunk));
+    await until('both answers', () => received.split('small').length === 3 || socket.closed, { everyMs: 5 });
+    expect(received.split('small')).toHaveLength(3);
+    socket.destroy();
+    await server.close();
+  });
+});
+
 describe('several addresses', () => {
   const folder = scratchFolder();
   const tcp = { host: '127.0.0.1', port: 0 };
