@@ -178,7 +178,7 @@ const CREDENTIALS = {
 };
 
 /**
- * Makes requests to the routes of an OpenAPI document, and some that are beside them.
+ * Makes requests to the routes of an OpenAPI document, and some that are not among them.
  * @param {readonly { method: string, path: string }[]} routes
  * @param {() => number} random
  */
