@@ -18,6 +18,7 @@ const ONCE = {
   'memory.interval': '1h',
   'memory.timeout': '30s',
   'engine.interval': '1h',
+  'engine.timeout': '30s',
   'follow.listing-interval': '1h',
 };
 
