@@ -16,6 +16,8 @@ const MEASUREMENTS = {
   hold: 'time until a hold is active, from the request, with idle models in memory',
   evictions: 'how many evicted models a real router must kill, without and with the exporter',
   scale: 'start, memory, CPU, scrapes and event latency with 1 to 500 routers and up to 25,000 models',
+  'side-by-side':
+    'compared with a 15 s poller and with node_exporter: latency, missed loads, memory, start, CPU of a scrape',
   start: 'time of short commands, compared with an empty Node process',
   install: 'seconds from nothing to the first scrape, and disk space, for each way to install',
   abuse: 'many, strange and slow requests: none fails, crashes or acts without permission',
