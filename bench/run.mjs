@@ -23,6 +23,7 @@ const MEASUREMENTS = {
   abuse: 'many, strange and slow requests: none fails, crashes or acts without permission',
   endurance: 'hours under a steady load: memory, open handles, delay of the event loop',
   churn: 'memory while thousands of models appear and vanish',
+  ledger: 'counters compared with the count of the simulated routers, under faults',
 };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../src/lib/clock.ts';
+import type { SimulatorEvent } from './events.ts';
 import type { ModelDescription } from './model-description.ts';
 
 /** How a simulated router is started. */
@@ -19,8 +20,8 @@ export interface RouterSettings {
   readonly metrics: boolean;
   readonly clock: Clock;
   readonly random: () => number;
-  /** Called when a model changes, before the event is sent. */
-  readonly onChange: () => void;
+  /** Called with each event, before it is sent. */
+  readonly onChange: (event: SimulatorEvent) => void;
 }
 
 export const DEFAULT_SETTINGS: RouterSettings = {

@@ -83,7 +83,7 @@ export function createSimulatedRouter(
   function begin() {
     const fails = (id: string) => failing.delete(id) || disk.get(id)?.fails === true;
     const roster = createRoster(settings, disk, fails, (event) => {
-      settings.onChange();
+      settings.onChange(event);
       stream.write(messageOf(event));
     });
     return { roster, routes: createRoutes(roster, settings, stream) };

@@ -1,6 +1,7 @@
 import type { Backend } from '../backends/backend.ts';
 import { type Alarm, createAlarm } from '../lib/alarm.ts';
 import { createBackoff } from '../lib/backoff.ts';
+import { processAfterGap } from '../models/after-gap.ts';
 import type { RouterEvent } from '../models/feed.ts';
 import { applyEvent, applyListing, confirms, markDown, setStream } from '../models/observations.ts';
 import type { Notice, RouterState } from '../models/router-state.ts';
@@ -52,6 +53,8 @@ const SETTLE_MS = 50;
 interface Tracking extends TrackerParts {
   /** Models with an event since the current listing was requested: the listing may be older. */
   newer: Set<string>;
+  /** Models that were observed last before the stream was connected: something may have happened to them unseen. */
+  stale: Set<string>;
   /** The listing under way, and the next listing once it is requested. */
   listing?: Promise<void> | undefined;
   queued?: Promise<void> | undefined;
@@ -91,6 +94,7 @@ export function startTracker(parts: TrackerParts) {
   const tracking: Tracking = {
     ...parts,
     newer: new Set(),
+    stale: new Set(),
     firstListed,
     settling: alarm(),
     ending: new AbortController(),
@@ -138,6 +142,7 @@ async function keepFollowing(tracking: Tracking): Promise<void> {
     let openedAt: number | undefined;
     const opened = () => {
       openedAt = clock.now();
+      tracking.stale = new Set(router.models.keys());
       setStream(store, router, 'connected');
       streamTried.ring();
       if (tracking.hasListed) nextListing.ring();
@@ -160,11 +165,18 @@ async function keepFollowing(tracking: Tracking): Promise<void> {
   }
 }
 
-function handleEvent({ store, router, notice, newer, nextListing }: Tracking, event: RouterEvent): void {
+function handleEvent(tracking: Tracking, event: RouterEvent): void {
+  const { store, router, notice, newer, stale, nextListing } = tracking;
   notice({ router: router.name, at: store.clock.now(), kind: 'event', event: event.name });
-  if (event.kind === 'status') newer.add(event.model);
-  if (event.kind === 'list_changed') nextListing.ring();
-  else applyEvent(store, router, event);
+  if (event.kind === 'list_changed') return nextListing.ring();
+  if (event.kind !== 'status') return applyEvent(store, router, event);
+  const { model, begins, status } = event;
+  const before = stale.has(model) ? router.models.get(model) : undefined;
+  const process = before && processAfterGap(before.lifecycle, event);
+  if (process === 'unknown') return;
+  newer.add(model);
+  if (begins || status === 'unloaded' || process === 'other') stale.delete(model);
+  applyEvent(store, router, event, process);
 }
 
 async function keepListing(tracking: Tracking): Promise<void> {
@@ -186,6 +198,11 @@ async function keepListing(tracking: Tracking): Promise<void> {
     await relisting.sleep(leastMs);
     if (!ending.signal.aborted) await nextListing.sleep(tracking.pauseMs - leastMs);
   }
+}
+
+/** A listing has shown all models but those with newer events. */
+function keepOnly(stale: Set<string>, newer: ReadonlySet<string>): void {
+  for (const model of stale) if (!newer.has(model)) stale.delete(model);
 }
 
 /** The pause between two listings of a router that answers. */
@@ -238,6 +255,7 @@ async function listOnce(tracking: Tracking): Promise<void> {
   if (router.traits !== feed.traits) nextStream.ring();
   router.traits = feed.traits;
   const { corrected } = applyListing(store, router, listing.value, newer);
+  if (connected === tracking.stream) keepOnly(tracking.stale, newer);
   // The stream was connected since before the last listing, so it should have announced what this one corrected.
   if (corrected > 0 && tracking.stream === tracking.connectedBefore) tracking.stream.abort();
   tracking.connectedBefore = connected;

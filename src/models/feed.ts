@@ -62,7 +62,7 @@ export interface ListedModel {
    * the arguments.
    */
   sleepIdleSeconds?: number | undefined;
-  /** Its process has loaded the model before, so `loading` is a wake. Some builds do not tell. */
+  /** Its process has loaded the model before, so `loading` is a wake, and otherwise a load. Absent where the build does not tell. */
   hasLoaded?: boolean | undefined;
   /** Idle seconds after which the server unloads it; 0: never. Absent where the server has no such limit. */
   ttlSeconds?: number | undefined;

@@ -119,20 +119,26 @@ function record({ lifecycle }: Draft, observation: Observation): void {
     lifecycle.markedFailed = observation.failed === true;
     return;
   }
-  const { begins, exitCode = 0, progress } = observation;
+  const { begins, exitCode = 0, progress, process } = observation;
   if (lifecycle.loading && progress !== undefined) lifecycle.loading = { ...lifecycle.loading, progress };
-  // An event of a start does not name the process: the next listing does.
-  if (isRunning(status) && (begins || !isRunning(before))) lifecycle.instance = undefined;
+  // An event does not name the process: the next listing does.
+  const isNamed = !begins && isRunning(before) && process === undefined;
+  if (isRunning(status) && !isNamed) lifecycle.instance = undefined;
   lifecycle.markedFailed = status === 'unloaded' && exitCode !== 0;
 }
 
 /** Whether the observation is of another process than the last one, so that an end was not observed. */
 function isOtherProcess(lifecycle: Lifecycle, observation: Observation): boolean {
-  const { known, instance } = lifecycle;
-  if (observation.via === 'event') return isStart(observation) && isRunning(known) && !isStarting(lifecycle);
+  const { known, instance, loading } = lifecycle;
+  if (observation.via === 'event') {
+    const isOther = isStart(observation) || observation.process === 'other';
+    return isOther && isRunning(known) && !isStarting(lifecycle);
+  }
   if (observation.instance && instance !== undefined) {
     return observation.instance !== instance && known !== undefined;
   }
+  const hadLoaded = known === 'loaded' || known === 'sleeping' || loading?.kind === 'wake';
+  if (observation.status === 'loading' && observation.hasLoaded === false && hadLoaded) return true;
   // Without ports to compare, only a new failure mark on an unloaded model shows that it was started.
   return observation.failed === true && !lifecycle.markedFailed && known === 'unloaded';
 }

@@ -1,3 +1,4 @@
+import type { ProcessAfterGap } from './after-gap.ts';
 import { evictionIn, isFull, killsAtOnceIn } from './eviction.ts';
 import { isRunning, type Listing, type RouterEvent, type RouterFault } from './feed.ts';
 import { advance, cancelUnloadRequest, requestUnload } from './lifecycle.ts';
@@ -58,8 +59,13 @@ export function confirms({ models, up }: RouterState, listing: Listing, newer: R
   });
 }
 
-/** Applies an event of the stream. */
-export function applyEvent(store: Store, router: RouterState, event: RouterEvent): void {
+/** Applies an event of the stream. `process`: see after-gap.ts; absent where there was no gap. */
+export function applyEvent(
+  store: Store,
+  router: RouterState,
+  event: RouterEvent,
+  process?: ProcessAfterGap,
+): void {
   if (event.kind === 'download') {
     const { doneBytes, totalBytes } = event;
     const model = router.models.get(event.model);
@@ -80,6 +86,7 @@ export function applyEvent(store: Store, router: RouterState, event: RouterEvent
     ending,
     progress,
     mayEvict,
+    process,
     otherwise,
   } as const;
   observe(store, router, model, observation, { facts: facts ?? {} });

@@ -58,11 +58,14 @@ function startLoading(draft: Draft, moment: Moment): void {
 }
 
 /** It is loaded now: after a load or a wake, or as before. */
-function becomeLoaded({ lifecycle, changes }: Draft, { at, rules }: Moment): void {
+function becomeLoaded({ lifecycle, changes }: Draft, { observation, at, rules }: Moment): void {
   const { known, loading, lastUnload } = lifecycle;
   if (known === undefined || known === 'loaded' || known === 'unloading') return;
   if (known === 'sleeping' || loading?.kind === 'wake') {
-    changes.push({ kind: 'woke' });
+    // A process that no listing has named may have been replaced: then this is no wake, but that it ended was not observed.
+    const mayBeOther =
+      observation.via === 'listing' && observation.instance && lifecycle.instance === undefined;
+    if (!mayBeOther) changes.push({ kind: 'woke' });
     return;
   }
   const startedAt = known === 'loading' ? loading?.startedAt : undefined;

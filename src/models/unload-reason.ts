@@ -1,3 +1,4 @@
+import type { ProcessAfterGap } from './after-gap.ts';
 import type { Eviction } from './eviction.ts';
 import type { ListedModel, Status, StatusEvent } from './feed.ts';
 import type { UnloadReason } from './router-state.ts';
@@ -8,6 +9,8 @@ export type Observation = { status: Status } & (
       via: 'event';
       /** An unload may be an eviction: all `--models-max` places were taken, or the server evicts by other rules. */
       mayEvict?: boolean;
+      /** After a gap in the event stream. */
+      process?: ProcessAfterGap | undefined;
       /** The reason of a clean end that is no eviction. Default: external. */
       otherwise?: UnloadReason | undefined;
     } & Partial<Pick<StatusEvent, 'begins' | 'exitCode' | 'ending' | 'progress'>>)

@@ -294,6 +294,57 @@ describe('a stream that ends', () => {
     ]);
   });
 
+  describe('a load that started in the gap is no wake', () => {
+    /** A model in this state, whose process is replaced during a gap; the events arrive before the next listing. */
+    async function replaced(state: 'loaded' | 'sleeping', ...events: RouterEvent[]) {
+      const followed = follow({ listing: lists(listed('a', state, { instance: 1 })), listingMs: 100 });
+      const { clock, feed } = followed;
+      await clock.advance(20_000);
+      feed.endStream();
+      await clock.advance(500);
+      feed.listing = lists(listed('a', 'loading', { instance: 2 }));
+      await clock.advance(550);
+      expect(followed.entry.state.stream).toBe('connected');
+      feed.say(...events);
+      return followed;
+    }
+
+    const PROGRESS = turned('a', 'loading', { progress: 0.5 });
+    const LOADED = turned('a', 'loaded', { facts: { parameters: 1 } });
+
+    it.each(['loaded' as const, 'sleeping' as const])('where the model was %s', async (state) => {
+      const { clock, feed, happened } = await replaced(state, PROGRESS);
+      await clock.advance(1000);
+      feed.say(LOADED);
+      expect(happened).toEqual([
+        'a appeared',
+        `a unknown while ${state}`,
+        expect.stringMatching(/^a loaded in .* s, .* s after it was unknown$/),
+      ]);
+    });
+
+    it.each([[[LOADED]], [[PROGRESS, LOADED]]])('where it ends before the listing: %j', async (events) => {
+      const { happened } = await replaced('sleeping', ...events);
+      expect(happened).toEqual([
+        'a appeared',
+        'a unknown while sleeping',
+        'a loaded, 0 s after it was unknown',
+      ]);
+    });
+
+    it('where it is asleep again before the listing: it fell asleep once', async () => {
+      const { clock, feed, happened } = await replaced('loaded', turned('a', 'sleeping'));
+      feed.listing = lists(listed('a', 'sleeping', { instance: 2 }));
+      await clock.advance(10_000);
+      expect(happened).toEqual(['a appeared', 'a slept']);
+    });
+
+    it('but one whose end has no facts is', async () => {
+      const { happened } = await replaced('sleeping', PROGRESS, turned('a', 'loaded'));
+      expect(happened).toEqual(['a appeared', 'a woke']);
+    });
+  });
+
   it('setting the clock back does not stop listings', async () => {
     const { clock, feed } = follow({ stream: 'unsupported' });
     await clock.advance(2000);

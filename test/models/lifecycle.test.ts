@@ -358,6 +358,31 @@ describe('observed by listings alone', () => {
       ],
     ],
     [
+      'a load in the place of a process that was asleep, where no ports are known',
+      [lists('sleeping'), lists('loading', { hasLoaded: false }), lists('loaded')],
+      [
+        'sleeping → loading',
+        'unknown while sleeping',
+        'loading → loaded',
+        'loaded in 1 s, 1 s after it was unknown',
+      ],
+    ],
+    [
+      'a load in the place of a loaded process, where no ports are known',
+      [lists('loaded'), lists('loading', { hasLoaded: false })],
+      ['loaded → loading', 'unknown while loaded'],
+    ],
+    [
+      'nothing, where a process that no listing has named was asleep and is loaded: it may be another one',
+      [begins, event('loaded'), event('sleeping'), lists('loaded', { instance: 1 })],
+      ['loading → loaded', 'loaded in 1 s', 'loaded → sleeping', 'slept', 'sleeping → loaded'],
+    ],
+    [
+      'a wake of a build that does not tell loads from wakes',
+      [lists('sleeping'), lists('loading'), lists('loaded')],
+      ['sleeping → loading', 'loading → loaded', 'woke'],
+    ],
+    [
       'a wake under way that has the facts of its load',
       [
         lists('sleeping'),

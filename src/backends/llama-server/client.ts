@@ -29,6 +29,8 @@ const PATIENCE_MS = 500;
 /** A llama.cpp router. */
 export function createRouterClient(endpoint: Endpoint): Backend {
   const http = createRouterHttp(endpoint);
+  /** Its listings tell which processes have loaded their model. */
+  let tellsLoads = false;
   return {
     traits: ROUTER_TRAITS,
     classify: classifyBuild,
@@ -38,7 +40,11 @@ export function createRouterClient(endpoint: Endpoint): Backend {
       const body = parseJson(answer.value.body);
       if (isLlamaSwap({ body })) return failed(llamaSwapAt(answer.value));
       const listing = parseListing(body);
-      return listing ? ok(listing) : failed(notAListing(answer.value));
+      if (listing === undefined) return failed(notAListing(answer.value));
+      const loaded = listing.models.find(({ status }) => status === 'loaded' || status === 'sleeping');
+      if (loaded) tellsLoads = loaded.hasLoaded === true;
+      if (!tellsLoads) for (const model of listing.models) model.hasLoaded ||= undefined;
+      return ok(listing);
     },
     async props(signal) {
       const answer = await get('/props', signal);

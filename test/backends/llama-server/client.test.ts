@@ -255,6 +255,21 @@ describe('after a fault', () => {
   });
 });
 
+describe('a listing tells loads from wakes', () => {
+  const model = (id: string, value: string, meta?: object) => ({ id, status: { value }, meta });
+
+  it.each([
+    ['where it has facts of a loaded model', [model('a', 'loaded', {}), model('b', 'loading')], false],
+    ['but not where it has none', [model('a', 'loaded'), model('b', 'loading')], undefined],
+    ['but not where no model is loaded', [model('b', 'loading')], undefined],
+    ['where the model itself has facts', [model('b', 'loading', {})], true],
+  ])('%s', async (_, data, expected) => {
+    const { url } = await answering(200, JSON.stringify({ data }));
+    const answer = await aClient(url).list(never);
+    expect(answer.ok && answer.value.models.find(({ id }) => id === 'b')?.hasLoaded).toBe(expected);
+  });
+});
+
 describe('the request', () => {
   async function asked(
     url: (base: string) => string,
