@@ -57,3 +57,14 @@ it('the unit writes only to its state folder', () => {
   expect(folders).toEqual(['llama-router-exporter', 'llama-router-exporter']);
   expect(unit).toMatch(/^StateDirectory=llama-router-exporter$/m);
 });
+
+it('the unit limits memory as the image and the documentation do', () => {
+  const others = ['Dockerfile', 'docs/performance.md'].map((name) =>
+    readFileSync(join(UNITS, '..', '..', name), 'utf8'),
+  );
+  const limits = [
+    ...read('llama-router-exporter.service').matchAll(/--max-[\w-]+=\d+|MALLOC_\w+=\d+/g),
+  ].flat();
+  expect(limits).toHaveLength(4);
+  for (const limit of limits) for (const text of others) expect(text).toContain(limit);
+});
