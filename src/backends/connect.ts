@@ -25,6 +25,8 @@ export function detectKind(kinds: readonly [Backend, ...Backend[]]): Backend {
   let current = kinds[0];
   /** A listing was understood: the kind needs no further proof. */
   let isProven = false;
+  /** The current kind has been understood before: a bad answer is a fault of this server. */
+  let wasProven = false;
   /** The last listing by which the kind is found out: other kinds may take other requests for something else. */
   let detection: Promise<unknown> = Promise.resolve();
   return {
@@ -62,6 +64,7 @@ export function detectKind(kinds: readonly [Backend, ...Backend[]]): Backend {
   async function list(signal: AbortSignal): ReturnType<Backend['list']> {
     const answer = await current.list(signal);
     isProven = answer.ok;
+    wasProven ||= answer.ok;
     if (answer.ok || !mayBeOther(answer)) return answer;
     return (await listOther(signal)) ?? answer;
   }
@@ -71,10 +74,11 @@ export function detectKind(kinds: readonly [Backend, ...Backend[]]): Backend {
     for (const kind of kinds) {
       if (kind === current) continue;
       const answer = await kind.list(signal);
-      // A bad answer of that kind says more, such as that the version is too old.
-      if (!answer.ok && answer.fault.kind !== 'bad_answer') continue;
+      // A bad answer of that kind says more of an unknown server, such as that the version is too old.
+      if (!answer.ok && (wasProven || answer.fault.kind !== 'bad_answer')) continue;
       current = kind;
       isProven = answer.ok;
+      wasProven = answer.ok;
       return answer;
     }
     return undefined;

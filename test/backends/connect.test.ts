@@ -117,6 +117,18 @@ describe('auto', () => {
     });
   });
 
+  it('reports the fault of a router that was one as that of a router', async () => {
+    const server = await aServer(ROUTER);
+    const backend = aBackend(server.url);
+    expect(await backend.list(never)).toMatchObject({ ok: true });
+    server.becomes({ '/models': {}, '/api/version': { version: '100' } });
+    const answer = await backend.list(never);
+    expect(answer).toMatchObject({ ok: false, fault: { message: expect.stringContaining('/models') } });
+    server.becomes(ROUTER);
+    expect(await backend.list(never)).toMatchObject({ ok: true });
+    expect(server.asked).toEqual(['/models']);
+  });
+
   it('follows a server that is replaced by one of another kind', async () => {
     const server = await aServer(SWAP);
     const backend = aBackend(server.url);

@@ -10,10 +10,14 @@ const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'main.mjs');
 /** The built exporter as a process of its own, with a state file; it can be killed. */
 export interface ExporterProcess {
   readonly url: string;
+  /** Another one after `start()`. */
+  readonly pid: number;
   /** What it logged since the first start. */
   log(): string;
   /** SIGKILL. Resolves when it is gone. */
   kill(): Promise<void>;
+  /** Sends the signal. Resolves when it is gone. */
+  end(signal: NodeJS.Signals): Promise<void>;
   /** Starts it again after `kill()`: same port, same state file. Resolves when it has listed its routers. */
   start(): Promise<void>;
   /** Ends it and removes its files. */
@@ -22,12 +26,14 @@ export interface ExporterProcess {
 
 /**
  * Starts the exporter of these routers and resolves when it has listed them. `flags` as on the command line, `env` in
- * addition to our own variables.
+ * addition to our own variables. `before` are shell commands that run first, in a mount namespace of its own, which vanishes
+ * with it.
  */
 export async function startExporterProcess(
   routers: readonly { url: string }[],
   flags: Record<string, string> = {},
   env: Record<string, string> = {},
+  before?: string,
 ): Promise<ExporterProcess> {
   const folder = makeRunFolder('exporter');
   const port = await freePort();
@@ -40,11 +46,14 @@ export async function startExporterProcess(
   });
   const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const args = [...variables, process.execPath, MAIN, 'serve'];
+  const mounting = ['--mount', '--propagation', 'private', 'sh', '-euc', `${before}\nexec env "$@"`, 'sh'];
   for (const router of routers) args.push(`--router=${router.url}`);
   for (const [flag, value] of given) args.push(`--${flag}=${value}`);
+  const program =
+    before === undefined ? { command: 'env', args } : { command: 'unshare', args: [...mounting, ...args] };
   let running: RootedProcess;
   const start = async () => {
-    running = await startRooted({ command: 'env', args }, join(folder, 'log'));
+    running = await startRooted(program, join(folder, 'log'));
     await until('the exporter to be ready', () => !running.alive() || isReady(url));
     if (!running.alive()) throw new Error(`the exporter ended at once:\n${running.log()}`);
   };
@@ -52,6 +61,10 @@ export async function startExporterProcess(
   return {
     url,
     log: () => running.log(),
+    get pid() {
+      return running.pid;
+    },
+    end: (signal) => running.end(signal, 30_000),
     kill: () => running.end('SIGKILL'),
     start,
     async stop() {

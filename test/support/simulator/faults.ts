@@ -17,8 +17,14 @@ export type AnswerFault =
   | { readonly kind: 'late'; readonly seconds: number }
   /** The right answer, its body in pieces over `seconds`. */
   | { readonly kind: 'slow_body'; readonly seconds: number }
-  /** 200 and 64 MiB of blanks. */
+  /** 200 and 100 MiB of blanks. */
   | { readonly kind: 'huge_body' }
+  /** 200, half of a body, and then nothing more. */
+  | { readonly kind: 'hang_body' }
+  /** An event stream that sends half an event, and then nothing more. */
+  | { readonly kind: 'half_event' }
+  /** 500. */
+  | { readonly kind: 'error' }
   /** 200 without a body. */
   | { readonly kind: 'empty' };
 
@@ -39,6 +45,10 @@ export function createFaults() {
     /** Makes the next requests fail, in the order of planning. */
     next(fault: PlannedFault): void {
       planned.push({ fault, left: fault.times ?? 1 });
+    },
+    /** From now on no request fails. */
+    clear(): void {
+      planned.length = 0;
     },
     /** The fault for this request, which uses it up. */
     take(path: string, model: string | null): AnswerFault | undefined {
@@ -72,6 +82,17 @@ export async function sendFault(
     case 'garbage':
       start(200, 'application/json').end('{"data":[{"id":"ti');
       return;
+    case 'hang_body':
+      start(200, 'application/json').write('{"data":[{"id":"ti');
+      return;
+    case 'half_event':
+      start(200, 'text/event-stream').write('data: {"model":"ti');
+      return;
+    case 'error':
+      start(500, 'application/json').end(
+        '{"error":{"code":500,"message":"out of ideas","type":"server_error"}}',
+      );
+      return;
     case 'empty':
       start(200, 'application/json').end();
       return;
@@ -97,5 +118,5 @@ export async function sendFault(
 }
 
 function* blanks() {
-  for (let mebibytes = 0; mebibytes < 64; mebibytes += 1) yield Buffer.alloc(1024 * 1024, ' ');
+  for (let mebibytes = 0; mebibytes < 100; mebibytes += 1) yield Buffer.alloc(1024 * 1024, ' ');
 }
