@@ -13,6 +13,7 @@ const MEASUREMENTS = {
   gate: 'response time of the gate',
   driver: 'scrape time while nvidia-smi hangs',
   unload: 'time until all idle models are gone, compared with a curl and jq loop',
+  threshold: 'time from a full GPU to freed memory, through Prometheus and Alertmanager',
   hold: 'time until a hold is active, from the request, with idle models in memory',
   evictions: 'how many evicted models a real router must kill, without and with the exporter',
   scale: 'start, memory, CPU, scrapes and event latency with 1 to 500 routers and up to 25,000 models',

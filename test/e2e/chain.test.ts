@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Operation } from '../../src/unload/report.ts';
@@ -119,6 +119,9 @@ describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%
   let prometheus: Prometheus;
   let generation: BusyModel;
   let game: RootedProcess;
+  /** When the game started, and when the alert about it fired. */
+  let fullAt = 0;
+  let firingAt = 0;
 
   beforeAll(async () => {
     await empty(router);
@@ -148,11 +151,15 @@ describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%
     prometheus.query(`last_over_time(ALERTS{alertname="${alert}",alertstate="firing"}[10m])`);
 
   /** The alerts of this name in Alertmanager, with their receivers. */
-  async function received(alert: string): Promise<{ receivers: string[] }[]> {
+  async function received(alert: string): Promise<{ receivers: string[]; startsAt: string }[]> {
     const alerts = (await alertmanager.api(`/api/v2/alerts?filter=alertname%3D${alert}`)) as {
       receivers: { name: string }[];
+      startsAt: string;
     }[];
-    return alerts.map(({ receivers }) => ({ receivers: receivers.map(({ name }) => name).sort() }));
+    return alerts.map(({ receivers, startsAt }) => ({
+      receivers: receivers.map(({ name }) => name).sort(),
+      startsAt,
+    }));
   }
 
   /** The first of the alerts that `ask` finds, as soon as there is one. */
@@ -162,6 +169,14 @@ describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%
       return found.length > 0 && found;
     };
     return (await until(`the alert in ${who}`, alerts, PATIENTLY))[0];
+  }
+
+  /** For `npm run bench -- threshold`, which names a file: appends the seconds of each step from a full GPU to a free one. */
+  function noteSteps({ started_at, duration_seconds }: Operation): void {
+    const file = process.env.CHAIN_TIMES;
+    if (file === undefined) return;
+    const steps = [firingAt - fullAt, Date.parse(started_at) - firingAt].map((ms) => ms / 1000);
+    appendFileSync(file, `${JSON.stringify([...steps, duration_seconds])}\n`);
   }
 
   async function secondsSinceFreed(): Promise<number> {
@@ -191,6 +206,7 @@ describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%
     const idle = 'llama_router:model_idle:seconds >= scalar(llama_router:threshold:model_idle_seconds)';
     await until('the models to be idle', async () => (await count(idle)) === IDLE.length, PATIENTLY);
     const args = ['-e', 'setTimeout(() => {}, 2 ** 31 - 1)', '--', '--alias', GAME, '--port', '1'];
+    fullAt = Date.now();
     game = await startRooted({ command: process.execPath, args }, join(folder, `${version}.game.log`));
     // Side by side: it does not last.
     const [alert, told] = await Promise.all([
@@ -199,6 +215,7 @@ describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%
     ]);
     expect(alert?.metric).toMatchObject({ router: hostOf(router), host: '127.0.0.1', action: 'unload' });
     expect(told?.receivers).toEqual(['exporter', 'people']);
+    firingAt = Date.parse(told?.startsAt ?? '');
   });
 
   it('unloads the idle models, leaves the busy one, and reports the freed memory', async () => {
@@ -210,6 +227,7 @@ describe.each(pairVersions)('a full GPU, from Prometheus through Alertmanager (%
       },
       PATIENTLY,
     );
+    noteSteps(operation as Operation);
     const unloaded = (model: string) => ({ model, result: 'unloaded', seconds: expect.any(Number) });
     expect(operation).toMatchObject({
       trigger: 'alertmanager',
