@@ -249,15 +249,14 @@ export function createRequests(routes, random) {
     while (chance(0.2)) lines.push(pick(HEADERS));
     const hasBody = method !== 'GET' && method !== 'HEAD' ? chance(0.9) : chance(0.05);
     let body = hasBody ? bodyOf() : Buffer.alloc(0);
-    // The connection of what is not HTTP is cut, which may come before the answer.
-    let complete = method !== 'get' && method !== 'FOO';
+    let isWhole = true;
     if (hasBody) {
       lines.push(`Content-Type: ${chance(0.85) ? TYPES[0] : pick(TYPES)}`);
       if (chance(0.05)) lines.push(`Content-Encoding: ${pick(['gzip', 'br', 'identity', 'x'])}`);
       const length = chance(0.97)
         ? body.length
         : pick([body.length + 5, Math.max(0, body.length - 5), -1, 1e15]);
-      complete = length === body.length;
+      isWhole = length === body.length;
       if (chance(0.1)) {
         lines.push('Transfer-Encoding: chunked');
         body = Buffer.concat([
@@ -265,10 +264,12 @@ export function createRequests(routes, random) {
           body,
           Buffer.from('\r\n0\r\n\r\n'),
         ]);
-        complete = body.length > 10;
+        isWhole = body.length > 10;
       } else lines.push(`Content-Length: ${length}`);
     }
     const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+    // The connection of what is not HTTP is cut, which may come before the answer.
+    const complete = isWhole && method !== 'get' && method !== 'FOO';
     return { bytes: Buffer.concat([head, body]), method, path, route: route.path, complete };
   };
 }

@@ -31,7 +31,7 @@ export function startOperator(base, routers, models) {
       const model = models[minute % models.length];
       for (const next of [
         () => placeHold(router),
-        () => order('PATCH', `/api/v1/holds/${standing}`, { ttl_seconds: 120 }, 200),
+        () => extendHold(),
         () => releaseHold(),
         () => order('POST', '/api/v1/unload-all', { reason: 'endurance' }, 200, 202),
         () => order('POST', '/api/v1/load', { routers: [router], models: [model] }, 200, 202),
@@ -51,7 +51,13 @@ export function startOperator(base, routers, models) {
     standing = hold.id ?? '';
   }
 
+  async function extendHold() {
+    // Without one, placing it failed, as while its router restarts.
+    if (standing) await order('PATCH', `/api/v1/holds/${standing}`, { ttl_seconds: 120 }, 200);
+  }
+
   async function releaseHold() {
+    if (!standing) return;
     const id = standing;
     standing = '';
     await order('DELETE', `/api/v1/holds/${id}`, undefined, 200);
