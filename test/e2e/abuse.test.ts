@@ -15,9 +15,13 @@ function run(command: string, args: readonly string[]): { status: number | null;
 
 it.each([
   ['scrapes and notifications', ['--part=load', '--seconds=10', '--scrapes=40', '--notifications=10']],
-  ['strange requests', ['--part=fuzz', '--requests=20000']],
+  ['strange requests', ['--part=fuzz', '--requests=100000']],
   ['slow clients', ['--part=slow', '--connections=2000', '--hold=10']],
-])('%s break no promise', (_, flags) => {
-  const { status, output } = run(process.execPath, ['bench/run.mjs', 'abuse', ...flags]);
-  expect(status === 0 ? '' : output).toBe('');
-});
+])(
+  '%s break no promise',
+  (_, flags) => {
+    const { status, output } = run(process.execPath, ['bench/run.mjs', 'abuse', ...flags]);
+    expect(status === 0 ? '' : output).toBe('');
+  },
+  900_000,
+);

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 
 /** Suites that take long for their size. */
 const LONG = [
+  'abuse',
   'ledger',
   'schemathesis',
   'dashboards',
