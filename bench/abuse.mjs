@@ -2,6 +2,7 @@ import { fuzz } from './abuse/fuzz.mjs';
 import { load } from './abuse/load.mjs';
 import { slow } from './abuse/slow.mjs';
 import { startVictim } from './abuse/victim.mjs';
+import { showPromises } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 
 export const usage = `abuse: more requests, stranger requests and slower clients than any real setup has. Linux only. Exits with 1 when a
@@ -43,8 +44,7 @@ export async function run(args) {
       const startedAt = performance.now();
       const findings = [...(await part(victim, flags)), ...(await victim.health())];
       console.log(`\n${name}, ${((performance.now() - startedAt) / 1000).toFixed(0)} s:`);
-      for (const { kept, text } of findings) console.log(`${kept ? 'kept  ' : 'BROKEN'}  ${text}`);
-      if (findings.some(({ kept }) => !kept)) process.exitCode = 1;
+      showPromises(findings);
     } finally {
       await victim.stop();
     }

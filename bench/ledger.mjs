@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +22,11 @@ cut, listings delayed, routers restarted and clocks set. Ends with 1 if a counte
 const QUIET_MS = 12_000;
 const LISTING_SECONDS = 5;
 
+const YEAR_MS = 365 * 24 * 3600 * 1000;
+/** The exporter's system clock is set to these, in turn. */
+const CLOCK_OFFSETS_MS = [0, YEAR_MS, -YEAR_MS, 3600_000, -60_000];
+const CLOCK_EVERY_MS = 7000;
+
 /** @typedef {import('./ledger-routers.mjs').Place} Place */
 /** @typedef {import('./support/router-ledger.mjs').Saved} Saved */
 /** @typedef {{ ledger: Saved, statuses: Record<string, string> }} Kept */
@@ -41,7 +47,7 @@ export async function run(args) {
     const seconds = await drive(hosts, flags, url);
     await untilQuiet(scrapes);
     const kept = /** @type {Kept[][]} */ (
-      await Promise.all(hosts.map(async ({ module }) => (await ask(module, { do: 'save' })).saved))
+      await Promise.all(hosts.map(async ({ module }) => (await module.ask({ do: 'save' })).saved))
     );
     const routers = hosts.flatMap(({ places }, at) =>
       places.map((place, index) => ({ place, .../** @type {Kept} */ (kept[at]?.[index]) })),
@@ -88,10 +94,23 @@ async function startExporterOf(hosts, folder, port) {
   ];
   await writeFile(join(folder, 'config.yml'), config.join('\n'));
   const clock = fileURLToPath(new URL('support/set-clock.mjs', import.meta.url));
-  return startExporter(
+  const clockFile = join(folder, 'clock');
+  const setClock = (/** @type {number} */ turn) =>
+    writeFileSync(clockFile, String(CLOCK_OFFSETS_MS[turn % CLOCK_OFFSETS_MS.length]));
+  setClock(0);
+  const exporter = await startExporter(
     [`--config.file=${join(folder, 'config.yml')}`, '--log.level=info'],
     ['--import', clock],
+    { CLOCK_FILE: clockFile },
   );
+  let turn = 0;
+  const clockTimer = setInterval(() => setClock(++turn), CLOCK_EVERY_MS);
+  return {
+    async stop() {
+      await exporter.stop();
+      clearInterval(clockTimer);
+    },
+  };
 }
 
 /**
@@ -111,7 +130,7 @@ async function drive(hosts, { transitions, kill, processes }, exporter) {
   for (;;) {
     await sleep(500);
     const totals = await Promise.all(
-      hosts.map(async ({ module }) => (await ask(module, { do: 'count' })).total),
+      hosts.map(async ({ module }) => (await module.ask({ do: 'count' })).total),
     );
     const total = totals.reduce((sum, each) => sum + each, 0);
     if (process.stderr.isTTY) process.stderr.write(`\r${total} of ${transitions} transitions `);
@@ -123,25 +142,17 @@ async function drive(hosts, { transitions, kill, processes }, exporter) {
     killedAt = performance.now();
   }
   const seconds = (performance.now() - startedAt) / 1000;
-  await Promise.all(hosts.map(({ module }) => ask(module, { do: 'stop' })));
+  await Promise.all(hosts.map(({ module }) => module.ask({ do: 'stop' })));
   return seconds;
 }
 
 /** Its routers end without a word and come back at the same addresses. @param {Host} host @returns {Promise<Host>} */
 async function killAndRestart({ module, places }) {
-  await ask(module, { do: 'stop' });
+  await module.ask({ do: 'stop' });
   const ended = new Promise((resolve) => module.child.once('exit', resolve));
-  const { saved } = await ask(module, { do: 'end' });
+  const { saved } = await module.ask({ do: 'end' });
   await ended;
   return openHost(places.map((place, at) => ({ ...place, saved: saved[at].ledger })));
-}
-
-/** @param {Module} module @param {object} message @returns {Promise<any>} */
-function ask({ child }, message) {
-  return new Promise((resolve, reject) => {
-    child.once('message', resolve);
-    child.send(message, (error) => error && reject(error));
-  });
 }
 
 /** Scrapes as a Prometheus does. @param {string} url @param {number} seconds */

@@ -29,3 +29,12 @@ export function table(head, rows) {
 
 /** @param {number} bytes */
 export const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+
+/**
+ * Prints promises, and has the process exit with 1 if one is broken.
+ * @param {readonly { kept: boolean, text: string }[]} promises
+ */
+export function showPromises(promises) {
+  for (const { kept, text } of promises) console.log(`${kept ? 'kept  ' : 'BROKEN'}  ${text}`);
+  if (promises.some(({ kept }) => !kept)) process.exitCode = 1;
+}

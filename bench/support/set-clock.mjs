@@ -1,14 +1,20 @@
-// Preloaded into the exporter (`node --import`): its system clock is set every few seconds, forward and back by up to a year.
-const YEAR_MS = 365 * 24 * 3600 * 1000;
-const OFFSETS = [0, YEAR_MS, -YEAR_MS, 3600_000, -60_000];
-const EVERY_MS = 7000;
+// Preloaded into an exporter (`NODE_OPTIONS=--import`): the file CLOCK_FILE says by how many milliseconds its wall clock is ahead.
+import { readFileSync } from 'node:fs';
 
 const RealDate = Date;
-const now = () => RealDate.now() + (OFFSETS[Math.floor(performance.now() / EVERY_MS) % OFFSETS.length] ?? 0);
+let ahead = 0;
 
-globalThis.Date = /** @type {DateConstructor} */ (
-  new Proxy(RealDate, {
-    construct: (_, given) => Reflect.construct(RealDate, given.length === 0 ? [now()] : given),
-    get: (_, name) => (name === 'now' ? now : Reflect.get(RealDate, name)),
-  })
-);
+globalThis.Date = class extends RealDate {
+  /** @param {[]} given */
+  constructor(...given) {
+    super(...(given.length === 0 ? /** @type {[any]} */ ([RealDate.now() + ahead]) : given));
+  }
+
+  static now() {
+    return RealDate.now() + ahead;
+  }
+};
+
+setInterval(() => {
+  ahead = Number(readFileSync(process.env.CLOCK_FILE ?? '', 'utf8'));
+}, 50).unref();

@@ -130,7 +130,7 @@ it('a clock that is set forward and back a year: only timestamps change', async 
     { 'follow.listing-interval': '1s', 'memory.nvidia-smi': '' },
     {
       CLOCK_FILE: clock,
-      NODE_OPTIONS: `--import=${join(import.meta.dirname, '..', 'support', 'set-clock.mjs')}`,
+      NODE_OPTIONS: `--import=${join(import.meta.dirname, '..', '..', 'bench', 'support', 'set-clock.mjs')}`,
     },
   );
   const hold = { ttl_seconds: 600, unload: 'none', restore: false };
