@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { applyEvent, applyListing, setStream } from '../.build/src/models/observations.js';
+import { scrape, seriesIn } from './support/ask.mjs';
 import { megabytes, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { listed, startRouterlessService, statusEvent } from './support/routerless-service.mjs';
@@ -46,7 +47,7 @@ export async function run(args) {
     for (const status of LIFE) applyEvent(store, router, statusEvent(models.at(-1) ?? '', status));
     if (name % 20 === 0) await scrape(service.port);
     if ((name + 1) % Math.ceil(names / points) > 0) continue;
-    const series = await scrape(service.port);
+    const series = seriesIn(await scrape(service.port));
     collectGarbage();
     const { heapUsed, rss } = process.memoryUsage();
     rows.push([name + 1, transitions, series, megabytes(heapUsed), megabytes(rss)]);
@@ -56,10 +57,4 @@ export async function run(args) {
     `\n${names} models in turn within ${Math.round((names * step) / 60_000)} minutes, ${present} at a time, a scrape every 20 models; the heap after a collection:\n`,
   );
   console.log(table(['models so far', 'transitions so far', 'series', 'heap, MB', 'resident, MB'], rows));
-}
-
-/** @param {number} port */
-async function scrape(port) {
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  return text.split('\n').filter((line) => /^[a-z]/.test(line)).length;
 }

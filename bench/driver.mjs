@@ -1,6 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { scrape, until } from './support/ask.mjs';
 import { quantile, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
@@ -8,8 +9,8 @@ import { openClient } from './support/keep-alive-client.mjs';
 import { startExporter } from './support/processes.mjs';
 
 export const usage = `driver: scrape time while nvidia-smi hangs and while it answers, in turn.
-  --rounds 400   turns of each
-  --turn 10      scrapes in one turn`;
+  --rounds 400          turns of each
+  --turn 10             scrapes in one turn`;
 
 /** Two cards that answer at once, and a driver that never does. */
 const PROGRAMS = {
@@ -69,8 +70,11 @@ export async function run(args) {
   }
 }
 
-/** An exporter without a router, with this driver; resolves when its collector has told how that goes. */
-/** @param {string} driver @param {string} program */
+/**
+ * An exporter without a router, with this driver; resolves when its collector has reported whether it succeeds.
+ * @param {string} driver
+ * @param {string} program
+ */
 async function open(driver, program) {
   const port = await freePort();
   const exporter = await startExporter([
@@ -81,18 +85,7 @@ async function open(driver, program) {
     '--memory.timeout=2s',
   ]);
   const pattern = /llama_router_collector_success\{collector="nvidia-smi"\} (\d)/;
-  for (;;) {
-    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-    const success = pattern.exec(text)?.[1];
-    if (success !== undefined) {
-      return {
-        driver,
-        success,
-        exporter,
-        client: await openClient(port),
-        times: /** @type {number[]} */ ([]),
-      };
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  const read = async () => pattern.exec(await scrape(port))?.[1];
+  const success = await until(`the first reading of an nvidia-smi that ${driver}`, read, { everyMs: 100 });
+  return { driver, success, exporter, client: await openClient(port), times: /** @type {number[]} */ ([]) };
 }

@@ -2,7 +2,8 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { configOf, scrape } from './idle.mjs';
+import { configOf } from './idle.mjs';
+import { scrape } from './support/ask.mjs';
 import { megabytes, showPromises, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
@@ -125,7 +126,10 @@ async function measure({ seconds, rows: count }, watch, transitions) {
   const window = Math.min(60_000, seconds * 100);
   const lengths = [warmUp, ...Array(count - 1).fill((seconds - warmUp) / (count - 1))];
   const startedAt = performance.now();
-  const [periods, rows] = [[], []];
+  /** @type {Period[]} */
+  const periods = [];
+  /** @type {(string | number)[][]} */
+  const rows = [];
   let [counted, warmAt] = [transitions(), 0];
   for (const length of lengths) {
     await sleep(length * 1000);

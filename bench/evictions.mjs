@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { followStatuses } from './support/events.mjs';
 import { table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { startExporter } from './support/processes.mjs';
-import { followStatuses } from './support/router-events.mjs';
+import { firstModels, realRouter, tokenize } from './support/router.mjs';
 
 export const usage = `evictions: two clients alternate between two models of a real router that keeps one; how many evicted models
 are killed instead of stopping by themselves, without and with an exporter, in turn.
   LLAMA_SERVER_URL      a router started with --models-max 1 --metrics
-  --models a,b          two small models; else the first two that it lists
+  --models ''           two small models, as in a,b; else the first two that it lists
   --pairs 20            alternations in a round
   --rounds 3            rounds of each
   --gap 30              milliseconds between the requests of a pair`;
@@ -19,9 +20,8 @@ const SLOW_MS = 5000;
 /** @param {readonly string[]} args */
 export async function run(args) {
   const flags = readFlags(args, { models: '', pairs: 20, rounds: 3, gap: 30 });
-  const url = process.env.LLAMA_SERVER_URL?.replace(/\/$/, '');
-  if (!url) throw new Error('LLAMA_SERVER_URL is needed: a router started with --models-max 1 --metrics');
-  const models = flags.models ? flags.models.split(',') : await firstTwo(url);
+  const url = realRouter();
+  const models = flags.models ? flags.models.split(',') : await firstModels(url, 2);
   const sides = ['without', 'with'].map((exporter) => ({
     exporter,
     evictions: 0,
@@ -80,23 +80,4 @@ async function alternate(url, models, { pairs, gap }, side) {
     }
   }
   stream.destroy();
-}
-
-/** @param {string} url @param {string} model */
-async function tokenize(url, model) {
-  const headers = { 'content-type': 'application/json', connection: 'close' };
-  const response = await fetch(`${url}/tokenize`, {
-    method: 'POST',
-    headers,
-    body: JSON.stringify({ model, content: 'a' }),
-  });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`/tokenize of ${model} answers ${response.status}: ${text}`);
-}
-
-/** @param {string} url */
-async function firstTwo(url) {
-  const { data } = /** @type {any} */ (await (await fetch(`${url}/models`)).json());
-  if (data.length < 2) throw new Error(`${url} lists fewer than two models`);
-  return data.slice(0, 2).map((/** @type {{ id: string }} */ { id }) => id);
 }

@@ -1,3 +1,4 @@
+import { ask, posted } from './support/ask.mjs';
 import { median, quantile, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { openClient } from './support/keep-alive-client.mjs';
@@ -20,7 +21,8 @@ export async function run(args) {
   const held = await startModule('contestants/exporter.mjs', { series: flags.series, kind });
   const ready = await startModule('contestants/ready-string.mjs', { text: 'x'.repeat(200) });
   const gate = `/api/v1/gate?router=${encodeURIComponent(ROUTER)}&model=${MODEL}`;
-  await placeHold(held.ready.port);
+  const terms = { ttl_seconds: 3600, reason: 'training' };
+  await ask(`http://127.0.0.1:${held.ready.port}/api/v1/holds`, posted(terms));
   const queues = await Promise.all(
     [
       { name: 'open: 204', port: exporter.ready.port, path: gate, status: 204 },
@@ -51,14 +53,4 @@ export async function run(args) {
   ]);
   console.log(`\n${flags.rounds * flags.turn} questions each, in turns, milliseconds:\n`);
   console.log(table(['the gate', 'p50', 'p99', '× ready string'], rows));
-}
-
-/** @param {number} port */
-async function placeHold(port) {
-  const answer = await fetch(`http://127.0.0.1:${port}/api/v1/holds`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ ttl_seconds: 3600, reason: 'training' }),
-  });
-  if (!answer.ok) throw new Error(`the hold was not placed: ${answer.status} ${await answer.text()}`);
 }

@@ -3,31 +3,28 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { isReady, jsonOf, posted, textOf, until } from './support/ask.mjs';
 import { quantile, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { startExporter } from './support/processes.mjs';
+import { firstModels, loadAll, realRouter, untilAll } from './support/router.mjs';
 
 export const usage = `hold: time until a hold of all memory is active, with idle models of a real router in it, and until the router has the
 first unload order. In turn: without and with restore. The memory is measured free on a card that a script plays.
-  LLAMA_SERVER_URL   the router, on this machine; --models-max must allow as many
-  --models 4         how many models; they are unloaded
-  --match tiny       only models with this in their name, which no other router of this machine may have
-  --rounds 30        how often each way is measured`;
+  LLAMA_SERVER_URL      the router, on this machine; --models-max must allow as many
+  --models 4            how many models; they are unloaded
+  --match ''            only models with this in their name, which no other router of this machine may have
+  --rounds 30           how often each way is measured`;
 
-const GIVE_UP_MS = 30_000;
 const MEBIBYTE = 1024 * 1024;
 const CARD = { uuid: 'GPU-00000000-0000-0000-0000-00000000fa4e', totalMiB: 24_576, modelMiB: 5000 };
 
 /** @param {readonly string[]} args */
 export async function run(args) {
   const flags = readFlags(args, { models: 4, match: '', rounds: 30 });
-  const url = process.env.LLAMA_SERVER_URL?.replace(/\/$/, '');
-  if (!url) throw new Error('LLAMA_SERVER_URL must name a real router');
-  const named = (await listed(url)).map(({ id }) => id).filter((id) => id.includes(flags.match));
-  const models = named.slice(0, flags.models);
-  if (models.length < flags.models) throw new Error(`${url} has fewer than ${flags.models} models`);
+  const url = realRouter();
+  const models = await firstModels(url, flags.models, flags.match);
   const folder = mkdtempSync(join(tmpdir(), 'llama-router-exporter-bench-'));
   const tap = await startTap(url);
   const port = await freePort();
@@ -43,19 +40,19 @@ export async function run(args) {
   /** @type {Record<string, { active: number[], ordered: number[] }>} */
   const times = Object.fromEntries(Object.keys(ways).map((way) => [way, { active: [], ordered: [] }]));
   try {
-    while (!(await fetch(`http://127.0.0.1:${port}/-/ready`)).ok) await sleep(20);
+    await until('the exporter to be ready', () => isReady(port));
     // One round that is not counted.
     for (let round = -1; round < flags.rounds; round += 1) {
       for (const [way, restore] of Object.entries(ways)) {
         await loadAll(url, models);
         const ordered = tap.firstUnload();
         const startedAt = performance.now();
-        const hold = await place(holds, { ...terms, restore });
+        const hold = await jsonOf(holds, posted({ ...terms, restore }));
         const active = performance.now() - startedAt;
         if (hold.state !== 'active') throw new Error(`the hold is ${hold.state}: ${hold.why}`);
-        await until(url, models, 'unloaded');
-        await release(holds, hold.id);
-        if (restore) await until(url, models, 'loaded');
+        await untilAll(url, models, 'unloaded');
+        await textOf(`${holds}/${hold.id}`, { method: 'DELETE' });
+        if (restore) await untilAll(url, models, 'loaded');
         if (round < 0) continue;
         times[way]?.active.push(active);
         times[way]?.ordered.push((await ordered) - startedAt);
@@ -139,50 +136,4 @@ exit 0
 `;
   writeFileSync(path, script, { mode: 0o755 });
   return path;
-}
-
-/** @param {string} url @param {object} body */
-async function place(url, body) {
-  const headers = { 'content-type': 'application/json' };
-  const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
-  const hold = /** @type {any} */ (await answer.json());
-  if (hold.id === undefined) throw new Error(`${url}: ${answer.status} ${JSON.stringify(hold)}`);
-  return /** @type {{ id: string, state: string, why: string | null }} */ (hold);
-}
-
-/** @param {string} url @param {string} id */
-async function release(url, id) {
-  await (await fetch(`${url}/${id}`, { method: 'DELETE' })).arrayBuffer();
-}
-
-/** @param {string} url */
-async function listed(url) {
-  const { data } = /** @type {any} */ (await (await fetch(`${url}/models`)).json());
-  return /** @type {{ id: string, status: { value: string } }[]} */ (data);
-}
-
-/** @param {string} url @param {readonly string[]} models */
-async function loadAll(url, models) {
-  const unloaded = (await listed(url)).filter(
-    ({ id, status }) => models.includes(id) && status.value === 'unloaded',
-  );
-  for (const { id: model } of unloaded) {
-    const answer = await fetch(`${url}/models/load`, { method: 'POST', body: JSON.stringify({ model }) });
-    if (!answer.ok) throw new Error(`${model} is not loaded: ${answer.status} ${await answer.text()}`);
-    await answer.arrayBuffer();
-  }
-  await until(url, models, 'loaded');
-  // A process that has just become ready may miss an order to exit.
-  await sleep(500);
-}
-
-/** @param {string} url @param {readonly string[]} models @param {string} status */
-async function until(url, models, status) {
-  const giveUpAt = performance.now() + GIVE_UP_MS;
-  for (;;) {
-    const all = await listed(url);
-    if (models.every((model) => all.find(({ id }) => id === model)?.status.value === status)) return;
-    if (performance.now() > giveUpAt) throw new Error(`the models are not ${status} after 30 s`);
-    await sleep(20);
-  }
 }

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { scrape, seriesIn } from './support/ask.mjs';
 import { megabytes, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
@@ -36,7 +37,7 @@ export async function run(args) {
     await sleep(flags.seconds * 1000);
     const after = usageOf(exporter.pid);
     clearInterval(scraper);
-    const series = (await scrape(port)).split('\n').filter((line) => /^[a-z]/.test(line)).length;
+    const series = seriesIn(await scrape(port));
     const empty = await emptyNodeBytes();
     const share = (100 * (after.cpuSeconds - before.cpuSeconds)) / flags.seconds;
     console.log(
@@ -69,9 +70,4 @@ export async function run(args) {
 export function configOf(urls, port) {
   const routers = urls.map((url, at) => `  - name: gpu-box-${at}\n    url: ${url}`);
   return `routers:\n${routers.join('\n')}\nweb:\n  listen_address: 127.0.0.1:${port}\n`;
-}
-
-/** @param {number} port */
-export async function scrape(port) {
-  return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
 }

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { sidRoot } from '../tools/install-real-servers/places.mjs';
+import { scrape, until } from './support/ask.mjs';
 import { median, megabytes, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
@@ -20,7 +20,7 @@ const PACKAGE = new RegExp(`^${NAME}-\\d[^-]*\\.tgz$`);
 
 /** @param {string} ending */
 function linuxFile(ending) {
-  const architecture = { x64: 'amd64', arm64: 'arm64' }[process.arch];
+  const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
   return new RegExp(`^${NAME}_.+_linux_${architecture}\\.${ending.replace('.', '\\.')}$`);
 }
 
@@ -141,10 +141,11 @@ async function measure(way, file, into, registry, router) {
   const child = spawn(command, [...args, ...flags], { stdio: 'ignore', detached: true });
   const ended = once(child, 'exit');
   try {
-    while (!(await hasRouter(port))) {
+    const isThere = () => {
       if (child.exitCode !== null) throw new Error(`${way.name}: the exporter ended with ${child.exitCode}`);
-      await sleep(5);
-    }
+      return hasRouter(port);
+    };
+    await until(`${way.name} to have the router`, isThere, { everyMs: 5, withinMs: 300_000 });
     const seconds = (performance.now() - startedAt) / 1000;
     return { seconds, bytes: Number(must('du', '--summarize', '--bytes', into).split('\t')[0]) };
   } finally {
@@ -155,8 +156,7 @@ async function measure(way, file, into, registry, router) {
 
 /** @param {number} port */
 async function hasRouter(port) {
-  const answer = await fetch(`http://127.0.0.1:${port}/metrics`).catch(() => undefined);
-  return /^llama_router_up\{.*\} 1$/m.test((await answer?.text()) ?? '');
+  return /^llama_router_up\{.*\} 1$/m.test(await scrape(port).catch(() => ''));
 }
 
 /** What a program prints; throws if it fails. @param {string} command @param {string[]} args */

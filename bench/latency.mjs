@@ -4,21 +4,22 @@ import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { bodyOf, openClient } from './support/keep-alive-client.mjs';
 import { startExporter, startModule } from './support/processes.mjs';
+import { givenRouter, listed } from './support/router.mjs';
 
 export const usage = `latency: from a router's event, as any client of its stream sees it, to the scrape that shows it.
   LLAMA_SERVER_URL      a real router; without it a simulated one is started
-  --model NAME          the model to load and unload; else the first that is unloaded
+  --model ''            the model to load and unload; else the first that is unloaded
   --transitions 100     how many status changes
   --pause 400           milliseconds between them, on average`;
 
 /** @param {readonly string[]} args */
 export async function run(args) {
   const flags = readFlags(args, { model: '', transitions: 100, pause: 400 });
-  const given = process.env.LLAMA_SERVER_URL;
+  const given = givenRouter();
   const simulated = given
     ? undefined
     : await startModule('routers.mjs', { routers: 1, models: 10, loadSeconds: 0.2 });
-  const url = given?.replace(/\/$/, '') ?? simulated?.ready.urls[0];
+  const url = given ?? simulated?.ready.urls[0];
   const port = await freePort();
   const exporter = await startExporter([`--router=${url}`, `--web.listen-address=127.0.0.1:${port}`]);
   const startedAt = Date.now();
@@ -55,8 +56,7 @@ export async function run(args) {
 
 /** @param {string} url */
 async function firstUnloaded(url) {
-  const { data } = /** @type {any} */ (await (await fetch(`${url}/models`)).json());
-  const model = data.find((/** @type {any} */ each) => each.status?.value === 'unloaded');
+  const model = (await listed(url)).find(({ status }) => status.value === 'unloaded');
   if (!model) throw new Error(`${url} has no unloaded model to try: name one with --model`);
   return model.id;
 }

@@ -217,6 +217,7 @@ async function unloadByExporter(router, id, exporter, busy) {
   };
   const headers = { 'content-type': 'application/json' };
   const request = { method: 'POST', headers, body: JSON.stringify(body) };
+  // Faults may make it fail, which the ledger sees.
   await fetch(`${exporter}/api/v1/unload`, request).then((answer) => answer.text());
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { textOf, until } from './support/ask.mjs';
 import { table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
@@ -21,6 +22,9 @@ cut, listings delayed, routers restarted and clocks set. Ends with 1 if a counte
 /** So long after the last change, every listing that could correct a counter has come. */
 const QUIET_MS = 12_000;
 const LISTING_SECONDS = 5;
+const SLOWLY = { everyMs: 1000, withinMs: 300_000 };
+/** Without a transition in this time, the routers are stuck. */
+const STUCK_MS = 120_000;
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 /** The exporter's system clock is set to these, in turn. */
@@ -125,14 +129,16 @@ async function drive(hosts, { transitions, kill, processes }, exporter) {
   const start = (/** @type {Host} */ { module }) =>
     module.child.send({ do: 'drive', transitions: share, exporter });
   for (const host of hosts) start(host);
-  let killedAt = performance.now();
-  let next = 0;
+  let [killedAt, changedAt] = [performance.now(), performance.now()];
+  let [next, before] = [0, -1];
   for (;;) {
     await sleep(500);
     const totals = await Promise.all(
       hosts.map(async ({ module }) => (await module.ask({ do: 'count' })).total),
     );
     const total = totals.reduce((sum, each) => sum + each, 0);
+    if (total !== before) [before, changedAt] = [total, performance.now()];
+    if (performance.now() - changedAt > STUCK_MS) throw new Error(`no transition since the ${total} so far`);
     if (process.stderr.isTTY) process.stderr.write(`\r${total} of ${transitions} transitions `);
     if (total >= transitions || totals.every((each) => each >= share)) break;
     if (processes < 2 || performance.now() - killedAt < kill * 1000) continue;
@@ -157,7 +163,7 @@ async function killAndRestart({ module, places }) {
 
 /** Scrapes as a Prometheus does. @param {string} url @param {number} seconds */
 function startScraping(url, seconds) {
-  const now = async () => (await fetch(`${url}/metrics`)).text();
+  const now = () => textOf(`${url}/metrics`);
   let isOver = false;
   void (async () => {
     while (!isOver) {
@@ -168,10 +174,8 @@ function startScraping(url, seconds) {
   return {
     now,
     /** @param {(text: string) => boolean} condition */
-    async until(condition) {
-      for (const end = performance.now() + 300_000; !condition(await now()); await sleep(1000))
-        if (performance.now() > end) throw new Error('the exporter does not follow all routers');
-    },
+    until: (condition) =>
+      until('the exporter to follow all routers', async () => condition(await now()), SLOWLY),
     stop() {
       isOver = true;
     },
@@ -181,12 +185,14 @@ function startScraping(url, seconds) {
 /** Resolves when no counter of a model has changed for a while. @param {ReturnType<typeof startScraping>} scrapes */
 async function untilQuiet({ now }) {
   const counters = async () => JSON.stringify([...countsIn(await now())]);
-  let before = await counters();
-  for (let since = performance.now(); performance.now() - since < QUIET_MS; await sleep(2000)) {
+  let [before, since] = [await counters(), performance.now()];
+  const isQuiet = async () => {
     const after = await counters();
     if (after !== before) since = performance.now();
     before = after;
-  }
+    return performance.now() - since >= QUIET_MS;
+  };
+  await until('the counters to stay the same', isQuiet, { ...SLOWLY, everyMs: 2000 });
 }
 
 /**

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../.build/src/lib/clock.js';
 import { createMachine } from '../.build/src/memory/machine.js';
 import { startMemory } from '../.build/src/memory/memory.js';
+import { until } from './support/ask.mjs';
 import { median, quantile, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 
@@ -18,13 +18,15 @@ export async function run(args) {
   const sleepers = `i=0; while [ $i -lt ${flags.processes} ]; do sleep 600 & i=$((i+1)); done; wait`;
   const crowd = spawn('sh', ['-c', sleepers], { detached: true, stdio: 'ignore' });
   try {
-    await untilThere(flags.processes);
-    const machine = { procfs: '/proc', sysfs: '/sys', nvidiaSmi: '', timeoutMs: 60_000, routers: () => [] };
-    const measure = createMachine(machine, systemClock);
+    const isCrowd = () => processes() >= flags.processes;
+    await until(`${flags.processes} processes`, isCrowd, { everyMs: 100, withinMs: 300_000 });
+    const machine = { procfs: '/proc', sysfs: '/sys', nvidiaSmi: '', timeoutMs: 60_000 };
+    const measure = createMachine({ ...machine, maxOthers: 3, routers: () => [] }, systemClock);
     const memory = startMemory({ measure, intervalMs: 2 ** 30, timeoutMs: machine.timeoutMs }, systemClock);
     const rows = [];
     const first = await timed(memory);
     rows.push(['the first', first.wall.toFixed(1), first.cpu.toFixed(1), first.blocked.toFixed(1)]);
+    /** @type {Awaited<ReturnType<typeof timed>>[]} */
     const later = [];
     for (let reading = 0; reading < flags.readings; reading += 1) later.push(await timed(memory));
     for (const [name, share] of /** @type {const} */ ([
@@ -40,9 +42,7 @@ export async function run(args) {
     }
     await memory.stop();
     const cpu = later.reduce((sum, each) => sum + each.cpu, 0) / later.length;
-    console.log(
-      `\n${readdirSync('/proc').filter((name) => /^\d+$/.test(name)).length} processes, milliseconds:\n`,
-    );
+    console.log(`\n${processes()} processes, milliseconds:\n`);
     console.log(table(['reading', 'time', 'CPU', 'longest turn of the loop'], rows));
     console.log(
       `\nEvery 5 s: ${(cpu / 50).toFixed(2)} % of a core (median reading ${(median(later.map((each) => each.cpu)) / 50).toFixed(2)} %).`,
@@ -64,7 +64,5 @@ async function timed(memory) {
   return { wall, cpu: (user + system) / 1000, blocked: delay.max > 0 ? delay.max / 1e6 : 0 };
 }
 
-/** @param {number} processes */
-async function untilThere(processes) {
-  while (readdirSync('/proc').filter((name) => /^\d+$/.test(name)).length < processes) await sleep(100);
-}
+/** How many processes this machine has. */
+const processes = () => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).length;

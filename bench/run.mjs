@@ -38,7 +38,8 @@ if (args.includes('--help')) console.log(usage);
 else await run(args);
 
 async function overview() {
-  const lines = Object.entries(MEASUREMENTS).map(([each, what]) => `  ${each.padEnd(11)}${what}`);
+  const width = Math.max(...Object.keys(MEASUREMENTS).map((each) => each.length)) + 2;
+  const lines = Object.entries(MEASUREMENTS).map(([each, what]) => `  ${each.padEnd(width)}${what}`);
   return `Usage: node bench/run.mjs NAME [flags]; NAME --help lists its flags\n${lines.join('\n')}`;
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { isReady, seriesIn, until } from './support/ask.mjs';
 import { eventToScrape } from './support/event-to-scrape.mjs';
 import { megabytes, quantile, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
@@ -15,12 +16,13 @@ import { watchWaits } from './support/waits.mjs';
 
 export const usage = `scale: one exporter and many routers, found in a file. Linux only.
   --fleets 1x50,10x50,100x50,500x50,1x5000   simulated routers x models of each, in other processes, one fleet after the other
-  --seconds 60          how long CPU and memory of each fleet are watched, after 10 s for settling
+  --settle 10           seconds after the start of each fleet that are not watched
+  --seconds 60          how long CPU and memory of each fleet are watched
   --scrape 15           seconds between two scrapes meanwhile
   --scrapes 40          scrapes without pause, whose time is measured
   --transitions 20      status changes whose way to a scrape is measured; some others go on all the time
-  --figures FILE        writes the figures as JSON
-  --draw FILE           draws docs/pictures/scale-*.svg from such a file, and measures nothing
+  --figures ''          a file to which the figures are written as JSON
+  --draw ''             such a file, of which docs/pictures/scale-*.svg are drawn; nothing is measured
   --node ''             flags for the exporter's node, such as --cpu-prof`;
 
 /** Routers in one process, and those on which something happens. */
@@ -30,6 +32,7 @@ const MODELS = Array.from({ length: 20 }, (_, model) => `qwen2.5-7b-instruct-q4_
 
 const DEFAULTS = {
   fleets: '1x50,10x50,100x50,500x50,1x5000',
+  settle: 10,
   seconds: 60,
   scrape: 15,
   scrapes: 40,
@@ -39,7 +42,7 @@ const DEFAULTS = {
   node: '',
 };
 
-/** @typedef {{ seconds: number, scrape: number, scrapes: number, transitions: number, node: string }} Pace */
+/** @typedef {typeof DEFAULTS} Pace */
 /** @typedef {Awaited<ReturnType<typeof measure>>} Figures */
 
 /** @param {readonly string[]} args */
@@ -83,21 +86,20 @@ async function measure({ routers: count, models }, pace) {
   );
   try {
     const starting = await watchWaits(port);
-    while (!(await isReady(port))) await sleep(20);
+    await until('all routers to be followed', () => isReady(port), { withinMs: 300_000 });
     const startSeconds = (performance.now() - startedAt) / 1000;
     const startWaitMs = await starting.stop();
     const client = await openClient(port);
     const first = bodyOf(await client.get('identity'));
     const up = first.match(/^llama_router_up\{.*\} 1$/gm)?.length ?? 0;
     if (up !== count) throw new Error(`the exporter is ready, but only ${up} of ${count} routers are up`);
-    await sleep(10_000); // The noise of the start is over.
+    await sleep(pace.settle * 1000); // The noise of the start is over.
     const usage = await watchUsage(exporter.pid, client, pace);
     const scrapes = await watchScrapes({ pid: exporter.pid, port }, client, urls, pace);
     client.close();
     return {
       routers: count,
       models,
-      series: scrapes.series,
       startSeconds,
       startWaitMs,
       ...usage,
@@ -156,7 +158,7 @@ async function watchScrapes({ pid, port }, client, urls, { scrapes, transitions 
   if (toStream.missed > 0)
     throw new Error(`${toStream.missed} status changes are not in the exporter's stream`);
   return {
-    series: bodyOf(answer).match(/^[a-z].*$/gm)?.length ?? 0,
+    series: seriesIn(bodyOf(answer)),
     bytes: answer.bytes,
     scrapeP50: p50,
     scrapeP99: quantile(times, 0.99),
@@ -167,13 +169,6 @@ async function watchScrapes({ pid, port }, client, urls, { scrapes, transitions 
     toScrapeP50: quantile(toScrape, 0.5),
     toScrapeP99: quantile(toScrape, 0.99),
   };
-}
-
-/** @param {number} port */
-async function isReady(port) {
-  const answer = await fetch(`http://127.0.0.1:${port}/-/ready`);
-  await answer.text();
-  return answer.ok;
 }
 
 /** @param {number} port */

@@ -1,27 +1,30 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { order, statusLine } from './support/event-to-scrape.mjs';
+import { seriesIn, textOf, until } from './support/ask.mjs';
+import { statusLine } from './support/event-to-scrape.mjs';
+import { followStatuses } from './support/events.mjs';
 import { median, megabytes, quantile, table } from './support/figures.mjs';
 import { readFlags } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { bodyOf, openClient } from './support/keep-alive-client.mjs';
 import { nodeExporter } from './support/node-exporter.mjs';
 import { startExporter, startModule, usageOf } from './support/processes.mjs';
-import { followStatuses } from './support/router-events.mjs';
+import { order } from './support/router.mjs';
 
 export const usage = `side-by-side: compared with a poller and with node_exporter. Linux only; see also scrape and unload.
   --seconds 120         how long models are loaded and unloaded at random
   --models 10           models of the simulated router
+  --stay 30             seconds for which a model stays in memory or out of it at most
   --poll 15             seconds between two listings of the poller
   --rounds 5            starts of each exporter, in turn
+  --settle 3            seconds between a start and the first scrape that counts
   --scrapes 50          scrapes of each after a start`;
 
-/** A model stays in memory and out of it for up to this long. */
-const LONGEST_STAY_MS = 30_000;
+const DEFAULTS = { seconds: 120, models: 10, stay: 30, poll: 15, rounds: 5, settle: 3, scrapes: 50 };
 
 /** @param {readonly string[]} args */
 export async function run(args) {
-  const flags = readFlags(args, { seconds: 120, models: 10, poll: 15, rounds: 5, scrapes: 50 });
+  const flags = readFlags(args, DEFAULTS);
   const routers = await startModule('routers.mjs', { routers: 1, models: flags.models, loadSeconds: 2 });
   const [url] = routers.ready.urls;
   try {
@@ -32,11 +35,11 @@ export async function run(args) {
   }
 }
 
-/** @typedef {{ seconds: number, models: number, poll: number }} Pace */
+/** @typedef {typeof DEFAULTS} Flags */
 /** @typedef {{ name: string, client: Awaited<ReturnType<typeof openClient>>, times: number[], last: string }} Watcher */
 
-/** @param {string} url @param {Pace} pace */
-async function compareEvents(url, { seconds, models, poll }) {
+/** @param {string} url @param {Flags} flags */
+async function compareEvents(url, { seconds, models, stay, poll }) {
   const port = await freePort();
   const exporter = await startExporter([`--router=${url}`, `--web.listen-address=127.0.0.1:${port}`]);
   const poller = await startModule('contestants/poller.mjs', { url, everyMs: poll * 1000 });
@@ -57,7 +60,7 @@ async function compareEvents(url, { seconds, models, poll }) {
   });
   let over = false;
   const living = Array.from({ length: models }, (_, model) =>
-    live(url, `qwen2.5-7b-instruct-q4_k_m-${model}`, () => over),
+    live(url, `qwen2.5-7b-instruct-q4_k_m-${model}`, 1000 * stay, () => over),
   );
   const scraping = watchers.map(async (watcher) => {
     while (!over) {
@@ -92,11 +95,11 @@ async function compareEvents(url, { seconds, models, poll }) {
   await poller.stop();
 }
 
-/** @param {string} url @param {string} model @param {() => boolean} isOver */
-async function live(url, model, isOver) {
+/** @param {string} url @param {string} model @param {number} stayMs @param {() => boolean} isOver */
+async function live(url, model, stayMs, isOver) {
   for (let turn = 0; ; turn += 1) {
     for (
-      const until = performance.now() + Math.random() * LONGEST_STAY_MS;
+      const until = performance.now() + Math.random() * stayMs;
       performance.now() < until;
       await sleep(100)
     ) {
@@ -112,8 +115,8 @@ function loadsIn(text) {
   return [...values].reduce((sum, [, value]) => sum + Number(value), 0);
 }
 
-/** @param {string} url @param {{ rounds: number, scrapes: number }} pace */
-async function compareCosts(url, { rounds, scrapes }) {
+/** @param {string} url @param {Flags} flags */
+async function compareCosts(url, { rounds, settle, scrapes }) {
   const program = nodeExporter();
   /** @type {Record<string, (port: number) => Promise<{ pid: number, stop: () => Promise<void> }>>} */
   const starts = {
@@ -139,12 +142,11 @@ async function compareCosts(url, { rounds, scrapes }) {
       const port = await freePort();
       const startedAt = performance.now();
       const { pid, stop } = await start(port);
-      while (!(await scrape(port))) await sleep(5);
+      await until(`${name} to answer`, () => scrape(port).catch(() => ''), { everyMs: 5 });
       own.start.push(performance.now() - startedAt);
-      await sleep(3000);
+      await sleep(settle * 1000);
       const before = usageOf(pid);
-      for (let turn = 0; turn < scrapes; turn += 1)
-        own.series = (await scrape(port)).match(/^[a-z].*$/gm)?.length ?? 0;
+      for (let turn = 0; turn < scrapes; turn += 1) own.series = seriesIn(await scrape(port));
       const after = usageOf(pid);
       own.memory.push(after.residentBytes);
       own.cpu.push((1000 * (after.cpuSeconds - before.cpuSeconds)) / scrapes);
@@ -168,13 +170,6 @@ async function compareCosts(url, { rounds, scrapes }) {
   );
 }
 
-/** The text of a scrape; empty while nothing answers. @param {number} port */
-async function scrape(port) {
-  try {
-    return await (
-      await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { 'accept-encoding': 'identity' } })
-    ).text();
-  } catch {
-    return '';
-  }
-}
+/** Without compression, as the CPU of a scrape is measured. @param {number} port */
+const scrape = (port) =>
+  textOf(`http://127.0.0.1:${port}/metrics`, { headers: { 'accept-encoding': 'identity' } });

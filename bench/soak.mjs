@@ -4,7 +4,7 @@ import { readFlags } from './support/flags.mjs';
 export const usage = `soak: a real llama-server with models asleep, unloaded, idle and generating, scraped every second; none may be
 loaded, woken or kept awake by us, and none be asked that is not loaded (read from the router's own log). Installs what
 it needs, as npm run test:e2e does: it is a test of that suite, for longer.
-  --seconds 600         how long`;
+  --seconds 600         how long, at least 10`;
 
 /** @param {readonly string[]} args */
 export async function run(args) {

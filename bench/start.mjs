@@ -37,7 +37,7 @@ export async function run(args) {
     for (let round = 0; round < flags.rounds; round += 1) {
       for (const { command, ms } of contestants) ms.push(timeOf(command));
     }
-    const empty = median(contestants[0].ms);
+    const empty = median(contestants[0]?.ms ?? []);
     const rows = contestants.map(({ name, ms }) => [
       name,
       median(ms).toFixed(0),

@@ -6,6 +6,7 @@ const withoutTests = process.argv.includes('--no-tests');
 const STEPS = [
   ['types', 'npx', ['tsc', '--noEmit']],
   ['modules', 'npm', ['run', '--silent', 'build:modules']],
+  ['benches', 'npx', ['tsc', '-p', 'tsconfig.bench.json']],
   ['dashboards', 'npx', ['tsc', '-p', 'tsconfig.grafana.json']],
   ['lint', 'npx', ['biome', 'check', '.']],
   ['dead code', 'npx', ['knip']],

@@ -2,6 +2,7 @@
 // after every scrape: nothing (quiet), or one change of one model (lively).
 import { subscribe } from 'node:diagnostics_channel';
 import { applyEvent, applyListing, setStream } from '../../.build/src/models/observations.js';
+import { scrape, seriesIn } from '../support/ask.mjs';
 import { listed, startRouterlessService, statusEvent } from '../support/routerless-service.mjs';
 import { takeTask } from '../support/task.mjs';
 
@@ -15,11 +16,15 @@ takeTask((/** @type {{ series: number, kind: string }} */ task) => start(task));
 /** @param {{ series: number, kind: string }} task */
 async function start({ series, kind }) {
   const service = await startRouterlessService();
-  const metrics = `http://127.0.0.1:${service.port}/metrics`;
   const { store } = service.fleet;
   /** @type {{ router: string, model: string }[]} */
   const models = [];
-  while (seriesIn(await textOf(metrics)) < series) addModel(store, models);
+  for (let there = seriesIn(await scrape(service.port)); there < series; ) {
+    addModel(store, models);
+    const before = there;
+    there = seriesIn(await scrape(service.port));
+    if (there <= before) throw new Error(`one more model has not added a series to ${before}`);
+  }
 
   let turn = 0;
   const afterScrape = {
@@ -27,7 +32,7 @@ async function start({ series, kind }) {
     lively: () => changeOne(store, models, turn++),
   };
   // The client comes again only after the answers of all others: there is time for it now.
-  const text = await textOf(metrics);
+  const text = await scrape(service.port);
   // As soon as an answer is handed to the system: before the next request can be read.
   subscribe('http.server.response.finish', afterScrape[/** @type {keyof typeof afterScrape} */ (kind)]);
   process.send?.({ port: service.port, series: seriesIn(text), text });
@@ -59,14 +64,4 @@ function addModel(store, models) {
 function changeOne(store, models, turn) {
   const { router = '', model = '' } = models[Math.floor(turn / LIFE.length) % models.length] ?? {};
   applyEvent(store, store.router(router), statusEvent(model, LIFE[turn % LIFE.length] ?? 'loading'));
-}
-
-/** @param {string} url */
-async function textOf(url) {
-  return (await fetch(url)).text();
-}
-
-/** @param {string} text */
-function seriesIn(text) {
-  return text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
 }

@@ -2,6 +2,7 @@
 // that it can see: a model that is in memory now and was not at the last listing.
 import express from 'express';
 import { Counter, Gauge, Registry } from 'prom-client';
+import { listed } from '../support/router.mjs';
 import { takeTask } from '../support/task.mjs';
 
 takeTask((/** @type {{ url: string, everyMs: number }} */ { url, everyMs }) => {
@@ -14,9 +15,8 @@ takeTask((/** @type {{ url: string, everyMs: number }} */ { url, everyMs }) => {
   /** @type {Set<string> | undefined} */
   let before;
   const poll = async () => {
-    const { data } = /** @type {any} */ (await (await fetch(`${url}/models`)).json());
     const loaded = new Set();
-    for (const { id, status } of data) {
+    for (const { id, status } of await listed(url)) {
       for (const each of ['unloaded', 'loading', 'loaded'])
         gauge.set({ router, model: id, status: each }, Number(each === status.value));
       if (status.value === 'loaded') loaded.add(id);

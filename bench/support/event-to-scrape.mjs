@@ -1,9 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from './ask.mjs';
+import { followStatuses } from './events.mjs';
 import { bodyOf } from './keep-alive-client.mjs';
-import { followStatuses } from './router-events.mjs';
+import { order } from './router.mjs';
 
 /** A status that has not shown by then never will. */
 const GIVE_UP_MS = 5000;
+/** A large model takes long to load; after so long without a change, the router changes nothing. */
+const STUCK_MS = 300_000;
 
 /** @typedef {Awaited<ReturnType<typeof import('./keep-alive-client.mjs').openClient>>} Client */
 /** @typedef {{ url: string, model: string, client: Client, transitions: number, pause: number }} Course */
@@ -42,7 +46,10 @@ export async function eventToScrape({ url, model, client, transitions, pause }) 
     }
   })();
   const asking = (async () => {
+    let [shown, since] = [0, performance.now()];
     while (times.length < transitions) {
+      if (times.length > shown) [shown, since] = [times.length, performance.now()];
+      if (performance.now() - since > STUCK_MS) throw new Error(`${model} stays ${status} on ${url}`);
       await order(url, status === 'unloaded' ? 'load' : 'unload', model);
       await sleep(pause * (0.5 + Math.random()));
     }
@@ -64,20 +71,7 @@ export function statusLine(url, model, status) {
 
 /** @param {Client} client @param {string} url @param {string} model */
 export async function untilListed(client, url, model) {
-  const until = performance.now() + GIVE_UP_MS;
-  while (!bodyOf(await client.get('identity')).includes(statusLine(url, model, 'unloaded'))) {
-    if (performance.now() > until) throw new Error(`${model} does not show as unloaded`);
-    await sleep(50);
-  }
-}
-
-/** @param {string} url @param {'load' | 'unload'} what @param {string} model */
-export async function order(url, what, model) {
-  const headers = { 'content-type': 'application/json' };
-  const response = await fetch(`${url}/models/${what}`, {
-    method: 'POST',
-    headers,
-    body: JSON.stringify({ model }),
-  });
-  await response.text();
+  const line = statusLine(url, model, 'unloaded');
+  const isThere = async () => bodyOf(await client.get('identity')).includes(line);
+  await until(`${model} to show as unloaded`, isThere, { everyMs: 50, withinMs: GIVE_UP_MS });
 }

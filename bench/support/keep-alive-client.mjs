@@ -1,5 +1,8 @@
 import { connect } from 'node:net';
 
+/** A server that sends nothing in this time hangs. */
+const TIMEOUT_MS = 60_000;
+
 /**
  * One keep-alive connection to a server on this machine, for timing: the least that an HTTP client can do. It
  * takes answers with a Content-Length only, as all contestants send them, or without a body (204).
@@ -26,10 +29,13 @@ export async function openClient(port, path = '/metrics', status = 200) {
     if (expected === Number.POSITIVE_INFINITY) expected = lengthOf(chunks, status);
     if (received < expected) return;
     done({ milliseconds: performance.now() - startedAt, bytes: received, chunks });
+    socket.setTimeout(0);
   });
-  socket.on('close', () => failed(new Error(`the server on port ${port} closed the connection`)));
+  socket.on('close', () => failed(closed()));
   socket.on('error', () => {});
+  socket.on('timeout', () => socket.destroy());
 
+  const closed = () => new Error(`the server on port ${port} hangs or closed the connection`);
   return {
     /**
      * @param {'gzip' | 'identity'} encoding
@@ -43,6 +49,8 @@ export async function openClient(port, path = '/metrics', status = 200) {
       return new Promise((resolve, reject) => {
         done = resolve;
         failed = reject;
+        if (socket.destroyed) return reject(closed());
+        socket.setTimeout(TIMEOUT_MS);
         startedAt = performance.now();
         socket.write(request);
       });

@@ -1,9 +1,6 @@
-import { once } from 'node:events';
-import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createParser } from 'eventsource-parser';
-import { order } from './event-to-scrape.mjs';
-import { followStatuses } from './router-events.mjs';
+import { followExporter, followStatuses } from './events.mjs';
+import { order } from './router.mjs';
 
 /**
  * Loads and unloads models of these routers, and measures how long each status change takes from the router's stream to
@@ -59,23 +56,4 @@ export async function startLife(port, urls, models) {
       return { times, missed: reported.router.size };
     },
   };
-}
-
-/**
- * @param {number} port
- * @param {(change: { router: string, model: string, to: string }) => void} heard
- */
-async function followExporter(port, heard) {
-  const request = get(`http://127.0.0.1:${port}/api/v1/events`);
-  const [response] = await once(request, 'response');
-  const parser = createParser({
-    onEvent({ data }) {
-      const event = JSON.parse(data);
-      if (event.event === 'status') heard(event);
-    },
-  });
-  response.setEncoding('utf8').on('data', parser.feed);
-  response.on('error', () => {});
-  request.on('error', () => {});
-  return request;
 }

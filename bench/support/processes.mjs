@@ -1,7 +1,11 @@
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+
+/** A process that has not answered by then hangs. */
+const ANSWER_MS = 120_000;
 
 /**
  * A module of bench/ in a process of its own; resolves when it has sent its first message, which it must send
@@ -11,22 +15,18 @@ import { fileURLToPath } from 'node:url';
  */
 export async function startModule(module, task) {
   const child = fork(fileURLToPath(new URL(`../${module}`, import.meta.url)), { serialization: 'advanced' });
-  const ready = await new Promise((resolve, reject) => {
-    child.once('message', resolve);
-    child.once('exit', (code) => reject(new Error(`${module} ended with ${code} before it was ready`)));
-    child.send(/** @type {any} */ (task));
+  /** @type {Promise<never>} */
+  const ended = new Promise((_resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`${module} ended with ${code} before it answered`)));
   });
-  return {
-    child,
-    ready: /** @type {any} */ (ready),
-    /** Sends a message and resolves with the next one from the module. @param {any} message @returns {Promise<any>} */
-    ask(message) {
-      const answer = once(child, 'message');
-      child.send(message);
-      return answer.then(([first]) => first);
-    },
-    stop: () => end(child),
+  ended.catch(() => {});
+  /** Sends a message and resolves with the next one from the module. @param {any} message @returns {Promise<any>} */
+  const ask = (message) => {
+    const answer = once(child, 'message').then(([first]) => first);
+    child.send(message);
+    return inTime(module, Promise.race([answer, ended]));
   };
+  return { child, ready: await ask(task), ask, stop: () => end(child) };
 }
 
 /**
@@ -42,16 +42,36 @@ export async function startExporter(flags, nodeFlags = [], env = {}) {
     env,
   });
   let log = '';
-  await new Promise((resolve, reject) => {
+  process.once('exit', () => child.kill());
+  const listening = new Promise((resolve, reject) => {
     child.stderr.on('data', (chunk) => {
       log = (log + chunk).slice(-10_000);
       if (log.includes('msg=listening')) resolve(undefined);
     });
     child.once('exit', (code) => reject(new Error(`the exporter ended with ${code}:\n${log}`)));
   });
-  process.once('exit', () => child.kill());
+  await inTime('the exporter', listening);
   const pid = /** @type {number} */ (child.pid);
   return { pid, stop: () => end(child) };
+}
+
+/**
+ * What the promise resolves to; throws if that takes too long.
+ * @template T
+ * @param {string} what
+ * @param {Promise<T>} promise
+ */
+async function inTime(what, promise) {
+  const ending = new AbortController();
+  const late = sleep(ANSWER_MS, undefined, { signal: ending.signal }).then(() => {
+    throw new Error(`${what} has not answered within ${ANSWER_MS / 1000} s`);
+  });
+  late.catch(() => {});
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    ending.abort();
+  }
 }
 
 /**

@@ -1,8 +1,7 @@
 import { loadConfig } from '../../.build/src/config/load.js';
 import { systemClock } from '../../.build/src/lib/clock.js';
+import { createLogger } from '../../.build/src/lib/logger.js';
 import { startService } from '../../.build/src/service.js';
-
-const silent = () => {};
 
 /**
  * The whole service without routers, listening on a free loopback port. The caller changes the state in its store.
@@ -13,9 +12,10 @@ export async function startRouterlessService(now = Date.now) {
     ...loadConfig({ env: {}, flags: { 'web.listen-address': '127.0.0.1:0' } }),
     routers: [],
   };
+  const log = createLogger({ level: 'info', format: 'logfmt', write: () => true, now });
   return startService({
-    config: { current, reload: () => ({ ok: true, config: current }) },
-    log: { debug: silent, info: silent, warn: silent, error: silent },
+    config: { current, reload: () => ({ ok: true, value: current }) },
+    log,
     version: '0.0.0',
     clock: { ...systemClock, now },
   });

@@ -4,16 +4,20 @@ import { readFileSync } from 'node:fs';
 const RealDate = Date;
 let ahead = 0;
 
-globalThis.Date = class extends RealDate {
-  /** @param {[]} given */
+class AheadDate extends RealDate {
+  /** @param {any[]} given */
   constructor(...given) {
-    super(...(given.length === 0 ? /** @type {[any]} */ ([RealDate.now() + ahead]) : given));
+    const [first = RealDate.now() + ahead, ...others] = given;
+    super(.../** @type {[any]} */ ([first, ...others]));
   }
 
+  /** @override */
   static now() {
     return RealDate.now() + ahead;
   }
-};
+}
+
+globalThis.Date = /** @type {any} */ (AheadDate);
 
 setInterval(() => {
   ahead = Number(readFileSync(process.env.CLOCK_FILE ?? '', 'utf8'));

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from './ask.mjs';
 import { median } from './figures.mjs';
 import { usageOf } from './processes.mjs';
 
@@ -81,11 +82,9 @@ export async function startWatch(pid, folder) {
  */
 async function ask(pid, file, turn) {
   process.kill(pid, 'SIGUSR2');
-  for (;;) {
-    const line = existsSync(file) ? readFileSync(file, 'utf8').split('\n')[turn - 1] : undefined;
-    if (line?.endsWith('}')) return JSON.parse(line);
-    await sleep(20);
-  }
+  const line = () => (existsSync(file) ? readFileSync(file, 'utf8').split('\n')[turn - 1] : undefined);
+  const whole = await until(`what process ${pid} says of itself`, () => line()?.endsWith('}') && line());
+  return JSON.parse(/** @type {string} */ (whole));
 }
 
 /** @param {number} pid */

@@ -1,25 +1,12 @@
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { beforeAll, expect, it } from '@jest/globals';
-
-const ROOT = join(import.meta.dirname, '..', '..');
-const run = promisify(execFile);
+import { expect, it } from '@jest/globals';
+import { runBench } from '../support/bench.ts';
 
 /** Fewer transitions than `npm run bench -- ledger` has, with the same faults. */
-const FLAGS = ['--routers', '20', '--transitions', '8000', '--kill', '4'];
-
-beforeAll(async () => {
-  if (existsSync(join(ROOT, '.build', 'src', 'service.js'))) return;
-  await run('npm', ['run', '--silent', 'build:modules'], { cwd: ROOT });
-});
+const FLAGS = ['--routers=20', '--transitions=8000', '--kill=4'];
 
 it('counts every transition that it could see, once and with its reason, and never more than happened', async () => {
-  const { stdout, stderr } = await run(process.execPath, ['bench/run.mjs', 'ledger', ...FLAGS], {
-    cwd: ROOT,
-  });
-  expect(stderr).toBe('');
-  expect(stdout).toContain('Every counter keeps its promise.');
-  expect(Number(/^(\d+) transitions/m.exec(stdout)?.[1])).toBeGreaterThanOrEqual(8000);
+  const { code, out, err } = await runBench('ledger', FLAGS);
+  expect([code, err]).toEqual([0, '']);
+  expect(out).toContain('Every counter keeps its promise.');
+  expect(Number(/^(\d+) transitions/m.exec(out)?.[1])).toBeGreaterThanOrEqual(8000);
 });

@@ -13,6 +13,7 @@ const LONG = [
   'contract',
   'policy',
   'sleep',
+  'benches',
   'evictions',
 ];
 

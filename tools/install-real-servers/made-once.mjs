@@ -4,13 +4,16 @@ import { basename, dirname, join } from 'node:path';
 
 const stamp = '.made-from';
 
-/** Whether the folder exists and was created from this recipe. */
+/** Whether the folder exists and was created from this recipe. @param {string} folder @param {string} recipe */
 export function isMade(folder, recipe) {
   const made = join(folder, stamp);
   return existsSync(made) && readFileSync(made, 'utf8') === recipe;
 }
 
-/** Lets `make(partial)` fill a folder and renames it. The next run removes leftovers of an interrupted one. */
+/**
+ * Lets `make(partial)` fill a folder and renames it. The next run removes leftovers of an interrupted one.
+ * @param {string} folder @param {string} recipe @param {(partial: string) => void} make
+ */
 export function makeOnce(folder, recipe, make) {
   mkdirSync(dirname(folder), { recursive: true });
   sweep(folder);
@@ -27,7 +30,7 @@ export function makeOnce(folder, recipe, make) {
   }
 }
 
-/** Removes leftovers of interrupted runs, recognised by process id. */
+/** Removes leftovers of interrupted runs, recognised by process id. @param {string} folder */
 function sweep(folder) {
   for (const name of readdirSync(dirname(folder))) {
     const [, pid] = name.split(`${basename(folder)}.partial.`);

@@ -3,23 +3,28 @@ import { spawnSync } from 'node:child_process';
 
 /** Something that the end-to-end tests need cannot be installed. The message says what to do. */
 export class Missing extends Error {
+  /** @param {string} message @param {ErrorOptions} [options] */
   constructor(message, options) {
     super(`Cannot run the end-to-end tests: ${message}`, options);
     this.name = 'Missing';
   }
 }
 
+/** @param {string} what */
 export function requireRoot(what) {
-  if (process.getuid() !== 0)
+  if (process.getuid?.() !== 0)
     throw new Missing(`${what}, which needs root. Run them as root, or in a container.`);
 }
 
-/** Whether the program exists and exits with 0. */
+/** Whether the program exists and exits with 0. @param {string} command @param {readonly string[]} args */
 export function succeeds(command, args) {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 }
 
-/** Returns the program's output; throws `Missing` with its end if it fails. */
+/**
+ * Returns the program's output; throws `Missing` with its end if it fails.
+ * @param {string} command @param {readonly string[]} args @param {NodeJS.ProcessEnv} env
+ */
 export function run(command, args, env = {}) {
   const done = spawnSync(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -34,7 +39,7 @@ export function run(command, args, env = {}) {
   );
 }
 
-/** Installs Debian packages from the machine's own archive, without starting any service. */
+/** Installs Debian packages from the machine's own archive, without starting any service. @param {readonly string[]} packages */
 export function aptInstall(packages) {
   if (!succeeds('apt-get', ['--version'])) {
     throw new Missing(

@@ -8,7 +8,7 @@ import { type IgnoredTarget, routersOf } from './targets.ts';
 
 export type Discovery = ReturnType<typeof createDiscovery>;
 
-interface GroupState {
+export interface GroupState {
   readonly group: string;
   /** Number of discovered routers, in this shard. */
   readonly found: number;
