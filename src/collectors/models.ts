@@ -1,52 +1,69 @@
 import type { Clock } from '../lib/clock.ts';
+import { perObject } from '../lib/per-object.ts';
 import { hasSameItems } from '../lib/same-items.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createSampleCache, type Family, type Samples } from '../metrics/exposition.ts';
-import type { ModelState } from '../models/router-state.ts';
+import type { ModelState, RouterState } from '../models/router-state.ts';
 import type { ServerTraits } from '../models/server-traits.ts';
 import type { Store } from '../models/store.ts';
 import { type Collector, flag, wallSeconds } from './scrape.ts';
 
-/** A model and the labels of its rows. */
-interface LabelledModel {
-  state: ModelState;
-  labels: { router: string; model: string };
-  info: { labels: { router: string; model: string; source: string; quantization: string } };
-  statuses: { labels: { router: string; model: string; status: string }; isCurrent: boolean }[];
-}
+/** So many models of a router are collected together, again when one of them has changed. */
+const TOGETHER = 32;
 
 /** The state of every model. The models of a router that is down are left out: their state is unknown. */
 export function collectModels(store: Store, clock: Clock): Collector {
-  const samples = createSampleCache();
-  /** A change of a model makes a new ModelState: unchanged models pass the same labels to the sample cache. */
-  const known = new WeakMap<ModelState, LabelledModel>();
-  let models: readonly LabelledModel[] = [];
-  let collected: readonly Samples[] = [];
+  const groupsOf = perObject((_: Readonly<RouterState>): ReturnType<typeof createGroup>[] => []);
 
   return () => {
-    const current: LabelledModel[] = [];
-    for (const { name, up, models, traits } of store.routers()) {
-      if (!up) continue;
-      for (const state of models.values()) current.push(known.get(state) ?? labelled(name, state, traits));
+    const collected: Samples[] = [];
+    for (const router of store.routers()) {
+      if (!router.up) continue;
+      const states = [...router.models.values()];
+      const groups = groupsOf(router);
+      for (let at = 0; at * TOGETHER < states.length; at += 1) {
+        groups[at] ??= createGroup(router.name, clock);
+        const own = states.slice(at * TOGETHER, (at + 1) * TOGETHER);
+        collected.push(...(groups[at]?.(own, router.traits) ?? []));
+      }
+      groups.length = Math.ceil(states.length / TOGETHER);
     }
-    const isUnchanged = hasSameItems(models, current);
+    return collected;
+  };
+}
+
+/** The samples of some models of a router: the same objects as long as these are the same. */
+function createGroup(router: string, clock: Clock) {
+  const samples = createSampleCache();
+  let models: readonly ModelState[] = [];
+  let collected: readonly Samples[] = [];
+
+  return (current: readonly ModelState[], traits: ServerTraits): readonly Samples[] => {
+    if (!hasSameItems(models, current)) collected = collect(current, traits);
     models = current;
-    if (!isUnchanged) collected = collect();
     return collected;
   };
 
-  function collect(): readonly Samples[] {
+  function collect(current: readonly ModelState[], { statuses }: ServerTraits): readonly Samples[] {
+    const models = current.map((state) => ({ state, labels: { router, model: state.id } }));
     const each = (family: Family<'router' | 'model'>, measure: (state: ModelState) => number | undefined) =>
       samples(family, models, ({ state }) => measure(state));
     return [
       samples(
         CATALOG.model_status,
-        models.flatMap(({ statuses }) => statuses),
+        current.flatMap(({ id, lifecycle }) =>
+          statuses.map((status) => ({
+            labels: { router, model: id, status },
+            isCurrent: status === lifecycle.status,
+          })),
+        ),
         ({ isCurrent }) => Number(isCurrent),
       ),
       samples(
         CATALOG.model_info,
-        models.map(({ info }) => info),
+        current.map(({ id, facts: { source = '', quantization = '' } }) => {
+          return { labels: { router, model: id, source, quantization } };
+        }),
         () => 1,
       ),
       each(CATALOG.model_parameters, ({ facts }) => facts.parameters),
@@ -66,21 +83,5 @@ export function collectModels(store: Store, clock: Clock): Collector {
         wallSeconds(clock, activity?.lastAt),
       ),
     ];
-  }
-
-  function labelled(router: string, state: ModelState, { statuses }: ServerTraits): LabelledModel {
-    const model = state.id;
-    const { source = '', quantization = '' } = state.facts;
-    const made = {
-      state,
-      // No spread: V8 would keep a hidden class for each object, of 300 bytes.
-      labels: { router, model },
-      info: { labels: { router, model, source, quantization } },
-      statuses: statuses.map((status) => {
-        return { labels: { router, model, status }, isCurrent: status === state.lifecycle.status };
-      }),
-    };
-    known.set(state, made);
-    return made;
   }
 }

@@ -1,4 +1,6 @@
+import { groupBy } from '../lib/group-by.ts';
 import { perObject } from '../lib/per-object.ts';
+import { hasSameItems } from '../lib/same-items.ts';
 
 /** A metric as the catalogue declares it: the texts of `# HELP` and `# TYPE`, and its labels. */
 export interface Family<Label extends string = string> {
@@ -24,7 +26,10 @@ export function newRow(labels: Row['labels'], value: number, suffix?: string): R
   return { labels, value, suffix };
 }
 
-/** The rows of one family at one moment. Immutable: `render` keeps its text for as long as the object lives. */
+/**
+ * Rows of one family at one moment. Immutable: `render` keeps their text for as long as the object lives. What changes
+ * together belongs together: the samples of a family come in several objects where it has many rows.
+ */
 export interface Samples {
   readonly family: Family;
   readonly rows: readonly Row[];
@@ -102,12 +107,16 @@ const JOINED_BYTES = 256 * 1024;
 
 /**
  * Renders these samples as pieces of one text, which are not to be joined: a large scrape would be copied each time.
- * The text of a `Samples` object is written once, and so is that of a block of rows: a scrape costs what has changed
- * since the last one. Families without rows are left out.
+ * Samples of one family may come from several places; the first ones name its help and type. Texts are kept for as long as
+ * their samples live: a scrape costs what has changed since the last one. Families without rows are left out.
  */
 export function render(all: readonly Samples[], format: Format): readonly Buffer[] {
   const pieces: Buffer[] = [];
-  for (const samples of all) if (samples.rows.length > 0) pieces.push(...WRITTEN[format](samples));
+  for (const same of groupBy(all, ({ family }) => family.name).values()) {
+    const texts = textsOf(same.filter(({ rows }) => rows.length > 0));
+    if (texts.length > 0)
+      pieces.push(...same.slice(0, 1).map(({ family }) => TITLES[format](family)), ...texts);
+  }
   if (format === 'openmetrics') pieces.push(EOF);
   const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
   return bytes < JOINED_BYTES ? [Buffer.concat(pieces)] : pieces;
@@ -115,58 +124,54 @@ export function render(all: readonly Samples[], format: Format): readonly Buffer
 
 const EOF = Buffer.from('# EOF\n');
 
-const WRITTEN: Record<Format, (samples: Samples) => readonly Buffer[]> = {
-  text: perObject((samples) => write(samples, 'text')),
-  openmetrics: perObject((samples) => write(samples, 'openmetrics')),
+const TITLES: Record<Format, (family: Family) => Buffer> = {
+  text: perObject((family) => titleOf(family, family.name, family.type, escapeHelp(family.help))),
+  openmetrics: perObject((family) => {
+    const { title, type } = openmetricsTitle(family);
+    return titleOf(family, title, type, escapeLabel(family.help));
+  }),
 };
 
-function write({ family, rows }: Samples, format: Format): readonly Buffer[] {
-  const { title, type } =
-    format === 'openmetrics' ? openmetricsTitle(family) : { title: family.name, type: family.type };
-  const help = format === 'openmetrics' ? escapeLabel(family.help) : escapeHelp(family.help);
-  const helpLine = family.help === '' ? '' : `# HELP ${title} ${help}\n`;
-  return [Buffer.from(`${helpLine}# TYPE ${title} ${type}\n`), ...blocksOf(family.name, rows)];
+function titleOf({ help }: Family, title: string, type: string, escapedHelp: string): Buffer {
+  const helpLine = help === '' ? '' : `# HELP ${title} ${escapedHelp}\n`;
+  return Buffer.from(`${helpLine}# TYPE ${title} ${type}\n`);
 }
 
-/** A part of the rows of a family with its text, which is the same in both formats. */
+/** Samples that share a text, with that text, which is the same in both formats. */
 interface Block {
-  name: string;
-  rows: readonly Row[];
+  samples: readonly Samples[];
   text: Buffer;
 }
 
-/** By their first row, so that they go when their rows do. */
-const blocks = new WeakMap<Row, Block>();
+/** By their first samples, so that they go when these do. */
+const blocks = new WeakMap<Samples, Block>();
 
-function blocksOf(name: string, rows: readonly Row[]): Buffer[] {
-  const size = blockSize(rows.length);
+/** A text has this many rows or more: writing many small ones takes longer. */
+const BLOCK_ROWS = 256;
+
+function textsOf(all: readonly Samples[]): Buffer[] {
   const texts: Buffer[] = [];
-  for (let start = 0; start < rows.length; start += size) {
-    texts.push(textOf(name, rows, start, Math.min(start + size, rows.length)));
-  }
+  let start = 0;
+  let rows = 0;
+  all.forEach((samples, at) => {
+    rows += samples.rows.length;
+    if (rows < BLOCK_ROWS && at < all.length - 1) return;
+    texts.push(textOf(all.slice(start, at + 1)));
+    start = at + 1;
+    rows = 0;
+  });
   return texts;
 }
 
-/** About as many blocks as rows in one. A power of two, so that one more row rarely changes all blocks. */
-function blockSize(rows: number): number {
-  let size = 32;
-  while (size * size < rows) size *= 2;
-  return size;
-}
-
-function textOf(name: string, rows: readonly Row[], start: number, end: number): Buffer {
-  const first = rows[start] as Row;
+function textOf(samples: readonly Samples[]): Buffer {
+  const first = samples[0] as Samples;
   const known = blocks.get(first);
-  if (known?.name === name && isAt(known.rows, rows, start, end)) return known.text;
-  const own = rows.slice(start, end);
-  const text = Buffer.from(own.map((row) => lineOf(name, row)).join(''));
-  blocks.set(first, { name, rows: own, text });
-  return text;
-}
-
-/** Whether these rows are the very same objects as those from `start` to `end`. */
-function isAt(block: readonly Row[], rows: readonly Row[], start: number, end: number): boolean {
-  return block.length === end - start && block.every((row, at) => row === rows[start + at]);
+  if (known && hasSameItems(known.samples, samples)) return known.text;
+  let text = '';
+  for (const { family, rows } of samples) for (const row of rows) text += lineOf(family.name, row);
+  const block = { samples, text: Buffer.from(text) };
+  blocks.set(first, block);
+  return block.text;
 }
 
 /**

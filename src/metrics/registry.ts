@@ -24,8 +24,18 @@ export type MetricRegistry = ReturnType<typeof createMetricRegistry>;
 /** The few series of one subject by family. A histogram's series has a row per bucket, sum and count. */
 interface Entry extends Subject {
   key: string;
+  group: EntryGroup;
   series: Map<Family, (readonly Row[])[]>;
 }
+
+/** Some entries of one router, and the samples of the shown ones until one of their series changes. */
+interface EntryGroup {
+  entries: Set<Entry>;
+  unchanged: Map<Family, Samples>;
+}
+
+/** So many entries are in a group: a change makes the samples of all of them again. */
+const TOGETHER = 32;
 
 const HIDDEN_KEPT = 3000;
 
@@ -37,28 +47,30 @@ const HIDDEN_KEPT = 3000;
  */
 export function createMetricRegistry(families: readonly Family[]) {
   const entries = new Map<string, Entry>();
+  /** By router. */
+  const groups = new Map<string | undefined, EntryGroup[]>();
   /** The oldest first. */
   const hidden = new Set<Entry>();
   let mostHidden = HIDDEN_KEPT;
-  const unchanged = new Map<Family, Samples>();
+  let collected: readonly Samples[] | undefined;
 
   return {
     add,
     create,
     /** The router or model is present: its series are in the scrape from now on. */
     show({ router, model }: Subject): void {
-      hidden.delete(entryOf(router, model));
+      const entry = entryOf(router, model);
+      hidden.delete(entry);
       mostHidden = Math.max(mostHidden, entries.size - hidden.size);
-      unchanged.clear();
+      changed(entry);
     },
     /** It is gone, with all its models if it is a router. Its series are kept and continue when it comes back. */
     hide({ router, model }: Subject): void {
       const gone =
         model === undefined
-          ? [...entries.values()].filter((entry) => entry.router === router)
+          ? [...(groups.get(router) ?? [])].flatMap((group) => [...group.entries])
           : [entryOf(router, model)];
       for (const entry of gone) if (!hidden.has(entry)) hideEntry(entry);
-      unchanged.clear();
     },
     /** All series of a family that belong to this router or model. */
     rows: (family: Family, { router, model }: Subject): readonly Row[] =>
@@ -70,8 +82,13 @@ export function createMetricRegistry(families: readonly Family[]) {
         const isShown = router !== undefined && model !== undefined && !hidden.has(entry);
         return isShown ? [{ router, model }] : [];
       }),
-    /** The same object for a family until one of its series changes: its text is then not written again. */
-    samples: () => families.map(samplesOf),
+    /** The same objects until one of their series changes: their text is then not written again. */
+    samples(): readonly Samples[] {
+      collected ??= families.flatMap((family) =>
+        [...groups.values()].flatMap((own) => own.map((group) => samplesOf(group, family))),
+      );
+      return collected;
+    },
     /** All counters above zero, hidden ones included. */
     snapshot(): CounterValue[] {
       const counters = families.filter(({ type }) => type === 'counter');
@@ -109,17 +126,24 @@ export function createMetricRegistry(families: readonly Family[]) {
   }
 
   function update(family: Family, labels: Labels, change: (rows?: readonly Row[]) => readonly Row[]): void {
-    const { series } = entryOf(labels.router, labels.model);
+    const entry = entryOf(labels.router, labels.model);
+    const { series } = entry;
     const own = series.get(family) ?? [];
     const known = own.findIndex(([row]) =>
       family.labels.every((label) => row?.labels[label] === labels[label]),
     );
     const rows = own[known];
-    const changed = change(rows);
-    if (changed === rows) return;
-    own[rows ? known : own.length] = changed;
+    const newRows = change(rows);
+    if (newRows === rows) return;
+    own[rows ? known : own.length] = newRows;
     series.set(family, own);
-    unchanged.delete(family);
+    changed(entry, family);
+  }
+
+  function changed({ group }: Entry, family?: Family): void {
+    if (family) group.unchanged.delete(family);
+    else group.unchanged.clear();
+    collected = undefined;
   }
 
   /** A new entry is hidden until it is shown. */
@@ -127,29 +151,51 @@ export function createMetricRegistry(families: readonly Family[]) {
     const key = keyOf(router, model);
     const known = entries.get(key);
     if (known) return known;
-    const entry: Entry = { router, model, key, series: new Map() };
+    const entry: Entry = { router, model, key, group: groupWithRoom(router), series: new Map() };
     entries.set(key, entry);
+    entry.group.entries.add(entry);
     if (router !== undefined) hidden.add(entry);
     return entry;
   }
 
+  function groupWithRoom(router: string | undefined): EntryGroup {
+    const own = groups.get(router) ?? [];
+    groups.set(router, own);
+    const last = own.at(-1);
+    if (last && last.entries.size < TOGETHER) return last;
+    const group: EntryGroup = { entries: new Set(), unchanged: new Map() };
+    own.push(group);
+    return group;
+  }
+
+  function forget(entry: Entry): void {
+    const { key, router, group } = entry;
+    entries.delete(key);
+    group.entries.delete(entry);
+    if (group.entries.size > 0) return;
+    const others = (groups.get(router) ?? []).filter((each) => each !== group);
+    if (others.length > 0) groups.set(router, others);
+    else groups.delete(router);
+  }
+
   /** What counted nothing is not kept: it starts at 0 again. */
   function hideEntry(entry: Entry): void {
+    changed(entry);
     if ([...entry.series.values()].every((series) => series.flat().every(({ value }) => value === 0))) {
-      entries.delete(entry.key);
+      forget(entry);
       return;
     }
     hidden.add(entry);
     const [oldest] = hidden;
     if (hidden.size <= mostHidden || oldest === undefined) return;
     hidden.delete(oldest);
-    entries.delete(oldest.key);
+    forget(oldest);
   }
 
-  function samplesOf(family: Family): Samples {
+  function samplesOf({ entries, unchanged }: EntryGroup, family: Family): Samples {
     const known = unchanged.get(family);
     if (known) return known;
-    const shown = [...entries.values()].filter((entry) => !hidden.has(entry));
+    const shown = [...entries].filter((entry) => !hidden.has(entry));
     const samples = { family, rows: shown.flatMap((entry) => seriesOf(family, entry).flat()) };
     unchanged.set(family, samples);
     return samples;

@@ -1,4 +1,4 @@
-import type { Family, Row, Samples } from './exposition.ts';
+import type { Row, Samples } from './exposition.ts';
 
 /** One model's own metrics, ready to be passed on: `router` and `model` are added to each row. */
 export interface Relayed {
@@ -52,13 +52,11 @@ export function mergeRelayed(all: readonly Relayed[]): { samples: Samples[]; dro
       else byName.set(name, [each]);
     }
   }
-  const samples = [...byName.values()].map((claims) => {
+  const samples = [...byName.values()].flatMap((claims) => {
     const type = commonest(claims.map(({ family }) => family.type));
     const agreeing = claims.filter(({ family }) => family.type === type);
     dropped.type_conflict += claims.length - agreeing.length;
-    const [first] = agreeing;
-    const rows: Row[] = agreeing.flatMap((claim) => claim.rows);
-    return { family: first?.family as Family, rows };
+    return agreeing;
   });
   return { samples, dropped };
 }
