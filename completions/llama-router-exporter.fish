@@ -170,7 +170,7 @@ complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l 
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l web.config.file -r -F -d 'TLS and users, in the format of Prometheus\' web configuration file; empty: none'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l log.level -x -a 'debug info warn error' -d 'Lowest severity that is logged'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l log.format -x -a 'logfmt json' -d 'Format of a log line'
-complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l follow.listing-interval -x -d 'Time between listings while the event stream is connected'
+complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l follow.listing-interval -x -d 'Time between listings while the event stream is connected; up to a tenth longer, at random'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l follow.polling-interval -x -d 'Time between listings without an event stream; a quarter of it while something happens'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l follow.request-timeout -x -d 'Timeout of a request to a router'
 complete -c llama-router-exporter -n '__llama_router_exporter_is_configured' -l follow.reconnect-min -x -d 'Wait before the first reconnect to an event stream'

@@ -83,7 +83,11 @@ const sections = z.strictObject({
     format: choice('logfmt', ['logfmt', 'json'], 'Format of a log line.'),
   }),
   follow: section('How routers are followed.', {
-    listing_interval: duration('30s', '1s', 'Time between listings while the event stream is connected.'),
+    listing_interval: duration(
+      '30s',
+      '1s',
+      'Time between listings while the event stream is connected; up to a tenth longer, at random.',
+    ),
     polling_interval: duration(
       '2s',
       '200ms',

@@ -10,7 +10,7 @@ import { pollingPause } from './polling.ts';
 
 /** How closely a router is followed. Times in milliseconds. */
 interface TrackerPace {
-  /** Between listings while the event stream is connected: they only reconcile. */
+  /** Between listings while the event stream is connected: they only reconcile. Up to a tenth longer, see `pauseOf`. */
   listingMs: number;
   /** Between listings of a router without event stream, while nothing happens on it. */
   pollingMs: number;
@@ -205,9 +205,12 @@ function keepOnly(stale: Set<string>, newer: ReadonlySet<string>): void {
   for (const model of stale) if (!newer.has(model)) stale.delete(model);
 }
 
-/** The pause between two listings of a router that answers. */
-function pauseOf({ router, pace, store, refreshedAt }: Tracking): number {
-  if (router.stream === 'connected') return pace.listingMs;
+/**
+ * The pause between two listings of a router that answers. Hundreds of routers that were found at the same moment drift
+ * apart: their listings would keep the exporter busy for seconds.
+ */
+function pauseOf({ router, pace, store, refreshedAt, random = Math.random }: Tracking): number {
+  if (router.stream === 'connected') return pace.listingMs * (1 + random() / 10);
   return pollingPause({ models: router.models.values(), refreshedAt }, store.clock.now(), pace.pollingMs);
 }
 
