@@ -113,7 +113,9 @@ export function createService({
   fleet.onNotice(lifecycleMetrics.notice);
   fleet.onReadingChange(activityLog.reading);
   activeConfig.discovery.onChange(activityLog.discovery);
+  operations.onStart(activityLog.unloadStarted);
   operations.onEnd(activityLog.unload);
+  loads.onStart(activityLog.loadStarted);
   loads.onEnd(activityLog.load);
   holds.onChange(activityLog.hold);
 

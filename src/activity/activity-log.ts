@@ -12,7 +12,7 @@ import type { Loop } from '../unload/guards.ts';
 import type { Started } from '../unload/operations.ts';
 import type { Operation, RefusalReason } from '../unload/report.ts';
 import type { Caller, UnloadRequest } from '../unload/request.ts';
-import { auditedLoad, auditedUnload, createAuditFile, operationEntry } from './audit.ts';
+import { auditedLoad, auditedUnload, createAuditFile, operationEntry, startedEntry } from './audit.ts';
 import {
   logDiscovery,
   logHold,
@@ -79,6 +79,14 @@ export function createActivityLog(auditFile: string, metrics: OperationMetrics, 
     loop: (loop: Loop): void => logLoop(log, loop, clock),
     /** Of the scrape on this path. */
     seriesLimit: (path: string, change: SeriesLimitChange): void => logSeriesLimit(log, path, change),
+    /** An unload that is about to act: should the exporter be killed meanwhile, the audit file has it. */
+    unloadStarted(operation: Operation, request: UnloadRequest): void {
+      audit?.append(startedEntry(operation, auditedUnload(request), time()));
+    },
+    /** The same for a load. */
+    loadStarted(operation: Operation, request: LoadRequest): void {
+      audit?.append(startedEntry(operation, auditedLoad(request), time()));
+    },
     /** A finished unload. */
     unload(operation: Operation, request: UnloadRequest): void {
       metrics.unload(operation, request);

@@ -9,6 +9,7 @@ import type { Caller, UnloadRequest } from '../unload/request.ts';
 
 /** A line of the audit file. Times are ISO 8601. */
 export type AuditEntry = { time: string } & (
+  | ReturnType<typeof startedEntry>
   | ReturnType<typeof operationEntry>
   /** The request was already covered by a running operation. */
   | { kind: 'joined'; operation: string; trigger: string; caller: Caller; reason: string }
@@ -95,12 +96,17 @@ function appendTo(path: string) {
 
 type AuditedRequest = ReturnType<typeof auditedUnload> | ReturnType<typeof auditedLoad>;
 
+/** An operation that starts. Its end is another entry, which is missing if the exporter was killed meanwhile. */
+export function startedEntry(operation: Operation, request: AuditedRequest, time: string) {
+  const { id, action, trigger, caller, reason } = operation;
+  return { time, kind: 'started' as const, operation: id, action, trigger, caller, reason, request };
+}
+
+/** A finished operation. */
 export function operationEntry(operation: Operation, request: AuditedRequest, time: string) {
-  const { id, action, trigger, caller, reason, outcome, dry_run, duration_seconds, ...result } = operation;
-  const { routers, still_in_memory, unmatched_keep } = result;
-  const head = { time, kind: 'operation' as const, operation: id, action, trigger, caller, reason };
-  const asked = { outcome, dry_run, duration_seconds, request };
-  return { ...head, ...asked, routers, still_in_memory, unmatched_keep };
+  const { outcome, dry_run, duration_seconds, routers, still_in_memory, unmatched_keep } = operation;
+  const head = { ...startedEntry(operation, request, time), kind: 'operation' as const };
+  return { ...head, outcome, dry_run, duration_seconds, routers, still_in_memory, unmatched_keep };
 }
 
 /** The request in the fields of the API, as the next one. */

@@ -8,7 +8,7 @@ import type { ServerTraits } from '../models/server-traits.ts';
 import type { Store } from '../models/store.ts';
 import { type Collector, flag, wallSeconds } from './scrape.ts';
 
-/** So many models of a router are collected together, again when one of them has changed. */
+/** Models of a router that are collected together, and again when one of them has changed. */
 const TOGETHER = 32;
 
 /** The state of every model. The models of a router that is down are left out: their state is unknown. */

@@ -35,11 +35,18 @@ export type Loads = ReturnType<typeof createLoads>;
 
 /** All loads of the service. Each is an operation; every model takes its turn among the operations on its router. */
 export function createLoads(parts: LoadsParts) {
+  const begun = createListeners<[Operation, LoadRequest]>();
   const ended = createListeners<[Operation, LoadRequest]>();
   return {
     /** Starts an operation that loads the models of each router one after the other. Never throws. */
-    start: (request: LoadRequest, steps: LoadSteps = {}): Started =>
-      start(parts, request, steps, (report) => ended.notify([report, request])),
+    start(request: LoadRequest, steps: LoadSteps = {}): Started {
+      const started = start(parts, request, steps, (report) => ended.notify([report, request]));
+      if (!request.dryRun) begun.notify([started.report(), request]);
+      return started;
+    },
+    /** Called with each load when it starts; not for dry runs. */
+    onStart: (listener: (operation: Operation, request: LoadRequest) => void) =>
+      begun.add((event) => listener(...event)),
     /** Called with each finished load. */
     onEnd: (listener: (operation: Operation, request: LoadRequest) => void) =>
       ended.add((event) => listener(...event)),

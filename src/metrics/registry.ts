@@ -34,7 +34,7 @@ interface EntryGroup {
   unchanged: Map<Family, Samples>;
 }
 
-/** So many entries are in a group: a change makes the samples of all of them again. */
+/** Entries in a group: a change makes the samples of all of them again. */
 const TOGETHER = 32;
 
 const HIDDEN_KEPT = 3000;

@@ -73,6 +73,7 @@ interface Registry extends OperationsParts {
   /** By id, in the order of their start. */
   running: Map<string, Running | Tracked>;
   finished: Operation[];
+  started: Listeners<[Operation, UnloadRequest]>;
   ended: Listeners<[Operation, UnloadRequest]>;
   begun: Listeners<[string, UnloadRequest]>;
   stopping: boolean;
@@ -88,6 +89,7 @@ export function createOperations(parts: OperationsParts) {
     queues: new Map(),
     running: new Map(),
     finished: [],
+    started: createListeners(),
     ended: createListeners(),
     begun: createListeners(),
     stopping: false,
@@ -119,6 +121,9 @@ export function createOperations(parts: OperationsParts) {
     track: (started: Started, interrupt: Interrupt) => track(registry, { started, interrupt }),
     /** Runs work when no other operation acts on the router; a refusal when too many are queued there. */
     inTurn: (router: string, work: () => Promise<void>) => inTurn(registry, router, work),
+    /** Called with each unload before it acts; not for dry runs and refusals. */
+    onStart: (listener: (operation: Operation, request: UnloadRequest) => void) =>
+      registry.started.add((event) => listener(...event)),
     /** Called with each finished unload. */
     onEnd: (listener: (operation: Operation, request: UnloadRequest) => void) =>
       registry.ended.add((event) => listener(...event)),
@@ -222,13 +227,15 @@ async function runAll(
   operation: RunningOperation,
   work: Set<Promise<void>>,
 ): Promise<Operation> {
-  const { controls, guards, clock, ended } = registry;
+  const { controls, guards, clock } = registry;
   const { request, runs } = operation;
   // Guards judge now and not when the run leaves the queue: parts of one alert must not stop each other.
   for (const run of runs) {
     const refusal = guards?.judge(run.result.router, run.request);
     if (refusal) run.result.refused = refusal;
   }
+  const acts = !request.dryRun && runs.some(({ result }) => !result.refused);
+  if (acts) registry.started.notify([reportOf(operation, clock.now()), request]);
   // A refused dry run still reports what would be done.
   for (const run of runs) if (request.dryRun || !run.result.refused) begin(registry, run, work);
   // At least once, because the caller registers the operation first; again when a request has joined meanwhile.
@@ -238,7 +245,7 @@ async function runAll(
   finishOperation(operation, routers, clock.now());
   const report = reportOf(operation, clock.now());
   keepFinished(registry, report);
-  ended.notify([report, request]);
+  registry.ended.notify([report, request]);
   return report;
 }
 

@@ -28,6 +28,7 @@ it('logs and audits operations, joined requests, holds, reloads and refusals', a
     routers: [{ router: 'box', models: [], fault: { kind: 'unreachable', message: 'gone' } }],
     outcome: 'failed',
   });
+  activityLog.unloadStarted(operation, aRequest());
   activityLog.unload(operation, aRequest());
   activityLog.joined(
     { id: 'op-1', joined: true, report: () => operation, done: Promise.resolve(operation) },
@@ -58,6 +59,7 @@ it('logs and audits operations, joined requests, holds, reloads and refusals', a
   ]);
   const until = 'until 2026-08-14T13:01:00.000Z';
   expect(entries).toMatchObject([
+    { kind: 'started', operation: operation.id, action: 'unload', caller },
     { kind: 'operation', operation: operation.id, outcome: 'failed', caller },
     { kind: 'joined', operation: 'op-1', trigger: 'cli', caller, reason: 'memory is needed' },
     { kind: 'hold', caller: { name: 'alice' }, detail: `placed on gpu-box ${until} for alice: training` },

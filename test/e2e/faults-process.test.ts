@@ -75,12 +75,16 @@ async function unloads(of: ExporterProcess): Promise<Record<string, number>> {
 }
 
 it('SIGKILL in the middle of an operation: the next start follows what is under way, and unloads again', async () => {
-  const exporter = await start();
+  const audit = join(folder, 'audit.jsonl');
+  const exporter = await start({ 'audit.file': audit });
   await untilValue(exporter, 'state_last_write_successful', 1);
   const lost = unloadAll(exporter).catch(() => 'lost');
   await until('the order', () => router.count('/models/unload') === 1);
   await exporter.kill();
   expect(await lost).toBe('lost');
+  // Who ordered it is known, and that its end is not.
+  const entries = readFileSync(audit, 'utf8').trimEnd().split('\n');
+  expect(entries.map((line) => JSON.parse(line))).toMatchObject([{ kind: 'started', action: 'unload' }]);
 
   await exporter.start();
   expect(saying(exporter, 'state restored')).toHaveLength(1);
