@@ -3,7 +3,7 @@ import { load } from './abuse/load.mjs';
 import { slow } from './abuse/slow.mjs';
 import { startVictim } from './abuse/victim.mjs';
 import { showPromises } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 
 export const usage = `abuse: more requests, stranger requests and slower clients than any real setup has. Linux only. Exits with 1 when a
 promise is broken:
@@ -11,32 +11,26 @@ promise is broken:
 - fuzz: no crash, no error 5xx that the OpenAPI document does not have, no growing memory, no descriptor left open. Without a
   token, with a wrong one and with one for dry runs, no order reaches the router, and no hold stands;
 - slow: while thousands of connections are held open, scrapes are answered, their median within 20 times that of before
-  (or 500 ms), and the descriptors are closed afterwards.
-  --part all            load, fuzz, slow or all
-  --seconds 60          of load
-  --scrapes 200         per second
-  --notifications 50    per second
-  --requests 1000000    of fuzz
-  --seed 1              of their generator
-  --connections 10000   of slow
-  --hold 40             seconds for which they are held open`;
+  (or 500 ms), and the descriptors are closed afterwards.`;
+
+export const flags = {
+  part: flag('all', 'load, fuzz, slow or all'),
+  seconds: flag(60, 'of load'),
+  scrapes: flag(200, 'per second'),
+  notifications: flag(50, 'per second'),
+  requests: flag(1_000_000, 'of fuzz'),
+  seed: flag(1, 'of their generator'),
+  connections: flag(10_000, 'of slow'),
+  hold: flag(40, 'seconds for which they are held open'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 const PARTS = { load, fuzz, slow };
 
-/** @typedef {{ seconds: number, scrapes: number, notifications: number, requests: number, seed: number, connections: number, hold: number }} Flags */
-
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, {
-    part: 'all',
-    seconds: 60,
-    scrapes: 200,
-    notifications: 50,
-    requests: 1_000_000,
-    seed: 1,
-    connections: 10_000,
-    hold: 40,
-  });
+/** @param {Flags} flags */
+export async function run(flags) {
+  if (flags.part !== 'all' && !Object.hasOwn(PARTS, flags.part)) throw new Error(`no part '${flags.part}'`);
   for (const [name, part] of Object.entries(PARTS)) {
     if (flags.part !== 'all' && flags.part !== name) continue;
     const victim = await startVictim();

@@ -5,20 +5,25 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { configOf } from './idle.mjs';
 import { scrape } from './support/ask.mjs';
 import { megabytes, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { startExporter, startModule, usageOf, variablesOf } from './support/processes.mjs';
 
-export const usage = `burst: memory before, during and after a large router that is scraped often and then removed. Linux only.
-  --models 1000         models of that router; another one has 50 and stays
-  --scrapes 1000        how often it is scraped, without pause
-  --seconds 60          how long the exporter is idle before and after, with a scrape every 15 s
-  --node ''             flags for the exporter's node
-  --env ''              variables for the exporter, as in the container image`;
+export const usage =
+  'burst: memory before, during and after a large router that is scraped often and then removed. Linux only.';
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { models: 1000, scrapes: 1000, seconds: 60, node: '', env: '' });
+export const flags = {
+  models: flag(1000, 'models of that router; another one has 50 and stays'),
+  scrapes: flag(1000, 'how often it is scraped, without pause'),
+  seconds: flag(60, 'how long the exporter is idle before and after, with a scrape every 15 s'),
+  node: flag('', "flags for the exporter's node"),
+  env: flag('', 'variables for the exporter, as in the container image'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
+
+/** @param {Flags} flags */
+export async function run(flags) {
   const usual = await startModule('routers.mjs', { routers: 1, models: 50, loadSeconds: 2 });
   const large = await startModule('routers.mjs', { routers: 1, models: flags.models, loadSeconds: 2 });
   const folder = await mkdtemp(join(tmpdir(), 'llama-router-exporter-burst-'));

@@ -3,28 +3,27 @@ import { runInNewContext } from 'node:vm';
 import { applyEvent, applyListing, setStream } from '../.build/src/models/observations.js';
 import { scrape, seriesIn } from './support/ask.mjs';
 import { megabytes, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { listed, startRouterlessService, statusEvent } from './support/routerless-service.mjs';
 
-export const usage = `churn: the heap while models with ever new names appear, live and vanish.
-  --names 20000         different names
-  --present 50          models that are there at once
-  --step 300            milliseconds of the service's time between two of them
-  --points 10           how often the heap is measured`;
+export const usage = 'churn: the heap while models with ever new names appear, live and vanish.';
+
+export const flags = {
+  names: flag(20_000, 'different names'),
+  present: flag(50, 'models that are there at once'),
+  step: flag(300, "milliseconds of the service's time between two of them"),
+  points: flag(10, 'how often the heap is measured'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 /** What becomes of every model between its appearing and its vanishing. */
 const LIFE = /** @type {const} */ (['loading', 'loaded', 'unloaded']);
 
 const ROUTER = 'gpu-box:8080';
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const { names, present, step, points } = readFlags(args, {
-    names: 20_000,
-    present: 50,
-    step: 300,
-    points: 10,
-  });
+/** @param {Flags} given */
+export async function run({ names, present, step, points }) {
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc');
   // Compressed: what the service remembers for its reload window must go when that time is over.

@@ -3,14 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { scrape, until } from './support/ask.mjs';
 import { quantile, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { openClient } from './support/keep-alive-client.mjs';
 import { startExporter } from './support/processes.mjs';
 
-export const usage = `driver: scrape time while nvidia-smi hangs and while it answers, in turn.
-  --rounds 400          turns of each
-  --turn 10             scrapes in one turn`;
+export const usage = 'driver: scrape time while nvidia-smi hangs and while it answers, in turn.';
+
+export const flags = {
+  rounds: flag(400, 'turns of each'),
+  turn: flag(10, 'scrapes in one turn'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 /** Two cards that answer at once, and a driver that never does. */
 const PROGRAMS = {
@@ -22,9 +27,8 @@ esac
   hangs: '#!/bin/sh\nexec sleep 3600\n',
 };
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { rounds: 400, turn: 10 });
+/** @param {Flags} flags */
+export async function run(flags) {
   const folder = mkdtempSync(join(tmpdir(), 'driver-'));
   try {
     const queues = [];

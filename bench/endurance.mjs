@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { configOf } from './idle.mjs';
 import { scrape } from './support/ask.mjs';
 import { megabytes, showPromises, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { startOperator } from './support/operator.mjs';
 import { startExporter, startModule, variablesOf } from './support/processes.mjs';
@@ -20,15 +20,20 @@ export const usage = `endurance: the exporter for hours under a steady load. Lin
 The exporter runs with the variables of the image, a state file, an audit file and an nvidia-smi that a script plays. It is
 scraped every second. Each minute it unloads all models, loads one, places, extends and ends a hold with restore, and
 reloads its configuration, and a router restarts. Pages are opened, refreshed with their ETag and closed as by browsers,
-with their event streams.
-  --seconds 28800       how long
-  --routers 10          simulated routers, in another process
-  --models 10           models of each
-  --transitions 10      of all models, per second
-  --pages 200           open at once, each for 10 to 200 seconds
-  --rows 10             of the table
-  --node ''             flags for the exporter's node
-  --json ''             a file for the number of promises that were kept and broken, as jest writes it`;
+with their event streams.`;
+
+export const flags = {
+  seconds: flag(28_800, 'how long'),
+  routers: flag(10, 'simulated routers, in another process'),
+  models: flag(10, 'models of each'),
+  transitions: flag(10, 'of all models, per second'),
+  pages: flag(200, 'open at once, each for 10 to 200 seconds'),
+  rows: flag(10, 'of the table'),
+  node: flag('', "flags for the exporter's node"),
+  json: flag('', 'a file for the number of promises that were kept and broken, as jest writes it'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 const LIMITS = { growth: 0.1, delayMs: 20, more: 5 };
 
@@ -43,18 +48,8 @@ case "$1" in
 esac
 `;
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, {
-    seconds: 28_800,
-    routers: 10,
-    models: 10,
-    transitions: 10,
-    pages: 200,
-    rows: 10,
-    node: '',
-    json: '',
-  });
+/** @param {Flags} flags */
+export async function run(flags) {
   preferUs();
   const folder = mkdtempSync(join(tmpdir(), 'llama-router-exporter-endurance-'));
   try {

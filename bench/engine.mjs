@@ -1,19 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median, quantile, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { bodyOf, openClient } from './support/keep-alive-client.mjs';
 import { startExporter, startModule } from './support/processes.mjs';
 
-export const usage = `engine: what the models' own metrics add to a scrape, and what one hanging model does to it.
-  --models 20           loaded models, each in use and read every second
-  --rounds 300          turns of each contestant
-  --turn 10             scrapes in one turn, 10 ms apart
-  --warmup 20           rounds that are not counted`;
+export const usage =
+  "engine: what the models' own metrics add to a scrape, and what one hanging model does to it.";
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { models: 20, rounds: 300, turn: 10, warmup: 20 });
+export const flags = {
+  models: flag(20, 'loaded models, each in use and read every second'),
+  rounds: flag(300, 'turns of each contestant'),
+  turn: flag(10, 'scrapes in one turn, 10 ms apart'),
+  warmup: flag(20, 'rounds that are not counted'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
+
+/** @param {Flags} flags */
+export async function run(flags) {
   const healthy = await startModule('contestants/loaded-router.mjs', {
     models: flags.models,
     hanging: false,

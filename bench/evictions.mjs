@@ -1,25 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { followStatuses } from './support/events.mjs';
 import { table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { startExporter } from './support/processes.mjs';
 import { firstModels, realRouter, tokenize } from './support/router.mjs';
 
 export const usage = `evictions: two clients alternate between two models of a real router that keeps one; how many evicted models
 are killed instead of stopping by themselves, without and with an exporter, in turn.
-  LLAMA_SERVER_URL      a router started with --models-max 1 --metrics
-  --models ''           two small models, as in a,b; else the first two that it lists
-  --pairs 20            alternations in a round
-  --rounds 3            rounds of each
-  --gap 30              milliseconds between the requests of a pair`;
+LLAMA_SERVER_URL names that router, which was started with --models-max 1 --metrics.`;
+
+export const flags = {
+  models: flag('', 'two small models, as in a,b; else the first two that it lists'),
+  pairs: flag(20, 'alternations in a round'),
+  rounds: flag(3, 'rounds of each'),
+  gap: flag(30, 'milliseconds between the requests of a pair'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 /** A request that takes this long waited for a process to be killed: the stop timeout of the router is 10 s. */
 const SLOW_MS = 5000;
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { models: '', pairs: 20, rounds: 3, gap: 30 });
+/** @param {Flags} flags */
+export async function run(flags) {
   const url = realRouter();
   const models = flags.models ? flags.models.split(',') : await firstModels(url, 2);
   const sides = ['without', 'with'].map((exporter) => ({

@@ -1,21 +1,26 @@
 import { ask, posted } from './support/ask.mjs';
 import { median, quantile, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { openClient } from './support/keep-alive-client.mjs';
 import { startModule } from './support/processes.mjs';
 
-export const usage = `gate: p50 and p99 of an answer of the gate over one keep-alive connection, compared with a ready string.
-  --series 1000         about how many series the exporter has, 30 models a router
-  --rounds 200          turns of each contestant
-  --turn 10             questions in one turn
-  --warmup 20           rounds that are not counted`;
+export const usage =
+  'gate: p50 and p99 of an answer of the gate over one keep-alive connection, compared with a ready string.';
+
+export const flags = {
+  series: flag(1000, 'about how many series the exporter has, 30 models a router'),
+  rounds: flag(200, 'turns of each contestant'),
+  turn: flag(10, 'questions in one turn'),
+  warmup: flag(20, 'rounds that are not counted'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 const ROUTER = 'gpu-box-0:8080';
 const MODEL = 'qwen2.5-7b-instruct-q4_k_m-7';
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { series: 1000, rounds: 200, turn: 10, warmup: 20 });
+/** @param {Flags} flags */
+export async function run(flags) {
   const kind = 'quiet';
   const exporter = await startModule('contestants/exporter.mjs', { series: flags.series, kind });
   const held = await startModule('contestants/exporter.mjs', { series: flags.series, kind });

@@ -5,24 +5,28 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isReady, jsonOf, posted, textOf, until } from './support/ask.mjs';
 import { quantile, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { startExporter } from './support/processes.mjs';
 import { firstModels, loadAll, realRouter, untilAll } from './support/router.mjs';
 
 export const usage = `hold: time until a hold of all memory is active, with idle models of a real router in it, and until the router has the
 first unload order. In turn: without and with restore. The memory is measured free on a card that a script plays.
-  LLAMA_SERVER_URL      the router, on this machine; --models-max must allow as many
-  --models 4            how many models; they are unloaded
-  --match ''            only models with this in their name, which no other router of this machine may have
-  --rounds 30           how often each way is measured`;
+LLAMA_SERVER_URL names the router, on this machine; its --models-max must allow as many models.`;
+
+export const flags = {
+  models: flag(4, 'how many models; they are unloaded'),
+  match: flag('', 'only models with this in their name, which no other router of this machine may have'),
+  rounds: flag(30, 'how often each way is measured'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 const MEBIBYTE = 1024 * 1024;
 const CARD = { uuid: 'GPU-00000000-0000-0000-0000-00000000fa4e', totalMiB: 24_576, modelMiB: 5000 };
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { models: 4, match: '', rounds: 30 });
+/** @param {Flags} flags */
+export async function run(flags) {
   const url = realRouter();
   const models = await firstModels(url, flags.models, flags.match);
   const folder = mkdtempSync(join(tmpdir(), 'llama-router-exporter-bench-'));

@@ -4,21 +4,28 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { scrape, seriesIn } from './support/ask.mjs';
 import { megabytes, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { emptyNodeBytes, startExporter, startModule, usageOf, variablesOf } from './support/processes.mjs';
 
-export const usage = `idle: memory and CPU of the exporter while nothing happens on its routers. Linux only.
-  --routers 10          simulated routers, in another process
-  --models 50           models of each
-  --seconds 60          how long to watch, after as long again for settling, at most 10 s
-  --scrape 15           seconds between two scrapes
-  --node ''             flags for the exporter's node
-  --env ''              variables for the exporter, such as 'MALLOC_ARENA_MAX=1 NODE_OPTIONS=--max-semi-space-size=1'`;
+export const usage = 'idle: memory and CPU of the exporter while nothing happens on its routers. Linux only.';
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { routers: 10, models: 50, seconds: 60, scrape: 15, node: '', env: '' });
+export const flags = {
+  routers: flag(10, 'simulated routers, in another process'),
+  models: flag(50, 'models of each'),
+  seconds: flag(60, 'how long to watch, after as long again for settling, at most 10 s'),
+  scrape: flag(15, 'seconds between two scrapes'),
+  node: flag('', "flags for the exporter's node"),
+  env: flag(
+    '',
+    "variables for the exporter, such as 'MALLOC_ARENA_MAX=1 NODE_OPTIONS=--max-semi-space-size=1'",
+  ),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
+
+/** @param {Flags} flags */
+export async function run(flags) {
   const routers = await startModule('routers.mjs', { ...flags, loadSeconds: 2 });
   const folder = await mkdtemp(join(tmpdir(), 'llama-router-exporter-idle-'));
   const config = join(folder, 'config.yml');

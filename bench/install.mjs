@@ -6,13 +6,22 @@ import { join, resolve } from 'node:path';
 import { sidRoot } from '../tools/install-real-servers/places.mjs';
 import { scrape, until } from './support/ask.mjs';
 import { median, megabytes, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { startModule } from './support/processes.mjs';
 
-export const usage = `install: seconds from nothing to the first scrape that has the router, and disk space, for each way to install.
-  --files ''            folder that \`npm run release\` filled; the files are on this machine, so no download takes time
-  --rounds 5            installations of each, in turn, each into an empty folder`;
+export const usage =
+  'install: seconds from nothing to the first scrape that has the router, and disk space, for each way to install.';
+
+export const flags = {
+  files: flag(
+    '',
+    'folder that `npm run release` filled; the files are on this machine, so no download takes time',
+  ),
+  rounds: flag(5, 'installations of each, in turn, each into an empty folder'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 const NAME = 'llama-router-exporter';
 /** For npm; the name of the chart has no digit there. */
@@ -80,9 +89,8 @@ const WAYS = [
 /** With the prefix, npx does not run the checkout. @param {string} into @param {string} registry */
 const npmFlags = (into, registry) => [`--prefix=${into}`, `--cache=${into}/cache`, `--registry=${registry}`];
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { files: '', rounds: 5 });
+/** @param {Flags} flags */
+export async function run(flags) {
   if (flags.files === '') throw new Error(`--files is missing\n${usage}`);
   const routers = await startModule('routers.mjs', { routers: 1, models: 10, loadSeconds: 1 });
   const registry = await startModule('registry.mjs', packageIn(flags.files));

@@ -1,20 +1,24 @@
 import { eventToScrape, untilListed } from './support/event-to-scrape.mjs';
 import { quantile, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { bodyOf, openClient } from './support/keep-alive-client.mjs';
 import { startExporter, startModule } from './support/processes.mjs';
 import { givenRouter, listed } from './support/router.mjs';
 
 export const usage = `latency: from a router's event, as any client of its stream sees it, to the scrape that shows it.
-  LLAMA_SERVER_URL      a real router; without it a simulated one is started
-  --model ''            the model to load and unload; else the first that is unloaded
-  --transitions 100     how many status changes
-  --pause 400           milliseconds between them, on average`;
+LLAMA_SERVER_URL names a real router; without it a simulated one is started.`;
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { model: '', transitions: 100, pause: 400 });
+export const flags = {
+  model: flag('', 'the model to load and unload; else the first that is unloaded'),
+  transitions: flag(100, 'how many status changes'),
+  pause: flag(400, 'milliseconds between them, on average'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
+
+/** @param {Flags} flags */
+export async function run(flags) {
   const given = givenRouter();
   const simulated = given
     ? undefined

@@ -6,18 +6,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { textOf, until } from './support/ask.mjs';
 import { table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { brokenPromises, countsIn } from './support/ledger-promises.mjs';
 import { startExporter, startModule } from './support/processes.mjs';
 
 export const usage = `ledger: the exporter's counters, compared with a count that simulated routers keep themselves, while streams are
-cut, listings delayed, routers restarted and clocks set. Ends with 1 if a counter is wrong.
-  --routers 500         simulated routers of 5 models
-  --processes 3         that they run in; all but the first are killed in turn
-  --transitions 1000000 loads, failed loads, unloads, sleeps and wakes
-  --kill 30             seconds between two kills
-  --scrape 5            seconds between two scrapes`;
+cut, listings delayed, routers restarted and clocks set. Ends with 1 if a counter is wrong.`;
+
+export const flags = {
+  routers: flag(500, 'simulated routers of 5 models'),
+  processes: flag(3, 'that they run in; all but the first are killed in turn'),
+  transitions: flag(1_000_000, 'loads, failed loads, unloads, sleeps and wakes'),
+  kill: flag(30, 'seconds between two kills'),
+  scrape: flag(5, 'seconds between two scrapes'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 /** So long after the last change, every listing that could correct a counter has come. */
 const QUIET_MS = 12_000;
@@ -37,9 +42,8 @@ const CLOCK_EVERY_MS = 7000;
 /** @typedef {Awaited<ReturnType<typeof startModule>>} Module */
 /** @typedef {{ module: Module, places: Place[] }} Host */
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { routers: 500, processes: 3, transitions: 1_000_000, kill: 30, scrape: 5 });
+/** @param {Flags} flags */
+export async function run(flags) {
   const folder = await mkdtemp(join(tmpdir(), 'llama-router-exporter-ledger-'));
   const hosts = await Promise.all(sharedOut(flags.routers, flags.processes).map(openHost));
   const port = await freePort();

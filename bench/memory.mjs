@@ -6,15 +6,19 @@ import { createMachine } from '../.build/src/memory/machine.js';
 import { startMemory } from '../.build/src/memory/memory.js';
 import { until } from './support/ask.mjs';
 import { median, quantile, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 
-export const usage = `memory: cost of a memory reading on a machine with thousands of processes. Linux only.
-  --processes 2000      started for it, all asleep
-  --readings 50         after the first`;
+export const usage = 'memory: cost of a memory reading on a machine with thousands of processes. Linux only.';
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { processes: 2000, readings: 50 });
+export const flags = {
+  processes: flag(2000, 'started for it, all asleep'),
+  readings: flag(50, 'after the first'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
+
+/** @param {Flags} flags */
+export async function run(flags) {
   const sleepers = `i=0; while [ $i -lt ${flags.processes} ]; do sleep 600 & i=$((i+1)); done; wait`;
   const crowd = spawn('sh', ['-c', sleepers], { detached: true, stdio: 'ignore' });
   try {

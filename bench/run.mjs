@@ -1,7 +1,8 @@
 // Runs one of the measurements of docs/performance.md on the build: `node bench/run.mjs scrape`.
 import { existsSync } from 'node:fs';
+import { helpOf, readFlags } from './support/flags.mjs';
 
-/** By name; each module exports `run(args)` and says in `usage` which flags it takes. */
+/** By name; each module exports `usage`, `flags` and `run(flags)`. */
 const MEASUREMENTS = {
   scrape: 'scrape time, compared with a ready string and with prom-client + express',
   latency: "time from a router's event to its visibility in /metrics, and the listings requested",
@@ -31,11 +32,11 @@ const [name = '', ...args] = process.argv.slice(2);
 if (!Object.hasOwn(MEASUREMENTS, name)) fail(await overview());
 if (!existsSync(new URL('../.build/src/service.js', import.meta.url)))
   fail('Nothing is built: use npm run bench.');
-const { run, usage } = await import(`./${name}.mjs`);
+const { run, usage, flags } = await import(`./${name}.mjs`);
 // What was started ends with us.
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
-if (args.includes('--help')) console.log(usage);
-else await run(args);
+if (args.includes('--help')) console.log(`${usage}\n${helpOf(flags)}`);
+else await run(valuesOf(args, flags));
 
 async function overview() {
   const width = Math.max(...Object.keys(MEASUREMENTS).map((each) => each.length)) + 2;
@@ -43,7 +44,16 @@ async function overview() {
   return `Usage: node bench/run.mjs NAME [flags]; NAME --help lists its flags\n${lines.join('\n')}`;
 }
 
-/** @param {string} message */
+/** @param {readonly string[]} args @param {Parameters<typeof readFlags>[1]} flags */
+function valuesOf(args, flags) {
+  try {
+    return readFlags(args, flags);
+  } catch (error) {
+    return fail(`${/** @type {Error} */ (error).message}\n${helpOf(flags)}`);
+  }
+}
+
+/** @param {string} message @returns {never} */
 function fail(message) {
   console.error(message);
   process.exit(2);

@@ -7,51 +7,47 @@ import { fileURLToPath } from 'node:url';
 import { isReady, seriesIn, until } from './support/ask.mjs';
 import { eventToScrape } from './support/event-to-scrape.mjs';
 import { megabytes, quantile, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { bodyOf, openClient } from './support/keep-alive-client.mjs';
 import { startLife } from './support/life.mjs';
 import { startExporter, startModule, usageOf } from './support/processes.mjs';
 import { watchWaits } from './support/waits.mjs';
 
-export const usage = `scale: one exporter and many routers, found in a file. Linux only.
-  --fleets 1x50,10x50,100x50,500x50,1x5000   simulated routers x models of each, in other processes, one fleet after the other
-  --settle 10           seconds after the start of each fleet that are not watched
-  --seconds 60          how long CPU and memory of each fleet are watched
-  --scrape 15           seconds between two scrapes meanwhile
-  --scrapes 40          scrapes without pause, whose time is measured
-  --transitions 20      status changes whose way to a scrape is measured; some others go on all the time
-  --figures ''          a file to which the figures are written as JSON
-  --draw ''             such a file, of which docs/pictures/scale-*.svg are drawn; nothing is measured
-  --node ''             flags for the exporter's node, such as --cpu-prof`;
+export const usage = 'scale: one exporter and many routers, found in a file. Linux only.';
+
+export const flags = {
+  fleets: flag(
+    '1x50,10x50,100x50,500x50,1x5000',
+    'simulated routers x models of each, at least 20, in other processes, one fleet after the other',
+  ),
+  settle: flag(10, 'seconds after the start of each fleet that are not watched'),
+  seconds: flag(60, 'how long CPU and memory of each fleet are watched'),
+  scrape: flag(15, 'seconds between two scrapes meanwhile'),
+  scrapes: flag(40, 'scrapes without pause, whose time is measured'),
+  transitions: flag(20, 'status changes whose way to a scrape is measured; some others go on all the time'),
+  figures: flag('', 'a file to which the figures are written as JSON'),
+  draw: flag('', 'such a file, of which docs/pictures/scale-*.svg are drawn; nothing is measured'),
+  node: flag('', "flags for the exporter's node, such as --cpu-prof"),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 /** Routers in one process, and those on which something happens. */
 const ROUTERS_A_PROCESS = 100;
 const LIVELY = 10;
 const MODELS = Array.from({ length: 20 }, (_, model) => `qwen2.5-7b-instruct-q4_k_m-${model}`);
 
-const DEFAULTS = {
-  fleets: '1x50,10x50,100x50,500x50,1x5000',
-  settle: 10,
-  seconds: 60,
-  scrape: 15,
-  scrapes: 40,
-  transitions: 20,
-  figures: '',
-  draw: '',
-  node: '',
-};
-
-/** @typedef {typeof DEFAULTS} Pace */
 /** @typedef {Awaited<ReturnType<typeof measure>>} Figures */
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, DEFAULTS);
+/** @param {Flags} flags */
+export async function run(flags) {
   if (flags.draw !== '') return draw(flags.draw);
   const fleets = [];
   for (const fleet of flags.fleets.split(',')) {
     const [routers = 0, models = 0] = fleet.split('x').map(Number);
+    if (!(routers > 0 && models >= MODELS.length))
+      throw new Error(`--fleets: '${fleet}' is no fleet, see --help`);
     fleets.push(await measure({ routers, models }, flags));
     process.stderr.write(`${JSON.stringify(fleets.at(-1))}\n`);
   }
@@ -61,7 +57,7 @@ export async function run(args) {
 
 /**
  * @param {{ routers: number, models: number }} fleet
- * @param {Pace} pace
+ * @param {Flags} pace
  */
 async function measure({ routers: count, models }, pace) {
   const sizes = Array.from({ length: Math.ceil(count / ROUTERS_A_PROCESS) }, (_, at) =>
@@ -116,7 +112,7 @@ async function measure({ routers: count, models }, pace) {
 
 /**
  * Memory and CPU at the pace of Prometheus.
- * @param {number} pid @param {Client} client @param {Pace} pace
+ * @param {number} pid @param {Client} client @param {Flags} pace
  */
 async function watchUsage(pid, client, { seconds, scrape }) {
   const before = usageOf(pid);
@@ -134,7 +130,7 @@ async function watchUsage(pid, client, { seconds, scrape }) {
  * @param {{ pid: number, port: number }} exporter
  * @param {Client} client
  * @param {readonly string[]} urls
- * @param {Pace} pace
+ * @param {Flags} pace
  */
 async function watchScrapes({ pid, port }, client, urls, { scrapes, transitions }) {
   const life = await startLife(port, urls.slice(0, LIVELY), MODELS.slice(1));
@@ -196,7 +192,7 @@ const nameOf = ({ routers, models }) => `${routers} × ${models}`;
 
 /**
  * @param {readonly Figures[]} fleets
- * @param {Pace} pace
+ * @param {Flags} pace
  */
 function report(fleets, { seconds, scrape, scrapes }) {
   const one = (/** @type {number} */ value) => value.toFixed(1);

@@ -1,13 +1,19 @@
 import { median, quantile, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { openClient } from './support/keep-alive-client.mjs';
 import { startModule } from './support/processes.mjs';
 
-export const usage = `scrape: p50 and p99 of a scrape over one keep-alive connection, all contestants in turn.
-  --series 1000,10000   about how many series
-  --rounds 0            turns of each contestant and encoding; 0: 200 at 1,000 series, 40 at 10,000
-  --turn 10             scrapes in one turn
-  --warmup 10           rounds that are not counted`;
+export const usage =
+  'scrape: p50 and p99 of a scrape over one keep-alive connection, all contestants in turn.';
+
+export const flags = {
+  series: flag('1000,10000', 'about how many series'),
+  rounds: flag(0, 'turns of each contestant and encoding; 0: 200 at 1,000 series, 40 at 10,000'),
+  turn: flag(10, 'scrapes in one turn'),
+  warmup: flag(10, 'rounds that are not counted'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 const CONTESTANTS = [
   'quiet',
@@ -19,10 +25,10 @@ const CONTESTANTS = [
 ];
 const ENCODINGS = /** @type {const} */ (['identity', 'gzip']);
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { series: '1000,10000', rounds: 0, turn: 10, warmup: 10 });
+/** @param {Flags} flags */
+export async function run(flags) {
   for (const size of flags.series.split(',').map(Number)) {
+    if (!(size > 0)) throw new Error(`--series wants numbers, not '${flags.series}'`);
     const rounds = flags.rounds || Math.max(40, Math.round(200_000 / size));
     await measure(size, { ...flags, rounds });
   }

@@ -4,27 +4,30 @@ import { seriesIn, textOf, until } from './support/ask.mjs';
 import { statusLine } from './support/event-to-scrape.mjs';
 import { followStatuses } from './support/events.mjs';
 import { median, megabytes, quantile, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { bodyOf, openClient } from './support/keep-alive-client.mjs';
 import { nodeExporter } from './support/node-exporter.mjs';
 import { startExporter, startModule, usageOf } from './support/processes.mjs';
 import { order } from './support/router.mjs';
 
-export const usage = `side-by-side: compared with a poller and with node_exporter. Linux only; see also scrape and unload.
-  --seconds 120         how long models are loaded and unloaded at random
-  --models 10           models of the simulated router
-  --stay 30             seconds for which a model stays in memory or out of it at most
-  --poll 15             seconds between two listings of the poller
-  --rounds 5            starts of each exporter, in turn
-  --settle 3            seconds between a start and the first scrape that counts
-  --scrapes 50          scrapes of each after a start`;
+export const usage =
+  'side-by-side: compared with a poller and with node_exporter. Linux only; see also scrape and unload.';
 
-const DEFAULTS = { seconds: 120, models: 10, stay: 30, poll: 15, rounds: 5, settle: 3, scrapes: 50 };
+export const flags = {
+  seconds: flag(120, 'how long models are loaded and unloaded at random'),
+  models: flag(10, 'models of the simulated router'),
+  stay: flag(30, 'seconds for which a model stays in memory or out of it at most'),
+  poll: flag(15, 'seconds between two listings of the poller'),
+  rounds: flag(5, 'starts of each exporter, in turn'),
+  settle: flag(3, 'seconds between a start and the first scrape that counts'),
+  scrapes: flag(50, 'scrapes of each after a start'),
+};
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, DEFAULTS);
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
+
+/** @param {Flags} flags */
+export async function run(flags) {
   const routers = await startModule('routers.mjs', { routers: 1, models: flags.models, loadSeconds: 2 });
   const [url] = routers.ready.urls;
   try {
@@ -35,7 +38,6 @@ export async function run(args) {
   }
 }
 
-/** @typedef {typeof DEFAULTS} Flags */
 /** @typedef {{ name: string, client: Awaited<ReturnType<typeof openClient>>, times: number[], last: string }} Watcher */
 
 /** @param {string} url @param {Flags} flags */

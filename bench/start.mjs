@@ -2,20 +2,24 @@ import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { median, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { startModule } from './support/processes.mjs';
 
-export const usage = `start: time of short commands, compared with an empty Node process.
-  --rounds 11           runs of each, in turn
-  --models 6            models of the simulated router, in another process
-  --executable ''       a single executable to measure as well`;
+export const usage = 'start: time of short commands, compared with an empty Node process.';
+
+export const flags = {
+  rounds: flag(11, 'runs of each, in turn'),
+  models: flag(6, 'models of the simulated router, in another process'),
+  executable: flag('', 'a single executable to measure as well'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 const MAIN = fileURLToPath(new URL('../dist/main.mjs', import.meta.url));
 const EXAMPLE = fileURLToPath(new URL('../config.example.yml', import.meta.url));
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { rounds: 11, models: 6, executable: '' });
+/** @param {Flags} flags */
+export async function run(flags) {
   const routers = await startModule('routers.mjs', { routers: 1, models: flags.models, loadSeconds: 2 });
   try {
     const words = [

@@ -4,12 +4,17 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { median, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 
 export const usage = `threshold: from a full GPU to freed memory, through real Prometheus and Alertmanager with the shipped files, but
 intervals of 1 s and "for" of 2 s; three idle models of a real llama-server, and a busy one that stays. Installs what it
-needs, as npm run test:e2e does: it is a test of that suite, which notes the times.
-  --rounds 3            how often, with two versions of Prometheus and Alertmanager each`;
+needs, as npm run test:e2e does: it is a test of that suite, which notes the times.`;
+
+export const flags = {
+  rounds: flag(3, 'how often, with two versions of Prometheus and Alertmanager each'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 const STEPS = [
   'read, scraped, evaluated, and the "for": the alert fires',
@@ -17,9 +22,8 @@ const STEPS = [
   'the models are gone, and memory is read again',
 ];
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const { rounds } = readFlags(args, { rounds: 3 });
+/** @param {Flags} given */
+export async function run({ rounds }) {
   const folder = await mkdtemp(join(tmpdir(), 'llama-router-exporter-threshold-'));
   const file = join(folder, 'times');
   const test = ['tools/jest.mjs', '--config', 'jest.e2e.config.js', 'test/e2e/chain.test.ts'];

@@ -3,16 +3,21 @@ import { once } from 'node:events';
 import { isReady, posted, textOf, until } from './support/ask.mjs';
 import { followStatuses } from './support/events.mjs';
 import { quantile, table } from './support/figures.mjs';
-import { readFlags } from './support/flags.mjs';
+import { flag } from './support/flags.mjs';
 import { freePort } from './support/free-port.mjs';
 import { startExporter } from './support/processes.mjs';
 import { firstModels, loadAll, realRouter, untilAll } from './support/router.mjs';
 
 export const usage = `unload: time until all idle models of a real router are gone, compared with a curl and jq loop.
-  LLAMA_SERVER_URL      the router, with curl and jq on this machine; --models-max must allow as many
-  --models 4            how many models
-  --match ''            only models with this in their name
-  --rounds 9            how often each way is measured, in turn`;
+LLAMA_SERVER_URL names the router, whose --models-max must allow as many models; curl and jq are needed.`;
+
+export const flags = {
+  models: flag(4, 'how many models'),
+  match: flag('', 'only models with this in their name'),
+  rounds: flag(9, 'how often each way is measured, in turn'),
+};
+
+/** @typedef {import('./support/flags.mjs').ValuesOf<typeof flags>} Flags */
 
 /**
  * A simple script: list, then unload one after the other, without checking for busy models or waiting until they are gone.
@@ -22,9 +27,8 @@ for model in $(curl -s "$0/models" | jq -r '.data[] | select(.status.value == "l
   curl -s -X POST "$0/models/unload" -H 'Content-Type: application/json' -d "{\\"model\\":\\"$model\\"}" >/dev/null
 done`;
 
-/** @param {readonly string[]} args */
-export async function run(args) {
-  const flags = readFlags(args, { models: 4, match: '', rounds: 9 });
+/** @param {Flags} flags */
+export async function run(flags) {
   const url = realRouter();
   const models = await firstModels(url, flags.models, flags.match);
   const port = await freePort();

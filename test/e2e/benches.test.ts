@@ -46,7 +46,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 
 const names = readdirSync(FOLDER)
   .filter((file) => file.endsWith('.mjs'))
-  .filter((file) => readFileSync(join(FOLDER, file), 'utf8').includes('\nexport const usage = '))
+  .filter((file) => readFileSync(join(FOLDER, file), 'utf8').includes('\nexport const usage ='))
   .map((file) => file.replace('.mjs', ''))
   .sort();
 
