@@ -52,6 +52,20 @@ const lazyLibraries = {
   },
 };
 
+/**
+ * Where the program has several files, each of these libraries is one of them, which is read at the first use.
+ * @type {import('esbuild').Plugin}
+ */
+const lazyFiles = {
+  name: 'lazy-files',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\w+$/, namespace: 'lazy' }, ({ path }) => ({
+      path: `./${path}.cjs`,
+      external: true,
+    }));
+  },
+};
+
 /** @type {import('esbuild').Plugin} */
 const onlyUsedParts = {
   name: 'only-used-parts',
@@ -62,8 +76,8 @@ const onlyUsedParts = {
       contents: PARTS[path],
       resolveDir: root,
     }));
-    // undici speaks HTTP/2 only when asked to.
-    onLoad({ filter: /undici\/lib\/dispatcher\/client-h2\.js$/ }, () => ({
+    // undici speaks HTTP/2 only when asked to, and needs fetch only to send forms.
+    onLoad({ filter: /undici\/lib\/(dispatcher\/client-h2|web\/fetch\/body)\.js$/ }, () => ({
       contents: 'module.exports = {};',
     }));
   },
@@ -123,6 +137,7 @@ export async function bundleProgram(folder) {
   rmSync(folder, { recursive: true, force: true });
   await build({
     ...COMMON,
+    plugins: [lazyFiles, ...COMMON.plugins],
     entryPoints: ['src/main.ts'],
     format: 'esm',
     splitting: true,
@@ -132,6 +147,14 @@ export async function bundleProgram(folder) {
     banner: {
       js: "import{createRequire as requireOf}from'node:module';const require=requireOf(import.meta.url);",
     },
+  });
+  await build({
+    ...COMMON,
+    plugins: [],
+    entryPoints: LAZY.map((library) => ({ in: library, out: library })),
+    format: 'cjs',
+    outdir: folder,
+    outExtension: { '.js': '.cjs' },
   });
 }
 

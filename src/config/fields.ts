@@ -35,9 +35,13 @@ export function option<T>(
   parse: Parser<T>,
   extra: OptionExtra = {},
 ) {
-  return parsed(parse)
-    .prefault(fallback)
-    .register(options, { kind: 'scalar', type, description, fallback, ...extra });
+  return parsed((value = fallback) => parse(value)).register(options, {
+    kind: 'scalar',
+    type,
+    description,
+    fallback,
+    ...extra,
+  });
 }
 
 /** An option that must be given. */
@@ -47,7 +51,7 @@ export function required<T>(type: string, description: string, parse: Parser<T>,
 
 /** A schema of one parser, with the parser's words as message. */
 export function parsed<T>(parse: Parser<T>) {
-  return z.unknown().transform((value, ctx): T => {
+  return z.transform((value: unknown, ctx): T => {
     const result = parse(value);
     if (result.ok) return result.value;
     ctx.addIssue({ code: 'custom', message: result.fault });

@@ -17,6 +17,9 @@ export interface Sources {
   readonly flags: Flags;
 }
 
+/** Generating code for a schema takes longer than to parse with it once. */
+const ONCE = { jitless: true };
+
 /**
  * Loads the configuration of defaults, file, environment and flags; the later wins. Reads the file and the files of
  * secrets. Throws a ConfigError with all problems.
@@ -38,9 +41,9 @@ export function loadConfig(sources: Sources): Config {
     ...hideSecrets(access, ACCESS_OPTIONS),
   ];
   const merged = layers.map(({ tree }) => tree).reduce(mergeLayer, {});
-  const forAll = accessSchema.safeParse(access.tree);
+  const forAll = accessSchema.safeParse(access.tree, ONCE);
   problems.push(...problemsOf(forAll.error?.issues ?? [], [access], ACCESS_OPTIONS));
-  const parsed = configSchema.safeParse(withAccess(merged, forAll.data ?? {}));
+  const parsed = configSchema.safeParse(withAccess(merged, forAll.data ?? {}), ONCE);
   problems.push(...problemsOf(parsed.error?.issues ?? [], layers, CONFIG_NODES));
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
   return parsed.data;

@@ -11,7 +11,7 @@ import {
   parseModelArguments,
   parseStat,
   readHead,
-  readText,
+  readWhole,
   type Stat,
 } from './procfs.ts';
 import type { ModelProcess, ParentProcess, ProcessId, ProcessUsage, TableProcess } from './reading.ts';
@@ -143,8 +143,7 @@ export function createProcesses(procfs: string): Processes {
       known.set(pid, { ...before, stat });
       return;
     }
-    const cmdline = await readText(join(procfs, String(pid), 'cmdline'));
-    const args = cmdline.ok ? cmdline.value : '';
+    const args = (await readWhole(join(procfs, String(pid), 'cmdline'))) ?? '';
     const model = parseModelArguments(args);
     const isServer = model === undefined && /^(?:[^\0]*\/)?llama-(?:server|swap)\0/.test(args);
     const inspections = isSame ? before.inspections + 1 : 1;

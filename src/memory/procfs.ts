@@ -122,6 +122,17 @@ export function readHead(path: string, bytes: number): Promise<string | undefine
   });
 }
 
+/** More than most files in /proc have. */
+const HEAD_BYTES = 4096;
+
+/** The text of a file in /proc that is almost always short; undefined if it cannot be read. */
+export async function readWhole(path: string): Promise<string | undefined> {
+  const head = await readHead(path, HEAD_BYTES);
+  if (head === undefined || Buffer.byteLength(head) < HEAD_BYTES) return head;
+  const text = await readText(path);
+  return text.ok ? text.value : undefined;
+}
+
 /** The target of a link; undefined if it cannot be read. */
 export async function linkTarget(path: string): Promise<string | undefined> {
   const target = await coded(readlink(path));
