@@ -1,4 +1,4 @@
-import type { MemoryView } from '../http/memory-view.ts';
+import type { MemoryView } from '../http/view-schemas.ts';
 import { formatBytes } from '../lib/bytes.ts';
 import type { Operation } from '../unload/report.ts';
 import { printable } from './text.ts';

@@ -1,12 +1,12 @@
 import { describeEnd } from '../hold/hold.ts';
-import type { HoldView } from '../http/views.ts';
+import type { HoldView } from '../http/view-schemas.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Call, choiceFlag, textFlag } from './command.ts';
 import { HOLD_OUTPUTS } from './command-flags.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
+import { exporterOf } from './exporter-flag.ts';
 import { sayWaiting } from './freed-memory.ts';
 import { holdBodyOf, holderOf } from './hold-flags.ts';
-import { exporterOf } from './remote-exporter.ts';
 import { type HoldBody, remoteHolds, untilPrepared } from './remote-holds.ts';
 import { catchSignals } from './signals.ts';
 import { formatJson, printable } from './text.ts';

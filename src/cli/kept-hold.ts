@@ -1,4 +1,4 @@
-import type { HoldView } from '../http/views.ts';
+import type { HoldView } from '../http/view-schemas.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { Operation } from '../unload/report.ts';

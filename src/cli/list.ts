@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts';
-import { type MemoryView, viewMemory } from '../http/memory-view.ts';
+import { viewMemory } from '../http/memory-view.ts';
+import type { MemoryView } from '../http/view-schemas.ts';
 import { viewModels, viewRouter } from '../http/views.ts';
 import { systemClock } from '../lib/clock.ts';
 import { createLogger } from '../lib/logger.ts';
@@ -8,8 +9,8 @@ import type { Store } from '../models/store.ts';
 import { type Call, choiceFlag } from './command.ts';
 import { LIST_OUTPUTS } from './command-flags.ts';
 import { EXIT } from './exit-codes.ts';
+import { type RemoteExporter, remoteExporterOf } from './exporter-flag.ts';
 import { reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
-import { remoteExporterOf, stateThrough } from './remote-exporter.ts';
 import { formatNames, formatState, type StateView } from './state-view.ts';
 import { formatJson } from './text.ts';
 
@@ -23,7 +24,7 @@ export async function list(call: Call): Promise<number> {
   const output = choiceFlag(call, 'output', LIST_OUTPUTS) ?? 'text';
   const exporter = remoteExporterOf(call);
   const { state, missed } = exporter
-    ? { state: await stateThrough(exporter), missed: false }
+    ? { state: await stateOf(exporter), missed: false }
     : await listRouters(call, output !== 'names');
   const formats = {
     text: () => formatState(state, systemClock.wall()),
@@ -37,6 +38,12 @@ export async function list(call: Call): Promise<number> {
     call.terminal,
   );
   return missed || down.length > 0 ? EXIT.unreachable : EXIT.done;
+}
+
+/** Its answers need many schemas, which a list of routers can do without. */
+async function stateOf(exporter: RemoteExporter): Promise<StateView> {
+  const { stateThrough } = await import('./remote-exporter.ts');
+  return stateThrough(exporter);
 }
 
 /** `measured`: with memory and the models' own metrics. */

@@ -1,43 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
-import { EXPORTER_VARIABLE, processEnvironment } from '../config/environment.ts';
-import { memoryView } from '../http/memory-view.ts';
 import { problem } from '../http/problem.ts';
 import type { LoadBody } from '../http/routes/load.ts';
 import type { UnloadBody } from '../http/routes/unload.ts';
-import { holdView, modelView, routerView } from '../http/views.ts';
+import { holdView, memoryView, modelView, routerView } from '../http/view-schemas.ts';
 import { oneLine } from '../lib/one-line.ts';
 import { parseJson } from '../lib/parse-json.ts';
-import type { Secret } from '../lib/secret.ts';
 import { STATUSES } from '../models/feed.ts';
 import type { OnProgress } from '../unload/operation.ts';
 import { type Operation, operation } from '../unload/report.ts';
-import { type Call, textFlag } from './command.ts';
 import { UnreachableError, UsageError } from './exit-codes.ts';
+import type { RemoteExporter } from './exporter-flag.ts';
 import type { StateView } from './state-view.ts';
-
-/** The API of a running exporter. */
-export interface RemoteExporter {
-  url: string;
-  token: Secret | undefined;
-}
-
-/** The exporter named by `--exporter`; undefined without the flag. */
-export function remoteExporterOf(call: Call): RemoteExporter | undefined {
-  const url = textFlag(call, 'exporter');
-  return url === undefined ? undefined : remoteExporter(call, url);
-}
-
-/** The exporter named by `--exporter` or a variable; the one on this machine without both. */
-export function exporterOf(call: Call): RemoteExporter {
-  const flag = textFlag(call, 'exporter') ?? processEnvironment()[EXPORTER_VARIABLE];
-  return remoteExporter(call, flag || 'http://localhost:10180');
-}
-
-function remoteExporter(call: Call, url: string): RemoteExporter {
-  const { tokens } = call.configSource().current.auth;
-  return { url: url.replace(/\/+$/, ''), token: tokens.find(({ name }) => name === 'default')?.token };
-}
 
 const POLL_MS = 300;
 const TIMEOUT_MS = 15_000;

@@ -1,10 +1,10 @@
 import type * as z from 'zod';
-import { type MemoryView, memoryView } from '../http/memory-view.ts';
 import type { holdBody } from '../http/routes/holds.ts';
-import { type HoldView, holdView } from '../http/views.ts';
+import { type HoldView, holdView, type MemoryView, memoryView } from '../http/view-schemas.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Operation, operation } from '../unload/report.ts';
-import { answerOf, holdsAnswer, type RemoteExporter, request, send } from './remote-exporter.ts';
+import type { RemoteExporter } from './exporter-flag.ts';
+import { answerOf, holdsAnswer, request, send } from './remote-exporter.ts';
 
 /** What a hold is placed with; the exporter has defaults. */
 export type HoldBody = Omit<z.input<typeof holdBody>, 'wait'>;

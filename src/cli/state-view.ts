@@ -1,6 +1,6 @@
 import { describeHold } from '../hold/hold.ts';
-import { bytesOn, type MemoryView } from '../http/memory-view.ts';
-import type { HoldView, ModelView, RouterView } from '../http/views.ts';
+import { bytesOn } from '../http/memory-view.ts';
+import type { HoldView, MemoryView, ModelView, RouterView } from '../http/view-schemas.ts';
 import {
   bytesOrNothing,
   describeActivity,

@@ -8,8 +8,9 @@ import type { Operation } from '../unload/report.ts';
 import { defaultTerms, keepListOf, REASON_LENGTH, reasonText } from '../unload/request.ts';
 import { type Call, choiceFlag, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
+import { remoteExporterOf } from './exporter-flag.ts';
 import { outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
-import { operateThrough, remoteExporterOf } from './remote-exporter.ts';
+import { operateThrough } from './remote-exporter.ts';
 import { showWaiting, type Terminal } from './terminal.ts';
 import { formatJson, printable } from './text.ts';
 import {

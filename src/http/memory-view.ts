@@ -1,67 +1,8 @@
-import * as z from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { cardMemory } from '../memory/card-memory.ts';
 import { type GpuShare, gpuBytes, type MemoryReading } from '../memory/reading.ts';
+import type { MemoryView } from './view-schemas.ts';
 import { timesOf } from './views.ts';
-
-const bytes = z.number().nullable();
-const amounts = {
-  total_bytes: bytes,
-  used_bytes: bytes,
-  unattributed_bytes: bytes.meta({
-    description: 'Not attributed to a router, its models or orphans; null if a share of theirs is unknown.',
-  }),
-};
-const pool = z.enum(['vram', 'gtt', 'host']);
-const share = z.object({ gpu_uuid: z.string(), pool, bytes: z.number() });
-const holder = {
-  resident_bytes: bytes,
-  gpu_bytes: bytes.meta({ description: 'On all GPUs; null if none is known.' }),
-  gpus: z.array(share),
-};
-
-/** The last measurement of this machine, as the API shows it. null is unknown. */
-export const memoryView = z
-  .object({
-    measured_at: z.iso.datetime().nullable().meta({ description: 'Null without a recent measurement.' }),
-    gpus: z.array(
-      z.object({
-        gpu: z.string(),
-        gpu_uuid: z.string(),
-        name: z.string(),
-        pci_address: z.string().nullable(),
-        integrated: z.boolean().meta({
-          description: 'Whether it has no memory of its own: its amounts are those of all pools together.',
-        }),
-        ...amounts,
-        pools: z.array(z.object({ pool, ...amounts })),
-        other_processes: z.array(z.object({ pid: z.int(), name: z.string(), bytes: z.number() })).meta({
-          description: 'The largest that are neither a router nor a model: memory.other_processes.',
-        }),
-      }),
-    ),
-    lost_gpus: z.array(
-      z.object({ gpu: z.string(), gpu_uuid: z.string(), name: z.string(), reason: z.string() }),
-    ),
-    models: z.array(z.object({ router: z.string(), model: z.string(), ...holder })),
-    routers: z
-      .array(z.object({ router: z.string(), ...holder }))
-      .meta({ description: "The routers' own processes, without those of their models." }),
-    orphans: z.array(z.object({ router: z.string(), model: z.string(), pid: z.int(), ...holder })).meta({
-      description: 'Processes of models that are not below their router any more: no listing shows them.',
-    }),
-    sources: z.array(
-      z.object({
-        collector: z.string(),
-        duration_seconds: z.number(),
-        fault: z.string().nullable(),
-        warnings: z.array(z.string()).readonly(),
-      }),
-    ),
-  })
-  .meta({ id: 'Memory' });
-
-export type MemoryView = z.infer<typeof memoryView>;
 
 export function viewMemory(reading: MemoryReading | undefined, clock: Clock): MemoryView {
   const { gpus = [], others = [], cards = [], models = [], routers = [] } = reading ?? {};

@@ -2,8 +2,7 @@ import { formatBytes } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { isRunning, STATUSES, type Status } from '../models/feed.ts';
 import type { Operation, OperationResult, Outcome, RouterResult } from '../unload/report.ts';
-import type { MemoryView } from './memory-view.ts';
-import type { RouterView } from './views.ts';
+import type { MemoryView, RouterView } from './view-schemas.ts';
 
 const NO_STATUSES = 'unknown which are in memory: run llama-router-exporter doctor';
 

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { formatState } from '../../src/cli/state-view.ts';
-import type { MemoryView } from '../../src/http/memory-view.ts';
+import type { MemoryView } from '../../src/http/view-schemas.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { createHurriedClock } from '../support/hurried-clock.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import type { MemoryView } from '../../src/http/memory-view.ts';
+import type { MemoryView } from '../../src/http/view-schemas.ts';
 import { startExporter } from '../support/exporter.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { createTestRouter } from '../support/simulator/test-router.ts';

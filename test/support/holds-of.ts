@@ -1,4 +1,4 @@
-import type { HoldView } from '../../src/http/views.ts';
+import type { HoldView } from '../../src/http/view-schemas.ts';
 
 /** The holds that stand, from the API of a running exporter. */
 export async function holdsOf(url: string): Promise<HoldView[]> {

@@ -1,14 +1,13 @@
 import * as z from 'zod';
 import { VERSION } from '../../lib/version.ts';
 import { operation } from '../../unload/report.ts';
-import { memoryView } from '../memory-view.ts';
 import { problem } from '../problem.ts';
 import { alertReport } from '../routes/alertmanager.ts';
 import { holdBody, renewalBody } from '../routes/holds.ts';
 import { loadBody } from '../routes/load.ts';
 import { unloadAllBody, unloadBody } from '../routes/unload.ts';
 import { usageAnswer, usageBody } from '../routes/usage.ts';
-import { holdView, modelView, routerView } from '../views.ts';
+import { holdView, memoryView, modelView, routerView } from '../view-schemas.ts';
 import { type Json, pathsOf, RESPONSES } from './paths.ts';
 
 /** The HTTP interface as OpenAPI 3.1. */

@@ -1,5 +1,6 @@
 import { formatBytes } from '../../lib/bytes.ts';
-import { bytesOn, type MemoryView } from '../memory-view.ts';
+import { bytesOn } from '../memory-view.ts';
+import type { MemoryView } from '../view-schemas.ts';
 import { describeProcesses } from '../words.ts';
 import { type Html, html } from './html.ts';
 

@@ -1,6 +1,7 @@
 import type { Operation } from '../../unload/report.ts';
-import { type MemoryView, viewMemory } from '../memory-view.ts';
+import { viewMemory } from '../memory-view.ts';
 import type { AppParts } from '../parts.ts';
+import type { MemoryView } from '../view-schemas.ts';
 import {
   describeOperation,
   describeOrphan,

@@ -5,7 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/duration.ts';
 import { isRunning, type Status } from '../../models/feed.ts';
 import type { ModelState, RouterState } from '../../models/router-state.ts';
-import type { MemoryView } from '../memory-view.ts';
+import type { MemoryView } from '../view-schemas.ts';
 import { viewRouter } from '../views.ts';
 import {
   ago,
