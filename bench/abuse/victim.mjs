@@ -27,6 +27,8 @@ export async function startVictim() {
   );
   const { url } = await router.listen();
   await Promise.all(['qwen', 'bge-m3', 'model-1'].map((id) => router.load(id)));
+  // A client that needs it again and again: there is always something to unload.
+  const client = setInterval(() => router.load('qwen').catch(() => {}), 100);
   const [port, audit] = [await freePort(), join(folder, 'audit.jsonl')];
   for (const [name, token] of Object.entries(TOKENS)) writeFileSync(join(folder, name), token);
   writeFileSync(
@@ -81,6 +83,7 @@ auth:
       ];
     },
     async stop() {
+      clearInterval(client);
       await exporter.stop();
       await router.stop();
       rmSync(folder, { recursive: true, force: true });
