@@ -38,7 +38,7 @@ const unloadAll = async () =>
 const saying = (log: string, message: string) =>
   log.split('\n').filter((line) => line.includes(`msg="${message}"`));
 
-describe('a disk', () => {
+describe('files on a disk of their own', () => {
   const disk = () => `/proc/${exporter.pid}/root${folder}`;
   const mounted = (path: string) => join(disk(), path);
   const remount = (mode: 'ro' | 'rw') =>
@@ -57,7 +57,7 @@ describe('a disk', () => {
     'memory.nvidia-smi': '',
   });
 
-  it('that is full under state, audit and log: the exporter works, and writes again as soon as there is space', async () => {
+  it('a disk that is full under state, audit and log: the exporter works, and writes again as soon as there is space', async () => {
     const before = `mount -t tmpfs -o size=256k tmpfs ${folder}\nexec 2>>${folder}/log`;
     exporter = await startExporterProcess([router], files(), {}, before);
     await untilValue('state_last_write_successful', 1);
@@ -92,7 +92,7 @@ describe('a disk', () => {
     expect(JSON.parse(readFileSync(mounted('state.json'), 'utf8'))).toMatchObject({ version: 1 });
   });
 
-  it('that is read-only under state and audit: a metric, one log line each, and all again when it is writable', async () => {
+  it('a disk that is read-only under state and audit: a metric, one log line each, and all again when it is writable', async () => {
     exporter = await startExporterProcess([router], files(), {}, `mount -t tmpfs tmpfs ${folder}`);
     await untilValue('state_last_write_successful', 1);
     remount('ro');
