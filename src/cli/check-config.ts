@@ -3,12 +3,12 @@ import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { loadWebConfig } from '../config/web-config.ts';
 import { plural } from '../doctor/finding.ts';
-import { modelGlobs } from '../doctor/patterns.ts';
+import { modelGlobs } from '../doctor/model-globs.ts';
 import { isInShard } from '../fleet/discovery/shard.ts';
 import { ok } from '../lib/result.ts';
 import type { Call } from './command.ts';
+import { discoverOnce } from './discover-once.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
-import { discoverOnce } from './one-off.ts';
 import { printable } from './text.ts';
 
 export async function checkConfig({ words, terminal }: Call): Promise<number> {

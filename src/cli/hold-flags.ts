@@ -6,8 +6,8 @@ import { oneLine } from '../lib/one-line.ts';
 import { REASON_LENGTH } from '../unload/request.ts';
 import { type Call, choiceFlag, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
+import { reasonFlag } from './operation-flags.ts';
 import type { HoldBody } from './remote-holds.ts';
-import { reasonFlag } from './unload.ts';
 
 /** What the flags of HOLD_FLAGS and `--router NAME` say. */
 export function holdBodyOf(call: Call): HoldBody {

@@ -7,10 +7,10 @@ import { EXIT, UsageError } from './exit-codes.ts';
 import { exporterOf } from './exporter-flag.ts';
 import { sayWaiting } from './freed-memory.ts';
 import { holdBodyOf, holderOf } from './hold-flags.ts';
+import { durationFlag } from './operation-flags.ts';
 import { type HoldBody, remoteHolds, untilPrepared } from './remote-holds.ts';
 import { catchSignals } from './signals.ts';
 import { formatJson, printable } from './text.ts';
-import { durationFlag } from './unload.ts';
 import { signalExit } from './wrapped-program.ts';
 
 type Output = (typeof HOLD_OUTPUTS)[number];

@@ -9,10 +9,10 @@ import { type Call, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
 import { remoteExporterOf } from './exporter-flag.ts';
 import { outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
+import { durationFlag, reasonFlag } from './operation-flags.ts';
 import { operateThrough } from './remote-exporter.ts';
 import { showWaiting, type Terminal } from './terminal.ts';
 import { formatJson, printable } from './text.ts';
-import { durationFlag, reasonFlag } from './unload.ts';
 import { exitCodeOf, formatResult } from './unload-output.ts';
 
 export async function load(call: Call): Promise<number> {

@@ -1,32 +1,14 @@
 import type { Config } from '../config/schema.ts';
-import { createDiscovery } from '../fleet/discovery/discovery.ts';
-import type { NameResolver } from '../fleet/discovery/sources.ts';
 import { createFleet, type Fleet, type FleetOptions } from '../fleet/fleet.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Call, choiceFlag } from './command.ts';
 import { OUTPUTS } from './command-flags.ts';
+import { discoverOnce } from './discover-once.ts';
 import type { Terminal } from './terminal.ts';
 import { printable } from './text.ts';
 
 export function outputOf(call: Call): (typeof OUTPUTS)[number] {
   return choiceFlag(call, 'output', OUTPUTS) ?? 'text';
-}
-
-/** The configuration with the routers that discovery finds now, of all shards, and what was wrong, by group. */
-export async function discoverOnce(given: Config, resolver?: NameResolver) {
-  const config = { ...given, follow: { ...given.follow, total_shards: 1 } };
-  const discovery = createDiscovery(config, systemClock, resolver && (() => resolver));
-  await discovery.follow(config);
-  const groups = printable(discovery.groups());
-  discovery.stop();
-  const problems = config.discovery.flatMap(({ name }) => {
-    const state = groups.find(({ group }) => group === name);
-    const faults = state?.faults ?? ['no answer in time'];
-    const ignored = state?.ignored.map(({ target, why }) => `${target} is ignored: ${why}`) ?? [];
-    const problem = (isFault: boolean) => (message: string) => ({ group: name, message, isFault });
-    return [...faults.map(problem(true)), ...ignored.map(problem(false))];
-  });
-  return { found: discovery.current, problems };
 }
 
 /** The same with its problems printed. `missed`: discovery failed in part, so there may be more routers. */

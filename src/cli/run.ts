@@ -11,10 +11,10 @@ import { exporterOf } from './exporter-flag.ts';
 import { describeFreed, sayWaiting } from './freed-memory.ts';
 import { defaultHolder, holdBodyOf } from './hold-flags.ts';
 import { type KeptHold, keepHold } from './kept-hold.ts';
+import { durationFlag } from './operation-flags.ts';
 import { type HoldBody, remoteHolds } from './remote-holds.ts';
 import { catchSignals, type Signals } from './signals.ts';
 import { printable } from './text.ts';
-import { durationFlag, unloadDirectly } from './unload.ts';
 import { exitCodeOf, formatResult } from './unload-output.ts';
 import { runToEnd, signalExit, startFailure } from './wrapped-program.ts';
 
@@ -127,6 +127,7 @@ async function freeDirectly(call: Call, say: (line: string) => void): Promise<Ke
     if (entry.result !== null || entry.detail !== undefined) say(formatResult(entry, router).trimEnd());
   };
   const body = { models: [], when_busy, reason };
+  const { unloadDirectly } = await import('./unload.ts');
   const { operation, missed } = await unloadDirectly(body, { ...call, configSource }, onProgress);
   const isFree = exitCodeOf(operation, { named: false, partial: false }, missed) === EXIT.done;
   if (isFree) say('memory is free. Without an exporter, nothing keeps clients from loading models again');

@@ -1,15 +1,15 @@
 import { WHEN_BUSY } from '../config/when-busy.ts';
 import { requestOf, type UnloadBody } from '../http/routes/unload.ts';
 import { systemClock } from '../lib/clock.ts';
-import { parseDuration } from '../lib/duration.ts';
 import type { OnProgress } from '../unload/operation.ts';
 import { createOperations } from '../unload/operations.ts';
 import type { Operation } from '../unload/report.ts';
-import { defaultTerms, keepListOf, REASON_LENGTH, reasonText } from '../unload/request.ts';
-import { type Call, choiceFlag, textFlag, textFlags } from './command.ts';
+import { defaultTerms, keepListOf } from '../unload/request.ts';
+import { type Call, choiceFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
 import { remoteExporterOf } from './exporter-flag.ts';
 import { outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
+import { durationFlag, reasonFlag } from './operation-flags.ts';
 import { operateThrough } from './remote-exporter.ts';
 import { showWaiting, type Terminal } from './terminal.ts';
 import { formatJson, printable } from './text.ts';
@@ -138,21 +138,4 @@ function bodyOf(call: Call, models: readonly string[]): UnloadBody {
     idle_for_seconds: durationFlag(call, 'idle-for'),
     hold_seconds: durationFlag(call, 'hold'),
   };
-}
-
-export function reasonFlag(call: Call): string {
-  const reason = reasonText.safeParse(textFlag(call, 'reason') ?? '');
-  if (reason.success) return reason.data;
-  throw new UsageError(
-    `--reason must be one line of at most ${REASON_LENGTH} characters, without control characters`,
-  );
-}
-
-/** In seconds. */
-export function durationFlag(call: Call, name: string): number | undefined {
-  const text = textFlag(call, name);
-  if (text === undefined) return undefined;
-  const seconds = parseDuration(text);
-  if (seconds !== undefined && seconds > 0) return seconds;
-  throw new UsageError(`--${name} must be a duration such as 30s, not '${text}'`);
 }

@@ -1,25 +1,8 @@
 import type { Config } from '../config/schema.ts';
 import { matchesModel } from '../models/router-state.ts';
 import { excerpt, type Finding, findingsOf, fine, plural, warn } from './finding.ts';
+import { modelGlobs } from './model-globs.ts';
 import { listedModels, type RouterEvidence } from './router-evidence.ts';
-
-/** A glob of models in the configuration; `router`: only of models on this one. */
-interface ModelGlob {
-  option: string;
-  glob: string;
-  router?: string | undefined;
-}
-
-/** Every glob of models in the configuration. */
-export function modelGlobs({ unload, routers, policy }: Config): ModelGlob[] {
-  return [
-    ...unload.keep.map((glob) => ({ option: 'unload.keep', glob })),
-    ...routers.flatMap(({ name, keep }) =>
-      keep.map((glob) => ({ option: `keep of ${name}`, glob, router: name })),
-    ),
-    ...policy.idle.flatMap(({ models }) => models.map((glob) => ({ option: 'policy.idle', glob }))),
-  ];
-}
 
 /** Findings about globs of models: one that matches no model is probably misspelt. */
 export function diagnosePatterns(config: Config, examined: readonly RouterEvidence[]): Finding[] {
