@@ -8,6 +8,7 @@ import { isLoopbackAddress } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { createAuth } from './auth/auth.ts';
+import { createComparer } from './auth/passwords.ts';
 
 /**
  * Combines the tokens of the configuration with the users and TLS of the web configuration file. Throws a ConfigError
@@ -25,7 +26,13 @@ export function createAccess(
   if (started) log.info('web configuration loaded', { file, ...summaryOf(started) });
   let tls = started?.tls;
   return {
-    auth: createAuth({ tokens: () => config.current.auth.tokens, web: source?.current, onRefused, now }),
+    auth: createAuth({
+      tokens: () => config.current.auth.tokens,
+      web: source?.current,
+      compare: createComparer(),
+      onRefused,
+      now,
+    }),
     /** The current TLS settings; absent: plain HTTP. When they are removed from the file, the last ones remain. */
     tls: tls && (() => (tls = source?.current().tls ?? (tls as WebTls))),
     /** Logs a warning when write access depends on the address of the caller alone, and the service is reachable. */

@@ -1,3 +1,4 @@
+import { compare } from 'bcryptjs';
 import type { AuthRefusal } from '../../src/activity/activity-log.ts';
 import type { TokenConfig } from '../../src/config/schema.ts';
 import type { WebConfig } from '../../src/config/web-config.ts';
@@ -53,6 +54,8 @@ export function anAccess(tokens: TokenConfig[] = [], web?: WebConfig): Access {
     auth: createAuth({
       tokens: () => access.tokens,
       ...(web && { web: () => access.web ?? web }),
+      // Not in a thread: its start takes longer than the comparison.
+      compare,
       onRefused: (refusal) => access.refusals.push(refusal),
       now: () => now,
     }),

@@ -7,7 +7,7 @@ import { ProblemError } from '../problem.ts';
 import { hasTokenInQuery } from './credentials.ts';
 import { createIdentities, type Identity, known, type Unknown } from './identity.ts';
 import { isCrossSite, notLocal } from './origin.ts';
-import { createComparer, createPasswords } from './passwords.ts';
+import { type Compare, createPasswords } from './passwords.ts';
 import type { Locals } from './permit.ts';
 
 interface AuthParts {
@@ -15,6 +15,8 @@ interface AuthParts {
   tokens(): readonly TokenConfig[];
   /** The current web configuration file; absent: there is none. */
   web?: (() => WebConfig) | undefined;
+  /** Compares passwords with their hashes. */
+  compare: Compare;
   onRefused(refusal: AuthRefusal): void;
   now(): number;
 }
@@ -31,8 +33,8 @@ const SET_A_TOKEN =
   ' To allow other callers, give the exporter a token of at least 16 characters (auth.tokens in its configuration, or the' +
   ' environment variable LLAMA_ROUTER_EXPORTER_TOKEN_FILE) and send it as Authorization: Bearer TOKEN.';
 
-export function createAuth({ tokens, web, onRefused, now }: AuthParts) {
-  const passwords = createPasswords(createComparer());
+export function createAuth({ tokens, web, compare, onRefused, now }: AuthParts) {
+  const passwords = createPasswords(compare);
   const users = () => web?.().users ?? NO_USERS;
   const identities = createIdentities({ tokens, users, passwords, now });
   const bucket = createTokenBucket(now);
