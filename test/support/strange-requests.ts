@@ -221,7 +221,7 @@ const contentType = fc.oneof(
   },
 );
 
-const queryName = fc.constantFrom('router', 'status', 'model', 'token', '__proto__', 'x', '');
+const queryName = fc.constantFrom('router', 'status', 'model', 'limit', 'token', '__proto__', 'x', '');
 const queryValue = fc.oneof(
   fc.constantFrom(
     'attic',
@@ -266,7 +266,7 @@ const reading: fc.Arbitrary<Sent> = fc.oneof(
   fc
     .tuple(
       fc.constantFrom(...READ),
-      fc.oneof(query, fc.constantFrom('?router=attic', '?router=cellar&model=qwen')),
+      fc.oneof(query, fc.constantFrom('', '?router=attic', '?router=cellar&model=qwen')),
     )
     .map(([path, asked]) => ({ method: 'GET', path: `${path}${asked}` })),
   // A loaded model passes any hold.
@@ -291,5 +291,5 @@ export const strangeRequest: fc.Arbitrary<Sent> = fc.oneof(
   fc.constant({ method: 'DELETE', path: `/api/v1/holds/${HOLD}` }),
   acting('POST /api/v1/usage', usageBody),
   acting('POST /-/reload', fc.constant({})),
-  reading,
+  { weight: 3, arbitrary: reading },
 );
