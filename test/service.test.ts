@@ -86,9 +86,9 @@ const send = (service: Service, method: string, path: string, body?: unknown) =>
     headers: { 'Content-Type': 'application/json' },
     body: body === undefined ? null : JSON.stringify(body),
   });
-const ready = (service: Service) =>
-  until('readiness', async () => (await fetch(url(service, '/-/ready'))).ok, { everyMs: 5 });
-const soon = <T>(what: string, ask: () => T | Promise<T>) => until(what, ask, { everyMs: 5 });
+const ready = (service: Service) => soon('readiness', async () => (await fetch(url(service, '/-/ready'))).ok);
+/** Most ask for a scrape, which takes some milliseconds of CPU. */
+const soon = <T>(what: string, ask: () => T | Promise<T>) => until(what, ask, { everyMs: 40 });
 
 describe('the service', () => {
   it('counts loads and unloads from its start', async () => {

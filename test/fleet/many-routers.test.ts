@@ -49,12 +49,16 @@ function writeTargets(list: readonly TestRouter[]): void {
   }
 }
 
+/** A scrape of that many routers takes a while. */
+const seldom = { everyMs: 100 };
+
 /** The first scrape in which this number of routers is up. */
 async function untilUp(count: number): Promise<string> {
-  return until(`${count} routers to be up`, async () => {
+  const ask = async () => {
     const scrape = await exporter.scrape();
     return rows(scrape, 'up').filter((row) => row.endsWith(' 1')).length === count && scrape;
-  });
+  };
+  return until(`${count} routers to be up`, ask, seldom);
 }
 
 /** The lines of a family, without its name. */
@@ -73,10 +77,11 @@ it('are followed, each with its own series and labels', async () => {
   const seventh = new URL(routers[7]?.url ?? '').host;
   expect(rows(scrape, 'labels')).toHaveLength(MANY);
   expect(rows(scrape, 'labels')).toContain(`{router="${seventh}",label_site="lab",label_rack="7"} 1`);
-  await until('every event stream', async () => {
+  const areConnected = async () => {
     const streams = rows(await exporter.scrape(), 'event_stream_connected');
     return streams.filter((row) => row.endsWith(' 1')).length === MANY;
-  });
+  };
+  await until('every event stream', areConnected, seldom);
   expect(openSockets()).toBeGreaterThan(2 * MANY);
 }, 60_000);
 

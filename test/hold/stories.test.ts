@@ -12,7 +12,7 @@ import {
 import { createSteppedClock, settled } from '../support/stepped-clock.ts';
 
 /** `STORIES=10000` in the environment for more of them. */
-const STORIES = Number(process.env.STORIES ?? 1000);
+const STORIES = Number(process.env.STORIES ?? 500);
 
 const MINUTE = 60_000;
 const BOXES = { 'gpu-box': ['a', 'b', 'c'], attic: ['d'] };

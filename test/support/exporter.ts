@@ -62,6 +62,7 @@ export async function startExporter(
       await until(
         `${name}${JSON.stringify(labels)} to be ${wanted}`,
         async () => (await value(name, labels)) === wanted,
+        { everyMs: 50 },
       );
     },
     log: () => lines,
