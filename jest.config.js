@@ -8,6 +8,7 @@ export default {
   // Each test takes a moment. Five seconds, the default, can pass on a busy machine.
   testTimeout: 30_000,
   roots: ['<rootDir>/test'],
+  testSequencer: '<rootDir>/test/support/longest-first.mjs',
   testPathIgnorePatterns: [
     '/node_modules/',
     '<rootDir>/test/e2e/',

@@ -6,7 +6,6 @@ export default {
   testPathIgnorePatterns: ['/node_modules/'],
   testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
   globalSetup: '<rootDir>/test/e2e/global-setup.mjs',
-  testSequencer: '<rootDir>/test/e2e/longest-first.mjs',
   // Even on one core: they wait most of the time.
   maxWorkers: 2,
   workerIdleMemoryLimit: undefined,

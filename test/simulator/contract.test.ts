@@ -13,7 +13,8 @@ const tiny = {
 const models: ModelDescription[] = [
   { id: 'tiny-b', ...tiny },
   { id: 'tiny-c', ...tiny },
-  { id: 'mid', ...tiny, loadSeconds: 0.1, tokensPerSecond: 100 },
+  // Long enough to be stopped while it loads, also on a busy machine.
+  { id: 'mid', ...tiny, loadSeconds: 0.4, tokensPerSecond: 100 },
   { id: 'broken', ...tiny, fails: true },
 ];
 

@@ -1,20 +1,27 @@
 import { statSync } from 'node:fs';
-import { basename } from 'node:path';
 
-/** Suites that take long for their size. */
+/** Suites that take long for their size, by the end of their path. */
 const LONG = [
-  'abuse',
-  'ledger',
-  'schemathesis',
-  'dashboards',
-  'rules',
-  'linux-packages',
-  'arbiters',
-  'contract',
-  'policy',
-  'sleep',
-  'benches',
-  'evictions',
+  'e2e/abuse',
+  'e2e/ledger',
+  'e2e/schemathesis',
+  'e2e/dashboards',
+  'e2e/rules',
+  'e2e/linux-packages',
+  'e2e/arbiters',
+  'e2e/contract',
+  'e2e/policy',
+  'e2e/sleep',
+  'e2e/benches',
+  'e2e/evictions',
+  'http/fuzz',
+  'http/openapi-walk',
+  'test/service',
+  'http/auth/actions',
+  'doctor/doctor',
+  'contract/llama-swap-story',
+  'engine/service',
+  'prometheus/rules',
 ];
 
 /**
@@ -24,7 +31,7 @@ const LONG = [
 export default class LongestFirst {
   sort(tests) {
     const rank = ({ path }) => {
-      const at = LONG.indexOf(basename(path, '.test.ts'));
+      const at = LONG.findIndex((end) => path.endsWith(`/${end}.test.ts`));
       return at >= 0 ? at : LONG.length;
     };
     const sizes = new Map(tests.map(({ path }) => [path, statSync(path).size]));
