@@ -42,7 +42,7 @@ export const systemClock: Clock = {
 };
 
 /** Resolves when the work is done, and at the latest after `ms`; the work continues then. */
-export async function within(ms: number, work: Promise<unknown>, clock: Clock): Promise<void> {
+export async function within(ms: number, work: Promise<unknown> | undefined, clock: Clock): Promise<void> {
   let cancel = () => {};
   const timeout = new Promise<void>((resolve) => {
     cancel = clock.after(ms, resolve);

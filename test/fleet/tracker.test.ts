@@ -235,6 +235,45 @@ describe('without an event stream', () => {
   });
 });
 
+describe('a stream that is being opened during a listing', () => {
+  /** The stream ends; the next attempt hangs, and the listing that the loss requests shows a load. */
+  async function reopening() {
+    const followed = follow({ listing: lists(listed('a', 'unloaded')) });
+    const { clock, feed } = followed;
+    await clock.advance(20_000);
+    feed.stream = 'silent';
+    feed.listingMs = 1500;
+    feed.listing = lists(listed('a', 'loaded', { instance: 1 }));
+    feed.endStream();
+    await clock.advance(1500);
+    expect(feed.attempts).toEqual([0, 21_000]);
+    return followed;
+  }
+
+  it('comes first: a load that both show counts once', async () => {
+    const { clock, feed, happened } = await reopening();
+    await clock.advance(900);
+    feed.openStream();
+    feed.say(begun('a'), turned('a', 'loaded'));
+    await clock.advance(10_000);
+    expect(happened).toEqual(['a appeared', 'a loaded in 0 s']);
+    expect(feed.attempts).toHaveLength(2);
+  });
+
+  it('is waited for one second, then dropped for another one', async () => {
+    const { clock, feed, happened } = await reopening();
+    await clock.advance(999);
+    expect(happened).toEqual(['a appeared']);
+    await clock.advance(1);
+    expect(happened).toEqual(['a appeared', 'a loaded']);
+    expect(feed.underway().streams).toBe(0);
+    feed.stream = 'opens';
+    await clock.advance(10_000);
+    expect(feed.attempts).toHaveLength(3);
+    expect(happened).toEqual(['a appeared', 'a loaded']);
+  });
+});
+
 describe('a stream that ends', () => {
   it('is opened again, with a listing when it is lost and another when it is connected', async () => {
     const { clock, feed, entry, notices } = follow();

@@ -1,5 +1,5 @@
 import { classifyBuild } from '../../src/backends/llama-server/build.ts';
-import type { RouterFeed } from '../../src/fleet/tracker.ts';
+import type { RouterFeed } from '../../src/fleet/tracking.ts';
 import { failed, ok } from '../../src/lib/result.ts';
 import type {
   Listing,
