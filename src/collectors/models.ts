@@ -9,7 +9,7 @@ import type { Store } from '../models/store.ts';
 import { type Collector, flag, wallSeconds } from './scrape.ts';
 
 /** Models of a router that are collected together, and again when one of them has changed. */
-const TOGETHER = 32;
+const TOGETHER = 16;
 
 /** The state of every model. The models of a router that is down are left out: their state is unknown. */
 export function collectModels(store: Store, clock: Clock): Collector {

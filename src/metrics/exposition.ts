@@ -146,21 +146,26 @@ interface Block {
 /** By their first samples, so that they go when these do. */
 const blocks = new WeakMap<Samples, Block>();
 
-/** A text has this many rows or more: writing many small ones takes longer. */
-const BLOCK_ROWS = 256;
-
 function textsOf(all: readonly Samples[]): Buffer[] {
+  const size = blockSize(all.reduce((sum, { rows }) => sum + rows.length, 0));
   const texts: Buffer[] = [];
   let start = 0;
   let rows = 0;
   all.forEach((samples, at) => {
     rows += samples.rows.length;
-    if (rows < BLOCK_ROWS && at < all.length - 1) return;
+    if (rows < size && at < all.length - 1) return;
     texts.push(textOf(all.slice(start, at + 1)));
     start = at + 1;
     rows = 0;
   });
   return texts;
+}
+
+/** The least rows of a block; a family has 64 blocks at most. A power of two, so that one more row rarely changes all blocks. */
+function blockSize(rows: number): number {
+  let size = 32;
+  while (size * 64 < rows) size *= 2;
+  return size;
 }
 
 function textOf(samples: readonly Samples[]): Buffer {

@@ -35,7 +35,7 @@ interface EntryGroup {
 }
 
 /** Entries in a group: a change makes the samples of all of them again. */
-const TOGETHER = 32;
+const TOGETHER = 16;
 
 const HIDDEN_KEPT = 3000;
 
