@@ -125,7 +125,9 @@ async function compareCosts(url, { rounds, settle, scrapes }) {
     exporter: (port) => startExporter([`--router=${url}`, `--web.listen-address=127.0.0.1:${port}`]),
     node_exporter: async (port) => {
       const child = spawn(program, [`--web.listen-address=127.0.0.1:${port}`], { stdio: 'ignore' });
-      process.once('exit', () => child.kill());
+      const kill = () => child.kill();
+      process.once('exit', kill);
+      child.once('exit', () => process.off('exit', kill));
       const ended = new Promise((resolve) => child.once('exit', resolve));
       const stop = async () => {
         child.kill();

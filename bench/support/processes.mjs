@@ -42,7 +42,9 @@ export async function startExporter(flags, nodeFlags = [], env = {}) {
     env,
   });
   let log = '';
-  process.once('exit', () => child.kill());
+  const kill = () => child.kill();
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   const listening = new Promise((resolve, reject) => {
     child.stderr.on('data', (chunk) => {
       log = (log + chunk).slice(-10_000);
