@@ -5,8 +5,8 @@ export default {
   maxWorkers: '100%',
   // Suites leave modules and asynchronous contexts behind in their process, which slow all later ones down.
   workerIdleMemoryLimit: '400MB',
-  // Each test takes a moment. Five seconds, the default, can pass on a busy machine.
-  testTimeout: 30_000,
+  // Each test takes a moment. Longer than `until` waits, which then says what for.
+  testTimeout: 60_000,
   roots: ['<rootDir>/test'],
   testSequencer: '<rootDir>/test/support/longest-first.mjs',
   testPathIgnorePatterns: [
