@@ -127,7 +127,7 @@ describe('the image', () => {
     expect(files).toEqual(
       expect.arrayContaining(['LICENSE', 'THIRD-PARTY-NOTICES.txt', 'main.mjs', 'sbom.cdx.json']),
     );
-    expect(files.filter((file) => !/\.(mjs|txt)$|^LICENSE$|^sbom\.cdx\.json$/.test(file))).toEqual([]);
+    expect(files.filter((file) => !/\.(mjs|cjs|txt)$|^LICENSE$|^sbom\.cdx\.json$/.test(file))).toEqual([]);
     const { uid, mode } = statSync(join(image.root, 'var/lib/llama-router-exporter'));
     expect([uid, mode & 0o777]).toEqual([1000, 0o750]);
   });
