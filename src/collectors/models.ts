@@ -2,14 +2,11 @@ import type { Clock } from '../lib/clock.ts';
 import { perObject } from '../lib/per-object.ts';
 import { hasSameItems } from '../lib/same-items.ts';
 import { CATALOG } from '../metrics/catalog.ts';
-import { createSampleCache, type Family, type Samples } from '../metrics/exposition.ts';
+import { createSampleCache, type Family, MODELS_TOGETHER, type Samples } from '../metrics/exposition.ts';
 import type { ModelState, RouterState } from '../models/router-state.ts';
 import type { ServerTraits } from '../models/server-traits.ts';
 import type { Store } from '../models/store.ts';
 import { type Collector, flag, wallSeconds } from './scrape.ts';
-
-/** Models of a router that are collected together, and again when one of them has changed. */
-const TOGETHER = 16;
 
 /** The state of every model. The models of a router that is down are left out: their state is unknown. */
 export function collectModels(store: Store, clock: Clock): Collector {
@@ -21,12 +18,12 @@ export function collectModels(store: Store, clock: Clock): Collector {
       if (!router.up) continue;
       const states = [...router.models.values()];
       const groups = groupsOf(router);
-      for (let at = 0; at * TOGETHER < states.length; at += 1) {
+      for (let at = 0; at * MODELS_TOGETHER < states.length; at += 1) {
         groups[at] ??= createGroup(router.name, clock);
-        const own = states.slice(at * TOGETHER, (at + 1) * TOGETHER);
+        const own = states.slice(at * MODELS_TOGETHER, (at + 1) * MODELS_TOGETHER);
         collected.push(...(groups[at]?.(own, router.traits) ?? []));
       }
-      groups.length = Math.ceil(states.length / TOGETHER);
+      groups.length = Math.ceil(states.length / MODELS_TOGETHER);
     }
     return collected;
   };

@@ -1,6 +1,7 @@
 import { groupBy } from '../lib/group-by.ts';
 import { perObject } from '../lib/per-object.ts';
 import { hasSameItems } from '../lib/same-items.ts';
+import { weighedGroups } from '../lib/weighed-groups.ts';
 
 /** A metric as the catalogue declares it: the texts of `# HELP` and `# TYPE`, and its labels. */
 export interface Family<Label extends string = string> {
@@ -34,6 +35,9 @@ export interface Samples {
   readonly family: Family;
   readonly rows: readonly Row[];
 }
+
+/** Models of a router whose rows are in the same samples: a change of one makes the samples of all of them again. */
+export const MODELS_TOGETHER = 16;
 
 /**
  * Makes the samples of a family at every scrape: a row per item, in this order. An item without a value is left out:
@@ -102,8 +106,8 @@ export function negotiateFormat(accept: string | undefined): Format {
   return openmetrics > 0 && openmetrics >= text ? 'openmetrics' : 'text';
 }
 
-/** A shorter text is one piece: writing many small ones takes longer than joining them. */
-const JOINED_BYTES = 256 * 1024;
+/** A shorter text is one piece: many small ones take longer than joining them. */
+export const JOINED_BYTES = 256 * 1024;
 
 /**
  * Renders these samples as pieces of one text, which are not to be joined: a large scrape would be copied each time.
@@ -147,18 +151,9 @@ interface Block {
 const blocks = new WeakMap<Samples, Block>();
 
 function textsOf(all: readonly Samples[]): Buffer[] {
-  const size = blockSize(all.reduce((sum, { rows }) => sum + rows.length, 0));
-  const texts: Buffer[] = [];
-  let start = 0;
-  let rows = 0;
-  all.forEach((samples, at) => {
-    rows += samples.rows.length;
-    if (rows < size && at < all.length - 1) return;
-    texts.push(textOf(all.slice(start, at + 1)));
-    start = at + 1;
-    rows = 0;
-  });
-  return texts;
+  const rowsOf = ({ rows }: Samples) => rows.length;
+  const size = blockSize(all.reduce((sum, samples) => sum + rowsOf(samples), 0));
+  return weighedGroups(all, rowsOf, size).map(textOf);
 }
 
 /** The least rows of a block; a family has 64 blocks at most. A power of two, so that one more row rarely changes all blocks. */

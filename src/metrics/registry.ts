@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { StatePart } from '../state/keep-state.ts';
-import { type Family, newRow, type Row, type Samples } from './exposition.ts';
+import { type Family, MODELS_TOGETHER, newRow, type Row, type Samples } from './exposition.ts';
 
 /** A counter as it is saved in the state file. */
 const savedCounter = z.object({
@@ -33,9 +33,6 @@ interface EntryGroup {
   entries: Set<Entry>;
   unchanged: Map<Family, Samples>;
 }
-
-/** Entries in a group: a change makes the samples of all of them again. */
-const TOGETHER = 16;
 
 const HIDDEN_KEPT = 3000;
 
@@ -162,7 +159,7 @@ export function createMetricRegistry(families: readonly Family[]) {
     const own = groups.get(router) ?? [];
     groups.set(router, own);
     const last = own.at(-1);
-    if (last && last.entries.size < TOGETHER) return last;
+    if (last && last.entries.size < MODELS_TOGETHER) return last;
     const group: EntryGroup = { entries: new Set(), unchanged: new Map() };
     own.push(group);
     return group;

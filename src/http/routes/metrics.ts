@@ -4,7 +4,8 @@ import { promisify } from 'node:util';
 import { createGzip, gzip, type ZlibOptions } from 'node:zlib';
 import type { Request, Response } from 'express';
 import type { Scrape } from '../../collectors/scrape.ts';
-import { CONTENT_TYPES, negotiateFormat } from '../../metrics/exposition.ts';
+import { weighedGroups } from '../../lib/weighed-groups.ts';
+import { CONTENT_TYPES, JOINED_BYTES, negotiateFormat } from '../../metrics/exposition.ts';
 
 /** `GET /metrics`: in the format and encoding that the scraper asks for. */
 export function metricsRoute(scrape: Scrape) {
@@ -32,20 +33,9 @@ async function compressed(pieces: readonly Buffer[]): Promise<Buffer[]> {
   return packed;
 }
 
-/** Each piece takes a turn in the thread pool. */
-const JOINED_BYTES = 256 * 1024;
-
-/** The same bytes in fewer pieces. */
+/** The same bytes in fewer pieces: each takes a turn in the thread pool. */
 function* joined(pieces: readonly Buffer[]): Generator<Buffer> {
-  let start = 0;
-  let bytes = 0;
-  for (const [at, piece] of pieces.entries()) {
-    bytes += piece.length;
-    if (bytes < JOINED_BYTES && at < pieces.length - 1) continue;
-    yield Buffer.concat(pieces.slice(start, at + 1));
-    start = at + 1;
-    bytes = 0;
-  }
+  for (const group of weighedGroups(pieces, ({ length }) => length, JOINED_BYTES)) yield Buffer.concat(group);
 }
 
 /** Sends one answer without joining its pieces, which may have 100 MB. */
