@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 const root = new URL('../', import.meta.url);
-const built = (file) => import(new URL(`.build/src/cli/${file}.js`, root).href);
+const built = (file) => import(new URL(`.build/src/${file}.js`, root).href);
 
 const NAME = 'llama-router-exporter';
 
@@ -50,7 +50,7 @@ const EXAMPLES = [
 
 export async function manPage() {
   const [{ COMMANDS }, { CONFIGURATION_FLAGS }, { EXIT, EXIT_MEANINGS }, help] = await Promise.all(
-    ['commands', 'configuration-flags', 'exit-codes', 'help'].map(built),
+    ['cli/commands', 'config/flags', 'cli/exit-codes', 'cli/help'].map(built),
   );
   const flags = (list) =>
     list.map((flag) => {

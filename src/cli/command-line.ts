@@ -1,11 +1,10 @@
 import { parseArgs } from 'node:util';
 import { processEnvironment } from '../config/environment.ts';
-import type { Flags } from '../config/flags.ts';
+import { CONFIGURATION_FLAGS, type Flags } from '../config/flags.ts';
 import { ConfigError } from '../config/problem.ts';
 import { createConfigSource } from '../config/source.ts';
 import { nearest } from '../lib/nearest.ts';
 import type { Command, CommandFlag } from './command.ts';
-import { configurationFlags } from './configuration-flags.ts';
 import { EXIT, UnreachableError, UsageError } from './exit-codes.ts';
 import { helpOf } from './help.ts';
 import type { Terminal } from './terminal.ts';
@@ -17,12 +16,13 @@ export async function runCommand(
   terminal: Terminal,
 ): Promise<number> {
   try {
-    const flags = [...command.flags, ...configurationFlags(command)];
+    const configuration = configurationFlags(command);
+    const flags = [...command.flags, ...configuration];
     const [own, program] = command.runsProgram ? splitProgram(flags, args) : [args, []];
     if (own.includes('--help') || own.includes('-h')) return showHelp(command, terminal);
     const { values, positionals } = parse(command, flags, own);
     const env = processEnvironment();
-    const forConfig = withoutFlagsOf(command, values);
+    const forConfig = Object.fromEntries(configuration.map(({ name }) => [name, values[name]]));
     const configSource = (more: Flags = {}) => createConfigSource({ env, flags: { ...forConfig, ...more } });
     const run = await command.load();
     return await run({ flags: values, words: [...positionals, ...program], configSource, terminal });
@@ -44,25 +44,22 @@ export function showHelp(command: Command, terminal: Terminal): number {
   return EXIT.done;
 }
 
-/** The flags of the configuration: a command may have a flag of its own with the name of one. */
-function withoutFlagsOf(command: Command, flags: Flags): Flags {
-  const own = command.flags.map(({ name }) => name);
-  return Object.fromEntries(Object.entries(flags).filter(([name]) => !own.includes(name)));
+/** The flags of the configuration that a command takes, without those that its own flags replace. */
+function configurationFlags({ configured, flags }: Command): CommandFlag[] {
+  if (!configured) return [];
+  const own = flags.map(({ name }) => name);
+  return CONFIGURATION_FLAGS.filter(({ name }) => !own.includes(name));
 }
+
+/** How the arguments of every command are parsed. */
+const SYNTAX = { allowPositionals: true, allowNegative: true, tokens: true } as const;
 
 /** The flags of a command that runs a program, and that program with its arguments, with or without `--` before it. */
 function splitProgram(
   flags: readonly CommandFlag[],
   args: readonly string[],
 ): [own: readonly string[], program: readonly string[]] {
-  const { tokens } = parseArgs({
-    args: [...args],
-    options: parseOptions(flags),
-    allowPositionals: true,
-    allowNegative: true,
-    strict: false,
-    tokens: true,
-  });
+  const { tokens } = parseArgs({ ...SYNTAX, args: [...args], options: parseOptions(flags), strict: false });
   const first = tokens.find(({ kind }) => kind !== 'option');
   if (first === undefined) return [args, []];
   const { kind, index } = first;
@@ -71,49 +68,39 @@ function splitProgram(
 
 function parseOptions(flags: readonly CommandFlag[]) {
   return Object.fromEntries(
-    flags.map(({ name, value, repeatable }) => [
+    flags.map(({ name, value, repeatable = false }) => [
       name,
-      {
-        type: value === undefined ? ('boolean' as const) : ('string' as const),
-        multiple: repeatable === true,
-      },
+      { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: repeatable },
     ]),
   );
 }
 
-function parse(command: Command, flags: readonly CommandFlag[], args: readonly string[]) {
-  const options = parseOptions(flags);
+function parse({ name, words }: Command, flags: readonly CommandFlag[], args: readonly string[]) {
+  const help = `See llama-router-exporter ${name} --help.`;
+  const { values, positionals, tokens } = parseStrictly(flags, args, help);
+  const given = tokens.flatMap((token) => (token.kind === 'option' ? token.name : []));
+  const takesOne = (flag: string) =>
+    flags.some((each) => each.name === flag && each.value !== undefined && !each.repeatable);
+  const twice = given.find((flag, at) => takesOne(flag) && given.indexOf(flag) < at);
+  if (twice) throw new UsageError(`--${twice} is given twice: it takes one value.`);
+  if (words === undefined && positionals.length > 0) {
+    throw new UsageError(`${name} takes no argument '${positionals[0]}'. ${help}`);
+  }
+  return { values, positionals };
+}
+
+function parseStrictly(flags: readonly CommandFlag[], args: readonly string[], help: string) {
   try {
-    const settings = {
-      args: [...args],
-      options,
-      allowPositionals: true,
-      allowNegative: true,
-      tokens: true,
-    } as const;
-    const parsed = parseArgs(settings);
-    const given = new Set<string>();
-    for (const token of parsed.tokens) {
-      if (token.kind !== 'option') continue;
-      const option = options[token.name];
-      if (given.has(token.name) && option?.type === 'string' && option.multiple !== true) {
-        throw new UsageError(`--${token.name} is given twice: it takes one value.`);
-      }
-      given.add(token.name);
-    }
-    if (command.words === undefined && parsed.positionals.length > 0) {
-      throw new UsageError(
-        `${command.name} takes no argument '${parsed.positionals[0]}'. See llama-router-exporter ${command.name} --help.`,
-      );
-    }
-    return parsed;
+    return parseArgs({ ...SYNTAX, args: [...args], options: parseOptions(flags) });
   } catch (error) {
-    if (error instanceof UsageError) throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    const unknown = /Unknown option '--?([^']+)'/.exec(message)?.[1];
-    const hint = unknown === undefined ? undefined : nearest(unknown, Object.keys(options));
+    const { message } = error as Error;
+    const unknown = /Unknown option '--?([^']+)'/.exec(message)?.[1] ?? '';
+    const meant = nearest(
+      unknown,
+      flags.map(({ name }) => name),
+    );
     throw new UsageError(
-      `${hint ? `unknown flag --${unknown}: did you mean --${hint}?` : message} See llama-router-exporter ${command.name} --help.`,
+      `${meant ? `unknown flag --${unknown}: did you mean --${meant}?` : message} ${help}`,
     );
   }
 }

@@ -11,7 +11,7 @@ export interface CommandFlag {
   name: string;
   description: string;
   /** Name of its value in the help, or the words to choose from; absent: the flag takes no value. */
-  value?: string | readonly string[];
+  value?: string | readonly string[] | undefined;
   completes?: Completed | undefined;
   repeatable?: boolean;
   /** True unless `--no-NAME` is given. */
@@ -58,12 +58,27 @@ export function textFlag(call: Call, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** The value of a flag that takes one of a few words; throws a UsageError for another. */
-export function choiceFlag<T extends string>(call: Call, name: string, choices: readonly T[]): T | undefined {
+/** The parsed value of a flag; undefined when it is not given. Throws a UsageError that says what it must be. */
+export function parsedFlag<T>(
+  call: Call,
+  name: string,
+  parse: (text: string) => T | undefined,
+  expected: string,
+): T | undefined {
   const text = textFlag(call, name);
-  const choice = choices.find((word) => word === text);
-  if (text === undefined || choice) return choice;
-  throw new UsageError(`--${name} must be one of ${choices.join(', ')}, not '${text}'`);
+  const value = text === undefined ? undefined : parse(text);
+  if (text === undefined || value !== undefined) return value;
+  throw new UsageError(`--${name} must be ${expected}, not '${text}'`);
+}
+
+/** The value of a flag that takes one of a few words. */
+export function choiceFlag<T extends string>(call: Call, name: string, choices: readonly T[]): T | undefined {
+  return parsedFlag(
+    call,
+    name,
+    (text) => choices.find((word) => word === text),
+    `one of ${choices.join(', ')}`,
+  );
 }
 
 /** All values of a repeatable flag. */

@@ -2,6 +2,7 @@ import type { Command } from './command.ts';
 import {
   EXPORTER_TO_ASK,
   exporterFlag,
+  flag,
   HOLD_FLAGS,
   HOLD_OUTPUTS,
   HOLDER_FLAG,
@@ -10,6 +11,7 @@ import {
   REASON_FLAG,
   SHELLS,
   SIMULATE_FLAGS,
+  toggle,
   UNLOAD_FLAGS,
 } from './command-flags.ts';
 
@@ -30,11 +32,7 @@ export const COMMANDS: readonly Command[] = [
     summary: 'List routers and models with their status.',
     flags: [
       exporterFlag('It also shows durations, holds and the last operations.'),
-      {
-        name: 'output',
-        value: LIST_OUTPUTS,
-        description: 'Output format; names: only the names of the models. Default: text.',
-      },
+      flag('output', LIST_OUTPUTS, 'Output format; names: only the names of the models. Default: text.'),
     ],
     configured: true,
     load: async () => (await import('./list.ts')).list,
@@ -52,13 +50,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'unload-all',
     summary: 'Unload every loaded model and wait until each is gone.',
     flags: [
-      {
-        name: 'model',
-        value: 'GLOB',
-        completes: 'model',
-        description: 'Only models that match.',
-        repeatable: true,
-      },
+      flag('model', 'GLOB', 'Only models that match.', { completes: 'model', repeatable: true }),
       ...UNLOAD_FLAGS,
     ],
     configured: true,
@@ -70,29 +62,22 @@ export const COMMANDS: readonly Command[] = [
     words: 'MODEL…',
     completes: 'model',
     flags: [
-      {
-        name: 'on',
-        value: 'NAME',
-        description: 'Only on the router of this name: needed where several routers have the model.',
+      flag('on', 'NAME', 'Only on the router of this name: needed where several routers have the model.', {
         repeatable: true,
-      },
-      {
-        name: 'timeout',
-        value: 'DURATION',
-        description: 'Longest time for each model until it is loaded. Default: load.timeout, 10m.',
-      },
-      {
-        name: 'wait',
-        negated: true,
-        description: 'With --exporter: return as soon as it has accepted the request.',
-      },
-      { name: 'dry-run', description: 'Show what would be loaded, and what a full router would evict.' },
+      }),
+      flag(
+        'timeout',
+        'DURATION',
+        'Longest time for each model until it is loaded. Default: load.timeout, 10m.',
+      ),
+      toggle('wait', 'With --exporter: return as soon as it has accepted the request.', { negated: true }),
+      toggle('dry-run', 'Show what would be loaded, and what a full router would evict.'),
       exporterFlag('Its holds apply, and the operation is in its log and audit file.'),
-      {
-        name: 'hold',
-        value: 'ID',
-        description: 'With --exporter: load for the holder of this hold, although it keeps the memory free.',
-      },
+      flag(
+        'hold',
+        'ID',
+        'With --exporter: load for the holder of this hold, although it keeps the memory free.',
+      ),
       REASON_FLAG,
       OUTPUT_FLAG,
     ],
@@ -103,28 +88,18 @@ export const COMMANDS: readonly Command[] = [
     name: 'hold',
     summary: 'Free GPU memory and keep it free for a time.',
     flags: [
-      {
-        name: 'for',
-        value: 'DURATION',
-        description: 'How long the memory is kept free. This or --until is needed.',
-      },
-      { name: 'until', value: 'TIME', description: 'Until when, such as 2026-08-14T14:05:00Z.' },
+      flag('for', 'DURATION', 'How long the memory is kept free. This or --until is needed.'),
+      flag('until', 'TIME', 'Until when, such as 2026-08-14T14:05:00Z.'),
       ...HOLD_FLAGS,
-      { name: 'enforce', description: 'Unload idle models that are loaded during the hold.' },
+      toggle('enforce', 'Unload idle models that are loaded during the hold.'),
       HOLDER_FLAG,
-      {
-        name: 'router',
-        value: 'NAME',
-        description: 'Only on this router, by its name in the exporter.',
-        repeatable: true,
-      },
-      {
-        name: 'wait',
-        value: 'DURATION',
-        description:
-          'Longest wait until the memory is free; the hold stays afterwards. Default: as long as it takes.',
-      },
-      { name: 'output', value: HOLD_OUTPUTS, description: 'Output format. Default: text.' },
+      flag('router', 'NAME', 'Only on this router, by its name in the exporter.', { repeatable: true }),
+      flag(
+        'wait',
+        'DURATION',
+        'Longest wait until the memory is free; the hold stays afterwards. Default: as long as it takes.',
+      ),
+      flag('output', HOLD_OUTPUTS, 'Output format. Default: text.'),
     ],
     configured: true,
     load: async () => (await import('./hold.ts')).hold,
@@ -134,8 +109,8 @@ export const COMMANDS: readonly Command[] = [
     summary: 'End holds: the named ones, all, or those of one holder.',
     words: '[ID…]',
     flags: [
-      { name: 'all', description: 'End all holds.' },
-      { name: 'mine', description: 'End the holds of --holder.' },
+      toggle('all', 'End all holds.'),
+      toggle('mine', 'End the holds of --holder.'),
       HOLDER_FLAG,
       EXPORTER_TO_ASK,
     ],
@@ -149,17 +124,17 @@ export const COMMANDS: readonly Command[] = [
     runsProgram: true,
     flags: [
       ...HOLD_FLAGS,
-      { name: 'for', value: 'DURATION', description: 'Longest time for which the memory is kept free.' },
-      {
-        name: 'router',
-        value: 'NAME',
-        description: 'Only on this router, by its name in the exporter; with --direct, the URL of a router.',
-        repeatable: true,
-      },
-      {
-        name: 'direct',
-        description: 'Without an exporter: unload all models at the routers. Clients may load models again.',
-      },
+      flag('for', 'DURATION', 'Longest time for which the memory is kept free.'),
+      flag(
+        'router',
+        'NAME',
+        'Only on this router, by its name in the exporter; with --direct, the URL of a router.',
+        { repeatable: true },
+      ),
+      toggle(
+        'direct',
+        'Without an exporter: unload all models at the routers. Clients may load models again.',
+      ),
     ],
     configured: true,
     load: async () => (await import('./run.ts')).run,

@@ -4,8 +4,7 @@ import { HOLD_UNLOADS } from '../hold/hold-unloads.ts';
 import { parseBytes } from '../lib/bytes.ts';
 import { oneLine } from '../lib/one-line.ts';
 import { REASON_LENGTH } from '../unload/request.ts';
-import { type Call, choiceFlag, textFlag, textFlags } from './command.ts';
-import { UsageError } from './exit-codes.ts';
+import { type Call, choiceFlag, parsedFlag, textFlag, textFlags } from './command.ts';
 import { reasonFlag } from './operation-flags.ts';
 import type { HoldBody } from './remote-holds.ts';
 
@@ -15,7 +14,7 @@ export function holdBodyOf(call: Call): HoldBody {
   return {
     routers: routers.length > 0 ? routers : undefined,
     reason: reasonFlag(call),
-    need_bytes: sizeFlag(call, 'need'),
+    need_bytes: parsedFlag(call, 'need', parseSize, 'a size such as 12G, 12GiB or 500MB'),
     unload: choiceFlag(call, 'unload', HOLD_UNLOADS),
     when_busy: choiceFlag(call, 'when-busy', WHEN_BUSY),
     restore: call.flags.restore === true ? true : undefined,
@@ -43,10 +42,6 @@ function userName(): string {
 }
 
 /** In bytes. `12G` is 12 GiB, as for Slurm, Docker and systemd: the larger meaning is on the safe side here. */
-function sizeFlag(call: Call, name: string): number | undefined {
-  const text = textFlag(call, name);
-  if (text === undefined) return undefined;
-  const bytes = parseBytes(/\d\s*[kmgt]$/i.test(text) ? `${text}iB` : text);
-  if (bytes !== undefined && bytes > 0) return bytes;
-  throw new UsageError(`--${name} must be a size such as 12G, 12GiB or 500MB, not '${text}'`);
+function parseSize(text: string): number | undefined {
+  return parseBytes(/\d\s*[kmgt]$/i.test(text) ? `${text}iB` : text) || undefined;
 }

@@ -1,7 +1,7 @@
 import { describeEnd } from '../hold/hold.ts';
 import type { HoldView } from '../http/view-schemas.ts';
 import { systemClock } from '../lib/clock.ts';
-import { type Call, choiceFlag, textFlag } from './command.ts';
+import { type Call, choiceFlag, parsedFlag, textFlag } from './command.ts';
 import { HOLD_OUTPUTS } from './command-flags.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import { exporterOf } from './exporter-flag.ts';
@@ -57,21 +57,23 @@ function formatHold(hold: HoldView, output: Output): string {
 }
 
 function bodyOf(call: Call): HoldBody {
-  const [ttl, until] = [durationFlag(call, 'for'), textFlag(call, 'until')];
-  if ((ttl === undefined) === (until === undefined)) {
+  const ttl = durationFlag(call, 'for');
+  if ((ttl === undefined) === (textFlag(call, 'until') === undefined)) {
     throw new UsageError('hold needs either --for DURATION or --until TIME');
   }
-  const end = until === undefined ? undefined : new Date(until);
-  if (end && Number.isNaN(end.getTime())) {
-    throw new UsageError(`--until must be a time such as 2026-08-14T14:05:00Z, not '${until}'`);
-  }
+  const until = parsedFlag(call, 'until', parseTime, 'a time such as 2026-08-14T14:05:00Z');
   return {
     ...holdBodyOf(call),
     ttl_seconds: ttl,
-    until: end?.toISOString(),
+    until,
     holder: holderOf(call),
     enforce: call.flags.enforce === true ? true : undefined,
   };
+}
+
+function parseTime(text: string): string | undefined {
+  const time = Date.parse(text);
+  return Number.isNaN(time) ? undefined : new Date(time).toISOString();
 }
 
 function waitOf(call: Call): number {

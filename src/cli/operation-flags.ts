@@ -1,6 +1,6 @@
 import { parseDuration } from '../lib/duration.ts';
 import { REASON_LENGTH, reasonText } from '../unload/request.ts';
-import { type Call, textFlag } from './command.ts';
+import { type Call, parsedFlag, textFlag } from './command.ts';
 import { UsageError } from './exit-codes.ts';
 
 export function reasonFlag(call: Call): string {
@@ -13,9 +13,5 @@ export function reasonFlag(call: Call): string {
 
 /** In seconds. */
 export function durationFlag(call: Call, name: string): number | undefined {
-  const text = textFlag(call, name);
-  if (text === undefined) return undefined;
-  const seconds = parseDuration(text);
-  if (seconds !== undefined && seconds > 0) return seconds;
-  throw new UsageError(`--${name} must be a duration such as 30s, not '${text}'`);
+  return parsedFlag(call, name, (text) => parseDuration(text) || undefined, 'a duration such as 30s');
 }

@@ -4,7 +4,7 @@ import { createSimulatedMemory } from '../../simulator/simulated-memory.ts';
 import { createSimulatedRouter } from '../../simulator/simulated-router.ts';
 import { createSimulatedSwap } from '../../simulator/swap/simulated-swap.ts';
 import { systemClock } from '../lib/clock.ts';
-import { type Call, choiceFlag, textFlag } from './command.ts';
+import { type Call, choiceFlag, parsedFlag, textFlag } from './command.ts';
 import { SERVER_KINDS } from './command-flags.ts';
 import { DEMO_GROUPS, demoModels } from './demo-models.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
@@ -78,9 +78,10 @@ function memoryWriter(folder: string, server: SimulatedServer, port: number): ()
 }
 
 function countFlag(call: Call, name: string, fallback: number): number {
-  const text = textFlag(call, name);
-  if (text === undefined) return fallback;
+  return parsedFlag(call, name, parseCount, 'a whole number from 0 to 65535') ?? fallback;
+}
+
+function parseCount(text: string): number | undefined {
   const count = Number(text);
-  if (Number.isInteger(count) && count >= 0 && count <= 65_535) return count;
-  throw new UsageError(`--${name} must be a whole number from 0 to 65535, not '${text}'`);
+  return Number.isInteger(count) && count >= 0 && count <= 65_535 ? count : undefined;
 }

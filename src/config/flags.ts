@@ -5,26 +5,44 @@ import { CONFIG_OPTIONS } from './schema.ts';
 /** Flags by name without dashes, as `parseArgs` of node:util returns them; unknown names are ignored. */
 export type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
-const CONFIG_FILE = {
-  flag: CONFIG_FILE_FLAG,
-  description: 'The YAML file with the configuration.',
-  default: '',
-  multiple: false,
-  isPath: true,
-  choices: undefined,
-};
-
-/** Every flag that sets an option, without dashes, in the order of the schema, `--config.file` first. */
-export function optionFlags(options: readonly Option[] = CONFIG_OPTIONS) {
-  const flags = options.flatMap((option) => {
-    const flag = flagOf(option);
-    if (flag === undefined) return [];
-    const multiple = option.kind === 'texts' || option.path.includes('[]');
-    const { description, choices, kind } = option;
-    return [{ flag, description, default: option.fallback, multiple, isPath: kind === 'path', choices }];
-  });
-  return [CONFIG_FILE, ...flags];
+/** A flag that sets an option; its fields are those of a flag of a command. */
+interface OptionFlag {
+  /** Without dashes. */
+  name: string;
+  value: string | readonly string[];
+  completes: 'file' | undefined;
+  description: string;
+  repeatable: boolean;
 }
+
+/** Every flag that sets an option, in the order of the schema. */
+export function optionFlags(options: readonly Option[]): OptionFlag[] {
+  return options.flatMap((option) => {
+    const { description, choices = 'VALUE', kind, fallback, path } = option;
+    const name = flagOf(option);
+    if (name === undefined) return [];
+    const repeatable = kind === 'texts' || path.includes('[]');
+    return {
+      name,
+      value: choices,
+      completes: kind === 'path' ? 'file' : undefined,
+      description: fallback === '' ? description : `${description} Default: ${fallback}.`,
+      repeatable,
+    };
+  });
+}
+
+/** Every flag of the configuration. */
+export const CONFIGURATION_FLAGS: readonly OptionFlag[] = [
+  {
+    name: CONFIG_FILE_FLAG,
+    value: 'VALUE',
+    completes: 'file',
+    description: 'The YAML file with the configuration.',
+    repeatable: false,
+  },
+  ...optionFlags(CONFIG_OPTIONS),
+];
 
 export function flagLayer(flags: Flags, options: readonly Option[]): Layer {
   const settings = options.flatMap((option): Setting[] => {

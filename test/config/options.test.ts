@@ -3,7 +3,7 @@ import { expect, it } from '@jest/globals';
 import * as z from 'zod';
 import { environmentLayer } from '../../src/config/environment.ts';
 import { count, secret, section, text, texts, toggle } from '../../src/config/fields.ts';
-import { flagLayer, optionFlags } from '../../src/config/flags.ts';
+import { CONFIGURATION_FLAGS, flagLayer, optionFlags } from '../../src/config/flags.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { flagOf, formatPlace, nodesOf, variableOf } from '../../src/config/options.ts';
 import { CONFIG_OPTIONS } from '../../src/config/schema.ts';
@@ -17,8 +17,10 @@ const schema = z.strictObject({
   }),
   keep: section('Kept.', { models: texts('Globs.'), at_most: count(3, 'Number.', { max: 9 }) }),
 });
-const parseArgsOptions = (flags = optionFlags()) =>
-  Object.fromEntries(flags.map(({ flag, multiple }) => [flag, { type: 'string' as const, multiple }]));
+const parseArgsOptions = (flags = CONFIGURATION_FLAGS) =>
+  Object.fromEntries(
+    flags.map(({ name, repeatable }) => [name, { type: 'string' as const, multiple: repeatable }]),
+  );
 const options = nodesOf(schema).filter(({ kind }) => kind !== 'section');
 
 it('flags and variables are named after the place of their option', () => {

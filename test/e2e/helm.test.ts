@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { optionFlags } from '../../src/config/flags.ts';
+import { CONFIGURATION_FLAGS } from '../../src/config/flags.ts';
 import {
   at,
   CASES,
@@ -153,7 +153,7 @@ describe('the pod', () => {
   });
 
   it('passes only existing flags', () => {
-    const known = optionFlags().map(({ flag }) => flag);
+    const known = CONFIGURATION_FLAGS.map(({ name }) => name);
     for (const name of WITH_POD) {
       const [command, ...flags] = at(containerOf(rendered[name]), 'args') as string[];
       expect(command).toBe('serve');

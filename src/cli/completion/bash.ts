@@ -1,7 +1,7 @@
+import { CONFIGURATION_FLAGS } from '../../config/flags.ts';
 import { groupBy } from '../../lib/group-by.ts';
 import type { Command } from '../command.ts';
 import { COMMANDS } from '../commands.ts';
-import { CONFIGURATION_FLAGS } from '../configuration-flags.ts';
 import { spellingOf } from '../help.ts';
 import {
   type Candidates,

@@ -1,6 +1,6 @@
+import { CONFIGURATION_FLAGS } from '../../config/flags.ts';
 import type { Command, CommandFlag } from '../command.ts';
 import { COMMANDS } from '../commands.ts';
-import { CONFIGURATION_FLAGS } from '../configuration-flags.ts';
 import { spellingOf } from '../help.ts';
 import {
   briefOf,
