@@ -16,32 +16,27 @@ export type Served = Answer | ((response: ServerResponse) => void);
 
 export type Routes = (request: SimulatorRequest) => Promise<Served>;
 
-/**
- * Stands between a request and its answer: tests let servers misbehave with it. It answers by itself and returns
- * nothing, or returns the answer to send: `answer()` is the simulator's own.
- */
+type ReceivedRequest = SimulatorRequest & Pick<IncomingMessage, 'headers'>;
+
+/** Answers by itself and returns nothing, or returns the answer to send. */
+type Handler = (request: ReceivedRequest, response: ServerResponse) => Promise<Served | undefined>;
+
+/** Stands between a request and its answer: tests let servers misbehave with it. `answer()` is the simulator's own. */
 export type Intercept = (
-  request: SimulatorRequest & Pick<IncomingMessage, 'headers'>,
+  request: ReceivedRequest,
   response: ServerResponse,
   answer: () => Promise<Served>,
 ) => Promise<Served | undefined>;
-
-interface ServerParts {
-  /** The value of its Server header. */
-  readonly software?: string;
-  readonly intercept: Intercept;
-  routes(): Routes;
-}
 
 /** A listening socket and its connections. */
 export type RunningServer = Awaited<ReturnType<typeof openServer>>;
 
 /** Port 0 is any free port. Rejects when the port is taken. */
-export async function openServer(port: number, host: string, parts: ServerParts) {
+export async function openServer(port: number, host: string, handle: Handler) {
   const server = createServer((request, response) => {
     // A client that has gone needs no answer.
     response.on('error', () => {});
-    answer(request, response, parts).catch((error: unknown) => response.destroy(error as Error));
+    answer(request, response, handle).catch((error: unknown) => response.destroy(error as Error));
   });
   await once(server.listen(port, host), 'listening');
   return {
@@ -105,17 +100,11 @@ export function createAddress(open: (port: number, host: string) => Promise<Runn
   }
 }
 
-async function answer(
-  incoming: IncomingMessage,
-  response: ServerResponse,
-  { software, intercept, routes }: ServerParts,
-): Promise<void> {
+async function answer(incoming: IncomingMessage, response: ServerResponse, handle: Handler): Promise<void> {
   const { method = 'GET', url = '/', headers } = incoming;
   const { pathname: path, searchParams: query } = new URL(url, 'http://simulator');
-  if (software) response.setHeader('Server', software);
   const body = Buffer.concat(await incoming.toArray()).toString('utf8');
-  const request = { method, path, query, body, headers };
-  const result = await intercept(request, response, () => routes()(request));
+  const result = await handle({ method, path, query, body, headers }, response);
   if (typeof result === 'function') result(response);
   else if (result) write(response, result);
 }

@@ -21,7 +21,10 @@ export function createSimulatedRouter(
   const stream = createEventStream();
   let run = begin();
   const address = createAddress((port, host) =>
-    openServer(port, host, { software: 'llama.cpp', intercept, routes: () => run.routes }),
+    openServer(port, host, (request, response) => {
+      response.setHeader('Server', 'llama.cpp');
+      return intercept(request, response, () => run.routes(request));
+    }),
   );
 
   return {

@@ -13,9 +13,6 @@ export function createInFlight(clock: Clock, publish: (data: object) => void) {
   const requests = new Map<string, object>();
   let count = 0;
   return {
-    get size() {
-      return requests.size;
-    },
     snapshot(): object {
       const operation = 'snapshot';
       return requests.size === 0 ? { operation } : { operation, requests: [...requests.values()] };

@@ -2,11 +2,12 @@ import { exposition, json, noMetrics, notFound } from '../answer.ts';
 import { renderEngineMetrics } from '../engine-metrics.ts';
 import { modelPropsAnswer, slotsAnswer } from '../model-answers.ts';
 import { openServer, type RunningServer, type Served } from '../server.ts';
+import { SLOTS } from './settings.ts';
 import { loadingModel } from './swap-answers.ts';
 import type { SwapProcess } from './swap-process.ts';
 
 /** What a model's own llama-server answers. */
-export async function answerOfModel(process: SwapProcess, path: string, slots: number): Promise<Served> {
+export async function answerOfModel(process: SwapProcess, path: string): Promise<Served> {
   const { description, engine, state } = process;
   if (state === 'starting') return loadingModel;
   switch (path) {
@@ -15,9 +16,9 @@ export async function answerOfModel(process: SwapProcess, path: string, slots: n
     case '/metrics':
       return description.metrics ? exposition(renderEngineMetrics(engine.read())) : noMetrics;
     case '/slots':
-      return slotsAnswer(process, slots);
+      return slotsAnswer(process, SLOTS);
     case '/props':
-      return modelPropsAnswer({ description, status: 'loaded' }, slots);
+      return modelPropsAnswer({ description, status: 'loaded' }, SLOTS);
     default:
       return notFound;
   }
@@ -27,7 +28,7 @@ export async function answerOfModel(process: SwapProcess, path: string, slots: n
 export type ModelPort = ReturnType<typeof createModelPort>;
 
 /** `first` is its number, 0: any free port. */
-export function createModelPort(process: SwapProcess, first: number, host: string, slots: number) {
+export function createModelPort(process: SwapProcess, first: number, host: string) {
   let port = first;
   let server: Promise<RunningServer> | undefined;
   return {
@@ -37,18 +38,13 @@ export function createModelPort(process: SwapProcess, first: number, host: strin
     /** Takes a free port. */
     async reserve(): Promise<void> {
       const taken = await listen();
-      port = taken.port;
       await taken.destroy();
     },
     /** Listens while a process runs: call it after each change. */
     follow(): void {
       const isListening = process.state === 'starting' || process.state === 'ready';
-      if (isListening && !server) {
-        server = listen().then((opened) => {
-          port = opened.port;
-          return opened;
-        });
-      } else if (!isListening) void close();
+      if (isListening) server ??= listen();
+      else void close();
     },
     close,
   };
@@ -61,14 +57,12 @@ export function createModelPort(process: SwapProcess, first: number, host: strin
 
   async function listen(): Promise<RunningServer> {
     const open = (number: number) =>
-      openServer(number, host, {
-        software: 'llama.cpp',
-        intercept: (_request, _response, answer) => answer(),
-        routes:
-          () =>
-          async ({ path }) =>
-            process ? answerOfModel(process, path, slots) : notFound,
+      openServer(number, host, ({ path }, response) => {
+        response.setHeader('Server', 'llama.cpp');
+        return answerOfModel(process, path);
       });
-    return open(port).catch(() => open(0));
+    const opened = await open(port).catch(() => open(0));
+    port = opened.port;
+    return opened;
   }
 }

@@ -1,5 +1,8 @@
-import type { SwapGroup, SwapSettings } from './settings.ts';
+import type { SwapGroup } from './settings.ts';
 import type { SwapProcess } from './swap-process.ts';
+
+/** How long a model evicted by a group is given to stop. */
+const EVICTION_SECONDS = 120;
 
 /** `unloaded`: its model was unloaded while it waited. `gone`: the client did not wait. */
 export type Admission = 'ready' | 'failed' | 'unloaded' | 'gone';
@@ -21,10 +24,13 @@ export type Scheduler = ReturnType<typeof createScheduler>;
  * Decides which models are stopped for another, in the order of requests. It handles one thing at a time: while an
  * unload waits for a process to end, every request waits too.
  */
-export function createScheduler(processes: readonly SwapProcess[], settings: SwapSettings) {
+export function createScheduler(
+  processes: readonly SwapProcess[],
+  groups: Readonly<Record<string, SwapGroup>>,
+) {
   const swaps = new Map<SwapProcess, Swap>();
   const handle = createMailbox();
-  const evictedFor = evictionRules(processes, settings.groups);
+  const evictedFor = evictionRules(processes, groups);
   let queue: Waiter[] = [];
   let isOver = false;
 
@@ -95,7 +101,7 @@ export function createScheduler(processes: readonly SwapProcess[], settings: Swa
   }
 
   async function run(process: SwapProcess, swap: Swap): Promise<void> {
-    await Promise.all(swap.evicts.map((each) => each.stop(settings.healthCheckTimeoutSeconds)));
+    await Promise.all(swap.evicts.map((each) => each.stop(EVICTION_SECONDS)));
     const end = isOver ? 'failed' : await process.ensureReady();
     await handle(() => {
       if (swaps.get(process) !== swap) return;

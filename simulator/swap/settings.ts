@@ -16,8 +16,6 @@ export interface SwapModelDescription extends ModelDescription {
   readonly metrics?: boolean;
   /** How long its process is given to stop when busy, before it is killed. Default 10. */
   readonly unloadTimeoutSeconds?: number;
-  /** Its process ignores SIGTERM: it is always killed. */
-  readonly ignoresStop?: boolean;
 }
 
 export type DescribedSwapModel = Required<Omit<SwapModelDescription, 'proxy'>> &
@@ -33,34 +31,23 @@ export interface SwapGroup {
   readonly persistent?: boolean;
 }
 
+/** Requests that a model serves at once. */
+export const SLOTS = 4;
+
 /** llama-swap's configuration, and how fast things happen. */
 export interface SwapSettings {
   readonly models: readonly SwapModelDescription[];
   /** By name. Models of no group take turns with each other and unload all other groups. */
   readonly groups: Readonly<Record<string, SwapGroup>>;
-  /** Models of other servers, by the server's name. */
-  readonly peers: Readonly<Record<string, readonly string[]>>;
-  /** Names that stand for the first of these models that is loaded, or the first. */
-  readonly selectors: Readonly<Record<string, readonly string[]>>;
-  /** Names that stand for a model, by the profile that has to be active. */
-  readonly profiles: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Entries of `modelStatus` messages besides its own models. */
+  readonly remoteModels: readonly object[];
   readonly version: string;
   /** Port of the first model; 0, the default: free ports. */
   readonly startPort: number;
-  /** How long a model evicted by a group is given to stop. */
-  readonly healthCheckTimeoutSeconds: number;
   /** How often a ttl is compared with the idle time. */
   readonly ttlCheckSeconds: number;
   /** How long an idle process takes to exit. */
   readonly exitSeconds: number;
-  /** How long a busy process is given to stop when the configuration is read again. */
-  readonly reloadGraceSeconds: number;
-  /**
-   * Between a change and its message, which holds the state at the time of sending: quick changes share one message.
-   * Default 0: as soon as the change has had its direct consequences.
-   */
-  readonly messageDelaySeconds: number;
-  readonly slotsPerModel: number;
   readonly clock: Clock;
   /** Called when a model changes, before the message is sent. */
   readonly onChange: () => void;
@@ -69,17 +56,11 @@ export interface SwapSettings {
 export const DEFAULT_SWAP_SETTINGS: SwapSettings = {
   models: [],
   groups: {},
-  peers: {},
-  selectors: {},
-  profiles: {},
+  remoteModels: [],
   version: '250',
   startPort: 0,
-  healthCheckTimeoutSeconds: 120,
   ttlCheckSeconds: 1,
   exitSeconds: 0.01,
-  reloadGraceSeconds: 30,
-  messageDelaySeconds: 0,
-  slotsPerModel: 4,
   clock: systemClock,
   onChange: () => {},
 };
@@ -94,7 +75,6 @@ export function describeSwapModel(given: SwapModelDescription): DescribedSwapMod
     command: `/usr/bin/llama-server --host 127.0.0.1 --port \${PORT} -c ${model.contextTokens} --metrics -m ${fileOf(model)}`,
     metrics: true,
     unloadTimeoutSeconds: 10,
-    ignoresStop: false,
     ...given,
     ...model,
     proxy: given.proxy,

@@ -8,7 +8,10 @@ import { DEFAULT_SWAP_SETTINGS, describeSwapModel, type SwapSettings } from './s
 import { createSwapEvents } from './swap-events.ts';
 import { commandOf, modelStatus } from './swap-listing.ts';
 import { createSwapProcess, type SwapProcess } from './swap-process.ts';
-import { createSwapRoutes, type ProfileChoice } from './swap-routes.ts';
+import { createSwapRoutes } from './swap-routes.ts';
+
+/** How long a busy process is given to stop when the configuration is read again. */
+const RELOAD_SECONDS = 30;
 
 /** A simulated llama-swap, with a llama-server for each of its loaded models. */
 export type SimulatedSwap = ReturnType<typeof createSimulatedSwap>;
@@ -26,7 +29,9 @@ export function createSimulatedSwap(
   let run = begin();
   const address = createAddress(async (port, host) => {
     await openPorts(host);
-    return openServer(port, host, { intercept, routes: () => run.routes });
+    return openServer(port, host, (request, response) =>
+      intercept(request, response, () => run.routes(request)),
+    );
   });
 
   return {
@@ -67,7 +72,7 @@ export function createSimulatedSwap(
       settings = { ...settings, ...changes };
       run = begin();
       old.events.stream.end();
-      for (const process of old.processes) void process.stop(settings.reloadGraceSeconds);
+      for (const process of old.processes) void process.stop(RELOAD_SECONDS);
       if (address.isOpen()) await openPorts(address.host());
     },
 
@@ -82,14 +87,6 @@ export function createSimulatedSwap(
       return run.processes;
     },
     model,
-    /** The number of connections to its event stream. */
-    get listeners() {
-      return run.events.stream.listeners;
-    },
-    /** The number of requests that are served or wait. */
-    get inFlight() {
-      return run.inFlight.size;
-    },
     /** The port of a model; 0 before the first `listen`. */
     portOf: (name: string) => portOf(model(name).description.id),
     crash: (name: string): void => model(name).crash(),
@@ -108,9 +105,7 @@ export function createSimulatedSwap(
 
   /** By id or alias; throws when there is none. */
   function model(name: string): SwapProcess {
-    const found = run.processes.find(
-      ({ description }) => description.id === name || description.aliases.includes(name),
-    );
+    const found = run.find(name);
     if (!found) throw new Error(`the simulated llama-swap has no model '${name}'`);
     return found;
   }
@@ -119,10 +114,8 @@ export function createSimulatedSwap(
   function begin() {
     const { clock } = settings;
     const ports = new Map<string, ModelPort>();
-    const profile: ProfileChoice = { active: null };
-    const events = createSwapEvents(clock, settings.messageDelaySeconds, {
-      models: () => modelStatus(processes, settings),
-      profile: () => profile,
+    const events = createSwapEvents({
+      models: () => [...modelStatus(processes), ...settings.remoteModels],
       inFlight: () => inFlight.snapshot(),
     });
     const processes = settings.models
@@ -139,10 +132,13 @@ export function createSimulatedSwap(
         return createSwapProcess(description, settings, fails, changed);
       });
     const inFlight = createInFlight(clock, events.inFlight);
-    const scheduler = createScheduler(processes, settings);
+    const scheduler = createScheduler(processes, settings.groups);
     const dispatch = createDispatch(clock, scheduler, inFlight, events);
-    const parts = { processes, scheduler, dispatch, events, profile, portOf };
-    const begun = { ...parts, ports, inFlight, routes: createSwapRoutes(parts, settings) };
+    const find = (name: string) =>
+      processes.find(({ description }) => description.id === name) ??
+      processes.find(({ description }) => description.aliases.includes(name));
+    const parts = { processes, scheduler, dispatch, events, find, portOf };
+    const begun = { ...parts, ports, routes: createSwapRoutes(parts, settings) };
     runs.add(begun);
     return begun;
   }
@@ -153,11 +149,11 @@ export function createSimulatedSwap(
 
   /** Gives each model its port, which stays the same. */
   async function openPorts(host: string): Promise<void> {
-    const { startPort, slotsPerModel } = settings;
+    const { startPort } = settings;
     const opening = run.processes.map(async (process, index) => {
       const { id } = process.description;
       const first = portNumbers.get(id) ?? (startPort > 0 ? startPort + index : 0);
-      const modelPort = createModelPort(process, first, host, slotsPerModel);
+      const modelPort = createModelPort(process, first, host);
       if (first === 0) await modelPort.reserve();
       portNumbers.set(id, modelPort.number);
       run.ports.set(id, modelPort);

@@ -27,7 +27,7 @@ export const text = (body: string, status = 200): Answer => ({
 
 export const pageNotFound = text('404 page not found\n', 404);
 
-/** The model's process or the other server did not answer. */
+/** The model's process did not answer. */
 export const badGateway: Answer = { status: 502, type: '', body: '' };
 
 /** A model's process before its model is loaded. */
@@ -40,16 +40,7 @@ export const loadingModel = json(
 export const hostMetrics: Answer = {
   status: 200,
   type: 'text/plain; version=0.0.4; charset=utf-8',
-  body: `# HELP llamaswap_cpu_util_percent CPU utilization per core (0-100)
-# TYPE llamaswap_cpu_util_percent gauge
-llamaswap_cpu_util_percent{core="0"} 33.5
-# HELP llamaswap_memory_total_bytes Total memory in bytes
-# TYPE llamaswap_memory_total_bytes gauge
-llamaswap_memory_total_bytes 25275924480
-# HELP llamaswap_memory_used_bytes Used memory in bytes
-# TYPE llamaswap_memory_used_bytes gauge
-llamaswap_memory_used_bytes 702545920
-# HELP llamaswap_load_average Load average
+  body: `# HELP llamaswap_load_average Load average
 # TYPE llamaswap_load_average gauge
 llamaswap_load_average{interval="1m"} 1.27
 `,

@@ -1,4 +1,4 @@
-import type { DescribedSwapModel, SwapSettings } from './settings.ts';
+import type { DescribedSwapModel } from './settings.ts';
 import type { SwapProcess } from './swap-process.ts';
 
 /** The models of `/running`: all that are not stopped. `portOf` is the port of a model. */
@@ -25,8 +25,8 @@ export function commandOf({ command }: DescribedSwapModel, port: number): string
 }
 
 /** The data of a `modelStatus` message. */
-export function modelStatus(processes: readonly SwapProcess[], { peers }: SwapSettings): object[] {
-  const models = processes.map(({ description, state }) => ({
+export function modelStatus(processes: readonly SwapProcess[]): object[] {
+  return processes.map(({ description, state }) => ({
     id: description.id,
     name: description.name,
     description: description.text,
@@ -35,59 +35,20 @@ export function modelStatus(processes: readonly SwapProcess[], { peers }: SwapSe
     peerID: '',
     aliases: description.aliases.length > 0 ? description.aliases : undefined,
   }));
-  const remote = peerModels(peers).map(({ id, peer }) => ({
-    id,
-    name: '',
-    description: '',
-    state: '',
-    unlisted: false,
-    peerID: peer,
-  }));
-  return [...models, ...remote];
 }
 
-/**
- * `/v1/models`: besides models, everything that a client can name. `pins` are the names of the active profile;
- * `created` is in seconds since the epoch.
- */
-export function modelList(
-  processes: readonly SwapProcess[],
-  { peers, selectors }: SwapSettings,
-  pins: readonly string[],
-  created: number,
-): object {
-  const entry = (id: string, isLoaded: boolean, llamaswap: object, name = '', description = '') => ({
+/** `/v1/models`. `created` is in seconds since the epoch. */
+export function modelList(processes: readonly SwapProcess[], created: number): object {
+  const listed = processes.filter(({ description }) => !description.unlisted);
+  const data = listed.map(({ description: { id, aliases, name, text }, isRunning }) => ({
     id,
     object: 'model',
     created,
     owned_by: 'llama-swap',
     name: name || undefined,
-    description: description || undefined,
-    meta: { llamaswap },
-    status: { value: isLoaded ? 'loaded' : 'unloaded' },
-  });
-  const isLoaded = (id: string) => processes.some((each) => each.description.id === id && each.isRunning());
-  const models = processes
-    .filter(({ description }) => !description.unlisted)
-    .map(({ description: { id, aliases, name, text } }) => {
-      const meta = aliases.length > 0 ? { aliases, type: 'model' } : { type: 'model' };
-      return entry(id, isLoaded(id), meta, name, text);
-    });
-  const data = [
-    ...models,
-    ...peerModels(peers).map(({ id, peer, model }) =>
-      entry(id, false, { peerID: peer, type: 'peer' }, `${peer}: ${model}`),
-    ),
-    ...Object.entries(selectors).map(([id, targets]) =>
-      entry(id, targets.some(isLoaded), { strategy: 'warm', targets, type: 'selector' }),
-    ),
-    ...pins.map((id) => entry(id, false, { type: 'profile' })),
-  ];
-  return { data: data.sort((a, b) => (a.id < b.id ? -1 : 1)), object: 'list' };
-}
-
-export function peerModels(peers: SwapSettings['peers']): { id: string; peer: string; model: string }[] {
-  return Object.entries(peers).flatMap(([peer, models]) =>
-    models.map((model) => ({ id: `${peer}/${model}`, peer, model })),
-  );
+    description: text || undefined,
+    meta: { llamaswap: { aliases: aliases.length > 0 ? aliases : undefined, type: 'model' } },
+    status: { value: isRunning() ? 'loaded' : 'unloaded' },
+  }));
+  return { data, object: 'list' };
 }

@@ -1,6 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 import { createEngine, type Generation } from '../engine.ts';
-import type { DescribedSwapModel, SwapSettings } from './settings.ts';
+import { type DescribedSwapModel, SLOTS, type SwapSettings } from './settings.ts';
 
 export type SwapState = 'stopped' | 'starting' | 'ready' | 'stopping';
 
@@ -16,15 +16,15 @@ export function createSwapProcess(
   fails: () => boolean,
   changed: () => void,
 ) {
-  const { clock, slotsPerModel, exitSeconds, ttlCheckSeconds } = settings;
-  const { loadSeconds, ttlSeconds, unloadTimeoutSeconds, ignoresStop } = description;
+  const { clock, exitSeconds, ttlCheckSeconds } = settings;
+  const { loadSeconds, ttlSeconds, unloadTimeoutSeconds } = description;
   const process = {
     description,
     state: 'stopped' as SwapState,
     /** The state in the words of a router, where a model can also wake. */
     status: 'unloaded' as 'unloaded' | 'loading' | 'loaded',
     known: false,
-    engine: createEngine(clock, slotsPerModel),
+    engine: createEngine(clock, SLOTS),
     /** Requests it serves. */
     serving: 0,
     /** When it last finished one; monotonic milliseconds. A load without a client is no use. */
@@ -77,7 +77,7 @@ export function createSwapProcess(
 
   function start(): void {
     isAborted = false;
-    process.engine = createEngine(clock, slotsPerModel);
+    process.engine = createEngine(clock, SLOTS);
     change('starting');
     const isFailing = fails();
     next(isFailing ? loadSeconds * 0.2 : loadSeconds, () => (isFailing ? end() : ready()));
@@ -102,7 +102,7 @@ export function createSwapProcess(
       isAborted = true;
       next(exitSeconds, end);
     } else if (process.state === 'ready') {
-      const isKilled = ignoresStop || process.engine.isBusy();
+      const isKilled = process.engine.isBusy();
       cancelTtl();
       process.engine.freeze();
       next(isKilled ? timeoutSeconds : exitSeconds, end);

@@ -4,35 +4,31 @@ import type { Dispatch } from './dispatch.ts';
 import { answerOfModel } from './model-port.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SwapSettings } from './settings.ts';
-import { badGateway, hostMetrics, listing, pageNotFound, swapError, text } from './swap-answers.ts';
+import { hostMetrics, listing, pageNotFound, swapError, text } from './swap-answers.ts';
 import type { SwapEvents } from './swap-events.ts';
-import { modelList, peerModels, runningList } from './swap-listing.ts';
+import { modelList, runningList } from './swap-listing.ts';
 import type { SwapProcess } from './swap-process.ts';
 
 const COMPLETIONS = ['/completion', '/v1/completions', '/v1/chat/completions'];
 const UNLOAD = '/api/models/unload';
 const UPSTREAM = '/upstream/';
 
-/** Which profile is active. */
-export interface ProfileChoice {
-  active: string | null;
-}
-
 interface SwapParts {
-  readonly profile: ProfileChoice;
   /** Ordered by id. */
   readonly processes: readonly SwapProcess[];
   readonly scheduler: Scheduler;
   readonly dispatch: Dispatch;
   readonly events: SwapEvents;
+  /** By id or alias. */
+  find(name: string): SwapProcess | undefined;
   portOf(id: string): number;
 }
 
 export function createSwapRoutes(
-  { processes, scheduler, dispatch, events, profile, portOf }: SwapParts,
+  { processes, scheduler, dispatch, events, find, portOf }: SwapParts,
   settings: SwapSettings,
 ): Routes {
-  const { clock, version, slotsPerModel } = settings;
+  const { clock, version } = settings;
 
   return async (request) => {
     const { method, path } = request;
@@ -56,15 +52,13 @@ export function createSwapRoutes(
         return listing(runningList(processes, portOf));
       case 'GET /models':
       case 'GET /v1/models':
-        return listing(modelList(processes, settings, Object.keys(pins()), Math.floor(clock.wall() / 1000)));
+        return listing(modelList(processes, Math.floor(clock.wall() / 1000)));
       case 'GET /metrics':
         return hostMetrics;
       case 'GET /api/version':
         return listing({ build_date: 'unknown', commit: 'simulated', version });
       case 'GET /api/events':
         return events.stream.attach;
-      case 'PUT /api/profiles/active':
-        return activate(bodyOf(request).name);
       case 'GET /props':
         return passOn(request.query.get('model') ?? '', '/props');
       case 'GET /unload':
@@ -78,22 +72,8 @@ export function createSwapRoutes(
     }
   }
 
-  function pins(): Readonly<Record<string, string>> {
-    return settings.profiles[profile.active ?? ''] ?? {};
-  }
-
-  function activate(name: unknown): Served {
-    if (typeof name === 'string' && !settings.profiles[name]) {
-      return swapError(404, `profile "${name}" not found`);
-    }
-    profile.active = typeof name === 'string' ? name : null;
-    events.profileChanged();
-    events.modelsChanged();
-    return listing({ active: profile.active });
-  }
-
   async function unload(encodedName: string): Promise<Served> {
-    const process = local(decodeURIComponent(encodedName).replace(/^\//, ''));
+    const process = find(decodeURIComponent(encodedName).replace(/^\//, ''));
     if (!process) return swapError(404, 'model not found');
     await scheduler.unload([process]);
     return text('OK');
@@ -102,56 +82,32 @@ export function createSwapRoutes(
   function complete(request: SimulatorRequest): Served {
     const body = bodyOf(request);
     const name = typeof body.model === 'string' ? body.model : '';
-    const process = resolve(name);
+    const process = find(name);
     if (!process) return noModel(name);
-    const { description } = process;
-    events.log(
-      'upstream',
-      `I slot launch_slot_: processing task, prompt = ${JSON.stringify(body.messages ?? body.prompt)}`,
-    );
-    return dispatch.complete(request, process, generationOf(body, description), body.stream === true);
+    const prompt = JSON.stringify(body.messages ?? body.prompt);
+    events.log('upstream', `I slot launch_slot_: processing task, prompt = ${prompt}`);
+    return dispatch.complete(request, process, generationOf(body, process.description), body.stream === true);
   }
 
   /** The longest name that the path begins with is the model's. */
-  function upstream(request: SimulatorRequest): Promise<Served> | Served {
-    const parts = decodeURIComponent(request.path.slice(UPSTREAM.length)).split('/');
+  function upstream({ path }: SimulatorRequest): Promise<Served> | Served {
+    const parts = decodeURIComponent(path.slice(UPSTREAM.length)).split('/');
     for (let length = parts.length; length > 0; length -= 1) {
-      const process = resolve(parts.slice(0, length).join('/'));
-      const path = `/${parts.slice(length).join('/')}`;
-      if (!process) continue;
-      if (!COMPLETIONS.includes(path)) return passOn(process.description.id, path);
-      const body = bodyOf(request);
-      const generation = generationOf(body, process.description);
-      return dispatch.complete({ ...request, path }, process, generation, body.stream === true);
+      const name = parts.slice(0, length).join('/');
+      if (find(name)) return passOn(name, `/${parts.slice(length).join('/')}`);
     }
     return swapError(404, 'model not found');
   }
 
   function passOn(name: string, path: string): Promise<Served> | Served {
-    const process = resolve(name);
+    const process = find(name);
     if (!process) return noModel(name);
-    return dispatch.pass(process, () => answerOfModel(process, path, slotsPerModel));
+    return dispatch.pass(process, () => answerOfModel(process, path));
   }
+}
 
-  /** By id or alias. */
-  function local(name: string): SwapProcess | undefined {
-    return (
-      processes.find(({ description }) => description.id === name) ??
-      processes.find(({ description }) => description.aliases.includes(name))
-    );
-  }
-
-  /** By any name that a client may use for a local model. */
-  function resolve(name: string): SwapProcess | undefined {
-    const targets = (settings.selectors[name] ?? []).flatMap((target) => local(target) ?? []);
-    return targets.find((process) => process.isRunning()) ?? targets[0] ?? local(pins()[name] ?? name);
-  }
-
-  function noModel(name: string): Served {
-    const isRemote = peerModels(settings.peers).some(({ id, model }) => id === name || model === name);
-    if (isRemote) return badGateway;
-    return swapError(404, name === '' ? 'no model id could be identified' : 'no router for requested model');
-  }
+function noModel(name: string): Served {
+  return swapError(404, name === '' ? 'no model id could be identified' : 'no router for requested model');
 }
 
 function bodyOf({ body }: SimulatorRequest): Record<string, unknown> {

@@ -77,16 +77,6 @@ describe('control', () => {
     expect(await Promise.all(waiting)).toEqual(['gone', 'gone']);
     expect(swap.models.map(({ state }) => state)).toEqual(['stopped', 'stopped', 'stopped']);
   });
-
-  it('merges the messages of quick changes when its messages are late', async () => {
-    await given({ messageDelaySeconds: 0.1 });
-    const events = await fetch(`${swap.url}/api/events`);
-    await swap.request('a');
-    await swap.unload('a');
-    await new Promise((resolve) => setTimeout(resolve, 150));
-    await swap.reload();
-    expect(await events.text()).not.toMatch(/starting|ready|stopping/);
-  });
 });
 
 describe('the request log', () => {

@@ -7,6 +7,7 @@ import { childrenOf, isAlive, type ProcessEntry } from './process-table.ts';
 import { llamaServer } from './real-router.ts';
 import { startRooted } from './rooted-process.ts';
 import { makeRunFolder } from './run-folder.ts';
+import type { OtherNames } from './simulator/test-swap.ts';
 import { until } from './until.ts';
 
 export interface RealSwapModel
@@ -20,8 +21,7 @@ export interface RealSwapModel
   readonly command?: (server: string) => string;
 }
 
-export interface RealSwapOptions
-  extends Partial<Pick<SwapSettings, 'groups' | 'peers' | 'selectors' | 'profiles'>> {
+export interface RealSwapOptions extends Partial<Pick<SwapSettings, 'groups'>>, Partial<OtherNames> {
   readonly models: readonly RealSwapModel[];
   readonly apiKeys?: readonly string[];
 }

@@ -1,18 +1,29 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Answer } from '../../../simulator/answer.ts';
+import type { Served } from '../../../simulator/server.ts';
 import type { SwapSettings } from '../../../simulator/swap/settings.ts';
 import { createSimulatedSwap, type SimulatedSwap } from '../../../simulator/swap/simulated-swap.ts';
-import { pageNotFound, swapError } from '../../../simulator/swap/swap-answers.ts';
+import { listing, pageNotFound, swapError } from '../../../simulator/swap/swap-answers.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { createFaults, type Faults, sendFault } from './faults.ts';
 import { createRequestLog, type RequestLog } from './request-log.ts';
 import { withoutStream } from './test-router.ts';
 
-export interface TestSwapOptions extends Partial<SwapSettings> {
+export interface TestSwapOptions extends Partial<Omit<SwapSettings, 'remoteModels'>>, Partial<OtherNames> {
   /** One of them is required by every path but `/health`. Default: none. */
   readonly apiKeys?: readonly string[];
   /** Paths that this build does not have. */
   readonly missing?: readonly string[];
+}
+
+/** What a llama-swap lists besides its own models, for clients to name. */
+export interface OtherNames {
+  /** Models of other servers, by the server's name. */
+  readonly peers: Readonly<Record<string, readonly string[]>>;
+  /** Names that stand for the first of these models that is loaded, or the first. */
+  readonly selectors: Readonly<Record<string, readonly string[]>>;
+  /** Names that stand for a model, by the profile that has to be active. */
+  readonly profiles: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 /** A simulated llama-swap that can fail and records its requests. */
@@ -20,8 +31,17 @@ export interface TestSwap extends SimulatedSwap, Pick<RequestLog, 'requests' | '
   readonly faults: Faults;
 }
 
-export function createTestSwap({ apiKeys = [], missing = [], ...options }: TestSwapOptions = {}): TestSwap {
+export function createTestSwap({
+  apiKeys = [],
+  missing = [],
+  peers = {},
+  selectors = {},
+  profiles = {},
+  ...settings
+}: TestSwapOptions = {}): TestSwap {
+  const options = { ...settings, remoteModels: peerModels(peers).map(remoteModel) };
   const { clock = systemClock } = options;
+  let pins: readonly string[] = [];
   const faults = createFaults();
   const log = createRequestLog(({ path, query }) => {
     const loads = path.startsWith('/upstream/') || (path === '/props' && query.has('model'));
@@ -29,14 +49,21 @@ export function createTestSwap({ apiKeys = [], missing = [], ...options }: TestS
   });
 
   const swap = createSimulatedSwap(options, async (request, response, own) => {
-    const { path, query, headers } = request;
+    const { method, path, query, headers } = request;
     response.on('close', log.begin(request));
     const respond = async () => {
       if (path !== '/health' && !isAuthorized(headers, apiKeys)) {
         response.setHeader('WWW-Authenticate', 'Basic realm="llama-swap"');
         return unauthorized;
       }
-      return missing.includes(path) ? pageNotFound : own();
+      if (missing.includes(path)) return pageNotFound;
+      if (method === 'PUT' && path === '/api/profiles/active') {
+        const { name } = JSON.parse(request.body) as { name: string };
+        pins = Object.keys(profiles[name] ?? {});
+        return listing({ active: name });
+      }
+      const answer = await own();
+      return /^(\/v1)?\/models$/.test(path) ? withOthers(answer, { peers, selectors }, pins) : answer;
     };
     const fault = faults.take(path, query.get('model'));
     if (!fault) return respond();
@@ -57,6 +84,44 @@ export async function startSimulatedSwap(options: TestSwapOptions = {}): Promise
   const swap = createTestSwap(options);
   await swap.listen();
   return swap;
+}
+
+interface Entry {
+  readonly id: string;
+  readonly status: { readonly value: string };
+}
+
+/** A list of models with the other names. */
+function withOthers(
+  answer: Served,
+  { peers, selectors }: Pick<OtherNames, 'peers' | 'selectors'>,
+  pins: readonly string[],
+): Answer {
+  const { data, object } = JSON.parse((answer as Answer).body) as { data: Entry[]; object: string };
+  const isLoaded = (id: string) => data.find((each) => each.id === id)?.status.value === 'loaded';
+  const entry = (id: string, value: boolean, llamaswap: object) => ({
+    ...{ id, object: 'model', owned_by: 'llama-swap', meta: { llamaswap } },
+    status: { value: value ? 'loaded' : 'unloaded' },
+  });
+  const others = [
+    ...peerModels(peers).map(({ id, peerID }) => entry(id, false, { peerID, type: 'peer' })),
+    ...Object.entries(selectors).map(([id, targets]) =>
+      entry(id, targets.some(isLoaded), { strategy: 'warm', targets, type: 'selector' }),
+    ),
+    ...pins.map((id) => entry(id, false, { type: 'profile' })),
+  ];
+  return listing({ data: [...data, ...others].sort((a, b) => (a.id < b.id ? -1 : 1)), object });
+}
+
+function peerModels(peers: OtherNames['peers']): { id: string; peerID: string }[] {
+  return Object.entries(peers).flatMap(([peerID, models]) =>
+    models.map((model) => ({ id: `${peerID}/${model}`, peerID })),
+  );
+}
+
+/** As `modelStatus` messages have it. */
+function remoteModel({ id, peerID }: { id: string; peerID: string }): object {
+  return { id, name: '', description: '', state: '', unlisted: false, peerID };
 }
 
 const unauthorized: Answer = swapError(401, 'unauthorized: invalid or missing API key');
