@@ -91,14 +91,3 @@ function favourite(models: number, random: () => number): number {
 function phase(nowMs: number): number {
   return 1 + 0.9 * Math.sin((nowMs / 360_000) * 2 * Math.PI);
 }
-
-/** The same numbers from 0 to below 1 for the same seed: the mulberry32 generator. */
-export function createSeededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

@@ -9,26 +9,12 @@ const BUILD = 'b11669-simulated';
 const DEFAULT_TOKENS = 128;
 const BYTES_PER_TOKEN = 4;
 
-/** How long a request takes this model. */
-export function generation(
-  promptTokens: number,
-  tokens: number,
-  { tokensPerSecond }: DescribedModel,
-): Generation {
-  return {
-    promptTokens,
-    promptSeconds: promptTokens / (10 * tokensPerSecond),
-    tokens,
-    seconds: tokens / tokensPerSecond,
-  };
-}
-
 /** A request for a model, as a client sends it to a simulated server. */
 export interface SimulatedRequest {
   /** Time of generating, after a prompt that takes no time. Default: what the tokens take. */
   readonly seconds?: number;
   /** Default 128. */
-  readonly tokens?: number;
+  readonly tokens?: number | undefined;
   /** Default 32. */
   readonly promptTokens?: number;
 }
@@ -36,19 +22,23 @@ export interface SimulatedRequest {
 /** What such a request has the model do. */
 export function requestedGeneration(
   { tokens = DEFAULT_TOKENS, promptTokens = 32, seconds }: SimulatedRequest,
-  model: DescribedModel,
+  { tokensPerSecond }: DescribedModel,
 ): Generation {
-  const work = generation(promptTokens, tokens, model);
-  return seconds === undefined ? work : { ...work, promptSeconds: 0, seconds };
+  return {
+    promptTokens,
+    promptSeconds: seconds === undefined ? promptTokens / (10 * tokensPerSecond) : 0,
+    tokens,
+    seconds: seconds ?? tokens / tokensPerSecond,
+  };
 }
 
 /** What the request in `body` has the model do. */
 export function generationOf(body: Record<string, unknown>, model: DescribedModel): Generation {
-  const wanted = [body.n_predict, body.max_tokens, body.max_completion_tokens].find(
-    (tokens): tokens is number => typeof tokens === 'number' && tokens >= 0,
+  const tokens = [body.n_predict, body.max_tokens, body.max_completion_tokens].find(
+    (count): count is number => typeof count === 'number' && count >= 0,
   );
   const prompt = JSON.stringify(body.prompt ?? body.messages ?? '');
-  return generation(1 + Math.ceil(prompt.length / BYTES_PER_TOKEN), wanted ?? DEFAULT_TOKENS, model);
+  return requestedGeneration({ promptTokens: 1 + Math.ceil(prompt.length / BYTES_PER_TOKEN), tokens }, model);
 }
 
 /** The answer to `/completion` or to one of OpenAI's two endpoints. */

@@ -17,7 +17,7 @@ export function createInFlight(clock: Clock, publish: (data: object) => void) {
       const operation = 'snapshot';
       return requests.size === 0 ? { operation } : { operation, requests: [...requests.values()] };
     },
-    begin(model: string, path: string, method = 'POST'): InFlightRequest {
+    begin(model: string, path: string): InFlightRequest {
       count += 1;
       const id = String(count);
       const began = clock.now();
@@ -27,7 +27,7 @@ export function createInFlight(clock: Clock, publish: (data: object) => void) {
           timestamp: new Date(clock.wall(began)).toISOString(),
           model,
           req_path: path,
-          method,
+          method: 'POST',
           req_headers: { 'Content-Type': 'application/json' },
           remote_ip: '127.0.0.1',
           resp_headers: isAnswered ? { 'Content-Type': 'application/json', Server: 'llama.cpp' } : {},

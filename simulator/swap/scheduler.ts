@@ -1,3 +1,4 @@
+import { createLimit } from '../../src/lib/concurrency.ts';
 import type { SwapGroup } from './settings.ts';
 import type { SwapProcess } from './swap-process.ts';
 
@@ -29,7 +30,8 @@ export function createScheduler(
   groups: Readonly<Record<string, SwapGroup>>,
 ) {
   const swaps = new Map<SwapProcess, Swap>();
-  const handle = createMailbox();
+  const oneAtATime = createLimit(1);
+  const handle = (action: () => void | Promise<void>) => oneAtATime(async () => action());
   const evictedFor = evictionRules(processes, groups);
   let queue: Waiter[] = [];
   let isOver = false;
@@ -159,21 +161,5 @@ function evictionRules(processes: readonly SwapProcess[], groups: Readonly<Recor
       const group = groupOf.get(process);
       return group === groupOf.get(target) ? swap : exclusive && group?.persistent !== true;
     });
-  };
-}
-
-/** Runs actions one after the other, the next one when the promise of the last one has resolved. */
-function createMailbox() {
-  const waiting: (() => void | Promise<void>)[] = [];
-  let isBusy = false;
-  return async (action: () => void | Promise<void>): Promise<void> => {
-    waiting.push(action);
-    if (isBusy) return;
-    isBusy = true;
-    for (let next = waiting.shift(); next; next = waiting.shift()) {
-      const result = next();
-      if (result) await result;
-    }
-    isBusy = false;
   };
 }

@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals';
-import { createSeededRandom, liven } from '../../simulator/liveliness.ts';
+import { liven } from '../../simulator/liveliness.ts';
 import { createSimulatedSwap } from '../../simulator/swap/simulated-swap.ts';
+import { createSeededRandom } from '../support/seeded-random.ts';
 import { createTestRouter } from '../support/simulator/test-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 

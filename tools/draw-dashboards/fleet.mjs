@@ -3,7 +3,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createSeededRandom } from '../../.build/simulator/liveliness.js';
 import { createSimulatedMemory } from '../../.build/simulator/simulated-memory.js';
 import { createSimulatedRouter } from '../../.build/simulator/simulated-router.js';
 import { demoModels } from '../../.build/src/cli/demo-models.js';
@@ -119,5 +118,20 @@ function ofSmallCard(reading) {
       totalBytes: SMALL_CARD_BYTES,
       usedBytes: Math.min(gpu.usedBytes, SMALL_CARD_BYTES),
     })),
+  };
+}
+
+/**
+ * The same numbers from 0 to below 1 for the same seed: the mulberry32 generator.
+ *
+ * @param {number} seed
+ */
+function createSeededRandom(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
