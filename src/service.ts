@@ -28,8 +28,9 @@ import { countersPart } from './metrics/registry.ts';
 import { createSeriesLimit, type SeriesLimitChange } from './metrics/series-limit.ts';
 import { lastUnloadsPart } from './models/store.ts';
 import { type KeptState, keepState } from './state/keep-state.ts';
-import { createGuards, guardRules, guardsPart } from './unload/guards.ts';
-import { createOperations, type Operations, operationsPart } from './unload/operations.ts';
+import { createGuards, GUARDS, guardRules } from './unload/guards.ts';
+import { createOperations, type Operations } from './unload/operations.ts';
+import { OPERATIONS } from './unload/registry.ts';
 import { keepListOf } from './unload/request.ts';
 import { measureBy } from './unload/run.ts';
 
@@ -113,10 +114,8 @@ export function createService({
   fleet.onNotice(lifecycleMetrics.notice);
   fleet.onReadingChange(activityLog.reading);
   activeConfig.discovery.onChange(activityLog.discovery);
-  operations.onStart(activityLog.unloadStarted);
-  operations.onEnd(activityLog.unload);
-  loads.onStart(activityLog.loadStarted);
-  loads.onEnd(activityLog.load);
+  operations.onStart(activityLog.started);
+  operations.onEnd(activityLog.ended);
   holds.onChange(activityLog.hold);
 
   let ready = false;
@@ -179,8 +178,8 @@ export function createService({
         countersPart([lifecycleMetrics, operationMetrics]),
         lastUnloadsPart(store),
         ...holding.stateParts,
-        operationsPart(operations),
-        guardsPart(guards),
+        { ...OPERATIONS, ...operations },
+        { ...GUARDS, ...guards },
       ],
       clock,
       log,

@@ -5,14 +5,14 @@ import { callerBlock } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createLimiter } from '../lib/limiter.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { LoadRequest } from '../load/request.ts';
 import type { SeriesLimitChange } from '../metrics/series-limit.ts';
 import type { Transition } from '../models/router-state.ts';
 import type { Loop } from '../unload/guards.ts';
-import type { Started } from '../unload/operations.ts';
-import type { Operation, RefusalReason } from '../unload/report.ts';
-import type { Caller, UnloadRequest } from '../unload/request.ts';
-import { auditedLoad, auditedUnload, createAuditFile, operationEntry, startedEntry } from './audit.ts';
+import type { Started } from '../unload/operation.ts';
+import type { OperationEvent } from '../unload/registry.ts';
+import type { RefusalReason } from '../unload/report.ts';
+import { type Caller, isUnload, type UnloadRequest } from '../unload/request.ts';
+import { createAuditFile, operationEntry, startedEntry } from './audit.ts';
 import {
   logDiscovery,
   logHold,
@@ -79,25 +79,15 @@ export function createActivityLog(auditFile: string, metrics: OperationMetrics, 
     loop: (loop: Loop): void => logLoop(log, loop, clock),
     /** Of the scrape on this path. */
     seriesLimit: (path: string, change: SeriesLimitChange): void => logSeriesLimit(log, path, change),
-    /** An unload that is about to act: should the exporter be killed meanwhile, the audit file has it. */
-    unloadStarted(operation: Operation, request: UnloadRequest): void {
-      audit?.append(startedEntry(operation, auditedUnload(request), time()));
-    },
-    /** The same for a load. */
-    loadStarted(operation: Operation, request: LoadRequest): void {
-      audit?.append(startedEntry(operation, auditedLoad(request), time()));
-    },
-    /** A finished unload. */
-    unload(operation: Operation, request: UnloadRequest): void {
-      metrics.unload(operation, request);
+    /** An operation that is about to act: should the exporter be killed meanwhile, the audit file has it. */
+    started: (event: OperationEvent): void => audit?.append(startedEntry(event, time())),
+    /** A finished operation. */
+    ended(event: OperationEvent): void {
+      const { operation, request } = event;
+      if (isUnload(request)) metrics.unload(operation, request);
+      else metrics.load(operation);
       logOperation(log, operation);
-      audit?.append(operationEntry(operation, auditedUnload(request), time()));
-    },
-    /** A finished load. */
-    load(operation: Operation, request: LoadRequest): void {
-      metrics.load(operation);
-      logOperation(log, operation);
-      audit?.append(operationEntry(operation, auditedLoad(request), time()));
+      audit?.append(operationEntry(event, time()));
     },
     /** A request that was already covered by a running operation. */
     joined({ id }: Started, { trigger, caller, reason }: UnloadRequest): void {

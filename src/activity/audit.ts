@@ -3,9 +3,8 @@ import { dirname } from 'node:path';
 import { type Clock, within } from '../lib/clock.ts';
 import { codeOf, fileRemedy } from '../lib/error-code.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { LoadRequest } from '../load/request.ts';
-import type { Operation } from '../unload/report.ts';
-import type { Caller, UnloadRequest } from '../unload/request.ts';
+import type { OperationEvent } from '../unload/registry.ts';
+import { type Caller, isUnload, type LoadRequest, type UnloadRequest } from '../unload/request.ts';
 
 /** A line of the audit file. Times are ISO 8601. */
 export type AuditEntry = { time: string } & (
@@ -94,27 +93,26 @@ function appendTo(path: string) {
   };
 }
 
-type AuditedRequest = ReturnType<typeof auditedUnload> | ReturnType<typeof auditedLoad>;
-
 /** An operation that starts. Its end is another entry, which is missing if the exporter was killed meanwhile. */
-export function startedEntry(operation: Operation, request: AuditedRequest, time: string) {
+export function startedEntry({ operation, request: asked }: OperationEvent, time: string) {
   const { id, action, trigger, caller, reason } = operation;
+  const request = isUnload(asked) ? auditedUnload(asked) : auditedLoad(asked);
   return { time, kind: 'started' as const, operation: id, action, trigger, caller, reason, request };
 }
 
 /** A finished operation. */
-export function operationEntry(operation: Operation, request: AuditedRequest, time: string) {
-  const { outcome, dry_run, duration_seconds, routers, still_in_memory, unmatched_keep } = operation;
-  const head = { ...startedEntry(operation, request, time), kind: 'operation' as const };
+export function operationEntry(event: OperationEvent, time: string) {
+  const { outcome, dry_run, duration_seconds, routers, still_in_memory, unmatched_keep } = event.operation;
+  const head = { ...startedEntry(event, time), kind: 'operation' as const };
   return { ...head, outcome, dry_run, duration_seconds, routers, still_in_memory, unmatched_keep };
 }
 
 /** The request in the fields of the API, as the next one. */
-export function auditedLoad({ routers, models, timeoutMs, hold }: LoadRequest) {
+function auditedLoad({ routers, models, timeoutMs, hold }: LoadRequest) {
   return { routers, models, timeout_seconds: timeoutMs / 1000, hold };
 }
 
-export function auditedUnload({ routers, selection, whenBusy, holdMs }: UnloadRequest) {
+function auditedUnload({ routers, selection, whenBusy, holdMs }: UnloadRequest) {
   const { models, keep, idleForMs, gpus, target } = selection;
   return {
     routers,

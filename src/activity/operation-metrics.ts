@@ -1,4 +1,3 @@
-import { LOAD_TRIGGERS } from '../load/request.ts';
 import { CATALOG } from '../metrics/catalog.ts';
 import { createMetricRegistry } from '../metrics/registry.ts';
 import type { Transition } from '../models/router-state.ts';
@@ -9,7 +8,7 @@ import {
   REFUSAL_REASONS,
   type RefusalReason,
 } from '../unload/report.ts';
-import { TRIGGERS, type UnloadRequest } from '../unload/request.ts';
+import { LOAD_TRIGGERS, TRIGGERS, type UnloadRequest } from '../unload/request.ts';
 
 /** In the order of the scrape. */
 const FAMILIES = [

@@ -8,7 +8,7 @@ import { COUNTERS } from '../metrics/registry.ts';
 import { LAST_UNLOADS } from '../models/store.ts';
 import { parseState } from '../state/state-file.ts';
 import { GUARDS } from '../unload/guards.ts';
-import { OPERATIONS } from '../unload/operations.ts';
+import { OPERATIONS } from '../unload/registry.ts';
 import { type CauseRow, type Finding, fail, findingsOf, fine, note, warn } from './finding.ts';
 
 /** Findings about the files of the service, none of which is created or changed. */

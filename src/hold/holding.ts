@@ -2,15 +2,15 @@ import type { Config } from '../config/schema.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createLoads } from '../load/loads.ts';
-import type { LoadRequest } from '../load/request.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { StatePart } from '../state/keep-state.ts';
 import type { Operations } from '../unload/operations.ts';
 import type { Refusal } from '../unload/report.ts';
+import type { LoadRequest } from '../unload/request.ts';
 import type { RunContext } from '../unload/run.ts';
 import { gateOf } from './hold.ts';
-import { createHolds, holdsPart } from './holds.ts';
-import { createLoans, loansPart } from './loans.ts';
+import { createHolds, HOLDS } from './holds.ts';
+import { createLoans, LOANS } from './loans.ts';
 import { holdForOperations } from './operation-holds.ts';
 import { createPreparations } from './preparation.ts';
 import { createRestores } from './restores.ts';
@@ -51,7 +51,10 @@ export function createHolding(parts: HoldingParts) {
   return {
     holds,
     loads,
-    stateParts: [holdsPart(holds), loansPart(loans)] as readonly StatePart[],
+    stateParts: [
+      { ...HOLDS, ...holds },
+      { ...LOANS, ...loans },
+    ] as readonly StatePart[],
     /** Holds expire from now on. */
     start: holds.start,
     /** Once every router is listed: finishes what an earlier process began. */

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import * as z from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
-import type { StatePart } from '../state/keep-state.ts';
 import { fromSaved, type Hold, type HoldRequest, isStanding, onWall, savedHold } from './hold.ts';
 
 /** What happened to a hold; `hold` is as it was then. */
@@ -137,7 +136,3 @@ export function createHolds(clock: Clock) {
 }
 
 export const HOLDS = { name: 'holds', schema: z.array(savedHold) };
-
-export function holdsPart(holds: Holds): StatePart<Hold[]> {
-  return { ...HOLDS, snapshot: holds.snapshot, restore: holds.restore };
-}

@@ -11,7 +11,6 @@ import {
   type Transition,
 } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
-import type { StatePart } from '../state/keep-state.ts';
 import { savedTime } from '../state/state-file.ts';
 import type { UnloadRequest } from '../unload/request.ts';
 import type { Hold } from './hold.ts';
@@ -65,7 +64,7 @@ export function createLoans(store: Store) {
         strike((loan) => loan.router === router && loan.model === model);
     },
     /** Strikes off the models that an unload of another origin, which begins on a router, wants out of memory. */
-    observeUnload(router: string, request: UnloadRequest): void {
+    observeUnload({ router, request }: { router: string; request: UnloadRequest }): void {
       strike((loan) => {
         if (loan.router !== router) return false;
         const model = store.router(router)?.models.get(loan.model);
@@ -178,7 +177,3 @@ function keyOf({ router, model }: Pick<Loan, 'router' | 'model'>): string {
 }
 
 export const LOANS = { name: 'loans', schema: z.array(savedLoan) };
-
-export function loansPart(loans: Loans): StatePart<Loan[]> {
-  return { ...LOANS, snapshot: loans.snapshot, restore: loans.restore };
-}

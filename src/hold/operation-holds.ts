@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Operations } from '../unload/operations.ts';
-import type { UnloadRequest } from '../unload/request.ts';
+import { isUnload, type UnloadRequest } from '../unload/request.ts';
 import type { Holds } from './holds.ts';
 
 /** After a shorter operation, the hold from its begin is left as it is. */
@@ -21,7 +21,7 @@ export function holdForOperations(
   /** The id of the hold by router and caller. */
   const placed = new Map<string, string>();
 
-  operations.onBegin((router, request) => {
+  operations.onBegin(({ router, request }) => {
     if (request.holdMs === undefined) return;
     for (const [key, id] of placed) if (!holds.find(id)) placed.delete(key);
     const { caller: by, trigger, reason, whenBusy } = request;
@@ -33,8 +33,9 @@ export function holdForOperations(
     const { id } = holds.place({ routers: [router], holder: by.name, by, trigger, reason, until, ...terms });
     placed.set(key, id);
   });
-  operations.onEnd(({ routers, dry_run, duration_seconds }, request) => {
-    if (dry_run || duration_seconds < EXTEND_AFTER_SECONDS || request.holdMs === undefined) return;
+  operations.onEnd(({ operation: { routers, dry_run, duration_seconds }, request }) => {
+    if (dry_run || duration_seconds < EXTEND_AFTER_SECONDS) return;
+    if (!isUnload(request) || request.holdMs === undefined) return;
     const until = clock.now() + Math.min(request.holdMs, config().max * 1000);
     for (const { router, refused, fault } of routers) {
       if (!refused && !fault) prolong(keyOf(router, request), until);

@@ -1,9 +1,9 @@
 import type { Loads } from '../load/loads.ts';
-import type { LoadRequest } from '../load/request.ts';
 import type { RouterMemory } from '../memory/router-memory.ts';
 import { isRunning } from '../models/feed.ts';
 import type { RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
+import type { LoadRequest } from '../unload/request.ts';
 import type { RunContext } from '../unload/run.ts';
 import type { Holds } from './holds.ts';
 import { type Loans, objectionToRestore } from './loans.ts';

@@ -6,22 +6,32 @@ import { formatDuration } from '../lib/duration.ts';
 import { isFull } from '../models/eviction.ts';
 import { modelNamed } from '../models/router-state.ts';
 import { whyNoLoad } from '../models/server-traits.ts';
-import { type Reported, settle } from '../unload/operation.ts';
+import { type OnProgress, type RouterRun, settle } from '../unload/operation.ts';
 import type { Refusal, Settled } from '../unload/report.ts';
+import type { LoadRequest } from '../unload/request.ts';
 import { decideLoad, evictable, sparesBusyModels } from './plan.ts';
-import type { LoadRequest, LoadSteps } from './request.ts';
 import { type WatchedLoad, watchLoad } from './watch-load.ts';
 
+/** What the starter of a load decides and learns while it runs. */
+export interface LoadSteps {
+  /** Called directly before the order of each model: why it is skipped, undefined to load it. */
+  mayStart?: (model: string, router: string) => Promise<string | undefined>;
+  /** The router has accepted the order. */
+  onOrdered?: (model: string, router: string) => void;
+  /** Ends the load early: models without an order are skipped, with the reason of the signal. */
+  signal?: AbortSignal;
+  onProgress?: OnProgress;
+}
+
 /** The part of a load on one router. */
-export interface LoadRun extends Reported {
-  control: RouterControl;
+export interface LoadRun extends RouterRun {
   request: LoadRequest;
+  /** As requested. */
+  models: readonly string[];
   steps: LoadSteps;
   /** Why the router is not loaded on now: a hold stands on it. */
   held: () => Refusal | undefined;
   clock: Clock;
-  /** Aborted when nothing more is ordered or waited for here; its reason says why. */
-  interrupt: AbortSignal;
 }
 
 /** Between two attempts on a full router. */
@@ -34,10 +44,11 @@ interface Waiting {
 
 /** Loads one model and waits until it is loaded. Never throws. */
 export async function loadModel(run: LoadRun, model: string): Promise<Settled> {
-  const { clock, interrupt, request } = run;
+  const { clock, request } = run;
+  const { signal } = run.stopWaiting;
   const deadline = clock.now() + request.timeoutMs;
   for (;;) {
-    if (interrupt.aborted) return { result: 'skipped', detail: String(interrupt.reason) };
+    if (signal.aborted) return { result: 'skipped', detail: String(signal.reason) };
     const attempt = await tryToLoad(run, model, deadline);
     if ('result' in attempt) return attempt;
     if (clock.now() >= deadline) {
@@ -45,7 +56,7 @@ export async function loadModel(run: LoadRun, model: string): Promise<Settled> {
       return { result: 'failed', detail: `${attempt.waiting}, still after ${waited}` };
     }
     settle(run, { model, result: null, detail: attempt.waiting });
-    await pause(Math.min(RETRY_MS, deadline - clock.now()), clock, interrupt);
+    await pause(Math.min(RETRY_MS, deadline - clock.now()), clock, signal);
   }
 }
 
@@ -150,7 +161,8 @@ function resultOf(
   { how, evicted, exitCode }: WatchedLoad,
   sentAt: number | undefined,
 ): Settled {
-  const { control, request, interrupt, clock } = run;
+  const { control, request, clock } = run;
+  const { signal } = run.stopWaiting;
   const begun = sentAt === undefined ? 'it was loading already' : 'the server accepted the order';
   switch (how) {
     case 'loaded': {
@@ -170,7 +182,7 @@ function resultOf(
       return { result: 'failed', detail: `${begun}, but then: ${control.state.fault?.message}` };
     case 'timeout': {
       const limit = formatDuration(request.timeoutMs / 1000);
-      const why = interrupt.aborted ? String(interrupt.reason) : `it was still loading after ${limit}`;
+      const why = signal.aborted ? String(signal.reason) : `it was still loading after ${limit}`;
       return { result: 'timeout', detail: `${begun}, but ${why}` };
     }
   }

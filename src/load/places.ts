@@ -2,7 +2,7 @@ import { nearest } from '../lib/nearest.ts';
 import type { Status } from '../models/feed.ts';
 import { modelNamed, type RouterState } from '../models/router-state.ts';
 import { whyNoLoad } from '../models/server-traits.ts';
-import type { LoadRequest } from './request.ts';
+import type { LoadRequest } from '../unload/request.ts';
 
 type RouterStates = readonly Readonly<RouterState>[];
 

@@ -22,8 +22,9 @@ const POLL_MS = 1000;
 
 /** Waits for the end of a load until `deadline`, and reports its progress. */
 export function watchLoad(run: LoadRun, model: string, deadline: number) {
-  const { control, clock, interrupt } = run;
+  const { control, clock } = run;
   const { state } = control;
+  const { signal } = run.stopWaiting;
   const evicted: string[] = [];
   let wasSeen = state.models.get(model)?.lifecycle.status === 'loading';
   let isOver = false;
@@ -36,8 +37,8 @@ export function watchLoad(run: LoadRun, model: string, deadline: number) {
   const stopListening = control.onTransition(observe);
   let cancelTick = clock.after(PROGRESS_MS, tick);
   const cancelTimeout = clock.after(Math.max(0, deadline - clock.now()), stop);
-  interrupt.addEventListener('abort', stop);
-  if (interrupt.aborted) stop();
+  signal.addEventListener('abort', stop);
+  if (signal.aborted) stop();
   else report();
   return {
     end,
@@ -94,7 +95,7 @@ export function watchLoad(run: LoadRun, model: string, deadline: number) {
     stopListening();
     cancelTick();
     cancelTimeout();
-    interrupt.removeEventListener('abort', stop);
+    signal.removeEventListener('abort', stop);
     resolve({ how, exitCode, evicted });
   }
 }

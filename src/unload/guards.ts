@@ -3,7 +3,6 @@ import type { Config } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { Transition } from '../models/router-state.ts';
-import type { StatePart } from '../state/keep-state.ts';
 import { savedTime } from '../state/state-file.ts';
 import type { Refusal } from './report.ts';
 import { AUTOMATIC_TRIGGERS, isAutomatic, TRIGGERS, type Trigger, type UnloadRequest } from './request.ts';
@@ -236,7 +235,3 @@ function restored(saved: GuardState, clock: Clock): GuardState {
 }
 
 export const GUARDS = { name: 'guards', schema: z.array(guardRecord) };
-
-export function guardsPart(guards: Guards): StatePart<GuardRecord[]> {
-  return { ...GUARDS, snapshot: guards.snapshot, restore: guards.restore };
-}

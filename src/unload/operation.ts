@@ -1,22 +1,33 @@
-import { randomUUID } from 'node:crypto';
 import type { RouterControl } from '../fleet/fleet.ts';
-import type { Clock } from '../lib/clock.ts';
-import { isRunning } from '../models/feed.ts';
 import { planUnload } from './plan.ts';
-import {
-  type ModelResult,
-  type Operation,
-  outcomeOf,
-  type PendingModel,
-  type RouterResult,
-  summarize,
-} from './report.ts';
+import type { ModelResult, Operation, PendingModel, RouterResult } from './report.ts';
 import { includesRequest, isAutomatic, type UnloadRequest } from './request.ts';
 
 /** Called with each model's result as soon as it is known, and with what is waited for before that. */
 export type OnProgress = (router: string, entry: RouterResult['models'][number]) => void;
 
-/** Calls to the starter of an operation while it runs. */
+/** The part of an operation on one router. */
+export interface RouterRun {
+  control: RouterControl;
+  /** A part of the report. */
+  result: RouterResult;
+  onProgress: OnProgress;
+  /** Aborted when nothing is waited for here any more; its reason says why. */
+  stopWaiting: AbortController;
+}
+
+/** An operation that was started or joined. */
+export interface Started {
+  id: string;
+  /** The request joined a running operation that already does all it asks for. */
+  joined: boolean;
+  /** The report at this moment. */
+  report(): Operation;
+  /** Resolves with the finished operation; never rejects. */
+  done: Promise<Operation>;
+}
+
+/** Calls to the starter of an unload while it runs. */
 export interface Hooks {
   onProgress?: OnProgress;
   /** Called, and awaited, before each attempt to unload a model; the model may be busy. */
@@ -24,20 +35,13 @@ export interface Hooks {
 }
 
 /** A request as it applies to one router: with the keep list that is configured for it. */
-export interface RouterRequest {
+interface RouterRequest {
   control: RouterControl;
   request: UnloadRequest;
 }
 
-/** Where results are reported. */
-export interface Reported {
-  /** A part of the report. */
-  result: RouterResult;
-  onProgress: OnProgress;
-}
-
-/** The part of an operation on one router. */
-export interface RouterRun extends RouterRequest, Reported {
+/** The part of an unload on one router. */
+export interface UnloadRun extends RouterRequest, RouterRun {
   /** Patterns of the request that match no model here, once the models to unload are chosen. */
   unmatched: readonly string[];
   unmatchedKeep: readonly string[];
@@ -49,87 +53,44 @@ export interface RouterRun extends RouterRequest, Reported {
   wake(): void;
   /** Nothing more is unloaded here, unless a request joins. */
   ended: boolean;
-  /** Aborted when busy models are no longer waited for; its reason says why. */
-  stopWaiting: AbortController;
   beforeOrder?: Hooks['beforeOrder'] | undefined;
-  /** Why nothing more is unloaded, once the operation is cancelled. */
+  /** Why nothing more is unloaded, once the unload is cancelled. */
   cancelled?: string | undefined;
 }
 
-/** An operation that is running. Times are monotonic milliseconds. */
-export interface RunningOperation {
+/** An unload that is running. */
+export interface RunningUnload {
   request: UnloadRequest;
-  startedAt: number;
-  runs: readonly RouterRun[];
-  report: Operation;
+  runs: readonly UnloadRun[];
+  started: Started;
+  /** What has not ended on its routers. */
+  work: Set<Promise<void>>;
 }
 
-export function createOperation(
-  request: UnloadRequest,
-  routers: readonly RouterRequest[],
-  clock: Clock,
-  hooks: Hooks = {},
-): RunningOperation {
-  const startedAt = clock.now();
-  const runs = routers.map(
-    (router): RouterRun => ({
-      ...router,
-      result: { router: router.control.state.name, models: [] },
-      unmatched: [],
-      unmatchedKeep: [],
-      planned: false,
-      joined: false,
-      wake: () => {},
-      ended: false,
-      stopWaiting: new AbortController(),
-      onProgress: hooks.onProgress ?? (() => {}),
-      beforeOrder: hooks.beforeOrder,
-    }),
-  );
-  return {
+export function createRuns(routers: readonly RouterRequest[], hooks: Hooks = {}): UnloadRun[] {
+  return routers.map(({ control, request }) => ({
+    control,
     request,
-    startedAt,
-    runs,
-    report: { ...newReport('unload', request, runs, clock.wall(startedAt)), when_busy: request.whenBusy },
-  };
-}
-
-/** The report of an operation that has just begun, at a wall time. */
-export function newReport(
-  action: Operation['action'],
-  { trigger, caller, reason, dryRun }: Pick<UnloadRequest, 'trigger' | 'caller' | 'reason' | 'dryRun'>,
-  runs: readonly Reported[],
-  startedAt: number,
-): Operation {
-  return {
-    id: randomUUID(),
-    action,
-    trigger,
-    caller,
-    reason,
-    outcome: null,
-    dry_run: dryRun,
-    started_at: new Date(startedAt).toISOString(),
-    duration_seconds: 0,
-    routers: runs.map(({ result }) => result),
-    summary: summarize([]),
-    still_in_memory: [],
-    unmatched_keep: [],
-  };
-}
-
-/** What the report of an operation is made of, at any moment. */
-export interface ReportSources extends Pick<RunningOperation, 'report' | 'startedAt'> {
-  runs: readonly Pick<RouterRun, 'control'>[];
+    result: { router: control.state.name, models: [] },
+    unmatched: [],
+    unmatchedKeep: [],
+    planned: false,
+    joined: false,
+    wake: () => {},
+    ended: false,
+    stopWaiting: new AbortController(),
+    onProgress: hooks.onProgress ?? (() => {}),
+    beforeOrder: hooks.beforeOrder,
+  }));
 }
 
 /** Adds models whose result is not known yet. */
-export function addPending({ result }: Pick<Reported, 'result'>, models: readonly string[]): void {
+export function addPending({ result }: RouterRun, models: readonly string[]): void {
   for (const model of models) result.models.push({ model, result: null });
 }
 
-/** Reports a result, or what the operation is waiting for before it unloads a model. */
-export function settle({ result, onProgress }: Reported, entry: ModelResult | PendingModel): void {
+/** Reports a result, or what the operation is waiting for before it acts on a model. */
+export function settle({ result, onProgress }: RouterRun, entry: ModelResult | PendingModel): void {
   const { router, models } = result;
   const place = models.findIndex((each) => each.model === entry.model && each.result === null);
   const isNews = models[place]?.result !== entry.result || models[place]?.detail !== entry.detail;
@@ -138,64 +99,22 @@ export function settle({ result, onProgress }: Reported, entry: ModelResult | Pe
   if (isNews) onProgress(router, entry);
 }
 
-/** A copy of the report that does not change any more. */
-export function reportOf({ report, startedAt, runs }: ReportSources, now: number): Operation {
-  const current = { ...report, summary: summarize(report.routers) };
-  if (report.outcome === null) {
-    current.duration_seconds = secondsBetween(startedAt, now);
-    current.still_in_memory = runs.flatMap(inMemory);
-  }
-  return structuredClone(current);
-}
-
-/** What is in memory now; nothing of a router that is down. */
-function inMemory({ control: { state } }: Pick<RouterRun, 'control'>): Operation['still_in_memory'] {
-  if (!state.up) return [];
-  return [...state.models.values()].flatMap(({ id, lifecycle: { status } }) =>
-    isRunning(status) ? [{ router: state.name, model: id, status }] : [],
-  );
-}
-
-/** Completes the report when all runs have ended. `routers` are the names of all routers that exist. */
-export function finishOperation(operation: RunningOperation, routers: readonly string[], now: number): void {
-  reportUnmatched(operation);
-  operation.report.unmatched_keep = unmatchedKeep(operation.runs);
-  finishReport(operation, operation.request, routers, now);
-}
-
-/** Completes the report of any operation. */
-export function finishReport(
-  { report, startedAt, runs }: ReportSources,
-  request: Pick<UnloadRequest, 'routers' | 'dryRun'> & Partial<Pick<UnloadRequest, 'whenBusy'>>,
-  routers: readonly string[],
-  now: number,
-): void {
-  report.still_in_memory = runs.flatMap(inMemory);
-  for (const router of request.routers) {
-    if (routers.includes(router)) continue;
-    const message = `no router is named ${router}; there is ${routers.join(', ') || 'none'}`;
-    report.routers.push({ router, models: [], fault: { kind: 'unknown_router', message } });
-  }
-  report.outcome = outcomeOf(report.routers, request);
-  report.duration_seconds = secondsBetween(startedAt, now);
-}
-
 /**
  * A pattern that matches no model on any router is most likely misspelt, so it is a failure. Automatic requests are
  * exempt: their models may come and go.
  */
-function reportUnmatched({ request, runs }: RunningOperation): void {
+export function reportUnmatched({ trigger, selection }: UnloadRequest, runs: readonly UnloadRun[]): void {
   const planned = runs.filter((run) => run.planned);
   const [first] = planned;
-  if (first === undefined || isAutomatic(request.trigger)) return;
-  for (const pattern of request.selection.models) {
+  if (first === undefined || isAutomatic(trigger)) return;
+  for (const pattern of selection.models) {
     if (!planned.every(({ unmatched }) => unmatched.includes(pattern))) continue;
     settle(first, { model: pattern, result: 'failed', detail: 'no model has this name' });
   }
 }
 
 /** Keep patterns that match no model on any router they apply to: most likely misspelt, or of a model that is gone. */
-function unmatchedKeep(runs: readonly RouterRun[]): string[] {
+export function unmatchedKeep(runs: readonly UnloadRun[]): string[] {
   const planned = runs.filter((run) => run.planned);
   const matched = new Set(
     planned.flatMap(({ request, unmatchedKeep }) =>
@@ -206,14 +125,10 @@ function unmatchedKeep(runs: readonly RouterRun[]): string[] {
 }
 
 /**
- * Whether the running operation does all that is requested, once the request has joined it: each of its routers is then
- * listed again, and what has appeared is planned for. Models whose result is known already need another operation.
+ * Whether the running unload does all that is requested, once the request has joined it: each of its routers is then
+ * listed again, and what has appeared is planned for. Models whose result is known already need another unload.
  */
-export function subsumes(
-  running: RunningOperation,
-  requested: readonly RouterRequest[],
-  now: number,
-): boolean {
+export function subsumes(running: RunningUnload, requested: readonly RouterRequest[], now: number): boolean {
   // The models that are unloaded for a hold come back after it.
   if (running.request.dryRun || running.request.hold !== undefined || requested.length === 0) return false;
   return requested.every(({ control: { state }, request }) => {
@@ -226,8 +141,4 @@ export function subsumes(
     const pending = run.result.models.flatMap(({ model, result }) => (result === null ? [model] : []));
     return !run.planned || unload.every((model) => pending.includes(model));
   });
-}
-
-function secondsBetween(from: number, to: number): number {
-  return Math.max(0, to - from) / 1000;
 }

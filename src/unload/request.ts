@@ -89,6 +89,28 @@ export interface UnloadRequest extends UnloadTerms {
   enforcesHold?: boolean | undefined;
 }
 
+/** What starts a load: a person, or the end of a hold. */
+export const LOAD_TRIGGERS = ['api', 'cli', 'page', 'restore'] as const satisfies Trigger[];
+
+export interface LoadRequest {
+  trigger: (typeof LOAD_TRIGGERS)[number];
+  caller: Caller;
+  reason: string;
+  /** Names of routers; empty: the router that has the model. */
+  routers: readonly string[];
+  /** Ids or aliases, in the order in which they are loaded. */
+  models: readonly string[];
+  /** The longest time for one model, from its turn until it is loaded. */
+  timeoutMs: number;
+  dryRun: boolean;
+  /** The id of the hold for which the models are loaded: it does not stand in the way. */
+  hold?: string | undefined;
+}
+
+export function isUnload(request: UnloadRequest | LoadRequest): request is UnloadRequest {
+  return 'selection' in request;
+}
+
 /** The terms of an unload for which the request states nothing else. */
 export function defaultTerms({ unload }: Config): UnloadTerms {
   return {

@@ -8,7 +8,7 @@ import type { Memory } from '../memory/memory.ts';
 import type { RouterMemory } from '../memory/router-memory.ts';
 import { isRunning } from '../models/feed.ts';
 import type { ModelState } from '../models/router-state.ts';
-import { addPending, type RouterRun, settle } from './operation.ts';
+import { addPending, settle, type UnloadRun } from './operation.ts';
 import { memoryOf, type Plan, planUnload, unmeasurable, withoutMatch, withoutStatuses } from './plan.ts';
 import { type ModelResult, NO_STATUSES, type RouterResult } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';
@@ -51,7 +51,7 @@ export function measureBy(
  * Carries out an operation on one router, on a listing made after the request; a model that fails does not stop the
  * others. Never throws.
  */
-export async function runOnRouter(run: RouterRun, context: RunContext): Promise<void> {
+export async function runOnRouter(run: UnloadRun, context: RunContext): Promise<void> {
   const { result, request, control } = run;
   run.joined = false;
   delete result.fault;
@@ -75,7 +75,7 @@ export async function runOnRouter(run: RouterRun, context: RunContext): Promise<
 }
 
 /** Why nothing can be unloaded on this router. */
-function faultOf({ control, request }: RouterRun, memory: RouterMemory | undefined): RouterResult['fault'] {
+function faultOf({ control, request }: UnloadRun, memory: RouterMemory | undefined): RouterResult['fault'] {
   const { state } = control;
   if (!state.up) return state.fault ?? { kind: 'timeout', message: `${state.url} has not answered yet` };
   const statusless = withoutStatuses(state);
@@ -88,7 +88,7 @@ function faultOf({ control, request }: RouterRun, memory: RouterMemory | undefin
  * request has joined, the models are listed again, and what has appeared is unloaded too.
  */
 async function unloadAll(
-  run: RouterRun,
+  run: UnloadRun,
   context: RunContext,
   before: RouterMemory | undefined,
 ): Promise<void> {
@@ -137,7 +137,7 @@ async function unloadAll(
 }
 
 /** Resolves when a request joins the operation. */
-function untilJoined(run: RouterRun): Promise<void> {
+function untilJoined(run: UnloadRun): Promise<void> {
   return new Promise((resolve) => {
     run.wake = resolve;
     if (run.joined) resolve();
@@ -151,7 +151,7 @@ function busyLast(ids: readonly string[], models: RouterControl['state']['models
 }
 
 function choose(
-  run: RouterRun,
+  run: UnloadRun,
   models: readonly ModelState[],
   selection: Selection,
   clock: Clock,
@@ -170,7 +170,7 @@ function choose(
 const NEXT_LOAD_MS = 50;
 
 /** After unloads, waits until the observed state shows what clients have loaded in their place, and reports what of it is kept. */
-async function lookAgain(run: RouterRun, clock: Clock): Promise<void> {
+async function lookAgain(run: UnloadRun, clock: Clock): Promise<void> {
   const { control, request, result } = run;
   const { state, refresh } = control;
   const gone = result.models.filter(isGone).length;
@@ -186,7 +186,7 @@ async function lookAgain(run: RouterRun, clock: Clock): Promise<void> {
 }
 
 /** Reports the results of models that have none yet. */
-function settleOthers(run: RouterRun, results: readonly ModelResult[]): void {
+function settleOthers(run: UnloadRun, results: readonly ModelResult[]): void {
   const reported = new Set(run.result.models.map(({ model }) => model));
   for (const each of results) if (!reported.has(each.model)) settle(run, each);
 }
@@ -198,7 +198,7 @@ function wasFull({ props: { modelsMax }, models }: RouterControl['state'], gone:
 }
 
 /** Reports what would be done, without a probe of any model. */
-function rehearse(run: RouterRun, clock: Clock, memory: RouterMemory | undefined): void {
+function rehearse(run: UnloadRun, clock: Clock, memory: RouterMemory | undefined): void {
   const { models } = run.control.state;
   const plan = choose(run, [...models.values()], run.request.selection, clock, memory);
   for (const id of plan.unload) {

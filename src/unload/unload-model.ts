@@ -4,14 +4,14 @@ import type { Clock } from '../lib/clock.ts';
 import type { Limit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { isRunning } from '../models/feed.ts';
-import { type RouterRun, settle } from './operation.ts';
+import { settle, type UnloadRun } from './operation.ts';
 import { tooActive } from './plan.ts';
 import type { ModelResult, Settled } from './report.ts';
 import type { Selection } from './request.ts';
 
 /** One model that an operation unloads on a router. */
 export interface ModelRun {
-  run: RouterRun;
+  run: UnloadRun;
   model: string;
   /** What the model must still meet when it is unloaded. */
   selection: Selection;
@@ -143,7 +143,7 @@ async function resultOf(
 }
 
 /** The server has no such order, so no other model of it is waited for. */
-function unsupported({ control: { state }, stopWaiting }: RouterRun): Settled {
+function unsupported({ control: { state }, stopWaiting }: UnloadRun): Settled {
   const { fact, remedy } = state.traits.remedies.noUnload;
   const why = `${state.url} ${fact}`;
   stopWaiting.abort(why);

@@ -28,8 +28,8 @@ it('logs and audits operations, joined requests, holds, reloads and refusals', a
     routers: [{ router: 'box', models: [], fault: { kind: 'unreachable', message: 'gone' } }],
     outcome: 'failed',
   });
-  activityLog.unloadStarted(operation, aRequest());
-  activityLog.unload(operation, aRequest());
+  activityLog.started({ operation, request: aRequest() });
+  activityLog.ended({ operation, request: aRequest() });
   activityLog.joined(
     { id: 'op-1', joined: true, report: () => operation, done: Promise.resolve(operation) },
     aRequest({ caller, trigger: 'cli' }),

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { type AuditEntry, auditedUnload, createAuditFile, operationEntry } from '../../src/activity/audit.ts';
+import { type AuditEntry, createAuditFile, operationEntry } from '../../src/activity/audit.ts';
 import { aLog } from '../support/a-log.ts';
 import { aRequest } from '../support/a-request.ts';
 import { anOperation } from '../support/an-operation.ts';
@@ -115,7 +115,7 @@ it('the entry of an operation holds the request and the result, in the fields of
     routers: ['box'],
   });
   const { id, when_busy: _, started_at: __, summary: ___, ...result } = anOperation();
-  const entry = operationEntry(anOperation(), auditedUnload(request), '2026-08-14T09:12:32.000Z');
+  const entry = operationEntry({ operation: anOperation(), request }, '2026-08-14T09:12:32.000Z');
   expect(JSON.parse(JSON.stringify(entry))).toEqual({
     ...result,
     time: '2026-08-14T09:12:32.000Z',

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { ok } from '../../src/lib/result.ts';
+import type { LoadSteps } from '../../src/load/load-model.ts';
 import { createLoads } from '../../src/load/loads.ts';
-import type { LoadRequest, LoadSteps } from '../../src/load/request.ts';
 import { createStore } from '../../src/models/store.ts';
 import { createOperations } from '../../src/unload/operations.ts';
 import type { Operation, Refusal } from '../../src/unload/report.ts';
+import type { LoadRequest } from '../../src/unload/request.ts';
 import { aListing, begun, ended, listed, recordChanges, turned } from '../support/a-model.ts';
 import { aLoadRequest, aRequest } from '../support/a-request.ts';
 import { createScriptedControl } from '../support/scripted-control.ts';

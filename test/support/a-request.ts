@@ -1,7 +1,6 @@
 import { createConfigSource } from '../../src/config/source.ts';
-import type { LoadRequest } from '../../src/load/request.ts';
 import { guardRules } from '../../src/unload/guards.ts';
-import type { Selection, UnloadRequest } from '../../src/unload/request.ts';
+import type { LoadRequest, Selection, UnloadRequest } from '../../src/unload/request.ts';
 
 /** A person's request for every model on every router, except for the given fields. */
 export function aRequest({

@@ -131,10 +131,12 @@ export function startExporterOn({ clock, routers, disk, onBegin, onOrder }: Worl
       for (const { name, snapshot } of holding.stateParts) disk.set(name, structuredClone(snapshot()));
     },
   });
-  operations.onBegin((router, request) => {
+  operations.onBegin(({ router, request }) => {
     if (alive) onBegin(router, request, holding.holds.get(request.hold ?? '')?.restore === true);
   });
-  holding.loads.onEnd((report) => restores.push(report));
+  operations.onEnd(({ operation }) => {
+    if (operation.trigger === 'restore') restores.push(operation);
+  });
   for (const part of holding.stateParts) {
     if (disk.has(part.name)) part.restore(structuredClone(disk.get(part.name)));
   }

@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { failed, ok } from '../../src/lib/result.ts';
 import { createStore } from '../../src/models/store.ts';
 import { createGuards, type Loop } from '../../src/unload/guards.ts';
-import { createOperations, type Started } from '../../src/unload/operations.ts';
+import type { Started } from '../../src/unload/operation.ts';
+import { createOperations } from '../../src/unload/operations.ts';
 import type { Operation } from '../../src/unload/report.ts';
 import { aListing, begun, ended, listed, turned } from '../support/a-model.ts';
 import { aRequest, GUARD_RULES } from '../support/a-request.ts';
@@ -714,8 +715,8 @@ describe('operations', () => {
   it('call the listeners when they begin on a router and when they end', async () => {
     const { operate, operations } = aFleet();
     const calls: string[] = [];
-    operations.onBegin((router, { reason }) => calls.push(`${router} begins: ${reason}`));
-    operations.onEnd(({ outcome }) => calls.push(`ended: ${outcome}`));
+    operations.onBegin(({ router, request: { reason } }) => calls.push(`${router} begins: ${reason}`));
+    operations.onEnd(({ operation: { outcome } }) => calls.push(`ended: ${outcome}`));
     await operate({ dryRun: true });
     await operate();
     expect(calls).toEqual([

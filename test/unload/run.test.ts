@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { failed, ok } from '../../src/lib/result.ts';
 import { ROUTER_TRAITS } from '../../src/models/server-traits.ts';
 import { createStore } from '../../src/models/store.ts';
-import { createOperation } from '../../src/unload/operation.ts';
+import { createRuns } from '../../src/unload/operation.ts';
 import type { ModelResult } from '../../src/unload/report.ts';
 import { runOnRouter } from '../../src/unload/run.ts';
 import { aListing, begun, ended, listed, recordChanges, turned } from '../support/a-model.ts';
@@ -24,15 +24,14 @@ function aRouter(...loaded: string[]) {
   function start(models: readonly string[], wish: Wish = {}) {
     const request = aRequest({ models, ...wish });
     const results: ModelResult[] = [];
-    const { runs, report } = createOperation(request, [{ control, request }], clock, {
+    const [run] = createRuns([{ control, request }], {
       onProgress: (_, entry) => {
         if (entry.result !== null) results.push(entry);
       },
     });
-    const [run] = runs;
     if (run === undefined) throw new Error('the operation has no run');
     const context = { clock, measure: async () => undefined, stopWatching: new AbortController().signal };
-    return { results, report, run, done: runOnRouter(run, context) };
+    return { results, run, done: runOnRouter(run, context) };
   }
 
   /** The results in the order of `models`, after at most ten minutes; no timer is left. */

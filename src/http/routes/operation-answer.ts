@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import * as z from 'zod';
-import type { Started } from '../../unload/operations.ts';
+import type { Started } from '../../unload/operation.ts';
 import { needsMeasurement, type Outcome } from '../../unload/report.ts';
 import { ProblemError } from '../problem.ts';
 

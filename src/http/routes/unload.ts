@@ -4,7 +4,7 @@ import { WHEN_BUSY } from '../../config/when-busy.ts';
 import { within } from '../../lib/clock.ts';
 import { nearest } from '../../lib/nearest.ts';
 import type { Store } from '../../models/store.ts';
-import type { Started } from '../../unload/operations.ts';
+import type { Started } from '../../unload/operation.ts';
 import {
   defaultTerms,
   reasonText,
