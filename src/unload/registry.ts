@@ -16,7 +16,7 @@ export interface OperationEvent {
 }
 
 /** What an operation does. */
-interface Work {
+export interface Work {
   request: UnloadRequest | LoadRequest;
   runs: readonly RouterRun[];
   /** Whether anything may be changed. */
@@ -83,7 +83,7 @@ export function createRegistry(controls: () => readonly RouterControl[], clock: 
     /** Ends what operations wait for on these routers, or on all. */
     interrupt,
     /** Aborted when ordered unloads are no longer watched; its reason says why. */
-    stopWatching: stopWatching.signal,
+    stopWatching: stopWatching.signal as AbortSignal,
     /** Called with each operation before it acts; not for dry runs and refusals. */
     onStart: started.add,
     /** Called with each finished operation. */

@@ -19,10 +19,8 @@ export function isAutomatic(trigger: Trigger): boolean {
 /** Who made the request, for the report and the audit file. */
 export const caller = z
   .object({
-    name: z.string().meta({
-      description: 'The name of a token or a user; loopback for a local caller without either.',
-    }),
-    address: z.string().exactOptional().meta({ description: "The peer's address." }),
+    name: z.string().describe('The name of a token or a user; loopback for a local caller without either.'),
+    address: z.string().exactOptional().describe("The peer's address."),
   })
   .meta({ id: 'Caller' });
 

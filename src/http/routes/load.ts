@@ -16,16 +16,14 @@ export const loadBody = z
     routers: names('Names of routers. Default: the router that has the model.').optional(),
     timeout_seconds: seconds(DAY, 'How long each model may take until it is loaded. Default: load.timeout.'),
     wait: waitField,
-    dry_run: z
-      .boolean()
+    dry_run: z.boolean().optional().describe('Report what would be loaded and evicted; load nothing.'),
+    reason: reasonText.optional().describe('The reason, for the report, the page and the audit.'),
+    hold: z
+      .string()
+      .min(1)
+      .max(64)
       .optional()
-      .meta({ description: 'Report what would be loaded and evicted; load nothing.' }),
-    reason: reasonText
-      .optional()
-      .meta({ description: 'The reason, for the report, the page and the audit.' }),
-    hold: z.string().min(1).max(64).optional().meta({
-      description: 'The id of a hold: the models are loaded for its holder, so it is no obstacle.',
-    }),
+      .describe('The id of a hold: the models are loaded for its holder, so it is no obstacle.'),
   })
   .meta({ id: 'LoadRequest', examples: [{ models: ['qwen'], wait: 60 }] });
 

@@ -8,17 +8,16 @@ export const DAY = 86_400;
 
 /** Schema of a span of time. */
 export const seconds = (most: number, description: string) =>
-  z.number().min(0).max(most).optional().meta({ description });
+  z.number().min(0).max(most).optional().describe(description);
 
 /** Schema of the field `wait`. */
 export const waitField = z
   .union([z.boolean(), z.number().min(0).max(300)])
   .optional()
-  .meta({
-    description:
-      'When to answer: true (default) when the operation has finished, after unload.answer_within at the latest; ' +
+  .describe(
+    'When to answer: true (default) when the operation has finished, after unload.answer_within at the latest; ' +
       'false at once; a number after this many seconds at the latest. The operation continues after the answer.',
-  });
+  );
 
 /** The longest wait for an answer; `answerWithin` where the body does not say. */
 export function waitSeconds(wait: boolean | number = true, answerWithin: number): number {
