@@ -1,6 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
-import { cardMemory } from '../memory/card-memory.ts';
-import { type GpuShare, gpuBytes, type MemoryReading } from '../memory/reading.ts';
+import { cardMemory, type GpuShare, gpuBytes, type MemoryReading } from '../memory/reading.ts';
 import type { MemoryView } from './view-schemas.ts';
 import { timesOf } from './views.ts';
 

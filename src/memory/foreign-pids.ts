@@ -14,17 +14,6 @@ export interface PidEvidence {
   models: readonly ModelProcessHint[];
 }
 
-/** The same pools and allocations, or none of the allocations if their process IDs are foreign. */
-export function withoutForeignPids(evidence: PidEvidence) {
-  const { pools, allocations } = evidence;
-  if (!hasForeignPids(evidence)) return { pools, allocations, foreignPids: false };
-  return {
-    pools: pools.map((pool) => ({ ...pool, hasAllocations: false })),
-    allocations: [],
-    foreignPids: true,
-  };
-}
-
 /** Less is used on an idle card without any process. */
 const IDLE_BYTES = 512 * 1024 * 1024;
 
@@ -33,15 +22,9 @@ const IDLE_BYTES = 512 * 1024 * 1024;
  * list the machine's IDs; newer ones those of the PID namespace in which nvidia-smi runs, without processes outside it.
  * So in a container the table is trusted if every listed process is in it, and one of them is a loaded model.
  */
-export function hasForeignPids({
-  isConfined,
-  pools,
-  allocations,
-  pids,
-  processes,
-  models,
-}: PidEvidence): boolean {
-  if (!isConfined || pools.length === 0) return false;
+export function hasForeignPids(evidence: PidEvidence): boolean {
+  const { pools, allocations, pids, processes, models } = evidence;
+  if (!evidence.isConfined || pools.length === 0) return false;
   if (allocations.some(({ pid }) => !pids.has(pid))) return true;
   const loaded = processes.filter(({ alias }) =>
     models.some((model) => model.isLoaded && (model.id === alias || model.aliases.includes(alias))),

@@ -1,20 +1,27 @@
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
+import { groupBy } from '../lib/group-by.ts';
 import { createCards, faultOfLost } from './cards.ts';
 import { createCpuAccount } from './cpu-account.ts';
 import { createAmdgpu, createIntel, onKnownCards } from './drm-cards.ts';
-import { createDrmClients } from './drm-clients.ts';
-import { createDrmFdinfo } from './drm-fdinfo.ts';
+import { createDrmClients, createDrmFdinfo } from './drm-fdinfo.ts';
 import { createFollowedProcesses } from './followed-processes.ts';
-import { withoutForeignPids } from './foreign-pids.ts';
+import { hasForeignPids } from './foreign-pids.ts';
 import { createHost, ownHost } from './host.ts';
 import { createNvidiaSmi } from './nvidia-smi.ts';
-import { namedProcesses } from './other-processes.ts';
-import { attribute } from './owners.ts';
+import { attribute, type Unnamed } from './owners.ts';
 import type { RouterProcessHint } from './parents.ts';
 import { createProcesses, type ProcessTable } from './processes.ts';
-import { linkTarget } from './procfs.ts';
-import type { GpuPool, LostCard, MemoryReading, ProcessId, SourceReport } from './reading.ts';
+import { linkTarget, readHead } from './procfs.ts';
+import type {
+  GpuPool,
+  LostCard,
+  MeasuredPool,
+  MemoryReading,
+  OtherProcess,
+  ProcessId,
+  SourceReport,
+} from './reading.ts';
 import { type Notes, readSource, type Source, type SourceResult } from './source.ts';
 
 export interface MachineOptions {
@@ -63,13 +70,9 @@ export function createMachine(
     const isConfined = await isContainer(procfs);
     const started = new Set([...now.facts.pids].filter((pid) => !table.facts.pids.has(pid)));
     const pids = new Set([...table.facts.pids, ...started]);
-    const listed = withoutForeignPids({
-      ...nvidia,
-      isConfined,
-      pids,
-      processes: found.models,
-      models: routers.flatMap((router) => router.models),
-    });
+    const models = routers.flatMap((router) => router.models);
+    const foreignPids = hasForeignPids({ ...nvidia, isConfined, pids, processes: found.models, models });
+    const listed = foreignPids ? withoutAllocations(nvidia.pools) : nvidia;
     const attribution = attribute({
       routers,
       parents,
@@ -89,7 +92,7 @@ export function createMachine(
     return {
       ...attribution,
       at: clock.now(),
-      foreignPids: listed.foreignPids,
+      foreignPids,
       reports: [
         ...observed.map(({ report }) => report),
         drm.report,
@@ -161,6 +164,24 @@ function createCardSources({ procfs, sysfs, nvidiaSmi, maxOthers }: MachineOptio
       report,
     };
   }
+}
+
+function withoutAllocations(pools: readonly MeasuredPool[]) {
+  return { pools: pools.map((pool) => ({ ...pool, hasAllocations: false })), allocations: [] };
+}
+
+/** Longer than the name of any command. */
+const COMM_BYTES = 64;
+
+/** Keeps the first processes of each card, at most `max`, and names them; the name is empty if one is not visible. */
+function namedProcesses(processes: readonly Unnamed[], max: number, procfs: string): Promise<OtherProcess[]> {
+  const kept = [...groupBy(processes, ({ uuid }) => uuid).values()].flatMap((all) => all.slice(0, max));
+  return Promise.all(
+    kept.map(async (process) => {
+      const comm = await readHead(join(procfs, String(process.pid), 'comm'), COMM_BYTES).catch(() => '');
+      return { ...process, name: (comm ?? '').trim() };
+    }),
+  );
 }
 
 /** Whether the exporter's process table is that of a container, which hides other containers' processes. */

@@ -41,11 +41,7 @@ interface Options {
 }
 
 /** What one run of all queries printed. */
-interface SmiAnswers {
-  devices: ProgramEnd;
-  processes: ProgramEnd;
-  graphics: ProgramEnd;
-}
+type SmiAnswers = [devices: ProgramEnd, processes: ProgramEnd, graphics: ProgramEnd];
 
 /** NVIDIA cards and the allocations on them. Nothing if there is no such program or no card. */
 export function createNvidiaSmi(
@@ -85,7 +81,7 @@ export function createNvidiaSmi(
       if (!(await mayBeProgram(command))) continue;
       const answers = await ask(command, [], signal);
       // One card that the driver cannot reach ends the whole query: ask for the others.
-      const lost = lostCards(answers.devices);
+      const lost = lostCards(answers[0]);
       const others = lost.length === 0 ? [] : await otherCards(lost);
       const again = others.length > 0 && (await ask(command, ['-i', others.join(',')], signal));
       return factsOf(again || answers, lost);
@@ -100,14 +96,9 @@ export function createNvidiaSmi(
   }
 }
 
-async function ask(command: string, which: readonly string[], signal: AbortSignal): Promise<SmiAnswers> {
+function ask(command: string, which: readonly string[], signal: AbortSignal): Promise<SmiAnswers> {
   const run = (...args: string[]) => runProgram(command, [...which, ...args], signal);
-  const [devices, processes, graphics] = await Promise.all([
-    run(DEVICE_QUERY, FORMAT),
-    run(PROCESS_QUERY, FORMAT),
-    run('-q', '-d', 'PIDS'),
-  ]);
-  return { devices, processes, graphics };
+  return Promise.all([run(DEVICE_QUERY, FORMAT), run(PROCESS_QUERY, FORMAT), run('-q', '-d', 'PIDS')]);
 }
 
 /** Cards that the driver names in place of an answer, one a line. */
@@ -122,7 +113,7 @@ function lostCards({ stdout, stderr, error }: ProgramEnd): LostCard[] {
 
 /** What was understood counts, even if the program failed or printed other lines. */
 function factsOf(
-  { devices, processes, graphics }: SmiAnswers,
+  [devices, processes, graphics]: SmiAnswers,
   unreachable: readonly LostCard[],
 ): Result<NvidiaFacts, string> {
   const hasNone = /^No devices were found/m.test(`${devices.stdout}\n${devices.stderr}`);

@@ -17,7 +17,6 @@ import {
   type OtherProcess,
   type ProcessId,
   type ProcessUsage,
-  type RouterProcessMemory,
   sumOf,
 } from './reading.ts';
 
@@ -45,16 +44,11 @@ export interface Measurement {
 }
 
 /** Which memory belongs to which model, to the routers, and to other processes. */
-export interface Attribution {
-  gpus: readonly GpuMemory[];
+export interface Attribution
+  extends Pick<MemoryReading, 'gpus' | 'routers' | 'orphans' | 'contained' | 'here' | 'hidden'> {
   /** All other processes, the largest first. */
   others: readonly Unnamed[];
   models: readonly AttributedModel[];
-  routers: readonly RouterProcessMemory[];
-  orphans: readonly OrphanMemory[];
-  contained: MemoryReading['contained'];
-  here: readonly string[];
-  hidden: readonly string[];
 }
 
 export type Unnamed = Omit<OtherProcess, 'name'>;
@@ -68,10 +62,11 @@ export interface AttributedModel extends Omit<ModelMemory, 'cpuSeconds'> {
  * before and after the driver was read; otherwise it may be another's.
  */
 export function attribute(measurement: Measurement): Attribution {
-  const { routers, parents, pools, allocations, usages, started, isOwnHost } = measurement;
+  const { routers, parents, pools, allocations, started, isOwnHost } = measurement;
   const hidden = hiddenRouters(measurement);
   const own = ownProcesses(measurement);
-  const contained = containedModels(measurement);
+  const ofModels = processesOfModels(measurement);
+  const contained = ofModels.filter(({ isContained }) => isContained);
   const isHidden = hidden.length > 0 || contained.length > 0 || mayHideMore(measurement);
   const seesAll = measurement.seesProcesses && !isHidden;
   const others = allocations.filter(({ pid }) => !own.has(pid) && !started.has(pid));
@@ -79,15 +74,18 @@ export function attribute(measurement: Measurement): Attribution {
     gpus: pools.map((pool) => gpuMemory(pool, measurement, own, seesAll)),
     // Without the routers' processes, theirs would be among the others.
     others: seesAll ? otherProcesses(others, pools.filter(isMainPool)) : [],
-    models: modelMemory(measurement),
+    models: ofModels.flatMap(({ router, model, processes: own, isContained }) => {
+      const processes = usagesOf(own, measurement);
+      if (processes.length === 0 || isContained) return [];
+      return { router, model, processes, ...heldBy(processes, measurement) };
+    }),
     routers: routers.flatMap(({ name, url }) => {
       const process = parents.get(url);
-      const usage = process && usages.find((each) => isSame(each, process));
-      if (!usage) return [];
-      return [{ router: name, residentBytes: usage.residentBytes, gpus: sharesOf([usage], allocations) }];
+      const own = process ? usagesOf([process], measurement) : [];
+      return own.length === 0 ? [] : { router: name, ...heldBy(own, measurement) };
     }),
     orphans: orphanMemory(measurement),
-    contained,
+    contained: contained.map(({ router, model }) => ({ router, model })),
     here: routers
       .filter((router) => parents.has(router.url) || isLocal(router, isOwnHost))
       .map(({ name }) => name),
@@ -112,25 +110,11 @@ export function processesOfModels({
   return routers.flatMap((router) => {
     const parent = parents.get(router.url);
     const children = parent ? childrenOf(parent, models) : [];
-    return [...groupBy(children, (child) => modelOf(child, router.models))].flatMap(([model, processes]) =>
-      model === undefined ? [] : { router: router.name, model, processes },
-    );
+    return [...groupBy(children, (child) => modelOf(child, router.models))].flatMap(([model, processes]) => {
+      const isContained = processes.some(({ isContainer }) => isContainer);
+      return model === undefined ? [] : { router: router.name, model, processes, isContained };
+    });
   });
-}
-
-function modelMemory(measurement: Measurement): AttributedModel[] {
-  return processesOfModels(measurement).flatMap(({ router, model, processes: own }) => {
-    const processes = usagesOf(own, measurement);
-    if (processes.length === 0 || own.some(({ isContainer }) => isContainer)) return [];
-    return { router, model, processes, ...heldBy(processes, measurement) };
-  });
-}
-
-function containedModels(measurement: Measurement): MemoryReading['contained'] {
-  const contained = processesOfModels(measurement).filter(({ processes }) =>
-    processes.some(({ isContainer }) => isContainer),
-  );
-  return contained.map(({ router, model }) => ({ router, model }));
 }
 
 function orphanMemory(measurement: Measurement): OrphanMemory[] {

@@ -1,3 +1,5 @@
+import { groupBy } from '../lib/group-by.ts';
+
 /**
  * A memory pool of a GPU: its own memory (`vram`), the system memory it may use (`gtt`), or all system memory if GPU
  * and CPU share it and the driver reports no other (`host`).
@@ -123,22 +125,16 @@ export interface GpuShare {
 }
 
 /** The usage of a model's processes. A model has two of them while the old one ends. */
-export interface ModelMemory {
-  router: string;
+export interface ModelMemory extends RouterProcessMemory {
   model: string;
-  residentBytes?: number | undefined;
   /** Of all its processes since the exporter started: never decreases. */
   cpuSeconds: number;
-  gpus: readonly GpuShare[];
 }
 
 /** Processes of a model that are not below its router: memory that no listing shows. The others descend from `pid`. */
-export interface OrphanMemory {
-  router: string;
+export interface OrphanMemory extends RouterProcessMemory {
   model: string;
   pid: number;
-  residentBytes?: number | undefined;
-  gpus: readonly GpuShare[];
 }
 
 /** The result of reading one source. */
@@ -178,6 +174,35 @@ export interface MemoryReading {
 /** Whether a pool is the memory of its card. System memory is not, if the card has memory of its own. */
 export function isMainPool({ pool, integrated }: Pick<GpuPool, 'pool' | 'integrated'>): boolean {
   return pool !== 'gtt' || integrated === true;
+}
+
+/** The memory of one GPU: of its own pool, or of both pools of an APU together. */
+export interface CardMemory extends Omit<GpuMemory, 'pool'> {
+  pools: readonly GpuMemory[];
+}
+
+/** The GPUs of a reading, in its order. */
+export function cardMemory(pools: readonly GpuMemory[]): CardMemory[] {
+  return [...groupBy(pools, ({ uuid }) => uuid).values()].flatMap((all) => {
+    const main = all.filter(isMainPool);
+    const [first] = main;
+    if (first === undefined) return [];
+    const { pool: _, ...card } = first;
+    return {
+      ...card,
+      pools: all,
+      totalBytes: sumOf(main.map(({ totalBytes }) => totalBytes)),
+      usedBytes: sumOf(main.map(({ usedBytes }) => usedBytes)),
+      freeBytes: sumOf(main.map((each) => each.freeBytes ?? restOf(each))),
+      unownedBytes: sumOf(main.map(({ unownedBytes }) => unownedBytes)),
+    };
+  });
+}
+
+function restOf({ totalBytes, usedBytes }: GpuMemory): number | undefined {
+  return totalBytes === undefined || usedBytes === undefined
+    ? undefined
+    : Math.max(0, totalBytes - usedBytes);
 }
 
 /** What a process uses of each card, by the card's uuid: of the card's own memory, or of both pools of an APU. */

@@ -1,6 +1,5 @@
 import { failed, ok, type Result } from '../lib/result.ts';
-import { type CardMemory, cardMemory } from './card-memory.ts';
-import { gpuBytes, type MemoryReading, sharesByCard, sumOf } from './reading.ts';
+import { type CardMemory, cardMemory, gpuBytes, type MemoryReading, sharesByCard, sumOf } from './reading.ts';
 
 /** The GPUs of one router. */
 export interface RouterMemory {
@@ -92,23 +91,17 @@ function cardsNamed(names: readonly string[], all: readonly CardMemory[]): Resul
     const [card, another] = all.filter((each) => isNamed(each, name));
     if (card === undefined) {
       const known = all.map(({ gpu, uuid, name: product }) => `${gpu} (${uuid}, ${product})`);
-      return failed({
-        kind: 'unknown_gpu',
-        message: `no GPU is named '${name}'; known: ${known.join('; ')}`,
-      });
+      return unknownGpu(`no GPU is named '${name}'; known: ${known.join('; ')}`);
     }
-    if (another !== undefined) {
-      return failed({
-        kind: 'unknown_gpu',
-        message: `several GPUs have the index ${name}: name one by its UUID`,
-      });
-    }
+    if (another !== undefined) return unknownGpu(`several GPUs have the index ${name}: name one by its UUID`);
     // Absent while the memory of a model is unknown, which may be on this card.
     if (card.unownedBytes === undefined) return failed(unmeasured('which models use', name));
     cards.add(card);
   }
   return ok([...cards]);
 }
+
+const unknownGpu = (message: string) => failed<GpuFault>({ kind: 'unknown_gpu', message });
 
 function unmeasured(what: string, name: string): GpuFault {
   return {
