@@ -13,7 +13,7 @@ import { formatJson, printable } from './text.ts';
 
 export async function doctor(call: Call): Promise<number> {
   const output = outputOf(call);
-  const { found: config, missed } = await withDiscovered(call.configSource().current, call.terminal);
+  const { result: config, missed } = await withDiscovered(call);
   const show = (diagnosis: Diagnosis) => {
     if (output === 'text') call.terminal.out(formatDiagnosis(printable(diagnosis)));
     return diagnosis;

@@ -10,7 +10,7 @@ import { type Call, choiceFlag } from './command.ts';
 import { LIST_OUTPUTS } from './command-flags.ts';
 import { EXIT } from './exit-codes.ts';
 import { type RemoteExporter, remoteExporterOf } from './exporter-flag.ts';
-import { reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
+import { type OneOff, reportUnreachable, withFleet } from './one-off.ts';
 import { formatNames, formatState, type StateView } from './state-view.ts';
 import { formatJson } from './text.ts';
 
@@ -23,8 +23,8 @@ const MEMORY_MS = 1000;
 export async function list(call: Call): Promise<number> {
   const output = choiceFlag(call, 'output', LIST_OUTPUTS) ?? 'text';
   const exporter = remoteExporterOf(call);
-  const { state, missed } = exporter
-    ? { state: await stateOf(exporter), missed: false }
+  const { result: state, missed } = exporter
+    ? await stateOf(exporter)
     : await listRouters(call, output !== 'names');
   const formats = {
     text: () => formatState(state, systemClock.wall()),
@@ -41,24 +41,22 @@ export async function list(call: Call): Promise<number> {
 }
 
 /** Its answers need many schemas, which a list of routers can do without. */
-async function stateOf(exporter: RemoteExporter): Promise<StateView> {
+async function stateOf(exporter: RemoteExporter): Promise<OneOff<StateView>> {
   const { stateThrough } = await import('./remote-exporter.ts');
   return stateThrough(exporter);
 }
 
 /** `measured`: with memory and the models' own metrics. */
-async function listRouters(call: Call, measured: boolean): Promise<{ state: StateView; missed: boolean }> {
-  const { found, missed } = await withDiscovered(call.configSource().current, call.terminal);
-  return withFleet(found, { readEngine: measured, settleMs: 0 }, async ({ store, readAll }) => {
-    const measuring = measured ? ([measure(found, store), readAll(ENGINE_MS)] as const) : [];
+function listRouters(call: Call, measured: boolean): Promise<OneOff<StateView>> {
+  return withFleet(call, { readEngine: measured, settleMs: 0 }, async ({ store, readAll }, config) => {
+    const measuring = measured ? ([measure(config, store), readAll(ENGINE_MS)] as const) : [];
     const [memory] = await Promise.all(measuring);
     const routers = store.routers();
-    const state = {
+    return {
       routers: routers.map((router) => viewRouter(router, systemClock)),
       models: routers.flatMap((router) => viewModels(router, systemClock)),
       memory,
     };
-    return { state, missed };
   });
 }
 

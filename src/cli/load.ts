@@ -8,12 +8,12 @@ import type { Operation } from '../unload/report.ts';
 import { type Call, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
 import { remoteExporterOf } from './exporter-flag.ts';
-import { outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
+import { type OneOff, outputOf, reportUnreachable, withFleet } from './one-off.ts';
 import { durationFlag, reasonFlag } from './operation-flags.ts';
 import { operateThrough } from './remote-exporter.ts';
 import { showWaiting, type Terminal } from './terminal.ts';
 import { formatJson, printable } from './text.ts';
-import { exitCodeOf, formatResult } from './unload-output.ts';
+import { exitCodeOf, faultsOf, formatResult } from './unload-output.ts';
 
 export async function load(call: Call): Promise<number> {
   if (call.words.length > 0) return runLoad(call);
@@ -45,8 +45,8 @@ async function runLoad(call: Call): Promise<number> {
     else if (output === 'text') terminal.out(line);
   };
   try {
-    const { operation, missed } = exporter
-      ? { operation: await operateThrough(exporter, '/api/v1/load', body, waits, progress), missed: false }
+    const { result: operation, missed } = exporter
+      ? await operateThrough(exporter, '/api/v1/load', body, waits, progress)
       : await loadDirectly(body, call, progress);
     waiting.stop();
     terminal.out(output === 'json' ? formatJson(operation) : formatConclusion(operation));
@@ -58,20 +58,13 @@ async function runLoad(call: Call): Promise<number> {
 }
 
 /** Loads at the routers themselves. */
-async function loadDirectly(
-  body: LoadBody,
-  call: Call,
-  onProgress: OnProgress,
-): Promise<{ operation: Operation; missed: boolean }> {
-  const { found, missed } = await withDiscovered(call.configSource().current, call.terminal);
-  const request = loadRequestOf(body, found.load.timeout, { trigger: 'cli', caller: { name: 'shell' } });
-  return withFleet(found, { readEngine: false }, async (fleet) => {
-    const objection = objectionToPlaces(fleet.store.routers(), request);
+function loadDirectly(body: LoadBody, call: Call, onProgress: OnProgress): Promise<OneOff<Operation>> {
+  return withFleet(call, { readEngine: false }, ({ controls, store }, config) => {
+    const request = loadRequestOf(body, config.load.timeout, { trigger: 'cli', caller: { name: 'shell' } });
+    const objection = objectionToPlaces(store.routers(), request);
     if (objection) throw new UsageError(`${objection.detail} Nothing was loaded.`);
-    const parts = { controls: fleet.controls, clock: systemClock };
-    const operations = createOperations({ ...parts, keep: () => [] });
-    const loads = createLoads({ ...parts, operations });
-    return { operation: await loads.start(request, { onProgress }).done, missed };
+    const operations = createOperations({ controls, keep: () => [], clock: systemClock });
+    return createLoads({ controls, operations, clock: systemClock }).start(request, { onProgress }).done;
   });
 }
 
@@ -90,8 +83,7 @@ function formatConclusion(operation: Operation): string {
 function explain(operation: Operation, terminal: Terminal): void {
   const { routers } = printable(operation);
   for (const { router, refused } of routers) if (refused) terminal.err(`${router}: ${refused.detail}\n`);
-  const faults = routers.flatMap(({ router, fault }) => (fault ? [{ router, message: fault.message }] : []));
-  reportUnreachable(faults, terminal);
+  reportUnreachable(faultsOf(operation), terminal);
 }
 
 /** The flags that were given. For the rest, the configuration of the exporter or of this command applies. */

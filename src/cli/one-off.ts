@@ -11,27 +11,31 @@ export function outputOf(call: Call): (typeof OUTPUTS)[number] {
   return choiceFlag(call, 'output', OUTPUTS) ?? 'text';
 }
 
-/** The same with its problems printed. `missed`: discovery failed in part, so there may be more routers. */
-export async function withDiscovered(
-  config: Config,
-  terminal: Terminal,
-): Promise<{ found: Config; missed: boolean }> {
-  const { found, problems } = await discoverOnce(config);
-  for (const { group, message } of problems) terminal.err(`discovery of ${group}: ${message}\n`);
-  return { found, missed: problems.some(({ isFault }) => isFault) };
+/** A result, and whether discovery failed in part, so that there may be more routers. */
+export interface OneOff<T> {
+  result: T;
+  missed: boolean;
 }
 
-/** Follows the configured routers while `work` runs, with events, as the service does. */
+/** The configuration with the routers that discovery finds; prints what was wrong. */
+export async function withDiscovered({ configSource, terminal }: Call): Promise<OneOff<Config>> {
+  const { found, problems } = await discoverOnce(configSource().current);
+  for (const { group, message } of problems) terminal.err(`discovery of ${group}: ${message}\n`);
+  return { result: found, missed: problems.some(({ isFault }) => isFault) };
+}
+
+/** Follows the routers while `work` runs, with events, as the service does. */
 export async function withFleet<T>(
-  config: Config,
+  call: Call,
   options: FleetOptions,
-  work: (fleet: Fleet) => Promise<T>,
-): Promise<T> {
+  work: (fleet: Fleet, config: Config) => Promise<T>,
+): Promise<OneOff<T>> {
+  const { result: config, missed } = await withDiscovered(call);
   const fleet = createFleet(systemClock, options);
   try {
     await fleet.apply(config);
     await fleet.ready();
-    return await work(fleet);
+    return { result: await work(fleet, config), missed };
   } finally {
     await fleet.stop();
   }

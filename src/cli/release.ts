@@ -1,7 +1,7 @@
 import type { Call } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
 import { exporterOf } from './exporter-flag.ts';
-import { holderOf } from './hold-flags.ts';
+import { holderOf } from './operation-flags.ts';
 import { type RemoteHolds, remoteHolds } from './remote-holds.ts';
 import { printable } from './text.ts';
 

@@ -11,6 +11,7 @@ import type { OnProgress } from '../unload/operation.ts';
 import { type Operation, operation } from '../unload/report.ts';
 import { UnreachableError, UsageError } from './exit-codes.ts';
 import type { RemoteExporter } from './exporter-flag.ts';
+import type { OneOff } from './one-off.ts';
 import type { StateView } from './state-view.ts';
 
 const POLL_MS = 300;
@@ -25,7 +26,7 @@ export const holdsAnswer = z.object({ holds: z.array(holdView) });
 const operationsAnswer = z.object({ operations: z.array(operation) });
 
 /** Throws an UnreachableError, or a UsageError when the exporter rejects the request; so do the functions below. */
-export async function stateThrough(exporter: RemoteExporter): Promise<StateView> {
+export async function stateThrough(exporter: RemoteExporter): Promise<OneOff<StateView>> {
   const [routers, models, memory, holds, operations] = await Promise.all([
     request(exporter, 'GET', '/api/v1/routers', routersAnswer),
     request(exporter, 'GET', '/api/v1/models', modelsAnswer),
@@ -33,7 +34,7 @@ export async function stateThrough(exporter: RemoteExporter): Promise<StateView>
     request(exporter, 'GET', '/api/v1/holds', holdsAnswer),
     request(exporter, 'GET', '/api/v1/operations', operationsAnswer),
   ]);
-  return { ...routers, ...models, memory, ...holds, ...operations };
+  return { result: { ...routers, ...models, memory, ...holds, ...operations }, missed: false };
 }
 
 /** Starts an unload or a load and resolves with its report, when it has ended or with `watch: false` at once. */
@@ -43,7 +44,7 @@ export async function operateThrough(
   body: UnloadBody | LoadBody,
   watch: boolean,
   progress: OnProgress,
-): Promise<Operation> {
+): Promise<OneOff<Operation>> {
   const reported = new Set<string>();
   let current = await request(exporter, 'POST', path, operation, { ...body, wait: false });
   for (;;) {
@@ -55,7 +56,7 @@ export async function operateThrough(
         progress(router, entry);
       }
     }
-    if (current.outcome !== null || !watch) return current;
+    if (current.outcome !== null || !watch) return { result: current, missed: false };
     await sleep(POLL_MS);
     current = await request(exporter, 'GET', `/api/v1/operations/${current.id}`, operation);
   }

@@ -1,5 +1,7 @@
 import { basename } from 'node:path';
 import { processEnvironment } from '../config/environment.ts';
+import type { MemoryView } from '../http/view-schemas.ts';
+import { formatBytes } from '../lib/bytes.ts';
 import { systemClock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { oneLine } from '../lib/one-line.ts';
@@ -8,14 +10,12 @@ import { REASON_LENGTH } from '../unload/request.ts';
 import type { Call } from './command.ts';
 import { EXIT, UnreachableError, UsageError } from './exit-codes.ts';
 import { exporterOf } from './exporter-flag.ts';
-import { describeFreed, sayWaiting } from './freed-memory.ts';
-import { defaultHolder, holdBodyOf } from './hold-flags.ts';
 import { type KeptHold, keepHold } from './kept-hold.ts';
-import { durationFlag } from './operation-flags.ts';
-import { type HoldBody, remoteHolds } from './remote-holds.ts';
+import { defaultHolder, durationFlag, holdBodyOf } from './operation-flags.ts';
+import { type HoldBody, remoteHolds, sayWaiting } from './remote-holds.ts';
 import { catchSignals, type Signals } from './signals.ts';
 import { printable } from './text.ts';
-import { exitCodeOf, formatResult } from './unload-output.ts';
+import { exitCodeOf, faultsOf, formatResult } from './unload-output.ts';
 import { runToEnd, signalExit, startFailure } from './wrapped-program.ts';
 
 // The terminal may be closed while the command runs.
@@ -104,6 +104,21 @@ function freeThroughExporter(call: Call, say: (line: string) => void): KeptHold 
   };
 }
 
+/** `12.3 GiB on GPU 0`; without measured GPUs, what was unloaded. */
+function describeFreed(memory: MemoryView, operation: Operation | undefined): string {
+  const gpus = memory.gpus.flatMap(({ gpu, total_bytes, used_bytes }) =>
+    total_bytes === null || used_bytes === null
+      ? []
+      : [`${formatBytes(Math.max(0, total_bytes - used_bytes))} on GPU ${gpu}`],
+  );
+  if (gpus.length > 0) return printable(gpus.join(', '));
+  const results = operation?.routers.flatMap(({ models }) => models) ?? [];
+  const gone = results.filter(({ result }) => result === 'unloaded' || result === 'forced');
+  return gone.length === 0
+    ? 'nothing was unloaded'
+    : printable(`unloaded ${gone.map(({ model }) => model).join(', ')}`);
+}
+
 function bodyOf(call: Call): HoldBody {
   const body = holdBodyOf(call);
   const name = oneLine(basename(call.words[0] ?? ''), REASON_LENGTH);
@@ -128,12 +143,10 @@ async function freeDirectly(call: Call, say: (line: string) => void): Promise<Ke
   };
   const body = { models: [], when_busy, reason };
   const { unloadDirectly } = await import('./unload.ts');
-  const { operation, missed } = await unloadDirectly(body, { ...call, configSource }, onProgress);
+  const { result: operation, missed } = await unloadDirectly(body, { ...call, configSource }, onProgress);
   const isFree = exitCodeOf(operation, { named: false, partial: false }, missed) === EXIT.done;
   if (isFree) say('memory is free. Without an exporter, nothing keeps clients from loading models again');
-  const faults = operation.routers.flatMap(({ router, fault }) =>
-    fault ? [`${router}: ${fault.message}`] : [],
-  );
+  const faults = faultsOf(operation).map(({ router, message }) => `${router}: ${message}`);
   const why = faults.length > 0 ? faults.join('; ') : 'not all models were unloaded';
   return { ready: Promise.resolve(isFree ? undefined : why), release: async () => {} };
 }

@@ -55,13 +55,12 @@ const GONE: readonly string[] = ['unloaded', 'forced', 'already_unloaded'];
 
 export function exitCodeOf(operation: Operation, aim: UnloadAim, missed: boolean): number {
   const { routers, summary } = operation;
-  if (
-    summary.failed > 0 ||
-    summary.busy > 0 ||
-    summary.skipped > 0 ||
-    loadedMeanwhile(operation, aim).length > 0
-  )
-    return EXIT.notDone;
-  if (routers.some(({ refused }) => refused)) return EXIT.notDone;
+  const undone = summary.failed + summary.busy + summary.skipped + loadedMeanwhile(operation, aim).length;
+  if (undone > 0 || routers.some(({ refused }) => refused)) return EXIT.notDone;
   return missed || routers.some(({ fault }) => fault) ? EXIT.unreachable : EXIT.done;
+}
+
+/** Why routers could not be used. */
+export function faultsOf({ routers }: Operation): { router: string; message: string }[] {
+  return routers.flatMap(({ router, fault }) => (fault ? [{ router, message: fault.message }] : []));
 }

@@ -8,13 +8,14 @@ import { defaultTerms, keepListOf } from '../unload/request.ts';
 import { type Call, choiceFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
 import { remoteExporterOf } from './exporter-flag.ts';
-import { outputOf, reportUnreachable, withDiscovered, withFleet } from './one-off.ts';
+import { type OneOff, outputOf, reportUnreachable, withFleet } from './one-off.ts';
 import { durationFlag, reasonFlag } from './operation-flags.ts';
 import { operateThrough } from './remote-exporter.ts';
 import { showWaiting, type Terminal } from './terminal.ts';
 import { formatJson, printable } from './text.ts';
 import {
   exitCodeOf,
+  faultsOf,
   formatConclusion,
   formatResult,
   loadedMeanwhile,
@@ -63,11 +64,8 @@ async function runUnload(call: Call, selected: readonly string[]): Promise<numbe
     };
   };
   try {
-    const { operation, missed } = exporter
-      ? {
-          operation: await operateThrough(exporter, '/api/v1/unload-all', body, waits, progress(true)),
-          missed: false,
-        }
+    const { result: operation, missed } = exporter
+      ? await operateThrough(exporter, '/api/v1/unload-all', body, waits, progress(true))
       : await unloadDirectly(body, call, progress);
     waiting.stop();
     terminal.out(output === 'json' ? formatJson(operation) : formatConclusion(operation));
@@ -98,27 +96,21 @@ function explain(operation: Operation, aim: UnloadAim, body: UnloadBody, termina
   }
   if (summary.busy > 0)
     say('To unload busy and loading models too: --when-busy force. Their clients lose their response.');
-  const faults = routers.flatMap(({ router, fault }) => (fault ? [{ router, message: fault.message }] : []));
-  reportUnreachable(faults, terminal);
+  reportUnreachable(faultsOf(operation), terminal);
 }
 
 /** Unloads at the routers themselves. */
-export async function unloadDirectly(
+export function unloadDirectly(
   body: UnloadBody,
   call: Call,
   progress: (several: boolean) => OnProgress,
-): Promise<{ operation: Operation; missed: boolean }> {
-  const { found, missed } = await withDiscovered(call.configSource().current, call.terminal);
-  const terms = { ...defaultTerms(found), verify: call.flags.wait !== false };
-  const request = requestOf(body, terms, { trigger: 'cli', caller: { name: 'shell' } });
-  return withFleet(found, { readEngine: false }, async (fleet) => {
-    const operations = createOperations({
-      controls: fleet.controls,
-      keep: (router) => keepListOf(found, router),
-      clock: systemClock,
-    });
-    const several = fleet.store.routers().length > 1;
-    return { operation: await operations.start(request, { onProgress: progress(several) }).done, missed };
+): Promise<OneOff<Operation>> {
+  return withFleet(call, { readEngine: false }, ({ controls, store }, config) => {
+    const terms = { ...defaultTerms(config), verify: call.flags.wait !== false };
+    const request = requestOf(body, terms, { trigger: 'cli', caller: { name: 'shell' } });
+    const keep = (router: string) => keepListOf(config, router);
+    const operations = createOperations({ controls, keep, clock: systemClock });
+    return operations.start(request, { onProgress: progress(store.routers().length > 1) }).done;
   });
 }
 
