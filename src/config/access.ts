@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import { failed } from '../lib/result.ts';
-import { optional, secret } from './fields.ts';
-import { isTree } from './layer.ts';
+import * as f from './fields.ts';
 import { nodesOf } from './options.ts';
 import { readCertificates } from './pem.ts';
 import { type Parsed, parseVisibleText } from './values.ts';
@@ -9,24 +8,27 @@ import { type Parsed, parseVisibleText } from './values.ts';
 /** How routers are reached, apart from their URLs. `env` adds the variables, which apply to every router. */
 export function accessOptions(env: (name: string) => { env?: string }) {
   return {
-    api_key: secret('API key that llama-server requires (its `--api-key`); of several, the first is used.', {
-      ...env('LLAMA_API_KEY'),
-      isKeyList: true,
-    }),
-    username: optional(
+    api_key: f.secret(
+      'API key that llama-server requires (its `--api-key`); of several, the first is used.',
+      {
+        ...env('LLAMA_API_KEY'),
+        isKeyList: true,
+      },
+    ),
+    username: f.optional(
       'text',
       'User for a proxy that requires Basic authentication.',
       parseUsername,
       env('LLAMA_SERVER_USERNAME'),
     ),
-    password: secret('Password of that user.', env('LLAMA_SERVER_PASSWORD')),
-    ca_file: optional(
+    password: f.secret('Password of that user.', env('LLAMA_SERVER_PASSWORD')),
+    ca_file: f.optional(
       'path',
       'CA certificates (PEM) to trust for https instead of the public ones; read again when it changes.',
       parseCaFile,
       { kind: 'path', ...env('LLAMA_SERVER_CA_FILE') },
     ),
-    host_header: optional(
+    host_header: f.optional(
       'host or host:port',
       'Header `Host` to send instead of that of the URL; also the name that the certificate must have.',
       parseHost,
@@ -39,14 +41,9 @@ export function accessOptions(env: (name: string) => { env?: string }) {
 export const OWN_ACCESS = accessOptions((env) => ({ env }));
 
 /** The options that the variables set. */
-export const accessSchema = z.strictObject(OWN_ACCESS).superRefine(checkAccess, { when: isMapping });
+export const accessSchema = f.checked(z.strictObject(OWN_ACCESS), checkAccess);
 
 export const ACCESS_OPTIONS = nodesOf(accessSchema);
-
-/** For checks that run also when a field is invalid, to report all problems at once. */
-export function isMapping({ value }: { value: unknown }): boolean {
-  return isTree(value);
-}
 
 /** A user name ends at the first colon (RFC 7617). */
 function parseUsername(value: unknown): Parsed<string> {
@@ -71,12 +68,9 @@ function parseHost(value: unknown): Parsed<string> {
 /** A user has a password. */
 export function checkAccess(
   { username, password }: { username?: unknown; password?: unknown },
-  ctx: z.core.$RefinementCtx,
+  wrong: f.Wrong,
 ): void {
-  if (username !== undefined && password === undefined) {
-    ctx.addIssue({ code: 'custom', path: ['username'], message: 'has no password: add password_file' });
-  }
-  if (username === undefined && password !== undefined) {
-    ctx.addIssue({ code: 'custom', path: ['password'], message: 'has no username: add it' });
-  }
+  const [hasUser, hasPassword] = [username !== undefined, password !== undefined];
+  if (hasUser && !hasPassword) wrong(['username'], 'has no password: add password_file');
+  if (hasPassword && !hasUser) wrong(['password'], 'has no username: add it');
 }

@@ -15,11 +15,19 @@ export function processEnvironment(): Environment {
 
 /** The options in the environment. An empty variable counts as not set, as compose files leave them. */
 export function environmentLayer(env: Environment, options: readonly Option[]): Layer {
-  const settings = options.flatMap((option): Setting[] => {
+  return namedLayer([...settingsIn(env, options), ...routersSetting(env), ...tokenSetting(env)]);
+}
+
+/** How to reach every router that does not say so itself: API key, user, CA, `Host`. */
+export function accessLayer(env: Environment, options: readonly Option[]): Layer {
+  return namedLayer(settingsIn(env, options));
+}
+
+function settingsIn(env: Environment, options: readonly Option[]): Setting[] {
+  return options.flatMap((option) => {
     const name = option.path.includes('[]') ? undefined : variableOf(option);
-    return name && env[name] ? [{ name, path: option.path, value: env[name] }] : [];
+    return name && env[name] ? { name, path: option.path, value: env[name] } : [];
   });
-  return namedLayer([...settings, ...routersSetting(env), ...tokenSetting(env)]);
 }
 
 function routersSetting({ LLAMA_SERVER_URL: urls }: Environment): Setting[] {
@@ -35,15 +43,6 @@ function tokenSetting(env: Environment): Setting[] {
   const name = `${VARIABLE_PREFIX}TOKEN${token ? '' : '_FILE'}`;
   const element = { name: 'default', token: token || undefined, token_file: file || undefined };
   return [{ name, path: ['auth', 'tokens'], value: [element] }];
-}
-
-/** How to reach every router that does not say so itself: API key, user, CA, `Host`. */
-export function accessLayer(env: Environment, options: readonly Option[]): Layer {
-  return namedLayer(
-    options.flatMap(({ env: name, path }): Setting[] =>
-      name && env[name] ? [{ name, path, value: env[name] }] : [],
-    ),
-  );
 }
 
 /** A problem for every unknown variable with the exporter's prefix. */

@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import { ok } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
-import { type Kind, options } from './options.ts';
+import { isTree } from './layer.ts';
+import { type OptionMeta, options } from './options.ts';
 import {
   type Parsed,
   parseChoice,
@@ -17,15 +18,7 @@ import {
 
 type Parser<T> = (value: unknown) => Parsed<T>;
 
-interface OptionExtra {
-  readonly kind?: Kind;
-  /** Shown as the default of a required option. */
-  readonly fallback?: string;
-  readonly env?: string;
-  readonly flag?: string;
-  readonly choices?: readonly string[];
-  readonly isKeyList?: boolean;
-}
+type OptionExtra = Partial<OptionMeta>;
 
 /** An option with a default, as written in the file. */
 export function option<T>(
@@ -106,6 +99,28 @@ export const secret = (description: string, extra: OptionExtra = {}) =>
     .instanceof(Secret)
     .optional()
     .register(options, { kind: 'secret', type: 'secret', description, fallback: '', ...extra });
+
+/** For checks that run also when an option is invalid. */
+export const isEmptyList = (value: unknown) => Array.isArray(value) && value.length === 0;
+
+/** Reports what is wrong at a place within a mapping. */
+export type Wrong = (path: string[], message: string) => void;
+
+/**
+ * A mapping with checks of several options. They run also when an option is invalid (and then of any type), to report
+ * all problems at once.
+ */
+export const checked = <S extends z.ZodType>(
+  schema: S,
+  ...checks: readonly ((value: z.output<S>, wrong: Wrong) => void)[]
+): S =>
+  schema.superRefine(
+    (value, ctx) => {
+      const wrong: Wrong = (path, message) => ctx.addIssue({ code: 'custom', path, message });
+      for (const check of checks) check(value, wrong);
+    },
+    { when: ({ value }) => isTree(value) },
+  );
 
 /** A mapping of options and sections, frozen once loaded. */
 export const section = <S extends z.ZodRawShape>(description: string, shape: S) =>

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { codeOf } from '../lib/error-code.ts';
 import { failed, ok } from '../lib/result.ts';
 import { isTree, type Layer } from './layer.ts';
 import { formatPlace } from './options.ts';
@@ -22,13 +23,13 @@ export function readText(file: string): Parsed<string> {
 }
 
 function readFault(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException).code;
+  const code = codeOf(error);
   if (code === 'ENOENT' || code === 'ENOTDIR') return 'does not exist: check the path';
   if (code === 'EACCES' || code === 'EPERM') {
     const user = process.geteuid === undefined ? 'the user of the service' : `user ${process.geteuid()}`;
     return `cannot be read: permission denied. Make it readable for ${user}`;
   }
-  return `cannot be read: ${code ?? String(error)}`;
+  return `cannot be read: ${code}`;
 }
 
 /** The layer of a YAML file, empty with problems when the file cannot be used. Its paths are relative to it. */

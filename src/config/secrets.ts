@@ -24,13 +24,11 @@ export function resolvePaths({ tree, directory }: Layer, options: readonly Optio
   }
 }
 
-type SecretOption = Pick<Option, 'kind' | 'path' | 'isKeyList'>;
-
 /**
  * Replaces every credential of a layer by a `Secret`, read from its `_file` if that is named, before anything else
  * reads the tree. Changes the tree and returns the problems.
  */
-export function hideSecrets(layer: Layer, options: readonly SecretOption[]): ConfigProblem[] {
+export function hideSecrets(layer: Layer, options: readonly Option[]): ConfigProblem[] {
   const secrets = options.filter(({ kind }) => kind === 'secret');
   return secrets.flatMap((option) =>
     holdersOf(layer.tree, option.path).flatMap(([holder, place]) => hideSecret(layer, holder, place, option)),
@@ -41,7 +39,7 @@ function hideSecret(
   layer: Layer,
   holder: Tree,
   place: Place,
-  { path, isKeyList = false }: SecretOption,
+  { path, isKeyList = false }: Option,
 ): ConfigProblem[] {
   const key = path.at(-1) ?? '';
   const fileKey = fileTwin(path).at(-1) ?? '';

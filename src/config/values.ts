@@ -29,7 +29,7 @@ export function parseVisibleText(value: unknown): Parsed<string> {
   return isVisible ? text : failed('must be visible text on one line');
 }
 
-/** A value that Node can send in a header; it throws for others when the header is sent. Numbers and booleans count as text, as in the exporter-toolkit. */
+/** A value that Node can send in a header. Numbers and booleans count as text, as in the exporter-toolkit. */
 export function parseHeaderValue(value: unknown): Parsed<string> {
   const text = parseText(['number', 'boolean'].includes(typeof value) ? String(value) : value);
   if (!text.ok) return text;

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { failed, ok } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
-import { choice, count, duration, option, path, section, text, texts, toggle } from './fields.ts';
+import * as f from './fields.ts';
 import { isTree } from './layer.ts';
 import { options } from './options.ts';
 import { CIPHER_SUITE_NAMES, CLIENT_AUTH_TYPES, CURVES, TLS_VERSIONS } from './tls-names.ts';
@@ -10,30 +10,30 @@ import { hasControlCharacter, type Parsed, parseChoice, parseHeaderValue } from 
 const VERSIONS = Object.keys(TLS_VERSIONS) as (keyof typeof TLS_VERSIONS)[];
 
 const choices = (description: string, known: readonly string[]) =>
-  texts(description, '', (text) =>
+  f.texts(description, '', (text) =>
     known.includes(text) ? ok(text) : failed(`'${text}' is not one of ${known.join(', ')}`),
   );
 
 const header = (parse: (value: unknown) => Parsed<string> = parseHeaderValue) =>
-  option('', 'text', 'Value of the header.', (value) => (value === '' ? ok('') : parse(value)));
+  f.option('', 'text', 'Value of the header.', (value) => (value === '' ? ok('') : parse(value)));
 
-const tls = section('TLS; empty: plain HTTP.', {
-  cert: text('', 'Certificate as PEM.'),
-  cert_file: path('', 'File with the certificate.'),
-  key: text('', 'Private key as PEM.'),
-  key_file: path('', 'File with the private key.'),
-  client_ca: text('', 'Authorities for client certificates, as PEM.'),
-  client_ca_file: path('', 'File with these authorities.'),
-  client_auth_type: choice('NoClientCert', CLIENT_AUTH_TYPES, 'What is required of client certificates.'),
-  client_allowed_sans: texts('Names of which a client certificate must have one; empty: any.'),
-  min_version: choice('TLS12', VERSIONS, 'Oldest version of TLS.'),
-  max_version: choice('TLS13', VERSIONS, 'Newest version of TLS.'),
+const tls = f.section('TLS; empty: plain HTTP.', {
+  cert: f.text('', 'Certificate as PEM.'),
+  cert_file: f.path('', 'File with the certificate.'),
+  key: f.text('', 'Private key as PEM.'),
+  key_file: f.path('', 'File with the private key.'),
+  client_ca: f.text('', 'Authorities for client certificates, as PEM.'),
+  client_ca_file: f.path('', 'File with these authorities.'),
+  client_auth_type: f.choice('NoClientCert', CLIENT_AUTH_TYPES, 'What is required of client certificates.'),
+  client_allowed_sans: f.texts('Names of which a client certificate must have one; empty: any.'),
+  min_version: f.choice('TLS12', VERSIONS, 'Oldest version of TLS.'),
+  max_version: f.choice('TLS13', VERSIONS, 'Newest version of TLS.'),
   cipher_suites: choices('Cipher suites up to TLS 1.2.', CIPHER_SUITE_NAMES),
-  prefer_server_cipher_suites: toggle(true, "Use the server's order of cipher suites."),
+  prefer_server_cipher_suites: f.toggle(true, "Use the server's order of cipher suites."),
   curve_preferences: choices('Curves for key exchange.', Object.keys(CURVES)),
 });
 
-const headers = section('Headers of every response; empty: not sent.', {
+const headers = f.section('Headers of every response; empty: not sent.', {
   'Strict-Transport-Security': header(),
   'X-Content-Type-Options': header((value) => parseChoice(value, ['nosniff'])),
   'X-Frame-Options': header((value) => parseChoice(value, ['deny', 'sameorigin'])),
@@ -83,29 +83,24 @@ function parseUser(name: string, hash: unknown): Parsed<Secret> {
 /** The web configuration file of Prometheus' exporter-toolkit. */
 const sections = z.strictObject({
   tls_server_config: tls,
-  http_server_config: section('HTTP.', {
-    http2: toggle(true, 'Ignored: the exporter uses HTTP/1.1.'),
+  http_server_config: f.section('HTTP.', {
+    http2: f.toggle(true, 'Ignored: the exporter uses HTTP/1.1.'),
     headers,
   }),
   basic_auth_users: users,
-  rate_limit: section('Rate limit of all requests together.', {
-    interval: duration('0s', '0s', 'Average time between two requests; 0: no limit.'),
-    burst: count(0, 'Number of requests that may come at once.'),
+  rate_limit: f.section('Rate limit of all requests together.', {
+    interval: f.duration('0s', '0s', 'Average time between two requests; 0: no limit.'),
+    burst: f.count(0, 'Number of requests that may come at once.'),
   }),
 });
 
-export const webSchema = sections.superRefine(checkBounds, { when: ({ value }) => isTree(value) }).readonly();
+export const webSchema = f.checked(sections, checkBounds).readonly();
 
 export type WebFile = z.output<typeof webSchema>;
 
 export type TlsSection = WebFile['tls_server_config'];
 
-/** Runs also when an option is invalid (and then of any type), to report all problems at once. */
-function checkBounds(
-  { tls_server_config, rate_limit }: z.output<typeof sections>,
-  ctx: z.core.$RefinementCtx,
-): void {
-  const wrong = (path: string[], message: string) => ctx.addIssue({ code: 'custom', path, message });
+function checkBounds({ tls_server_config, rate_limit }: z.output<typeof sections>, wrong: f.Wrong): void {
   const { min_version, max_version } = tls_server_config;
   if (VERSIONS.indexOf(min_version) > VERSIONS.indexOf(max_version)) {
     wrong(['tls_server_config', 'min_version'], `is ${min_version}, newer than max_version, ${max_version}`);
