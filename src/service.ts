@@ -29,10 +29,10 @@ import { createSeriesLimit, type SeriesLimitChange } from './metrics/series-limi
 import { lastUnloadsPart } from './models/store.ts';
 import { type KeptState, keepState } from './state/keep-state.ts';
 import { createGuards, GUARDS, guardRules } from './unload/guards.ts';
+import { measureBy } from './unload/measure.ts';
 import { createOperations, type Operations } from './unload/operations.ts';
 import { OPERATIONS } from './unload/registry.ts';
 import { keepListOf } from './unload/request.ts';
-import { measureBy } from './unload/run.ts';
 
 /** The running service. */
 export interface Service {

@@ -110,12 +110,11 @@ export function createActivityLog(auditFile: string, metrics: OperationMetrics, 
   };
 }
 
-function holdDetail(change: HoldChange, clock: Clock): { caller: Caller; detail: string } {
-  const { hold, kind } = change;
+function holdDetail({ kind, hold, by }: HoldChange, clock: Clock): { caller: Caller; detail: string } {
   const until = new Date(clock.wall(hold.until)).toISOString();
   const reason = hold.reason === '' ? '' : `: ${hold.reason}`;
   return {
-    caller: kind === 'released' ? { name: change.by } : hold.by,
+    caller: by === undefined ? hold.by : { name: by },
     detail: `${kind} on ${hold.routers.join(', ')} until ${until} for ${hold.holder}${reason}`,
   };
 }

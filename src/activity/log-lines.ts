@@ -101,26 +101,18 @@ export function logReading(log: Logger, change: ReadingChange): void {
 }
 
 export function logHold(log: Logger, change: HoldChange, clock: Clock): void {
-  const { id: hold, routers, reason, holder, needBytes, unload, restore, enforce } = change.hold;
+  const { id, routers, reason, holder, needBytes: need_bytes, unload, restore, enforce, why } = change.hold;
   const until = new Date(clock.wall(change.hold.until)).toISOString();
-  const who = { hold, router: routers.join(','), holder };
+  const who = { hold: id, router: routers.join(','), holder };
   switch (change.kind) {
     case 'placed':
-      return log.info('hold placed', {
-        ...who,
-        until,
-        reason,
-        need_bytes: needBytes,
-        unload,
-        restore,
-        enforce,
-      });
+      return log.info('hold placed', { ...who, until, reason, need_bytes, unload, restore, enforce });
     case 'renewed':
       return log.debug('hold renewed', { ...who, until });
     case 'active':
       return log.info('memory of a hold is free', who);
     case 'failed':
-      return log.warn('hold failed', { ...who, error: change.hold.why });
+      return log.warn('hold failed', { ...who, error: why });
     case 'released':
       return log.info('hold released', { ...who, by: change.by });
     case 'expired':

@@ -4,10 +4,10 @@ import type { Clock } from '../lib/clock.ts';
 import { createLoads } from '../load/loads.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { StatePart } from '../state/keep-state.ts';
+import type { Measure } from '../unload/measure.ts';
 import type { Operations } from '../unload/operations.ts';
 import type { Refusal } from '../unload/report.ts';
 import type { LoadRequest } from '../unload/request.ts';
-import type { RunContext } from '../unload/run.ts';
 import { gateOf } from './hold.ts';
 import { createHolds, HOLDS } from './holds.ts';
 import { createLoans, LOANS } from './loans.ts';
@@ -19,7 +19,7 @@ interface HoldingParts {
   fleet: Pick<Fleet, 'store' | 'controls'>;
   operations: Operations;
   memory: Pick<Memory, 'ofRouter'>;
-  measure: RunContext['measure'];
+  measure: Measure;
   config(): Config;
   clock: Clock;
   /** Resolves when the state file has everything of this moment. */

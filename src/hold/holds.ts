@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import * as z from 'zod';
 import type { Clock } from '../lib/clock.ts';
+import { keepLatest } from '../lib/keep-latest.ts';
 import { createListeners } from '../lib/listeners.ts';
 import { fromSaved, type Hold, type HoldRequest, isStanding, onWall, savedHold } from './hold.ts';
 
 /** What happened to a hold; `hold` is as it was then. */
-export type HoldChange =
-  | { kind: 'placed' | 'renewed' | 'active' | 'failed' | 'expired'; hold: Hold }
-  | { kind: 'released'; hold: Hold; by: string };
+export interface HoldChange {
+  kind: 'placed' | 'renewed' | 'active' | 'failed' | 'expired' | 'released';
+  hold: Hold;
+  /** Who released it. */
+  by?: string | undefined;
+}
 
 export type Holds = ReturnType<typeof createHolds>;
 
@@ -58,14 +62,14 @@ export function createHolds(clock: Clock) {
     /** Ends the preparation of a hold; `why` it failed, if it did. Nothing happens when it has ended meanwhile. */
     finishPreparation(id: string, why: string | undefined): void {
       if (holds.get(id)?.state !== 'preparing') return;
-      if (why !== undefined) return end(id, 'failed', (hold) => ({ kind: 'failed', hold }), why);
+      if (why !== undefined) return end(id, 'failed', { why });
       const hold = change(id, { state: 'active' });
       if (hold) changes.notify({ kind: 'active', hold });
     },
     /** Ends a hold; undefined when it does not stand. */
     release(id: string, by: string): Hold | undefined {
       if (find(id) === undefined) return undefined;
-      end(id, 'ended', (hold) => ({ kind: 'released', hold, by }));
+      end(id, 'released', { by });
       return ended.get(id)?.hold;
     },
     /** The standing holds on this router, in the order in which they were placed. */
@@ -110,24 +114,22 @@ export function createHolds(clock: Clock) {
 
   function end(
     id: string,
-    state: 'failed' | 'ended',
-    changeOf: (hold: Hold) => HoldChange,
-    why?: string,
+    kind: 'failed' | 'expired' | 'released',
+    { why, by }: { why?: string; by?: string } = {},
   ): void {
-    const hold = holds.get(id);
-    if (hold === undefined) return;
+    const standing = holds.get(id);
+    if (standing === undefined) return;
+    const hold: Hold = { ...standing, state: kind === 'failed' ? 'failed' : 'ended', why };
     holds.delete(id);
-    ended.set(id, { hold: { ...hold, state, why }, at: clock.now() });
-    const [oldest] = ended.keys();
-    if (ended.size > MAX_ENDED && oldest !== undefined) ended.delete(oldest);
-    changes.notify(changeOf({ ...hold, state, why }));
+    keepLatest(ended, id, { hold, at: clock.now() }, MAX_ENDED);
+    changes.notify({ kind, hold, by });
     removeExpired();
   }
 
   /** Reports expired holds and sets the timer for the next end. */
   function removeExpired(): void {
     for (const { id, until } of [...holds.values()]) {
-      if (until <= clock.now()) end(id, 'ended', (hold) => ({ kind: 'expired', hold }));
+      if (until <= clock.now()) end(id, 'expired');
     }
     cancelTimer();
     const ends = [...holds.values()].map(({ until }) => until - clock.now());

@@ -4,20 +4,20 @@ import { formatBytes } from '../lib/bytes.ts';
 import { groupBy } from '../lib/group-by.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { RouterMemory } from '../memory/router-memory.ts';
+import type { Measure } from '../unload/measure.ts';
 import type { Operations } from '../unload/operations.ts';
-import { type Operation, type RouterResult, unloadedModels } from '../unload/report.ts';
+import { type Operation, type OperationResult, type RouterResult, unloadedModels } from '../unload/report.ts';
 import { defaultTerms, type Target } from '../unload/request.ts';
-import type { RunContext } from '../unload/run.ts';
 import type { Hold } from './hold.ts';
 import type { Holds } from './holds.ts';
-import { type Loans, loanOf } from './loans.ts';
+import { type Loan, type Loans, loanOf } from './loans.ts';
 
 interface PreparationParts {
   holds: Holds;
   loans: Loans;
   operations: Pick<Operations, 'start' | 'cancel'>;
   memory: Pick<Memory, 'ofRouter'>;
-  measure: RunContext['measure'];
+  measure: Measure;
   config(): Config;
   /** Resolves when the state file has all holds and loans of this moment. */
   save(): Promise<void>;
@@ -103,14 +103,9 @@ async function unload(
   if (holds.setOperation(hold.id, started.id) === undefined) {
     operations.cancel(started.id, 'the hold has ended');
   }
-  /** By router and model. */
-  const lent = new Set<string>();
+  const lent: Loan[] = [];
   const report = await started.done;
-  for (const result of report.routers) {
-    for (const model of notUnloaded(result)) {
-      if (lent.has(JSON.stringify([result.router, model]))) loans.strikeOff(result.router, model);
-    }
-  }
+  for (const loan of lent) if (!isUnloaded(report, loan)) loans.strikeOff(loan.router, loan.model);
   return report;
 
   /** Before the order, so that the model is not forgotten if this process ends in between. */
@@ -119,19 +114,20 @@ async function unload(
     if (model === undefined) return;
     const isLent = loans.get(state.name, id) !== undefined;
     // Also at each further attempt: when a busy model was last used is known at its end.
-    loans.add(loanOf(state, model, hold, memory.ofRouter(state.name)?.ofModel(id)));
+    const loan = loanOf(state, model, hold, memory.ofRouter(state.name)?.ofModel(id));
+    loans.add(loan);
     if (isLent) return;
-    lent.add(JSON.stringify([state.name, id]));
+    lent.push(loan);
     await save();
   }
 }
 
-/** Models whose unload was not ordered, or had no effect. One that only took too long was unloaded all the same. */
-function notUnloaded(result: RouterResult): string[] {
-  const unloaded = unloadedModels(result);
-  return result.models.flatMap(({ model, result: outcome }) =>
-    unloaded.includes(model) || outcome === 'timeout' ? [] : [model],
-  );
+/** Of an unload that had an effect. One that only took too long was carried out all the same. */
+const EFFECTIVE: readonly (OperationResult | null)[] = ['unloaded', 'forced', 'asked', 'timeout'];
+
+function isUnloaded({ routers }: Operation, { router, model: lent }: Loan): boolean {
+  const results = routers.find((each) => each.router === router)?.models ?? [];
+  return results.some(({ model, result }) => model === lent && EFFECTIVE.includes(result));
 }
 
 /** What an operation could not do, as a sentence without full stop; undefined when it did all. */

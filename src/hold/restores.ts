@@ -3,8 +3,8 @@ import type { RouterMemory } from '../memory/router-memory.ts';
 import { isRunning } from '../models/feed.ts';
 import type { RouterState } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
+import type { Measure } from '../unload/measure.ts';
 import type { LoadRequest } from '../unload/request.ts';
-import type { RunContext } from '../unload/run.ts';
 import type { Holds } from './holds.ts';
 import { type Loans, objectionToRestore } from './loans.ts';
 import type { Preparations } from './preparation.ts';
@@ -15,7 +15,7 @@ interface RestoreParts {
   loads: Pick<Loads, 'start'>;
   preparations: Pick<Preparations, 'finished'>;
   store: Pick<Store, 'router' | 'onTransition'>;
-  measure: RunContext['measure'];
+  measure: Measure;
   /** The longest time that one model may take to load. */
   timeoutMs(): number;
 }

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
+import { keepLatest } from '../lib/keep-latest.ts';
 import type { Transition } from '../models/router-state.ts';
 import { savedTime } from '../state/state-file.ts';
 import type { Refusal } from './report.ts';
@@ -48,6 +49,8 @@ export const guardState = z.object({
 });
 
 export type GuardState = z.infer<typeof guardState>;
+
+type Pause = NonNullable<GuardState['pause']>;
 
 export const NO_HISTORY: GuardState = { automatic: [] };
 
@@ -101,7 +104,7 @@ export function afterLoad(
   model: string,
   now: number,
   rules: GuardRules,
-): { state: GuardState; loop?: NonNullable<GuardState['pause']> } {
+): { state: GuardState; loop?: Pause } {
   const place = state.automatic.findLastIndex(
     ({ at, models, returned }) =>
       models.includes(model) && !returned.includes(model) && now - at <= rules.windowMs,
@@ -183,27 +186,21 @@ export function createGuards(clock: Clock, rules: () => GuardRules, onLoop: (loo
         if (!record) continue;
         const { state, loop } = afterLoad(record.state, model, clock.now(), rules());
         record.state = state;
-        if (loop) onLoop({ router, trigger, models: loop.models, until: loop.until });
+        if (loop) onLoop(loopOf(router, trigger, loop));
       }
     },
     /** The loops that pause automatic unloads now. */
     loops: (): readonly Loop[] =>
       [...records.values()].flatMap(({ router, trigger, state: { pause } }) =>
-        pause && clock.now() < pause.until
-          ? [{ router, trigger, models: pause.models, until: pause.until }]
-          : [],
+        pause && clock.now() < pause.until ? [loopOf(router, trigger, pause)] : [],
       ),
     /** When an operation last unloaded something on this router, in monotonic milliseconds. */
     lastUnload: (router: string) => stateOf(router, AUTOMATIC_TRIGGERS[0]).actedAt,
     snapshot: (): GuardRecord[] =>
-      [...records.values()].map(({ router, trigger, state }) => ({
-        router,
-        trigger,
-        state: withTimes(state, clock.wall),
-      })),
+      [...records.values()].map((record) => ({ ...record, state: withTimes(record.state, clock.wall) })),
     restore(saved: readonly GuardRecord[]): void {
-      for (const { router, trigger, state } of saved) {
-        if (isAutomatic(trigger)) put({ router, trigger, state: restored(state, clock) });
+      for (const record of saved) {
+        if (isAutomatic(record.trigger)) put({ ...record, state: restored(record.state, clock) });
       }
     },
   };
@@ -213,12 +210,12 @@ export function createGuards(clock: Clock, rules: () => GuardRules, onLoop: (loo
   }
 
   function put(record: GuardRecord): void {
-    const key = keyOf(record.router, record.trigger);
-    records.delete(key);
-    records.set(key, record);
-    const [oldest] = records.keys();
-    if (records.size > MAX_RECORDS && oldest !== undefined) records.delete(oldest);
+    keepLatest(records, keyOf(record.router, record.trigger), record, MAX_RECORDS);
   }
+}
+
+function loopOf(router: string, trigger: Trigger, { models, until }: Pause): Loop {
+  return { router, trigger, models, until };
 }
 
 function keyOf(router: string, trigger: Trigger): string {

@@ -2,6 +2,7 @@ import type { RouterControl } from '../fleet/fleet.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createListeners } from '../lib/listeners.ts';
 import type { Guards } from './guards.ts';
+import type { Measure } from './measure.ts';
 import {
   createRuns,
   type Hooks,
@@ -26,7 +27,7 @@ interface OperationsParts {
   guards?: Guards;
   clock: Clock;
   /** Absent: no memory is measured. */
-  measure?: RunContext['measure'];
+  measure?: Measure;
 }
 
 export type Operations = ReturnType<typeof createOperations>;

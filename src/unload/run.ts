@@ -1,15 +1,15 @@
 import { setMaxListeners } from 'node:events';
-import type { Config } from '../config/schema.ts';
 import type { RouterControl } from '../fleet/fleet.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createLimit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
-import type { Memory } from '../memory/memory.ts';
+import { failed, type Result } from '../lib/result.ts';
 import type { RouterMemory } from '../memory/router-memory.ts';
 import { isRunning } from '../models/feed.ts';
 import type { ModelState } from '../models/router-state.ts';
+import { type Measure, memoryFor } from './measure.ts';
 import { addPending, settle, type UnloadRun } from './operation.ts';
-import { memoryOf, type Plan, planUnload, unmeasurable, withoutMatch, withoutStatuses } from './plan.ts';
+import { type Plan, planUnload, withoutMatch, withoutStatuses } from './plan.ts';
 import { type ModelResult, NO_STATUSES, type RouterResult } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';
 import { unloadModel } from './unload-model.ts';
@@ -17,34 +17,9 @@ import { unloadModel } from './unload-model.ts';
 /** What the runs of all operations share. */
 export interface RunContext {
   clock: Clock;
-  /**
-   * Measures the memory that a router's models share; undefined where it is not measured. `briefly` falls back to
-   * the last reading where a new one takes long; `patiently` waits for a new one.
-   */
-  measure(router: string, how: 'briefly' | 'patiently'): Promise<RouterMemory | undefined>;
+  measure: Measure;
   /** Aborted when ordered unloads are no longer watched; its reason says why. */
   stopWatching: AbortSignal;
-}
-
-/** The longest that unloads wait for a new reading: it takes milliseconds, unless a driver is slow. */
-const BRIEFLY_MS = 2000;
-
-/** Timeouts of one source: of two in the reading that runs, and of two in the next. */
-const TIMEOUTS_OF_A_READING = 4;
-
-/** Measures with the memory of this machine. */
-export function measureBy(
-  memory: Pick<Memory, 'fresh' | 'ofRouter'>,
-  config: () => Config,
-): RunContext['measure'] {
-  return async (router, how) => {
-    const last = memory.ofRouter(router);
-    if (last === undefined) return undefined;
-    const timeoutMs = TIMEOUTS_OF_A_READING * config().memory.timeout * 1000;
-    const fresh = await memory.fresh(how === 'briefly' ? Math.min(BRIEFLY_MS, timeoutMs) : timeoutMs);
-    if (fresh) return memory.ofRouter(router);
-    return how === 'briefly' ? last : undefined;
-  };
 }
 
 /**
@@ -56,31 +31,45 @@ export async function runOnRouter(run: UnloadRun, context: RunContext): Promise<
   run.joined = false;
   delete result.fault;
   const [all] = await Promise.all([context.measure(result.router, 'briefly'), control.refresh()]);
-  const before = memoryOf(request.selection, all);
-  const fault = faultOf(run, all);
-  if (fault) result.fault = fault;
-  else if (request.dryRun) rehearse(run, context.clock, before);
-  else {
-    await unloadAll(run, context, before);
-    run.ended = true;
-    await lookAgain(run, context.clock);
-    const after = before && memoryOf(request.selection, await context.measure(result.router, 'patiently'));
-    if (before && after) {
-      const before_bytes = result.memory?.before_bytes ?? before.usedBytes;
-      const after_bytes = after.usedBytes;
-      const freed_bytes = Math.max(0, before_bytes - after_bytes);
-      result.memory = { before_bytes, after_bytes, freed_bytes };
-    }
+  const checked = check(run, all);
+  if (!checked.ok) {
+    result.fault = checked.fault;
+    return;
+  }
+  const before = checked.value;
+  if (request.dryRun) return rehearse(run, context.clock, before);
+  await unloadAll(run, context, before);
+  run.ended = true;
+  await lookAgain(run, context.clock);
+  const after = before && (await measureAgain(run, context));
+  if (before && after) {
+    const before_bytes = result.memory?.before_bytes ?? before.usedBytes;
+    const after_bytes = after.usedBytes;
+    const freed_bytes = Math.max(0, before_bytes - after_bytes);
+    result.memory = { before_bytes, after_bytes, freed_bytes };
   }
 }
 
-/** Why nothing can be unloaded on this router. */
-function faultOf({ control, request }: UnloadRun, memory: RouterMemory | undefined): RouterResult['fault'] {
-  const { state } = control;
-  if (!state.up) return state.fault ?? { kind: 'timeout', message: `${state.url} has not answered yet` };
-  const statusless = withoutStatuses(state);
-  if (statusless !== undefined) return { kind: NO_STATUSES, message: statusless };
-  return unmeasurable(request.selection, memory);
+async function measureAgain(
+  { request, result }: UnloadRun,
+  { measure }: RunContext,
+): Promise<RouterMemory | undefined> {
+  const memory = memoryFor(request.selection, await measure(result.router, 'patiently'));
+  return memory.ok ? memory.value : undefined;
+}
+
+/** The memory that the selection is about, or why nothing can be unloaded on this router. */
+function check(
+  { control: { state }, request }: UnloadRun,
+  memory: RouterMemory | undefined,
+): Result<RouterMemory | undefined, NonNullable<RouterResult['fault']>> {
+  if (!state.up) {
+    return failed(state.fault ?? { kind: 'timeout', message: `${state.url} has not answered yet` });
+  }
+  const message = withoutStatuses(state);
+  return message === undefined
+    ? memoryFor(request.selection, memory)
+    : failed({ kind: NO_STATUSES, message });
 }
 
 /**
@@ -126,7 +115,7 @@ async function unloadAll(
       return;
     }
     for (const { model } of gone) freed += sizes.get(model) ?? 0;
-    memory = memoryOf(request.selection, await context.measure(run.result.router, 'patiently'));
+    memory = await measureAgain(run, context);
   }
 
   function settled(result: ModelResult): ModelResult {
@@ -160,7 +149,7 @@ function choose(
   const plan = planUnload(models, selection, clock.now(), memory);
   if (!run.planned) {
     run.planned = true;
-    run.unmatched = plan.unmatched;
+    run.unmatched = withoutMatch(run.request.selection.models, models);
     run.unmatchedKeep = withoutMatch(run.request.selection.keep, models);
   }
   return plan;

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { type Candidate, chooseEnough } from '../../src/unload/plan.ts';
+import { type Candidate, chooseEnough } from '../../src/unload/enough.ts';
 
 const HOUR = 3_600_000;
 const c = (id: string, bytes?: number, idleMs?: number, loadSeconds?: number): Candidate => ({

@@ -3,7 +3,7 @@ import { ok } from '../../src/lib/result.ts';
 import type { RouterMemory } from '../../src/memory/router-memory.ts';
 import type { Status } from '../../src/models/feed.ts';
 import { ROUTER_TRAITS } from '../../src/models/server-traits.ts';
-import { planUnload, withoutStatuses } from '../../src/unload/plan.ts';
+import { planUnload, withoutMatch, withoutStatuses } from '../../src/unload/plan.ts';
 import type { Selection } from '../../src/unload/request.ts';
 import { aModel } from '../support/a-model.ts';
 
@@ -32,7 +32,6 @@ describe('a model with the status', () => {
       expect(plan({ models }, aModel({ status }))).toEqual({
         unload: decision === 'unload' ? ['tiny'] : [],
         settled: typeof decision === 'object' ? [{ model: 'tiny', ...decision }] : [],
-        unmatched: [],
       });
     }
   });
@@ -100,15 +99,11 @@ describe('names', () => {
     ]));
 
   it('that match no model are reported; those of unloaded and kept models match', () => {
-    expect(plan({ models: ['tiny', 'qwen*', 'chat', 'x'], keep: ['chat'] }, qwen, tiny).unmatched).toEqual([
-      'qwen*',
-      'x',
-    ]);
+    expect(withoutMatch(['tiny', 'qwen*', 'chat', 'x'], [qwen, tiny])).toEqual(['qwen*', 'x']);
   });
 });
 
-it('a router without models has an empty plan', () =>
-  expect(plan({})).toEqual({ unload: [], settled: [], unmatched: [] }));
+it('a router without models has an empty plan', () => expect(plan({})).toEqual({ unload: [], settled: [] }));
 
 describe('with idle_for, a model', () => {
   const idleFor = (idleForMs: number, ...models: ReturnType<typeof aModel>[]) =>
@@ -143,8 +138,8 @@ describe('with idle_for, a model', () => {
   ])('that %s', (_, model, detail) =>
     expect(idleFor(30_000, model)).toEqual(
       detail === undefined
-        ? { unload: ['tiny'], settled: [], unmatched: [] }
-        : { unload: [], settled: [{ model: 'tiny', result: 'kept', detail }], unmatched: [] },
+        ? { unload: ['tiny'], settled: [] }
+        : { unload: [], settled: [{ model: 'tiny', result: 'kept', detail }] },
     ),
   );
 });
@@ -169,7 +164,6 @@ describe('with a target, the plan', () => {
     expect(planUnload(models, { ...ALL, target: { freeBytes: 5 * GIB } }, NOW)).toEqual({
       unload: ['b', 'a'],
       settled: [{ model: 'c', result: 'kept', detail: 'enough memory is freed without it' }],
-      unmatched: [],
     }));
 
   it('uses measured memory', () => {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { TokenConfig } from '../../config/schema.ts';
 import { callerBlock } from '../../lib/address.ts';
 import { createLimiter } from '../../lib/limiter.ts';
+import { perObject } from '../../lib/per-object.ts';
 import { findToken, readCredentials } from './credentials.ts';
 import type { Passwords, Users } from './passwords.ts';
 import type { Permit } from './permit.ts';
@@ -29,7 +30,6 @@ interface IdentityParts {
 /** Identifies callers; the identity of a request is found once. */
 export function createIdentities({ tokens, users, passwords, now }: IdentityParts) {
   const failures = createLimiter({ ...FAILURES, now });
-  const found = new WeakMap<IncomingMessage, Promise<Identity>>();
   return {
     /** Whether any credentials are configured. */
     isLocked: () => tokens().length > 0 || users().size > 0,
@@ -40,11 +40,7 @@ export function createIdentities({ tokens, users, passwords, now }: IdentityPart
       ...(users().size > 0 ? ['Basic realm="llama-router-exporter", charset="UTF-8"'] : []),
     ],
 
-    of(request: IncomingMessage): Promise<Identity> {
-      const identity = found.get(request) ?? identify(request);
-      found.set(request, identity);
-      return identity;
-    },
+    of: perObject(identify),
   };
 
   async function identify({ headers, socket }: IncomingMessage): Promise<Identity> {

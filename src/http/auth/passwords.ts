@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { createLimit } from '../../lib/concurrency.ts';
 import type { Secret } from '../../lib/secret.ts';
 
 /** Bcrypt hashes of passwords by user. */
@@ -54,12 +55,8 @@ const THREAD = readFileSync(new URL('./compare.cjs', import.meta.url), 'utf8');
  * keep the process alive.
  */
 export function createComparer(): Compare {
-  let last: Promise<unknown> = Promise.resolve();
-  return (password, hash) => {
-    const comparison = last.then(() => compareInThread(password, hash));
-    last = comparison.catch(() => {});
-    return comparison;
-  };
+  const oneAtATime = createLimit(1);
+  return (password, hash) => oneAtATime(() => compareInThread(password, hash));
 }
 
 async function compareInThread(password: string, hash: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express';
 import { callerBlock } from '../../lib/address.ts';
+import { perObject } from '../../lib/per-object.ts';
 import type { Transition } from '../../models/router-state.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
@@ -19,7 +20,8 @@ export function eventsRoute({ store, clock, closing }: Pick<AppParts, 'store' | 
   closing.addEventListener('abort', () => {
     for (const end of open.keys()) end();
   });
-  const textOf = writtenOnce((transition) => JSON.stringify(viewTransition(transition, clock)));
+  // All streams send the same text.
+  const textOf = perObject((transition: Transition) => JSON.stringify(viewTransition(transition, clock)));
   return (request: Request, response: Response) => {
     if (closing.aborted) throw new ProblemError(503, 'Shutting down');
     const address = callerBlock(request.socket.remoteAddress);
@@ -51,17 +53,6 @@ export function eventsRoute({ store, clock, closing }: Pick<AppParts, 'store' | 
     };
     open.set(end, address);
     response.on('close', leave);
-  };
-}
-
-/** Keeps the text of the last transition: all streams send it, one after the other. */
-function writtenOnce(write: (transition: Transition) => string): (transition: Transition) => string {
-  let last: Transition | undefined;
-  let text = '';
-  return (transition) => {
-    if (transition !== last) text = write(transition);
-    last = transition;
-    return text;
   };
 }
 
