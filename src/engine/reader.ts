@@ -1,14 +1,13 @@
-import { setMaxListeners } from 'node:events';
 import type { Backend, EngineMetrics } from '../backends/backend.ts';
 import { type Alarm, createAlarm } from '../lib/alarm.ts';
 import { within } from '../lib/clock.ts';
 import type { Samples } from '../metrics/exposition.ts';
-import { isRunning, type RouterAnswer } from '../models/feed.ts';
+import type { RouterAnswer } from '../models/feed.ts';
 import { setActivity } from '../models/observations.ts';
-import { type RouterState, type Transition, unreadReason } from '../models/router-state.ts';
+import type { RouterState, Transition } from '../models/router-state.ts';
 import type { Store } from '../models/store.ts';
 import { recordMetrics } from './activity.ts';
-import { nextRead, readableFrom } from './reading-plan.ts';
+import { idleTimersIn, type NextRead, nextRead } from './reading-plan.ts';
 
 /** The last reading of one model's own metrics. */
 export interface EngineReading {
@@ -71,7 +70,7 @@ interface ReaderState extends EngineReaderParts {
   pacedAt: number;
   /** When idle timers are reported: soon after the router is up, when its build is known. */
   reportFrom: number;
-  ending: AbortController;
+  isEnding: boolean;
 }
 
 /**
@@ -87,14 +86,13 @@ export function startEngineReader(parts: EngineReaderParts) {
     alarm: createAlarm(store.clock),
     pacedAt: store.clock.now(),
     reportFrom: store.clock.now() + REPORT_MS,
-    ending: new AbortController(),
+    isEnding: false,
   };
-  setMaxListeners(0, state.ending.signal); // One for every request under way.
   const stopListening = store.onTransition((transition) => {
     if (transition.router === router.name) onTransition(state, transition);
   });
   const reading = keepReading(state);
-  const { models, ending } = state;
+  const { models } = state;
   return {
     readings: (): readonly EngineReading[] =>
       [...models.values()].flatMap(({ model, succeeded, good }) =>
@@ -107,13 +105,13 @@ export function startEngineReader(parts: EngineReaderParts) {
      * request is marked as pending, which keeps new requests away, and before the order is sent: a process that is
      * answering when it gets the order to exit may miss it, and is killed 10 s later.
      */
-    async release(model: string): Promise<void> {
-      await within(RELEASE_MS, models.get(model)?.request?.done ?? Promise.resolve(), store.clock);
-    },
+    release: (model: string): Promise<void> =>
+      within(RELEASE_MS, models.get(model)?.request?.done, store.clock),
     async stop(): Promise<void> {
-      ending.abort();
+      state.isEnding = true;
       stopListening();
       state.alarm.ring();
+      for (const { request } of models.values()) request?.cancel.abort();
       await reading;
       await Promise.all(requestsOf(state));
     },
@@ -121,30 +119,31 @@ export function startEngineReader(parts: EngineReaderParts) {
 }
 
 async function keepReading(state: ReaderState): Promise<void> {
-  const { store, router, models, pace, ending } = state;
-  while (!ending.signal.aborted) {
-    const requests = requestsOf(state);
-    if (requests.length >= MAX_REQUESTS) await Promise.race(requests);
+  const { store, models } = state;
+  while (!state.isEnding) {
     dropOldReadings(state);
     reportIdleTimers(state);
-    const now = store.clock.now();
-    const next = nextRead(router, models, state.pacedAt, { now, intervalMs: pace.intervalMs });
-    if (ending.signal.aborted) return;
+    const next = planned(state);
     if ('waitMs' in next) {
       await state.alarm.sleep(next.waitMs);
     } else {
-      if (models.has(next.model)) state.pacedAt = now;
+      if (models.has(next.model)) state.pacedAt = store.clock.now();
       await within(PATIENCE_MS, read(state, next.model), store.clock);
     }
+    const requests = requestsOf(state);
+    if (requests.length >= MAX_REQUESTS) await Promise.race(requests);
   }
 }
 
+function planned({ store, router, models, pacedAt, pace }: ReaderState): NextRead {
+  return nextRead(router, models, pacedAt, { now: store.clock.now(), intervalMs: pace.intervalMs });
+}
+
 async function readNew(state: ReaderState): Promise<void> {
-  const { store, router, models } = state;
-  for (const model of router.models.values()) {
-    const now = store.clock.now();
-    const isReadable = (readableFrom(router, model, now) ?? Number.POSITIVE_INFINITY) <= now;
-    if (isReadable && !models.has(model.id)) await within(PATIENCE_MS, read(state, model.id), store.clock);
+  while (!state.isEnding) {
+    const next = planned(state);
+    if ('waitMs' in next || state.models.has(next.model)) break;
+    await within(PATIENCE_MS, read(state, next.model), state.store.clock);
   }
   await Promise.all(requestsOf(state));
 }
@@ -158,8 +157,9 @@ function onTransition(state: ReaderState, transition: Transition): void {
   } else if (transition.kind === 'model') {
     const { model, change } = transition;
     // An answer is of no use any more.
-    if (change.kind === 'status') models.get(model)?.request?.cancel.abort();
-    if (change.kind === 'unloaded' || change.kind === 'vanished') models.delete(model);
+    const isGone = change.kind === 'unloaded' || change.kind === 'vanished';
+    if (isGone || change.kind === 'status') models.get(model)?.request?.cancel.abort();
+    if (isGone) models.delete(model);
     alarm.ring();
   }
 }
@@ -169,15 +169,11 @@ function requestsOf({ models }: ReaderState): Promise<void>[] {
 }
 
 function read(state: ReaderState, model: string): Promise<void> {
-  const { store, models, metrics, ending } = state;
+  const { store, models, metrics } = state;
   const cancel = new AbortController();
   const reader: ModelReader = { ...models.get(model), model, triedAt: store.clock.now() };
   models.set(model, reader);
-  const abort = () => cancel.abort();
-  ending.signal.addEventListener('abort', abort);
-  if (ending.signal.aborted) abort();
   const done = metrics(model, cancel.signal).then((answer) => {
-    ending.signal.removeEventListener('abort', abort);
     reader.request = undefined;
     // Otherwise the model was unloaded meanwhile, and perhaps loaded again by another process.
     if (models.get(model) === reader && !cancel.signal.aborted) applyAnswer(state, reader, answer);
@@ -203,6 +199,7 @@ function applyAnswer(state: ReaderState, reader: ModelReader, answer: RouterAnsw
   } else if (answer.value.kind === 'disabled') {
     if (router.engineMetrics !== 'disabled') report({ kind: 'disabled', router: router.name });
     router.engineMetrics = 'disabled';
+    for (const { request } of models.values()) request?.cancel.abort();
     models.clear();
   }
 }
@@ -220,10 +217,9 @@ function accept(state: ReaderState, reader: ModelReader, text: string): void {
 }
 
 function fail({ store, router, report }: ReaderState, reader: ModelReader, why: string): void {
-  const { model } = reader;
-  if (reader.succeeded !== false) report({ kind: 'failed', router: router.name, model, why });
+  if (reader.succeeded !== false) report({ kind: 'failed', router: router.name, model: reader.model, why });
   reader.succeeded = false;
-  setActivity(store, router, model, undefined);
+  setActivity(store, router, reader.model, undefined);
 }
 
 function dropOldReadings(state: ReaderState): void {
@@ -239,22 +235,14 @@ function dropOldReadings(state: ReaderState): void {
 /** Once while the router is up: models with an idle timer, where a read restarts it. */
 function reportIdleTimers(state: ReaderState): void {
   const { store, router, report } = state;
-  const { up, buildClass, engineMetrics } = router;
-  if (!up || buildClass === 'reads_exempt' || store.clock.now() < state.reportFrom) return;
-  const careful = { buildClass, engineMetrics, readMode: 'auto' } as const;
-  const models = [...router.models.values()].filter(
-    // The arguments of a process may not be listed yet while it loads.
-    (model) =>
-      isRunning(model.lifecycle.status) &&
-      model.lifecycle.status !== 'loading' &&
-      unreadReason(careful, model) === 'idle_timer',
-  );
+  if (!router.up || store.clock.now() < state.reportFrom) return;
+  const models = idleTimersIn(router);
   if (models.length === 0) return;
   state.reportFrom = Number.POSITIVE_INFINITY;
   report({
     kind: 'idle_timers',
     router: router.name,
-    models: models.map(({ id }) => id),
+    models,
     build: router.props.build,
     areRead: router.readMode === 'on',
   });

@@ -1,3 +1,4 @@
+import { isRunning } from '../models/feed.ts';
 import { type ModelState, type RouterState, unreadReason } from '../models/router-state.ts';
 
 /** A model that was read at `triedAt` (monotonic milliseconds); `request` while that is under way. */
@@ -22,16 +23,8 @@ const LOADING_MS = 60_000;
 /** Until the router's build is known. */
 const UNKNOWN_BUILD_MS = 1000;
 
-/**
- * From when on the model's own metrics may be read; undefined as long as nothing changes. `now` and the result are
- * monotonic milliseconds.
- */
-export function readableFrom(router: RouterState, model: ModelState, now: number): number | undefined {
-  return settledFrom(router, model, quietFrom(router, now));
-}
-
-/** The same where it is known from when on the router is quiet. */
-function settledFrom(router: RouterState, model: ModelState, quiet: number): number | undefined {
+/** From when on the model's own metrics may be read; undefined as long as nothing changes. `quiet`: see quietFrom. */
+function readableFrom(router: RouterState, model: ModelState, quiet: number): number | undefined {
   const { status, since, unloadRequestedAt } = model.lifecycle;
   if (!router.up || status !== 'loaded' || unloadRequestedAt !== undefined) return undefined;
   if (unreadReason(router, model) !== undefined) return undefined;
@@ -54,6 +47,15 @@ function quietFrom({ props: { modelsMax }, models }: RouterState, now: number): 
   return isFull ? quiet : Number.NEGATIVE_INFINITY;
 }
 
+/** The models in memory with an idle timer that a read restarts, or may restart. */
+export function idleTimersIn({ buildClass, engineMetrics, models }: RouterState): string[] {
+  const careful = { buildClass, engineMetrics, readMode: 'auto' } as const;
+  const timed = [...models.values()].filter((model) => unreadReason(careful, model) === 'idle_timer');
+  // The arguments of a process may not be listed yet while it loads.
+  const listed = timed.filter(({ lifecycle: { status } }) => isRunning(status) && status !== 'loading');
+  return listed.map(({ id }) => id);
+}
+
 /**
  * Plans the reads of one router so that each model is read once per interval, and the models evenly spread over it: a model
  * that was never read at once, otherwise the one whose last read is the oldest. `pacedAt` is the time of the last read of
@@ -70,7 +72,7 @@ export function nextRead(
   let oldest: { model: string; triedAt: number } | undefined;
   const quiet = quietFrom(router, now);
   for (const model of router.models.values()) {
-    const from = settledFrom(router, model, quiet);
+    const from = readableFrom(router, model, quiet);
     if (from === undefined) continue;
     if (from > now) {
       waitMs = Math.min(waitMs, from - now);

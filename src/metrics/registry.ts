@@ -109,20 +109,15 @@ export function createMetricRegistry(families: readonly Family[]) {
 
   /** Adds `by` to a counter, or observes `by` in a histogram. */
   function add<Label extends string>(family: Family<Label>, labels: Labels<Label>, by = 1): void {
-    update(family, labels, (rows) =>
-      family.type === 'histogram' ? observed(family, labels, rows, by) : counted(labels, rows, by),
-    );
+    update(family, labels, by);
   }
 
   /** Creates the series of a counter or histogram at 0, so that `increase()` sees the first event. */
   function create<Label extends string>(family: Family<Label>, labels: Labels<Label>): void {
-    update(family, labels, (rows) => {
-      if (rows) return rows;
-      return family.type === 'histogram' ? observed(family, labels, rows) : counted(labels, rows, 0);
-    });
+    update(family, labels);
   }
 
-  function update(family: Family, labels: Labels, change: (rows?: readonly Row[]) => readonly Row[]): void {
+  function update(family: Family, labels: Labels, by?: number): void {
     const entry = entryOf(labels.router, labels.model);
     const { series } = entry;
     const own = series.get(family) ?? [];
@@ -130,9 +125,11 @@ export function createMetricRegistry(families: readonly Family[]) {
       family.labels.every((label) => row?.labels[label] === labels[label]),
     );
     const rows = own[known];
-    const newRows = change(rows);
-    if (newRows === rows) return;
-    own[rows ? known : own.length] = newRows;
+    if (rows && by === undefined) return;
+    own[rows ? known : own.length] =
+      family.type === 'histogram'
+        ? observed(family, labels, rows, by)
+        : [newRow(labels, (rows?.[0]?.value ?? 0) + (by ?? 0))];
     series.set(family, own);
     changed(entry, family);
   }
@@ -205,10 +202,6 @@ function seriesOf(family: Family, entry: Entry | undefined): readonly (readonly 
 
 function keyOf(router: string | undefined, model: string | undefined): string {
   return JSON.stringify([router, model]);
-}
-
-function counted(labels: Labels, [before]: readonly Row[] = [], by: number): Row[] {
-  return [newRow(labels, (before?.value ?? 0) + by)];
 }
 
 /** Without a value, nothing is observed yet. Rows that stay as they were are the same objects. */

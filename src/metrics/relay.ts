@@ -1,3 +1,4 @@
+import { groupBy } from '../lib/group-by.ts';
 import type { Row, Samples } from './exposition.ts';
 
 /** One model's own metrics, ready to be passed on: `router` and `model` are added to each row. */
@@ -39,25 +40,17 @@ export function relay(router: string, model: string, own: readonly Samples[], ma
  * type wins and the other models' rows are dropped. A family with the name of an exporter metric is dropped too.
  */
 export function mergeRelayed(all: readonly Relayed[]): { samples: Samples[]; dropped: Dropped } {
-  const dropped: Dropped = { type_conflict: 0, name_collision: 0, too_many: 0 };
-  const byName = new Map<string, Samples[]>();
-  for (const { samples, cut } of all) {
-    dropped.too_many += cut;
-    for (const each of samples) {
-      if (each.rows.length === 0) continue;
-      const { name } = each.family;
-      const claims = byName.get(name);
-      if (isReserved(name)) dropped.name_collision += 1;
-      else if (claims) claims.push(each);
-      else byName.set(name, [each]);
-    }
-  }
-  const samples = [...byName.values()].flatMap((claims) => {
-    const type = commonest(claims.map(({ family }) => family.type));
-    const agreeing = claims.filter(({ family }) => family.type === type);
-    dropped.type_conflict += claims.length - agreeing.length;
-    return agreeing;
+  const read = all.flatMap(({ samples }) => samples.filter(({ rows }) => rows.length > 0));
+  const claims = read.filter(({ family }) => !isReserved(family.name));
+  const samples = [...groupBy(claims, ({ family }) => family.name).values()].flatMap((same) => {
+    const type = commonest(same.map(({ family }) => family.type));
+    return same.filter(({ family }) => family.type === type);
   });
+  const dropped = {
+    type_conflict: claims.length - samples.length,
+    name_collision: read.length - claims.length,
+    too_many: all.reduce((sum, { cut }) => sum + cut, 0),
+  };
   return { samples, dropped };
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { groupBy } from '../lib/group-by.ts';
 import { perObject } from '../lib/per-object.ts';
 import { hasSameItems } from '../lib/same-items.ts';
@@ -44,7 +45,7 @@ export function createSeriesLimit(limit: number, report: (change: SeriesLimitCha
     const before = dropped;
     parts = grown(partsOf(all), parts);
     dropped = partsBeyond(limit - OWN_SERIES - seriesIn(all.map(alwaysPublished)), parts);
-    if (!hasSameKeys(before, dropped)) publishedOf = without(dropped);
+    if (!isDeepStrictEqual(before, dropped)) publishedOf = without(dropped);
     const published = all.map(publishedOf);
     const droppedSeries = series - OWN_SERIES - seriesIn(published);
     const droppedModels = [...dropped].filter((key) => parts.get(key)?.kind === 'model').length;
@@ -155,8 +156,4 @@ function seriesIn(all: readonly Samples[]): number {
   let series = 0;
   for (const { rows } of all) series += rows.length;
   return series;
-}
-
-function hasSameKeys(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
-  return one.size === other.size && [...one].every((key) => other.has(key));
 }

@@ -27,16 +27,14 @@ export function applyListing(
   let corrected = 0;
   for (const listed of listing.models) {
     const before = router.models.get(listed.id);
-    const { aliases, facts, sleepIdleSeconds, ttlSeconds, process } = listed;
-    const description = { aliases, facts, sleepIdleSeconds, ttlSeconds, process };
     if (before && newer.has(listed.id)) {
-      replace(store, router, { ...before, ...description, facts: { ...before.facts, ...facts } });
+      const { aliases, sleepIdleSeconds, ttlSeconds, process } = listed;
+      const facts = { ...before.facts, ...listed.facts };
+      replace(store, router, { ...before, aliases, facts, sleepIdleSeconds, ttlSeconds, process });
       continue;
     }
-    const { status, failed, exitCode, instance, hasLoaded } = listed;
-    const seen = { status, failed, exitCode, instance, hasLoaded };
-    const observation = { via: 'listing', ...seen, eviction, killsAtOnce } as const;
-    const changes = observe(store, router, listed.id, observation, description);
+    const observation = { ...listed, via: 'listing', eviction, killsAtOnce } as const;
+    const changes = observe(store, router, listed.id, observation, listed);
     if (traits.activity === 'reported') recordWork(store, router, listed.id, listed.inFlight);
     if (changes.some(isAnnounced)) corrected += 1;
   }
@@ -73,23 +71,13 @@ export function applyEvent(
   }
   if (event.kind === 'work') recordWork(store, router, event.model, event.inFlight, true);
   if (event.kind !== 'status') return;
-  const { model, status, begins, exitCode, ending, progress, facts } = event;
+  const { model, begins, facts = {} } = event;
   if (begins) settleReasons(store, router, model);
   const mayEvict = router.traits.evictsBy === 'rules' || isFull(router);
   const before = router.models.get(model);
   const otherwise = before && reasonOfCleanEnd(before, store.clock.now());
-  const observation = {
-    via: 'event',
-    status,
-    begins,
-    exitCode,
-    ending,
-    progress,
-    mayEvict,
-    process,
-    otherwise,
-  } as const;
-  observe(store, router, model, observation, { facts: facts ?? {} });
+  const observation = { ...event, via: 'event', mayEvict, process, otherwise } as const;
+  observe(store, router, model, observation, { facts });
 }
 
 /** Marks a router as down: its listing failed. */
@@ -213,13 +201,6 @@ function observe(
 
 /** Whether the event stream announces such a change: it reports neither new nor removed models, nor downloads. */
 function isAnnounced(change: Change): boolean {
-  switch (change.kind) {
-    case 'appeared':
-    case 'vanished':
-      return false;
-    case 'status':
-      return isRunning(change.from) || isRunning(change.to);
-    default:
-      return true;
-  }
+  if (change.kind === 'status') return isRunning(change.from) || isRunning(change.to);
+  return change.kind !== 'appeared' && change.kind !== 'vanished';
 }

@@ -1,6 +1,6 @@
 import { isRunning, type Status } from './feed.ts';
 import type { Change, Lifecycle, UnloadReason } from './router-state.ts';
-import { exitOf, listedReason, type Observation, reasonOf } from './unload-reason.ts';
+import { exitOf, type Observation, observedReason } from './unload-reason.ts';
 
 export interface LifecycleRules {
   /** A load this soon after an unload is a reload. */
@@ -114,14 +114,6 @@ export function leaveMemory(draft: Draft, moment: Moment): void {
       lifecycle.pendingReason = { at, from, killed, otherwise };
     } else unload(draft, { reason: otherwise, from, at, killed });
   }
-}
-
-/** The reason of an end that this exporter did not request, unless it is an eviction that the next event shows. */
-function observedReason(exit: ReturnType<typeof exitOf>, observation: Observation): UnloadReason {
-  if (exit === 'failed') return 'crashed';
-  if (exit === 'unseen') return 'unknown';
-  const killed = exit === 'killed';
-  return observation.via === 'listing' ? listedReason(killed, observation) : reasonOf(killed, observation);
 }
 
 interface Unload {

@@ -23,12 +23,14 @@ export type Observation = { status: Status } & (
     } & Partial<Pick<ListedModel, 'failed' | 'exitCode' | 'instance' | 'hasLoaded'>>)
 );
 
+export type ProcessExit = 'clean' | 'killed' | 'failed' | 'unseen' | 'unknown';
+
 /**
  * How the process exited. Code 1 is that of a process that a signal killed, the router's or another's; with any other, it
  * failed by itself. A listing shows only bad exits; without one, a known port shows that the exit was clean. Port 0 is that
  * of a model that the router never started: its exit was not listed, even if some builds list a code.
  */
-export function exitOf(observation: Observation): 'clean' | 'killed' | 'failed' | 'unseen' | 'unknown' {
+export function exitOf(observation: Observation): ProcessExit {
   const { exitCode } = observation;
   if (observation.via === 'event' && observation.ending) return observation.ending;
   if (observation.via === 'listing' && (!observation.failed || observation.instance === 0)) {
@@ -38,19 +40,14 @@ export function exitOf(observation: Observation): 'clean' | 'killed' | 'failed' 
   return exitCode === undefined || exitCode === 1 ? 'killed' : 'failed';
 }
 
-/** The reason of an observed end that was neither requested nor an eviction. */
-export function reasonOf(
-  killed: boolean,
-  { otherwise = 'external' }: Observation & { via: 'event' },
-): UnloadReason {
-  return killed ? 'crashed' : otherwise;
-}
-
-/** The reason of an unload between two listings. A process that the router killed exits like one that crashed. */
-export function listedReason(
-  killed: boolean,
-  { eviction = 'impossible', killsAtOnce }: Observation & { via: 'listing' },
-): UnloadReason {
+/** The reason of an end that this exporter did not request, unless it is an eviction that the next event shows. */
+export function observedReason(exit: ProcessExit, observation: Observation): UnloadReason {
+  if (exit === 'failed') return 'crashed';
+  if (exit === 'unseen') return 'unknown';
+  const killed = exit === 'killed';
+  if (observation.via === 'event') return killed ? 'crashed' : (observation.otherwise ?? 'external');
+  const { eviction = 'impossible', killsAtOnce } = observation;
+  // A process that the router killed exits like one that crashed.
   if (killed && killsAtOnce) return eviction === 'likely' ? 'evicted' : 'unknown';
   if (killed) return eviction === 'impossible' ? 'crashed' : 'unknown';
   return ({ impossible: 'external', possible: 'unknown', likely: 'evicted' } as const)[eviction];

@@ -40,19 +40,6 @@ export interface RunningModel {
   ttlSeconds?: number | undefined;
 }
 
-/** A request under way, or waiting for its model to load. */
-interface RequestUnderWay {
-  id: string;
-  /** Its id or an alias. */
-  model: string;
-}
-
-/** One `inflight` message. */
-export type RequestChange =
-  | { kind: 'all'; requests: RequestUnderWay[] }
-  | { kind: 'one'; request: RequestUnderWay }
-  | { kind: 'gone'; id: string };
-
 /** One message of `/api/events`. `ignored` are messages without anything that the exporter uses. */
 export type SwapMessage =
   | { kind: 'models'; models: StreamedModel[] }
@@ -66,11 +53,10 @@ const processSchema = z.object({ model: modelId, state: text, cmd: text, proxy: 
 /** Parses a `GET /running` body; undefined when it is none. */
 export function parseRunning(body: unknown): RunningModel[] | undefined {
   const running = runningSchema.safeParse(body).data?.running;
-  return running && parsedEntries(processSchema, running).map(toProcess);
-}
-
-function toProcess({ model, state = '', cmd, proxy, ttl }: z.infer<typeof processSchema>): RunningModel {
-  return { id: model, state, command: cmd, proxy, ttlSeconds: ttl };
+  if (running === undefined) return undefined;
+  return parsedEntries(processSchema, running).map(({ model, state = '', cmd, proxy, ttl }) => {
+    return { id: model, state, command: cmd, proxy, ttlSeconds: ttl };
+  });
 }
 
 /** Parses a `GET /api/version` body; undefined when it is none. */
@@ -119,7 +105,7 @@ export function parseMessage(line: string): SwapMessage {
       return models ? { kind: 'models', models } : { kind: 'unknown' };
     }
     case 'inflight': {
-      const change = parseRequests(parseJson(message.data ?? ''));
+      const change = requestChangeSchema.safeParse(parseJson(message.data ?? '')).data;
       return change ? { kind: 'requests', change } : { kind: 'unknown' };
     }
     case 'logData':
@@ -156,26 +142,21 @@ function parseStates(body: unknown): StreamedModel[] | undefined {
     }));
 }
 
+/** A request under way, or waiting for its model to load: by the model's id or an alias. */
 const requestSchema = z.object({ id: z.string(), model: z.string() });
-const requestsSchema = z.discriminatedUnion('operation', [
-  z.object({ operation: z.literal('snapshot'), requests: z.array(z.unknown()).nullish() }),
+const requestsSchema = z
+  .array(z.unknown())
+  .nullish()
+  .transform((entries) => parsedEntries(requestSchema, entries ?? []));
+
+/** One `inflight` message. */
+const requestChangeSchema = z.discriminatedUnion('operation', [
+  z.object({ operation: z.literal('snapshot'), requests: requestsSchema }),
   z.object({ operation: z.literal('upsert'), request: requestSchema }),
   z.object({ operation: z.literal('remove'), id: z.string() }),
 ]);
 
-function parseRequests(body: unknown): RequestChange | undefined {
-  const change = requestsSchema.safeParse(body).data;
-  switch (change?.operation) {
-    case 'snapshot':
-      return { kind: 'all', requests: parsedEntries(requestSchema, change.requests ?? []) };
-    case 'upsert':
-      return { kind: 'one', request: change.request };
-    case 'remove':
-      return { kind: 'gone', id: change.id };
-    default:
-      return undefined;
-  }
-}
+export type RequestChange = z.infer<typeof requestChangeSchema>;
 
 const errorSchema = z.object({ src: z.literal('llama-swap'), error: z.object({ message: z.string() }) });
 

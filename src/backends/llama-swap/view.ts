@@ -39,9 +39,9 @@ export function receive(view: StreamView, message: SwapMessage): { view: StreamV
 
 /** The requests after a message: the same object where it changes nothing. */
 function nextRequests(requests: Requests | undefined, change: RequestChange): Requests | undefined {
-  if (change.kind === 'all') return new Map(change.requests.map(({ id, model }) => [id, model]));
+  if (change.operation === 'snapshot') return new Map(change.requests.map(({ id, model }) => [id, model]));
   if (requests === undefined) return undefined;
-  const { id, model } = change.kind === 'gone' ? { id: change.id, model: undefined } : change.request;
+  const { id, model } = change.operation === 'remove' ? { id: change.id, model: undefined } : change.request;
   if (requests.get(id) === model) return requests;
   const next = new Map(requests);
   if (model === undefined) next.delete(id);

@@ -104,18 +104,18 @@ describe('a message of the event stream', () => {
   });
 
   it.each<[unknown, unknown]>([
-    [{ operation: 'snapshot' }, { kind: 'all', requests: [] }],
+    [{ operation: 'snapshot' }, { operation: 'snapshot', requests: [] }],
     [
       { operation: 'snapshot', requests: [{ id: '1', model: 'a', req_path: '/x' }, { id: 2 }] },
-      { kind: 'all', requests: [{ id: '1', model: 'a' }] },
+      { operation: 'snapshot', requests: [{ id: '1', model: 'a' }] },
     ],
     [
       { operation: 'upsert', request: { id: '1', model: 'a', resp_bytes: 4 } },
-      { kind: 'one', request: { id: '1', model: 'a' } },
+      { operation: 'upsert', request: { id: '1', model: 'a' } },
     ],
     [
       { operation: 'remove', id: '1' },
-      { kind: 'gone', id: '1' },
+      { operation: 'remove', id: '1' },
     ],
   ])('with requests: %j', (data, change) => {
     expect(message('inflight', data)).toEqual({ kind: 'requests', change });

@@ -226,8 +226,8 @@ describe('requests under way', () => {
       quiet,
       aRequest('1', 'a'),
       aRequest('1', 'a'),
-      { kind: 'requests', change: { kind: 'gone', id: '1' } },
-      { kind: 'requests', change: { kind: 'gone', id: '1' } },
+      { kind: 'requests', change: { operation: 'remove', id: '1' } },
+      { kind: 'requests', change: { operation: 'remove', id: '1' } },
     );
     expect(events.map(inShort)).toEqual(['a 1', 'a 0']);
   });
@@ -236,7 +236,7 @@ describe('requests under way', () => {
     const all = [{ id: '7', model: 'b' }];
     const { view, events } = viewAfter(quiet, aRequest('1', 'a'), {
       kind: 'requests',
-      change: { kind: 'all', requests: all },
+      change: { operation: 'snapshot', requests: all },
     });
     expect(events.map(inShort)).toEqual(['a 1', 'a 0', 'b 1']);
     expect(view.inFlight).toEqual(
@@ -250,7 +250,7 @@ describe('requests under way', () => {
 
 /** What a connected stream has shown: these models, and no requests. */
 function viewOf(models: StreamedModel[]): StreamView {
-  const none = { kind: 'requests', change: { kind: 'all', requests: [] } } satisfies SwapMessage;
+  const none = { kind: 'requests', change: { operation: 'snapshot', requests: [] } } satisfies SwapMessage;
   return viewAfter({}, { kind: 'models', models }, none).view;
 }
 
@@ -279,5 +279,5 @@ function aList(states: Record<string, string>): SwapMessage {
 }
 
 function aRequest(id: string, model: string): SwapMessage {
-  return { kind: 'requests', change: { kind: 'one', request: { id, model } } };
+  return { kind: 'requests', change: { operation: 'upsert', request: { id, model } } };
 }
