@@ -1,9 +1,8 @@
 import { diagnoseRouter } from '../doctor/diagnose.ts';
 import { diagnoseFiles } from '../doctor/files.ts';
-import type { Diagnosis } from '../doctor/finding.ts';
+import { type Diagnosis, type Finding, type Mark, plural } from '../doctor/finding.ts';
 import { diagnoseMemory, examineMemory } from '../doctor/memory.ts';
 import { diagnosePatterns } from '../doctor/patterns.ts';
-import { formatDiagnosis, formatSummary, hasFailed, viewDiagnosis } from '../doctor/report.ts';
 import { examineRouter, type RouterEvidence } from '../doctor/router-evidence.ts';
 import { diagnoseSeries } from '../doctor/series.ts';
 import type { Call } from './command.ts';
@@ -43,4 +42,39 @@ export async function doctor(call: Call): Promise<number> {
   };
   call.terminal.out(output === 'json' ? formatJson(view) : formatSummary([...routers, exporter]));
   return exitCode;
+}
+
+/** A line for each check, and what to do below it. */
+function formatDiagnosis({ name, url, findings }: Diagnosis): string {
+  const isNamed = url === undefined || url.endsWith(`//${name}`) || url === `unix:${name}`;
+  const address = isNamed ? (url ?? name) : `${name}  ${url}`;
+  return `${address}\n${findings.map(formatFinding).join('')}\n`;
+}
+
+function formatFinding({ mark, check, says, remedy }: Finding): string {
+  const shown = mark === 'fail' ? 'FAIL' : mark;
+  const steps = remedy.map((step, index) => `${(index === 0 ? 'what to do:' : '').padStart(19)} ${step}\n`);
+  return `  ${shown.padEnd(4)}  ${check.padEnd(10)}  ${says}\n${steps.join('')}`;
+}
+
+/** The last line. */
+function formatSummary(diagnoses: readonly Diagnosis[]): string {
+  const findings = diagnoses.flatMap((diagnosis) => diagnosis.findings);
+  const counted = (mark: Mark, word: string) => {
+    const count = findings.filter((finding) => finding.mark === mark).length;
+    return count === 0 ? [] : [plural(count, word)];
+  };
+  const problems = [...counted('fail', 'failure'), ...counted('warn', 'warning')];
+  return problems.length === 0 ? 'No problems found.\n' : `${problems.join(', ')}.\n`;
+}
+
+/** A diagnosis as JSON. */
+function viewDiagnosis({ name, url, findings }: Diagnosis): Record<string, unknown> {
+  const result = (['fail', 'warn'] as const).find((mark) => findings.some((each) => each.mark === mark));
+  return { name, url: url ?? null, result: result ?? 'ok', checks: findings };
+}
+
+/** Whether anything does not work. */
+function hasFailed(diagnoses: readonly Diagnosis[]): boolean {
+  return diagnoses.some(({ findings }) => findings.some(({ mark }) => mark === 'fail'));
 }

@@ -20,7 +20,7 @@ export function connectionCauses(facts: RouterFacts): CauseRow[] {
         ? 'Start the server there. In a container, localhost is the container itself: use the name of the host.'
         : 'Start it there, a llama-server with --host 0.0.0.0: by default it accepts only local connections.',
       `Or correct the address: ${CORRECT_IT}.`,
-      ...portHint(facts),
+      portHint(facts),
     ),
     fail(
       'no_socket',
@@ -108,8 +108,8 @@ export function connectionCauses(facts: RouterFacts): CauseRow[] {
 }
 
 /** A hint for a URL without a port. */
-export function portHint({ hasPort, scheme }: RouterFacts): string[] {
-  return hasPort ? [] : [`The URL has no port: ${scheme} uses ${scheme === 'https' ? 443 : 80}.`];
+export function portHint({ hasPort, scheme }: RouterFacts): string | false {
+  return !hasPort && `The URL has no port: ${scheme} uses ${scheme === 'https' ? 443 : 80}.`;
 }
 
 /** Servers that expect TLS answer a plain request with 400 and these words. */

@@ -23,10 +23,11 @@ export interface Diagnosis {
 /** A row in the table of a check: a cause with its evidence, what it means, and what to do. Absent without evidence. */
 export type CauseRow = Omit<Finding, 'check'> | undefined;
 
+/** Steps of the remedy that are `false` do not apply. */
 const causeOf =
   (mark: Mark) =>
-  (cause: string, evidence: boolean, says: string, ...remedy: string[]): CauseRow =>
-    evidence ? { mark, cause, says, remedy } : undefined;
+  (cause: string, evidence: boolean, says: string, ...steps: (string | false)[]): CauseRow =>
+    evidence ? { mark, cause, says, remedy: steps.filter((step) => step !== false) } : undefined;
 
 export const fail = causeOf('fail');
 export const warn = causeOf('warn');

@@ -1,10 +1,9 @@
 import { classifyBuild } from '../backends/llama-server/build.ts';
 import { createProbe, type Probe, type Reply } from '../backends/probe.ts';
 import type { Config, RouterConfig } from '../config/schema.ts';
-import type { Listing, RouterProps } from '../models/feed.ts';
-import { unreadReason } from '../models/router-state.ts';
+import type { Listing } from '../models/feed.ts';
 import { listingIn, propsIn } from './replies.ts';
-import { examineSwap, isFromSwap, type SwapEvidence } from './swap-evidence.ts';
+import { examineSwap, isFromSwap, readableIn, type SwapEvidence } from './swap-evidence.ts';
 
 /** Who is asked, and how. */
 type Asked = Pick<RouterConfig, 'name' | 'url' | 'kind' | 'api_key' | 'username' | 'ca_file' | 'host_header'>;
@@ -76,16 +75,10 @@ async function ask(probe: Probe): Promise<Answers> {
   }
   const properties = propsIn(props);
   // Other servers may load a model for a request, in spite of autoload=false.
-  const model = properties && readableIn(listing, properties);
+  const buildClass = classifyBuild(properties?.build, 'connecting');
+  const [model] = properties ? readableIn(listing, buildClass, 'auto') : [];
   if (listing.withStatus === 0 && !properties) return { props, models };
   const metricsPath = `/metrics?model=${encodeURIComponent(model ?? '')}&autoload=false`;
   const metrics = model === undefined ? undefined : { model, reply: await get(metricsPath) };
   return { props, models, metrics, events: await get('/models/sse') };
-}
-
-/** A loaded model whose metrics can be read without restarting its idle timer. */
-function readableIn({ models }: Listing, { build }: RouterProps): string | undefined {
-  const buildClass = classifyBuild(build, 'connecting');
-  const router = { buildClass, engineMetrics: 'unknown', readMode: 'auto' } as const;
-  return models.find((model) => model.status === 'loaded' && unreadReason(router, model) === undefined)?.id;
 }

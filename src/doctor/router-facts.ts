@@ -72,15 +72,8 @@ export function streamIn(events: Reply | undefined): StreamState {
  * The answer to a request without the right key, or from a client that is not admitted. A proxy that passes only some
  * paths answers 403 to the others, and builds that leave `/models` and `/props` public refuse only what models answer.
  */
-function deniedIn({
-  props,
-  models,
-  openai,
-  metrics,
-  events,
-  swap,
-  api_key,
-}: RouterEvidence): Said | undefined {
+function deniedIn(evidence: RouterEvidence): Said | undefined {
+  const { props, models, openai, metrics, events, swap, api_key } = evidence;
   const replies = [props, models].flatMap(saidBy);
   const others = [events, swap?.version, api_key ? undefined : metrics?.reply].flatMap(saidBy);
   const unauthorized = [...replies, ...others].find(({ status }) => status === 401);
@@ -96,7 +89,8 @@ function hostRefusalIn(replies: readonly Said[], asLocalhost: Reply | undefined)
   return refusal ?? (isRouter ? replies[0] : undefined);
 }
 
-function saidBy(reply: Reply | undefined): Said[] {
+/** The answer in HTTP, if there is one. */
+export function saidBy(reply: Reply | undefined): Said[] {
   return reply?.kind === 'said' ? [reply] : [];
 }
 

@@ -11,28 +11,7 @@ export function keyCauses({ denied, hasKey, hasUser, isUnderstood, listing }: Ro
   const isSwap = isFromSwap(denied);
   const [scheme = ''] = isSwap ? [] : authenticate.split(' ');
   const isLogin = /^(digest|negotiate|ntlm)$/i.test(scheme);
-  const isOther = denied && !isSwap && !isLlamaCpp(denied) && !body.includes('Invalid API Key');
-  const keyRemedy = [
-    `${hasKey ? 'Correct' : 'Set'} LLAMA_API_KEY, LLAMA_API_KEY_FILE, or api_key or api_key_file of this router.`,
-    `The key is ${isSwap ? 'one of apiKeys in the configuration of llama-swap' : 'that of --api-key or --api-key-file of llama-server'}, including spaces and quotes. Of several keys, the first is sent.`,
-  ];
-  if (hasKey && hasUser && !isSwap) {
-    keyRemedy.push(
-      "The proxy may pass the user on in place of the key (nginx: proxy_set_header Authorization ''): the key is sent as X-Api-Key.",
-    );
-  }
-  if (isSwap && hasUser) {
-    keyRemedy.push(
-      hasKey
-        ? 'llama-swap reads the key from Authorization first, where the user is sent: remove username, or let the proxy remove Authorization.'
-        : 'Or put the key into password_file under this router: llama-swap takes it as the password of any user.',
-    );
-  }
-  if (isOther) {
-    keyRemedy.push(
-      `If this is neither llama-server nor llama-swap, correct the port. It answers '${excerpt(body)}'.`,
-    );
-  }
+  const isOther = denied !== undefined && !isSwap && !isLlamaCpp(denied) && !body.includes('Invalid API Key');
   return [
     fail(
       'proxy_refuses',
@@ -51,7 +30,22 @@ export function keyCauses({ denied, hasKey, hasUser, isUnderstood, listing }: Ro
       hasKey ? 'key_wrong' : 'key_missing',
       denied !== undefined,
       `the server ${listing ? 'lists its models, but ' : ''}${hasKey ? 'rejects the configured API key' : 'requires an API key, and none is configured'}`,
-      ...keyRemedy,
+      `${hasKey ? 'Correct' : 'Set'} LLAMA_API_KEY, LLAMA_API_KEY_FILE, or api_key or api_key_file of this router.`,
+      `The key is ${isSwap ? 'one of apiKeys in the configuration of llama-swap' : 'that of --api-key or --api-key-file of llama-server'}, including spaces and quotes. Of several keys, the first is sent.`,
+      hasKey &&
+        hasUser &&
+        !isSwap &&
+        "The proxy may pass the user on in place of the key (nginx: proxy_set_header Authorization ''): the key is sent as X-Api-Key.",
+      isSwap &&
+        hasUser &&
+        hasKey &&
+        'llama-swap reads the key from Authorization first, where the user is sent: remove username, or let the proxy remove Authorization.',
+      isSwap &&
+        hasUser &&
+        !hasKey &&
+        'Or put the key into password_file under this router: llama-swap takes it as the password of any user.',
+      isOther &&
+        `If this is neither llama-server nor llama-swap, correct the port. It answers '${excerpt(body)}'.`,
     ),
     fine(hasKey && isUnderstood, 'the API key is accepted'),
   ];
@@ -134,8 +128,8 @@ export function serverCauses(facts: RouterFacts): CauseRow[] {
       `this is neither llama-server nor llama-swap: it answers ${describeReply(last)}`,
       'Check the port: the default of both is 8080. `ss -ltnp` on its machine shows which program has it.',
       'Redirects are not followed: use the address of the server itself, or that of the proxy in front of it.',
-      ...portHint(facts),
-      ...(prefix === '' ? [] : [`Check the path: does the proxy serve the router under ${prefix}?`]),
+      portHint(facts),
+      prefix !== '' && `Check the path: does the proxy serve the router under ${prefix}?`,
     ),
   ];
 }

@@ -1,11 +1,10 @@
 import { oldVersion, versionNumber } from '../backends/llama-swap/identity.ts';
 import { parseModels, parseVersion } from '../backends/llama-swap/schemas.ts';
-import type { Said } from '../backends/probe.ts';
 import { parseJson } from '../lib/parse-json.ts';
 import { type CauseRow, excerpt, fail, fine, note, warn } from './finding.ts';
 import { describeReply } from './replies.ts';
 import { counted } from './router-causes.ts';
-import type { RouterFacts } from './router-facts.ts';
+import { type RouterFacts, saidBy } from './router-facts.ts';
 import { kindCause } from './server-causes.ts';
 import type { SwapEvidence } from './swap-evidence.ts';
 
@@ -15,7 +14,7 @@ const PATHS = '/api/version, /running, /v1/models, /api/events and /api/models/u
 /** Which llama-swap it is, and whether its answers are understood. */
 export function swapCauses(facts: RouterFacts): CauseRow[] {
   const { version: reply, listing } = evidenceIn(facts);
-  const said = saidIn(reply);
+  const [said] = saidBy(reply);
   const version = (said?.status === 200 && parseVersion(parseJson(said.body))) || undefined;
   const tooOld = version && oldVersion(version);
   return [
@@ -36,7 +35,7 @@ export function swapCauses(facts: RouterFacts): CauseRow[] {
     fail(
       'no_listing',
       listing?.ok !== true,
-      `this is a llama-swap, but its models cannot be listed: ${faultIn(listing)}`,
+      `this is a llama-swap, but its models cannot be listed: ${listing?.ok === false ? listing.fault.message : ''}`,
       `Let a proxy in front of it pass these paths: ${PATHS}.`,
       `Otherwise update the exporter. If that does not help, report it with the output of: ${facts.curl('/running')}`,
     ),
@@ -84,7 +83,7 @@ export function swapModelCauses(facts: RouterFacts): CauseRow[] {
   const { listing, listed } = evidenceIn(facts);
   const models = listing?.ok ? listing.value.models : [];
   const shown = new Set(
-    parseModels(parseJson(saidIn(listed)?.body ?? ''))?.map(({ id }) => id) ?? models.map(({ id }) => id),
+    parseModels(parseJson(saidBy(listed)[0]?.body ?? ''))?.map(({ id }) => id) ?? models.map(({ id }) => id),
   );
   const hidden = models.filter(({ id }) => !shown.has(id)).map(({ id }) => id);
   const odd = models.filter(({ status }) => status === 'other').map(({ id }) => id);
@@ -185,12 +184,4 @@ function whyNone(answer: MetricsAnswer): string | undefined {
 
 function evidenceIn({ swap }: RouterFacts): Partial<SwapEvidence> {
   return swap ?? {};
-}
-
-function saidIn(reply: SwapEvidence['version'] | undefined): Said | undefined {
-  return reply?.kind === 'said' ? reply : undefined;
-}
-
-function faultIn(answer: SwapEvidence['listing']): string {
-  return answer?.ok === false ? answer.fault.message : '';
 }

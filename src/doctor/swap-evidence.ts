@@ -4,9 +4,10 @@ import type { Endpoint } from '../backends/endpoint.ts';
 import { isLlamaSwap } from '../backends/llama-swap/identity.ts';
 import type { Probe, Reply } from '../backends/probe.ts';
 import type { Config } from '../config/schema.ts';
+import { systemClock, within } from '../lib/clock.ts';
 import { parseJson } from '../lib/parse-json.ts';
 import type { Listing, RouterAnswer, StreamEnd } from '../models/feed.ts';
-import { unreadReason } from '../models/router-state.ts';
+import { type BuildClass, unreadReason } from '../models/router-state.ts';
 
 /** The answers of one llama-swap. Without an understood version, nothing else is asked. */
 export interface SwapEvidence {
@@ -43,7 +44,8 @@ export async function examineSwap(
     const stream = await openStream(backend, ending, endpoint.requestTimeoutMs);
     const listing = await backend.list(signal);
     const metrics: SwapEvidence['metrics'] = [];
-    for (const model of listing.ok ? readableIn(listing.value, backend, readMode) : []) {
+    const buildClass = backend.classify(undefined, 'connected');
+    for (const model of listing.ok ? readableIn(listing.value, buildClass, readMode) : []) {
       metrics.push({ model, answer: await backend.metrics(model, signal) });
     }
     return { version, listed, listing, stream, metrics };
@@ -59,35 +61,27 @@ async function openStream(
   ending: AbortController,
   timeoutMs: number,
 ): Promise<SwapEvidence['stream']> {
-  let isLate = false;
-  const timer = setTimeout(() => {
-    isLate = true;
-    ending.abort();
-  }, timeoutMs);
-  const state = await new Promise<SwapEvidence['stream']>((resolve) => {
-    void backend
-      .follow(
-        ending.signal,
-        () => resolve('open'),
-        () => {},
-      )
-      .then(resolve);
+  let state = 'silent' as SwapEvidence['stream'];
+  const opening = new Promise<void>((resolve) => {
+    const see = (seen: SwapEvidence['stream']) => {
+      state = seen;
+      resolve();
+    };
+    const ignore = () => {};
+    void backend.follow(ending.signal, () => see('open'), ignore).then(see);
   });
-  clearTimeout(timer);
-  return isLate ? 'silent' : state;
+  await within(timeoutMs, opening, systemClock);
+  if (state === 'silent') ending.abort();
+  return state;
 }
 
 /** Loaded models whose metrics can be read without restarting an idle timer. */
-function readableIn(
+export function readableIn(
   { models }: Listing,
-  { classify }: Backend,
+  buildClass: BuildClass,
   readMode: Config['engine']['read'],
 ): string[] {
-  const router = {
-    buildClass: classify(undefined, 'connected'),
-    engineMetrics: 'unknown',
-    readMode,
-  } as const;
+  const router = { buildClass, engineMetrics: 'unknown', readMode } as const;
   return models
     .filter((model) => model.status === 'loaded' && unreadReason(router, model) === undefined)
     .map(({ id }) => id);
