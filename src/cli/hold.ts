@@ -34,15 +34,17 @@ export async function hold(call: Call): Promise<number> {
 }
 
 /** Prints a hold that was waited for; resolves to the exit code. */
-function report(call: Call, hold: HoldView, output: Output, atOnce: boolean): number {
-  call.terminal.out(formatHold(hold, output));
-  const say = (line: string) => call.terminal.err(`${line}\n`);
-  if (hold.state === 'active') return EXIT.done;
-  if (hold.state === 'failed')
-    say(`memory could not be freed: ${printable(hold.why ?? 'the reason is unknown')}`);
-  if (hold.state === 'ended') say('the hold was released');
-  if (hold.state === 'preparing' && !atOnce) say('memory is not free yet; the exporter continues');
-  return hold.state === 'preparing' && atOnce ? EXIT.done : EXIT.notDone;
+function report({ terminal }: Call, hold: HoldView, output: Output, atOnce: boolean): number {
+  terminal.out(formatHold(hold, output));
+  const { state, why } = printable(hold);
+  if (state === 'active' || (state === 'preparing' && atOnce)) return EXIT.done;
+  const notFree = {
+    preparing: 'memory is not free yet; the exporter continues',
+    failed: `memory could not be freed: ${why ?? 'the reason is unknown'}`,
+    ended: 'the hold was released',
+  };
+  terminal.err(`${notFree[state]}\n`);
+  return EXIT.notDone;
 }
 
 function formatHold(hold: HoldView, output: Output): string {

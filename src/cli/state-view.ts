@@ -31,18 +31,9 @@ export interface StateView {
 
 /** The state as tables. Routers that are down are left out: their state is unknown. `now` is wall time. */
 export function formatState(state: StateView, now: number): string {
-  const { routers, models, memory, holds = [], operations = [] } = printable(state);
-  const sections = routers
-    .filter(({ up }) => up)
-    .map((router) =>
-      formatRouter(
-        router,
-        models.filter((model) => model.router === router.name),
-        holds.filter((hold) => hold.routers.includes(router.name)),
-        memory,
-        now,
-      ),
-    );
+  const shown = printable(state);
+  const { memory, operations = [] } = shown;
+  const sections = shown.routers.filter(({ up }) => up).map((router) => formatRouter(router, shown, now));
   return `${sections.join('')}${memory ? formatGpus(memory) : ''}${formatOperations(operations, now)}`;
 }
 
@@ -52,14 +43,10 @@ export function formatNames({ models }: StateView): string {
   return [...names].map((name) => `${name}\n`).join('');
 }
 
-function formatRouter(
-  router: RouterView,
-  models: readonly ModelView[],
-  holds: readonly HoldView[],
-  memory: MemoryView | undefined,
-  now: number,
-): string {
+function formatRouter(router: RouterView, state: StateView, now: number): string {
+  const { memory, holds = [] } = state;
   const isOwn = (each: { router: string }) => each.router === router.name;
+  const models = state.models.filter(isOwn);
   const own = memory?.routers.find(isOwn);
   const byModel = new Map(memory?.models.filter(isOwn).map((held) => [held.model, held]));
   // Without an exporter, no change of status was seen yet.
@@ -78,9 +65,9 @@ function formatRouter(
   ]);
   const ownMemory = [bytesOrNothing(own?.gpu_bytes), bytesOrNothing(own?.resident_bytes)];
   if (ownMemory.join('') !== '') rows.push(['-', '(server)', '', '', ...ownMemory, '', '', '']);
-  const holdLines = holds.map(
-    (hold) => `GPU memory is ${describeHold({ ...hold, until: Date.parse(hold.until) }, now)}.\n`,
-  );
+  const holdLines = holds
+    .filter((hold) => hold.routers.includes(router.name))
+    .map((hold) => `GPU memory is ${describeHold({ ...hold, until: Date.parse(hold.until) }, now)}.\n`);
   return `${router.name}  ${factsOf(router).join(', ')}\n${holdLines.join('')}${formatTable(head, rows)}\n`;
 }
 

@@ -28,22 +28,27 @@ export function option<T>(
   parse: Parser<T>,
   extra: OptionExtra = {},
 ) {
-  return parsed((value = fallback) => parse(value)).register(options, {
-    kind: 'scalar',
-    type,
-    description,
-    fallback,
-    ...extra,
-  });
+  return required(type, description, (value = fallback) => parse(value), { fallback, ...extra });
 }
 
 /** An option that must be given. */
 export function required<T>(type: string, description: string, parse: Parser<T>, extra: OptionExtra = {}) {
-  return parsed(parse).register(options, { kind: 'scalar', type, description, fallback: '', ...extra });
+  return parsed(parse).register(options, meta(type, description, extra));
+}
+
+/** An option without a default, absent unless it is given. */
+export function optional<T>(type: string, description: string, parse: Parser<T>, extra: OptionExtra = {}) {
+  return parsed(parse)
+    .optional()
+    .register(options, meta(type, description, extra));
+}
+
+function meta(type: string, description: string, extra: OptionExtra): OptionMeta {
+  return { kind: 'scalar', type, description, fallback: '', ...extra };
 }
 
 /** A schema of one parser, with the parser's words as message. */
-export function parsed<T>(parse: Parser<T>) {
+function parsed<T>(parse: Parser<T>) {
   return z.transform((value: unknown, ctx): T => {
     const result = parse(value);
     if (result.ok) return result.value;
@@ -82,13 +87,6 @@ export const texts = (description: string, fallback = '', parse: (text: string) 
 export const labels = (description: string) =>
   option('', 'mapping', description, parseLabels, { kind: 'labels' });
 
-/** An option without a default, absent unless it is given. */
-export function optional<T>(type: string, description: string, parse: Parser<T>, extra: OptionExtra = {}) {
-  return parsed(parse)
-    .optional()
-    .register(options, { kind: 'scalar', type, description, fallback: '', ...extra });
-}
-
 /** A file or directory; relative to the configuration file when named there. */
 export const path = (fallback: string, description: string, extra: OptionExtra = {}) =>
   option(fallback, 'path', description, parseText, { kind: 'path', ...extra });
@@ -98,7 +96,7 @@ export const secret = (description: string, extra: OptionExtra = {}) =>
   z
     .instanceof(Secret)
     .optional()
-    .register(options, { kind: 'secret', type: 'secret', description, fallback: '', ...extra });
+    .register(options, meta('secret', description, { kind: 'secret', ...extra }));
 
 /** For checks that run also when an option is invalid. */
 export const isEmptyList = (value: unknown) => Array.isArray(value) && value.length === 0;
@@ -128,7 +126,7 @@ export const section = <S extends z.ZodRawShape>(description: string, shape: S) 
     .strictObject(shape)
     .readonly()
     .prefault(() => ({}) as never)
-    .register(options, { kind: 'section', type: '', description, fallback: '' });
+    .register(options, meta('', description, { kind: 'section' }));
 
 /** A list of mappings. No two elements may have the same value at a key of `unique`. */
 export const list = <E extends z.ZodType>(
@@ -145,7 +143,7 @@ export const list = <E extends z.ZodType>(
     })
     .readonly()
     .prefault([])
-    .register(options, { kind: 'section', type: 'list', description, fallback: '' });
+    .register(options, meta('list', description, { kind: 'section' }));
 
 function checkUnique(
   place: string,
