@@ -33,7 +33,7 @@ export function requestedGeneration(
 }
 
 /** What the request in `body` has the model do. */
-export function generationOf(body: Record<string, unknown>, model: DescribedModel): Generation {
+export function generationOf(body: Readonly<Record<string, unknown>>, model: DescribedModel): Generation {
   const tokens = [body.n_predict, body.max_tokens, body.max_completion_tokens].find(
     (count): count is number => typeof count === 'number' && count >= 0,
   );

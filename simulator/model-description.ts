@@ -1,45 +1,33 @@
-/** A model to simulate. Only the id is required. */
-export interface ModelDescription {
-  readonly id: string;
-  readonly aliases?: readonly string[];
-  readonly tags?: readonly string[];
-  /** Size of the weights in bytes. Default 4.7 GB. */
-  readonly sizeBytes?: number;
-  /** Default 8192. */
-  readonly contextTokens?: number;
-  /** As llama.cpp prints it (`ftype`). Default `Q4_K - Medium`. */
-  readonly quantization?: string;
-  /** From the start of its process to `loaded`. Default 2. */
-  readonly loadSeconds?: number;
+const DEFAULTS = {
+  aliases: [] as readonly string[],
+  tags: [] as readonly string[],
+  /** Size of the weights in bytes. */
+  sizeBytes: 4_700_000_000,
+  contextTokens: 8192,
+  /** As llama.cpp prints it (`ftype`). */
+  quantization: 'Q4_K - Medium',
+  /** From the start of its process to `loaded`. */
+  loadSeconds: 2,
   /** From the request that wakes it to `loaded`. Default: half of loadSeconds. */
-  readonly wakeSeconds?: number;
-  /** When generating; prompts are ten times as fast. Default 40. */
-  readonly tokensPerSecond?: number;
+  wakeSeconds: 1,
+  /** When generating; prompts are ten times as fast. */
+  tokensPerSecond: 40,
   /** Every load fails. */
-  readonly fails?: boolean;
-  readonly source?: 'models_dir' | 'cache' | 'preset';
-}
+  fails: false,
+  source: 'models_dir' as 'models_dir' | 'cache' | 'preset',
+};
 
-export type DescribedModel = Required<ModelDescription>;
+export type DescribedModel = Readonly<typeof DEFAULTS & { id: string }>;
+
+/** A model to simulate. Only the id is required. */
+export type ModelDescription = Pick<DescribedModel, 'id'> & Partial<DescribedModel>;
 
 /** Length of the vectors that stand for a token (`n_embd`). */
 export const EMBEDDING_LENGTH = 4096;
 
 /** The description with its defaults. */
 export function describeModel(given: ModelDescription): DescribedModel {
-  return {
-    aliases: [],
-    tags: [],
-    sizeBytes: 4_700_000_000,
-    contextTokens: 8192,
-    quantization: 'Q4_K - Medium',
-    loadSeconds: 2,
-    wakeSeconds: (given.loadSeconds ?? 2) / 2,
-    tokensPerSecond: 40,
-    fails: false,
-    source: 'models_dir',
-    ...given,
-  };
+  return { ...DEFAULTS, wakeSeconds: (given.loadSeconds ?? DEFAULTS.loadSeconds) / 2, ...given };
 }
 
 /** `meta` of listings and `loaded` events. */

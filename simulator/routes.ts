@@ -15,7 +15,7 @@ import type { Routes, SimulatorRequest } from './server.ts';
 import type { RouterSettings } from './settings.ts';
 import type { SimulatedModel } from './simulated-model.ts';
 
-type Body = Record<string, unknown>;
+type Body = NonNullable<SimulatorRequest['json']>;
 
 export function createRoutes(roster: Roster, settings: RouterSettings, stream: EventStream): Routes {
   const nowSeconds = () => Math.floor(settings.clock.wall() / 1000);
@@ -131,16 +131,11 @@ function mayLoad(query: URLSearchParams): boolean {
   return ['', 'true', '1'].includes(query.get('autoload') ?? '');
 }
 
-function withBody(request: SimulatorRequest, answer: (body: Body) => Answer | Promise<Answer>) {
-  let body: unknown;
-  try {
-    body = JSON.parse(request.body);
-  } catch {
-    return answers.invalid(
-      '[json.exception.parse_error.101] parse error at line 1, column 1: syntax error while parsing value',
-    );
-  }
-  return answer(typeof body === 'object' && body !== null ? (body as Body) : {});
+function withBody({ json }: SimulatorRequest, answer: (body: Body) => Answer | Promise<Answer>) {
+  if (json !== undefined) return answer(json);
+  return answers.invalid(
+    '[json.exception.parse_error.101] parse error at line 1, column 1: syntax error while parsing value',
+  );
 }
 
 function modelOf(body: Body): string {

@@ -9,7 +9,11 @@ export interface SimulatorRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly body: string;
+  /** The object in the body: empty if that is another value, undefined if it is no JSON. */
+  readonly json: JsonObject | undefined;
 }
+
+type JsonObject = Readonly<Record<string, unknown>>;
 
 /** A whole answer, or what writes one piece by piece. */
 export type Served = Answer | ((response: ServerResponse) => void);
@@ -104,9 +108,18 @@ async function answer(incoming: IncomingMessage, response: ServerResponse, handl
   const { method = 'GET', url = '/', headers } = incoming;
   const { pathname: path, searchParams: query } = new URL(url, 'http://simulator');
   const body = Buffer.concat(await incoming.toArray()).toString('utf8');
-  const result = await handle({ method, path, query, body, headers }, response);
+  const result = await handle({ method, path, query, body, json: objectIn(body), headers }, response);
   if (typeof result === 'function') result(response);
   else if (result) write(response, result);
+}
+
+function objectIn(body: string): JsonObject | undefined {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    return typeof parsed === 'object' && parsed !== null ? (parsed as JsonObject) : {};
+  } catch {
+    return undefined;
+  }
 }
 
 export function write(response: ServerResponse, { status, type, body }: Answer): void {

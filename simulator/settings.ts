@@ -1,38 +1,27 @@
-import { type Clock, systemClock } from '../src/lib/clock.ts';
+import { systemClock } from '../src/lib/clock.ts';
 import type { SimulatorEvent } from './events.ts';
 import type { ModelDescription } from './model-description.ts';
 
-/** How a simulated router is started. */
-export interface RouterSettings {
+export const DEFAULT_SETTINGS = {
   /** The models folder. */
-  readonly models: readonly ModelDescription[];
+  models: [] as readonly ModelDescription[],
   /** How many models may have a process; 0: no limit. */
-  readonly modelsMax: number;
-  /** 0 or less: models never sleep. */
-  readonly sleepIdleSeconds: number;
-  /** How long a busy model is given before it is killed. */
-  readonly stopTimeoutSeconds: number;
-  /** How long an idle model takes to exit. */
-  readonly exitSeconds: number;
-  /** Requests a model serves at once. */
-  readonly slotsPerModel: number;
-  /** `--metrics`. */
-  readonly metrics: boolean;
-  readonly clock: Clock;
-  readonly random: () => number;
-  /** Called with each event, before it is sent. */
-  readonly onChange: (event: SimulatorEvent) => void;
-}
-
-export const DEFAULT_SETTINGS: RouterSettings = {
-  models: [],
   modelsMax: 4,
+  /** 0 or less: models never sleep. */
   sleepIdleSeconds: -1,
+  /** How long a busy model is given before it is killed. */
   stopTimeoutSeconds: 10,
+  /** How long an idle model takes to exit. */
   exitSeconds: 0.02,
+  /** Requests a model serves at once. */
   slotsPerModel: 4,
+  /** `--metrics`. */
   metrics: true,
   clock: systemClock,
   random: Math.random,
-  onChange: () => {},
+  /** Called with each event, before it is sent. */
+  onChange: (_event: SimulatorEvent): void => {},
 };
+
+/** How a simulated router is started. */
+export type RouterSettings = Readonly<typeof DEFAULT_SETTINGS>;

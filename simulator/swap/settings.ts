@@ -1,25 +1,28 @@
-import { type Clock, systemClock } from '../../src/lib/clock.ts';
-import { type DescribedModel, describeModel, fileOf, type ModelDescription } from '../model-description.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { type DescribedModel, describeModel, type ModelDescription } from '../model-description.ts';
+
+const DEFAULT_MODEL = {
+  /** Idle time after which it is unloaded; 0: never. */
+  ttlSeconds: 0,
+  unlisted: false,
+  name: '',
+  text: '',
+  /** Where llama-swap finds it; undefined: at its own port on loopback. */
+  proxy: undefined as string | undefined,
+  /** Its process answers `/metrics`. */
+  metrics: true,
+  /** How long its process is given to stop when busy, before it is killed. */
+  unloadTimeoutSeconds: 10,
+};
 
 /** A model of llama-swap's configuration. Only the id is required. */
-export interface SwapModelDescription extends ModelDescription {
-  /** Idle time after which it is unloaded; 0, the default: never. */
-  readonly ttlSeconds?: number;
-  readonly unlisted?: boolean;
-  readonly name?: string;
-  readonly text?: string;
-  /** Default: llama-server without `--alias`. `${PORT}` is its port. */
-  readonly command?: string;
-  /** Where llama-swap finds it. Default: its own port on loopback. */
-  readonly proxy?: string;
-  /** Its process answers `/metrics`. Default true. */
-  readonly metrics?: boolean;
-  /** How long its process is given to stop when busy, before it is killed. Default 10. */
-  readonly unloadTimeoutSeconds?: number;
-}
+export type SwapModelDescription = ModelDescription & Readonly<Partial<typeof DEFAULT_MODEL>>;
 
-export type DescribedSwapModel = Required<Omit<SwapModelDescription, 'proxy'>> &
-  DescribedModel & { readonly proxy: string | undefined };
+export type DescribedSwapModel = DescribedModel & Readonly<typeof DEFAULT_MODEL>;
+
+export function describeSwapModel(given: SwapModelDescription): DescribedSwapModel {
+  return { ...DEFAULT_MODEL, ...given, ...describeModel(given) };
+}
 
 export interface SwapGroup {
   readonly members: readonly string[];
@@ -34,49 +37,23 @@ export interface SwapGroup {
 /** Requests that a model serves at once. */
 export const SLOTS = 4;
 
-/** llama-swap's configuration, and how fast things happen. */
-export interface SwapSettings {
-  readonly models: readonly SwapModelDescription[];
+export const DEFAULT_SWAP_SETTINGS = {
+  models: [] as readonly SwapModelDescription[],
   /** By name. Models of no group take turns with each other and unload all other groups. */
-  readonly groups: Readonly<Record<string, SwapGroup>>;
+  groups: {} as Readonly<Record<string, SwapGroup>>,
   /** Entries of `modelStatus` messages besides its own models. */
-  readonly remoteModels: readonly object[];
-  readonly version: string;
-  /** Port of the first model; 0, the default: free ports. */
-  readonly startPort: number;
-  /** How often a ttl is compared with the idle time. */
-  readonly ttlCheckSeconds: number;
-  /** How long an idle process takes to exit. */
-  readonly exitSeconds: number;
-  readonly clock: Clock;
-  /** Called when a model changes, before the message is sent. */
-  readonly onChange: () => void;
-}
-
-export const DEFAULT_SWAP_SETTINGS: SwapSettings = {
-  models: [],
-  groups: {},
-  remoteModels: [],
+  remoteModels: [] as readonly object[],
   version: '250',
+  /** Port of the first model; 0: free ports. */
   startPort: 0,
+  /** How often a ttl is compared with the idle time. */
   ttlCheckSeconds: 1,
+  /** How long an idle process takes to exit. */
   exitSeconds: 0.01,
   clock: systemClock,
-  onChange: () => {},
+  /** Called when a model changes, before the message is sent. */
+  onChange: (): void => {},
 };
 
-export function describeSwapModel(given: SwapModelDescription): DescribedSwapModel {
-  const model = describeModel(given);
-  return {
-    ttlSeconds: 0,
-    unlisted: false,
-    name: '',
-    text: '',
-    command: `/usr/bin/llama-server --host 127.0.0.1 --port \${PORT} -c ${model.contextTokens} --metrics -m ${fileOf(model)}`,
-    metrics: true,
-    unloadTimeoutSeconds: 10,
-    ...given,
-    ...model,
-    proxy: given.proxy,
-  };
-}
+/** llama-swap's configuration, and how fast things happen. */
+export type SwapSettings = Readonly<typeof DEFAULT_SWAP_SETTINGS>;

@@ -1,3 +1,4 @@
+import { fileOf } from '../model-description.ts';
 import type { DescribedSwapModel } from './settings.ts';
 import type { SwapProcess } from './swap-process.ts';
 
@@ -20,8 +21,8 @@ export function runningList(processes: readonly SwapProcess[], portOf: (id: stri
   };
 }
 
-export function commandOf({ command }: DescribedSwapModel, port: number): string {
-  return command.replace(/\$\{PORT\}/g, String(port));
+export function commandOf(model: DescribedSwapModel, port: number): string {
+  return `/usr/bin/llama-server --host 127.0.0.1 --port ${port} -c ${model.contextTokens} --metrics -m ${fileOf(model)}`;
 }
 
 /** The data of a `modelStatus` message. */

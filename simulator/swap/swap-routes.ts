@@ -80,7 +80,7 @@ export function createSwapRoutes(
   }
 
   function complete(request: SimulatorRequest): Served {
-    const body = bodyOf(request);
+    const { json: body = {} } = request;
     const name = typeof body.model === 'string' ? body.model : '';
     const process = find(name);
     if (!process) return noModel(name);
@@ -108,13 +108,4 @@ export function createSwapRoutes(
 
 function noModel(name: string): Served {
   return swapError(404, name === '' ? 'no model id could be identified' : 'no router for requested model');
-}
-
-function bodyOf({ body }: SimulatorRequest): Record<string, unknown> {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
 }
