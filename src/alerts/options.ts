@@ -5,7 +5,7 @@ import { formatDuration, parseDuration } from '../lib/duration.ts';
 import { labelOf } from '../lib/matcher.ts';
 import { nearest } from '../lib/nearest.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
-import type { Selection } from '../unload/request.ts';
+import { type Selection, targetOf } from '../unload/request.ts';
 import type { Alert } from './payload.ts';
 
 /** Which alerts act, on which routers, and their limits. */
@@ -90,13 +90,10 @@ function limit(values: OptionValues, rules: AlertRules): { options: AlertOptions
 }
 
 function selectionOf(values: OptionValues): Selection {
-  const { unload_gpu, unload_idle_for, unload_free_bytes, unload_until_ratio } = values;
-  const selection: Selection = { models: values.unload_models ?? [], keep: values.unload_keep ?? [] };
-  if (unload_gpu !== undefined) selection.gpus = unload_gpu;
-  if (unload_idle_for !== undefined) selection.idleForMs = unload_idle_for * 1000;
-  if (unload_free_bytes !== undefined) selection.target = { freeBytes: unload_free_bytes };
-  if (unload_until_ratio !== undefined) selection.target = { untilRatio: unload_until_ratio };
-  return selection;
+  const { unload_models: models = [], unload_keep: keep = [], unload_gpu: gpus, unload_idle_for } = values;
+  const idleForMs = unload_idle_for === undefined ? undefined : unload_idle_for * 1000;
+  const target = targetOf(values.unload_free_bytes, values.unload_until_ratio);
+  return { models, keep, idleForMs, gpus, target };
 }
 
 /** An empty annotation counts, as its template found nothing; an empty label is a missing one, as in Prometheus. */

@@ -46,6 +46,11 @@ export const reasonText = z
  */
 export type Target = { freeBytes: number } | { untilRatio: number } | { freeOnOneGpu: number };
 
+export function targetOf(freeBytes: number | undefined, untilRatio: number | undefined): Target | undefined {
+  if (freeBytes !== undefined) return { freeBytes };
+  return untilRatio === undefined ? undefined : { untilRatio };
+}
+
 /** Which models to unload. Patterns are globs on ids and aliases. */
 export interface Selection {
   /** Empty: every model. */

@@ -8,7 +8,8 @@ import { loadBody } from '../routes/load.ts';
 import { unloadAllBody, unloadBody } from '../routes/unload.ts';
 import { usageAnswer, usageBody } from '../routes/usage.ts';
 import { holdView, memoryView, modelView, routerView } from '../view-schemas.ts';
-import { type Json, pathsOf, RESPONSES } from './paths.ts';
+import { type Json, RESPONSES } from './parts.ts';
+import { pathsOf } from './paths.ts';
 
 /** The HTTP interface as OpenAPI 3.1. */
 export function openapi(version: string, telemetryPaths: readonly string[] = ['/metrics']): Json {

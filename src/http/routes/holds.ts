@@ -1,6 +1,5 @@
 import type { Request, Response } from 'express';
 import * as z from 'zod';
-import { WHEN_BUSY } from '../../config/when-busy.ts';
 import type { Hold } from '../../hold/hold.ts';
 import { HOLD_UNLOADS } from '../../hold/hold-unloads.ts';
 import { formatBytes } from '../../lib/bytes.ts';
@@ -15,7 +14,7 @@ import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
 import { viewHold } from '../views.ts';
 import { LONGEST_WAIT, type WaitingRoom, waitInQuery } from '../waiting-room.ts';
-import { DAY, triggerOf, waitSeconds } from './operation-answer.ts';
+import { DAY, triggerOf, waitSeconds, whenBusyField } from './operation-answer.ts';
 
 const end = {
   ttl_seconds: z
@@ -52,9 +51,7 @@ export const holdBody = z
       description:
         'Which models to unload: none, as few as need_bytes requires (enough), or all. Default: enough with need_bytes, else none.',
     }),
-    when_busy: z.enum(WHEN_BUSY).optional().meta({
-      description: 'What to do with a model that is generating or loading. Default: unload.when_busy.',
-    }),
+    when_busy: whenBusyField,
     restore: z
       .boolean()
       .default(false)

@@ -1,13 +1,12 @@
 import type { Request, Response } from 'express';
 import * as z from 'zod';
-import { within } from '../../lib/clock.ts';
 import { objectionToPlaces } from '../../load/places.ts';
-import { type LoadRequest, reasonText } from '../../unload/request.ts';
+import type { LoadRequest } from '../../unload/request.ts';
 import { demandScope, permitOf } from '../auth/permit.ts';
 import { namedRouter, names, parsed } from '../input.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
-import { DAY, seconds, sendOperation, triggerOf, waitField, waitSeconds } from './operation-answer.ts';
+import { DAY, reasonField, seconds, sendOperation, triggerOf, waitField } from './operation-answer.ts';
 
 /** The body of `POST /api/v1/load`. */
 export const loadBody = z
@@ -17,7 +16,7 @@ export const loadBody = z
     timeout_seconds: seconds(DAY, 'How long each model may take until it is loaded. Default: load.timeout.'),
     wait: waitField,
     dry_run: z.boolean().optional().describe('Report what would be loaded and evicted; load nothing.'),
-    reason: reasonText.optional().describe('The reason, for the report, the page and the audit.'),
+    reason: reasonField,
     hold: z
       .string()
       .min(1)
@@ -49,18 +48,17 @@ export function loadRequestOf(
 
 /** `POST /api/v1/load`: loads models and waits until they are loaded. */
 export function loadRoute(parts: AppParts) {
-  const { store, loads, activeConfig, clock } = parts;
+  const { store, loads, activeConfig } = parts;
   return async (request: Request, response: Response) => {
     const body = parsed(loadBody, request.body, 'Bad load');
-    const { load, unload } = activeConfig.current();
     const { caller } = permitOf(response);
-    const wanted = loadRequestOf(body, load.timeout, { trigger: triggerOf(request), caller });
+    const { timeout } = activeConfig.current().load;
+    const wanted = loadRequestOf(body, timeout, { trigger: triggerOf(request), caller });
     for (const router of wanted.routers) namedRouter(store, router);
     demandScope(response, { routers: wanted.routers, dryRun: wanted.dryRun });
     await demandPlaces(parts, wanted);
     const started = loads.start(wanted);
-    await within(waitSeconds(body.wait, unload.answer_within) * 1000, started.done, clock);
-    sendOperation(response, started);
+    await sendOperation(parts, response, started, body.wait);
   };
 }
 

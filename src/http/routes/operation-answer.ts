@@ -1,7 +1,11 @@
 import type { Request, Response } from 'express';
 import * as z from 'zod';
+import { WHEN_BUSY } from '../../config/when-busy.ts';
+import { within } from '../../lib/clock.ts';
 import type { Started } from '../../unload/operation.ts';
 import { needsMeasurement, type Outcome } from '../../unload/report.ts';
+import { reasonText } from '../../unload/request.ts';
+import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
 
 export const DAY = 86_400;
@@ -9,6 +13,15 @@ export const DAY = 86_400;
 /** Schema of a span of time. */
 export const seconds = (most: number, description: string) =>
   z.number().min(0).max(most).optional().describe(description);
+
+export const whenBusyField = z
+  .enum(WHEN_BUSY)
+  .optional()
+  .describe('What to do with a model that is generating or loading. Default: unload.when_busy.');
+
+export const reasonField = reasonText
+  .optional()
+  .describe('The reason, for the report, the page and the audit.');
 
 /** Schema of the field `wait`. */
 export const waitField = z
@@ -32,8 +45,17 @@ export function triggerOf(request: Request): 'api' | 'cli' | 'page' {
 
 const ERROR_STATUS: Partial<Record<Outcome, number>> = { failed: 502, refused: 503 };
 
-/** 202 while the operation runs; then its outcome as a status that `curl --fail` understands. */
-export function sendOperation(response: Response, { report }: Started): void {
+/**
+ * Answers when the operation has finished, or as early as `wait` says: 202 while it runs; then its outcome as a status that
+ * `curl --fail` understands.
+ */
+export async function sendOperation(
+  { activeConfig, clock }: AppParts,
+  response: Response,
+  { report, done }: Started,
+  wait: boolean | number | undefined,
+): Promise<void> {
+  await within(waitSeconds(wait, activeConfig.current().unload.answer_within) * 1000, done, clock);
   const operation = report();
   const { id, outcome, routers } = operation;
   response.location(`/api/v1/operations/${id}`);

@@ -1,14 +1,13 @@
 import type { Request, Response } from 'express';
 import * as z from 'zod';
-import { WHEN_BUSY } from '../../config/when-busy.ts';
-import { within } from '../../lib/clock.ts';
-import { nearest } from '../../lib/nearest.ts';
+import { hintOf, inScope } from '../../load/places.ts';
+import { modelNamed } from '../../models/router-state.ts';
 import type { Store } from '../../models/store.ts';
 import type { Started } from '../../unload/operation.ts';
 import {
   defaultTerms,
-  reasonText,
   type Selection,
+  targetOf,
   type UnloadRequest,
   type UnloadTerms,
 } from '../../unload/request.ts';
@@ -16,14 +15,20 @@ import { demandScope, permitOf } from '../auth/permit.ts';
 import { namedRouter, names, parsed } from '../input.ts';
 import type { AppParts } from '../parts.ts';
 import { ProblemError } from '../problem.ts';
-import { DAY, seconds, sendOperation, triggerOf, waitField, waitSeconds } from './operation-answer.ts';
+import {
+  DAY,
+  reasonField,
+  seconds,
+  sendOperation,
+  triggerOf,
+  waitField,
+  whenBusyField,
+} from './operation-answer.ts';
 
 const common = {
   routers: names('Names of routers; all when absent or empty.').optional(),
   keep: names('Globs of models to keep, in addition to the configured ones.').optional(),
-  when_busy: z.enum(WHEN_BUSY).optional().meta({
-    description: 'What to do with a model that is generating or loading. Default: unload.when_busy.',
-  }),
+  when_busy: whenBusyField,
   busy_timeout_seconds: seconds(DAY, 'How long to wait for a busy model. Default: unload.busy_timeout.'),
   timeout_seconds: seconds(
     DAY,
@@ -31,7 +36,7 @@ const common = {
   ),
   wait: waitField,
   dry_run: z.boolean().optional().meta({ description: 'Report what would be unloaded; unload nothing.' }),
-  reason: reasonText.optional().meta({ description: 'The reason, for the report, the page and the audit.' }),
+  reason: reasonField,
   hold_seconds: seconds(30 * DAY, 'Hold the memory of these routers for this time after the unload.'),
   idle_for_seconds: seconds(30 * DAY, 'Only models that have been idle for this time.'),
   gpus: names('GPUs.').min(1).optional().meta({
@@ -96,23 +101,10 @@ export function requestOf(
   };
 }
 
-function selectionOf({
-  models,
-  keep,
-  gpus,
-  idle_for_seconds,
-  free_bytes,
-  until_ratio,
-}: UnloadBody): Selection {
-  const selection: Selection = {
-    models: models ?? [],
-    keep: keep ?? [],
-    idleForMs: milliseconds(idle_for_seconds),
-    gpus,
-  };
-  if (free_bytes !== undefined) selection.target = { freeBytes: free_bytes };
-  if (until_ratio !== undefined) selection.target = { untilRatio: until_ratio };
-  return selection;
+function selectionOf(body: UnloadBody): Selection {
+  const { models = [], keep = [], gpus, idle_for_seconds, free_bytes, until_ratio } = body;
+  const idleForMs = milliseconds(idle_for_seconds);
+  return { models, keep, idleForMs, gpus, target: targetOf(free_bytes, until_ratio) };
 }
 
 function milliseconds(seconds: number | undefined): number | undefined {
@@ -121,18 +113,17 @@ function milliseconds(seconds: number | undefined): number | undefined {
 
 /** `POST /api/v1/unload` and `/api/v1/unload-all`, by the schema of their bodies. */
 export function unloadRoute(parts: AppParts, schema: z.ZodType<UnloadBody>) {
-  const { store, activeConfig, clock } = parts;
+  const { store, activeConfig } = parts;
   return async (request: Request, response: Response) => {
     const body = parsed(schema, request.body, 'Bad request');
-    const config = activeConfig.current();
     const { caller } = permitOf(response);
-    const wanted = requestOf(body, defaultTerms(config), { trigger: triggerOf(request), caller });
+    const terms = defaultTerms(activeConfig.current());
+    const wanted = requestOf(body, terms, { trigger: triggerOf(request), caller });
     for (const router of wanted.routers) namedRouter(store, router);
     demandScope(response, { routers: wanted.routers, dryRun: wanted.dryRun });
     await demandModels(parts, wanted);
     const started = startOrJoin(parts, wanted);
-    await within(waitSeconds(body.wait, config.unload.answer_within) * 1000, started.done, clock);
-    sendOperation(response, started);
+    await sendOperation(parts, response, started, body.wait);
   };
 }
 
@@ -152,21 +143,15 @@ async function demandModels({ operations, store }: AppParts, request: UnloadRequ
   await operations.refresh(request.routers);
   const unknown = unknownModel(store, request);
   if (unknown === undefined) return;
-  const { name, known, where } = unknown;
-  const meant = nearest(name, known);
-  const hint = meant === undefined ? '' : `: did you mean '${meant}'?`;
-  const detail = `No model is named '${name}' on ${where}${hint}. Nothing was unloaded.`;
+  const { name, reached } = unknown;
+  const where = reached.map((router) => router.name).join(', ');
+  const detail = `No model is named '${name}' on ${where}${hintOf(name, reached)}. Nothing was unloaded.`;
   throw new ProblemError(404, 'No such model', detail);
 }
 
-function unknownModel(store: Store, { routers, selection }: UnloadRequest) {
-  const reached = store
-    .routers()
-    .filter(({ name, up }) => up && (routers.length === 0 || routers.includes(name)));
-  if (reached.length === 0) return undefined;
-  const known = reached.flatMap(({ models }) =>
-    [...models.values()].flatMap(({ id, aliases }) => [id, ...aliases]),
-  );
-  const name = selection.models.find((name) => !/[*?]/.test(name) && !known.includes(name));
-  return name === undefined ? undefined : { name, known, where: reached.map(({ name }) => name).join(', ') };
+function unknownModel(store: Store, request: UnloadRequest) {
+  const reached = inScope(store.routers(), request).filter(({ up }) => up);
+  const isKnown = (name: string) => reached.some(({ models }) => modelNamed(models, name));
+  const name = request.selection.models.find((each) => !/[*?]/.test(each) && !isKnown(each));
+  return name === undefined || reached.length === 0 ? undefined : { name, reached };
 }
