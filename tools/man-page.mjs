@@ -30,6 +30,19 @@ const FILES = [
   ],
 ];
 
+/** What each exit code means to a script. */
+const EXIT_MEANINGS = {
+  done: 'Done.',
+  notDone:
+    'A model is still in memory or was not loaded, memory is not free, or doctor found a failure of the exporter itself.',
+  usage: 'The command line or the configuration is invalid, or an exporter rejects the request.',
+  unreachable: 'A router or the exporter cannot be reached, or is something else.',
+  notRun:
+    'run has not run its command: memory was not freed, no exporter answers, or the command line is invalid.',
+  notExecutable: 'The command of run cannot be executed.',
+  notFound: 'The command of run is not found.',
+};
+
 const SIGNALS = [
   ['SIGTERM, SIGINT', 'End serve, simulate and demo; hold releases its hold if it still waits for memory.'],
   ['SIGHUP', 'serve reloads the configuration file and the files of secrets.'],
@@ -49,7 +62,7 @@ const EXAMPLES = [
 ];
 
 export async function manPage() {
-  const [{ COMMANDS }, { CONFIGURATION_FLAGS }, { EXIT, EXIT_MEANINGS }, help] = await Promise.all(
+  const [{ COMMANDS }, { CONFIGURATION_FLAGS }, { EXIT }, help] = await Promise.all(
     ['cli/commands', 'config/flags', 'cli/exit-codes', 'cli/help'].map(built),
   );
   const flags = (list) =>

@@ -1,3 +1,4 @@
+/** What the exit codes mean to a script is in `tools/man-page.mjs`. */
 export const EXIT = {
   done: 0,
   notDone: 1,
@@ -8,19 +9,6 @@ export const EXIT = {
   notExecutable: 126,
   notFound: 127,
 } as const;
-
-/** What each exit code means to a script. */
-export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
-  done: 'Done.',
-  notDone:
-    'A model is still in memory or was not loaded, memory is not free, or doctor found a failure of the exporter itself.',
-  usage: 'The command line or the configuration is invalid, or an exporter rejects the request.',
-  unreachable: 'A router or the exporter cannot be reached, or is something else.',
-  notRun:
-    'run has not run its command: memory was not freed, no exporter answers, or the command line is invalid.',
-  notExecutable: 'The command of run cannot be executed.',
-  notFound: 'The command of run is not found.',
-};
 
 /** The command line is invalid, or an exporter rejects the request. */
 export class UsageError extends Error {}

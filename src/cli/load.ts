@@ -16,12 +16,10 @@ import { formatJson, printable } from './text.ts';
 import { exitCodeOf, faultsOf, formatResult } from './unload-output.ts';
 
 export async function load(call: Call): Promise<number> {
-  if (call.words.length > 0) return runLoad(call);
-  throw new UsageError('load needs at least one MODEL: llama-router-exporter list shows them');
-}
-
-async function runLoad(call: Call): Promise<number> {
-  const { terminal } = call;
+  const { terminal, words } = call;
+  if (words.length === 0) {
+    throw new UsageError('load needs at least one MODEL: llama-router-exporter list shows them');
+  }
   const output = outputOf(call);
   const waits = call.flags.wait !== false;
   const exporter = remoteExporterOf(call);

@@ -50,19 +50,17 @@ async function runUnload(call: Call, selected: readonly string[]): Promise<numbe
   const waits = call.flags.wait !== false;
   const waiting = showWaiting(terminal);
   let hasWaited = false;
-  const progress = (several: boolean): OnProgress => {
-    return (router, entry) => {
+  const progress =
+    (several: boolean): OnProgress =>
+    (router, entry) => {
       if (entry.result === null && entry.detail === undefined) return;
       waiting.clear();
       const line = formatResult(entry, several ? router : undefined);
-      if (entry.result !== null) {
-        if (output === 'text') terminal.out(line);
-        return;
-      }
-      terminal.err(`${line}${hasWaited ? '' : NOT_TO_WAIT}`);
-      hasWaited = true;
+      if (entry.result === null) {
+        terminal.err(`${line}${hasWaited ? '' : NOT_TO_WAIT}`);
+        hasWaited = true;
+      } else if (output === 'text') terminal.out(line);
     };
-  };
   try {
     const { result: operation, missed } = exporter
       ? await operateThrough(exporter, '/api/v1/unload-all', body, waits, progress(true))
@@ -126,7 +124,7 @@ function bodyOf(call: Call, models: readonly string[]): UnloadBody {
     when_busy: choiceFlag(call, 'when-busy', WHEN_BUSY),
     busy_timeout_seconds: durationFlag(call, 'busy-timeout'),
     timeout_seconds: durationFlag(call, 'timeout'),
-    gpus: gpus.length > 0 ? [...gpus] : undefined,
+    gpus: gpus.length > 0 ? gpus : undefined,
     idle_for_seconds: durationFlag(call, 'idle-for'),
     hold_seconds: durationFlag(call, 'hold'),
   };

@@ -5,39 +5,25 @@ import { CONFIG_OPTIONS } from './schema.ts';
 /** Flags by name without dashes, as `parseArgs` of node:util returns them; unknown names are ignored. */
 export type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
-/** A flag that sets an option; its fields are those of a flag of a command. */
-interface OptionFlag {
-  /** Without dashes. */
-  name: string;
-  value: string | readonly string[];
-  completes: 'file' | undefined;
-  description: string;
-  repeatable: boolean;
-}
-
-/** Every flag that sets an option, in the order of the schema. */
-export function optionFlags(options: readonly Option[]): OptionFlag[] {
+/** Every flag that sets an option, in the order of the schema, with the fields of a flag of a command. */
+export function optionFlags(options: readonly Option[]) {
   return options.flatMap((option) => {
-    const { description, choices = 'VALUE', kind, fallback, path } = option;
+    const { description, choices: value = 'VALUE', kind, fallback, path } = option;
     const name = flagOf(option);
     if (name === undefined) return [];
+    const completes = kind === 'path' ? ('file' as const) : undefined;
     const repeatable = kind === 'texts' || path.includes('[]');
-    return {
-      name,
-      value: choices,
-      completes: kind === 'path' ? 'file' : undefined,
-      description: fallback === '' ? description : `${description} Default: ${fallback}.`,
-      repeatable,
-    };
+    const suffix = fallback === '' ? '' : ` Default: ${fallback}.`;
+    return [{ name, value, completes, description: `${description}${suffix}`, repeatable }];
   });
 }
 
 /** Every flag of the configuration. */
-export const CONFIGURATION_FLAGS: readonly OptionFlag[] = [
+export const CONFIGURATION_FLAGS = [
   {
     name: CONFIG_FILE_FLAG,
     value: 'VALUE',
-    completes: 'file',
+    completes: 'file' as const,
     description: 'The YAML file with the configuration.',
     repeatable: false,
   },

@@ -36,15 +36,12 @@ export function readTls(section: TlsSection): Result<WebTls, readonly TlsFault[]
     }
     return text.ok ? text.value : '';
   };
-  const [cert, key, ca] = [
-    read('cert', certificateFault),
-    read('key', keyFault),
-    read('client_ca', certificateFault),
-  ];
+  const cert = read('cert', certificateFault);
+  const key = new Secret(read('key', keyFault));
+  const tls = tlsOf(section, cert, key, read('client_ca', certificateFault));
   faults.push(...clientFaults(section));
-  const tls = tlsOf(section, cert, new Secret(key), ca);
-  const fault = faults.length === 0 ? contextFault(tls) : undefined;
-  if (fault) faults.push(fault);
+  const message = faults.length === 0 ? contextFault(tls) : undefined;
+  if (message !== undefined) faults.push({ message });
   return faults.length === 0 ? ok(tls) : failed(faults);
 }
 
@@ -59,10 +56,8 @@ function keyFault(pem: string): string | undefined {
     createPrivateKey(pem);
     return undefined;
   } catch {
-    const isEncrypted = pem.includes('ENCRYPTED');
-    return isEncrypted
-      ? 'is encrypted: store the key without a passphrase'
-      : 'has no private key in PEM format';
+    if (pem.includes('ENCRYPTED')) return 'is encrypted: store the key without a passphrase';
+    return 'has no private key in PEM format';
   }
 }
 
@@ -116,14 +111,14 @@ function tlsOf(section: TlsSection, cert: string, key: Secret, ca: string) {
 }
 
 /** What only OpenSSL knows: another certificate's key, a weak key, an unsupported curve. */
-function contextFault(tls: WebTls): TlsFault | undefined {
+function contextFault(tls: WebTls): string | undefined {
   try {
     createSecureContext(secureContextOptions(tls));
     return undefined;
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;
     return /KEY_(VALUES|TYPE)_MISMATCH/.test(code)
-      ? { message: 'has a key that does not belong to its certificate: renew both together' }
-      : { message: `cannot be used: ${code || message}` };
+      ? 'has a key that does not belong to its certificate: renew both together'
+      : `cannot be used: ${code || message}`;
   }
 }

@@ -1,5 +1,3 @@
-export type Listeners<T> = ReturnType<typeof createListeners<T>>;
-
 /** A list of listeners. An error in one of them is a programming error and is thrown to the caller of `notify`. */
 export function createListeners<T>() {
   const listeners = new Set<(value: T) => void>();
