@@ -13,8 +13,7 @@ export function createEventStream(greeting: () => string = () => '') {
     attach(response: ServerResponse): void {
       response.writeHead(200, { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
       response.flushHeaders();
-      const first = greeting();
-      if (first !== '') response.write(first);
+      response.write(greeting());
       connected.add(response);
       response.on('close', () => connected.delete(response));
     },

@@ -10,12 +10,19 @@ import {
   routerPropsAnswer,
   slotsAnswer,
 } from './model-answers.ts';
-import type { Roster } from './roster.ts';
+import type { LoadEnd, Roster } from './roster.ts';
 import type { Routes, SimulatorRequest } from './server.ts';
 import type { RouterSettings } from './settings.ts';
 import type { SimulatedModel } from './simulated-model.ts';
 
 type Body = NonNullable<SimulatorRequest['json']>;
+
+const LOAD_ANSWERS: Readonly<Record<LoadEnd, Answer>> = {
+  started: answers.json({ success: true }),
+  unknown: answers.notFound,
+  running: answers.invalid('model is already running'),
+  full: answers.serverError('model limit reached, try again later'),
+};
 
 export function createRoutes(roster: Roster, settings: RouterSettings, stream: EventStream): Routes {
   const nowSeconds = () => Math.floor(settings.clock.wall() / 1000);
@@ -38,7 +45,7 @@ export function createRoutes(roster: Roster, settings: RouterSettings, stream: E
       case 'GET /models/sse':
         return stream.attach;
       case 'POST /models/load':
-        return withBody(request, load);
+        return withBody(request, async (body) => LOAD_ANSWERS[await roster.load(modelOf(body))]);
       case 'POST /models/unload':
         return withBody(request, unload);
       case 'GET /props':
@@ -56,19 +63,6 @@ export function createRoutes(roster: Roster, settings: RouterSettings, stream: E
         return answers.notFound;
     }
   };
-
-  async function load(body: Body): Promise<Answer> {
-    switch (await roster.load(modelOf(body))) {
-      case 'started':
-        return answers.json({ success: true });
-      case 'unknown':
-        return answers.notFound;
-      case 'running':
-        return answers.invalid('model is already running');
-      case 'full':
-        return answers.serverError('model limit reached, try again later');
-    }
-  }
 
   function unload(body: Body): Answer {
     const model = roster.find(modelOf(body));

@@ -70,20 +70,19 @@ export function createAddress(open: (port: number, host: string) => Promise<Runn
   return {
     /** Meaningful after the first `listen`. */
     url,
-    isOpen: () => server !== undefined,
     host: () => host,
-    /** Port 0, the default, is any free port; the default host is loopback. */
-    async listen(wanted = 0, on = host): Promise<{ url: string }> {
+    /**
+     * Port 0 is any free port. The default is the port it had: while it was closed, an outgoing connection of another
+     * program may have been given that.
+     */
+    async listen(wanted = port, on = host): Promise<{ url: string }> {
+      const deadline = wanted === port ? performance.now() + PATIENCE_MS : 0;
       [port, host] = [wanted, on];
-      await reopen();
-      return { url: url() };
-    },
-    /** While it was closed, an outgoing connection of another program may have been given its port. */
-    async open(): Promise<void> {
-      const deadline = performance.now() + PATIENCE_MS;
       for (;;) {
         try {
-          return await reopen();
+          server = await open(port, host);
+          port = server.port;
+          return { url: url() };
         } catch (error) {
           if (performance.now() > deadline || !isTaken(error)) throw error;
           await sleep(20);
@@ -97,11 +96,6 @@ export function createAddress(open: (port: number, host: string) => Promise<Runn
       await closing?.destroy();
     },
   };
-
-  async function reopen(): Promise<void> {
-    server = await open(port, host);
-    port = server.port;
-  }
 }
 
 async function answer(incoming: IncomingMessage, response: ServerResponse, handle: Handler): Promise<void> {

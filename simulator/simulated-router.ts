@@ -41,7 +41,7 @@ export function createSimulatedRouter(
     /** Starts it again on the same port, with nothing loaded. */
     async start(): Promise<void> {
       run = begin();
-      await address.open();
+      await address.listen();
     },
 
     program: 'llama-server',

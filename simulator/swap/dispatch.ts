@@ -4,7 +4,6 @@ import type { Answer } from '../answer.ts';
 import type { Generation } from '../engine.ts';
 import { completionAnswer } from '../model-answers.ts';
 import { type Served, type SimulatorRequest, write } from '../server.ts';
-import type { createInFlight } from './in-flight.ts';
 import type { Scheduler } from './scheduler.ts';
 import { badGateway, swapError } from './swap-answers.ts';
 import type { SwapEvents } from './swap-events.ts';
@@ -84,6 +83,50 @@ export function createDispatch(
     void scheduler.done(process);
     return answer();
   }
+}
+
+/** The requests under way; `publish` gets the data of each `inflight` message. */
+export function createInFlight(clock: Clock, publish: (data: object) => void) {
+  const requests = new Map<string, object>();
+  let count = 0;
+  return {
+    snapshot(): object {
+      const operation = 'snapshot';
+      return requests.size === 0 ? { operation } : { operation, requests: [...requests.values()] };
+    },
+    /** A request from its arrival to its answer. */
+    begin(model: string, path: string) {
+      count += 1;
+      const id = String(count);
+      const began = clock.now();
+      const report = (bytes: number, isAnswered: boolean) => {
+        const request = {
+          id,
+          timestamp: new Date(clock.wall(began)).toISOString(),
+          model,
+          req_path: path,
+          method: 'POST',
+          req_headers: { 'Content-Type': 'application/json' },
+          remote_ip: '127.0.0.1',
+          resp_headers: isAnswered ? { 'Content-Type': 'application/json', Server: 'llama.cpp' } : {},
+          resp_bytes: bytes,
+          elapsed_ms: Math.round(clock.now() - began),
+        };
+        requests.set(id, request);
+        publish({ operation: 'upsert', request });
+      };
+      report(0, false);
+      return {
+        id,
+        /** Reports an answer that has begun, or more of it. */
+        answering: (bytes: number) => report(bytes, true),
+        end() {
+          requests.delete(id);
+          publish({ operation: 'remove', id });
+        },
+      };
+    },
+  };
 }
 
 function errorOf(end: Exclude<SwapRequestEnd, 'done'>): Answer {

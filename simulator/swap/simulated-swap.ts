@@ -1,7 +1,6 @@
 import { requestedGeneration, type SimulatedRequest } from '../model-answers.ts';
 import { createAddress, type Intercept, openServer } from '../server.ts';
-import { createDispatch, type SwapRequestEnd } from './dispatch.ts';
-import { createInFlight } from './in-flight.ts';
+import { createDispatch, createInFlight, type SwapRequestEnd } from './dispatch.ts';
 import { createModelPort, type ModelPort } from './model-port.ts';
 import { createScheduler } from './scheduler.ts';
 import { DEFAULT_SWAP_SETTINGS, describeSwapModel, type SwapSettings } from './settings.ts';
@@ -64,7 +63,7 @@ export function createSimulatedSwap(
     /** Starts it again on the same port, with nothing loaded. */
     async start(): Promise<void> {
       run = begin();
-      await address.open();
+      await address.listen();
     },
     /** Reads its configuration again, changed by `changes`: streams end, nothing is loaded, busy processes end later. */
     async reload(changes: Partial<SwapSettings> = {}): Promise<void> {
@@ -73,7 +72,7 @@ export function createSimulatedSwap(
       run = begin();
       old.events.stream.end();
       for (const process of old.processes) void process.stop(RELOAD_SECONDS);
-      if (address.isOpen()) await openPorts(address.host());
+      await openPorts(address.host());
     },
 
     program: 'llama-swap',

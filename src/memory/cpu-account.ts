@@ -10,19 +10,17 @@ const PROCESSES_KEPT = 8000;
 export function createCpuAccount() {
   const sums = new Map<string, number>();
   const counted = new Map<string, number>();
-  return {
-    /** Records the CPU time of the model's processes and returns the model's sum so far. */
-    add(router: string, model: string, processes: readonly ProcessUsage[]): number {
-      const key = JSON.stringify([router, model]);
-      let sum = sums.get(key) ?? 0;
-      for (const process of processes) {
-        const id = `${key} ${processKey(process)}`;
-        const before = counted.get(id) ?? 0;
-        sum += Math.max(0, process.cpuSeconds - before);
-        keepLatest(counted, id, Math.max(before, process.cpuSeconds), PROCESSES_KEPT);
-      }
-      keepLatest(sums, key, sum, MODELS_KEPT);
-      return sum;
-    },
+  /** Records the CPU time of the model's processes and returns the model's sum so far. */
+  return (router: string, model: string, processes: readonly ProcessUsage[]): number => {
+    const key = JSON.stringify([router, model]);
+    let sum = sums.get(key) ?? 0;
+    for (const process of processes) {
+      const id = `${key} ${processKey(process)}`;
+      const before = counted.get(id) ?? 0;
+      sum += Math.max(0, process.cpuSeconds - before);
+      keepLatest(counted, id, Math.max(before, process.cpuSeconds), PROCESSES_KEPT);
+    }
+    keepLatest(sums, key, sum, MODELS_KEPT);
+    return sum;
   };
 }

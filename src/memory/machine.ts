@@ -49,7 +49,7 @@ export function createMachine(
   const processes = createProcesses(procfs);
   const host = createHost(procfs);
   const cardSources = createCardSources(options, clock);
-  const cpu = createCpuAccount();
+  const addCpu = createCpuAccount();
   const cards = createCards();
   const followed = createFollowedProcesses();
 
@@ -66,7 +66,7 @@ export function createMachine(
     ]);
     const now = await read(processes.now, found.own);
     const seesProcesses = !table.report.fault && !now.report.fault;
-    const { parents, formerParents } = followed.keep(found, seesProcesses ? now.facts.usages : undefined);
+    const kept = followed.keep(found, seesProcesses ? now.facts.usages : undefined);
     const isConfined = await isContainer(procfs);
     const started = new Set([...now.facts.pids].filter((pid) => !table.facts.pids.has(pid)));
     const pids = new Set([...table.facts.pids, ...started]);
@@ -74,11 +74,8 @@ export function createMachine(
     const foreignPids = hasForeignPids({ ...nvidia, isConfined, pids, processes: found.models, models });
     const listed = foreignPids ? withoutAllocations(nvidia.pools) : nvidia;
     const attribution = attribute({
-      routers,
-      parents,
-      formerParents,
-      models: found.models,
-      orphans: found.orphans,
+      ...found,
+      ...kept,
       isConfined,
       isOwnHost,
       seesProcesses,
@@ -103,7 +100,7 @@ export function createMachine(
       others: await namedProcesses(attribution.others, maxOthers, procfs),
       models: attribution.models.map(({ processes: own, ...model }) => ({
         ...model,
-        cpuSeconds: cpu.add(model.router, model.model, own),
+        cpuSeconds: addCpu(model.router, model.model, own),
       })),
     };
   };

@@ -1,7 +1,7 @@
 import { groupBy } from '../lib/group-by.ts';
+import type { FoundProcesses } from './followed-processes.ts';
 import type { HostMemory, IsOwnHost } from './host.ts';
 import { childrenOf } from './model-processes.ts';
-import type { Orphan } from './orphans.ts';
 import { isLocal, type ModelProcessHint, type Parents, type RouterProcessHint } from './parents.ts';
 import {
   type Allocation,
@@ -21,16 +21,11 @@ import {
 } from './reading.ts';
 
 /** Everything that one measurement found. */
-export interface Measurement {
-  routers: readonly RouterProcessHint[];
-  parents: Parents;
-  /** Those of the reading before: a router that ended since had models too. */
+export interface Measurement extends Pick<FoundProcesses, 'routers' | 'parents' | 'models' | 'orphans'> {
+  /** The parents of the reading before: a router that ended since had models too. */
   formerParents: Parents;
   /** Whether the process table was readable. */
   seesProcesses: boolean;
-  /** The model processes before the drivers were read. */
-  models: readonly ModelProcess[];
-  orphans: readonly Orphan[];
   /** Of models, orphans and routers that were still the same processes after the drivers were read. */
   usages: readonly ProcessUsage[];
   /** Processes that started while the drivers were read. */

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { matchesGlob } from '../lib/glob.ts';
-import type { FaultKind, ModelFacts, ProcessDescription, RouterFault, RouterProps, Status } from './feed.ts';
+import type { FaultKind, ListedModel, ModelFacts, RouterFault, RouterProps, Status } from './feed.ts';
 import type { ServerTraits } from './server-traits.ts';
 import type { Cause } from './usage.ts';
 
@@ -66,18 +66,13 @@ export type BuildClass = (typeof BUILD_CLASSES)[number];
  * The observed state of one model. Immutable: every change makes a new object, so a cache of something derived from a
  * model may compare by identity.
  */
-export interface ModelState {
+export interface ModelState
+  extends Readonly<Pick<ListedModel, 'sleepIdleSeconds' | 'ttlSeconds' | 'process'>> {
   readonly id: string;
   readonly aliases: readonly string[];
   readonly lifecycle: Lifecycle;
   readonly facts: ModelFacts;
   readonly firstSeenAt: number;
-  /** See ListedModel. */
-  readonly sleepIdleSeconds?: number | undefined;
-  /** See ListedModel. */
-  readonly ttlSeconds?: number | undefined;
-  /** See ListedModel. */
-  readonly process?: ProcessDescription | undefined;
   /** Duration of the last load that was observed from start to end. */
   readonly loadSeconds?: number | undefined;
   readonly download?: { readonly doneBytes: number; readonly totalBytes: number } | undefined;

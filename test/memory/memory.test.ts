@@ -112,7 +112,7 @@ describe('CPU time of a model', () => {
   const used = (pid: number, cpuSeconds: number) => ({ pid, startTicks: pid, cpuSeconds });
 
   it('continues with its next process and never decreases', () => {
-    const { add } = createCpuAccount();
+    const add = createCpuAccount();
     expect(add('box', 'qwen', [used(1, 10)])).toBe(10);
     expect(add('box', 'qwen', [used(1, 12)])).toBe(12);
     expect(add('box', 'qwen', [used(2, 1)])).toBe(13);
@@ -123,14 +123,14 @@ describe('CPU time of a model', () => {
   });
 
   it('continues over any number of processes', () => {
-    const { add } = createCpuAccount();
+    const add = createCpuAccount();
     let sum = 0;
     for (let pid = 1; pid <= 100; pid += 1) sum = add('box', 'qwen', [used(pid, 1)]);
     expect(sum).toBe(100);
   });
 
   it('is forgotten after 2,000 other models', () => {
-    const { add } = createCpuAccount();
+    const add = createCpuAccount();
     for (let model = 0; model <= 2000; model += 1) add('box', `model-${model}`, [used(1, 5)]);
     expect(add('box', 'model-2000', [used(2, 1)])).toBe(6);
     expect(add('box', 'model-0', [used(2, 1)])).toBe(1);

@@ -9,7 +9,7 @@ import { faultOfResponse } from '../fault.ts';
 import { createRouterHttp, type RouterResponse } from '../http.ts';
 import { oldVersion } from './identity.ts';
 import { listingOf } from './listing.ts';
-import { askMetrics, askSlots, ownUrl } from './own-port.ts';
+import { askOwn, OWN_METRICS, OWN_SLOTS, type OwnQuestion, ownUrl } from './own-port.ts';
 import {
   parseError,
   parseMessage,
@@ -88,15 +88,15 @@ export function createSwapClient(endpoint: Endpoint): Backend {
       if (!answer.ok) return answer;
       const { status, body } = answer.value;
       if (status === 200) return ok('gone');
-      if (status !== 404 && status !== 405) return unexpected(answer.value);
+      if (status !== 404 && status !== 405) return failed(faultOfResponse(answer.value));
       return ok(parseError(parseJson(body)) === undefined ? 'unsupported' : 'unknown_model');
     },
     load: async () => ok('unsupported'),
     // An unload holds up the whole llama-swap: the next one waits for its answer.
     exclusive: createLimit(1),
     inFlight: (model) => view.inFlight?.get(model),
-    metrics: (model, signal) => askModel(model, signal, askMetrics),
-    slots: (model, signal) => askModel(model, signal, askSlots),
+    metrics: (model, signal) => askModel(model, signal, OWN_METRICS),
+    slots: (model, signal) => askModel(model, signal, OWN_SLOTS),
     close: http.close,
   };
 
@@ -132,11 +132,7 @@ export function createSwapClient(endpoint: Endpoint): Backend {
     return ok([...models.value, ...unlisted.filter(({ id }) => !listed.has(id))]);
   }
 
-  async function askModel<T>(
-    model: string,
-    signal: AbortSignal,
-    ask: (url: string, timeoutMs: number, signal: AbortSignal) => Promise<RouterAnswer<T>>,
-  ) {
+  async function askModel<T>(model: string, signal: AbortSignal, question: OwnQuestion<T>) {
     const states: readonly { id: string; state: string }[] = view.models ?? running;
     const isReady = states.some(({ id, state }) => id === model && state === 'ready');
     if (isReady && !seen.has(model)) {
@@ -147,7 +143,7 @@ export function createSwapClient(endpoint: Endpoint): Backend {
     if (!isReady || process === undefined) return ok({ kind: 'not_loaded' } as const);
     const url = ownUrl(process.proxy, endpoint);
     if (!url.ok) return ok({ kind: 'none', why: url.fault } as const);
-    return ask(url.value, endpoint.modelTimeoutMs, signal);
+    return askOwn(question, url.value, endpoint.modelTimeoutMs, signal);
   }
 
   async function get<T>(
@@ -160,17 +156,13 @@ export function createSwapClient(endpoint: Endpoint): Backend {
     if (!answer.ok) return answer;
     const { status, url, body } = answer.value;
     if (status === 404 || status === 405) return failed(notLlamaSwap(answer.value));
-    if (status !== 200) return unexpected(answer.value);
+    if (status !== 200) return failed(faultOfResponse(answer.value));
     const json = parseJson(body);
     const parsed = parse(json);
     if (parsed !== undefined) return ok(parsed);
     if (json === undefined) return failed(notLlamaSwap(answer.value));
     return failed({ kind: 'bad_answer', message: `${url} does not answer JSON with ${what}` });
   }
-}
-
-function unexpected(response: RouterResponse): { ok: false; fault: RouterFault } {
-  return failed(faultOfResponse(response));
 }
 
 function notLlamaSwap({ url, status, contentType }: RouterResponse): RouterFault {

@@ -50,38 +50,38 @@ function isLoopbackName(hostname: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || host === '0.0.0.0' || isLoopbackAddress(host);
 }
 
-/** The metrics that the process at this URL answers; never with the credentials of the llama-swap. */
-export function askMetrics(
-  url: string,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<RouterAnswer<EngineMetrics>> {
-  return ask<EngineMetrics>(url, '/metrics', timeoutMs, signal, ({ body, url: asked }) => {
-    if (!/^llamaswap_/m.test(body)) return ok({ kind: 'text', text: body });
-    return ok({ kind: 'none', why: `${asked} answers the metrics of a llama-swap` });
-  });
+/** What a model's own process is asked. */
+export interface OwnQuestion<T> {
+  path: string;
+  read(response: RouterResponse): RouterAnswer<T>;
 }
 
-/** The slots that the process at this URL answers. */
-export function askSlots(
-  url: string,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<RouterAnswer<EngineSlots>> {
-  return ask<EngineSlots>(url, '/slots', timeoutMs, signal, ({ body, url: asked }) => {
+export const OWN_METRICS: OwnQuestion<EngineMetrics> = {
+  path: '/metrics',
+  read({ body, url }) {
+    if (!/^llamaswap_/m.test(body)) return ok({ kind: 'text', text: body });
+    return ok({ kind: 'none', why: `${url} answers the metrics of a llama-swap` });
+  },
+};
+
+export const OWN_SLOTS: OwnQuestion<EngineSlots> = {
+  path: '/slots',
+  read({ body, url }) {
     const processing = parseSlots(parseJson(body));
     if (processing !== undefined) return ok({ kind: 'slots', processing });
-    return failed({ kind: 'bad_answer', message: `${asked} does not answer a JSON list of slots` });
-  });
-}
+    return failed({ kind: 'bad_answer', message: `${url} does not answer a JSON list of slots` });
+  },
+};
 
-/** What cannot change while the process lives is no fault: it is not asked again. */
-async function ask<T>(
+/**
+ * Asks the process at this URL, never with the credentials of the llama-swap. What cannot change while the process lives
+ * is no fault: it is not asked again.
+ */
+export async function askOwn<T>(
+  { path, read }: OwnQuestion<T>,
   url: string,
-  path: string,
   timeoutMs: number,
   signal: AbortSignal,
-  read: (response: RouterResponse) => RouterAnswer<T>,
 ): Promise<RouterAnswer<T | NoAnswer>> {
   const http = createRouterHttp({ url, requestTimeoutMs: timeoutMs, modelTimeoutMs: timeoutMs });
   const options = { signal, maxBytes: MAX_BYTES };
