@@ -11,7 +11,7 @@ import type { Loop } from '../unload/guards.ts';
 import type { Started } from '../unload/operation.ts';
 import type { OperationEvent } from '../unload/registry.ts';
 import type { RefusalReason } from '../unload/report.ts';
-import { type Caller, isUnload, type UnloadRequest } from '../unload/request.ts';
+import { type Caller, callerAt, isUnload, type UnloadRequest } from '../unload/request.ts';
 import { createAuditFile, operationEntry, startedEntry } from './audit.ts';
 import {
   logDiscovery,
@@ -96,8 +96,7 @@ export function createActivityLog(auditFile: string, metrics: OperationMetrics, 
     },
     refused,
     unauthorized({ address, method, path, why, reason }: AuthRefusal): void {
-      const caller = address === undefined ? { name: 'unknown' } : { name: 'unknown', address };
-      refused(reason ?? 'unauthorized', caller, `${method} ${path}`, why);
+      refused(reason ?? 'unauthorized', callerAt('unknown', address), `${method} ${path}`, why);
     },
     /** A configuration reload on request; `error` when it failed. */
     reloaded(caller: Caller, error: string | undefined): void {

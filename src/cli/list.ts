@@ -1,7 +1,6 @@
 import type { Config } from '../config/schema.ts';
-import { viewMemory } from '../http/memory-view.ts';
 import type { MemoryView } from '../http/view-schemas.ts';
-import { viewModels, viewRouter } from '../http/views.ts';
+import { viewMemory, viewModels, viewRouter } from '../http/views.ts';
 import { systemClock } from '../lib/clock.ts';
 import { createLogger } from '../lib/logger.ts';
 import { watchMemory } from '../memory/watch.ts';

@@ -1,6 +1,6 @@
 import { describeHold } from '../hold/hold.ts';
-import { bytesOn } from '../http/memory-view.ts';
 import type { HoldView, MemoryView, ModelView, RouterView } from '../http/view-schemas.ts';
+import { bytesOn } from '../http/views.ts';
 import {
   bytesOrNothing,
   describeActivity,

@@ -2,7 +2,7 @@ import express, { type Express, type RequestHandler } from 'express';
 import { jsonBody, NOTIFICATION_BYTES, withoutBody } from './body.ts';
 import type { AppParts } from './parts.ts';
 import { methodNotAllowed, notFound, problemHandler } from './problem.ts';
-import { alertmanagerRoute } from './routes/alertmanager.ts';
+import { alertmanagerRoute, reportRefusals } from './routes/alertmanager.ts';
 import { eventsRoute } from './routes/events.ts';
 import { gateRoute } from './routes/gate.ts';
 import { holdRoute, holdsRoute, placeHoldRoute, releaseHoldRoute, renewHoldRoute } from './routes/holds.ts';
@@ -10,11 +10,10 @@ import { loadRoute } from './routes/load.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { pageRoute, scriptRoute, styleRoute } from './routes/page.ts';
 import { healthyRoute, openapiRoute, readyRoute, reloadRoute } from './routes/service.ts';
-import { memoryRoute, modelsRoute, operationRoute, operationsRoute, routersRoute } from './routes/state.ts';
+import { stateAnswers } from './routes/state.ts';
 import { unloadAllBody, unloadBody, unloadRoute } from './routes/unload.ts';
 import { usageRoute } from './routes/usage.ts';
 import { createWaitingRoom } from './waiting-room.ts';
-import { reportRefusals } from './webhook-refusals.ts';
 
 export interface Route {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -39,9 +38,9 @@ export function routesOf(parts: AppParts): Route[] {
     read('/-/healthy', healthyRoute),
     read('/-/ready', readyRoute(parts)),
     { ...write('POST', '/-/reload', reloadRoute(parts)), body: 'ignored' },
-    read('/api/v1/routers', routersRoute(parts)),
-    read('/api/v1/models', modelsRoute(parts)),
-    read('/api/v1/memory', memoryRoute(parts)),
+    ...Object.entries(stateAnswers(parts)).map(([path, answer]) =>
+      read(path, (request, response) => void response.json(answer(request))),
+    ),
     read('/api/v1/events', eventsRoute(parts)),
     read('/api/v1/holds', holdsRoute(parts)),
     write('POST', '/api/v1/holds', placeHoldRoute(parts, waiting)),
@@ -55,8 +54,6 @@ export function routesOf(parts: AppParts): Route[] {
     write('POST', '/api/v1/unload-all', unloadAll),
     write('POST', '/unload-all', unloadAll),
     ...WEBHOOKS.flatMap((path) => [webhook('POST', path, alertmanager), webhook('PUT', path, alertmanager)]),
-    read('/api/v1/operations', operationsRoute(parts)),
-    read('/api/v1/operations/:id', operationRoute(parts)),
     read('/api/v1/openapi.json', openapiRoute(parts)),
   ];
 }

@@ -1,8 +1,15 @@
 import type { Hold } from '../hold/hold.ts';
 import type { Clock } from '../lib/clock.ts';
+import {
+  cardMemory,
+  type GpuMemory,
+  gpuBytes,
+  type MemoryReading,
+  type RouterProcessMemory,
+} from '../memory/reading.ts';
 import { isRunning, STATUSES, type Status } from '../models/feed.ts';
 import { type RouterState, type Transition, unreadReason } from '../models/router-state.ts';
-import type { HoldView, ModelView, RouterView } from './view-schemas.ts';
+import type { HoldView, MemoryView, ModelView, RouterView } from './view-schemas.ts';
 
 export function viewHold(hold: Hold, clock: Clock): HoldView {
   const isoTime = timesOf(clock);
@@ -83,6 +90,57 @@ export function viewModels(router: RouterState, clock: Clock): ModelView[] {
         }
       : null,
   }));
+}
+
+export function viewMemory(reading: MemoryReading | undefined, clock: Clock): MemoryView {
+  const { gpus = [], others = [], cards = [], models = [], routers = [] } = reading ?? {};
+  const { orphans = [], reports = [] } = reading ?? {};
+  const held = ({ gpus: shares, residentBytes }: Omit<RouterProcessMemory, 'router'>) => ({
+    resident_bytes: residentBytes ?? null,
+    gpu_bytes: gpuBytes(shares, gpus) ?? null,
+    gpus: shares.map(({ uuid, pool, bytes }) => ({ gpu_uuid: uuid, pool, bytes })),
+  });
+  return {
+    measured_at: reading ? timesOf(clock)(reading.at) : null,
+    gpus: cardMemory(gpus).map((card) => ({
+      gpu: card.gpu,
+      gpu_uuid: card.uuid,
+      name: card.name,
+      pci_address: card.pciAddress ?? null,
+      integrated: card.integrated === true,
+      ...amountsOf(card),
+      pools: card.pools.map((each) => ({ pool: each.pool, ...amountsOf(each) })),
+      other_processes: others
+        .filter(({ uuid }) => uuid === card.uuid)
+        .map(({ pid, name, bytes }) => ({ pid, name, bytes })),
+    })),
+    lost_gpus: cards.flatMap(({ gpu, uuid, name, lost }) =>
+      lost === undefined ? [] : [{ gpu, gpu_uuid: uuid, name, reason: lost }],
+    ),
+    models: models.map(({ router, model, ...memory }) => ({ router, model, ...held(memory) })),
+    routers: routers.map(({ router, ...memory }) => ({ router, ...held(memory) })),
+    orphans: orphans.map(({ router, model, pid, ...memory }) => ({ router, model, pid, ...held(memory) })),
+    sources: reports.map(({ collector, seconds, fault, warnings }) => {
+      return { collector, duration_seconds: seconds, fault: fault ?? null, warnings: warnings ?? [] };
+    }),
+  };
+}
+
+/** What these shares hold of a GPU: of its own memory, or of both pools of an APU. */
+export function bytesOn(
+  { gpu_uuid, integrated }: MemoryView['gpus'][number],
+  shares: MemoryView['models'][number]['gpus'],
+): number {
+  const own = shares.filter((share) => share.gpu_uuid === gpu_uuid && (integrated || share.pool !== 'gtt'));
+  return own.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function amountsOf(of: Pick<GpuMemory, 'totalBytes' | 'usedBytes' | 'unownedBytes'>) {
+  return {
+    total_bytes: of.totalBytes ?? null,
+    used_bytes: of.usedBytes ?? null,
+    unattributed_bytes: of.unownedBytes ?? null,
+  };
 }
 
 /** A transition as one JSON object of the event stream. */

@@ -26,6 +26,10 @@ export const caller = z
 
 export type Caller = z.infer<typeof caller>;
 
+export function callerAt(name: string, address: string | undefined): Caller {
+  return address === undefined ? { name } : { name, address };
+}
+
 /** In characters. A reason is shown on one line in the log, tables, headers and the page. */
 export const REASON_LENGTH = 200;
 

@@ -3,6 +3,7 @@ import type { TokenConfig } from '../../config/schema.ts';
 import { callerBlock } from '../../lib/address.ts';
 import { createLimiter } from '../../lib/limiter.ts';
 import { perObject } from '../../lib/per-object.ts';
+import { callerAt } from '../../unload/request.ts';
 import { findToken, readCredentials } from './credentials.ts';
 import type { Passwords, Users } from './passwords.ts';
 import type { Permit } from './permit.ts';
@@ -75,9 +76,8 @@ const WRONG = {
 
 /** Without a token, the scope is not limited. */
 export function known(name: string, address: string | undefined, token?: TokenConfig): Identity {
-  const caller = address === undefined ? { name } : { name, address };
   const { routers = [], dry_run: dryRunOnly = false } = token ?? {};
-  return { known: true, permit: { caller, routers, dryRunOnly } };
+  return { known: true, permit: { caller: callerAt(name, address), routers, dryRunOnly } };
 }
 
 function unknown(why: string): Unknown {

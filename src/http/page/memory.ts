@@ -1,10 +1,12 @@
 import { formatBytes } from '../../lib/bytes.ts';
-import { bytesOn } from '../memory-view.ts';
 import type { MemoryView } from '../view-schemas.ts';
+import { bytesOn } from '../views.ts';
 import { describeProcesses } from '../words.ts';
 import { type Html, html } from './html.ts';
 
 type Gpu = MemoryView['gpus'][number];
+
+type Shares = MemoryView['models'][number]['gpus'];
 
 /** The number of colours in style.ts; more models share them in turn. */
 const COLOURS = 8;
@@ -33,18 +35,18 @@ export function memoryBars(
   const measured = gpus.filter(({ total_bytes, used_bytes }) => total_bytes && used_bytes !== null);
   const several = new Set(models.map(({ router }) => router)).size > 1;
   return measured.map((gpu) => {
-    const held = models.map(({ router, model, gpus: shares }) => ({
-      name: several ? `${model} on ${router}` : model,
+    const part = (name: string, shares: Shares, look: string) => ({
+      name,
       bytes: bytesOn(gpu, shares),
-      look: `m${(order.get(keyOf(router, model)) ?? 0) % COLOURS}`,
-    }));
-    const own = routers.map(({ router, gpus: shares }) => {
-      return { name: `router ${router}`, bytes: bytesOn(gpu, shares), look: 'router' };
+      look,
     });
-    const orphaned = orphans.map(({ model, gpus: shares }) => {
-      return { name: `orphan of ${model}`, bytes: bytesOn(gpu, shares), look: 'router' };
+    const held = models.map(({ router, model, gpus: shares }) => {
+      const colour = (order.get(keyOf(router, model)) ?? 0) % COLOURS;
+      return part(several ? `${model} on ${router}` : model, shares, `m${colour}`);
     });
-    return bar(gpu, held, [...own, ...orphaned]);
+    const own = routers.map(({ router, gpus: shares }) => part(`router ${router}`, shares, 'router'));
+    const lost = orphans.map(({ model, gpus: shares }) => part(`orphan of ${model}`, shares, 'router'));
+    return bar(gpu, held, [...own, ...lost]);
   });
 }
 

@@ -1,7 +1,7 @@
 import type { Operation } from '../../unload/report.ts';
-import { viewMemory } from '../memory-view.ts';
 import type { AppParts } from '../parts.ts';
 import type { MemoryView } from '../view-schemas.ts';
+import { viewMemory } from '../views.ts';
 import {
   describeOperation,
   describeOrphan,

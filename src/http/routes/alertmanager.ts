@@ -1,14 +1,15 @@
-import type { Request, Response } from 'express';
+import type { ErrorRequestHandler, Request, Response } from 'express';
 import * as z from 'zod';
+import type { ActivityLog } from '../../activity/activity-log.ts';
 import { answerTo } from '../../alerts/answer.ts';
 import { parseNotification } from '../../alerts/payload.ts';
 import { decideOn } from '../../alerts/policy.ts';
 import { within } from '../../lib/clock.ts';
-import { OUTCOMES, operation } from '../../unload/report.ts';
-import { defaultTerms } from '../../unload/request.ts';
-import { demandScope, permitOf } from '../auth/permit.ts';
+import { OUTCOMES, operation, type RefusalReason } from '../../unload/report.ts';
+import { callerAt, defaultTerms } from '../../unload/request.ts';
+import { demandScope, type Locals, permitOf } from '../auth/permit.ts';
 import type { AppParts } from '../parts.ts';
-import { ProblemError } from '../problem.ts';
+import { ProblemError, problemOf } from '../problem.ts';
 import { startOrJoin } from './unload.ts';
 
 /** The body of an answer that is not a problem. */
@@ -61,5 +62,27 @@ export function alertmanagerRoute(parts: AppParts) {
     const reports = started.map(({ report }) => report());
     const answer = answerTo(decision, reports, closing.aborted);
     response.status(answer.status).type(answer.contentType).send(JSON.stringify(answer.body));
+  };
+}
+
+/** By status; what access control refuses, it reports itself. */
+const REASONS: Partial<Record<number, RefusalReason>> = {
+  400: 'malformed',
+  405: 'method',
+  413: 'too_large',
+  415: 'media_type',
+};
+
+/** Makes Express' error handler that logs and counts refused notifications: their senders show no answer. */
+export function reportRefusals({ refused }: Pick<ActivityLog, 'refused'>): ErrorRequestHandler {
+  return (error, { method, originalUrl, socket }, response, next) => {
+    const { status, title, detail = title } = problemOf(error);
+    const reason = REASONS[status];
+    const { permit } = response.locals as Partial<Locals>;
+    if (reason !== undefined && (permit !== undefined || reason === 'method')) {
+      const caller = permit?.caller ?? callerAt('unknown', socket.remoteAddress);
+      refused(reason, caller, `${method} ${originalUrl.split('?')[0]}`, detail);
+    }
+    next(error);
   };
 }
