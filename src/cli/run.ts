@@ -96,10 +96,10 @@ function freeThroughExporter(call: Call, say: (line: string) => void): KeptHold 
   return {
     release,
     ready: ready.then(async (why) => {
+      if (why !== undefined) return why;
       const took = formatDuration((systemClock.now() - startedAt) / 1000);
-      if (why === undefined)
-        say(`memory free after ${took}: ${describeFreed(await api.memory(), operation)}`);
-      return why;
+      say(`memory free after ${took}: ${describeFreed(await api.memory(), operation)}`);
+      return undefined;
     }),
   };
 }
@@ -111,12 +111,10 @@ function describeFreed(memory: MemoryView, operation: Operation | undefined): st
       ? []
       : [`${formatBytes(Math.max(0, total_bytes - used_bytes))} on GPU ${gpu}`],
   );
-  if (gpus.length > 0) return printable(gpus.join(', '));
+  if (gpus.length > 0) return gpus.join(', ');
   const results = operation?.routers.flatMap(({ models }) => models) ?? [];
   const gone = results.filter(({ result }) => result === 'unloaded' || result === 'forced');
-  return gone.length === 0
-    ? 'nothing was unloaded'
-    : printable(`unloaded ${gone.map(({ model }) => model).join(', ')}`);
+  return gone.length === 0 ? 'nothing was unloaded' : `unloaded ${gone.map(({ model }) => model).join(', ')}`;
 }
 
 function bodyOf(call: Call): HoldBody {

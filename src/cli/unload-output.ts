@@ -5,10 +5,12 @@ import type { ModelResult, Operation, PendingModel } from '../unload/report.ts';
 import { EXIT } from './exit-codes.ts';
 import { printable } from './text.ts';
 
+/** A model with its result, or with what is waited for. */
+type Entry = Omit<ModelResult, 'result'> & Pick<ModelResult | PendingModel, 'result'>;
+
 /** A line about one model; `router` is given where there are several. */
-export function formatResult(entry: ModelResult | PendingModel, router: string | undefined): string {
-  const { model, result, detail = '' } = printable(entry);
-  const seconds = result === null ? undefined : printable(entry as ModelResult).seconds;
+export function formatResult(entry: Entry, router: string | undefined): string {
+  const { model, result, seconds, detail = '' } = printable(entry);
   const word = result === null ? PENDING_WORD : RESULT_WORDS[result];
   const notes = [seconds === undefined ? '' : formatDuration(seconds), detail].filter((note) => note !== '');
   const where = router === undefined ? '' : ` on ${printable(router)}`;

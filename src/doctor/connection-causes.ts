@@ -117,20 +117,20 @@ function wantsHttps({ body }: { body: string }): boolean {
   return /HTTP request (was sent )?to (an )?HTTPS (port|server)/.test(body);
 }
 
+const CERTIFICATE_REMEDIES: Readonly<Record<string, string>> = {
+  CERT_NOT_YET_VALID: 'It is not valid yet: compare the clocks of both machines.',
+  CERT_HAS_EXPIRED: 'It has expired: renew it on the server.',
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'It is for another host name: use that name in the URL, or in host_header of this router.',
+};
+
 function certificateRemedy({ ca_file, host }: RouterFacts, code: string): string[] {
-  switch (code) {
-    case 'CERT_NOT_YET_VALID':
-      return ['It is not valid yet: compare the clocks of both machines.'];
-    case 'CERT_HAS_EXPIRED':
-      return ['It has expired: renew it on the server.'];
-    case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return ['It is for another host name: use that name in the URL, or in host_header of this router.'];
-    default:
-      return [
-        ca_file === undefined
-          ? 'Name a file with its CA in ca_file of this router, or in LLAMA_SERVER_CA_FILE.'
-          : `Put its CA into ${ca_file} (ca_file): now the certificate is signed by another one.`,
-        `To see its certificates: openssl s_client -connect ${host} -showcerts`,
-      ];
-  }
+  const remedy = CERTIFICATE_REMEDIES[code];
+  if (remedy !== undefined) return [remedy];
+  return [
+    ca_file === undefined
+      ? 'Name a file with its CA in ca_file of this router, or in LLAMA_SERVER_CA_FILE.'
+      : `Put its CA into ${ca_file} (ca_file): now the certificate is signed by another one.`,
+    `To see its certificates: openssl s_client -connect ${host} -showcerts`,
+  ];
 }

@@ -65,17 +65,9 @@ export function swapEventCauses(facts: RouterFacts): CauseRow[] {
 }
 
 function describeStream(stream: SwapEvidence['stream'], timeoutSeconds: number): string {
-  if (stream === undefined || stream === 'silent' || stream === 'open') {
-    return `shows no models within ${timeoutSeconds} s`;
-  }
-  switch (stream.kind) {
-    case 'unsupported':
-      return 'is not found, or no event stream';
-    case 'ended':
-      return 'ends at once';
-    case 'fault':
-      return `fails: ${stream.fault.message}`;
-  }
+  if (typeof stream !== 'object') return `shows no models within ${timeoutSeconds} s`;
+  if (stream.kind === 'fault') return `fails: ${stream.fault.message}`;
+  return stream.kind === 'ended' ? 'ends at once' : 'is not found, or no event stream';
 }
 
 /** The models that a llama-swap lists. */

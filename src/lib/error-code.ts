@@ -6,15 +6,9 @@ export function codeOf(error: unknown): string {
 
 /** What to do when a file cannot be read or written, by the code of the error. */
 export function fileRemedy(code: string): string {
-  switch (code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return 'free space on its disk';
-    case 'EROFS':
-      return 'its disk is read-only: mount a writable one there';
-    default:
-      return isDescriptorShortage(code) ? DESCRIPTOR_REMEDY : 'check its owner and mode';
-  }
+  if (code === 'ENOSPC' || code === 'EDQUOT') return 'free space on its disk';
+  if (code === 'EROFS') return 'its disk is read-only: mount a writable one there';
+  return isDescriptorShortage(code) ? DESCRIPTOR_REMEDY : 'check its owner and mode';
 }
 
 /** The process, or the machine, has no free file descriptor. */
