@@ -6,10 +6,10 @@ import { EXIT } from './exit-codes.ts';
 import { printable } from './text.ts';
 
 /** A model with its result, or with what is waited for. */
-type Entry = Omit<ModelResult, 'result'> & Pick<ModelResult | PendingModel, 'result'>;
+type ShownResult = Omit<ModelResult, 'result'> & Pick<ModelResult | PendingModel, 'result'>;
 
 /** A line about one model; `router` is given where there are several. */
-export function formatResult(entry: Entry, router: string | undefined): string {
+export function formatResult(entry: ShownResult, router: string | undefined): string {
   const { model, result, seconds, detail = '' } = printable(entry);
   const word = result === null ? PENDING_WORD : RESULT_WORDS[result];
   const notes = [seconds === undefined ? '' : formatDuration(seconds), detail].filter((note) => note !== '');
