@@ -175,7 +175,7 @@ async function act({ router, ledger, sight }, exporter) {
   const isFull = router.models.filter((each) => each.isRunning()).length >= MODELS_MAX;
   switch (model.status) {
     case 'unloaded':
-      if (pick < 0.08) router.failNextLoad(id);
+      if (pick < 0.08) model.failsNext = true;
       await router.load(id);
       return;
     case 'loading':

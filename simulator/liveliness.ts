@@ -1,46 +1,42 @@
-import { type Clock, systemClock } from '../src/lib/clock.ts';
+import { systemClock } from '../src/lib/clock.ts';
 import type { Engine } from './engine.ts';
 
 /** A simulated server, as its clients and its enemies see it. */
 interface LivelyServer {
-  readonly models: readonly {
-    readonly description: { readonly id: string };
-    readonly engine: Pick<Engine, 'isBusy'>;
-    isRunning(): boolean;
-  }[];
+  readonly models: readonly LivelyModel[];
   request(id: string, work: { promptTokens: number; tokens: number }): Promise<unknown>;
-  failNextLoad(id: string): void;
-  crash(id: string): void;
 }
 
-interface Liveliness {
-  /** From 0 to below 1. A seeded generator makes the run repeatable. */
-  readonly random?: () => number;
-  readonly clock?: Clock;
-  /** On average. */
-  readonly requestsPerSecond?: number;
-  readonly mostAtOnce?: number;
-  /** Share of requests whose model crashes. */
-  readonly crashPercent?: number;
-  /** Share of loads that fail. */
-  readonly failPercent?: number;
+interface LivelyModel {
+  readonly description: { readonly id: string };
+  readonly engine: Pick<Engine, 'isBusy'>;
+  failsNext: boolean;
+  isRunning(): boolean;
+  crash(): void;
 }
+
+const DEFAULTS = {
+  /** From 0 to below 1. A seeded generator makes the run repeatable. */
+  random: Math.random,
+  clock: systemClock,
+  /** On average. */
+  requestsPerSecond: 0.5,
+  mostAtOnce: 6,
+  /** Share of requests whose model crashes. */
+  crashPercent: 1,
+  /** Share of loads that fail. */
+  failPercent: 2,
+};
 
 /**
  * Sends requests as clients do: mostly for a few models, in busy and quiet phases, so that models are loaded,
  * evicted, put to sleep or unloaded when idle, and sometimes crash. Ends when the returned function is called.
  */
-export function liven(
-  server: LivelyServer,
-  {
-    random = Math.random,
-    clock = systemClock,
-    requestsPerSecond = 0.5,
-    mostAtOnce = 6,
-    crashPercent = 1,
-    failPercent = 2,
-  }: Liveliness = {},
-): () => void {
+export function liven(server: LivelyServer, given: Partial<typeof DEFAULTS> = {}): () => void {
+  const { random, clock, requestsPerSecond, mostAtOnce, crashPercent, failPercent } = {
+    ...DEFAULTS,
+    ...given,
+  };
   const chance = (percent: number) => random() * 100 < percent;
   let underWay = 0;
   let over = false;
@@ -49,20 +45,18 @@ export function liven(
   async function use(): Promise<void> {
     const model = server.models[favourite(server.models.length, random)];
     if (!model) return;
-    const { id } = model.description;
-    if (!model.isRunning() && chance(failPercent)) server.failNextLoad(id);
+    if (!model.isRunning() && chance(failPercent)) model.failsNext = true;
     underWay += 1;
-    if (chance(crashPercent)) clock.after(1000 + random() * 4000, () => crashIfBusy(id));
-    await server.request(id, {
+    if (chance(crashPercent)) clock.after(1000 + random() * 4000, () => crashIfBusy(model));
+    await server.request(model.description.id, {
       promptTokens: 20 + Math.floor(random() ** 3 * 4000),
       tokens: 20 + Math.floor(random() ** 2 * 800),
     });
     underWay -= 1;
   }
 
-  function crashIfBusy(id: string): void {
-    const model = server.models.find(({ description }) => description.id === id);
-    if (!over && model?.engine.isBusy()) server.crash(id);
+  function crashIfBusy(model: LivelyModel): void {
+    if (!over && model.engine.isBusy()) model.crash();
   }
 
   function wait(): void {

@@ -13,11 +13,10 @@ export type ServeEnd = RequestEnd | Exclude<ReadyEnd, 'ready'>;
 /** All models of one router: which have a process, and which is evicted for another. */
 export type Roster = ReturnType<typeof createRoster>;
 
-/** `disk` is the models folder, by id; `fails` decides whether a load of a model fails. */
+/** `disk` is the models folder, by id. */
 export function createRoster(
   settings: RouterSettings,
   disk: ReadonlyMap<string, DescribedModel>,
-  fails: (id: string) => boolean,
   publish: (event: SimulatorEvent) => void,
 ) {
   const { clock, modelsMax, random } = settings;
@@ -94,7 +93,7 @@ export function createRoster(
       const running = [...models.values()].filter((each) => each.isRunning());
       if (modelsMax === 0 || running.length < modelsMax) {
         // Like a port from the kernel.
-        model.start(32_768 + Math.floor(random() * 28_000), fails(model.description.id));
+        model.start(32_768 + Math.floor(random() * 28_000));
         return 'started';
       }
       const victim = leastRecentlyUsed(running);

@@ -31,6 +31,8 @@ export function createSimulatedModel(
     /** When a load or a POST last used it; monotonic milliseconds. */
     usedAt: 0,
     engine: createEngine(clock, slotsPerModel),
+    /** Its next load fails. */
+    failsNext: false,
   };
   const settled = new EventEmitter().setMaxListeners(0);
   let cancelNext = () => {};
@@ -42,8 +44,10 @@ export function createSimulatedModel(
     wake,
     stop,
 
-    /** Starts its process. `fails` makes this load fail. */
-    start(port: number, fails: boolean): void {
+    /** Starts its process. */
+    start(port: number): void {
+      const fails = description.fails || model.failsNext;
+      model.failsNext = false;
       model.engine = createEngine(clock, slotsPerModel);
       model.usedAt = clock.now();
       const started = { model: id, event: 'model_status', data: { status: 'loading' } };

@@ -17,7 +17,6 @@ export function createSimulatedRouter(
 ) {
   const settings = { ...DEFAULT_SETTINGS, ...options };
   const disk = new Map(settings.models.map((model) => [model.id, describeModel(model)]));
-  const failing = new Set<string>();
   const stream = createEventStream();
   let run = begin();
   const address = createAddress((port, host) =>
@@ -57,8 +56,6 @@ export function createSimulatedRouter(
     load: (name: string): Promise<LoadEnd> => run.roster.load(name),
     unload: (name: string): void => model(name).stop(),
     crash: (name: string): void => model(name).crash(),
-    /** Its next load fails. */
-    failNextLoad: (name: string) => failing.add(model(name).description.id),
     /** Loads the model if needed and resolves with the end of the request. */
     request(name: string, wanted: SimulatedRequest = {}): Promise<ServeEnd> {
       const target = model(name);
@@ -84,8 +81,7 @@ export function createSimulatedRouter(
 
   /** One run of the router's process: its state ends with it. */
   function begin() {
-    const fails = (id: string) => failing.delete(id) || disk.get(id)?.fails === true;
-    const roster = createRoster(settings, disk, fails, (event) => {
+    const roster = createRoster(settings, disk, (event) => {
       settings.onChange(event);
       stream.write(messageOf(event));
     });

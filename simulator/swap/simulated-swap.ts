@@ -20,7 +20,6 @@ export function createSimulatedSwap(
   intercept: Intercept = (_request, _response, answer) => answer(),
 ) {
   let settings = { ...DEFAULT_SWAP_SETTINGS, ...options };
-  const failing = new Set<string>();
   /** Models whose processes outlived their llama-swap. */
   const orphaned = new Set<string>();
   const portNumbers = new Map<string, number>();
@@ -89,8 +88,6 @@ export function createSimulatedSwap(
     /** The port of a model; 0 before the first `listen`. */
     portOf: (name: string) => portOf(model(name).description.id),
     crash: (name: string): void => model(name).crash(),
-    /** Its next start fails. */
-    failNextLoad: (name: string) => failing.add(model(name).description.id),
     /** Unloads as its API does; resolves when they are gone. Default: all models. */
     unload: (...names: string[]): Promise<void> =>
       run.scheduler.unload(names.length > 0 ? names.map(model) : run.processes),
@@ -118,18 +115,15 @@ export function createSimulatedSwap(
       inFlight: () => inFlight.snapshot(),
     });
     const processes = settings.models
-      .map(describeSwapModel)
+      .map((model) => describeSwapModel(orphaned.has(model.id) ? { ...model, fails: true } : model))
       .sort((a, b) => (a.id < b.id ? -1 : 1))
-      .map((description) => {
-        const { id } = description;
-        const fails = () => failing.delete(id) || description.fails || orphaned.has(id);
-        const changed = () => {
-          ports.get(id)?.follow();
+      .map((description) =>
+        createSwapProcess(description, settings, () => {
+          ports.get(description.id)?.follow();
           settings.onChange();
           run.events.modelsChanged();
-        };
-        return createSwapProcess(description, settings, fails, changed);
-      });
+        }),
+      );
     const inFlight = createInFlight(clock, events.inFlight);
     const scheduler = createScheduler(processes, settings.groups);
     const dispatch = createDispatch(clock, scheduler, inFlight, events);

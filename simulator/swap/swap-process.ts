@@ -9,11 +9,10 @@ const STATUS = { stopped: 'unloaded', starting: 'loading', ready: 'loaded', stop
 /** A model of llama-swap, with the process it may have. */
 export type SwapProcess = ReturnType<typeof createSwapProcess>;
 
-/** `fails` decides at each start; `changed` is called after each change of state. */
+/** `changed` is called after each change of state. */
 export function createSwapProcess(
   description: DescribedSwapModel,
   settings: SwapSettings,
-  fails: () => boolean,
   changed: () => void,
 ) {
   const { clock, exitSeconds, ttlCheckSeconds } = settings;
@@ -25,6 +24,8 @@ export function createSwapProcess(
     status: 'unloaded' as 'unloaded' | 'loading' | 'loaded',
     known: false,
     engine: createEngine(clock, SLOTS),
+    /** Its next start fails. */
+    failsNext: false,
     /** Requests it serves. */
     serving: 0,
     /** When it last finished one; monotonic milliseconds. A load without a client is no use. */
@@ -79,8 +80,9 @@ export function createSwapProcess(
     isAborted = false;
     process.engine = createEngine(clock, SLOTS);
     change('starting');
-    const isFailing = fails();
-    next(isFailing ? loadSeconds * 0.2 : loadSeconds, () => (isFailing ? end() : ready()));
+    const fails = description.fails || process.failsNext;
+    process.failsNext = false;
+    next(fails ? loadSeconds * 0.2 : loadSeconds, fails ? end : ready);
   }
 
   function ready(): void {

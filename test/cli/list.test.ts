@@ -54,7 +54,7 @@ async function page(): Promise<{ facts: string; models: string[][] }> {
 }
 
 it('shows the same as the page, in the same words', async () => {
-  router.failNextLoad('broken');
+  router.model('broken').failsNext = true;
   await router.load('broken');
   await router.load('chat');
   await router.load('coder');

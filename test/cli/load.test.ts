@@ -78,7 +78,7 @@ describe('load', () => {
   });
 
   it('ends with 1 and the reason when a model fails', async () => {
-    router.failNextLoad('chat');
+    router.model('chat').failsNext = true;
     const { code, out } = await direct('chat');
     expect(code).toBe(1);
     expect(out).toContain('failed        chat  (its process ended with code 1 while it was loading');

@@ -108,7 +108,7 @@ async function live(): Promise<void> {
   await main.request('code', { tokens: 100 });
   await main.request('draw', { tokens: 100 });
   await value('llama_router_model_unloads_total', { model: 'chat', reason: 'evicted' }, 1);
-  main.failNextLoad('chat');
+  main.model('chat').failsNext = true;
   await main.load('chat');
   await value('llama_router_model_load_failures_total', { model: 'chat' }, 1);
 

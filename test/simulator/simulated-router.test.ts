@@ -87,7 +87,7 @@ describe('control', () => {
     await until('it to be busy', () => router.model('a').engine.isBusy());
     router.unload('a');
     expect(await long).toBe('killed');
-    router.failNextLoad('a');
+    router.model('a').failsNext = true;
     expect(await router.request('a')).toBe('failed');
     expect(await router.request('a')).toBe('done');
   });

@@ -28,7 +28,7 @@ describe('control', () => {
     await until('it to be busy', () => swap.model('a').engine.isBusy());
     await swap.unload('a');
     expect(await long).toBe('killed');
-    swap.failNextLoad('a');
+    swap.model('a').failsNext = true;
     expect(await swap.request('a')).toBe('failed');
     const waiting = swap.request('slow');
     await until('it to start', () => swap.model('slow').state === 'starting');
