@@ -1,6 +1,3 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { formatState } from '../../src/cli/state-view.ts';
 import type { MemoryView } from '../../src/http/view-schemas.ts';
@@ -8,6 +5,7 @@ import { anOperation } from '../support/an-operation.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { createHurriedClock } from '../support/hurried-clock.ts';
 import { runProgram } from '../support/run-program.ts';
+import { scriptHttp } from '../support/scripted-server.ts';
 import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
@@ -133,16 +131,14 @@ it('prints no control characters from reasons, model ids and faults', async () =
     holds: [{ ...real.holds[0], routers: [up.name], since: time, until: time, reason: evil, holder: evil }],
     operations: [anOperation({ reason: evil })],
   };
-  const server = createServer(({ url = '' }, response) => {
+  const { url, stop } = await scriptHttp(({ url = '' }, response) => {
     const name = url.split('/').at(-1) ?? '';
     const wrapped = { [name]: answers[name] };
     response.end(JSON.stringify(name === 'memory' ? answers.memory : wrapped));
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
   const text = await list('--exporter', url);
   const json = await list('--exporter', url, '--output', 'json');
-  server.close();
+  await stop();
   const printed = text.out + text.err + json.out;
   expect(printed.match(/[^\P{Cc}\n]|\p{Bidi_Control}/gu)).toBeNull();
   expect(text.out.split('\n').filter((line) => line.includes('fake'))).toHaveLength(5);

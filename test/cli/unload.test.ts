@@ -1,10 +1,8 @@
-import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { anOperation } from '../support/an-operation.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { runProgram } from '../support/run-program.ts';
+import { scriptHttp } from '../support/scripted-server.ts';
 import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
 import { until } from '../support/until.ts';
 
@@ -58,14 +56,6 @@ async function runAlone(...args: string[]) {
 const run = (...args: string[]) => runAlone(...args, '--exporter', exporter.url);
 
 const host = () => new URL(router.url).host;
-
-async function serving<T>(answer: RequestListener, work: (url: string) => Promise<T>): Promise<T> {
-  const server = createServer(answer).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const result = await work(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  server.close();
-  return result;
-}
 
 describe('unload through an exporter', () => {
   it('prints a line for each model, and the exporter records the operation', async () => {
@@ -140,21 +130,19 @@ describe('unload through an exporter', () => {
     const refused = { reason: 'in_progress' as const, detail: 'the queue is full', retry_after_seconds: 30 };
     const routers = [{ router: 'attic', models: [], refused }];
     const operation = anOperation({ outcome: 'refused', routers });
-    const answer = await serving(
-      ({ method }, response) => {
-        response.statusCode = method === 'POST' ? 503 : 200;
-        response.end(JSON.stringify(method === 'POST' ? operation : { models: [] }));
-      },
-      (url) => runAlone('unload-all', '--exporter', url),
-    );
+    const server = await scriptHttp(({ method }, response) => {
+      response.statusCode = method === 'POST' ? 503 : 200;
+      response.end(JSON.stringify(method === 'POST' ? operation : { models: [] }));
+    });
+    const answer = await runAlone('unload-all', '--exporter', server.url);
+    await server.stop();
     expect(answer).toEqual({ code: 1, out: '', err: 'attic: the queue is full\n' });
   });
 
   it('exits with 3 when the exporter cannot be reached, or is another program', async () => {
-    const [url, other] = await serving(
-      (_, response) => response.end('hello'),
-      async (url) => [url, await runAlone('unload-all', '--exporter', url)] as const,
-    );
+    const { url, stop } = await scriptHttp((_, response) => response.end('hello'));
+    const other = await runAlone('unload-all', '--exporter', url);
+    await stop();
     const gone = await runAlone('unload-all', '--exporter', url);
     expect([other.code, gone.code]).toEqual([3, 3]);
     expect(other.err).toContain('answers 200, but not as an exporter does: check the URL');

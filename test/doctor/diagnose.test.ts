@@ -7,21 +7,15 @@ import type { RouterEvidence } from '../../src/doctor/router-evidence.ts';
 import { Secret } from '../../src/lib/secret.ts';
 
 const said = (status: number, body: unknown, more: Partial<Reply> = {}): Reply => ({
-  ...{
-    kind: 'said',
-    status,
-    contentType: 'application/json',
-    server: 'llama.cpp',
-    location: '',
-    authenticate: '',
-  },
+  ...{ kind: 'said', status, contentType: 'application/json', server: 'llama.cpp' },
+  ...{ location: '', authenticate: '' },
   body: typeof body === 'string' ? body : JSON.stringify(body),
   ...(more as object),
 });
 const silent = (why: SilenceReason, detail = ''): Reply => ({ kind: 'silence', why, detail });
-const listing = (...statuses: unknown[]) => {
-  return said(200, { data: statuses.map((status, index) => ({ id: `m${index}`, status })) });
-};
+const data = (...models: unknown[]) => said(200, { data: models });
+const listing = (...statuses: unknown[]) =>
+  data(...statuses.map((status, index) => ({ id: `m${index}`, status })));
 const stream = said(200, '', { contentType: 'text/event-stream' });
 
 /** Evidence of a router without problems, except for what is given. */
@@ -46,186 +40,140 @@ const found = (given: Partial<RouterEvidence>) =>
     .findings.filter(({ cause }) => cause !== 'fine')
     .map(({ check, mark, cause }) => `${check} ${mark} ${cause}`);
 
-const notFound = said(404, { error: { message: 'File Not Found' } });
 const elsewhere = (status: number, body: unknown, more: Partial<Reply> = {}) =>
   said(status, body, { server: '', ...more });
-const untold = 'metrics note metrics_unread';
+const nginx = (status: number) => elsewhere(status, '', { server: 'nginx' });
+const NOT_FOUND = { error: { message: 'File Not Found' } };
+const notFound = said(404, NOT_FOUND);
+const INVALID_KEY = said(401, { error: { message: 'Invalid API Key' } });
+const BASIC = elsewhere(401, '', { authenticate: 'Basic realm="x"' });
+const api_key = new Secret('k');
+/** The same reply to both of the first requests. */
+const both = (reply: Reply) => ({ props: reply, models: reply });
+/** The reply of a loaded model to a read of its metrics. */
+const metrics = (reply: Reply) => ({ models: listing('loaded'), metrics: { model: 'm0', reply } });
+const preset = (id: string, ...args: string[]) => ({
+  id,
+  source: 'preset',
+  status: { value: 'unloaded', args },
+});
+const PRESETS = [preset('stuck', '--ctx-size', '512'), preset('hub', '--hf-repo', 'a/b')];
+const UNTOLD = 'metrics note metrics_unread';
 
 describe('diagnoseRouter finds the cause of a router', () => {
-  it.each<[string, Partial<RouterEvidence>, string[]]>([
-    ['without problems, with no model loaded', {}, [untold]],
-    ['without problems', { models: listing('loaded'), metrics: { model: 'm0', reply: said(200, '') } }, []],
-    [
-      'that is unloading its model',
-      { metrics: { model: 'm0', reply: said(500, 'proxy error') } },
-      ['metrics warn metrics_unanswered'],
-    ],
-    [
-      'whose model is busy for long',
-      { metrics: { model: 'm0', reply: silent('no_answer') } },
-      ['metrics warn metrics_unanswered'],
-    ],
+  it.each<[string, Partial<RouterEvidence>, ...string[]]>([
+    ['without problems, with no model loaded', {}, UNTOLD],
+    ['without problems', metrics(said(200, ''))],
+    ['that is unloading its model', metrics(said(500, 'proxy error')), 'metrics warn metrics_unanswered'],
+    ['whose model is busy for long', metrics(silent('no_answer')), 'metrics warn metrics_unanswered'],
+    ['whose model was unloaded meanwhile', metrics(said(400, '')), 'metrics warn metrics_unanswered'],
     [
       'with a preset that names no model',
-      {
-        models: said(200, {
-          data: [
-            { id: 'stuck', source: 'preset', status: { value: 'unloaded', args: ['--ctx-size', '512'] } },
-            { id: 'hub', source: 'preset', status: { value: 'unloaded', args: ['--hf-repo', 'a/b'] } },
-          ],
-        }),
-      },
-      ['models warn preset_without_model', untold],
+      { models: data(...PRESETS) },
+      'models warn preset_without_model',
+      UNTOLD,
     ],
-    [
-      'whose model was unloaded meanwhile',
-      { metrics: { model: 'm0', reply: said(400, '') } },
-      ['metrics warn metrics_unanswered'],
-    ],
-    ['without event stream', { events: notFound }, ['events warn no_event_stream', untold]],
+    ['without event stream', { events: notFound }, 'events warn no_event_stream', UNTOLD],
     [
       'with a stream that a proxy buffers',
       { events: silent('no_answer') },
-      ['events warn no_event_stream', untold],
+      'events warn no_event_stream',
+      UNTOLD,
     ],
-    ['with a stream that requires a key', { events: said(401, '') }, ['key fail key_missing']],
-    [
-      'behind a proxy with passwords',
-      { props: elsewhere(401, '', { authenticate: 'Basic realm="x"' }) },
-      ['key fail proxy_password'],
-    ],
+    ['with a stream that requires a key', { events: said(401, '') }, 'key fail key_missing'],
+    ['behind a proxy with passwords', { props: BASIC }, 'key fail proxy_password'],
     [
       'behind a proxy that rejects the password',
-      { username: 'alice', props: elsewhere(401, '', { authenticate: 'Basic realm="x"' }) },
-      ['key fail proxy_password'],
+      { username: 'alice', props: BASIC },
+      'key fail proxy_password',
     ],
     [
       'behind a proxy with another login',
       { props: elsewhere(401, '', { authenticate: 'Negotiate' }) },
-      ['key fail proxy_refuses'],
+      'key fail proxy_refuses',
     ],
     [
       'behind a proxy that passes on its own credentials',
-      {
-        username: 'alice',
-        api_key: new Secret('k'),
-        props: said(401, { error: { message: 'Invalid API Key' } }),
-      },
-      ['key fail key_wrong'],
+      { username: 'alice', api_key, props: INVALID_KEY },
+      'key fail key_wrong',
     ],
-    [
-      'whose model rejects its key',
-      { api_key: new Secret('k'), models: listing('loaded'), metrics: { model: 'm0', reply: said(401, '') } },
-      ['metrics fail model_key'],
-    ],
-    [
-      'whose model alone requires a key',
-      { models: listing('loaded'), metrics: { model: 'm0', reply: said(401, '') } },
-      ['key fail key_missing'],
-    ],
-    [
-      'behind a proxy that does not pass its metrics',
-      { models: listing('loaded'), metrics: { model: 'm0', reply: elsewhere(404, '', { server: 'nginx' }) } },
-      ['metrics warn no_metrics'],
-    ],
-    ['with a prefix', { props: notFound, models: notFound }, ['router fail api_prefix']],
-    [
-      'with a prefix behind a proxy',
-      {
-        props: elsewhere(404, { error: { message: 'File Not Found' } }),
-        models: elsewhere(404, { error: { message: 'File Not Found' } }),
-      },
-      ['router fail api_prefix'],
-    ],
+    ['whose model rejects its key', { api_key, ...metrics(said(401, '')) }, 'metrics fail model_key'],
+    ['whose model alone requires a key', metrics(said(401, '')), 'key fail key_missing'],
+    ['behind a proxy that does not pass its metrics', metrics(nginx(404)), 'metrics warn no_metrics'],
+    ['with a prefix', both(notFound), 'router fail api_prefix'],
+    ['with a prefix behind a proxy', both(elsewhere(404, NOT_FOUND)), 'router fail api_prefix'],
     [
       'behind a proxy that passes only /v1/',
-      {
-        props: elsewhere(404, '', { server: 'nginx' }),
-        models: elsewhere(404, '', { server: 'nginx' }),
-        openai: listing('loaded'),
-      },
-      ['router fail only_v1'],
+      { ...both(nginx(404)), openai: listing('loaded') },
+      'router fail only_v1',
     ],
     [
       'behind a proxy that forbids all but /v1/',
-      {
-        props: elsewhere(403, '', { server: 'nginx' }),
-        models: elsewhere(403, '', { server: 'nginx' }),
-        openai: listing('loaded'),
-      },
-      ['router fail only_v1'],
+      { ...both(nginx(403)), openai: listing('loaded') },
+      'router fail only_v1',
     ],
     [
       'behind a proxy that passes only some paths',
-      { events: elsewhere(404, '', { server: 'nginx' }) },
-      ['events warn no_event_stream', untold],
+      { events: nginx(404) },
+      'events warn no_event_stream',
+      UNTOLD,
     ],
     [
       'that says that it refuses the Host',
       { props: said(403, 'Invalid Host header') },
-      ['connection fail host_refused'],
+      'connection fail host_refused',
     ],
     [
       'that answers 400 except for localhost',
       { props: said(400, ''), asLocalhost: said(200, { role: 'router' }) },
-      ['connection fail host_refused'],
+      'connection fail host_refused',
     ],
     [
       'that forbids another Host as well',
       { props: elsewhere(403, ''), asLocalhost: elsewhere(403, '') },
-      ['key fail proxy_refuses'],
+      'key fail proxy_refuses',
     ],
-    ['behind a proxy that forbids access', { props: elsewhere(403, '') }, ['key fail proxy_refuses']],
+    ['behind a proxy that forbids access', { props: elsewhere(403, '') }, 'key fail proxy_refuses'],
     [
       'with unknown statuses',
       { models: listing('loaded', 'warming', 'warming') },
-      ['models warn unreadable_models', untold],
+      'models warn unreadable_models',
+      UNTOLD,
     ],
-    ['with no statuses', { models: listing(undefined, 7) }, ['models fail unreadable_models']],
-    [
-      'with no statuses, and names in place of ids',
-      { models: said(200, { data: [{ name: 'a' }] }) },
-      ['models fail unreadable_models'],
-    ],
+    ['with no statuses', { models: listing(undefined, 7) }, 'models fail unreadable_models'],
+    ['with names in place of ids', { models: data({ name: 'a' }) }, 'models fail unreadable_models'],
     [
       'with a malformed model',
-      { models: said(200, { data: [{ id: 'a', status: 'loaded' }, {}] }) },
-      ['models warn unreadable_models', untold],
+      { models: data({ id: 'a', status: 'loaded' }, {}) },
+      'models warn unreadable_models',
+      UNTOLD,
     ],
-    [
-      'with malformed models only',
-      { models: said(200, { data: [{}, 1, null] }) },
-      ['models fail unreadable_models'],
-    ],
-    ['without models', { models: listing() }, ['models warn no_models', untold]],
+    ['with malformed models only', { models: data({}, 1, null) }, 'models fail unreadable_models'],
+    ['without models', { models: listing() }, 'models warn no_models', UNTOLD],
     [
       'that closes the connection after its first answer',
       { models: silent('closed') },
-      ['connection fail not_http'],
+      'connection fail not_http',
     ],
     [
       'that is a single-model server, loading',
       { props: said(503, { error: { message: 'Loading model' } }), models: notFound },
-      ['router fail single_model'],
+      'router fail single_model',
     ],
     [
       'that is a single-model server with a role',
       { props: said(200, { role: 'model' }), models: listing(undefined) },
-      ['router fail single_model'],
+      'router fail single_model',
     ],
     [
       'that is a single-model server behind a proxy',
       { props: elsewhere(200, { default_generation_settings: {} }), models: listing(undefined) },
-      ['router fail single_model'],
+      'router fail single_model',
     ],
     [
       'that is LM Studio',
-      {
-        props: elsewhere(200, { error: 'Unexpected endpoint' }),
-        models: elsewhere(200, { error: 'Unexpected endpoint' }),
-        openai: listing(undefined),
-      },
-      ['router fail other_server'],
+      { ...both(elsewhere(200, { error: 'Unexpected endpoint' })), openai: listing(undefined) },
+      'router fail other_server',
     ],
     [
       'that is an HTTPS server',
@@ -233,14 +181,10 @@ describe('diagnoseRouter finds the cause of a router', () => {
         props: elsewhere(400, ''),
         models: elsewhere(400, 'Client sent an HTTP request to an HTTPS server.'),
       },
-      ['connection fail wrong_scheme'],
+      'connection fail wrong_scheme',
     ],
-    [
-      'that answers 500',
-      { props: elsewhere(500, 'oh'), models: elsewhere(500, 'oh') },
-      ['router fail server_error'],
-    ],
-  ])('%s', (_, given, expected) => {
+    ['that answers 500', both(elsewhere(500, 'oh')), 'router fail server_error'],
+  ])('%s', (_, given, ...expected) => {
     expect(found(given)).toEqual(expected);
   });
 });
@@ -259,7 +203,7 @@ it.each([
 
 describe('two routers are the same server', () => {
   const running = (port: number) =>
-    said(200, { data: [{ id: 'a', status: { value: 'loaded', args: ['--port', String(port)] } }] });
+    data({ id: 'a', status: { value: 'loaded', args: ['--port', String(port)] } });
   const isTwin = (one: Partial<RouterEvidence>, other: Partial<RouterEvidence>) =>
     diagnoseRouter(evidence(one), [evidence(other)]).findings.some(({ cause }) => cause === 'same_server');
 

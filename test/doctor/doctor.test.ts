@@ -207,56 +207,35 @@ describe('a server that is not a router', () => {
   const llama = { server: 'llama.cpp' };
   const listing = (owner: string) => json(200, { data: [{ id: 'a', object: 'model', owned_by: owner }] });
 
+  const single = 'single_model: this is a llama-server with a single model, not a router';
+  const other =
+    'other_server: this is another OpenAI-compatible server (owned_by: vllm): it lists models without their status';
+  const foreign = (answer: string) =>
+    `wrong_port: this is neither llama-server nor llama-swap: it answers ${answer}`;
+  const withoutRouter = {
+    '/props': json(200, { default_generation_settings: {}, total_slots: 1 }),
+    '/v1/models': listing('llamacpp'),
+    '*': json(404, {}, llama),
+  };
+
   it.each<[string, Answers, string]>([
     [
       'is a llama-server with a single model',
       { '/props': json(200, { total_slots: 4 }, llama), '/models': listing('llamacpp') },
-      'single_model: this is a llama-server with a single model, not a router',
+      single,
     ],
-    [
-      'is a llama-server without router mode',
-      {
-        '/props': json(200, { default_generation_settings: {}, total_slots: 1 }),
-        '/v1/models': listing('llamacpp'),
-        '*': json(404, {}, llama),
-      },
-      'single_model: this is a llama-server with a single model, not a router',
-    ],
-    [
-      'has only /v1/models',
-      { '/v1/models': listing('vllm') },
-      'other_server: this is another OpenAI-compatible server (owned_by: vllm): it lists models without their status',
-    ],
-    [
-      'lists models without status',
-      { '/models': listing('vllm') },
-      'other_server: this is another OpenAI-compatible server (owned_by: vllm): it lists models without their status',
-    ],
+    ['is a llama-server without router mode', withoutRouter, single],
+    ['has only /v1/models', { '/v1/models': listing('vllm') }, other],
+    ['lists models without status', { '/models': listing('vllm') }, other],
     [
       'is a web page',
       { '*': [200, { 'content-type': 'text/html' }, '<title>Open WebUI</title>'] },
-      "wrong_port: this is neither llama-server nor llama-swap: it answers a web page titled 'Open WebUI'",
+      foreign("a web page titled 'Open WebUI'"),
     ],
-    [
-      'answers 404',
-      { '*': [404, {}, '404 page not found\n'] },
-      'wrong_port: this is neither llama-server nor llama-swap: it answers 404: 404 page not found',
-    ],
-    [
-      'answers other JSON',
-      { '*': json(200, { status: 'success', data: {} }) },
-      'wrong_port: this is neither llama-server nor llama-swap: it answers 200: {"status":"success","data":{}}',
-    ],
-    [
-      'answers escape sequences',
-      { '*': [200, {}, '\u001b[31mred'] },
-      'wrong_port: this is neither llama-server nor llama-swap: it answers 200: [31mred',
-    ],
-    [
-      'redirects',
-      { '*': [302, { location: '/login' }, ''] },
-      'wrong_port: this is neither llama-server nor llama-swap: it answers 302: redirect to /login',
-    ],
+    ['answers 404', { '*': [404, {}, '404 page not found\n'] }, foreign('404: 404 page not found')],
+    ['answers other JSON', { '*': json(200, { status: 'success' }) }, foreign('200: {"status":"success"}')],
+    ['answers escape sequences', { '*': [200, {}, '\u001b[31mred'] }, foreign('200: [31mred')],
+    ['redirects', { '*': [302, { location: '/login' }, ''] }, foreign('302: redirect to /login')],
     [
       'is a proxy without a backend',
       { '*': [502, { server: 'nginx' }, 'Bad Gateway'] },
