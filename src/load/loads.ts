@@ -3,8 +3,8 @@ import type { Clock } from '../lib/clock.ts';
 import { modelNamed } from '../models/router-state.ts';
 import { addPending, type Started, settle } from '../unload/operation.ts';
 import type { Operations } from '../unload/operations.ts';
-import { withoutStatuses } from '../unload/plan.ts';
-import { type ModelResult, NO_STATUSES, type Refusal, type RouterResult } from '../unload/report.ts';
+import { faultOf } from '../unload/plan.ts';
+import type { ModelResult, Refusal } from '../unload/report.ts';
 import type { LoadRequest } from '../unload/request.ts';
 import { type LoadRun, type LoadSteps, loadModel } from './load-model.ts';
 import { describeAmbiguous, inScope, placesOf } from './places.ts';
@@ -102,7 +102,7 @@ async function prepare(run: LoadRun): Promise<string[]> {
   const { control, result, models } = run;
   await control.refresh();
   const { state } = control;
-  const fault = faultOf(run);
+  const fault = faultOf(state, 'loaded');
   const refusal = run.held();
   if (fault) result.fault = fault;
   else if (refusal) result.refused = refusal;
@@ -122,11 +122,4 @@ function refuse(run: LoadRun, refusal: Refusal): void {
   result.refused = refusal;
   const pending = result.models.filter((each) => each.result === null);
   for (const { model } of pending) settle(run, { model, result: 'skipped', detail: refusal.detail });
-}
-
-/** Why nothing can be loaded on this router. */
-function faultOf({ control: { state } }: LoadRun): RouterResult['fault'] {
-  if (!state.up) return state.fault ?? { kind: 'timeout', message: `${state.url} has not answered yet` };
-  const message = withoutStatuses(state, 'loaded');
-  return message === undefined ? undefined : { kind: NO_STATUSES, message };
 }

@@ -1,12 +1,15 @@
-import { isRunning } from '../models/feed.ts';
+import { isRunning, type Status } from '../models/feed.ts';
 import type { Change, Transition } from '../models/router-state.ts';
 import { settle } from '../unload/operation.ts';
+import { watch } from '../unload/watch.ts';
 import type { LoadRun } from './load-model.ts';
+
+/** `unloaded`: on the order of a client. `timeout`: its end was not waited for any longer. */
+type How = 'loaded' | 'failed' | 'unloaded' | 'unreachable' | 'timeout';
 
 /** How a load ended, and which models the router evicted meanwhile. */
 export interface WatchedLoad {
-  /** `unloaded`: on the order of a client. `timeout`: its end was not waited for any longer. */
-  how: 'loaded' | 'failed' | 'unloaded' | 'unreachable' | 'timeout';
+  how: How;
   exitCode?: number | undefined;
   evicted: readonly string[];
 }
@@ -26,22 +29,15 @@ export function watchLoad(run: LoadRun, model: string, deadline: number) {
   const { state } = control;
   const { signal } = run.stopWaiting;
   const evicted: string[] = [];
-  let wasSeen = state.models.get(model)?.lifecycle.status === 'loading';
-  let isOver = false;
+  let exitCode: number | undefined;
+  let wasSeen = statusNow() === 'loading';
   let lookedUpAt = clock.now();
-  let resolve = (_end: WatchedLoad) => {};
-  const end = new Promise<WatchedLoad>((resolveEnd) => {
-    resolve = resolveEnd;
-  });
-  const stop = () => finish('timeout');
-  const stopListening = control.onTransition(observe);
-  let cancelTick = clock.after(PROGRESS_MS, tick);
-  const cancelTimeout = clock.after(Math.max(0, deadline - clock.now()), stop);
-  signal.addEventListener('abort', stop);
+  const longestMs = Math.max(0, deadline - clock.now());
+  const { end, stop } = watch({ control, clock, signal, longestMs, everyMs: PROGRESS_MS, observe, look });
   if (signal.aborted) stop();
   else report();
   return {
-    end,
+    end: end.then((how = 'timeout'): WatchedLoad => ({ how, exitCode, evicted })),
     stop,
     /** The router has started a process: from now on, a model that is not in memory has ended. */
     accepted(): void {
@@ -49,38 +45,33 @@ export function watchLoad(run: LoadRun, model: string, deadline: number) {
     },
   };
 
-  function observe(transition: Transition): void {
-    if (transition.kind !== 'model' || transition.router !== state.name) return;
-    const { change } = transition;
-    if (transition.model !== model) {
-      if (change.kind === 'unloaded' && change.reason === 'evicted') evicted.push(transition.model);
-      return;
-    }
-    const how = endOf(change);
-    if (how !== undefined) finish(how, change.kind === 'load_failed' ? change.exitCode : undefined);
-    else if (change.kind === 'status' && change.to === 'loading') wasSeen = true;
+  function statusNow(): Status | undefined {
+    return state.models.get(model)?.lifecycle.status;
   }
 
-  async function tick(): Promise<void> {
-    cancelTick = () => {};
+  function observe({ model: changed, change }: Extract<Transition, { kind: 'model' }>): How | undefined {
+    if (changed !== model) {
+      if (change.kind === 'unloaded' && change.reason === 'evicted') evicted.push(changed);
+      return undefined;
+    }
+    if (change.kind === 'status' && change.to === 'loading') wasSeen = true;
+    if (change.kind === 'load_failed') exitCode = change.exitCode;
+    return endOf(change);
+  }
+
+  async function look(): Promise<How | undefined> {
     report();
     const pauseMs = state.stream === 'connected' ? REFRESH_MS : POLL_MS;
-    if (clock.now() - lookedUpAt >= pauseMs) {
-      const isStarted = wasSeen;
-      await control.refresh();
-      lookedUpAt = clock.now();
-      if (!isOver) judge(isStarted);
-    }
-    if (!isOver) cancelTick = clock.after(PROGRESS_MS, tick);
-  }
-
-  /** Judges what a listing shows; `isStarted`: the process was started before the listing was requested. */
-  function judge(isStarted: boolean): void {
-    const status = state.models.get(model)?.lifecycle.status;
-    if (state.fault?.kind === 'unreachable') finish('unreachable');
-    else if (!state.up) return;
-    else if (status === 'loaded' || status === 'sleeping') finish('loaded');
-    else if (isStarted && !isRunning(status)) finish('failed');
+    if (clock.now() - lookedUpAt < pauseMs) return undefined;
+    // Judged is only what was started before the listing was requested.
+    const isStarted = wasSeen;
+    await control.refresh();
+    lookedUpAt = clock.now();
+    if (state.fault?.kind === 'unreachable') return 'unreachable';
+    if (!state.up) return undefined;
+    const status = statusNow();
+    if (status === 'loaded' || status === 'sleeping') return 'loaded';
+    return isStarted && !isRunning(status) ? 'failed' : undefined;
   }
 
   function report(): void {
@@ -88,20 +79,10 @@ export function watchLoad(run: LoadRun, model: string, deadline: number) {
     const share = progress === undefined ? '' : `: ${Math.round(progress * 100)}%`;
     settle(run, { model, result: null, detail: `loading${share}` });
   }
-
-  function finish(how: WatchedLoad['how'], exitCode?: number): void {
-    if (isOver) return;
-    isOver = true;
-    stopListening();
-    cancelTick();
-    cancelTimeout();
-    signal.removeEventListener('abort', stop);
-    resolve({ how, exitCode, evicted });
-  }
 }
 
 /** How a load ended whose model changed so; undefined while it goes on. */
-function endOf(change: Change): WatchedLoad['how'] | undefined {
+function endOf(change: Change): How | undefined {
   switch (change.kind) {
     case 'loaded':
     case 'woke':

@@ -3,7 +3,7 @@ import type { RouterMemory } from '../memory/router-memory.ts';
 import { isRunning, type Status } from '../models/feed.ts';
 import { idleSince, type ModelState, matchesModel, type RouterState } from '../models/router-state.ts';
 import { enoughFor } from './enough.ts';
-import type { ModelResult } from './report.ts';
+import { type ModelResult, NO_STATUSES, type RouterResult } from './report.ts';
 import type { Selection, Target } from './request.ts';
 
 /** What an operation does on one router. */
@@ -51,17 +51,16 @@ export function withoutMatch(patterns: readonly string[], models: readonly Model
   return patterns.filter((pattern) => !models.some((model) => matchesModel([pattern], model)));
 }
 
-/** Why nothing can be unloaded or loaded on a server: it lists models, and the status of none. */
-export function withoutStatuses(
-  { url, models, traits }: Pick<RouterState, 'url' | 'models' | 'traits'>,
-  what: 'unloaded' | 'loaded' = 'unloaded',
-): string | undefined {
+/** Why nothing can be unloaded or loaded on a router: it is down, or lists models and the status of none. */
+export function faultOf(
+  { url, up, fault, models, traits }: Pick<RouterState, 'url' | 'up' | 'fault' | 'models' | 'traits'>,
+  what: 'unloaded' | 'loaded',
+): NonNullable<RouterResult['fault']> | undefined {
+  if (!up) return fault ?? { kind: 'timeout', message: `${url} has not answered yet` };
   const statuses = [...models.values()].map(({ lifecycle }) => lifecycle.status);
   if (statuses.length === 0 || statuses.some((status) => status !== 'other')) return undefined;
-  return (
-    `${url} lists models without telling which are loaded, so none can be ${what}: ` +
-    traits.remedies.noStatuses
-  );
+  const message = `${url} lists models without telling which are loaded, so none can be ${what}: ${traits.remedies.noStatuses}`;
+  return { kind: NO_STATUSES, message };
 }
 
 type Decision = 'unload' | Pick<ModelResult, 'result' | 'detail'> | undefined;

@@ -3,14 +3,14 @@ import type { RouterControl } from '../fleet/fleet.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createLimit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
-import { failed, type Result } from '../lib/result.ts';
+import { failed } from '../lib/result.ts';
 import type { RouterMemory } from '../memory/router-memory.ts';
 import { isRunning } from '../models/feed.ts';
 import type { ModelState } from '../models/router-state.ts';
 import { type Measure, memoryFor } from './measure.ts';
 import { addPending, settle, type UnloadRun } from './operation.ts';
-import { type Plan, planUnload, withoutMatch, withoutStatuses } from './plan.ts';
-import { type ModelResult, NO_STATUSES, type RouterResult } from './report.ts';
+import { faultOf, type Plan, planUnload, withoutMatch } from './plan.ts';
+import type { ModelResult, RouterResult } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';
 import { unloadModel } from './unload-model.ts';
 
@@ -31,12 +31,13 @@ export async function runOnRouter(run: UnloadRun, context: RunContext): Promise<
   run.joined = false;
   delete result.fault;
   const [all] = await Promise.all([context.measure(result.router, 'briefly'), control.refresh()]);
-  const checked = check(run, all);
-  if (!checked.ok) {
-    result.fault = checked.fault;
+  const fault = faultOf(control.state, 'unloaded');
+  const memory = fault ? failed(fault) : memoryFor(request.selection, all);
+  if (!memory.ok) {
+    result.fault = memory.fault;
     return;
   }
-  const before = checked.value;
+  const before = memory.value;
   if (request.dryRun) return rehearse(run, context.clock, before);
   await unloadAll(run, context, before);
   run.ended = true;
@@ -56,20 +57,6 @@ async function measureAgain(
 ): Promise<RouterMemory | undefined> {
   const memory = memoryFor(request.selection, await measure(result.router, 'patiently'));
   return memory.ok ? memory.value : undefined;
-}
-
-/** The memory that the selection is about, or why nothing can be unloaded on this router. */
-function check(
-  { control: { state }, request }: UnloadRun,
-  memory: RouterMemory | undefined,
-): Result<RouterMemory | undefined, NonNullable<RouterResult['fault']>> {
-  if (!state.up) {
-    return failed(state.fault ?? { kind: 'timeout', message: `${state.url} has not answered yet` });
-  }
-  const message = withoutStatuses(state);
-  return message === undefined
-    ? memoryFor(request.selection, memory)
-    : failed({ kind: NO_STATUSES, message });
 }
 
 /**

@@ -8,6 +8,7 @@ import { settle, type UnloadRun } from './operation.ts';
 import { tooActive } from './plan.ts';
 import type { ModelResult, Settled } from './report.ts';
 import type { Selection } from './request.ts';
+import { watch } from './watch.ts';
 
 /** One model that an operation unloads on a router. */
 export interface ModelRun {
@@ -174,44 +175,24 @@ async function objectionTo(modelRun: ModelRun): Promise<Settled | Busy | undefin
 /** `killed`: the router marked it as failed. */
 type End = 'killed' | 'stopped';
 
-/** Waits at most `timeoutMs` for the end of the model. `end` is undefined when it was not observed. */
+/** Waits at most `timeoutMs` for the end of the model. */
 function watchForEnd({ run, model, clock, stopWatching }: ModelRun) {
-  const { state, refresh, onTransition } = run.control;
-  let ended = false;
-  let resolve = (_how: End | undefined) => {};
-  const end = new Promise<End | undefined>((resolveEnd) => {
-    resolve = resolveEnd;
+  const { control, request } = run;
+  const { state, refresh } = control;
+  const howItEnded = (): End => (state.models.get(model)?.lifecycle.markedFailed ? 'killed' : 'stopped');
+  return watch<End>({
+    control,
+    clock,
+    signal: stopWatching,
+    longestMs: request.timeoutMs,
+    everyMs: REFRESH_MS,
+    observe({ model: changed, change: { kind } }) {
+      // Reads the state now: the model may be loaded again at once.
+      return changed === model && (kind === 'unloaded' || kind === 'vanished') ? howItEnded() : undefined;
+    },
+    async look() {
+      await refresh();
+      return state.up && !isRunning(state.models.get(model)?.lifecycle.known) ? howItEnded() : undefined;
+    },
   });
-  const stop = () => finish(undefined);
-  const stopListening = onTransition((transition) => {
-    if (transition.router !== state.name || transition.kind !== 'model' || transition.model !== model) return;
-    const { kind } = transition.change;
-    // Read the state now: the model may be loaded again at once.
-    if (kind === 'unloaded' || kind === 'vanished') finish(howItEnded());
-  });
-  let cancelRefresh = clock.after(REFRESH_MS, lookUp);
-  const cancelTimeout = clock.after(run.request.timeoutMs, stop);
-  stopWatching.addEventListener('abort', stop);
-  return { end, stop };
-
-  async function lookUp(): Promise<void> {
-    cancelRefresh = () => {};
-    await refresh();
-    if (ended) return;
-    if (state.up && !isRunning(state.models.get(model)?.lifecycle.known)) finish(howItEnded());
-    else cancelRefresh = clock.after(REFRESH_MS, lookUp);
-  }
-
-  function howItEnded(): End {
-    return state.models.get(model)?.lifecycle.markedFailed ? 'killed' : 'stopped';
-  }
-
-  function finish(how: End | undefined): void {
-    ended = true;
-    stopListening();
-    cancelRefresh();
-    cancelTimeout();
-    stopWatching.removeEventListener('abort', stop);
-    resolve(how);
-  }
 }

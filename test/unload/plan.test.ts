@@ -3,7 +3,7 @@ import { ok } from '../../src/lib/result.ts';
 import type { RouterMemory } from '../../src/memory/router-memory.ts';
 import type { Status } from '../../src/models/feed.ts';
 import { ROUTER_TRAITS } from '../../src/models/server-traits.ts';
-import { planUnload, withoutMatch, withoutStatuses } from '../../src/unload/plan.ts';
+import { faultOf, planUnload, withoutMatch } from '../../src/unload/plan.ts';
 import type { Selection } from '../../src/unload/request.ts';
 import { aModel } from '../support/a-model.ts';
 
@@ -56,8 +56,8 @@ it.each<[string, Status[], boolean]>([
   ['none, as there is none', [], false],
 ])('a server without the status of %s', (_, statuses, isFault) => {
   const models = new Map(statuses.map((status, index) => [`${index}`, aModel({ id: `${index}`, status })]));
-  const message = withoutStatuses({ url: 'http://box', models, traits: ROUTER_TRAITS });
-  expect(message).toEqual(
+  const fault = faultOf({ url: 'http://box', up: true, models, traits: ROUTER_TRAITS }, 'unloaded');
+  expect(fault?.message).toEqual(
     isFault
       ? expect.stringMatching(/^http:\/\/box lists models without telling which are loaded/)
       : undefined,
