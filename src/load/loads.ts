@@ -68,7 +68,7 @@ function runsOf({ controls, held, clock }: LoadsParts, request: LoadRequest, ste
         steps,
         models,
         result: { router, models: failed },
-        onProgress: steps.onProgress ?? (() => {}),
+        onProgress: steps.onProgress,
         held: () => held?.(router, request),
         clock,
         stopWaiting: new AbortController(),

@@ -1,4 +1,5 @@
 import type { RouterControl } from '../fleet/fleet.ts';
+import { type ModelState, matchesModel } from '../models/router-state.ts';
 import { planUnload } from './plan.ts';
 import type { ModelResult, Operation, PendingModel, RouterResult } from './report.ts';
 import { includesRequest, isAutomatic, type UnloadRequest } from './request.ts';
@@ -11,7 +12,7 @@ export interface RouterRun {
   control: RouterControl;
   /** A part of the report. */
   result: RouterResult;
-  onProgress: OnProgress;
+  onProgress?: OnProgress | undefined;
   /** Aborted when nothing is waited for here any more; its reason says why. */
   stopWaiting: AbortController;
 }
@@ -42,11 +43,8 @@ interface RouterRequest {
 
 /** The part of an unload on one router. */
 export interface UnloadRun extends RouterRequest, RouterRun {
-  /** Patterns of the request that match no model here, once the models to unload are chosen. */
-  unmatched: readonly string[];
-  unmatchedKeep: readonly string[];
-  /** The models to unload are chosen, from a listing made after the request. */
-  planned: boolean;
+  /** The models from which those to unload were first chosen: of a listing made after the request. Absent before. */
+  listed?: readonly ModelState[];
   /** A request has joined since the last listing. */
   joined: boolean;
   /** Ends the wait for models under way, so that a request that has joined is planned for. */
@@ -72,14 +70,11 @@ export function createRuns(routers: readonly RouterRequest[], hooks: Hooks = {})
     control,
     request,
     result: { router: control.state.name, models: [] },
-    unmatched: [],
-    unmatchedKeep: [],
-    planned: false,
     joined: false,
     wake: () => {},
     ended: false,
     stopWaiting: new AbortController(),
-    onProgress: hooks.onProgress ?? (() => {}),
+    onProgress: hooks.onProgress,
     beforeOrder: hooks.beforeOrder,
   }));
 }
@@ -96,7 +91,7 @@ export function settle({ result, onProgress }: RouterRun, entry: ModelResult | P
   const isNews = models[place]?.result !== entry.result || models[place]?.detail !== entry.detail;
   if (place >= 0) models[place] = entry;
   else models.push(entry);
-  if (isNews) onProgress(router, entry);
+  if (isNews) onProgress?.(router, entry);
 }
 
 /**
@@ -104,24 +99,25 @@ export function settle({ result, onProgress }: RouterRun, entry: ModelResult | P
  * exempt: their models may come and go.
  */
 export function reportUnmatched({ trigger, selection }: UnloadRequest, runs: readonly UnloadRun[]): void {
-  const planned = runs.filter((run) => run.planned);
-  const [first] = planned;
+  const first = runs.find(({ listed }) => listed);
   if (first === undefined || isAutomatic(trigger)) return;
-  for (const pattern of selection.models) {
-    if (!planned.every(({ unmatched }) => unmatched.includes(pattern))) continue;
-    settle(first, { model: pattern, result: 'failed', detail: 'no model has this name' });
+  for (const model of selection.models.filter((pattern) => !isMatched(runs, 'models', pattern))) {
+    settle(first, { model, result: 'failed', detail: 'no model has this name' });
   }
 }
 
 /** Keep patterns that match no model on any router they apply to: most likely misspelt, or of a model that is gone. */
 export function unmatchedKeep(runs: readonly UnloadRun[]): string[] {
-  const planned = runs.filter((run) => run.planned);
-  const matched = new Set(
-    planned.flatMap(({ request, unmatchedKeep }) =>
-      request.selection.keep.filter((pattern) => !unmatchedKeep.includes(pattern)),
-    ),
+  const patterns = runs.flatMap(({ request, listed }) => (listed ? request.selection.keep : []));
+  return [...new Set(patterns)].filter((pattern) => !isMatched(runs, 'keep', pattern));
+}
+
+/** Whether one of the runs has this pattern and a model that it matches. */
+function isMatched(runs: readonly UnloadRun[], of: 'models' | 'keep', pattern: string): boolean {
+  return runs.some(
+    ({ request, listed = [] }) =>
+      request.selection[of].includes(pattern) && listed.some((model) => matchesModel([pattern], model)),
   );
-  return [...new Set(planned.flatMap((run) => run.unmatchedKeep))].filter((pattern) => !matched.has(pattern));
 }
 
 /**
@@ -135,10 +131,10 @@ export function subsumes(running: RunningUnload, requested: readonly RouterReque
     if (request.hold !== undefined) return false;
     const run = running.runs.find(({ control }) => control.state.name === state.name);
     if (run === undefined || run.stopWaiting.signal.aborted) return false;
-    if (!includesRequest(run.request, request, run.planned)) return false;
+    if (!includesRequest(run.request, request, run.listed !== undefined)) return false;
     const { unload } = planUnload([...state.models.values()], request.selection, now);
     if (run.result.refused) return isAutomatic(request.trigger) && unload.length === 0;
     const pending = run.result.models.flatMap(({ model, result }) => (result === null ? [model] : []));
-    return !run.planned || unload.every((model) => pending.includes(model));
+    return !run.listed || unload.every((model) => pending.includes(model));
   });
 }

@@ -46,11 +46,6 @@ function isTooMuch(target: Target, memory: RouterMemory | undefined, enough: rea
   return !memory?.gpus().some(({ freeBytes }) => freeBytes >= target.freeOnOneGpu);
 }
 
-/** The patterns that match none of these models. */
-export function withoutMatch(patterns: readonly string[], models: readonly ModelState[]): string[] {
-  return patterns.filter((pattern) => !models.some((model) => matchesModel([pattern], model)));
-}
-
 /** Why nothing can be unloaded or loaded on a router: it is down, or lists models and the status of none. */
 export function faultOf(
   { url, up, fault, models, traits }: Pick<RouterState, 'url' | 'up' | 'fault' | 'models' | 'traits'>,

@@ -9,7 +9,7 @@ import { isRunning } from '../models/feed.ts';
 import type { ModelState } from '../models/router-state.ts';
 import { type Measure, memoryFor } from './measure.ts';
 import { addPending, settle, type UnloadRun } from './operation.ts';
-import { faultOf, type Plan, planUnload, withoutMatch } from './plan.ts';
+import { faultOf, planUnload } from './plan.ts';
 import type { ModelResult, RouterResult } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';
 import { unloadModel } from './unload-model.ts';
@@ -80,7 +80,8 @@ async function unloadAll(
   for (;;) {
     const selection = withoutFreed(request.selection, freed);
     const untried = [...models.values()].filter(({ id }) => !tried.has(id));
-    const plan = choose(run, untried, selection, context.clock, memory);
+    run.listed ??= untried;
+    const plan = planUnload(untried, selection, context.clock.now(), memory);
     const sizes = new Map(untried.map(({ id, facts }) => [id, memory?.ofModel(id) ?? facts.sizeBytes ?? 0]));
     const unload = busyLast(plan.unload, models);
     addPending(run, unload);
@@ -126,22 +127,6 @@ function busyLast(ids: readonly string[], models: RouterControl['state']['models
   return [...ids.filter((id) => !isBusy(id)), ...ids.filter(isBusy)];
 }
 
-function choose(
-  run: UnloadRun,
-  models: readonly ModelState[],
-  selection: Selection,
-  clock: Clock,
-  memory: RouterMemory | undefined,
-): Plan {
-  const plan = planUnload(models, selection, clock.now(), memory);
-  if (!run.planned) {
-    run.planned = true;
-    run.unmatched = withoutMatch(run.request.selection.models, models);
-    run.unmatchedKeep = withoutMatch(run.request.selection.keep, models);
-  }
-  return plan;
-}
-
 /** A client that waits for a place on a full router gets it at most 8 ms after an unload (measured on b11669). */
 const NEXT_LOAD_MS = 50;
 
@@ -176,7 +161,8 @@ function wasFull({ props: { modelsMax }, models }: RouterControl['state'], gone:
 /** Reports what would be done, without a probe of any model. */
 function rehearse(run: UnloadRun, clock: Clock, memory: RouterMemory | undefined): void {
   const { models } = run.control.state;
-  const plan = choose(run, [...models.values()], run.request.selection, clock, memory);
+  run.listed = [...models.values()];
+  const plan = planUnload(run.listed, run.request.selection, clock.now(), memory);
   for (const id of plan.unload) {
     const model = models.get(id);
     if (model) settle(run, rehearsedResult(model, run.request));

@@ -431,6 +431,12 @@ describe('a pattern', () => {
     expect(operation.outcome).toBe('partial');
   });
 
+  it('that matches a kept model is no failure', async () => {
+    const { operate } = aFleet();
+    const { operation } = await operate({ models: ['llama'], keep: ['lla*'] });
+    expect(operation.routers.flatMap(({ models }) => models.map(({ result }) => result))).toEqual(['kept']);
+  });
+
   it('that matches nowhere is reported on the first router that is up', async () => {
     const { operate, attic } = aFleet();
     attic.entry.failed(UNREACHABLE);

@@ -3,7 +3,7 @@ import { ok } from '../../src/lib/result.ts';
 import type { RouterMemory } from '../../src/memory/router-memory.ts';
 import type { Status } from '../../src/models/feed.ts';
 import { ROUTER_TRAITS } from '../../src/models/server-traits.ts';
-import { faultOf, planUnload, withoutMatch } from '../../src/unload/plan.ts';
+import { faultOf, planUnload } from '../../src/unload/plan.ts';
 import type { Selection } from '../../src/unload/request.ts';
 import { aModel } from '../support/a-model.ts';
 
@@ -97,10 +97,6 @@ describe('names', () => {
     expect(plan({ keep: ['*'] }, qwen, tiny).settled).toEqual([
       { model: qwen.id, result: 'kept', detail: ON_THE_LIST },
     ]));
-
-  it('that match no model are reported; those of unloaded and kept models match', () => {
-    expect(withoutMatch(['tiny', 'qwen*', 'chat', 'x'], [qwen, tiny])).toEqual(['qwen*', 'x']);
-  });
 });
 
 it('a router without models has an empty plan', () => expect(plan({})).toEqual({ unload: [], settled: [] }));
