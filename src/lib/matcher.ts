@@ -1,4 +1,5 @@
 import { RE2JS } from 're2js';
+import { perObject } from './per-object.ts';
 import { failed, ok, type Result } from './result.ts';
 
 /** LabelSet of an alert. */
@@ -11,8 +12,11 @@ export interface Matcher {
   readonly value: string;
 }
 
-/** RE2 is the engine of Alertmanager. It takes linear time with every pattern. */
-const compiledPatterns = new WeakMap<Matcher, RE2JS>();
+/**
+ * The pattern of a matcher, anchored at both ends as in Alertmanager, whose engine is RE2, too: it takes linear time with
+ * every pattern. Throws when the pattern is invalid.
+ */
+const patternOf = perObject(({ value }: Matcher) => RE2JS.compile(`^(?:${value})$`));
 
 /**
  * Parses one matcher in the syntax of Alertmanager's configuration: label and value are bare or in double quotes, in
@@ -93,11 +97,4 @@ function unescaped(text: string): string {
 function quoted(text: string): string {
   const escaped = text.replace(/[\\"]/g, '\\$&').replaceAll('\n', '\\n');
   return `"${escaped}"`;
-}
-
-/** Anchored at both ends, as in Alertmanager. Throws when the pattern is invalid. */
-function patternOf(matcher: Matcher): RE2JS {
-  const pattern = compiledPatterns.get(matcher) ?? RE2JS.compile(`^(?:${matcher.value})$`);
-  compiledPatterns.set(matcher, pattern);
-  return pattern;
 }
