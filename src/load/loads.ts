@@ -4,10 +4,10 @@ import { modelNamed } from '../models/router-state.ts';
 import { addPending, type Started, settle } from '../unload/operation.ts';
 import type { Operations } from '../unload/operations.ts';
 import { faultOf } from '../unload/plan.ts';
-import type { ModelResult, Refusal } from '../unload/report.ts';
+import type { Refusal } from '../unload/report.ts';
 import type { LoadRequest } from '../unload/request.ts';
 import { type LoadRun, type LoadSteps, loadModel } from './load-model.ts';
-import { describeAmbiguous, inScope, placesOf } from './places.ts';
+import { inScope, unknownIn } from './places.ts';
 import { rehearseLoads } from './plan.ts';
 
 interface LoadsParts {
@@ -43,33 +43,30 @@ export function createLoads(parts: LoadsParts) {
   };
 }
 
-/** One run for every router that has one of the models; a name without a clear place is reported by one of them. */
+/** One run for every router that has one of the models. A name that no router has is reported by one of them. */
 function runsOf({ controls, held, clock }: LoadsParts, request: LoadRequest, steps: LoadSteps): LoadRun[] {
   const states = controls().map(({ state }) => state);
-  const { byRouter, unknown, ambiguous } = placesOf(states, request);
-  // A router that is down may have it: the run says that it is down.
   const scope = inScope(states, request);
+  const unknown = unknownIn(scope, request.models);
+  // A router that is down may have it: the run says that it is down.
   const isDown = scope.filter(({ up }) => !up);
-  for (const { name } of isDown.length > 0 ? isDown : scope.slice(0, 1)) {
-    if (unknown.length > 0) byRouter.set(name, [...(byRouter.get(name) ?? []), ...unknown]);
-  }
-  const unclear = ambiguous.map((each): [string | undefined, ModelResult] => {
-    return [each.routers[0], { model: each.model, result: 'failed', detail: describeAmbiguous(each) }];
-  });
+  const reporting = isDown.length > 0 ? isDown : scope.slice(0, 1);
   return controls().flatMap((control): LoadRun[] => {
-    const router = control.state.name;
-    const models = byRouter.get(router) ?? [];
-    const failed = unclear.flatMap(([first, result]) => (first === router ? [result] : []));
-    if (models.length + failed.length === 0) return [];
+    const { state } = control;
+    const known = scope.includes(state)
+      ? request.models.filter((name) => modelNamed(state.models, name))
+      : [];
+    const models = reporting.includes(state) ? [...known, ...unknown] : known;
+    if (models.length === 0) return [];
     return [
       {
         control,
         request,
         steps,
         models,
-        result: { router, models: failed },
+        result: { router: state.name, models: [] },
         onProgress: steps.onProgress,
-        held: () => held?.(router, request),
+        held: () => held?.(state.name, request),
         clock,
         stopWaiting: new AbortController(),
       },
