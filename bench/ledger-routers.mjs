@@ -1,7 +1,7 @@
 // Simulated routers with a ledger each, in a process of their own: they change as fast as the exporter follows, and fail.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { notFound, serverError } from '../.build/simulator/answer.js';
-import { createSimulatedRouter } from '../.build/simulator/simulated-router.js';
+import { createRestartableRouter } from '../.build/test/support/simulator/restartable.js';
 import { createPace } from './support/pace.mjs';
 import { createRouterLedger } from './support/router-ledger.mjs';
 import { createStreams } from './support/streams.mjs';
@@ -78,7 +78,7 @@ async function open({ port, sight, steady, saved }) {
     refusesStreams: false,
     listed: new Set(/** @type {(() => void)[]} */ ([])),
   };
-  const router = createSimulatedRouter(
+  const router = createRestartableRouter(
     {
       models: MODELS.map((id) => ({ id, loadSeconds: 0.005, wakeSeconds: 0.003 })),
       modelsMax: MODELS_MAX,

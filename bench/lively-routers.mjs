@@ -1,6 +1,6 @@
 // Simulated routers in a process of their own whose clients load, use and unload models all the time.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createSimulatedRouter } from '../.build/simulator/simulated-router.js';
+import { createRestartableRouter } from '../.build/test/support/simulator/restartable.js';
 import { takeTask } from './support/task.mjs';
 
 /** How long a router is down when it restarts, and how often one does. */
@@ -18,7 +18,7 @@ takeTask((/** @type {Task} */ task) => start(task));
 async function start({ routers, models, transitions }) {
   const ids = Array.from({ length: models }, (_, model) => `qwen2.5-7b-instruct-q4_k_m-${model}`);
   const all = Array.from({ length: routers }, () =>
-    createSimulatedRouter({
+    createRestartableRouter({
       models: ids.map((id) => ({ id, loadSeconds: 0.3 })),
       modelsMax: MODELS_MAX,
       stopTimeoutSeconds: 1,
@@ -37,7 +37,7 @@ async function start({ routers, models, transitions }) {
   }
 }
 
-/** @typedef {import('../.build/simulator/simulated-router.js').SimulatedRouter} Router */
+/** @typedef {import('../.build/test/support/simulator/restartable.js').RestartableRouter} Router */
 
 /** A model that is not in memory; half of the time another one is unloaded before, otherwise a full router evicts one. */
 /** @param {Router} router */

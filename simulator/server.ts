@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './answer.ts';
 
 export interface SimulatorRequest {
@@ -55,39 +54,18 @@ export async function openServer(port: number, host: string, handle: Handler) {
   };
 }
 
-/** How long a server waits for its own port when it starts again. */
-const PATIENCE_MS = 30_000;
-
-const isTaken = (error: unknown) => (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-
-/** Where a simulated server listens: the same port after each start. `open` begins to listen. */
-export function createAddress(open: (port: number, host: string) => Promise<RunningServer>) {
+/** A server on loopback, or where `listen` says. */
+export function createListener(handle: Handler) {
   let server: RunningServer | undefined;
   let port = 0;
-  let host = '127.0.0.1';
   const url = () => `http://127.0.0.1:${port}`;
-
   return {
-    /** Meaningful after the first `listen`. */
     url,
-    host: () => host,
-    /**
-     * Port 0 is any free port. The default is the port it had: while it was closed, an outgoing connection of another
-     * program may have been given that.
-     */
-    async listen(wanted = port, on = host): Promise<{ url: string }> {
-      const deadline = wanted === port ? performance.now() + PATIENCE_MS : 0;
-      [port, host] = [wanted, on];
-      for (;;) {
-        try {
-          server = await open(port, host);
-          port = server.port;
-          return { url: url() };
-        } catch (error) {
-          if (performance.now() > deadline || !isTaken(error)) throw error;
-          await sleep(20);
-        }
-      }
+    /** Port 0 is any free port. */
+    async listen(wanted = 0, host = '127.0.0.1'): Promise<{ url: string }> {
+      server = await openServer(wanted, host, handle);
+      port = server.port;
+      return { url: url() };
     },
     /** Breaks every connection. Harmless when it does not listen. */
     async close(): Promise<void> {

@@ -1,7 +1,7 @@
 import { notFound } from '../../simulator/answer.ts';
 import type { ModelDescription } from '../../simulator/model-description.ts';
-import { createSimulatedRouter } from '../../simulator/simulated-router.ts';
 import type { RealRouter, RealRouterOptions } from './real-router.ts';
+import { createRestartableRouter } from './simulator/restartable.ts';
 
 /**
  * A simulated router that stands for a build without event stream, where none is compiled. It has no processes, and prints
@@ -11,7 +11,7 @@ export async function startSimulatedBuild(
   options: RealRouterOptions,
   models: readonly string[],
 ): Promise<RealRouter> {
-  const router = createSimulatedRouter(
+  const router = createRestartableRouter(
     {
       models: models.map(describe),
       modelsMax: options.modelsMax ?? 4,

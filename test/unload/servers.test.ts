@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { json, noMetrics, notFound } from '../../simulator/answer.ts';
 import type { Intercept } from '../../simulator/server.ts';
-import { createSimulatedRouter, type SimulatedRouter } from '../../simulator/simulated-router.ts';
 import type { Operation } from '../../src/unload/report.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { runProgram } from '../support/run-program.ts';
+import { createRestartableRouter, type RestartableRouter } from '../support/simulator/restartable.ts';
 import { until } from '../support/until.ts';
 
 const FOUR = ['a', 'b', 'c', 'd'];
@@ -15,14 +15,14 @@ afterEach(async () => {
 });
 
 interface Setup {
-  router: SimulatedRouter;
+  router: RestartableRouter;
   requests: string[];
 }
 
 /** A simulated router whose server answers these paths differently, and the requests that reach it. */
 async function aServer(
   answers: Record<string, ReturnType<typeof json>> = {},
-  settings: Parameters<typeof createSimulatedRouter>[0] = {},
+  settings: Parameters<typeof createRestartableRouter>[0] = {},
 ): Promise<Setup> {
   const requests: string[] = [];
   const intercept: Intercept = async ({ method, path }, _response, answer) => {
@@ -30,7 +30,7 @@ async function aServer(
     return answers[path] ?? answer();
   };
   const models = FOUR.map((id) => ({ id, loadSeconds: 0.01 }));
-  const router = createSimulatedRouter({ models, exitSeconds: 0.01, modelsMax: 0, ...settings }, intercept);
+  const router = createRestartableRouter({ models, exitSeconds: 0.01, modelsMax: 0, ...settings }, intercept);
   await router.listen();
   ends.push(router.stop);
   return { router, requests };

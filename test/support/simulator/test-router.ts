@@ -1,10 +1,10 @@
 import { type Answer, error } from '../../../simulator/answer.ts';
 import type { Served, SimulatorRequest } from '../../../simulator/server.ts';
 import type { RouterSettings } from '../../../simulator/settings.ts';
-import { createSimulatedRouter, type SimulatedRouter } from '../../../simulator/simulated-router.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { createFaults, type Faults, sendFault } from './faults.ts';
 import { createRequestLog, type RequestLog } from './request-log.ts';
+import { createRestartableRouter, type RestartableRouter } from './restartable.ts';
 
 export interface TestRouterOptions extends Partial<RouterSettings> {
   /** Required by every path but `/health`. Default: none. */
@@ -12,7 +12,7 @@ export interface TestRouterOptions extends Partial<RouterSettings> {
 }
 
 /** A simulated router that can fail and records its requests. */
-export interface TestRouter extends SimulatedRouter, Pick<RequestLog, 'requests' | 'violations' | 'count'> {
+export interface TestRouter extends RestartableRouter, Pick<RequestLog, 'requests' | 'violations' | 'count'> {
   readonly faults: Faults;
 }
 
@@ -23,7 +23,7 @@ export function createTestRouter({ apiKey, ...options }: TestRouterOptions = {})
   const faults = createFaults();
   const log = createRequestLog(faultsOf);
 
-  const router = createSimulatedRouter(options, async (request, response, own) => {
+  const router = createRestartableRouter(options, async (request, response, own) => {
     const { path, query, headers } = request;
     const name = query.get('model');
     response.on('close', log.begin(request));
@@ -34,13 +34,8 @@ export function createTestRouter({ apiKey, ...options }: TestRouterOptions = {})
     await sendFault(fault, response, () => respond().then(withoutStream), clock);
     return undefined;
   });
-  // Not a copy: `url` and `models` are getters.
-  return Object.defineProperties(router, {
-    faults: { value: faults },
-    requests: { value: log.requests },
-    violations: { value: log.violations },
-    count: { value: log.count },
-  }) as TestRouter;
+  const { requests, violations, count } = log;
+  return Object.assign(router, { faults, requests, violations, count });
 
   function faultsOf({ method, query }: SimulatorRequest, isRepeated: boolean): string[] {
     const name = query.get('model');

@@ -1,12 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Answer } from '../../../simulator/answer.ts';
-import type { Served } from '../../../simulator/server.ts';
+import type { Intercept, Served } from '../../../simulator/server.ts';
 import type { SwapSettings } from '../../../simulator/swap/settings.ts';
 import { createSimulatedSwap, type SimulatedSwap } from '../../../simulator/swap/simulated-swap.ts';
 import { listing, pageNotFound, swapError } from '../../../simulator/swap/swap-answers.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { createFaults, type Faults, sendFault } from './faults.ts';
 import { createRequestLog, type RequestLog } from './request-log.ts';
+import { createRestartable, type Restartable } from './restartable.ts';
 import { withoutStream } from './test-router.ts';
 
 export interface TestSwapOptions extends Partial<Omit<SwapSettings, 'remoteModels'>>, Partial<OtherNames> {
@@ -27,8 +28,14 @@ export interface OtherNames {
 }
 
 /** A simulated llama-swap that can fail and records its requests. */
-export interface TestSwap extends SimulatedSwap, Pick<RequestLog, 'requests' | 'violations' | 'count'> {
+export interface TestSwap
+  extends Restartable<SimulatedSwap>,
+    Pick<RequestLog, 'requests' | 'violations' | 'count'> {
   readonly faults: Faults;
+  /** Kills it: every connection breaks. Its models' processes stay, and these models cannot be started again. */
+  kill(): Promise<void>;
+  /** Reads its configuration again, changed by `changes`: streams end, nothing is loaded, busy processes end later. */
+  reload(changes?: Partial<SwapSettings>): Promise<void>;
 }
 
 export function createTestSwap({
@@ -39,16 +46,20 @@ export function createTestSwap({
   profiles = {},
   ...settings
 }: TestSwapOptions = {}): TestSwap {
-  const options = { ...settings, remoteModels: peerModels(peers).map(remoteModel) };
-  const { clock = systemClock } = options;
+  const { clock = systemClock } = settings;
+  let options: Partial<SwapSettings> = { ...settings, remoteModels: peerModels(peers).map(remoteModel) };
   let pins: readonly string[] = [];
+  const portNumbers = new Map<string, number>();
+  const runs = new Set<SimulatedSwap>();
+  /** Models whose processes outlived their llama-swap. */
+  const orphaned = new Set<string>();
   const faults = createFaults();
   const log = createRequestLog(({ path, query }) => {
     const loads = path.startsWith('/upstream/') || (path === '/props' && query.has('model'));
     return loads ? ['loads the model and restarts its ttl'] : [];
   });
 
-  const swap = createSimulatedSwap(options, async (request, response, own) => {
+  const intercept: Intercept = async (request, response) => {
     const { method, path, query, headers } = request;
     response.on('close', log.begin(request));
     const respond = async () => {
@@ -62,22 +73,53 @@ export function createTestSwap({
         pins = Object.keys(profiles[name] ?? {});
         return listing({ active: name });
       }
-      const answer = await own();
+      // The server may be that of an earlier run.
+      const answer = await swap.current.routes(request);
       return /^(\/v1)?\/models$/.test(path) ? withOthers(answer, { peers, selectors }, pins) : answer;
     };
     const fault = faults.take(path, query.get('model'));
     if (!fault) return respond();
     await sendFault(fault, response, () => respond().then(withoutStream), clock);
     return undefined;
+  };
+  const swap = createRestartable<SimulatedSwap>(() => {
+    const models = options.models?.map((model) =>
+      orphaned.has(model.id) ? { ...model, fails: true } : model,
+    );
+    const run = createSimulatedSwap({ ...options, models: models ?? [] }, intercept, portNumbers);
+    runs.add(run);
+    return run;
   });
-  // Not a copy: `url` and `models` are getters.
-  return Object.defineProperties(swap, {
-    faults: { value: faults },
-    requests: { value: log.requests },
-    violations: { value: log.violations },
-    count: { value: log.count },
-  }) as TestSwap;
+  const { requests, violations, count } = log;
+  return Object.assign(swap, { faults, requests, violations, count, kill, stop, reload });
+
+  async function kill(): Promise<void> {
+    for (const run of runs) await run.close();
+    for (const process of swap.models.filter((each) => each.isRunning())) {
+      process.abandon();
+      orphaned.add(process.description.id);
+    }
+  }
+
+  /** Ends it and all processes. */
+  async function stop(): Promise<void> {
+    orphaned.clear();
+    for (const run of runs) await run.stop();
+    runs.clear();
+  }
+
+  async function reload(changes: Partial<SwapSettings> = {}): Promise<void> {
+    options = { ...options, ...changes };
+    const old = swap.current;
+    const next = swap.renew();
+    old.stream.end();
+    for (const process of old.models) void process.stop(RELOAD_SECONDS);
+    await next.openPorts();
+  }
 }
+
+/** How long a busy process is given to stop when the configuration is read again. */
+const RELOAD_SECONDS = 30;
 
 /** A simulated llama-swap that listens on a free port. The caller stops it. */
 export async function startSimulatedSwap(options: TestSwapOptions = {}): Promise<TestSwap> {
