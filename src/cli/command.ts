@@ -81,7 +81,6 @@ export function choiceFlag<T extends string>(call: Call, name: string, choices: 
   );
 }
 
-/** All values of a repeatable flag. */
 export function textFlags(call: Call, name: string): string[] {
   return [call.flags[name] ?? []].flat().filter((value) => typeof value === 'string');
 }

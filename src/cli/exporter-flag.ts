@@ -2,7 +2,6 @@ import { EXPORTER_VARIABLE, processEnvironment } from '../config/environment.ts'
 import type { Secret } from '../lib/secret.ts';
 import { type Call, textFlag } from './command.ts';
 
-/** The API of a running exporter. */
 export interface RemoteExporter {
   url: string;
   token: Secret | undefined;

@@ -1,6 +1,5 @@
 import type { Command, CommandFlag } from './command.ts';
 
-/** Help of the program. */
 export function overview(commands: readonly Command[], version: string): string {
   const width = Math.max(...commands.map(({ name }) => name.length));
   return `llama-router-exporter ${version}

@@ -4,7 +4,6 @@ import { formatDuration } from '../lib/duration.ts';
 import type { Operation } from '../unload/report.ts';
 import { type HoldBody, type RemoteHolds, untilPrepared } from './remote-holds.ts';
 
-/** How a hold is kept. */
 export interface KeptHoldTerms {
   /** The hold outlives this program by this time at most. */
   ttlMs: number;

@@ -69,30 +69,23 @@ export async function request<T>(
   schema: z.ZodType<T>,
   body?: object,
 ): Promise<T> {
-  return answerOf(exporter, path, schema, await send(exporter, method, path, body));
+  return valueIn(await send(exporter, method, path, body), schema);
 }
 
-/** What an exporter has answered. */
 interface RemoteAnswer {
+  url: string;
   status: number;
   text: string;
 }
 
 /** The value in an answer; throws as `request`. */
-export function answerOf<T>(
-  exporter: RemoteExporter,
-  path: string,
-  schema: z.ZodType<T>,
-  { status, text }: RemoteAnswer,
-): T {
+export function valueIn<T>({ url, status, text }: RemoteAnswer, schema: z.ZodType<T>): T {
   const json = parseJson(text);
   // A failed operation answers 502 or 503 with its report.
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   if (status >= 500 || status < 300) {
-    throw new UnreachableError(
-      `${exporter.url}${path} answers ${status}, but not as an exporter does: check the URL`,
-    );
+    throw new UnreachableError(`${url} answers ${status}, but not as an exporter does: check the URL`);
   }
   const { title, detail = title } = problem.safeParse(json).data ?? { title: `status ${status}` };
   const hint = status === 401 ? ' Give the token in LLAMA_ROUTER_EXPORTER_TOKEN_FILE.' : '';
@@ -117,7 +110,7 @@ export async function send(
       signal: AbortSignal.timeout(TIMEOUT_MS),
       redirect: 'error',
     });
-    return { status: answer.status, text: await answer.text() };
+    return { url: url + path, status: answer.status, text: await answer.text() };
   } catch (error) {
     const { cause, message } = error as Error & { cause?: NodeJS.ErrnoException };
     throw new UnreachableError(`${url} cannot be reached: ${cause?.code ?? cause?.message ?? message}`);

@@ -4,7 +4,7 @@ import { type HoldView, holdView, memoryView } from '../http/view-schemas.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Operation, operation } from '../unload/report.ts';
 import type { RemoteExporter } from './exporter-flag.ts';
-import { answerOf, holdsAnswer, request, send } from './remote-exporter.ts';
+import { holdsAnswer, request, send, valueIn } from './remote-exporter.ts';
 import { printable } from './text.ts';
 
 /** What a hold is placed with; the exporter has defaults. */
@@ -29,7 +29,7 @@ export function remoteHolds(exporter: RemoteExporter) {
       const answer = await send(exporter, 'PATCH', path(id), { ttl_seconds: seconds });
       if (answer.status === 404) return 'unknown';
       if (answer.status === 409) return 'ended';
-      answerOf(exporter, path(id), holdView, answer);
+      valueIn(answer, holdView);
       return 'renewed';
     },
     /** Nothing happens when it has ended lately. */

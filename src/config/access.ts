@@ -65,7 +65,6 @@ function parseHost(value: unknown): Parsed<string> {
   return failed(`'${text.value}' is not a host or host:port: write it like llama.example or localhost:8080`);
 }
 
-/** A user has a password. */
 export function checkAccess(
   { username, password }: { username?: unknown; password?: unknown },
   wrong: f.Wrong,

@@ -31,7 +31,6 @@ export function option<T>(
   return required(type, description, (value = fallback) => parse(value), { fallback, ...extra });
 }
 
-/** An option that must be given. */
 export function required<T>(type: string, description: string, parse: Parser<T>, extra: OptionExtra = {}) {
   return parsed(parse).register(options, meta(type, description, extra));
 }

@@ -103,7 +103,6 @@ export function parseList<T>(
   return ok(Object.freeze(list));
 }
 
-/** Prometheus labels with text values. */
 export function parseLabels(value: unknown): Parsed<Readonly<Record<string, string>>> {
   if (value === '') return ok(Object.freeze({}));
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {

@@ -43,7 +43,6 @@ function webConfigOf(file: WebFile, tls: WebTls | undefined) {
   return Object.freeze({
     /** Undefined: plain HTTP. */
     tls,
-    /** Headers of every response. */
     headers,
     /** bcrypt hashes by user; empty: no user is required. */
     users: file.basic_auth_users,

@@ -8,7 +8,6 @@ export function compareWhenBusy(one: WhenBusy, other: WhenBusy): number {
   return WHEN_BUSY.indexOf(one) - WHEN_BUSY.indexOf(other);
 }
 
-/** Undefined for any other word. */
 export function parseWhenBusy(text: string): WhenBusy | undefined {
   return WHEN_BUSY.find((word) => word === text.trim());
 }

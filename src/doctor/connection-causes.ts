@@ -107,7 +107,6 @@ export function connectionCauses(facts: RouterFacts): CauseRow[] {
   ];
 }
 
-/** A hint for a URL without a port. */
 export function portHint({ hasPort, scheme }: RouterFacts): string | false {
   return !hasPort && `The URL has no port: ${scheme} uses ${scheme === 'https' ? 443 : 80}.`;
 }

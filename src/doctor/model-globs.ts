@@ -7,7 +7,6 @@ interface ModelGlob {
   router?: string | undefined;
 }
 
-/** Every glob of models in the configuration. */
 export function modelGlobs({ unload, routers, policy }: Config): ModelGlob[] {
   return [
     ...unload.keep.map((glob) => ({ option: 'unload.keep', glob })),

@@ -39,7 +39,6 @@ export function buildCauses({ buildClass, props, idleTimers, readMode, listing }
   ];
 }
 
-/** Whether the event stream of the router works. */
 export function eventCauses({ events, timeoutSeconds }: RouterFacts): CauseRow[] {
   const answer =
     events?.kind === 'said'
@@ -58,7 +57,6 @@ export function eventCauses({ events, timeoutSeconds }: RouterFacts): CauseRow[]
   ];
 }
 
-/** The models that a router lists. */
 export function modelCauses({ listing, curl }: RouterFacts): CauseRow[] {
   if (!listing) return [];
   const { models, malformed, faults, withStatus, withoutFile } = listing;

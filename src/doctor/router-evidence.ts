@@ -5,7 +5,6 @@ import type { Listing } from '../models/feed.ts';
 import { listingIn, propsIn } from './replies.ts';
 import { examineSwap, isFromSwap, readableIn, type SwapEvidence } from './swap-evidence.ts';
 
-/** Who is asked, and how. */
 type Asked = Pick<RouterConfig, 'name' | 'url' | 'kind' | 'api_key' | 'username' | 'ca_file' | 'host_header'>;
 
 /** The answers of one router. Requests that were not sent are absent: each answer decides about the next. */

@@ -61,7 +61,6 @@ export function kindCause({ kind, found }: RouterFacts, isCertain: boolean): Cau
   );
 }
 
-/** What the server is. */
 export function serverCauses(facts: RouterFacts): CauseRow[] {
   const { props, listing, openai, replies, last, fromLlamaCpp, prefix, url, socketPath } = facts;
   const unknownPaths = replies.filter(({ status }) => status === 404).length;
@@ -134,7 +133,6 @@ export function serverCauses(facts: RouterFacts): CauseRow[] {
   ];
 }
 
-/** How many models may be in memory. */
 function limitOf(props: RouterFacts['props']): string {
   const { modelsMax, autoload } = props ?? {};
   if (modelsMax === undefined) return '';

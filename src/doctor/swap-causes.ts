@@ -70,7 +70,6 @@ function describeStream(stream: SwapEvidence['stream'], timeoutSeconds: number):
   return stream.kind === 'ended' ? 'ends at once' : 'is not found, or no event stream';
 }
 
-/** The models that a llama-swap lists. */
 export function swapModelCauses(facts: RouterFacts): CauseRow[] {
   const { listing, listed } = evidenceIn(facts);
   const models = listing?.ok ? listing.value.models : [];

@@ -22,7 +22,6 @@ export interface SwapEvidence {
   metrics?: { model: string; answer: RouterAnswer<EngineMetrics> }[] | undefined;
 }
 
-/** Whether a reply is that of a llama-swap. */
 export function isFromSwap(reply: Reply | undefined): boolean {
   if (reply?.kind !== 'said') return false;
   return isLlamaSwap({ body: parseJson(reply.body), authenticate: reply.authenticate });

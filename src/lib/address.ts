@@ -47,7 +47,6 @@ function firstGroups(address: string): string[] {
   return all.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, ''));
 }
 
-/** Whether an address is a loopback address. */
 export function isLoopbackAddress(address: string | undefined): boolean {
   if (address === undefined) return false;
   return address === '::1' || /^(::ffff:)?127\.\d+\.\d+\.\d+$/.test(address);

@@ -15,7 +15,6 @@ export interface LoggerOptions {
   now(): number;
 }
 
-/** The log of a process. */
 export interface ProcessLog extends Logger {
   /** Whether the last line was written; undefined before the first. */
   succeeded(): boolean | undefined;

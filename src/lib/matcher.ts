@@ -2,7 +2,6 @@ import { RE2JS } from 're2js';
 import { perObject } from './per-object.ts';
 import { failed, ok, type Result } from './result.ts';
 
-/** LabelSet of an alert. */
 export type LabelSet = Readonly<Record<string, string>>;
 
 /** A condition on one label, as Prometheus and Alertmanager write it: `severity=~"critical|page"`. */

@@ -4,5 +4,4 @@ const manifest: { version: string } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
 );
 
-/** The version of this package. */
 export const VERSION = manifest.version;

@@ -10,7 +10,6 @@ export interface StatePart<Saved = unknown> extends PartFormat<Saved> {
   restore(saved: Saved): void;
 }
 
-/** The state file in use. */
 export interface KeptState {
   /**
    * Resolves when everything up to now is written, or could not be written, which is logged. On a disk that stalls,
