@@ -1,6 +1,7 @@
 import type { IsOwnHost } from './host.ts';
 import { modelProcesses } from './model-processes.ts';
-import { type FormerProcess, findOrphans, formerProcesses, type Orphan } from './orphans.ts';
+import { type FormerProcess, findOrphans, type Orphan } from './orphans.ts';
+import { processesOfModels } from './owners.ts';
 import { findParents, type Parents, type RouterProcessHint } from './parents.ts';
 import type { ProcessTable } from './processes.ts';
 import { isSame, type ModelProcess, type ProcessId, processKey } from './reading.ts';
@@ -18,6 +19,7 @@ export interface FoundProcesses {
 /** Remembers from one reading to the next which processes belong to routers and models. */
 export function createFollowedProcesses() {
   let parents: Parents = new Map();
+  /** To be found again when they have outlived their router. */
   let former: readonly FormerProcess[] = [];
   let orphans: readonly Orphan[] = [];
 
@@ -46,7 +48,9 @@ export function createFollowedProcesses() {
       if (running) {
         const isRunning = (id: ProcessId) => running.some((each) => isSame(each, id));
         parents = new Map([...found.parents].filter(([, parent]) => isRunning(parent)));
-        former = formerProcesses(found);
+        former = processesOfModels(found).flatMap(({ router, model, processes }) =>
+          processes.map(({ pid, startTicks, parent }) => ({ pid, startTicks, router, model, parent })),
+        );
         orphans = found.orphans;
       }
       return { parents, formerParents };

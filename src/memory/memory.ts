@@ -4,15 +4,7 @@ import type { MemoryReading } from './reading.ts';
 import { createRouterMemory, type RouterMemory } from './router-memory.ts';
 
 /** The memory of this machine, measured in the background. */
-export interface Memory {
-  /** The last reading; undefined before the first, and once it is too old. */
-  reading(): MemoryReading | undefined;
-  /** A reading that begins after this call; undefined if there is none within `ms`, or after `stop`. */
-  fresh(ms: number): Promise<MemoryReading | undefined>;
-  /** The GPUs of a router in the last reading; undefined if none are measured or it runs on another machine. */
-  ofRouter(router: string): RouterMemory | undefined;
-  stop(): Promise<void>;
-}
+export type Memory = ReturnType<typeof startMemory>;
 
 export interface MemoryOptions {
   /** Measures once; see createMachine. Never throws, and ends soon after its signal aborts. */
@@ -28,7 +20,7 @@ export interface MemoryOptions {
 export function startMemory(
   { measure, intervalMs, timeoutMs, onReading = () => {} }: MemoryOptions,
   clock: Clock,
-): Memory {
+) {
   // The two stages of a reading may time out twice in a row before the next reading is complete.
   const maxAgeMs = 2 * (intervalMs + 2 * timeoutMs);
   const routerMemory = createRouterMemory();
@@ -40,11 +32,13 @@ export function startMemory(
 
   return {
     reading,
-    ofRouter(router) {
+    /** The GPUs of a router in the last reading; undefined if none are measured or it runs on another machine. */
+    ofRouter(router: string): RouterMemory | undefined {
       const current = reading();
       return current && routerMemory.of(router, current);
     },
-    fresh(ms) {
+    /** A reading that begins after this call; undefined if there is none within `ms`, or after `stop`. */
+    fresh(ms: number): Promise<MemoryReading | undefined> {
       if (ending.signal.aborted) return Promise.resolve(undefined);
       return new Promise((resolve) => {
         const cancel = clock.after(ms, () => resolve(undefined));
@@ -55,7 +49,7 @@ export function startMemory(
         next.ring();
       });
     },
-    async stop() {
+    async stop(): Promise<void> {
       ending.abort();
       next.ring();
       await rounds;
@@ -63,6 +57,7 @@ export function startMemory(
     },
   };
 
+  /** The last reading; undefined before the first, and once it is too old. */
   function reading(): MemoryReading | undefined {
     return last && clock.now() - last.at <= maxAgeMs ? last : undefined;
   }

@@ -1,5 +1,4 @@
 import { processesThatRun } from './model-processes.ts';
-import { processesOfModels } from './owners.ts';
 import type { Parents, RouterProcessHint } from './parents.ts';
 import { descendantsOf, familyOf, type ProcessTree, processIn } from './process-tree.ts';
 import { isSame, type ModelProcess, type ProcessId, processKey, type TableProcess } from './reading.ts';
@@ -50,15 +49,6 @@ export function findOrphans(evidence: OrphanEvidence): Orphan[] {
     for (const each of processes) taken.add(processKey(each));
     return [{ router, model, processes, isSure: isSure || before.has(processKey(process)) }];
   });
-}
-
-/** The processes of models in this reading, to be found again when they have outlived their router. */
-export function formerProcesses(
-  found: Pick<OrphanEvidence, 'routers' | 'parents' | 'models'>,
-): FormerProcess[] {
-  return processesOfModels(found).flatMap(({ router, model, processes }) =>
-    processes.map(({ pid, startTicks, parent }) => ({ pid, startTicks, router, model, parent })),
-  );
 }
 
 interface Root {

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { mapLimited } from '../lib/concurrency.ts';
 import { failed, ok, type Result } from '../lib/result.ts';
-import { withListening } from './listening.ts';
 import { createTree, descendantsOf, type ProcessTree } from './process-tree.ts';
 import {
   CONCURRENCY,
@@ -13,6 +12,7 @@ import {
   readHead,
   readWhole,
   type Stat,
+  withListening,
 } from './procfs.ts';
 import type { ModelProcess, ParentProcess, ProcessId, ProcessUsage, TableProcess } from './reading.ts';
 import type { Source } from './source.ts';

@@ -22,20 +22,18 @@ const EVENT_LOOP = ['', '_min', '_max', '_mean', '_stddev', '_p50', '_p90', '_p9
 const EVENT_LOOP_WATCH_MS = 86_400_000;
 
 /** prom-client's `process_*` and `nodejs_*` metrics of this process, at most five seconds old. */
-export interface ProcessMetrics {
-  /** Empty until the first reading, which takes milliseconds. */
-  samples(): readonly Samples[];
-  stop(): void;
-}
-
-export function startProcessMetrics(clock: Clock): ProcessMetrics {
+export function startProcessMetrics(clock: Clock) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_WATCH_MS });
   for (const name of [...MISNAMED, ...EVENT_LOOP]) registry.removeSingleMetric(name);
   let samples: readonly Samples[] = [];
   let cancel = () => {};
   refresh();
-  return { samples: () => samples, stop: () => cancel() };
+  return {
+    /** Empty until the first reading, which takes milliseconds. */
+    samples: (): readonly Samples[] => samples,
+    stop: () => cancel(),
+  };
 
   function refresh(): void {
     registry.metrics().then((text) => {

@@ -3,10 +3,9 @@ import { evictionIn, isFull, killsAtOnceIn } from './eviction.ts';
 import { isRunning, type Listing, type RouterEvent, type RouterFault } from './feed.ts';
 import { advance, cancelUnloadRequest, requestUnload } from './lifecycle.ts';
 import { publish, remove, replace, settleReasons } from './recording.ts';
-import { activityBy, reasonOfCleanEnd } from './reported-activity.ts';
 import type { Activity, Change, ModelState, RouterState, StreamState } from './router-state.ts';
 import type { Store } from './store.ts';
-import type { Observation } from './unload-reason.ts';
+import { type Observation, reasonOfCleanEnd } from './unload-reason.ts';
 
 /**
  * Applies a full listing. It wins over events, except for the models in `newer`: they had an event after the listing
@@ -112,6 +111,17 @@ function recordWork(
   const activity =
     inFlight === undefined ? undefined : activityBy(inFlight, isChange, store.clock.now(), before);
   replaceActivity(store, router, id, activity);
+}
+
+/**
+ * The activity by the number of requests that the server reports at `at`, given the activity before. The first number, which
+ * is no change, dates no earlier activity.
+ */
+function activityBy(inFlight: number, isChange: boolean, at: number, before?: Activity): Activity {
+  const busy = inFlight > 0;
+  const isActive = isChange || busy || before?.busy;
+  const { watchedAt = at, lastAt } = before ?? {};
+  return { busy, watchedAt, lastAt: isActive ? at : lastAt, work: 0 };
 }
 
 /** Replaces the activity of a running model by what its own metrics show; undefined: unknown. */

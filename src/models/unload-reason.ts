@@ -1,7 +1,7 @@
 import type { ProcessAfterGap } from './after-gap.ts';
 import type { Eviction } from './eviction.ts';
 import type { ListedModel, Status, StatusEvent } from './feed.ts';
-import type { UnloadReason } from './router-state.ts';
+import type { ModelState, UnloadReason } from './router-state.ts';
 
 /** One observation of a model: an event of the stream, or its row in a listing. */
 export type Observation = { status: Status } & (
@@ -51,4 +51,21 @@ export function observedReason(exit: ProcessExit, observation: Observation): Unl
   if (killed && killsAtOnce) return eviction === 'likely' ? 'evicted' : 'unknown';
   if (killed) return eviction === 'impossible' ? 'crashed' : 'unknown';
   return ({ impossible: 'external', possible: 'unknown', likely: 'evicted' } as const)[eviction];
+}
+
+/** The clocks of both ends, and the delay of events. */
+const TTL_SLACK_MS = 500;
+
+/**
+ * Why a model has ended, if nothing was evicted: only one that was seen idle for its whole time to live has expired. Where it
+ * is unknown since when it was idle, the reason is too.
+ */
+export function reasonOfCleanEnd(
+  { lifecycle, activity, ttlSeconds = 0 }: ModelState,
+  at: number,
+): UnloadReason {
+  if (ttlSeconds === 0 || activity?.busy) return 'external';
+  if (activity?.lastAt === undefined) return 'unknown';
+  const orderedAt = lifecycle.status === 'unloading' ? (lifecycle.since ?? at) : at;
+  return orderedAt - activity.lastAt >= ttlSeconds * 1000 - TTL_SLACK_MS ? 'expired' : 'external';
 }

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { runsCommand, splitCommand } from '../../src/memory/command-line.ts';
+import { runsCommand, splitCommand } from '../../src/memory/model-processes.ts';
 
 it.each<[string, string[]]>([
   ['llama-server --port 5800 -m /srv/a.gguf', ['llama-server', '--port', '5800', '-m', '/srv/a.gguf']],
