@@ -77,7 +77,7 @@ export function createService({
   fleet = createFleet(clock, { readEngine: true }),
 }: ServiceParts) {
   // Before anything that runs: it may refuse to start.
-  const access = createAccess(config, (refusal) => activityLog.unauthorized(refusal), clock, log);
+  const access = createAccess(config, (...refusal) => activityLog.refused(...refusal), clock, log);
   const closing = new AbortController();
   const started = config.current;
   const { web, engine } = started;

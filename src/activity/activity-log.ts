@@ -11,7 +11,7 @@ import type { Loop } from '../unload/guards.ts';
 import type { Started } from '../unload/operation.ts';
 import type { OperationEvent } from '../unload/registry.ts';
 import type { RefusalReason } from '../unload/report.ts';
-import { type Caller, callerAt, isUnload, type UnloadRequest } from '../unload/request.ts';
+import { type Caller, isUnload, type UnloadRequest } from '../unload/request.ts';
 import { createAuditFile, operationEntry, startedEntry } from './audit.ts';
 import {
   logDiscovery,
@@ -23,17 +23,6 @@ import {
   logTransition,
 } from './log-lines.ts';
 import type { OperationMetrics } from './operation-metrics.ts';
-
-/** A request without valid credentials or without permission. */
-export interface AuthRefusal {
-  readonly address: string | undefined;
-  readonly method: string;
-  /** Without the query, which may hold a credential. */
-  readonly path: string;
-  readonly why: string;
-  /** Default: `unauthorized`. */
-  readonly reason?: 'rate_limited' | undefined;
-}
 
 /** Refusals per reason and caller that are written each minute, so that a client cannot fill the disk; all are counted. */
 const REFUSALS_WRITTEN = { most: 10, spanMs: 60_000, keys: 10_000 };
@@ -95,9 +84,6 @@ export function createActivityLog(auditFile: string, metrics: OperationMetrics, 
       audit?.append({ time: time(), kind: 'joined', operation: id, trigger, caller, reason });
     },
     refused,
-    unauthorized({ address, method, path, why, reason }: AuthRefusal): void {
-      refused(reason ?? 'unauthorized', callerAt('unknown', address), `${method} ${path}`, why);
-    },
     /** A configuration reload on request; `error` when it failed. */
     reloaded(caller: Caller, error: string | undefined): void {
       audit?.append({ time: time(), kind: 'reload', caller, detail: error ?? 'configuration reloaded' });

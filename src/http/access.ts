@@ -1,4 +1,4 @@
-import type { AuthRefusal } from '../activity/activity-log.ts';
+import type { ActivityLog } from '../activity/activity-log.ts';
 import { formatListenAddress } from '../config/address.ts';
 import type { ConfigSource } from '../config/source.ts';
 import type { WebConfig } from '../config/web-config.ts';
@@ -16,7 +16,7 @@ import { createComparer } from './auth/passwords.ts';
  */
 export function createAccess(
   config: ConfigSource,
-  onRefused: (refusal: AuthRefusal) => void,
+  onRefused: ActivityLog['refused'],
   { now }: Clock,
   log: Logger,
 ) {

@@ -1,9 +1,10 @@
 import { compare } from 'bcryptjs';
-import type { AuthRefusal } from '../../src/activity/activity-log.ts';
 import type { TokenConfig } from '../../src/config/schema.ts';
 import type { WebConfig } from '../../src/config/web-config.ts';
 import { type Auth, createAuth } from '../../src/http/auth/auth.ts';
 import { Secret } from '../../src/lib/secret.ts';
+import type { RefusalReason } from '../../src/unload/report.ts';
+import type { Caller } from '../../src/unload/request.ts';
 
 /** `secret`, by crypt(3) at bcrypt's cheapest usual cost. */
 const HASH = '$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a';
@@ -33,7 +34,7 @@ export const aWebConfig = (users: string[] = [], more: Partial<WebConfig> = {}):
 
 export interface Access {
   auth: Auth;
-  refusals: AuthRefusal[];
+  refusals: { reason: RefusalReason; caller: Caller; request: string; why: string }[];
   /** The test may change them, as a reload does. */
   tokens: TokenConfig[];
   web: WebConfig | undefined;
@@ -56,7 +57,7 @@ export function anAccess(tokens: TokenConfig[] = [], web?: WebConfig): Access {
       ...(web && { web: () => access.web ?? web }),
       // Not in a thread: its start takes longer than the comparison.
       compare,
-      onRefused: (refusal) => access.refusals.push(refusal),
+      onRefused: (reason, caller, request, why) => access.refusals.push({ reason, caller, request, why }),
       now: () => now,
     }),
   };

@@ -1,8 +1,10 @@
 import type { Request, RequestHandler, Response } from 'express';
-import type { AuthRefusal } from '../../activity/activity-log.ts';
+import type { ActivityLog } from '../../activity/activity-log.ts';
 import type { TokenConfig } from '../../config/schema.ts';
 import type { WebConfig } from '../../config/web-config.ts';
 import { createTokenBucket } from '../../lib/limiter.ts';
+import type { RefusalReason } from '../../unload/report.ts';
+import { callerAt } from '../../unload/request.ts';
 import { ProblemError } from '../problem.ts';
 import { hasTokenInQuery } from './credentials.ts';
 import { createIdentities, type Identity, known, type Unknown } from './identity.ts';
@@ -17,7 +19,8 @@ interface AuthParts {
   web?: (() => WebConfig) | undefined;
   /** Compares passwords with their hashes. */
   compare: Compare;
-  onRefused(refusal: AuthRefusal): void;
+  /** The caller is `unknown`. */
+  onRefused: ActivityLog['refused'];
   now(): number;
 }
 
@@ -43,7 +46,7 @@ export function createAuth({ tokens, web, compare, onRefused, now }: AuthParts) 
   /** Applies the web configuration file: headers, rate limit, users. `never429`: paths that get another status. */
   function requireRead(never429: readonly string[]): RequestHandler {
     return async (request, response, next) => {
-      const { headers, rateLimit, users } = web?.() ?? { headers: [], rateLimit: undefined, users: NO_USERS };
+      const { headers = [], rateLimit, users = NO_USERS } = web?.() ?? {};
       for (const [name, value] of headers) response.setHeader(name, value);
       const spared = never429.includes(request.path);
       if (rateLimit !== undefined && !bucket.take(rateLimit)) {
@@ -94,15 +97,11 @@ export function createAuth({ tokens, web, compare, onRefused, now }: AuthParts) 
     return new ProblemError(status, TITLES[status], `Refused: ${why}.${remedy}`);
   }
 
-  function refused(request: Request, why: string, reason?: AuthRefusal['reason']): void {
+  function refused(request: Request, why: string, reason: RefusalReason = 'unauthorized'): void {
+    // The query may hold a credential.
     const [path = ''] = request.originalUrl.split('?');
-    onRefused({
-      address: request.socket.remoteAddress,
-      method: request.method,
-      path: path.slice(0, LONGEST_PATH),
-      why,
-      reason,
-    });
+    const caller = callerAt('unknown', request.socket.remoteAddress);
+    onRefused(reason, caller, `${request.method} ${path.slice(0, LONGEST_PATH)}`, why);
   }
 
   function denied(request: Request, response: Response, identity: Unknown, never429: boolean): ProblemError {

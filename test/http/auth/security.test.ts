@@ -90,9 +90,9 @@ describe('a reload without tokens and users', () => {
     );
     expect(access.refusals).toEqual([
       {
-        address: expect.stringMatching(/127\.0\.0\.1$/),
-        method: 'POST',
-        path: '/-/reload',
+        reason: 'unauthorized',
+        caller: { name: 'unknown', address: expect.stringMatching(/127\.0\.0\.1$/) },
+        request: 'POST /-/reload',
         why: expect.stringContaining(why),
       },
     ]);
@@ -126,7 +126,7 @@ describe('a reload with tokens', () => {
       status: 401,
       detail: `Refused: ${why}.`,
     });
-    expect(access.refusals).toMatchObject([{ path: '/-/reload', why }]);
+    expect(access.refusals).toMatchObject([{ request: 'POST /-/reload', why }]);
   });
 
   it('is done for a token through a proxy, by any name of ours', async () => {
@@ -140,7 +140,9 @@ describe('a reload with tokens', () => {
     const access = anAccess(tokens());
     const { status, body } = await theApp(access).post('/-/reload').set(bearer(name));
     expect([status, body.title, reloads]).toEqual([403, 'Forbidden', 0]);
-    expect(access.refusals).toMatchObject([{ path: '/-/reload', why: expect.stringContaining(name) }]);
+    expect(access.refusals).toMatchObject([
+      { request: 'POST /-/reload', why: expect.stringContaining(name) },
+    ]);
   });
 
   it('knows the tokens of now', async () => {
@@ -167,7 +169,7 @@ describe('a token in the URL', () => {
       const access = anAccess(tokens());
       const { status, body } = await theApp(access).post(`/-/reload${query}token-of-operator-0123`);
       expect([status, body.title, reloads]).toEqual([400, 'Token in the URL', 0]);
-      expect(access.refusals).toMatchObject([{ path: '/-/reload', why: 'a token in the URL' }]);
+      expect(access.refusals).toMatchObject([{ request: 'POST /-/reload', why: 'a token in the URL' }]);
       expect(JSON.stringify([access.refusals, logged, body])).not.toContain('token-of-operator');
     },
   );
@@ -258,7 +260,7 @@ it('its rate limit is for all callers together; Alertmanager gets 503 in place o
   const get = async (path = '/metrics') => (await app.get(path)).status;
   expect([await get(), await get(), await get()]).toEqual([200, 200, 429]);
   expect((await app.post('/api/v1/alertmanager')).status).toBe(503);
-  expect(access.refusals).toMatchObject([{ path: '/api/v1/alertmanager', reason: 'rate_limited' }]);
+  expect(access.refusals).toMatchObject([{ request: 'POST /api/v1/alertmanager', reason: 'rate_limited' }]);
   access.advance(1000);
   expect([await get(), await get()]).toEqual([200, 429]);
 });
