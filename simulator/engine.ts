@@ -1,6 +1,5 @@
 import type { Clock } from '../src/lib/clock.ts';
 
-/** One request. */
 export interface Generation {
   readonly promptTokens: number;
   /** Time spent on the prompt, in seconds. */

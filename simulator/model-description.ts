@@ -25,7 +25,6 @@ export type ModelDescription = Pick<DescribedModel, 'id'> & Partial<DescribedMod
 /** Length of the vectors that stand for a token (`n_embd`). */
 export const EMBEDDING_LENGTH = 4096;
 
-/** The description with its defaults. */
 export function describeModel(given: ModelDescription): DescribedModel {
   return { ...DEFAULTS, wakeSeconds: (given.loadSeconds ?? DEFAULTS.loadSeconds) / 2, ...given };
 }

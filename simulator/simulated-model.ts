@@ -44,7 +44,6 @@ export function createSimulatedModel(
     wake,
     stop,
 
-    /** Starts its process. */
     start(port: number): void {
       const fails = description.fails || model.failsNext;
       model.failsNext = false;
@@ -56,7 +55,6 @@ export function createSimulatedModel(
       next(loadSeconds * 0.1, () => (fails ? failLoad() : finishLoad()));
     },
 
-    /** Ends its process as a crash does. */
     crash(): void {
       if (isRunning()) end(1);
     },

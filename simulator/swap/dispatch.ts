@@ -79,7 +79,7 @@ export function createDispatch(
   async function pass(process: SwapProcess, answer: () => Promise<Served>): Promise<Served> {
     const admission = await scheduler.admit(process);
     if (admission !== 'ready') return errorOf(admission);
-    process.touch();
+    process.usedAt = clock.now();
     void scheduler.done(process);
     return answer();
   }

@@ -71,8 +71,7 @@ export function createSimulatedSwap(
     /** Ordered by id. */
     models: processes as readonly SwapProcess[],
     model,
-    /** The port of a model; 0 before the first `listen`. */
-    portOf: (name: string) => portOf(model(name).description.id),
+    portOf,
     crash: (name: string): void => model(name).crash(),
     /** Unloads as its API does; resolves when they are gone. Default: all models. */
     unload: (...names: string[]): Promise<void> =>
@@ -101,6 +100,7 @@ export function createSimulatedSwap(
     return found;
   }
 
+  /** The port of a model; 0 before `listen`. */
   function portOf(id: string): number {
     return ports.get(id)?.number ?? 0;
   }

@@ -48,10 +48,6 @@ export function createSwapProcess(
       return process.state === 'ready' ? 'ready' : 'failed';
     },
     stop,
-    /** Leaves it running without llama-swap. */
-    abandon(): void {
-      cancelTtl();
-    },
     /** Ends it as SIGKILL does. */
     crash(): void {
       if (process.state !== 'stopped') end();
@@ -62,10 +58,6 @@ export function createSwapProcess(
       const result = await process.engine.generate(generation, gone);
       process.usedAt = clock.now();
       return result;
-    },
-    /** As a request that it answers at once. */
-    touch(): void {
-      process.usedAt = clock.now();
     },
   });
 

@@ -33,7 +33,6 @@ export interface MachineOptions {
   maxOthers: number;
   /** The longest time that a single source may take. */
   timeoutMs: number;
-  /** The current state of the routers. */
   routers(): readonly RouterProcessHint[];
 }
 
@@ -119,7 +118,6 @@ type ReadSource = <Facts, Question>(
   question: Question,
 ) => Promise<SourceResult<Facts>>;
 
-/** What a source found of its cards. */
 interface FoundCards {
   report: SourceReport;
   pools: readonly GpuPool[];

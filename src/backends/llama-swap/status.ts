@@ -8,7 +8,6 @@ const STATUSES: Readonly<Record<string, Status>> = {
   stopping: 'unloading',
 };
 
-/** The status of a state of llama-swap. */
 export function statusOf(state: string): Status {
   return Object.hasOwn(STATUSES, state) ? (STATUSES[state] ?? 'other') : 'other';
 }

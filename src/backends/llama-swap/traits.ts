@@ -1,6 +1,5 @@
 import type { ServerTraits } from '../../models/server-traits.ts';
 
-/** Those of llama-swap. */
 export const SWAP_TRAITS: ServerTraits = {
   kind: 'llama-swap',
   statuses: ['unloaded', 'loading', 'loaded', 'unloading', 'other'],

@@ -96,7 +96,7 @@ export function createTestSwap({
   async function kill(): Promise<void> {
     for (const run of runs) await run.close();
     for (const process of swap.models.filter((each) => each.isRunning())) {
-      process.abandon();
+      process.serving += 1; // It does not expire.
       orphaned.add(process.description.id);
     }
   }
