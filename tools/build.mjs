@@ -109,6 +109,33 @@ const embeddedFiles = {
   },
 };
 
+/**
+ * Each of these parts of the program is imported after the ones before it. A part names those that came before it, so that the
+ * bundler puts what they share into few files: to read forty small files took a tenth of the time of `list`.
+ */
+const ORDER = ['cli', 'command-line', 'list'].map((name) => join(root, `src/cli/${name}.ts`));
+
+/** These parts do without most of what `list` needs; all other ones are treated as if they came after it. */
+const WITHOUT_LIST = ['check-config', 'completion/completion', 'simulate'].map((name) =>
+  join(root, `src/cli/${name}.ts`),
+);
+
+/** @type {import('esbuild').Plugin} */
+const fewFiles = {
+  name: 'few-files',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /\.ts$/, namespace: 'file' }, ({ path, kind, resolveDir }) =>
+      kind === 'dynamic-import' ? { path: resolve(resolveDir, path), namespace: 'later' } : undefined,
+    );
+    onLoad({ filter: /\.ts$/, namespace: 'later' }, ({ path }) => {
+      const at = ORDER.indexOf(path);
+      const before = at >= 0 ? ORDER.slice(0, at) : WITHOUT_LIST.includes(path) ? ORDER.slice(0, 2) : ORDER;
+      const imports = before.map((file) => `import '${file}';`).join('');
+      return { contents: `${imports}export * from '${path}';`, resolveDir: dirname(path) };
+    });
+  },
+};
+
 /** @type {import('esbuild').BuildOptions} */
 const COMMON = {
   absWorkingDir: root,
@@ -137,7 +164,7 @@ export async function bundleProgram(folder) {
   rmSync(folder, { recursive: true, force: true });
   await build({
     ...COMMON,
-    plugins: [lazyFiles, ...COMMON.plugins],
+    plugins: [fewFiles, lazyFiles, ...COMMON.plugins],
     entryPoints: ['src/main.ts'],
     format: 'esm',
     splitting: true,
