@@ -14,6 +14,8 @@ const recorded = (name: string) =>
   readFileSync(join(import.meta.dirname, '..', '..', 'fixtures', 'router', name), 'utf8');
 const LISTING = '{"data":[{"id":"a","status":{"value":"loaded"}}]}';
 
+const JSON_TYPE = { 'Content-Type': 'application/json' };
+
 const ends: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
@@ -267,6 +269,26 @@ describe('a listing tells loads from wakes', () => {
     const { url } = await answering(200, JSON.stringify({ data }));
     const answer = await aClient(url).list(never);
     expect(answer.ok && answer.value.models.find(({ id }) => id === 'b')?.hasLoaded).toBe(expected);
+  });
+});
+
+describe('listings of a client', () => {
+  it.each([
+    ['are parsed once while only the time of the answer differs', { created: 2 }, true],
+    ['are parsed again when anything else differs', { created: 2, aliases: ['b'] }, false],
+  ])('%s', async (_, second, isSame) => {
+    const entries = [
+      { id: 'a', created: 1 },
+      { id: 'a', ...second },
+    ];
+    const { url } = await aServer((_, response) => {
+      response.writeHead(200, JSON_TYPE).end(JSON.stringify({ data: [entries.shift()] }));
+    });
+    const client = aClient(url);
+    const answers = [await client.list(never), await client.list(never)];
+    const [first, latest] = answers.map((answer) => answer.ok && answer.value);
+    expect(first === latest).toBe(isSame);
+    expect(latest).toMatchObject({ models: [{ id: 'a', aliases: isSame ? [] : ['b'] }] });
   });
 });
 
