@@ -1,7 +1,12 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import {
+  collectDefaultMetrics,
+  type MetricObjectWithValues,
+  type MetricValue,
+  type MetricValueWithName,
+  Registry,
+} from 'prom-client';
 import type { Clock } from '../lib/clock.ts';
-import type { Samples } from './exposition.ts';
-import { parseExposition } from './parse.ts';
+import type { Family, Samples } from './exposition.ts';
 
 /** Reading /proc and the heap takes longer than the rest of a scrape, so it is done in the background. */
 const INTERVAL_MS = 5000;
@@ -36,10 +41,19 @@ export function startProcessMetrics(clock: Clock) {
   };
 
   function refresh(): void {
-    registry.metrics().then((text) => {
-      const parsed = parseExposition(text);
-      if (parsed.ok) samples = parsed.value;
+    registry.getMetricsAsJSON().then((metrics) => {
+      samples = metrics.map(samplesOf).filter(({ rows }) => rows.length > 0);
     });
     cancel = clock.after(INTERVAL_MS, refresh);
   }
+}
+
+/** The declared types lack the names of a histogram's rows, and say that `type` is an enumeration: it is its word. */
+function samplesOf({ name, help, type, values }: MetricObjectWithValues<MetricValue<string>>): Samples {
+  const rows = values.map(({ labels, value, metricName }: MetricValueWithName<string>) => ({
+    labels: Object.fromEntries(Object.entries(labels).map(([label, text]) => [label, String(text)])),
+    value,
+    suffix: metricName?.slice(name.length) || undefined,
+  }));
+  return { family: { name, type: String(type) as Family['type'], help, labels: [] }, rows };
 }
