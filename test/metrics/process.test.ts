@@ -1,11 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, expect, it } from '@jest/globals';
 import type { Samples } from '../../src/metrics/exposition.ts';
-import { type ProcessMetrics, startProcessMetrics } from '../../src/metrics/process.ts';
+import { startProcessMetrics } from '../../src/metrics/process.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 import { until } from '../support/until.ts';
 
-let metrics: ProcessMetrics | undefined;
+let metrics: ReturnType<typeof startProcessMetrics> | undefined;
 afterEach(() => metrics?.stop());
 
 /** The samples of a reading that has the collections of garbage, which the process is made to do. */
