@@ -54,8 +54,16 @@ export async function openServer(port: number, host: string, handle: Handler) {
   };
 }
 
-/** A server on loopback, or where `listen` says. */
-export function createListener(handle: Handler) {
+/** A server on loopback, or where `listen` says. `software` is its Server header. */
+export function createListener(
+  routes: Routes,
+  intercept: Intercept = (_request, _response, answer) => answer(),
+  software = '',
+) {
+  const handle: Handler = (request, response) => {
+    if (software !== '') response.setHeader('Server', software);
+    return intercept(request, response, () => routes(request));
+  };
   let server: RunningServer | undefined;
   let port = 0;
   const url = () => `http://127.0.0.1:${port}`;

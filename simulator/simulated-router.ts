@@ -11,10 +11,7 @@ import type { SimulatedModel } from './simulated-model.ts';
 /** A simulated llama.cpp router. */
 export type SimulatedRouter = ReturnType<typeof createSimulatedRouter>;
 
-export function createSimulatedRouter(
-  options: Partial<RouterSettings> = {},
-  intercept: Intercept = (_request, _response, answer) => answer(),
-) {
+export function createSimulatedRouter(options: Partial<RouterSettings> = {}, intercept?: Intercept) {
   const settings = { ...DEFAULT_SETTINGS, ...options };
   const disk = new Map(settings.models.map((model) => [model.id, describeModel(model)]));
   const stream = createEventStream();
@@ -22,11 +19,7 @@ export function createSimulatedRouter(
     settings.onChange(event);
     stream.write(messageOf(event));
   });
-  const routes = createRoutes(roster, settings, stream);
-  const listener = createListener((request, response) => {
-    response.setHeader('Server', 'llama.cpp');
-    return intercept(request, response, () => routes(request));
-  });
+  const listener = createListener(createRoutes(roster, settings, stream), intercept, 'llama.cpp');
 
   return {
     /** Meaningful after `listen`. */

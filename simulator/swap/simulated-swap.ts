@@ -39,7 +39,7 @@ export function createSimulatedSwap(
   const scheduler = createScheduler(processes, settings.groups);
   const dispatch = createDispatch(clock, scheduler, inFlight, events);
   const routes = createSwapRoutes({ processes, scheduler, dispatch, events, find, portOf }, settings);
-  const listener = createListener((request, response) => intercept(request, response, () => routes(request)));
+  const listener = createListener(routes, intercept);
 
   return {
     /** Meaningful after `listen`. */

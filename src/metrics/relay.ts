@@ -3,8 +3,6 @@ import type { Row, Samples } from './exposition.ts';
 
 /** One model's own metrics, ready to be passed on: `router` and `model` are added to each row. */
 export interface Relayed {
-  router: string;
-  model: string;
   samples: readonly Samples[];
   /** Rows beyond `maxRows`, which are dropped. */
   cut: number;
@@ -32,7 +30,7 @@ export function relay(router: string, model: string, own: readonly Samples[], ma
       rows: rows.map((row) => ({ ...row, labels: { router, model, ...exported(row.labels) } })),
     };
   });
-  return { router, model, samples, cut };
+  return { samples, cut };
 }
 
 /**
