@@ -23,7 +23,7 @@ export function createDispatch(
   inFlight: ReturnType<typeof createInFlight>,
   events: SwapEvents,
 ) {
-  return { serve, complete, pass };
+  return { serve, complete };
 
   /**
    * Loads the model if needed and has it generate. `onChunk` is called at the start of the answer and while it lasts,
@@ -73,15 +73,6 @@ export function createDispatch(
         client.finish(completionAnswer(path, process.description, generation, created));
       });
     };
-  }
-
-  /** Passes a short question on to a model, which loads it and restarts its ttl. */
-  async function pass(process: SwapProcess, answer: () => Promise<Served>): Promise<Served> {
-    const admission = await scheduler.admit(process);
-    if (admission !== 'ready') return errorOf(admission);
-    process.usedAt = clock.now();
-    void scheduler.done(process);
-    return answer();
   }
 }
 

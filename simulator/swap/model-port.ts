@@ -7,7 +7,7 @@ import { loadingModel } from './swap-answers.ts';
 import type { SwapProcess } from './swap-process.ts';
 
 /** What a model's own llama-server answers. */
-export async function answerOfModel(process: SwapProcess, path: string): Promise<Served> {
+async function answerOfModel(process: SwapProcess, path: string): Promise<Served> {
   const { description, engine, state } = process;
   if (state === 'starting') return loadingModel;
   switch (path) {

@@ -1,7 +1,6 @@
 import { generationOf } from '../model-answers.ts';
 import type { Routes, Served, SimulatorRequest } from '../server.ts';
 import type { Dispatch } from './dispatch.ts';
-import { answerOfModel } from './model-port.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SwapSettings } from './settings.ts';
 import { hostMetrics, listing, pageNotFound, swapError, text } from './swap-answers.ts';
@@ -11,7 +10,6 @@ import type { SwapProcess } from './swap-process.ts';
 
 const COMPLETIONS = ['/completion', '/v1/completions', '/v1/chat/completions'];
 const UNLOAD = '/api/models/unload';
-const UPSTREAM = '/upstream/';
 
 interface SwapParts {
   /** Ordered by id. */
@@ -40,7 +38,6 @@ export function createSwapRoutes(
 
   async function route(request: SimulatorRequest): Promise<Served> {
     const { method, path } = request;
-    if (path.startsWith(UPSTREAM)) return upstream(request);
     if (method === 'POST' && path.startsWith(`${UNLOAD}/`)) return unload(path.slice(UNLOAD.length + 1));
     if (method === 'POST' && COMPLETIONS.includes(path)) return complete(request);
     switch (`${method} ${path}`) {
@@ -60,7 +57,7 @@ export function createSwapRoutes(
       case 'GET /api/events':
         return events.stream.attach;
       case 'GET /props':
-        return passOn(request.query.get('model') ?? '', '/props');
+        return noModel('');
       case 'GET /unload':
         await scheduler.unload(processes);
         return text('OK');
@@ -87,22 +84,6 @@ export function createSwapRoutes(
     const prompt = JSON.stringify(body.messages ?? body.prompt);
     events.log('upstream', `I slot launch_slot_: processing task, prompt = ${prompt}`);
     return dispatch.complete(request, process, generationOf(body, process.description), body.stream === true);
-  }
-
-  /** The longest name that the path begins with is the model's. */
-  function upstream({ path }: SimulatorRequest): Promise<Served> | Served {
-    const parts = decodeURIComponent(path.slice(UPSTREAM.length)).split('/');
-    for (let length = parts.length; length > 0; length -= 1) {
-      const name = parts.slice(0, length).join('/');
-      if (find(name)) return passOn(name, `/${parts.slice(length).join('/')}`);
-    }
-    return swapError(404, 'model not found');
-  }
-
-  function passOn(name: string, path: string): Promise<Served> | Served {
-    const process = find(name);
-    if (!process) return noModel(name);
-    return dispatch.pass(process, () => answerOfModel(process, path));
   }
 }
 

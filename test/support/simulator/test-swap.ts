@@ -73,6 +73,9 @@ export function createTestSwap({
         pins = Object.keys(profiles[name] ?? {});
         return listing({ active: name });
       }
+      const asked = path === '/props' ? query.get('model') : undefined;
+      const [, model = asked, question = path] = /^\/upstream\/([^/]+)(\/.*)$/.exec(path) ?? [];
+      if (model) return passOn(model, question);
       // The server may be that of an earlier run.
       const answer = await swap.current.routes(request);
       return /^(\/v1)?\/models$/.test(path) ? withOthers(answer, { peers, selectors }, pins) : answer;
@@ -92,6 +95,14 @@ export function createTestSwap({
   });
   const { requests, violations, count } = log;
   return Object.assign(swap, { faults, requests, violations, count, kill, stop, reload });
+
+  /** Any question to a model loads it. */
+  async function passOn(model: string, path: string): Promise<Answer> {
+    await swap.request(model, { tokens: 1 });
+    const answer = await fetch(`http://127.0.0.1:${swap.portOf(model)}${path}`);
+    const type = answer.headers.get('content-type') ?? '';
+    return { status: answer.status, type, body: await answer.text() };
+  }
 
   async function kill(): Promise<void> {
     for (const run of runs) await run.close();
