@@ -1,10 +1,9 @@
 import { diagnoseRouter } from '../doctor/diagnose.ts';
 import { diagnoseFiles } from '../doctor/files.ts';
 import { type Diagnosis, type Finding, type Mark, plural } from '../doctor/finding.ts';
+import { diagnosePatterns, diagnoseSeries } from '../doctor/listed-models.ts';
 import { diagnoseMemory, examineMemory } from '../doctor/memory.ts';
-import { diagnosePatterns } from '../doctor/patterns.ts';
 import { examineRouter, type RouterEvidence } from '../doctor/router-evidence.ts';
-import { diagnoseSeries } from '../doctor/series.ts';
 import type { Call } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { outputOf, withDiscovered } from './one-off.ts';

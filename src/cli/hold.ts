@@ -1,12 +1,11 @@
 import { describeEnd } from '../hold/hold.ts';
 import type { HoldView } from '../http/view-schemas.ts';
 import { systemClock } from '../lib/clock.ts';
-import { type Call, choiceFlag, parsedFlag, textFlag } from './command.ts';
+import { type Call, choiceFlag, exporterOf, parsedFlag, textFlag } from './command.ts';
 import { HOLD_OUTPUTS } from './command-flags.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
-import { exporterOf } from './exporter-flag.ts';
 import { durationFlag, holdBodyOf, holderOf } from './operation-flags.ts';
-import { type HoldBody, remoteHolds, sayWaiting, untilPrepared } from './remote-holds.ts';
+import { type HoldBody, remoteHolds, sayWaiting, untilPrepared } from './remote-exporter.ts';
 import { catchSignals } from './signals.ts';
 import { formatJson, printable } from './text.ts';
 import { signalExit } from './wrapped-program.ts';

@@ -2,7 +2,7 @@ import type { HoldView } from '../http/view-schemas.ts';
 import type { Clock } from '../lib/clock.ts';
 import { formatDuration } from '../lib/duration.ts';
 import type { Operation } from '../unload/report.ts';
-import { type HoldBody, type RemoteHolds, untilPrepared } from './remote-holds.ts';
+import { type HoldBody, type RemoteHolds, untilPrepared } from './remote-exporter.ts';
 
 export interface KeptHoldTerms {
   /** The hold outlives this program by this time at most. */

@@ -7,7 +7,7 @@ import { oneLine } from '../lib/one-line.ts';
 import { REASON_LENGTH, reasonText } from '../unload/request.ts';
 import { type Call, choiceFlag, parsedFlag, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
-import type { HoldBody } from './remote-holds.ts';
+import type { HoldBody } from './remote-exporter.ts';
 
 export function reasonFlag(call: Call): string {
   const reason = reasonText.safeParse(textFlag(call, 'reason') ?? '');

@@ -1,8 +1,7 @@
-import type { Call } from './command.ts';
+import { type Call, exporterOf } from './command.ts';
 import { EXIT, UsageError } from './exit-codes.ts';
-import { exporterOf } from './exporter-flag.ts';
 import { holderOf } from './operation-flags.ts';
-import { type RemoteHolds, remoteHolds } from './remote-holds.ts';
+import { type RemoteHolds, remoteHolds } from './remote-exporter.ts';
 import { printable } from './text.ts';
 
 export async function release(call: Call): Promise<number> {

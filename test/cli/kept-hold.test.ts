@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { UnreachableError } from '../../src/cli/exit-codes.ts';
 import { type KeptHoldTerms, keepHold } from '../../src/cli/kept-hold.ts';
-import type { HoldBody, RemoteHolds } from '../../src/cli/remote-holds.ts';
+import type { HoldBody, RemoteHolds } from '../../src/cli/remote-exporter.ts';
 import type { HoldView } from '../../src/http/view-schemas.ts';
 import { anOperation } from '../support/an-operation.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { runProgram } from '../support/run-program.ts';
 import { createTestRouter, type TestRouter } from '../support/simulator/test-router.ts';
@@ -21,17 +21,12 @@ afterAll(async () => {
   await router.stop();
 });
 
-let environment: NodeJS.ProcessEnv;
 beforeEach(async () => {
-  environment = process.env;
-  process.env = { ...environment, LLAMA_ROUTER_EXPORTER_TOKEN: TOKEN };
+  process.env.LLAMA_ROUTER_EXPORTER_TOKEN = TOKEN;
   for (const model of ['chat', 'coder', 'embed']) if (router.model(model).isRunning()) router.unload(model);
   for (const model of ['chat', 'coder', 'embed']) {
     await exporter.untilValue('llama_router_model_status', { model, status: 'unloaded' }, 1);
   }
-});
-afterEach(() => {
-  process.env = environment;
 });
 
 /** Runs the program; durations are replaced by `…`. */

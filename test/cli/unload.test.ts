@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { anOperation } from '../support/an-operation.ts';
 import { type RunningExporter, startExporter } from '../support/exporter.ts';
 import { runProgram } from '../support/run-program.ts';
@@ -23,17 +23,12 @@ afterAll(async () => {
   await router.stop();
 });
 
-let environment: NodeJS.ProcessEnv;
 beforeEach(async () => {
-  environment = process.env;
-  process.env = { ...environment, LLAMA_ROUTER_EXPORTER_TOKEN: TOKEN };
+  process.env.LLAMA_ROUTER_EXPORTER_TOKEN = TOKEN;
   for (const model of ['chat', 'coder']) await router.load(model);
   for (const model of ['chat', 'coder']) {
     await exporter.untilValue('llama_router_model_status', { model, status: 'loaded' }, 1);
   }
-});
-afterEach(() => {
-  process.env = environment;
 });
 
 /** Starts a request that keeps the model busy until `finish`. */
@@ -118,7 +113,7 @@ describe('unload through an exporter', () => {
   });
 
   it('says how to give the token', async () => {
-    process.env = { ...process.env, LLAMA_ROUTER_EXPORTER_TOKEN: '' };
+    process.env.LLAMA_ROUTER_EXPORTER_TOKEN = '';
     const { code, err } = await run('unload-all');
     expect([code, err]).toEqual([
       2,
