@@ -1,9 +1,10 @@
-import { formatMatcher, labelOf, matchesLabels } from '../lib/matcher.ts';
+import { matchesGlob } from '../lib/glob.ts';
+import { formatMatcher, type LabelSet, labelOf, matchesLabels } from '../lib/matcher.ts';
 import { oneLine } from '../lib/one-line.ts';
+import { failed, ok, type Result } from '../lib/result.ts';
 import { type AlertRules, parseOptions } from './options.ts';
 import type { Alert, Notification } from './payload.ts';
 import { type AlertDemand, type AlertUnload, unloadsOf } from './requests.ts';
-import { routersOf } from './routers.ts';
 
 /** Why alerts do nothing, the reason that most needs a fix first. */
 const IGNORE_REASONS = [
@@ -75,6 +76,46 @@ function judgeAlert(
     demand: { ...options, routers: names, alerts: [alert] },
     details: named([refused, ...reduced].filter((detail) => detail !== undefined)),
   };
+}
+
+/**
+ * The routers of an alert, in order, or why it acts on none; `refused` says which others it may not act on. An alert
+ * without a router label acts on all routers that are allowed, or on none.
+ */
+function routersOf(
+  labels: LabelSet,
+  rules: AlertRules,
+  known: readonly string[],
+): Result<{ names: string[]; refused?: string | undefined }, { reason: IgnoreReason; detail: string }> {
+  // On alerts about our own metrics, `instance` is the exporter: `router` takes precedence.
+  const label = ['router', rules.router_label].find((name) => labelOf(labels, name) !== '');
+  if (label === undefined && rules.without_router === 'ignore') {
+    const missing = [...new Set(['router', rules.router_label])].join(' or ');
+    return failed({ reason: 'no_router', detail: `no label ${missing}` });
+  }
+  const value = label === undefined ? '' : labelOf(labels, label);
+  const named = label === undefined ? known : routersNamed(value, label, rules, known);
+  const present = named.filter((name) => known.includes(name));
+  if (present.length === 0) {
+    const problem = named.length > 0 ? `maps to ${named.join(', ')}, which is unknown` : 'is unknown';
+    const unknown = `${label}="${value}" ${problem}; known routers: ${known.join(', ')}`;
+    const detail = known.length > 0 ? unknown : 'no router is configured';
+    return failed({ reason: 'unknown_router', detail });
+  }
+  const isAllowed = (name: string) => rules.allowed_routers.some((pattern) => matchesGlob(pattern, name));
+  const names = present.filter(isAllowed).sort();
+  const others = present.filter((name) => !isAllowed(name));
+  const refused = `not in alerts.allowed_routers: ${others.join(', ')}`;
+  if (names.length === 0) return failed({ reason: 'not_allowed', detail: refused });
+  return ok({ names, refused: label !== undefined && others.length > 0 ? refused : undefined });
+}
+
+/** The exact name of a router takes precedence over globs. */
+function routersNamed(value: string, label: string, rules: AlertRules, known: readonly string[]): string[] {
+  if (known.includes(value)) return [value];
+  if (label !== rules.router_label) return [];
+  const targets = rules.routers.filter((target) => matchesGlob(target.value, value));
+  return [...new Set(targets.map(({ router }) => router))];
 }
 
 const NO_DATA =

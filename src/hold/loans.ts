@@ -55,13 +55,13 @@ export function createLoans(store: Store) {
      */
     observe(transition: Transition): void {
       const { router } = transition;
-      if (transition.kind === 'router' && transition.change === 'removed')
+      if (transition.kind === 'router' && transition.change === 'removed') {
         strike((loan) => loan.router === router);
+      }
       if (transition.kind !== 'model') return;
       const { model, change } = transition;
       const isOurs = change.kind === 'unloaded' && change.reason === 'requested';
-      if (isLoad(change) || (isOurs && earlier.has(keyOf({ router, model }))))
-        strike((loan) => loan.router === router && loan.model === model);
+      if (isLoad(change) || (isOurs && earlier.has(keyOf({ router, model })))) strikeOff(router, model);
     },
     /** Strikes off the models that an unload of another origin, which begins on a router, wants out of memory. */
     observeUnload({ router, request }: { router: string; request: UnloadRequest }): void {
@@ -76,8 +76,7 @@ export function createLoans(store: Store) {
       [...loans.values()].filter((loan) => loan.router === router).sort(mostRecentFirst),
     /** The routers with loans. */
     routers: (): string[] => [...new Set([...loans.values()].map(({ router }) => router))],
-    strikeOff: (router: string, model: string): void =>
-      strike((loan) => loan.router === router && loan.model === model),
+    strikeOff,
     get: (router: string, model: string): Loan | undefined => loans.get(keyOf({ router, model })),
     /** Called when loans were struck off. */
     onStruck: struck.add,
@@ -106,6 +105,10 @@ export function createLoans(store: Store) {
   function processOf(loan: Loan): Lifecycle | undefined {
     const lifecycle = store.router(loan.router)?.models.get(loan.model)?.lifecycle;
     return !isSettled && earlier.has(keyOf(loan)) && isRunning(lifecycle?.status) ? lifecycle : undefined;
+  }
+
+  function strikeOff(router: string, model: string): void {
+    strike((loan) => loan.router === router && loan.model === model);
   }
 
   function strike(isStruck: (loan: Loan) => boolean): void {

@@ -65,9 +65,8 @@ async function tryToLoad(run: LoadRun, model: string, deadline: number): Promise
   const { state } = control;
   if (!state.up) return { result: 'failed', detail: state.fault?.message ?? `${state.url} is down` };
   const decision = decideLoad(state, model);
+  if ('result' in decision) return decision;
   switch (decision.kind) {
-    case 'settled':
-      return decision.result;
     case 'wait':
       return { waiting: decision.why };
     case 'under_way': {

@@ -7,7 +7,7 @@ type Router = Readonly<RouterState>;
 
 /** What a load of one model comes to, as far as the observed state tells. */
 export type LoadDecision =
-  | { kind: 'settled'; result: Settled }
+  | Settled
   /** A client's load is under way. */
   | { kind: 'under_way' }
   /** The router is full, and no model on it may go; or the model itself is still being unloaded. */
@@ -24,21 +24,21 @@ interface LikelyEviction {
 export function decideLoad(router: Router, name: string): LoadDecision {
   const model = modelNamed(router.models, name);
   if (model === undefined) {
-    return settled({ result: 'failed', detail: `no model has this name${hintOf(name, [router])}` });
+    return { result: 'failed', detail: `no model has this name${hintOf(name, [router])}` };
   }
   switch (model.lifecycle.status) {
     case 'loaded':
-      return settled({ result: 'already_loaded' });
+      return { result: 'already_loaded' };
     case 'sleeping':
-      return settled({ result: 'already_loaded', detail: 'it is asleep: its next request wakes it' });
+      return { result: 'already_loaded', detail: 'it is asleep: its next request wakes it' };
     case 'loading':
       return { kind: 'under_way' };
     case 'unloading':
       return { kind: 'wait', why: 'it is still being unloaded' };
     case 'downloading':
-      return settled({ result: 'failed', detail: 'it is still downloading' });
+      return { result: 'failed', detail: 'it is still downloading' };
     case 'other':
-      return settled({ result: 'failed', detail: 'the server does not tell whether it is loaded' });
+      return { result: 'failed', detail: 'the server does not tell whether it is loaded' };
     case 'unloaded':
       return onFullRouter(router);
   }
@@ -50,7 +50,7 @@ export function rehearseLoads(router: Router, names: readonly string[], now: num
   return names.map((name) => {
     const decision = decideLoad({ ...router, models }, name);
     const model = modelNamed(models, name);
-    if (model && decision.kind === 'load') {
+    if (model && 'kind' in decision && decision.kind === 'load') {
       const victim = models.get(decision.evicts?.model ?? '');
       if (victim) models.set(victim.id, withStatus(victim, 'unloaded', now));
       models.set(model.id, withStatus(model, 'loaded', now));
@@ -97,9 +97,8 @@ function lastUse(model: ModelState): number {
 }
 
 function rehearsed(decision: LoadDecision): Settled {
+  if ('result' in decision) return decision;
   switch (decision.kind) {
-    case 'settled':
-      return decision.result;
     case 'under_way':
       return { result: 'already_loaded', detail: 'it is loading' };
     case 'wait':
@@ -113,8 +112,4 @@ function rehearsed(decision: LoadDecision): Settled {
 function withStatus(model: ModelState, status: 'loaded' | 'unloaded', now: number): ModelState {
   const lifecycle = { ...model.lifecycle, status, known: status, since: now };
   return { ...model, lifecycle, activity: undefined };
-}
-
-function settled(result: Settled): LoadDecision {
-  return { kind: 'settled', result };
 }

@@ -82,9 +82,9 @@ it.each(ON_A_ROUTER.map(([...row]) => ({ title: row[0], row })))('$title', ({ ro
 });
 
 it.each<[Status, LoadDecision]>([
-  ['loaded', { kind: 'settled', result: { result: 'already_loaded' } }],
+  ['loaded', { result: 'already_loaded' }],
   ['loading', { kind: 'under_way' }],
-  ['downloading', { kind: 'settled', result: { result: 'failed', detail: 'it is still downloading' } }],
+  ['downloading', { result: 'failed', detail: 'it is still downloading' }],
 ])('a model that is %s', (status, decision) => {
   expect(decideLoad(aRouter([['new', status]]), 'new')).toEqual(decision);
 });

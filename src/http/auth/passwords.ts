@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { createLimit } from '../../lib/concurrency.ts';
+import { keepLatest } from '../../lib/keep-latest.ts';
 import type { Secret } from '../../lib/secret.ts';
 
 /** Bcrypt hashes of passwords by user. */
@@ -16,7 +17,7 @@ const MAX_REMEMBERED = 100;
 export function createPasswords(compare: Compare) {
   /** Different in every process, so that remembered digests are useless outside of it. */
   const key = randomBytes(32);
-  const right = new Set<string>();
+  const right = new Map<string, true>();
   const running = new Map<string, Promise<boolean>>();
   return {
     async check(users: Users, user: string, password: string): Promise<'right' | 'wrong' | 'busy'> {
@@ -35,9 +36,7 @@ export function createPasswords(compare: Compare) {
       const comparison = same ?? compare(password, hash).finally(() => running.delete(digest));
       running.set(digest, comparison);
       if (!(await comparison) || own === undefined) return 'wrong';
-      right.add(digest);
-      const [oldest] = right;
-      if (right.size > MAX_REMEMBERED && oldest !== undefined) right.delete(oldest);
+      keepLatest(right, digest, true, MAX_REMEMBERED);
       return 'right';
     },
   };
