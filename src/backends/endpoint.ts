@@ -1,5 +1,5 @@
 import { buildConnector } from 'undici';
-import { readCertificates } from '../config/pem.ts';
+import { readCertificates } from '../config/file.ts';
 import type { RouterConfig } from '../config/schema.ts';
 import { serverAddress } from '../lib/address.ts';
 

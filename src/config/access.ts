@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { failed } from '../lib/result.ts';
 import * as f from './fields.ts';
+import { readCertificates } from './file.ts';
 import { nodesOf } from './options.ts';
-import { readCertificates } from './pem.ts';
 import { type Parsed, parseVisibleText } from './values.ts';
 
 /** How routers are reached, apart from their URLs. `env` adds the variables, which apply to every router. */

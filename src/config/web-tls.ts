@@ -2,8 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { failed, ok, type Result } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
-import { readText } from './file.ts';
-import { certificateFault } from './pem.ts';
+import { certificateFault, readText } from './file.ts';
 import { CURVES, opensslCiphers, TLS_VERSIONS } from './tls-names.ts';
 import type { TlsSection } from './web-schema.ts';
 
