@@ -29,7 +29,9 @@ export function createLogger({ level, format, write, now }: LoggerOptions): Proc
     (own: LogLevel) =>
     (message: string, fields: Fields = {}) => {
       if (LOG_LEVELS.indexOf(own) < least) return;
-      const known = Object.entries(fields).filter(([, value]) => value !== undefined);
+      const known = Object.entries(fields).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, typeof value === 'number' ? rounded(value) : value] as const],
+      );
       const all = [
         ['ts', new Date(now()).toISOString()],
         ['level', own],
@@ -51,6 +53,11 @@ export function createLogger({ level, format, write, now }: LoggerOptions): Proc
       log.warn('log is written again', { lost: count });
     }
   }
+}
+
+/** To thousandths: seconds are measured far more precisely than anybody reads them. */
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
 }
 
 /** Control characters and line separators that JSON.stringify does not escape. */

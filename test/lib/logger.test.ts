@@ -22,6 +22,11 @@ describe('logfmt', () => {
       { router: 'attic:8080', seconds: 1.5, ok: true },
       'router=attic:8080 seconds=1.5 ok=true',
     ],
+    [
+      'numbers to thousandths',
+      { seconds: 6.01084326171875, bytes: 8_589_934_592 },
+      'seconds=6.011 bytes=8589934592',
+    ],
     ['undefined values are left out', { router: 'attic', error: undefined }, 'router=attic'],
     ['spaces and quotes', { model: 'bge "en"' }, 'model="bge \\"en\\""'],
     ['an equals sign', { model: 'a=b' }, 'model="a=b"'],
