@@ -21,8 +21,6 @@ export function createRoster(
 ) {
   const { clock, modelsMax, random } = settings;
   const models = new Map<string, SimulatedModel>();
-  /** The number of requests each model serves or is loaded for. */
-  const claims = new Map<SimulatedModel, number>();
   const signal = new EventEmitter().setMaxListeners(0);
   let rescanning: Promise<void> | undefined;
   let ended = false;
@@ -42,14 +40,15 @@ export function createRoster(
     },
     /** Has the model generate, after loading it if `loads`. A model with a request is not evicted. */
     async serve(model: SimulatedModel, generation: Generation, loads: boolean): Promise<ServeEnd> {
-      claim(model, 1);
+      model.requests += 1;
       try {
         const end = loads ? await ready(model) : 'ready';
         if (end !== 'ready') return end;
         model.usedAt = clock.now();
         return await model.generate(generation);
       } finally {
-        claim(model, -1);
+        model.requests -= 1;
+        signal.emit('change');
       }
     },
     /** Compares with the disk: models appear and vanish, and failures are forgotten. */
@@ -111,7 +110,7 @@ export function createRoster(
   /** A model that loads, stops, or has a request is not evicted. */
   function leastRecentlyUsed(running: readonly SimulatedModel[]): SimulatedModel | undefined {
     return running
-      .filter((model) => model.status !== 'loading' && !model.stopping && !claims.has(model))
+      .filter((model) => model.status !== 'loading' && !model.stopping && model.requests === 0)
       .sort((a, b) => a.usedAt - b.usedAt)[0];
   }
 
@@ -124,13 +123,6 @@ export function createRoster(
     }
     while (model.status === 'loading' && !model.known) await once(signal, 'change');
     return model.isRunning() ? 'ready' : 'failed';
-  }
-
-  function claim(model: SimulatedModel, change: 1 | -1): void {
-    const left = (claims.get(model) ?? 0) + change;
-    if (left > 0) claims.set(model, left);
-    else claims.delete(model);
-    signal.emit('change');
   }
 
   async function reconcile(): Promise<void> {

@@ -33,6 +33,8 @@ export function createSimulatedModel(
     engine: createEngine(clock, slotsPerModel),
     /** Its next load fails. */
     failsNext: false,
+    /** The number of requests that it serves or is loaded for. */
+    requests: 0,
   };
   const settled = new EventEmitter().setMaxListeners(0);
   let cancelNext = () => {};

@@ -4,7 +4,7 @@ import { ok } from '../lib/result.ts';
 import type { ProcessTable } from './processes.ts';
 import { CONCURRENCY, isAbsence, linkTargets, listFolder, readHead } from './procfs.ts';
 import { type Pool, sumOf } from './reading.ts';
-import type { Notes, Source } from './source.ts';
+import type { Source } from './source.ts';
 
 /** One client of a card (an open file) and its memory. */
 export interface DrmClient {
@@ -31,16 +31,11 @@ export interface DrmQuestion {
   others: readonly number[];
 }
 
-export interface DrmFacts {
-  allocations: readonly DrmAllocation[];
-  notes: Notes;
-}
-
 /** The allocations of these processes, from /proc/PID/fdinfo: drivers amdgpu, xe and i915. */
-export function createDrmFdinfo(procfs: string): Source<DrmFacts, DrmQuestion> {
+export function createDrmFdinfo(procfs: string): Source<readonly DrmAllocation[], DrmQuestion> {
   return {
     name: 'drm-fdinfo',
-    nothing: { allocations: [], notes: {} },
+    nothing: [],
     async read({ own, others }) {
       const allocations: DrmAllocation[] = [];
       const unreadable: string[] = [];
@@ -56,10 +51,9 @@ export function createDrmFdinfo(procfs: string): Source<DrmFacts, DrmQuestion> {
         allocations.push(...allocationsOf(pid, texts));
       }
       const [first] = unreadable;
-      const fault =
-        first &&
-        `cannot read ${first}. Run the exporter as llama-server's user, as root or with CAP_SYS_PTRACE`;
-      return ok({ allocations, notes: { fault } });
+      if (first === undefined) return ok(allocations);
+      const remedy = "Run the exporter as llama-server's user, as root or with CAP_SYS_PTRACE";
+      return { ...ok(allocations), notes: { fault: `cannot read ${first}. ${remedy}` } };
     },
   };
 }

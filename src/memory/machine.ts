@@ -22,7 +22,7 @@ import type {
   ProcessId,
   SourceReport,
 } from './reading.ts';
-import { type Notes, readSource, type Source, type SourceResult } from './source.ts';
+import { readSource, type Source, type SourceResult } from './source.ts';
 
 export interface MachineOptions {
   procfs: string;
@@ -105,11 +105,10 @@ export function createMachine(
   };
 
   /** Adds the lost cards of a source to its report. After a fault nothing is known of its cards. */
-  function observe({ report, pools, lost = [], notes = {} }: FoundCards) {
-    const { collector } = report;
-    const known = report.fault ? [] : cards.observe({ collector, pools, lost });
-    const faults = [report.fault, faultOfLost(known), notes.fault].filter((fault) => fault !== undefined);
-    return { cards: known, report: { ...report, ...notes, fault: faults.join('; ') || undefined } };
+  function observe({ ok, report, pools, lost = [] }: FoundCards) {
+    const known = ok ? cards.observe({ collector: report.collector, pools, lost }) : [];
+    const faults = [faultOfLost(known), report.fault].filter((fault) => fault !== undefined);
+    return { cards: known, report: { ...report, fault: faults.join('; ') || undefined } };
   }
 }
 
@@ -118,11 +117,9 @@ type ReadSource = <Facts, Question>(
   question: Question,
 ) => Promise<SourceResult<Facts>>;
 
-interface FoundCards {
-  report: SourceReport;
+interface FoundCards extends Omit<SourceResult<unknown>, 'facts'> {
   pools: readonly GpuPool[];
   lost?: readonly LostCard[];
-  notes?: Notes;
 }
 
 /** The sources of cards, and of the allocations on them. */
@@ -137,8 +134,8 @@ function createCardSources({ procfs, sysfs, nvidiaSmi, maxOthers }: MachineOptio
 
   async function readNvidia(read: ReadSource) {
     if (smi === undefined) return { pools: [], allocations: [], cards: [] };
-    const { facts, report } = await read(smi, undefined);
-    return { pools: facts.pools, allocations: facts.allocations, cards: [{ report, ...facts }] };
+    const { facts, ...result } = await read(smi, undefined);
+    return { pools: facts.pools, allocations: facts.allocations, cards: [{ ...result, ...facts }] };
   }
 
   /** fdinfo is read only if there is a card. */
@@ -149,13 +146,12 @@ function createCardSources({ procfs, sysfs, nvidiaSmi, maxOthers }: MachineOptio
     const clients = found.length > 0 && maxOthers > 0 ? await drmClients(table) : [];
     // The parent of a model may turn out to be a router, or may be a process of another user.
     const others = [...clients, ...table.parents.map(({ pid }) => pid)];
-    const fdinfo = await read(drmFdinfo, found.length > 0 ? { own, others } : { own: [], others: [] });
-    const { allocations, notes } = fdinfo.facts;
-    const report = { ...fdinfo.report, fault: fdinfo.report.fault ?? notes.fault };
+    const question = found.length > 0 ? { own, others } : { own: [], others: [] };
+    const { facts, report } = await read(drmFdinfo, question);
     return {
       pools: found.map((pool) => ({ ...pool, hasAllocations: report.fault === undefined })),
-      allocations: onKnownCards(allocations, found),
-      cards: [amd, other].map((each): FoundCards => ({ report: each.report, pools: each.facts })),
+      allocations: onKnownCards(facts, found),
+      cards: [amd, other].map(({ facts: pools, ...result }): FoundCards => ({ ...result, pools })),
       report,
     };
   }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
-import { failed, ok, type Result } from '../lib/result.ts';
+import { failed, ok } from '../lib/result.ts';
 import {
   DEVICE_QUERY,
   FORMAT,
@@ -15,14 +15,13 @@ import {
 import { listFolder } from './procfs.ts';
 import type { Allocation, LostCard, MeasuredPool } from './reading.ts';
 import { mayBeProgram, type ProgramEnd, runProgram } from './run-program.ts';
-import type { Notes, Source } from './source.ts';
+import type { Source, SourceAnswer } from './source.ts';
 
 export interface NvidiaFacts {
   pools: readonly MeasuredPool[];
   allocations: readonly Allocation[];
   /** Cards that the driver knows and cannot reach. */
   lost: readonly LostCard[];
-  notes: Notes;
 }
 
 /** The program of a configuration without `memory.nvidia_smi`: it may be missing. */
@@ -31,7 +30,7 @@ const USUAL_PROGRAM = 'nvidia-smi';
 /** Where Windows provides it in WSL; often not in the PATH of a service. */
 const WSL_PROGRAM = '/usr/lib/wsl/lib/nvidia-smi';
 
-const NOTHING: NvidiaFacts = { pools: [], allocations: [], lost: [], notes: {} };
+const NOTHING: NvidiaFacts = { pools: [], allocations: [], lost: [] };
 
 interface Options {
   program: string;
@@ -76,7 +75,7 @@ export function createNvidiaSmi(
   };
 
   /** Undefined if there is no such program. */
-  async function readCards(signal: AbortSignal): Promise<Result<NvidiaFacts, string> | undefined> {
+  async function readCards(signal: AbortSignal): Promise<SourceAnswer<NvidiaFacts> | undefined> {
     for (const command of programs) {
       if (!(await mayBeProgram(command))) continue;
       const answers = await ask(command, [], signal);
@@ -115,7 +114,7 @@ function lostCards({ stdout, stderr, error }: ProgramEnd): LostCard[] {
 function factsOf(
   [devices, processes, graphics]: SmiAnswers,
   unreachable: readonly LostCard[],
-): Result<NvidiaFacts, string> {
+): SourceAnswer<NvidiaFacts> {
   const hasNone = /^No devices were found/m.test(`${devices.stdout}\n${devices.stderr}`);
   const cards = parseDevices(hasNone ? '' : devices.stdout);
   if (cards.values.length === 0 && unreachable.length === 0) {
@@ -136,15 +135,14 @@ function factsOf(
     apps.malformed,
   );
   const warnings = [...warningsOf(devices, cards.malformed), ...warningsOf(processes, apps.malformed)];
-  return ok({
-    ...memory,
-    lost: [...unreachable, ...broken, ...malformed],
+  return {
+    ...ok({ ...memory, lost: [...unreachable, ...broken, ...malformed] }),
     notes: {
       fault: hasProcesses ? undefined : `processes are unknown: ${faultOf(processes, apps.malformed)}`,
       warnings: [...new Set(warnings)],
       malformed: cards.malformed.length + apps.malformed.length,
     },
-  });
+  };
 }
 
 /** Why good values came with an exit code or with other lines. */

@@ -22,15 +22,12 @@ const MAX_BYTES = 1024 * 1024;
  */
 export async function mayBeProgram(command: string): Promise<boolean> {
   const folders = command.includes('/') ? [''] : (processEnvironment().PATH ?? '').split(delimiter);
-  const absences = await Promise.all(folders.map((folder) => isAbsent(join(folder, command))));
-  return absences.includes(false);
+  for (const folder of folders) {
+    const fault = await access(join(folder, command)).then(() => '', codeOf);
+    if (!isAbsence(fault)) return true;
+  }
+  return false;
 }
-
-const isAbsent = (path: string) =>
-  access(path).then(
-    () => false,
-    (error) => isAbsence(codeOf(error)),
-  );
 
 /**
  * Runs a program without a shell; resolves after it has ended. An abort kills it with SIGKILL, since a program that

@@ -3,8 +3,10 @@ import { codeOf, DESCRIPTOR_REMEDY, isDescriptorShortage } from '../lib/error-co
 import { failed, type Result } from '../lib/result.ts';
 import type { SourceReport } from './reading.ts';
 
-/** What a reading says besides its facts. `fault` is what failed while the rest was read. */
+/** What a source says besides its facts. `fault` is what failed while the rest was read. */
 export type Notes = Pick<SourceReport, 'fault' | 'warnings' | 'malformed'>;
+
+export type SourceAnswer<Facts> = Result<Facts, string> & { notes?: Notes };
 
 /**
  * Reads facts of one kind. Throws only if the exporter has no free file descriptor. Hardware that is missing is `ok` with
@@ -16,10 +18,11 @@ export interface Source<Facts, Question = void> {
   nothing: Facts;
   /** Appended to the fault of a timeout: what to check. */
   timeoutHint?: string;
-  read(question: Question, signal: AbortSignal): Promise<Result<Facts, string>>;
+  read(question: Question, signal: AbortSignal): Promise<SourceAnswer<Facts>>;
 }
 
 export interface SourceResult<Facts> {
+  ok: boolean;
   /** `nothing` after a fault: a failing source publishes none of its facts. */
   facts: Facts;
   report: SourceReport;
@@ -33,7 +36,7 @@ export async function readSource<Facts, Question>(
 ): Promise<SourceResult<Facts>> {
   const timeout = new AbortController();
   const startedAt = clock.now();
-  const late = new Promise<Result<Facts, string>>((resolve) => {
+  const late = new Promise<SourceAnswer<Facts>>((resolve) => {
     timeout.signal.addEventListener('abort', () => {
       resolve(failed(`no response within ${timeoutMs / 1000} s${source.timeoutHint ?? ''}`));
     });
@@ -45,17 +48,15 @@ export async function readSource<Facts, Question>(
   const result = await Promise.race([source.read(question, timeout.signal).catch(shortage), late]);
   cancel();
   ending.removeEventListener('abort', abort);
+  const notes = result.ok ? result.notes : { fault: result.fault };
   return {
+    ok: result.ok,
     facts: result.ok ? result.value : source.nothing,
-    report: {
-      collector: source.name,
-      seconds: (clock.now() - startedAt) / 1000,
-      fault: result.ok ? undefined : result.fault,
-    },
+    report: { collector: source.name, seconds: (clock.now() - startedAt) / 1000, ...notes },
   };
 }
 
-function shortage(error: unknown): Result<never, string> {
+function shortage(error: unknown): SourceAnswer<never> {
   const code = codeOf(error);
   if (!isDescriptorShortage(code)) throw error;
   return failed(`cannot open files (${code}): ${DESCRIPTOR_REMEDY}`);

@@ -9,7 +9,7 @@ import { parseDevices } from '../../src/memory/nvidia-csv.ts';
 import { createNvidiaSmi, nvidiaMemory } from '../../src/memory/nvidia-smi.ts';
 import { createTree } from '../../src/memory/process-tree.ts';
 import { createProcesses } from '../../src/memory/processes.ts';
-import { type Notes, readSource, type Source } from '../../src/memory/source.ts';
+import { readSource, type Source } from '../../src/memory/source.ts';
 import { asNobody } from '../support/as-nobody.ts';
 import { playRecording } from '../support/fake-nvidia-smi.ts';
 import { aMachine, modelArgs } from '../support/machine.ts';
@@ -45,7 +45,7 @@ const ask = (source: Source<unknown, never>, question: unknown = undefined) =>
 /** nvidia-smi on a machine without other cards. */
 const anNvidiaSmi = (program: string, more: { procfs?: string; wslProgram?: string } = {}) =>
   createNvidiaSmi({ program, procfs: '/nowhere', ...more }, systemClock);
-const NO_CARDS = { pools: [], allocations: [], lost: [], notes: {} };
+const NO_CARDS = { pools: [], allocations: [], lost: [] };
 
 interface Case {
   create(root: string): Source<unknown, never>;
@@ -91,7 +91,7 @@ describe.each<[string, Case]>([
     {
       create: createDrmFdinfo,
       question: { own: [7], others: [] },
-      nothing: { allocations: [], notes: {} },
+      nothing: [],
       spoiled: () => closed('7/fdinfo'),
       fault:
         /^cannot read .*7\/fdinfo: EACCES\. Run the exporter as llama-server's user, as root or with CAP_SYS_PTRACE$/,
@@ -129,7 +129,7 @@ describe.each<[string, Case]>([
     const source = create(spoiled());
     const read = await asNobody(() => ask(source, question));
     // A process that cannot be read is no reason to lose the others.
-    const said = read.ok ? (read.value as { notes: Notes }).notes.fault : read.fault;
+    const said = read.ok ? read.notes?.fault : read.fault;
     expect(said).toMatch(fault);
   });
 });
@@ -150,6 +150,7 @@ describe('a source that does not respond', () => {
       ending: ending.signal,
     });
     expect(asked).toEqual({
+      ok: false,
       facts: 'nothing',
       report: {
         collector: 'silent',
@@ -192,7 +193,7 @@ describe('nvidia-smi', () => {
   const facts = async (recording: string, more: { procfs?: string } = {}) => {
     const result = await read(recording, more);
     if (!result.ok) throw new Error(result.fault);
-    return result.value;
+    return { ...result.value, notes: result.notes };
   };
   const [ONE, TWO] = ['GPU-5f0c8d1e-6c64-2f52-77a4-8d7c1d3a9b10', 'GPU-a1b2c3d4-0e1f-4a2b-9c3d-4e5f60718293'];
 
@@ -302,7 +303,7 @@ describe('nvidia-smi', () => {
     expect(lost).toMatchObject([
       { gpu: '1', uuid: TWO, reason: expect.stringMatching(/^unexpected output: 1, /) },
     ]);
-    expect(notes.malformed).toBe(2);
+    expect(notes?.malformed).toBe(2);
   });
 
   it('a malformed process makes the allocations of its card unknown', () => {
@@ -488,13 +489,11 @@ describe('DRM cards', () => {
     cpSync(join(SYSFS, '..', 'fdinfo', 'amdgpu'), join(root, '8/fdinfo/3'));
     const read = await asNobody(() => createDrmFdinfo(root).read({ own: [7, 8], others: [] }, never));
     expect(read).toMatchObject({
-      value: {
-        allocations: [
-          { pid: 8, pool: 'vram' },
-          { pid: 8, pool: 'gtt' },
-        ],
-        notes: { fault: expect.stringMatching(/7\/fdinfo: EACCES/) },
-      },
+      value: [
+        { pid: 8, pool: 'vram' },
+        { pid: 8, pool: 'gtt' },
+      ],
+      notes: { fault: expect.stringMatching(/7\/fdinfo: EACCES/) },
     });
   });
 
@@ -502,14 +501,12 @@ describe('DRM cards', () => {
     const machine = aMachine();
     machine.run({ pid: 7, args: modelArgs('qwen', 1), fdinfo: ['plain-file', 'amdgpu', 'amdgpu', 'xe'] });
     expect(await createDrmFdinfo(machine.procfs).read({ own: [7, 8], others: [] }, never)).toMatchObject({
-      value: {
-        allocations: [
-          { pid: 7, pciAddress: '0000:03:00.0', pool: 'vram', bytes: 18_432 * MIB },
-          { pid: 7, pciAddress: '0000:03:00.0', pool: 'gtt', bytes: 64 * MIB },
-          { pid: 7, pciAddress: '0000:03:00.0', pool: 'vram', bytes: 23_992 * 1024 },
-          { pid: 7, pciAddress: '0000:03:00.0', pool: 'gtt', bytes: 192 * 1024 },
-        ],
-      },
+      value: [
+        { pid: 7, pciAddress: '0000:03:00.0', pool: 'vram', bytes: 18_432 * MIB },
+        { pid: 7, pciAddress: '0000:03:00.0', pool: 'gtt', bytes: 64 * MIB },
+        { pid: 7, pciAddress: '0000:03:00.0', pool: 'vram', bytes: 23_992 * 1024 },
+        { pid: 7, pciAddress: '0000:03:00.0', pool: 'gtt', bytes: 192 * 1024 },
+      ],
     });
   });
 });
