@@ -9,27 +9,21 @@ import type { Refusal } from './report.ts';
 import { AUTOMATIC_TRIGGERS, isAutomatic, TRIGGERS, type Trigger, type UnloadRequest } from './request.ts';
 
 /** Limits of automatic unloads, in milliseconds. */
-export interface GuardRules {
-  /** The pause between an operation that unloaded something and the next automatic one. */
-  cooldownMs: number;
-  /** A model that is loaded within this time after an automatic unload counts as reloaded. */
-  windowMs: number;
-  /** Automatic unloads in a row whose models were reloaded make a reload loop. */
-  loopCount: number;
-  /** How long automatic unloads are paused after the first loop. Doubles with each loop, up to `pauseMaxMs`. */
-  pauseMinMs: number;
-  pauseMaxMs: number;
-}
-
-export function guardRules({ unload, lifecycle }: Config): GuardRules {
+export function guardRules({ unload, lifecycle }: Config) {
   return {
+    /** The pause between an operation that unloaded something and the next automatic one. */
     cooldownMs: unload.cooldown * 1000,
+    /** A model that is loaded within this time after an automatic unload counts as reloaded. */
     windowMs: lifecycle.reload_window * 1000,
+    /** Automatic unloads in a row whose models were reloaded make a reload loop. */
     loopCount: unload.loop_count,
+    /** How long automatic unloads are paused after the first loop. Doubles with each loop, up to `pauseMaxMs`. */
     pauseMinMs: unload.loop_pause_min * 1000,
     pauseMaxMs: unload.loop_pause_max * 1000,
   };
 }
+
+export type GuardRules = ReturnType<typeof guardRules>;
 
 const automaticUnload = z.object({
   at: savedTime,

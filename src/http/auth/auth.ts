@@ -39,7 +39,7 @@ const SET_A_TOKEN =
 export function createAuth({ tokens, web, compare, onRefused, now }: AuthParts) {
   const passwords = createPasswords(compare);
   const users = () => web?.().users ?? NO_USERS;
-  const identities = createIdentities({ tokens, users, passwords, now });
+  const identities = createIdentities(tokens, users, passwords, now);
   const bucket = createTokenBucket(now);
   return { requireRead, requireWrite };
 

@@ -21,15 +21,13 @@ export interface Unknown {
   retryAfterSeconds?: number;
 }
 
-interface IdentityParts {
-  tokens(): readonly TokenConfig[];
-  users(): Users;
-  passwords: Passwords;
-  now(): number;
-}
-
 /** Identifies callers; the identity of a request is found once. */
-export function createIdentities({ tokens, users, passwords, now }: IdentityParts) {
+export function createIdentities(
+  tokens: () => readonly TokenConfig[],
+  users: () => Users,
+  passwords: Passwords,
+  now: () => number,
+) {
   const failures = createLimiter({ ...FAILURES, now });
   return {
     /** Whether any credentials are configured. */
