@@ -90,15 +90,9 @@ export async function probeActivity(
   }
   const answer = await client.slots(model, signal);
   if (!answer.ok) return unanswered(answer.fault);
-  switch (answer.value.kind) {
-    case 'not_loaded':
-      return { kind: 'gone' };
-    case 'none':
-    case 'disabled':
-      return unknown(router.traits.remedies.noActivity, true);
-    case 'slots':
-      return busyOrIdle(answer.value.processing > 0);
-  }
+  if (answer.value.kind === 'not_loaded') return { kind: 'gone' };
+  if (answer.value.kind === 'slots') return busyOrIdle(answer.value.processing > 0);
+  return unknown(router.traits.remedies.noActivity, true);
 }
 
 function busyOrIdle(isBusy: boolean): ProbeResult {

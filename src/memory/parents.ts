@@ -29,25 +29,17 @@ export interface ModelProcessHint {
   isLoaded?: boolean | undefined;
 }
 
-/** What is known of a model's process. Its status is undefined if unknown; `instance` is 0 until the first load. */
-export function processHint({
-  id,
-  aliases,
-  status,
-  instance,
-  process,
-}: Pick<ListedModel, 'id' | 'instance' | 'process'> & {
+interface KnownProcess extends Pick<ListedModel, 'id' | 'instance' | 'process'> {
   aliases: readonly string[];
   status: Status | undefined;
-}): ModelProcessHint {
-  return {
-    id,
-    aliases,
-    isRunning: isRunning(status),
-    isLoaded: status === 'loaded',
-    port: process?.port ?? (instance || undefined),
-    command: process?.command,
-  };
+}
+
+/** What is known of a model's process. Its status is undefined if unknown; `instance` is 0 until the first load. */
+export function processHint(model: KnownProcess): ModelProcessHint {
+  const { id, aliases, status, instance, process } = model;
+  const port = process?.port ?? (instance || undefined);
+  const command = process?.command;
+  return { id, aliases, port, command, isRunning: isRunning(status), isLoaded: status === 'loaded' };
 }
 
 /** The process of each router by the router's URL, kept from one reading to the next. */
