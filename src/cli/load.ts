@@ -7,19 +7,17 @@ import { createOperations } from '../unload/operations.ts';
 import type { Operation } from '../unload/report.ts';
 import { type Call, remoteExporterOf, textFlag, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
-import { type OneOff, outputOf, reportUnreachable, withFleet } from './one-off.ts';
+import { type OneOff, reportUnreachable, withFleet } from './one-off.ts';
 import { durationFlag, reasonFlag } from './operation-flags.ts';
+import { exitCodeOf, faultsOf, showOperation } from './operation-output.ts';
 import { operateThrough } from './remote-exporter.ts';
-import { showWaiting, type Terminal } from './terminal.ts';
-import { formatJson, printable } from './text.ts';
-import { exitCodeOf, faultsOf, formatResult } from './unload-output.ts';
+import type { Terminal } from './terminal.ts';
+import { printable } from './text.ts';
 
 export async function load(call: Call): Promise<number> {
-  const { terminal, words } = call;
-  if (words.length === 0) {
+  if (call.words.length === 0) {
     throw new UsageError('load needs at least one MODEL: llama-router-exporter list shows them');
   }
-  const output = outputOf(call);
   const waits = call.flags.wait !== false;
   const exporter = remoteExporterOf(call);
   if (!exporter && (!waits || call.flags.hold !== undefined)) {
@@ -27,31 +25,17 @@ export async function load(call: Call): Promise<number> {
     throw new UsageError(`${flag} needs --exporter: only a running exporter supports it`);
   }
   const body = bodyOf(call);
-  let doing = 'waiting for models to load';
-  const waiting = showWaiting(terminal, () => doing);
-  const progress: OnProgress = (router, entry) => {
-    const { model, result, detail } = printable(entry);
-    if (result === null && detail === undefined) return;
-    if (result === null && detail?.startsWith('loading')) {
-      doing = `${model}: ${detail}`;
-      return;
-    }
-    waiting.clear();
-    const line = formatResult(entry, exporter ? router : undefined);
-    if (result === null) terminal.err(line);
-    else if (output === 'text') terminal.out(line);
-  };
-  try {
-    const { result: operation, missed } = exporter
-      ? await operateThrough(exporter, '/api/v1/load', body, waits, progress)
-      : await loadDirectly(body, call, progress);
-    waiting.stop();
-    terminal.out(output === 'json' ? formatJson(operation) : formatConclusion(operation));
-    explain(operation, terminal);
-    return exitCodeOf(operation, { named: true, partial: true }, missed);
-  } finally {
-    waiting.stop();
-  }
+  const { result: operation, missed } = await showOperation(
+    call,
+    { waitingFor: 'waiting for models to load' },
+    (progressOf) =>
+      exporter
+        ? operateThrough(exporter, '/api/v1/load', body, waits, progressOf(true))
+        : loadDirectly(body, call, progressOf(false)),
+    formatConclusion,
+  );
+  explain(operation, call.terminal);
+  return exitCodeOf(operation, { named: true, partial: true }, missed);
 }
 
 /** Loads at the routers themselves. */

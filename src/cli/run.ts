@@ -11,10 +11,10 @@ import { type Call, exporterOf } from './command.ts';
 import { EXIT, UnreachableError, UsageError } from './exit-codes.ts';
 import { type KeptHold, keepHold } from './kept-hold.ts';
 import { defaultHolder, durationFlag, holdBodyOf } from './operation-flags.ts';
+import { exitCodeOf, faultsOf, formatResult, type ProgressOf } from './operation-output.ts';
 import { type HoldBody, remoteHolds, sayWaiting } from './remote-exporter.ts';
 import { catchSignals, type Signals } from './signals.ts';
 import { printable } from './text.ts';
-import { exitCodeOf, faultsOf, formatResult } from './unload-output.ts';
 import { runToEnd, signalExit, startFailure } from './wrapped-program.ts';
 
 // The terminal may be closed while the command runs.
@@ -135,12 +135,12 @@ async function freeDirectly(call: Call, say: (line: string) => void): Promise<Ke
   if (exporterOnly) throw new UsageError(`--${exporterOnly} needs an exporter: leave it or --direct out`);
   const { routers, when_busy, reason } = holdBodyOf(call);
   const configSource = () => call.configSource({ router: routers && [...routers] });
-  const onProgress = () => (router: string, entry: Parameters<typeof formatResult>[0]) => {
+  const progressOf: ProgressOf = () => (router, entry) => {
     if (entry.result !== null || entry.detail !== undefined) say(formatResult(entry, router).trimEnd());
   };
   const body = { models: [], when_busy, reason };
   const { unloadDirectly } = await import('./unload.ts');
-  const { result: operation, missed } = await unloadDirectly(body, { ...call, configSource }, onProgress);
+  const { result: operation, missed } = await unloadDirectly(body, { ...call, configSource }, progressOf);
   const isFree = exitCodeOf(operation, { named: false, partial: false }, missed) === EXIT.done;
   if (isFree) say('memory is free. Without an exporter, nothing keeps clients from loading models again');
   const faults = faultsOf(operation).map(({ router, message }) => `${router}: ${message}`);

@@ -77,10 +77,7 @@ export function createFileWriter(
 const CLEAR_LINE = '\r\u001B[K';
 
 /** Shows on an interactive terminal, every second, how long the command has been waiting. */
-export function showWaiting(
-  terminal: Terminal,
-  text = () => 'waiting for models to unload',
-): { clear(): void; stop(): void } {
+export function showWaiting(terminal: Terminal, text: () => string): { clear(): void; stop(): void } {
   if (!terminal.isInteractive) return { clear: () => {}, stop: () => {} };
   const startedAt = performance.now();
   const timer = setInterval(() => {

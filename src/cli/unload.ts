@@ -1,25 +1,25 @@
 import { WHEN_BUSY } from '../config/when-busy.ts';
 import { requestOf, type UnloadBody } from '../http/routes/unload.ts';
 import { systemClock } from '../lib/clock.ts';
-import type { OnProgress } from '../unload/operation.ts';
 import { createOperations } from '../unload/operations.ts';
 import type { Operation } from '../unload/report.ts';
 import { defaultTerms, keepListOf } from '../unload/request.ts';
 import { type Call, choiceFlag, remoteExporterOf, textFlags } from './command.ts';
 import { UsageError } from './exit-codes.ts';
-import { type OneOff, outputOf, reportUnreachable, withFleet } from './one-off.ts';
+import { type OneOff, reportUnreachable, withFleet } from './one-off.ts';
 import { durationFlag, reasonFlag } from './operation-flags.ts';
-import { operateThrough } from './remote-exporter.ts';
-import { showWaiting, type Terminal } from './terminal.ts';
-import { formatJson, printable } from './text.ts';
 import {
   exitCodeOf,
   faultsOf,
   formatConclusion,
-  formatResult,
   loadedMeanwhile,
+  type ProgressOf,
+  showOperation,
   type UnloadAim,
-} from './unload-output.ts';
+} from './operation-output.ts';
+import { operateThrough } from './remote-exporter.ts';
+import type { Terminal } from './terminal.ts';
+import { printable } from './text.ts';
 
 const EXPORTER_ONLY = ['hold', 'on', 'gpu', 'idle-for'];
 
@@ -38,8 +38,6 @@ const NOT_TO_WAIT =
   'To not wait: --when-busy force (their clients lose their response), or --when-busy skip (leaves them loaded).\n';
 
 async function runUnload(call: Call, selected: readonly string[]): Promise<number> {
-  const { terminal } = call;
-  const output = outputOf(call);
   const body = bodyOf(call, selected);
   const exporter = remoteExporterOf(call);
   const exporterOnly = EXPORTER_ONLY.find((flag) => call.flags[flag] !== undefined);
@@ -47,32 +45,19 @@ async function runUnload(call: Call, selected: readonly string[]): Promise<numbe
     throw new UsageError(`--${exporterOnly} needs --exporter: only a running exporter supports it`);
   }
   const waits = call.flags.wait !== false;
-  const waiting = showWaiting(terminal);
-  let hasWaited = false;
-  const progress =
-    (several: boolean): OnProgress =>
-    (router, entry) => {
-      if (entry.result === null && entry.detail === undefined) return;
-      waiting.clear();
-      const line = formatResult(entry, several ? router : undefined);
-      if (entry.result === null) {
-        terminal.err(`${line}${hasWaited ? '' : NOT_TO_WAIT}`);
-        hasWaited = true;
-      } else if (output === 'text') terminal.out(line);
-    };
-  try {
-    const { result: operation, missed } = exporter
-      ? await operateThrough(exporter, '/api/v1/unload-all', body, waits, progress(true))
-      : await unloadDirectly(body, call, progress);
-    waiting.stop();
-    terminal.out(output === 'json' ? formatJson(operation) : formatConclusion(operation));
-    const partial = !waits || body.idle_for_seconds !== undefined || body.gpus !== undefined;
-    const aim = { named: selected.length > 0, partial };
-    explain(operation, aim, body, terminal);
-    return exitCodeOf(operation, aim, missed);
-  } finally {
-    waiting.stop();
-  }
+  const { result: operation, missed } = await showOperation(
+    call,
+    { waitingFor: 'waiting for models to unload', hint: NOT_TO_WAIT },
+    (progressOf) =>
+      exporter
+        ? operateThrough(exporter, '/api/v1/unload-all', body, waits, progressOf(true))
+        : unloadDirectly(body, call, progressOf),
+    formatConclusion,
+  );
+  const partial = !waits || body.idle_for_seconds !== undefined || body.gpus !== undefined;
+  const aim = { named: selected.length > 0, partial };
+  explain(operation, aim, body, call.terminal);
+  return exitCodeOf(operation, aim, missed);
 }
 
 /** Prints why something was not done, and the way out. */
@@ -100,14 +85,14 @@ function explain(operation: Operation, aim: UnloadAim, body: UnloadBody, termina
 export function unloadDirectly(
   body: UnloadBody,
   call: Call,
-  progress: (several: boolean) => OnProgress,
+  progressOf: ProgressOf,
 ): Promise<OneOff<Operation>> {
   return withFleet(call, { readEngine: false }, ({ controls, store }, config) => {
     const terms = { ...defaultTerms(config), verify: call.flags.wait !== false };
     const request = requestOf(body, terms, { trigger: 'cli', caller: { name: 'shell' } });
     const keep = (router: string) => keepListOf(config, router);
     const operations = createOperations({ controls, keep, clock: systemClock });
-    return operations.start(request, { onProgress: progress(store.routers().length > 1) }).done;
+    return operations.start(request, { onProgress: progressOf(store.routers().length > 1) }).done;
   });
 }
 

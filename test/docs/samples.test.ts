@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { formatConclusion, formatResult } from '../../src/cli/unload-output.ts';
+import { formatConclusion, formatResult } from '../../src/cli/operation-output.ts';
 import { openapi } from '../../src/http/openapi/openapi.ts';
 import type { ModelResult } from '../../src/unload/report.ts';
 import { anOperation } from '../support/an-operation.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { exitCodeOf, loadedMeanwhile, type UnloadAim } from '../../src/cli/unload-output.ts';
+import { exitCodeOf, loadedMeanwhile, type UnloadAim } from '../../src/cli/operation-output.ts';
 import type { ModelResult, RouterResult } from '../../src/unload/report.ts';
 import { summarize } from '../../src/unload/report.ts';
 import { anOperation } from '../support/an-operation.ts';

@@ -1,9 +1,49 @@
 import { PENDING_WORD, RESULT_WORDS } from '../http/words.ts';
 import { formatBytes } from '../lib/bytes.ts';
 import { formatDuration } from '../lib/duration.ts';
+import type { OnProgress } from '../unload/operation.ts';
 import type { ModelResult, Operation, PendingModel } from '../unload/report.ts';
+import type { Call } from './command.ts';
 import { EXIT } from './exit-codes.ts';
-import { printable } from './text.ts';
+import { type OneOff, outputOf } from './one-off.ts';
+import { showWaiting } from './terminal.ts';
+import { formatJson, printable } from './text.ts';
+
+/** Makes what shows progress; `several`: models are shown with their router. */
+export type ProgressOf = (several: boolean) => OnProgress;
+
+/**
+ * Runs an operation, shows its progress, and prints what it came to in the words of `conclude`. `hint` follows the line
+ * about the first model that is waited for.
+ */
+export async function showOperation(
+  call: Call,
+  { waitingFor, hint = '' }: { waitingFor: string; hint?: string },
+  run: (progressOf: ProgressOf) => Promise<OneOff<Operation>>,
+  conclude: (operation: Operation) => string,
+): Promise<OneOff<Operation>> {
+  const { terminal } = call;
+  const output = outputOf(call);
+  let [shown, nextHint] = [waitingFor, hint];
+  const waiting = showWaiting(terminal, () => shown);
+  const progressOf: ProgressOf = (several) => (router, entry) => {
+    const { model, result, detail } = printable(entry);
+    if (result === null && detail === undefined) return;
+    if (result === null && detail?.startsWith('loading')) {
+      shown = `${model}: ${detail}`;
+      return;
+    }
+    waiting.clear();
+    const line = formatResult(entry, several ? router : undefined);
+    if (result === null) {
+      terminal.err(`${line}${nextHint}`);
+      nextHint = '';
+    } else if (output === 'text') terminal.out(line);
+  };
+  const done = await run(progressOf).finally(waiting.stop);
+  terminal.out(output === 'json' ? formatJson(done.result) : conclude(done.result));
+  return done;
+}
 
 /** A model with its result, or with what is waited for. */
 type ShownResult = Omit<ModelResult, 'result'> & Pick<ModelResult | PendingModel, 'result'>;
@@ -17,7 +57,7 @@ export function formatResult(entry: ShownResult, router: string | undefined): st
   return `${word.padEnd(12)}  ${model}${where}${notes.length > 0 ? `  (${notes.join('; ')})` : ''}\n`;
 }
 
-/** The last lines about an operation. */
+/** The last lines about an unload. */
 export function formatConclusion(operation: Operation): string {
   const { outcome, id, dry_run, routers, still_in_memory } = printable(operation);
   if (outcome === null) return `In progress: operation ${id}.\n`;
