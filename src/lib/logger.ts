@@ -55,7 +55,7 @@ export function createLogger({ level, format, write, now }: LoggerOptions): Proc
   }
 }
 
-/** To thousandths: seconds are measured far more precisely than anybody reads them. */
+/** To thousandths: seconds are measured far more precisely than a log needs. */
 function rounded(value: number): number {
   return Math.round(value * 1000) / 1000;
 }

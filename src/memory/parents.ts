@@ -29,13 +29,13 @@ export interface ModelProcessHint {
   isLoaded?: boolean | undefined;
 }
 
-interface KnownProcess extends Pick<ListedModel, 'id' | 'instance' | 'process'> {
+interface HintedModel extends Pick<ListedModel, 'id' | 'instance' | 'process'> {
   aliases: readonly string[];
   status: Status | undefined;
 }
 
 /** What is known of a model's process. Its status is undefined if unknown; `instance` is 0 until the first load. */
-export function processHint(model: KnownProcess): ModelProcessHint {
+export function processHint(model: HintedModel): ModelProcessHint {
   const { id, aliases, status, instance, process } = model;
   const port = process?.port ?? (instance || undefined);
   const command = process?.command;
