@@ -23,8 +23,8 @@ const CONTEXT_BYTES = 420 * MB;
 const SLEEPING_BYTES = 600 * MB;
 
 /** Other processes: a desktop, and image generation in two minutes of every six. */
-const DESKTOP_BYTES = 850 * MB;
-const IMAGES_BYTES = 7200 * MB;
+const DESKTOP: OtherProcess = { uuid: CARD.uuid, pid: 2210, name: 'gnome-shell', bytes: 850 * MB };
+const IMAGES: OtherProcess = { uuid: CARD.uuid, pid: 4711, name: 'comfyui', bytes: 7200 * MB };
 
 /** Of the router's own process. */
 const ROUTER_BYTES = 80 * MB;
@@ -52,21 +52,17 @@ export function createSimulatedMemory(
     }
     const models = running.map((model) => measure(model, at, elapsedSeconds));
     const ownedBytes = models.reduce((sum, { gpus }) => sum + (gpus[0]?.bytes ?? 0), 0);
-    const unownedBytes = DESKTOP_BYTES + (isGeneratingImages(clock.wall(at)) ? IMAGES_BYTES : 0);
+    const others = clock.wall(at) % 360_000 < 120_000 ? [IMAGES, DESKTOP] : [DESKTOP];
+    const unownedBytes = others.reduce((sum, { bytes }) => sum + bytes, 0);
+    const usedBytes = Math.min(CARD.totalBytes, ownedBytes + unownedBytes);
     return {
       at,
       models,
       here: [router],
       hidden: [],
       reports: [{ collector: 'simulator', seconds: 0 }],
-      gpus: [
-        {
-          ...CARD,
-          usedBytes: Math.min(CARD.totalBytes, ownedBytes + unownedBytes),
-          unownedBytes,
-        },
-      ],
-      others: othersOf(unownedBytes),
+      gpus: [{ ...CARD, usedBytes, unownedBytes }],
+      others,
       cards: [{ ...CARD, collector: 'simulator' }],
       routers: [{ router, residentBytes: ROUTER_BYTES, gpus: [] }],
       orphans: [],
@@ -103,15 +99,4 @@ export function createSimulatedMemory(
 /** Weights, KV cache (eight heads, 16 bits per value) and CUDA context. */
 function loadedBytes({ sizeBytes, contextTokens }: DescribedModel): number {
   return sizeBytes + contextTokens * EMBEDDING_LENGTH * 32 + CONTEXT_BYTES;
-}
-
-/** The processes behind the other bytes. */
-function othersOf(bytes: number): OtherProcess[] {
-  const desktop = { uuid: CARD.uuid, pid: 2210, name: 'gnome-shell', bytes: DESKTOP_BYTES };
-  const images = { uuid: CARD.uuid, pid: 4711, name: 'comfyui', bytes: IMAGES_BYTES };
-  return bytes > DESKTOP_BYTES ? [images, desktop] : [desktop];
-}
-
-function isGeneratingImages(at: number): boolean {
-  return at % 360_000 < 120_000;
 }

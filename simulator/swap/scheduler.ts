@@ -61,13 +61,10 @@ export function createScheduler(
       }),
     /** Resolves when these are gone. It does not wait for their requests. */
     unload: (targets: readonly SwapProcess[]) =>
-      new Promise<void>((resolve) => {
-        void handle(async () => {
-          for (const target of targets) forget(target);
-          await Promise.all(targets.map((target) => target.stop()));
-          retryQueue();
-          resolve();
-        });
+      handle(async () => {
+        for (const target of targets) forget(target);
+        await Promise.all(targets.map((target) => target.stop()));
+        retryQueue();
       }),
   };
 

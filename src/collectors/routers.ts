@@ -23,10 +23,8 @@ export function collectRouters(store: Store, clock: Clock): Collector {
     );
     const counts = reached.flatMap(({ state }) => {
       const count = new Map<Status, number>();
-      for (const {
-        lifecycle: { status },
-      } of state.models.values())
-        count.set(status, (count.get(status) ?? 0) + 1);
+      for (const { lifecycle } of state.models.values())
+        count.set(lifecycle.status, (count.get(lifecycle.status) ?? 0) + 1);
       return statusLabels(state).map((labels) => ({ labels, count: count.get(labels.status) ?? 0 }));
     });
     return [
