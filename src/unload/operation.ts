@@ -1,5 +1,7 @@
 import type { RouterControl } from '../fleet/fleet.ts';
+import type { Clock } from '../lib/clock.ts';
 import { type ModelState, matchesModel } from '../models/router-state.ts';
+import type { Measure } from './measure.ts';
 import { planUnload } from './plan.ts';
 import type { ModelResult, Operation, PendingModel, RouterResult } from './report.ts';
 import { includesRequest, isAutomatic, type UnloadRequest } from './request.ts';
@@ -41,8 +43,16 @@ interface RouterRequest {
   request: UnloadRequest;
 }
 
+/** What the runs of all unloads share. */
+export interface RunContext {
+  clock: Clock;
+  measure: Measure;
+  /** Aborted when ordered unloads are no longer watched; its reason says why. */
+  stopWatching: AbortSignal;
+}
+
 /** The part of an unload on one router. */
-export interface UnloadRun extends RouterRequest, RouterRun {
+export interface UnloadRun extends RouterRequest, RouterRun, RunContext {
   /** The models from which those to unload were first chosen: of a listing made after the request. Absent before. */
   listed?: readonly ModelState[];
   /** A request has joined since the last listing. */
@@ -65,8 +75,13 @@ export interface RunningUnload {
   work: Set<Promise<void>>;
 }
 
-export function createRuns(routers: readonly RouterRequest[], hooks: Hooks = {}): UnloadRun[] {
+export function createRuns(
+  routers: readonly RouterRequest[],
+  context: RunContext,
+  hooks: Hooks = {},
+): UnloadRun[] {
   return routers.map(({ control, request }) => ({
+    ...context,
     control,
     request,
     result: { router: control.state.name, models: [] },

@@ -6,6 +6,7 @@ import type { Measure } from './measure.ts';
 import {
   createRuns,
   type Hooks,
+  type RunContext,
   type RunningUnload,
   reportUnmatched,
   type Started,
@@ -16,7 +17,7 @@ import {
 import { createRegistry } from './registry.ts';
 import { type Operation, unloadedModels } from './report.ts';
 import { isAutomatic, type UnloadRequest } from './request.ts';
-import { type RunContext, runOnRouter } from './run.ts';
+import { runOnRouter } from './run.ts';
 
 interface OperationsParts {
   /** The routers that are followed now. */
@@ -70,7 +71,7 @@ export function createOperations(parts: OperationsParts) {
         registry.interrupt('preempted by a forced request', routers);
       }
     }
-    const runs = createRuns(requested, hooks);
+    const runs = createRuns(requested, context, hooks);
     // Guards judge now and not when the run leaves the queue: parts of one alert must not stop each other.
     for (const run of runs) {
       const refusal = guards?.judge(run.result.router, run.request);
@@ -117,11 +118,11 @@ export function createOperations(parts: OperationsParts) {
   async function runInTurn(run: UnloadRun): Promise<void> {
     const { request, result } = run;
     const { router } = result;
-    if (request.dryRun) return runOnRouter(run, context);
+    if (request.dryRun) return runOnRouter(run);
     const refusal = await registry.inTurn(router, async () => {
       begun.notify({ router, request });
       const before = unloadedModels(result).length;
-      await runOnRouter(run, context);
+      await runOnRouter(run);
       const models = unloadedModels(result).slice(before);
       if (models.length > 0) guards?.recordUnload(router, request, models);
     });

@@ -1,36 +1,27 @@
 import { setMaxListeners } from 'node:events';
 import type { RouterControl } from '../fleet/fleet.ts';
-import type { Clock } from '../lib/clock.ts';
 import { createLimit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { failed } from '../lib/result.ts';
 import type { RouterMemory } from '../memory/router-memory.ts';
 import { isRunning } from '../models/feed.ts';
 import type { ModelState } from '../models/router-state.ts';
-import { type Measure, memoryFor } from './measure.ts';
+import { memoryFor } from './measure.ts';
 import { addPending, settle, type UnloadRun } from './operation.ts';
 import { faultOf, planUnload } from './plan.ts';
 import type { ModelResult, RouterResult } from './report.ts';
 import type { Selection, UnloadRequest } from './request.ts';
 import { unloadModel } from './unload-model.ts';
 
-/** What the runs of all operations share. */
-export interface RunContext {
-  clock: Clock;
-  measure: Measure;
-  /** Aborted when ordered unloads are no longer watched; its reason says why. */
-  stopWatching: AbortSignal;
-}
-
 /**
  * Carries out an operation on one router, on a listing made after the request; a model that fails does not stop the
  * others. Never throws.
  */
-export async function runOnRouter(run: UnloadRun, context: RunContext): Promise<void> {
-  const { result, request, control } = run;
+export async function runOnRouter(run: UnloadRun): Promise<void> {
+  const { result, request, control, measure } = run;
   run.joined = false;
   delete result.fault;
-  const [all] = await Promise.all([context.measure(result.router, 'briefly'), control.refresh()]);
+  const [all] = await Promise.all([measure(result.router, 'briefly'), control.refresh()]);
   const fault = faultOf(control.state, 'unloaded');
   const memory = fault ? failed(fault) : memoryFor(request.selection, all);
   if (!memory.ok) {
@@ -38,11 +29,11 @@ export async function runOnRouter(run: UnloadRun, context: RunContext): Promise<
     return;
   }
   const before = memory.value;
-  if (request.dryRun) return rehearse(run, context.clock, before);
-  await unloadAll(run, context, before);
+  if (request.dryRun) return rehearse(run, before);
+  await unloadAll(run, before);
   run.ended = true;
-  await lookAgain(run, context.clock);
-  const after = before && (await measureAgain(run, context));
+  await lookAgain(run);
+  const after = before && (await measureAgain(run));
   if (before && after) {
     const before_bytes = result.memory?.before_bytes ?? before.usedBytes;
     const after_bytes = after.usedBytes;
@@ -51,10 +42,7 @@ export async function runOnRouter(run: UnloadRun, context: RunContext): Promise<
   }
 }
 
-async function measureAgain(
-  { request, result }: UnloadRun,
-  { measure }: RunContext,
-): Promise<RouterMemory | undefined> {
+async function measureAgain({ request, result, measure }: UnloadRun): Promise<RouterMemory | undefined> {
   const memory = memoryFor(request.selection, await measure(result.router, 'patiently'));
   return memory.ok ? memory.value : undefined;
 }
@@ -63,17 +51,13 @@ async function measureAgain(
  * Unloads what the plan says. With a target, other models take the place of those that could not be unloaded. After a
  * request has joined, the models are listed again, and what has appeared is unloaded too.
  */
-async function unloadAll(
-  run: UnloadRun,
-  context: RunContext,
-  before: RouterMemory | undefined,
-): Promise<void> {
+async function unloadAll(run: UnloadRun, before: RouterMemory | undefined): Promise<void> {
   const { request, control } = run;
   const { target } = request.selection;
   const { models } = control.state;
   const underWay = new Map<string, Promise<ModelResult>>();
   const limit = createLimit(control.state.traits.unloadsAtOnce);
-  setMaxListeners(0, run.stopWaiting.signal, context.stopWatching); // One for every model.
+  setMaxListeners(0, run.stopWaiting.signal, run.stopWatching); // One for every model.
   let tried = new Set<string>();
   let memory = before;
   let freed = 0;
@@ -81,13 +65,13 @@ async function unloadAll(
     const selection = withoutFreed(request.selection, freed);
     const untried = [...models.values()].filter(({ id }) => !tried.has(id));
     run.listed ??= untried;
-    const plan = planUnload(untried, selection, context.clock.now(), memory);
+    const plan = planUnload(untried, selection, run.clock.now(), memory);
     const sizes = new Map(untried.map(({ id, facts }) => [id, memory?.ofModel(id) ?? facts.sizeBytes ?? 0]));
     const unload = busyLast(plan.unload, models);
     addPending(run, unload);
     for (const model of unload) {
       tried.add(model);
-      underWay.set(model, unloadModel({ run, model, selection, limit, ...context }).then(settled));
+      underWay.set(model, unloadModel({ run, model, selection, limit }).then(settled));
     }
     const round = [...underWay.values()];
     await Promise.race([Promise.all(round), untilJoined(run)]);
@@ -103,7 +87,7 @@ async function unloadAll(
       return;
     }
     for (const { model } of gone) freed += sizes.get(model) ?? 0;
-    memory = await measureAgain(run, context);
+    memory = await measureAgain(run);
   }
 
   function settled(result: ModelResult): ModelResult {
@@ -131,8 +115,8 @@ function busyLast(ids: readonly string[], models: RouterControl['state']['models
 const NEXT_LOAD_MS = 50;
 
 /** After unloads, waits until the observed state shows what clients have loaded in their place, and reports what of it is kept. */
-async function lookAgain(run: UnloadRun, clock: Clock): Promise<void> {
-  const { control, request, result } = run;
+async function lookAgain(run: UnloadRun): Promise<void> {
+  const { control, request, result, clock } = run;
   const { state, refresh } = control;
   const gone = result.models.filter(isGone).length;
   if (!request.verify || gone === 0) return;
@@ -159,10 +143,10 @@ function wasFull({ props: { modelsMax }, models }: RouterControl['state'], gone:
 }
 
 /** Reports what would be done, without a probe of any model. */
-function rehearse(run: UnloadRun, clock: Clock, memory: RouterMemory | undefined): void {
+function rehearse(run: UnloadRun, memory: RouterMemory | undefined): void {
   const { models } = run.control.state;
   run.listed = [...models.values()];
-  const plan = planUnload(run.listed, run.request.selection, clock.now(), memory);
+  const plan = planUnload(run.listed, run.request.selection, run.clock.now(), memory);
   for (const id of plan.unload) {
     const model = models.get(id);
     if (model) settle(run, rehearsedResult(model, run.request));

@@ -1,6 +1,5 @@
 import type { RouterControl } from '../fleet/fleet.ts';
 import { pause } from '../lib/alarm.ts';
-import type { Clock } from '../lib/clock.ts';
 import type { Limit } from '../lib/concurrency.ts';
 import { formatDuration } from '../lib/duration.ts';
 import { isRunning } from '../models/feed.ts';
@@ -16,11 +15,8 @@ export interface ModelRun {
   model: string;
   /** What the model must still meet when it is unloaded. */
   selection: Selection;
-  clock: Clock;
   /** How many unloads may be under way on the router. */
   limit: Limit;
-  /** Aborted when ordered unloads are no longer watched; its reason says why. */
-  stopWatching: AbortSignal;
 }
 
 /** Between two probes of a busy model: the gaps between its requests may be short. */
@@ -38,7 +34,8 @@ interface Busy {
 
 /** Unloads one model and waits until it is gone; a busy model first gets time to become idle. Never throws. */
 export async function unloadModel(modelRun: ModelRun): Promise<ModelResult> {
-  const { run, model, clock } = modelRun;
+  const { run, model } = modelRun;
+  const { clock } = run;
   const { whenBusy, busyTimeoutMs } = run.request;
   const { signal } = run.stopWaiting;
   const deadline = clock.now() + busyTimeoutMs;
@@ -94,8 +91,8 @@ interface Order {
 
 /** Probes the model, orders its unload unless it is busy, and waits until it is gone. */
 async function orderUnload(modelRun: ModelRun): Promise<Settled | Busy> {
-  const { run, model, clock } = modelRun;
-  const { control, request } = run;
+  const { run, model } = modelRun;
+  const { control, request, clock } = run;
   await run.beforeOrder?.(control, model);
   const wasLoading = control.state.models.get(model)?.lifecycle.status === 'loading';
   // Before the probe, so that the engine reader leaves the model alone from now on.
@@ -107,18 +104,18 @@ async function orderUnload(modelRun: ModelRun): Promise<Settled | Busy> {
     const watch = watchForEnd(modelRun);
     return { sentAt: clock.now(), answer: await control.unload(model), watch };
   });
-  const attempt = 'watch' in order ? await resultOf(modelRun, order, wasLoading) : order;
+  const attempt = 'watch' in order ? await resultOf(run, order, wasLoading) : order;
   const isOurs = 'result' in attempt && ['unloaded', 'forced', 'asked', 'timeout'].includes(attempt.result);
   if (!isOurs) cancelPending();
   return attempt;
 }
 
 async function resultOf(
-  { run, clock, stopWatching }: ModelRun,
+  run: UnloadRun,
   { sentAt, answer, watch }: Order,
   wasLoading: boolean,
 ): Promise<Settled> {
-  const { control, request } = run;
+  const { control, request, clock, stopWatching } = run;
   // Without an answer the order may have been carried out all the same, and a server that says so may err: a listing shows it.
   if (!answer.ok || answer.value === 'gone') await control.refresh();
   const accepted = answer.ok && (answer.value === 'accepted' || answer.value === 'gone');
@@ -153,7 +150,7 @@ function unsupported({ control: { state }, stopWaiting }: UnloadRun): Settled {
 
 /** Why the model must not be unloaded at this moment. A sleeping model is not probed: that would wake it. */
 async function objectionTo(modelRun: ModelRun): Promise<Settled | Busy | undefined> {
-  const { run, model, selection, clock } = modelRun;
+  const { run, model, selection } = modelRun;
   const { state, probe } = run.control;
   if (state.models.get(model)?.lifecycle.status !== 'sleeping') {
     const activity = await probe(model);
@@ -168,7 +165,7 @@ async function objectionTo(modelRun: ModelRun): Promise<Settled | Busy | undefin
   }
   // The probe may have shown recent activity.
   const current = state.models.get(model);
-  const active = current && tooActive(current, selection, clock.now());
+  const active = current && tooActive(current, selection, run.clock.now());
   return active === undefined ? undefined : { result: 'kept', detail: active };
 }
 
@@ -176,8 +173,8 @@ async function objectionTo(modelRun: ModelRun): Promise<Settled | Busy | undefin
 type End = 'killed' | 'stopped';
 
 /** Waits at most `timeoutMs` for the end of the model. */
-function watchForEnd({ run, model, clock, stopWatching }: ModelRun) {
-  const { control, request } = run;
+function watchForEnd({ run, model }: ModelRun) {
+  const { control, request, clock, stopWatching } = run;
   const { state, refresh } = control;
   const howItEnded = (): End => (state.models.get(model)?.lifecycle.markedFailed ? 'killed' : 'stopped');
   return watch<End>({

@@ -24,14 +24,14 @@ function aRouter(...loaded: string[]) {
   function start(models: readonly string[], wish: Wish = {}) {
     const request = aRequest({ models, ...wish });
     const results: ModelResult[] = [];
-    const [run] = createRuns([{ control, request }], {
+    const context = { clock, measure: async () => undefined, stopWatching: new AbortController().signal };
+    const [run] = createRuns([{ control, request }], context, {
       onProgress: (_, entry) => {
         if (entry.result !== null) results.push(entry);
       },
     });
     if (run === undefined) throw new Error('the operation has no run');
-    const context = { clock, measure: async () => undefined, stopWatching: new AbortController().signal };
-    return { results, run, done: runOnRouter(run, context) };
+    return { results, run, done: runOnRouter(run) };
   }
 
   /** The results in the order of `models`, after at most ten minutes; no timer is left. */
