@@ -97,11 +97,8 @@ function ownProcesses({ parents, formerParents, models, orphans }: Measurement):
 }
 
 /** The processes of models that the routers list, by model. A model has two while the old one ends. */
-export function processesOfModels({
-  routers,
-  parents,
-  models,
-}: Pick<Measurement, 'routers' | 'parents' | 'models'>) {
+export function processesOfModels(found: Pick<FoundProcesses, 'routers' | 'parents' | 'models'>) {
+  const { routers, parents, models } = found;
   return routers.flatMap((router) => {
     const parent = parents.get(router.url);
     const children = parent ? childrenOf(parent, models) : [];
