@@ -74,6 +74,14 @@ export function describeRouterContract(name: string, start: StartRouter, patienc
         );
       });
 
+      it('repeats itself but for the time of the answer, while nothing changes', async () => {
+        const { get } = await givenLoaded(['tiny-a']);
+        const times = /"created":\d+/g;
+        const [first, second] = [(await get('/models')).text, (await get('/models')).text];
+        expect(first.match(times)).toHaveLength(5);
+        expect(second.replaceAll(times, '')).toBe(first.replaceAll(times, ''));
+      });
+
       it('shows a loading model without meta', async () => {
         const { load, get } = await given();
         await load('mid');
