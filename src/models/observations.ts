@@ -99,7 +99,7 @@ export function setStream(store: Store, router: RouterState, stream: StreamState
   store.publish({ router: router.name, at: store.clock.now(), kind: 'stream', state: stream });
 }
 
-/** Records the requests of a model as the server reports them. */
+/** Records the requests of a model as the server reports them. The first number, which is no change, dates no activity. */
 function recordWork(
   store: Store,
   router: RouterState,
@@ -107,21 +107,13 @@ function recordWork(
   inFlight: number | undefined,
   isChange = false,
 ): void {
-  const before = router.models.get(id)?.activity;
-  const activity =
-    inFlight === undefined ? undefined : activityBy(inFlight, isChange, store.clock.now(), before);
-  replaceActivity(store, router, id, activity);
-}
-
-/**
- * The activity by the number of requests that the server reports at `at`, given the activity before. The first number, which
- * is no change, dates no earlier activity.
- */
-function activityBy(inFlight: number, isChange: boolean, at: number, before?: Activity): Activity {
+  if (inFlight === undefined) return replaceActivity(store, router, id, undefined);
+  const at = store.clock.now();
   const busy = inFlight > 0;
-  const isActive = isChange || busy || before?.busy;
+  const before = router.models.get(id)?.activity;
   const { watchedAt = at, lastAt } = before ?? {};
-  return { busy, watchedAt, lastAt: isActive ? at : lastAt, work: 0 };
+  const isActive = isChange || busy || before?.busy;
+  replaceActivity(store, router, id, { busy, watchedAt, lastAt: isActive ? at : lastAt, work: 0 });
 }
 
 /** Replaces the activity of a running model by what its own metrics show; undefined: unknown. */

@@ -51,7 +51,7 @@ export function publish(
     const { durationSeconds, reload } = change.kind === 'loaded' ? change : {};
     const cause = reload && causeOfReload(store.requests, transition, reload.afterSeconds, durationSeconds);
     store.publish({ ...transition, cause });
-    if (change.kind === 'loaded') forgetRequests(store.requests, transition);
+    if (change.kind === 'loaded') forgetRequests(store, transition);
   }
 }
 

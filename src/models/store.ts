@@ -31,7 +31,7 @@ export function createStore(clock: Clock, rules: LifecycleRules) {
     clock,
     rules,
     /** Reported requests for models, the oldest first; see usage.ts. */
-    requests: [] as ReportedRequest[],
+    requests: [] as readonly ReportedRequest[],
     /** All routers, in the order in which they were added. */
     routers: (): readonly Readonly<RouterState>[] => [...routers.values()],
     router: (name: string) => routers.get(name),

@@ -63,18 +63,14 @@ export function reportUsage(store: Store, { router, model, cause }: UsageReport)
     const named = router === undefined || router === name ? modelNamed(models, model) : undefined;
     if (named) requests.push({ router: name, model: named.id, cause, at });
   }
-  store.requests.push(...requests);
-  store.requests.splice(0, store.requests.length - MAX_REQUESTS);
+  store.requests = [...store.requests, ...requests].slice(-MAX_REQUESTS);
   return requests.length;
 }
 
 /** A load answers all requests that were waiting for it: a later reload has another cause. */
-export function forgetRequests(
-  requests: ReportedRequest[],
-  { router, model }: Pick<ReportedRequest, 'router' | 'model'>,
-): void {
-  const others = requests.filter((request) => request.router !== router || request.model !== model);
-  requests.splice(0, requests.length, ...others);
+export function forgetRequests(store: Store, loaded: Pick<ReportedRequest, 'router' | 'model'>): void {
+  const { router, model } = loaded;
+  store.requests = store.requests.filter((each) => each.router !== router || each.model !== model);
 }
 
 /**
