@@ -49,6 +49,7 @@ function quietFrom({ props: { modelsMax }, models }: RouterState, now: number): 
 
 /** The models in memory with an idle timer that a read restarts, or may restart. */
 export function idleTimersIn({ buildClass, engineMetrics, models }: RouterState): string[] {
+  if (buildClass === 'reads_exempt') return [];
   const careful = { buildClass, engineMetrics, readMode: 'auto' } as const;
   const timed = [...models.values()].filter((model) => unreadReason(careful, model) === 'idle_timer');
   // The arguments of a process may not be listed yet while it loads.
