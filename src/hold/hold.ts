@@ -3,6 +3,7 @@ import { WHEN_BUSY } from '../config/when-busy.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { ModelState } from '../models/router-state.ts';
 import { savedTime } from '../state/state-file.ts';
+import type { Refusal } from '../unload/report.ts';
 import { caller, TRIGGERS } from '../unload/request.ts';
 import { HOLD_UNLOADS } from './hold-unloads.ts';
 
@@ -86,24 +87,22 @@ export function lastToEnd(holds: readonly Hold[]): Hold | undefined {
   return holds.toSorted((a, b) => b.until - a.until)[0];
 }
 
-/** Whether a client's request may go to a router now; if not, in how many whole seconds (at least 1), and why. */
-export type GateDecision = { open: true } | { open: false; retryAfterSeconds: number; why: string };
-
 /**
- * The gate of a router with these holds, for a request to this model if it is known. Only a loaded model passes during
- * a hold: waking a sleeping model takes memory, and what an unknown model needs is unknown.
+ * The gate of a router with these holds, for a request to this model if it is known: why the request may not go to the
+ * router now; undefined when it may. Only a loaded model passes during a hold: waking a sleeping model takes memory, and
+ * what an unknown model needs is unknown.
  */
 export function gateOf(
   router: string,
   standing: readonly Hold[],
   model: ModelState | undefined,
   clock: Clock,
-): GateDecision {
+): Required<Refusal> | undefined {
   const last = lastToEnd(standing);
-  if (last === undefined || model?.lifecycle.status === 'loaded') return { open: true };
+  if (last === undefined || model?.lifecycle.status === 'loaded') return undefined;
   return {
-    open: false,
-    retryAfterSeconds: Math.max(1, Math.ceil((last.until - clock.now()) / 1000)),
-    why: `GPU memory of ${router} is ${describeHold(onWall(last, clock), clock.wall())}`,
+    reason: 'held',
+    detail: `GPU memory of ${router} is ${describeHold(onWall(last, clock), clock.wall())}`,
+    retry_after_seconds: Math.max(1, Math.ceil((last.until - clock.now()) / 1000)),
   };
 }

@@ -87,8 +87,6 @@ export function createHolding(parts: HoldingParts) {
   /** Why a router is not loaded on: a hold stands on it that is not the one of the request. */
   function held(router: string, { hold }: LoadRequest): Refusal | undefined {
     const others = holds.on(router).filter(({ id }) => id !== hold);
-    const gate = gateOf(router, others, undefined, clock);
-    if (gate.open) return undefined;
-    return { reason: 'held', detail: gate.why, retry_after_seconds: gate.retryAfterSeconds };
+    return gateOf(router, others, undefined, clock);
   }
 }

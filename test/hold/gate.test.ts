@@ -8,14 +8,14 @@ import { createSteppedClock } from '../support/stepped-clock.ts';
 const CLOCK = createSteppedClock(Date.parse('2026-08-14T13:00:00Z'));
 const NOW = CLOCK.now();
 const held = [aHold(NOW + 65 * 60_000)];
-const open = { open: true };
+const open = undefined;
 const closed = {
-  open: false,
-  retryAfterSeconds: 3900,
-  why: 'GPU memory of gpu-box is kept free until 14:05 UTC for training (requested by alice)',
+  reason: 'held',
+  detail: 'GPU memory of gpu-box is kept free until 14:05 UTC for training (requested by alice)',
+  retry_after_seconds: 3900,
 };
 
-it.each<[string, Hold[], ModelState | undefined, object]>([
+it.each<[string, Hold[], ModelState | undefined, object | undefined]>([
   ['no hold', [], undefined, open],
   ['no hold, sleeping model', [], aModel({ status: 'sleeping' }), open],
   ['held', held, undefined, closed],
@@ -38,6 +38,6 @@ it.each<[number, number]>([
   [59_999, 60],
 ])('%d ms before the end, Retry-After is %d s', (left, seconds) => {
   expect(gateOf('gpu-box', [aHold(NOW + left)], undefined, CLOCK)).toMatchObject({
-    retryAfterSeconds: seconds,
+    retry_after_seconds: seconds,
   });
 });

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { type GateDecision, gateOf } from '../../hold/hold.ts';
+import { gateOf } from '../../hold/hold.ts';
 import { modelNamed, type RouterState } from '../../models/router-state.ts';
 import type { Store } from '../../models/store.ts';
 import { namedRouter, routerNames } from '../input.ts';
@@ -16,13 +16,15 @@ export function gateRoute({ store, holds, clock }: AppParts, waiting: WaitingRoo
     const router = routerOf(store, namesIn(request.query.router));
     const [model] = namesIn(request.query.model);
     const wait = waitInQuery(request.query.wait);
-    await waiting(wait, response, () => gateFor(router, model).open);
-    const gate = gateFor(router, model);
-    if (gate.open) response.status(204).end();
-    else throw refusal(response, gate);
+    await waiting(wait, response, () => refusalOn(router, model) === undefined);
+    const refusal = refusalOn(router, model);
+    if (refusal === undefined) return void response.status(204).end();
+    const why = `${refusal.detail}.`;
+    response.set({ 'Retry-After': String(refusal.retry_after_seconds), 'X-Gate-Error': openAiError(why) });
+    throw new ProblemError(503, 'Memory is kept free', why);
   };
 
-  function gateFor({ name, up, models }: RouterState, model: string | undefined): GateDecision {
+  function refusalOn({ name, up, models }: RouterState, model: string | undefined) {
     // The models of a router that is down are unknown.
     const known = model !== undefined && up ? modelNamed(models, model) : undefined;
     return gateOf(name, holds.on(name), known, clock);
@@ -47,14 +49,6 @@ function routerOf(store: Store, [named, another]: readonly string[]): RouterStat
     ? `Add ?router=NAME. The routers are ${routerNames(store)}.`
     : 'No router is configured.';
   throw new ProblemError(400, title, detail);
-}
-
-function refusal(
-  response: Response,
-  { retryAfterSeconds, why }: Extract<GateDecision, { open: false }>,
-): ProblemError {
-  response.set({ 'Retry-After': String(retryAfterSeconds), 'X-Gate-Error': openAiError(`${why}.`) });
-  return new ProblemError(503, 'Memory is kept free', `${why}.`);
 }
 
 /**
