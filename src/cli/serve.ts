@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { ListenError } from '../http/server.ts';
 import { createLogger } from '../lib/logger.ts';
 import { VERSION } from '../lib/version.ts';
@@ -5,6 +6,10 @@ import { type Service, startService } from '../service.ts';
 import type { Call } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { listenFaultOf, untilSignal } from './process.ts';
+
+// An exporter does little, again and again. Node 20 optimizes such code early, in threads of its own: a sixth of the CPU of an
+// idle exporter. Later versions wait longer, and do not know the flag.
+if (process.versions.node.startsWith('20.')) setFlagsFromString('--interrupt-budget=1000000');
 
 /**
  * Serves until SIGTERM or SIGINT; SIGHUP reloads the configuration. Throws errors other than an address that cannot
