@@ -15,7 +15,7 @@ async function measured(): Promise<readonly Samples[]> {
   metrics = started;
   return until('a collection of garbage', async () => {
     Array.from({ length: 100_000 }, (_, index) => ({ index })); // Garbage.
-    await clock.advance(5000);
+    await clock.advance(15_000);
     await turn();
     const samples = started.samples();
     return samples.some(({ family }) => family.name === 'nodejs_gc_duration_seconds') && samples;
