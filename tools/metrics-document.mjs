@@ -23,7 +23,7 @@ listings. A scrape never loads, wakes or queries a model.
 |---|---|---|---|
 ${rows.join('\n')}
 
-In addition there are \`process_*\` and \`nodejs_*\` for the exporter's own process, at most five seconds old.
+In addition there are \`process_*\` and \`nodejs_*\` for the exporter's own process, at most fifteen seconds old.
 
 ## The models' own metrics
 
