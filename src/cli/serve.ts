@@ -7,7 +7,7 @@ import type { Call } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { listenFaultOf, untilSignal } from './process.ts';
 
-// An exporter does little, again and again. Node 20 optimizes such code early, in threads of its own: a sixth of the CPU of an
+// An exporter does little, again and again. Node 20 optimizes such code early, in threads of its own: a seventh of the CPU of an
 // idle exporter. Later versions wait longer, and do not know the flag.
 if (process.versions.node.startsWith('20.')) setFlagsFromString('--interrupt-budget=1000000');
 
