@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
-import { createRequests, numbers } from './requests.mjs';
+import { createSeededRandom } from '../../tools/seeded-random.mjs';
+import { createRequests } from './requests.mjs';
 import { memoryFinding } from './victim.mjs';
 
 const CONNECTIONS = 32;
@@ -20,7 +21,7 @@ export async function fuzz(victim, { requests, seed }) {
   const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => ({ path, method: method.toUpperCase() })),
   );
-  const make = createRequests(routes, numbers(seed));
+  const make = createRequests(routes, createSeededRandom(seed));
   const findings = [];
   let warm = 0;
   for (const [caller, share] of Object.entries(SHARES)) {

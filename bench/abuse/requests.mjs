@@ -3,17 +3,6 @@ import { TOKENS } from './victim.mjs';
 
 /** One request as bytes. @typedef {{ bytes: Buffer, method: string, path: string, route: string, complete: boolean }} Request */
 
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). @param {number} seed */
-export function numbers(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 const METHODS = [
   'GET',
   'HEAD',

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { liven } from '../../simulator/liveliness.ts';
 import { createSimulatedSwap } from '../../simulator/swap/simulated-swap.ts';
-import { createSeededRandom } from '../support/seeded-random.ts';
+import { createSeededRandom } from '../../tools/seeded-random.mjs';
 import { createTestRouter } from '../support/simulator/test-router.ts';
 import { createSteppedClock } from '../support/stepped-clock.ts';
 

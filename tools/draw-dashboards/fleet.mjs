@@ -10,6 +10,7 @@ import { createConfigSource } from '../../.build/src/config/source.js';
 import { systemClock } from '../../.build/src/lib/clock.js';
 import { startMemory } from '../../.build/src/memory/memory.js';
 import { startService } from '../../.build/src/service.js';
+import { createSeededRandom } from '../seeded-random.mjs';
 import { startPrometheus } from './prometheus.mjs';
 
 const GB = 1_000_000_000;
@@ -118,20 +119,5 @@ function ofSmallCard(reading) {
       totalBytes: SMALL_CARD_BYTES,
       usedBytes: Math.min(gpu.usedBytes, SMALL_CARD_BYTES),
     })),
-  };
-}
-
-/**
- * The same numbers from 0 to below 1 for the same seed: the mulberry32 generator.
- *
- * @param {number} seed
- */
-function createSeededRandom(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }

@@ -1,0 +1,1 @@
+export function createSeededRandom(seed: number): () => number;
